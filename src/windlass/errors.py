@@ -1,0 +1,123 @@
+"""Every error that Windlass raises on purpose.
+
+    WindlassError
+    ├── UsageError            a command or a call that cannot be carried out as given
+    ├── SettingsError         a setting that is unknown, malformed or contradicts another
+    ├── MissingExtra          an optional dependency that is not installed
+    ├── ProductError          what the user declared cannot work
+    │   └── NotRowLocal       `features` depends on neighbouring rows
+    ├── DataError             rows that cannot be used
+    │   └── ContractViolated  rows that break the product's contract
+    ├── LedgerError
+    │   ├── LedgerCorrupt     the hash chain does not hold
+    │   └── LeaseLost         somebody else holds the lease now: this process may not act
+    ├── LakeError
+    │   └── PinBroken         a pinned training set no longer reads the same
+    ├── RegistryError
+    │   ├── BundleCorrupt     a file of a version does not match its digest
+    │   └── UntrustedModel    loading would run code that nobody vouched for
+    ├── RunFailed             a step of a training run raised
+    └── EngineError           the process that runs user code died or could not start
+
+Each message says what is wrong, where it was seen, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class WindlassError(Exception):
+    """Base of the tree; never raised itself.
+
+    `what` names the fault, `where` the place it was seen at (a file, a column, a field), `remedy` what the
+    reader can do now. All three survive pickling, since errors travel between processes.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        place = f" (at {self.where})" if self.where else ""
+        remedy = f"\n  remedy: {self.remedy}" if self.remedy else ""
+        return f"{self.what}{place}{remedy}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.where, self.remedy))
+
+
+def _rebuild(kind: type[WindlassError], what: str, where: str, remedy: str) -> WindlassError:
+    return kind(what, where=where, remedy=remedy)
+
+
+class UsageError(WindlassError):
+    """A command or a call that cannot be carried out as given."""
+
+
+class SettingsError(WindlassError):
+    """A setting that is unknown, malformed or contradicts another."""
+
+
+class MissingExtra(WindlassError):
+    """An optional dependency that is not installed; the remedy is the install command."""
+
+    @classmethod
+    def named(cls, package: str, extra: str) -> MissingExtra:
+        return cls(f"this needs the package {package!r}", remedy=f"pip install 'windlass[{extra}]'")
+
+
+class ProductError(WindlassError):
+    """What the user declared cannot work."""
+
+
+class NotRowLocal(ProductError):
+    """`features` gives a row another value when its neighbours change."""
+
+
+class DataError(WindlassError):
+    """Rows that cannot be used."""
+
+
+class ContractViolated(DataError):
+    """Rows that break the product's contract."""
+
+
+class LedgerError(WindlassError):
+    """The ledger cannot be read or written."""
+
+
+class LedgerCorrupt(LedgerError):
+    """The hash chain does not hold: a row was changed, dropped or reordered."""
+
+
+class LeaseLost(LedgerError):
+    """Somebody else holds the lease now; whatever this process wanted to record did not happen."""
+
+
+class LakeError(WindlassError):
+    """A table cannot be read or written."""
+
+
+class PinBroken(LakeError):
+    """A pinned training set no longer reads the same."""
+
+
+class RegistryError(WindlassError):
+    """A version cannot be published or found."""
+
+
+class BundleCorrupt(RegistryError):
+    """A file of a version does not match its digest; it must not be loaded."""
+
+
+class UntrustedModel(RegistryError):
+    """Loading the model would run code that nobody vouched for."""
+
+
+class RunFailed(WindlassError):
+    """A step of a training run raised."""
+
+
+class EngineError(WindlassError):
+    """The process that runs user code died or could not start."""

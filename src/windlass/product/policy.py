@@ -1,0 +1,211 @@
+"""What a user decides ahead of time, so that nobody has to be asked later.
+
+Each policy is a frozen record of plain data: it is copied into every bundle and, as the settings in force, into the
+ledger. Durations are event time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+
+from windlass.errors import ProductError
+from windlass.product.duration import format_duration, parse_duration
+
+Metric = Callable[[Any, Any], float]
+"""A metric of one's own: `(y_true, y_score) -> float`, larger is better."""
+
+
+@dataclass(frozen=True, init=False)
+class Outcome:
+    """How long a label may take, and what it means if it never comes."""
+
+    within: timedelta
+    absent: bool | int | float | str | None
+    """The label of a prediction whose outcome has not come `within` the time; None: such rows are left out."""
+
+    def __init__(self, *, within: str | timedelta = "30d", absent: bool | int | float | str | None = None) -> None:
+        _set(self, within=parse_duration(within, where="Outcome.within"), absent=absent)
+
+
+@dataclass(frozen=True, init=False)
+class Gate:
+    """What a candidate must reach before it may be released."""
+
+    metric: str
+    """`roc_auc`, `log_loss`, `accuracy`, `mae`, ... (docs/reference/metrics.md), `cost`, or the name of a function."""
+    at_least: float | None
+    """Floor for a metric where larger is better, on the holdout."""
+    at_most: float | None
+    """Ceiling for a metric where smaller is better."""
+    slices: tuple[str, ...]
+    """Columns; within none of their larger groups may the candidate be clearly worse than the champion."""
+    cost: tuple[tuple[float, float], tuple[float, float]] | None
+    """`((true negative, false positive), (false negative, true positive))`: cost of each cell, for metric `cost`."""
+    latency_ms: float | None
+    """The most that the prediction of one row may take, 99th percentile."""
+    tolerance: float
+    """How much worse than the champion counts as the same, in the metric's units."""
+    own: Metric | None
+    """The function behind a metric of one's own; not part of the plain record."""
+
+    def __init__(
+        self,
+        metric: str | Metric = "default",
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        slices: Sequence[str] = (),
+        cost: Sequence[Sequence[float]] | None = None,
+        latency_ms: float | None = None,
+        tolerance: float = 0.0,
+    ) -> None:
+        if cost is not None and (len(cost) != 2 or any(len(row) != 2 for row in cost)):
+            raise ProductError("a cost matrix has two rows of two", where="Gate.cost", remedy="[[0, 1], [5, 0]], say")
+        if tolerance < 0:
+            raise ProductError("tolerance cannot be negative", where="Gate.tolerance", remedy="give 0 or more")
+        name = metric if isinstance(metric, str) else metric.__name__
+        _set(
+            self,
+            metric="cost" if cost is not None and name == "default" else name,
+            at_least=at_least,
+            at_most=at_most,
+            slices=tuple(slices),
+            cost=None if cost is None else tuple(tuple(float(cell) for cell in row) for row in cost),
+            latency_ms=latency_ms,
+            tolerance=tolerance,
+            own=None if isinstance(metric, str) else metric,
+        )
+
+
+@dataclass(frozen=True, init=False)
+class Release:
+    """How a version that passed the gate comes to answer everyone."""
+
+    shadow: int
+    """Requests' rows it must answer unseen, beside the champion; 0 skips the stage."""
+    canary: tuple[float, ...]
+    """Parts of the keys it answers, one stage after the other; empty skips the stage."""
+    bake: timedelta
+    """The least time in each canary stage."""
+    minimum: int
+    """The least rows answered in each canary stage."""
+    probation: timedelta
+    """How long after promotion its outcomes are compared with what the champion before it would have scored."""
+    deadline: timedelta
+    """A release that could not be decided by then is rolled back."""
+
+    def __init__(
+        self,
+        *,
+        shadow: int = 0,
+        canary: Sequence[float] = (),
+        bake: str | timedelta = "0s",
+        minimum: int = 100,
+        probation: str | timedelta = "7d",
+        deadline: str | timedelta = "30d",
+    ) -> None:
+        shares = tuple(float(share) for share in canary)
+        if any(not 0 < share < 1 for share in shares) or list(shares) != sorted(set(shares)):
+            raise ProductError(
+                f"canary shares must rise and lie between 0 and 1, got {list(canary)}",
+                where="Release.canary",
+                remedy="[0.05, 0.25], say; the full share is the promotion itself",
+            )
+        _set(
+            self,
+            shadow=shadow,
+            canary=shares,
+            bake=parse_duration(bake, where="Release.bake"),
+            minimum=minimum,
+            probation=parse_duration(probation, where="Release.probation"),
+            deadline=parse_duration(deadline, where="Release.deadline"),
+        )
+
+
+@dataclass(frozen=True, init=False)
+class Retrain:
+    """When to train again."""
+
+    every: timedelta | None
+    """Schedule: this long after the last run."""
+    on_rows: int | None
+    """Volume: this many newly labelled rows since the last run."""
+    on_drift: bool
+    on_decay: bool
+    cooldown: timedelta
+    """The least time between two runs, whatever the signal."""
+    per_week: int
+    """The most runs within seven days."""
+    window: timedelta | None
+    """Train on the rows of this last stretch of event time; None: on all."""
+
+    def __init__(
+        self,
+        *,
+        every: str | timedelta | None = None,
+        on_rows: int | None = None,
+        on_drift: bool = False,
+        on_decay: bool = True,
+        cooldown: str | timedelta = "1d",
+        per_week: int = 7,
+        window: str | timedelta | None = None,
+    ) -> None:
+        _set(
+            self,
+            every=None if every is None else parse_duration(every, where="Retrain.every"),
+            on_rows=on_rows,
+            on_drift=on_drift,
+            on_decay=on_decay,
+            cooldown=parse_duration(cooldown, where="Retrain.cooldown"),
+            per_week=per_week,
+            window=None if window is None else parse_duration(window, where="Retrain.window"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policies:
+    """All that was decided ahead of time for one product."""
+
+    outcome: Outcome
+    gate: Gate | None
+    release: Release
+    retrain: Retrain | None
+
+
+def to_plain(policies: Policies) -> dict[str, Any]:
+    """Plain data for a bundle or the ledger; a metric function is left behind, its name stays."""
+    return {
+        field.name: None if policy is None else _plain(policy)
+        for field in fields(policies)
+        for policy in (getattr(policies, field.name),)
+    }
+
+
+def from_plain(plain: dict[str, Any]) -> Policies:
+    """What `to_plain` wrote, as policies again."""
+    return Policies(
+        outcome=Outcome(**plain["outcome"]),
+        gate=None if plain["gate"] is None else Gate(**plain["gate"]),
+        release=Release(**plain["release"]),
+        retrain=None if plain["retrain"] is None else Retrain(**plain["retrain"]),
+    )
+
+
+def _plain(policy: Outcome | Gate | Release | Retrain) -> dict[str, Any]:
+    values = {field.name: getattr(policy, field.name) for field in fields(policy) if field.name != "own"}
+    return {
+        name: format_duration(value)
+        if isinstance(value, timedelta)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for name, value in values.items()
+    }
+
+
+def _set(record: object, **values: Any) -> None:
+    for name, value in values.items():
+        object.__setattr__(record, name, value)

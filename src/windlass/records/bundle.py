@@ -1,0 +1,74 @@
+"""What a version consists of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from windlass.records.data import DataPin
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One column of a request row, as far as every protocol needs to know it."""
+
+    name: str
+    dtype: Literal["bool", "int", "float", "str", "datetime", "date"]
+    nullable: bool = True
+    required: bool = True
+
+
+class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
+    """How the model lies on disk."""
+
+    format: Literal["skops", "pickle", "joblib", "onnx", "lightgbm", "xgboost"]
+    file: str
+    """Path inside the bundle."""
+    kind: str
+    """The model's class, for people."""
+    types: tuple[str, ...] = ()
+    """skops: the types beyond its own list that the file may build, written down when the model was saved."""
+    reason: str = ""
+    """Why not a safe format, when `format` is one that can run code."""
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a version was made."""
+
+    python: str
+    platform: str
+    windlass: str
+    distributions: dict[str, str]
+    """Installed distribution -> version."""
+    git_commit: str | None = None
+    git_dirty: bool = False
+    git_diff: str = ""
+    """`git diff HEAD` of the product's folder, cut at 200 kB; the whole source is in the bundle anyway."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The table of contents of a bundle; its sha256 is the version's digest."""
+
+    format: int = 1
+    product: str
+    entry: str
+    """`module:Class` inside the bundle's `source/`; empty for a version made from a model file."""
+    run: str | None
+    """The run that made it; None for an imported model file."""
+    created_at: datetime
+    task: dict[str, Any]
+    policies: dict[str, Any]
+    columns: tuple[Column, ...]
+    """What a request row holds."""
+    features: tuple[str, ...]
+    """What the model gets, in order."""
+    classes: tuple[bool | int | str, ...] = ()
+    """The labels behind the columns of the model's probabilities, in their order; empty for regression."""
+    model: ModelFile
+    metrics: dict[str, float]
+    """On the holdout."""
+    pin: DataPin | None
+    environment: Environment
+    files: dict[str, str]
+    """Path inside the bundle -> sha256, for every file but this one; an extra or missing file is corruption too."""

@@ -1,0 +1,56 @@
+"""What a serving worker writes down before it answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from windlass.records.routing import Stage
+
+
+class PredictionBatch(msgspec.Struct, frozen=True, kw_only=True, tag="predictions"):
+    """The rows of one request that one version answered; all sequences have the same length."""
+
+    request_id: str
+    at: datetime
+    """When it was answered, under the injected clock."""
+    version: str
+    stage: Stage
+    latency_ms: float
+    """Features and model together, for the whole batch."""
+    ids: tuple[str, ...]
+    """Prediction ids. A shadow answer carries the ids of the answers it stands beside."""
+    keys: tuple[str | None, ...]
+    event_times: tuple[datetime | None, ...]
+    scores: tuple[float | None, ...]
+    """Binary: probability of the positive class; regression: the value; multiclass: probability of the likeliest."""
+    probabilities: tuple[tuple[float, ...], ...] | None = None
+    """Multiclass: all classes, in the order of the manifest's `classes`."""
+    rows: tuple[bytes, ...]
+    """Each request row as JSON, as it came."""
+    features: tuple[bytes, ...] | None = None
+    """Each row of features as JSON; None when they are the request row itself."""
+    error: str | None = None
+    """Why there are no scores, when the version failed (the caller got an error or, in shadow, nothing)."""
+
+
+class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One label, for a prediction named by its id or for all predictions of a key."""
+
+    prediction_id: str | None = None
+    key: str | None = None
+    value: bool | int | float | str
+    observed_at: datetime
+    """When it became known; the clock's now if the caller does not say."""
+
+
+class OutcomeBatch(msgspec.Struct, frozen=True, kw_only=True, tag="outcomes"):
+    """The labels of one request."""
+
+    request_id: str
+    received_at: datetime
+    outcomes: tuple[OutcomeRow, ...]
+
+
+Captured = PredictionBatch | OutcomeBatch

@@ -1,0 +1,44 @@
+"""What is recorded of data: which rows, never the rows themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Ingested(msgspec.Struct, frozen=True, kw_only=True):
+    """What one `extract` brought into the lake."""
+
+    source: str
+    rows_seen: int
+    """Rows that `extract` returned."""
+    rows_new: int
+    """Rows that were not in the lake already."""
+    watermark: datetime | None
+    """The latest event time seen so far: the next `since`."""
+    sequence: int
+    """The highest ingest sequence of the table after this extract."""
+
+
+class DataPin(msgspec.Struct, frozen=True, kw_only=True):
+    """Enough to read a training set again, bit for bit, whatever is appended or compacted later."""
+
+    product: str
+    upto: dict[str, int]
+    """Table (`examples/<source>`, `predictions`, `outcomes`) -> the highest ingest sequence that belongs to the set."""
+    as_of: datetime
+    """Outcomes observed after this moment do not belong to the set."""
+    start: datetime | None
+    """Rows with an earlier event time do not belong to the set; None means from the beginning."""
+    time: str | None
+    """The column of the event time in the examples."""
+    key: str | None
+    """The column that identifies an example; of rows with the same key the last ingested counts."""
+    within: float
+    """Seconds an outcome may take (`Outcome.within`)."""
+    absent: bool | int | float | str | None
+    """The label of a served row whose outcome did not come in time; None leaves such rows out."""
+    rows: int
+    digest: str
+    """sha256 over the content in its pinned order; checked whenever the set is read again."""

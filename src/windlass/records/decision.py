@@ -1,0 +1,24 @@
+"""The outcome of a judgement."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+Judgement = Literal["gate", "retrain", "release", "rollback", "drift", "decay"]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What was judged, how it came out, and what it rests on; the same record in production and in a backtest."""
+
+    judgement: Judgement
+    verdict: str
+    """One word of the judgement's own vocabulary, such as `promote`, `wait`, `retrain`, `reject`."""
+    reasons: tuple[str, ...]
+    """Whole sentences for a person, the weightiest first; never empty."""
+    numbers: dict[str, float | int | str | bool | None]
+    """The figures behind the reasons, so that the judgement can be checked by hand."""
+    at: datetime
+    """The moment it was made at, in event time."""

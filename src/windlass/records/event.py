@@ -1,0 +1,371 @@
+"""Everything that can happen, as the ledger keeps it.
+
+One class per kind of event. `fenced` kinds change what the loop does, so only the holder of the lease may write them;
+the others may come from anyone (a notebook that logs a run, a person who asks for something).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from windlass.records.data import DataPin, Ingested
+from windlass.records.decision import Decision
+
+Trigger = Literal["first", "manual", "schedule", "volume", "drift", "decay", "notebook"]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What an event says; the ledger adds who, when and where in the chain."""
+
+    fenced: ClassVar[bool] = True
+    subject_field: ClassVar[str | None] = None
+    """The field that names what the event is about; the ledger indexes it."""
+
+    @classmethod
+    def kind(cls) -> str:
+        return str(cls.__struct_config__.tag)
+
+    @property
+    def subject(self) -> str | None:
+        return None if self.subject_field is None else str(getattr(self, self.subject_field))
+
+
+# -- workspace and controller ------------------------------------------------------------------------------------
+
+
+class WorkspaceCreated(Body, frozen=True, kw_only=True, tag="workspace.created"):
+    """The first event of every ledger."""
+
+    fenced = False
+    workspace: str
+    windlass: str
+
+
+class ControllerStarted(Body, frozen=True, kw_only=True, tag="controller.started"):
+    """A controller took the lease and acts from now on."""
+
+    subject_field = "holder"
+    holder: str
+    token: int
+
+
+class ControllerStopped(Body, frozen=True, kw_only=True, tag="controller.stopped"):
+    """A controller gave the lease back; a killed one leaves no such event."""
+
+    subject_field = "holder"
+    holder: str
+    reason: str
+
+
+class CommandRequested(Body, frozen=True, kw_only=True, tag="command.requested"):
+    """A person asked the holder of the lease for something."""
+
+    fenced = False
+    subject_field = "command"
+    command: str
+    name: Literal["train", "promote", "rollback", "pause", "resume"]
+    version: str | None = None
+    force: bool = False
+    reason: str
+
+
+class CommandFinished(Body, frozen=True, kw_only=True, tag="command.finished"):
+    """The holder of the lease did what was asked, or says why not."""
+
+    subject_field = "command"
+    command: str
+    done: bool
+    message: str
+
+
+# -- products ----------------------------------------------------------------------------------------------------
+
+
+class ProductDeclared(Body, frozen=True, kw_only=True, tag="product.declared"):
+    """The settings in force for a product; written when they differ from the last ones.
+
+    The controller works from this record alone, since it imports no user code.
+    """
+
+    entry: str
+    source: str
+    """sha256 over the product's own modules."""
+    task: dict[str, Any]
+    policies: dict[str, Any]
+    trains: bool
+    """False for a product that was started from a model file."""
+
+
+class ProductPaused(Body, frozen=True, kw_only=True, tag="product.paused"):
+    """The loop neither retrains nor releases until resumed; serving and watching go on."""
+
+    reason: str
+
+
+class ProductResumed(Body, frozen=True, kw_only=True, tag="product.resumed"):
+    reason: str
+
+
+# -- runs --------------------------------------------------------------------------------------------------------
+
+
+class RunStarted(Body, frozen=True, kw_only=True, tag="run.started"):
+    """A training run, or a run that a person logs, begins."""
+
+    fenced = False
+    subject_field = "run"
+    run: str
+    trigger: Trigger
+    name: str = ""
+    reason: str
+    resumes: str | None = None
+    """The unfinished run whose finished steps this one takes up."""
+
+
+class RunLogged(Body, frozen=True, kw_only=True, tag="run.logged"):
+    """Parameters, metrics or a figure that `train` or a notebook noted."""
+
+    fenced = False
+    subject_field = "run"
+    run: str
+    params: dict[str, str | int | float | bool | None] = {}
+    metrics: dict[str, float] = {}
+    step: int | None = None
+    figures: dict[str, str] = {}
+    """Name -> path below the workspace."""
+
+
+class RunFinished(Body, frozen=True, kw_only=True, tag="run.finished"):
+    """A run came to its end; `outcome` says to which."""
+
+    fenced = False
+    subject_field = "run"
+    run: str
+    outcome: Literal["registered", "rejected", "unchanged", "done"]
+    version: str | None = None
+    seconds: float
+
+
+class RunFailed(Body, frozen=True, kw_only=True, tag="run.failed"):
+    """A run stopped on an error, or its process died; it can be taken up again."""
+
+    fenced = False
+    subject_field = "run"
+    run: str
+    step: str | None
+    error: str
+    message: str
+    remedy: str = ""
+    log: str = ""
+    """Path of the step's log below the workspace."""
+
+
+class StepStarted(Body, frozen=True, kw_only=True, tag="step.started"):
+    subject_field = "key"
+    run: str
+    step: str
+    key: str
+
+
+class StepFinished(Body, frozen=True, kw_only=True, tag="step.finished"):
+    """A step's outputs are on disk, synced, and count from now on."""
+
+    subject_field = "key"
+    run: str
+    step: str
+    key: str
+    """sha256 over the step's code, parameters and the digests of its inputs."""
+    reused: str | None = None
+    """The run whose outputs were taken over instead of working again."""
+    seconds: float
+    outputs: dict[str, str]
+    """Name -> sha256; the files lie below `artifacts/<product>/steps/<key>/`."""
+    summary: dict[str, str | int | float | bool | None] = {}
+
+
+class StepFailed(Body, frozen=True, kw_only=True, tag="step.failed"):
+    subject_field = "key"
+    run: str
+    step: str
+    key: str
+    error: str
+    message: str
+
+
+# -- data --------------------------------------------------------------------------------------------------------
+
+
+class DataExtracted(Body, frozen=True, kw_only=True, tag="data.extracted"):
+    run: str
+    ingested: tuple[Ingested, ...]
+
+
+class DataPinned(Body, frozen=True, kw_only=True, tag="data.pinned"):
+    """A training set was fixed; everything a version learned from is named here."""
+
+    subject_field = "run"
+    run: str
+    pin: DataPin
+
+
+# -- versions and releases ---------------------------------------------------------------------------------------
+
+
+class GateDecided(Body, frozen=True, kw_only=True, tag="gate.decided"):
+    subject_field = "run"
+    run: str
+    against: str | None
+    """The champion it was compared with."""
+    decision: Decision
+
+
+class VersionRegistered(Body, frozen=True, kw_only=True, tag="version.registered"):
+    """A bundle is complete and may be released; before this event its files do not count."""
+
+    subject_field = "version"
+    version: str
+    """`v1`, `v2`, ... in the order of registration within the product."""
+    digest: str
+    run: str | None
+    metrics: dict[str, float]
+    trusted_by: str | None = None
+    """Who vouched for a model file that can run code when loaded."""
+
+
+class ReleaseStarted(Body, frozen=True, kw_only=True, tag="release.started"):
+    subject_field = "release"
+    release: str
+    version: str
+    previous: str | None
+    run: str | None
+    plan: dict[str, Any]
+    """The release policy in force when it started."""
+
+
+class ReleaseAdvanced(Body, frozen=True, kw_only=True, tag="release.advanced"):
+    """The release entered another stage."""
+
+    subject_field = "release"
+    release: str
+    version: str
+    stage: Literal["shadow", "canary", "probation"]
+    share: float
+    decision: Decision
+
+
+class ReleaseFinished(Body, frozen=True, kw_only=True, tag="release.finished"):
+    """`promoted`: probation passed; `rolled_back`: it answered and was withdrawn; `abandoned`: it never answered."""
+
+    subject_field = "release"
+    release: str
+    version: str
+    outcome: Literal["promoted", "rolled_back", "abandoned"]
+    decision: Decision
+
+
+class ChampionChanged(Body, frozen=True, kw_only=True, tag="champion.changed"):
+    """From now on this version answers. The history of these events is the history of production."""
+
+    subject_field = "version"
+    version: str
+    digest: str
+    previous: str | None
+    release: str | None
+    reason: str
+
+
+# -- watching ----------------------------------------------------------------------------------------------------
+
+
+class AlarmRaised(Body, frozen=True, kw_only=True, tag="alarm.raised"):
+    subject_field = "alarm"
+    alarm: str
+    signal: Literal["drift", "decay", "quality", "service"]
+    version: str | None
+    decision: Decision
+
+
+class AlarmCleared(Body, frozen=True, kw_only=True, tag="alarm.cleared"):
+    subject_field = "alarm"
+    alarm: str
+    reason: str
+
+
+class RetrainDecided(Body, frozen=True, kw_only=True, tag="retrain.decided"):
+    """Written when the verdict or its first reason differs from the last one."""
+
+    decision: Decision
+    run: str | None = None
+
+
+class IncidentOpened(Body, frozen=True, kw_only=True, tag="incident.opened"):
+    subject_field = "incident"
+    incident: str
+    alarm: str | None
+    title: str
+    cause: str
+    remedy: str
+
+
+class IncidentClosed(Body, frozen=True, kw_only=True, tag="incident.closed"):
+    subject_field = "incident"
+    incident: str
+    resolution: str
+
+
+ALL: tuple[type[Body], ...] = (
+    WorkspaceCreated,
+    ControllerStarted,
+    ControllerStopped,
+    CommandRequested,
+    CommandFinished,
+    ProductDeclared,
+    ProductPaused,
+    ProductResumed,
+    RunStarted,
+    RunLogged,
+    RunFinished,
+    RunFailed,
+    StepStarted,
+    StepFinished,
+    StepFailed,
+    DataExtracted,
+    DataPinned,
+    GateDecided,
+    VersionRegistered,
+    ReleaseStarted,
+    ReleaseAdvanced,
+    ReleaseFinished,
+    ChampionChanged,
+    AlarmRaised,
+    AlarmCleared,
+    RetrainDecided,
+    IncidentOpened,
+    IncidentClosed,
+)
+BY_KIND: dict[str, type[Body]] = {body.kind(): body for body in ALL}
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the ledger."""
+
+    sequence: int
+    """1, 2, 3, ... without gaps."""
+    at: datetime
+    """Event time under the writer's clock."""
+    product: str | None
+    run: str | None
+    actor: str
+    """`controller`, `pipeline`, or the name of a person."""
+    body: Body
+    previous: str
+    """Hash of the row before; 64 zeros for the first."""
+    hash: str
+    """sha256 over `previous` and this row's content."""
+
+    @property
+    def kind(self) -> str:
+        return self.body.kind()

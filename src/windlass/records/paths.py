@@ -1,0 +1,49 @@
+"""Where things lie in a workspace. Every path that any part uses comes from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class Paths(msgspec.Struct, frozen=True):
+    """The workspace's folder and what is where below it (drawn in docs/explanation/workspace.md)."""
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.db"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    def bundles(self, product: str) -> Path:
+        return self.root / "registry" / product
+
+    def bundle(self, product: str, digest: str) -> Path:
+        return self.bundles(product) / digest
+
+    def staging(self, product: str) -> Path:
+        """Where bundles are put together; same filesystem as `bundles`, so that publishing is one rename."""
+        return self.root / "registry" / ".staging" / product
+
+    def step(self, product: str, key: str) -> Path:
+        return self.root / "artifacts" / product / "steps" / key
+
+    def run(self, product: str, run: str) -> Path:
+        """Logs (`<step>.log`) and figures of one run."""
+        return self.root / "artifacts" / product / "runs" / run
+
+    def segments(self, product: str) -> Path:
+        """Write-ahead segments, one folder for each serving worker below it."""
+        return self.root / "segments" / product
+
+    def routing(self, product: str) -> Path:
+        return self.root / "routing" / f"{product}.json"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "windlass.log"

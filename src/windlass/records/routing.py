@@ -1,0 +1,37 @@
+"""Who answers: the one record that serving workers read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Stage = Literal["shadow", "canary", "champion"]
+"""The role a version answered in. A version on probation answers as the champion."""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that can answer."""
+
+    version: str
+    digest: str
+    """sha256 of the bundle's manifest; the directory's name in the registry."""
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """Champion, challenger and split of one product.
+
+    Written whole by the holder of the lease after the ledger's commit, replaced atomically, read by serving workers.
+    It is a copy: what the ledger says wins, and the controller writes it anew at every start.
+    """
+
+    product: str
+    sequence: int
+    """The ledger's event this record follows from; a worker never goes back to a lower one."""
+    champion: Target | None
+    challenger: Target | None = None
+    mode: Literal["none", "shadow", "canary"] = "none"
+    share: float = 0.0
+    """Part of the keys that the challenger answers while `mode` is `canary`, in 0..1."""
+    salt: str = ""
+    """Mixed into the hash of a key, so that each release splits the keys anew."""

@@ -1,0 +1,113 @@
+"""Every setting, from wherever it comes: defaults < `windlass.toml` < environment (`WINDLASS_...`) < flags."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from windlass.errors import SettingsError
+
+FILE = "windlass.toml"
+_PREFIX = "WINDLASS_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process works with. Built once, by `load_settings`, and passed down."""
+
+    project: Path = Path()
+    """Folder of the product files; relative paths below start here."""
+    workspace: Path = Path(".windlass")
+    """Folder of the ledger, the lake, the registry and all else that is kept."""
+    products: tuple[str, ...] = ()
+    """Product classes as `module:Class`; empty: every product class in the project's own top-level modules."""
+    ledger: str = ""
+    """Database URL of the ledger; empty: SQLite in the workspace."""
+    clock: str = "wall"
+    """`wall`, or `shared:PATH` for a clock that another process moves."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8080
+    """Port to listen on; 0 takes a free one and prints it."""
+    workers: int = 1
+    """Serving processes."""
+    durability: Literal["process", "power"] = "process"
+    """What a prediction has survived when it is answered: a crash of ours, or a power cut (synced)."""
+    poll_seconds: float = 0.5
+    """How often the controller looks, in real seconds."""
+    watch_rows: int = 2000
+    """Rows of a window that drift is judged on."""
+    lease_seconds: float = 10.0
+    """How long a controller that has gone silent is waited for before another takes over, in real seconds."""
+    actor: str = ""
+    """Name written beside what a person asks for; empty: the operating system's user."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load_settings(
+    *,
+    directory: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    """The settings in force in `directory`; a flag that is None counts as not given.
+
+    Raises SettingsError for a name that does not exist or a value that does not fit, naming where it was set.
+    """
+    start = (directory or Path.cwd()).resolve()
+    environment = os.environ if environment is None else environment
+    file = find_file(start)
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    if file is not None:
+        layers.append((str(file), {"project": str(file.parent), **_read(file)}))
+    layers.append(("environment", _from_environment(environment)))
+    layers.append(("flag", {name: value for name, value in (flags or {}).items() if value is not None}))
+    values: dict[str, Any] = {"project": str(start)}
+    for where, layer in layers:
+        for name, value in layer.items():
+            if name not in Settings.__struct_fields__:
+                raise SettingsError(
+                    f"there is no setting {name!r}",
+                    where=where,
+                    remedy="see docs/reference/settings.md for all of them",
+                )
+            values[name] = value
+            _convert({name: value}, where=f"{where}, `{name}`")
+    settings = _convert(values, where="settings")
+    return msgspec.structs.replace(settings, workspace=settings.project / settings.workspace)
+
+
+def find_file(start: Path) -> Path | None:
+    """The nearest `windlass.toml` in `start` or above it."""
+    return next((folder / FILE for folder in (start, *start.parents) if (folder / FILE).is_file()), None)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"not valid TOML: {error}", where=str(file), remedy="mend the line named above") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variable, text in environment.items():
+        if variable.startswith(_PREFIX):
+            name = variable.removeprefix(_PREFIX).lower()
+            found[name] = [part.strip() for part in text.split(",") if part.strip()] if name == "products" else text
+    return found
+
+
+def _convert(values: Mapping[str, Any], *, where: str) -> Settings:
+    try:
+        return msgspec.convert(
+            dict(values), Settings, strict=False, dec_hook=lambda kind, value: Path(value) if kind is Path else value
+        )
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"a setting does not fit: {error}", where=where, remedy="see docs/reference/settings.md"
+        ) from error
