@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from windlass.pipeline.tracking import active_run, run
     from windlass.product.examples import Examples
+    from windlass.product.model_file import ModelFile
     from windlass.product.policy import Gate, Outcome, Release, Retrain
     from windlass.product.product import Product
     from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
@@ -19,6 +20,7 @@ __all__ = [
     "BinaryClassification",
     "Examples",
     "Gate",
+    "ModelFile",
     "MulticlassClassification",
     "Outcome",
     "Product",
@@ -33,6 +35,7 @@ _HOME = {
     "BinaryClassification": "windlass.product.task",
     "Examples": "windlass.product.examples",
     "Gate": "windlass.product.policy",
+    "ModelFile": "windlass.product.model_file",
     "MulticlassClassification": "windlass.product.task",
     "Outcome": "windlass.product.policy",
     "Product": "windlass.product.product",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from windlass.errors import ProductError
+from windlass.product.model_file import ModelFile
 from windlass.product.policy import Gate, Outcome, Policies, Release, Retrain
 from windlass.product.task import Task
 
@@ -31,6 +32,8 @@ class Product:
     """A pandera (polars) DataFrameModel or DataFrameSchema that rows must satisfy."""
     estimator: ClassVar[Any] = None
     """An unfitted scikit-learn compatible estimator; it is cloned for every run."""
+    model: ClassVar[ModelFile | None] = None
+    """A model file to serve until the product trains its own."""
     search: ClassVar[Any] = None
     """A search space to tune the estimator in: `{parameter: [choices] | (low, high) | (low, high, "log")}`."""
     trials: ClassVar[int] = 20
