@@ -1,0 +1,132 @@
+"""How an event becomes a row, and a row proves the rows before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+
+from windlass.errors import LedgerCorrupt, LedgerError
+from windlass.records.event import BY_KIND, Body, Event
+
+START = "0" * 64
+"""What the first event names as the hash before it."""
+
+# Sorted dicts: two bodies that say the same give the same text.
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_DECODERS = {kind: msgspec.json.Decoder(body) for kind, body in BY_KIND.items()}
+
+
+class Row(NamedTuple):
+    """A row of the table `events`, columns in their order."""
+
+    sequence: int
+    at: str
+    kind: str
+    product: str | None
+    subject: str | None
+    run: str | None
+    actor: str
+    body: str
+    previous: str
+    hash: str
+
+
+def row_hash(previous: str, content: Sequence[Any]) -> str:
+    """sha256 over the hash before, followed by the row's content as one compact JSON array, both in UTF-8.
+
+    `content` is the row from `sequence` to `body`. The array keeps the fields apart, whatever stands in them.
+    `json.dumps(content, ensure_ascii=False, separators=(",", ":"))` gives the same bytes, so that a ledger can be
+    checked without Windlass.
+    """
+    return sha256(previous.encode() + _ENCODER.encode(content)).hexdigest()
+
+
+def seal(
+    head: tuple[int, str],
+    *,
+    body: Body,
+    text: str,
+    at: str,
+    actor: str,
+    product: str | None,
+    run: str | None,
+) -> Row:
+    """The row that follows `head` (sequence and hash of the last event)."""
+    sequence, previous = head[0] + 1, head[1]
+    content = (sequence, at, body.kind(), product, body.subject, run, actor, text)
+    return Row(*content, previous, row_hash(previous, content))
+
+
+def encode_body(body: Body) -> tuple[str, Body]:
+    """The text that is kept, and the body as it will be read again.
+
+    Reading it back at once keeps out what could be written but never read, such as NaN (which JSON does not have)
+    among the metrics. Raises LedgerError for such a body.
+    """
+    kind = body.kind()
+    if BY_KIND.get(kind) is not type(body):
+        raise LedgerError(
+            f"{type(body).__qualname__} is not a kind of event",
+            where=f"event {kind}",
+            remedy="write one of windlass.records.event.ALL",
+        )
+    try:
+        text = _ENCODER.encode(body)
+        return text.decode(), _DECODERS[kind].decode(text)
+    except (TypeError, ValueError, OverflowError) as error:  # msgspec's and Unicode's errors are ValueErrors
+        raise LedgerError(
+            f"this {kind} cannot be recorded: {error}",
+            where=f"event {kind}",
+            remedy="record plain JSON values only: finite numbers, text, booleans, lists and dicts with text keys",
+        ) from error
+
+
+def decode(row: Any) -> Event:
+    """A row of the table as an event.
+
+    Fields that this release does not know are left out. Raises LedgerError for a kind it does not know, since
+    acting on half the story would be worse than stopping.
+    """
+    sequence, at, kind, product, _subject, run, actor, body, previous, hashed = row
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        raise LedgerError(
+            f"event {sequence} is of a kind that this release does not know: {kind!r}",
+            where=f"event {sequence}",
+            remedy="a newer release writes to this ledger: pip install --upgrade windlass",
+        )
+    try:
+        return Event(
+            sequence=sequence,
+            at=from_text(at),
+            product=product,
+            run=run,
+            actor=actor,
+            body=decoder.decode(body),
+            previous=previous,
+            hash=hashed,
+        )
+    except (TypeError, ValueError) as error:
+        raise LedgerCorrupt(
+            f"event {sequence} ({kind}) cannot be read: {error}",
+            where=f"event {sequence}",
+            remedy="run `windlass ledger verify`; if it finds nothing, a newer release wrote it: upgrade windlass",
+        ) from error
+
+
+def to_text(moment: datetime) -> str:
+    """UTC with microseconds, always 27 characters. Raises LedgerError for a time without a zone."""
+    if moment.tzinfo is None:
+        raise LedgerError(
+            f"the time {moment.isoformat()} has no time zone", where="`at`", remedy="pass an aware datetime, in UTC"
+        )
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def from_text(text: str) -> datetime:
+    """What `to_text` wrote."""
+    return datetime.fromisoformat(text)
