@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from windlass.product.product import Product
     from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
 
+__version__ = "0.1.0"
+
 __all__ = [
     "BinaryClassification",
     "Examples",

@@ -1,0 +1,287 @@
+"""Ten months of flights in two minutes: a model is trained, released, served, watched, retrained and released again.
+
+    python examples/flights/demo.py [--until 2013-07-01] [--days-per-second 2.5]
+
+History is January and February. From March on, every hour's departures are sent over HTTP and what became of them is
+posted a day later, under a scaled clock that all parts share. Nothing is computed beforehand, and nobody touches the
+loop: this script only plays the outside world.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
+from pathlib import Path
+from shutil import rmtree
+
+import polars as pl
+from report import Scores, score, write_page
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+import data
+from windlass.app.describe import describe
+from windlass.app.workspace import Workspace
+from windlass.clock import SharedClock
+from windlass.records import event as events
+from windlass.settings import load_settings
+
+HERE = Path(__file__).parent
+PRODUCT = "flight-delays"
+START = datetime(2013, 3, 1, tzinfo=UTC)
+LABEL_DELAY = timedelta(days=1)
+SHOWN = (
+    events.RunStarted,
+    events.RunFinished,
+    events.RunFailed,
+    events.GateDecided,
+    events.ReleaseAdvanced,
+    events.ReleaseFinished,
+    events.ChampionChanged,
+    events.AlarmRaised,
+    events.AlarmCleared,
+    events.IncidentOpened,
+)
+
+
+class World:
+    """Departures and their outcomes, hour by hour, over HTTP."""
+
+    def __init__(self, port: int, until: datetime) -> None:
+        frame = data.departures().filter(pl.col("scheduled").is_between(START, until, closed="left"))
+        self.rows = frame.height
+        self._hours = deque(
+            (hour, group)
+            for (hour,), group in frame.with_columns(hour=pl.col("scheduled").dt.truncate("1h")).group_by(
+                "hour", maintain_order=True
+            )
+        )
+        self._due: deque[tuple[datetime, list[dict[str, object]]]] = deque()
+        self._port = port
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        self.sent = self.requests = self.outcomes = 0
+        self.last_prediction = ""
+
+    @property
+    def over(self) -> bool:
+        return not self._hours
+
+    def next_hour(self) -> datetime:
+        return self._hours[0][0]
+
+    def play(self) -> None:
+        """Send the departures of the next hour, and the outcomes that are known by then."""
+        hour, group = self._hours.popleft()
+        while self._due and self._due[0][0] <= hour:
+            _, outcomes = self._due.popleft()
+            self._post("outcomes", {"outcomes": outcomes})
+            self.outcomes += len(outcomes)
+        answer = self._post("predict", {"rows": group.drop("late", "hour").to_dicts()})
+        if len(answer["predictions"]) != group.height:
+            raise SystemExit(f"asked for {group.height} predictions, got {len(answer['predictions'])}")
+        self.last_prediction = answer["predictions"][-1]["id"]
+        known = [
+            {"key": key, "value": late, "observed_at": (at + LABEL_DELAY).isoformat()}
+            for key, late, at in group.select("flight_id", "late", "scheduled").iter_rows()
+            if late is not None
+        ]
+        if known:
+            self._due.append((hour + timedelta(hours=1) + LABEL_DELAY, known))
+        self.sent += group.height
+
+    def _post(self, route: str, body: dict[str, object]) -> dict[str, list[dict[str, str]]]:
+        payload = json.dumps(body, default=datetime.isoformat)
+        self._connection.request("POST", f"/{PRODUCT}/{route}", payload, {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        content = response.read()
+        if response.status >= 300:
+            raise SystemExit(f"/{PRODUCT}/{route} answered {response.status}: {content.decode()[:500]}")
+        self.requests += 1
+        parsed: dict[str, list[dict[str, str]]] = json.loads(content)
+        return parsed
+
+
+class Timeline:
+    """What the ledger says, as it happens."""
+
+    def __init__(self, workspace: Workspace, console: Console) -> None:
+        self._workspace = workspace
+        self._console = console
+        self._seen = 0
+        self.retrains = 0
+
+    def show_new(self) -> None:
+        for event in self._workspace.ledger.events(kinds=SHOWN, after=self._seen):
+            self._seen = event.sequence
+            if isinstance(event.body, events.RunStarted):
+                self.retrains += 1
+            words = describe(event)
+            strong = isinstance(event.body, (events.ChampionChanged, events.AlarmRaised, events.IncidentOpened))
+            self._console.print(
+                Text.assemble((f"{event.at:%d %b %H:%M}  ", "dim"), (words, "bold" if strong else "")), soft_wrap=True
+            )
+
+
+def main() -> None:
+    arguments = _arguments()
+    console = Console(highlight=False)
+    began = time.monotonic()
+    settings = load_settings(directory=HERE)
+    rmtree(settings.workspace, ignore_errors=True)
+    clock_file = settings.workspace / "clock"
+    clock = SharedClock.create(clock_file, START)
+    port = _free_port()
+    os.environ |= {
+        "WINDLASS_CLOCK": f"shared:{clock_file}",
+        "WINDLASS_PORT": str(port),
+        "WINDLASS_POLL_SECONDS": "0.1",
+    }
+    console.print("[bold]Flights of 2013 from New York: which will arrive more than 15 minutes late?[/bold]")
+    console.print("Reading the departures ...")
+    world = World(port, arguments.until)
+    console.print(f"January and February are history; {world.rows:,} departures follow, an hour a request.\n")
+    loop = subprocess.Popen([sys.executable, "-m", "windlass", "up", "--project", str(HERE)], stdout=subprocess.DEVNULL)
+    try:
+        with Workspace.open(load_settings(directory=HERE), create=True) as workspace:
+            timeline = Timeline(workspace, console)
+            _wait_until_ready(port, loop, timeline)
+            served_from = time.monotonic()
+            _play(world, clock, timeline, console, arguments)
+            serving_seconds = time.monotonic() - served_from
+            _drain(workspace, world, timeline)
+            loop.send_signal(signal.SIGTERM)
+            loop.wait(30)
+            timeline.show_new()
+            scores = score(workspace, PRODUCT, data.departures())
+            page = write_page(workspace, PRODUCT, scores, HERE / "demo.html")
+    finally:
+        if loop.poll() is None:
+            loop.kill()
+    _conclude(console, world, scores, page, seconds=time.monotonic() - began, serving_seconds=serving_seconds)
+
+
+def _play(
+    world: World, clock: SharedClock, timeline: Timeline, console: Console, arguments: argparse.Namespace
+) -> None:
+    """Move the clock at its pace, never past the hour that comes next, and send each hour when it has come."""
+    pace = timedelta(days=arguments.days_per_second)
+    began = time.monotonic()
+    shown = 0.0
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        while not world.over:
+            due = START + (time.monotonic() - began) * pace
+            hour = world.next_hour()
+            if due < hour:
+                clock.move_to(max(clock.now(), due))
+                time.sleep(min(0.05, (hour - due) / pace))
+            else:
+                clock.move_to(hour)
+                world.play()
+            if time.monotonic() - shown > 0.12:
+                shown = time.monotonic()
+                timeline.show_new()
+                live.update(_progress(world, clock, shown - began))
+
+
+def _progress(world: World, clock: SharedClock, elapsed: float) -> Text:
+    filled = round(30 * world.sent / world.rows)
+    speed = (clock.now() - START) / timedelta(days=1) / max(elapsed, 1e-9)
+    return Text.assemble(
+        (f"{clock.now():%a %d %b %Y %H:%M}  ", "bold cyan"),
+        ("━" * filled, "cyan"),
+        ("━" * (30 - filled), "dim"),
+        f"  {world.sent:,} of {world.rows:,} departures, {world.requests / max(elapsed, 1e-9):.0f} requests/s, ",
+        f"{world.outcomes:,} outcomes, 1 s = {speed:.1f} days",
+    )
+
+
+def _wait_until_ready(port: int, loop: subprocess.Popen[bytes], timeline: Timeline) -> None:
+    """Until the first champion answers; the timeline shows its training meanwhile."""
+    while True:
+        timeline.show_new()
+        if loop.poll() is not None:
+            raise SystemExit(f"`windlass up` ended with exit code {loop.returncode}; see .windlass/windlass.log")
+        try:
+            connection = HTTPConnection("127.0.0.1", port, timeout=2)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            pass  # it is not listening yet
+        time.sleep(0.1)
+
+
+def _drain(workspace: Workspace, world: World, timeline: Timeline) -> None:
+    """Until the last answers have reached the lake."""
+    for _ in range(300):
+        timeline.show_new()
+        if workspace.lake.predictions(PRODUCT, prediction_id=world.last_prediction).height:
+            return
+        time.sleep(0.1)
+    raise SystemExit("the last prediction has not reached the lake within half a minute")
+
+
+def _conclude(
+    console: Console, world: World, scores: Scores, page: Path, *, seconds: float, serving_seconds: float
+) -> None:
+    table = Table(title="\nROC AUC by month of departure", title_justify="left", title_style="bold", pad_edge=False)
+    for name in ("month", "departures", "frozen (v1)", "the loop", "answered by"):
+        table.add_column(name, justify="left" if name in ("month", "answered by") else "right")
+    for row in scores.months:
+        better = "bold green" if row.loop > row.frozen else ""
+        table.add_row(
+            row.month, f"{row.rows:,}", f"{row.frozen:.3f}", Text(f"{row.loop:.3f}", better), ", ".join(row.versions)
+        )
+    table.add_section()
+    table.add_row("mean", f"{world.sent:,}", f"{scores.frozen:.3f}", f"{scores.loop:.3f}", "", style="bold")
+    console.print(table)
+    console.print(
+        f"\n{world.requests:,} requests in {serving_seconds:.0f} s, every answer captured; {seconds:.0f} s in all.\n"
+        f"One answer, traced back to request, version, release, run, data and code:\n"
+    )
+    trace = [sys.executable, "-m", "windlass", "trace", world.last_prediction, "--project", str(HERE)]
+    subprocess.run(trace, check=True)
+    where = os.path.relpath(HERE)
+    console.print(
+        f"\nWhere to look next\n"
+        f"  {os.path.relpath(page)}  the same as a page with curves\n"
+        f"  windlass status --project {where}      where things stand now\n"
+        f"  windlass releases --project {where}    why each version was let through\n"
+        f"  windlass events --project {where}      everything that happened\n"
+        f"  windlass data ls --project {where}     what lies in the lake\n"
+        f"  examples/flights/flights.py{' ' * 15}the product: the only code that is the user's own"
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--until",
+        type=lambda text: datetime.fromisoformat(text).replace(tzinfo=UTC),
+        default=datetime(2014, 1, 1, tzinfo=UTC),
+        help="play the world until this day (default: the end of the year)",
+    )
+    parser.add_argument("--days-per-second", type=float, default=2.6, help="pace of the scaled clock (default: 2.6)")
+    return parser.parse_args()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Events in words, for timelines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from windlass.records import event as events
+from windlass.records.event import Body, Event
+from windlass.release.director import describe as describe_stage
+
+
+def describe(event: Event) -> str:
+    """One line that says what happened."""
+    words = _WORDS.get(type(event.body))
+    return words(event.body) if words is not None else event.kind
+
+
+def _ingested(body: events.DataExtracted) -> str:
+    parts = [f"{item.rows_new:,} new rows of {item.rows_seen:,} from {item.source}" for item in body.ingested]
+    return "extracted " + ", ".join(parts) if parts else "extracted nothing"
+
+
+def _finished(body: events.RunFinished) -> str:
+    made = f" as {body.version}" if body.version else ""
+    return f"run {body.outcome}{made} after {body.seconds:.1f} s"
+
+
+def _step(body: events.StepFinished) -> str:
+    if body.reused:
+        return f"step {body.step}: taken over from {body.reused}"
+    return f"step {body.step}: {body.seconds:.2f} s"
+
+
+def _champion(body: events.ChampionChanged) -> str:
+    instead = f" instead of {body.previous}" if body.previous else ""
+    return f"{body.version} answers{instead}: {body.reason}"
+
+
+_WORDS: dict[type[Body], Callable[[Any], str]] = {
+    events.WorkspaceCreated: lambda body: f"workspace made by Windlass {body.windlass}",
+    events.ControllerStarted: lambda body: f"controller {body.holder} took the lease",
+    events.ControllerStopped: lambda body: f"controller stopped: {body.reason}",
+    events.CommandRequested: lambda body: f"asked to {body.name} {body.version or ''}: {body.reason}".replace(" :", ":"),
+    events.CommandFinished: lambda body: f"{'done' if body.done else 'refused'}: {body.message}",
+    events.ProductDeclared: lambda body: f"settings in force from {body.entry}",
+    events.ProductPaused: lambda body: f"paused: {body.reason}",
+    events.ProductResumed: lambda body: f"resumed: {body.reason}",
+    events.RunStarted: lambda body: f"run started ({body.trigger}): {body.reason}",
+    events.RunLogged: lambda body: "logged " + ", ".join([*body.params, *body.metrics, *body.figures]),
+    events.RunFinished: _finished,
+    events.RunFailed: lambda body: f"run failed in {body.step or 'its process'}: {body.message}",
+    events.StepStarted: lambda body: f"step {body.step} started",
+    events.StepFinished: _step,
+    events.StepFailed: lambda body: f"step {body.step} failed: {body.message}",
+    events.DataExtracted: _ingested,
+    events.DataPinned: lambda body: f"training set pinned: {body.pin.rows:,} rows, {body.pin.digest[:12]}",
+    events.GateDecided: lambda body: f"gate: {body.decision.verdict}, {body.decision.reasons[0]}",
+    events.VersionRegistered: lambda body: f"{body.version} registered ({body.digest[:12]})",
+    events.ReleaseStarted: lambda body: f"release of {body.version} started",
+    events.ReleaseAdvanced: lambda body: (
+        f"{body.version} enters {describe_stage(body.stage, body.share)}: {body.decision.reasons[0]}"
+    ),
+    events.ReleaseFinished: lambda body: f"release of {body.version} {_outcome(body)}: {body.decision.reasons[0]}",
+    events.ChampionChanged: _champion,
+    events.AlarmRaised: lambda body: f"{body.signal} alarm: {body.decision.reasons[0]}",
+    events.AlarmCleared: lambda body: f"alarm cleared: {body.reason}",
+    events.RetrainDecided: lambda body: f"{body.decision.verdict}: {body.decision.reasons[0]}",
+    events.IncidentOpened: lambda body: f"incident: {body.title}",
+    events.IncidentClosed: lambda body: f"incident closed: {body.resolution}",
+}
+
+
+def _outcome(body: events.ReleaseFinished) -> str:
+    return body.outcome.replace("_", " ")

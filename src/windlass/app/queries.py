@@ -1,0 +1,180 @@
+"""Answers to what people ask of a workspace, as plain rows; every one is a view of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from windlass.app.describe import describe
+from windlass.app.workspace import Workspace
+from windlass.errors import UsageError
+from windlass.records import event as events
+from windlass.records.event import Body, Event
+from windlass.records.state import ProductState
+
+Row = dict[str, Any]
+
+
+def the_product(workspace: Workspace, name: str | None) -> ProductState:
+    """The product called `name`, or the only one there is."""
+    products = workspace.state().products
+    if name is None and len(products) == 1:
+        return next(iter(products.values()))
+    known = ", ".join(sorted(products)) or "none yet"
+    if name is None:
+        what = "no product has been declared yet" if not products else "there are several products"
+        raise UsageError(what, where=str(workspace.settings.workspace), remedy=f"name one with --product ({known})")
+    if name not in products:
+        raise UsageError(f"there is no product {name!r}", where=str(workspace.settings.workspace), remedy=f"known: {known}")
+    return products[name]
+
+
+def status(workspace: Workspace) -> list[Row]:
+    """A row per product: who answers since when, what is under way, what is wrong."""
+    return [_status(product) for product in workspace.state().products.values()]
+
+
+def versions(workspace: Workspace, product: str | None) -> list[Row]:
+    state = the_product(workspace, product)
+    challenger = state.release.version if state.release is not None else None
+    champion = state.champion.version if state.champion is not None else None
+    return [
+        {
+            "version": version.version,
+            "role": "champion" if name == champion else "challenger" if name == challenger else "",
+            "registered": version.registered_at,
+            "run": version.run,
+            "metrics": dict(version.metrics),
+            "digest": version.digest,
+        }
+        for name, version in state.versions.items()
+    ]
+
+
+def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
+    """The last runs, newest last, those that people logged by hand included."""
+    found: dict[str, Row] = {}
+    kinds: tuple[type[Body], ...] = (events.RunStarted, events.RunFinished, events.RunFailed, events.GateDecided)
+    for event in workspace.ledger.events(kinds=kinds, product=product):
+        body = event.body
+        if isinstance(body, events.RunStarted):
+            found[body.run] = {
+                "run": body.run,
+                "product": event.product,
+                "trigger": body.trigger,
+                "started": event.at,
+                "reason": body.reason,
+                "gate": None,
+                "outcome": "running",
+                "version": None,
+                "seconds": None,
+            }
+        elif isinstance(body, events.GateDecided) and body.run in found:
+            found[body.run]["gate"] = body.decision.verdict
+        elif isinstance(body, events.RunFinished) and body.run in found:
+            found[body.run] |= {"outcome": body.outcome, "version": body.version, "seconds": body.seconds}
+        elif isinstance(body, events.RunFailed) and body.run in found:
+            found[body.run]["outcome"] = f"failed in {body.step}" if body.step else "failed"
+    return list(found.values())[-limit:]
+
+
+def releases(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
+    found: dict[str, Row] = {}
+    kinds: tuple[type[Body], ...] = (events.ReleaseStarted, events.ReleaseAdvanced, events.ReleaseFinished)
+    for event in workspace.ledger.events(kinds=kinds, product=product):
+        body = event.body
+        if isinstance(body, events.ReleaseStarted):
+            found[body.release] = {
+                "release": body.release,
+                "product": event.product,
+                "version": body.version,
+                "previous": body.previous,
+                "started": event.at,
+                "stages": [],
+                "outcome": "under way",
+                "reason": None,
+            }
+        elif isinstance(body, events.ReleaseAdvanced) and body.release in found:
+            share = f" {body.share:.0%}" if body.stage == "canary" else ""
+            found[body.release]["stages"].append(f"{body.stage}{share}")
+            found[body.release]["reason"] = body.decision.reasons[0]
+        elif isinstance(body, events.ReleaseFinished) and body.release in found:
+            found[body.release] |= {"outcome": body.outcome.replace("_", " "), "reason": body.decision.reasons[0]}
+    return list(found.values())[-limit:]
+
+
+def alarms(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
+    found: dict[str, Row] = {}
+    for event in workspace.ledger.events(kinds=(events.AlarmRaised, events.AlarmCleared), product=product):
+        body = event.body
+        if isinstance(body, events.AlarmRaised):
+            found[body.alarm] = {
+                "alarm": body.alarm,
+                "product": event.product,
+                "signal": body.signal,
+                "version": body.version,
+                "raised": event.at,
+                "cleared": None,
+                "reason": body.decision.reasons[0],
+                "numbers": body.decision.numbers,
+            }
+        elif isinstance(body, events.AlarmCleared) and body.alarm in found:
+            found[body.alarm]["cleared"] = event.at
+    return list(found.values())[-limit:]
+
+
+def incidents(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
+    found: dict[str, Row] = {}
+    for event in workspace.ledger.events(kinds=(events.IncidentOpened, events.IncidentClosed), product=product):
+        body = event.body
+        if isinstance(body, events.IncidentOpened):
+            found[body.incident] = {
+                "incident": body.incident,
+                "product": event.product,
+                "opened": event.at,
+                "closed": None,
+                "title": body.title,
+                "cause": body.cause,
+                "remedy": body.remedy,
+                "resolution": None,
+            }
+        elif isinstance(body, events.IncidentClosed) and body.incident in found:
+            found[body.incident] |= {"closed": event.at, "resolution": body.resolution}
+    return list(found.values())[-limit:]
+
+
+def timeline(workspace: Workspace, product: str | None, *, limit: int, steps: bool) -> list[Row]:
+    """What happened, newest last; the steps of runs only on request, since they are many."""
+    left_out = () if steps else (events.StepStarted, events.StepFinished, events.DataPinned)
+    kinds = tuple(kind for kind in events.ALL if kind not in left_out)
+    return [event_row(event) for event in workspace.ledger.events(kinds=kinds, product=product, newest=limit)]
+
+
+def event_row(event: Event) -> Row:
+    return {
+        "sequence": event.sequence,
+        "at": event.at,
+        "product": event.product,
+        "kind": event.kind,
+        "actor": event.actor,
+        "what": describe(event),
+    }
+
+
+def _status(product: ProductState) -> Row:
+    release = product.release
+    return {
+        "product": product.name,
+        "champion": None if product.champion is None else product.champion.version,
+        "since": product.champion_since,
+        "release": None if release is None else f"{release.version} in {release.stage or 'preparation'}",
+        "run": None if product.run is None else f"{product.run.run} ({product.run.trigger})",
+        "alarms": _signals(product.alarms.values()),
+        "incidents": len(product.incidents),
+        "paused": product.paused,
+        "next": None if product.last_retrain is None else product.last_retrain.reasons[0],
+    }
+
+
+def _signals(alarms: Iterable[Any]) -> str | None:
+    return ", ".join(sorted({alarm.signal for alarm in alarms})) or None

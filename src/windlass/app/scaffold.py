@@ -1,0 +1,109 @@
+"""`windlass init`: a project that runs as soon as it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import keyword
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from windlass.errors import UsageError
+
+_IGNORED = ".windlass/\n.venv/\n__pycache__/\n"
+_TASKS = {"binary": "BinaryClassification", "multiclass": "MulticlassClassification", "regression": "Regression"}
+
+
+def make_project(folder: Path) -> Path:
+    """A project with a sample product, rows to train on and tests; raises UsageError if there is something already."""
+    names = _names(folder)
+    _claim(folder)
+    _write(folder, names | {"sample": True}, product="product.py.jinja", test="test_product.py.jinja")
+    _sample_rows(folder / "data" / "history.csv")
+    return folder
+
+
+def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: str) -> Path:
+    """A project that serves `model`; a pickle or joblib file is read only with `trust`, and then by its digest alone."""
+    from windlass.registry.importing import import_model
+
+    if not model.is_file():
+        raise UsageError("there is no such model file", where=str(model), remedy="give the path of an existing file")
+    imported = import_model(model, trust=trust)
+    names = _names(folder)
+    _claim(folder)
+    (folder / "models").mkdir()
+    shutil.copy2(model, folder / "models" / model.name)
+    sha256 = hashlib.sha256(model.read_bytes()).hexdigest() if trust else None
+    described = {
+        "model_path": f"models/{model.name}",
+        "sha256": sha256,
+        "task": _TASKS[imported.kind],
+        "target": target,
+        "sample": False,
+    }
+    _write(folder, names | described, product="model_product.py.jinja", test="test_model_product.py.jinja")
+    return folder
+
+
+def _names(folder: Path) -> dict[str, Any]:
+    words = [word for word in re.split(r"[^0-9A-Za-z]+", folder.name) if word]
+    cls = "".join(word[:1].upper() + word[1:] for word in words)
+    if not cls.isidentifier() or keyword.iskeyword(cls):
+        raise UsageError(
+            f"{folder.name!r} gives no name for a class", remedy="start with a letter and use letters, digits and dashes"
+        )
+    return {"cls": cls, "name": "-".join(word.lower() for word in words), "title": " ".join(words).capitalize()}
+
+
+def _claim(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError("there is something here already", where=str(folder), remedy="choose a name that is free")
+    (folder / "tests").mkdir(parents=True)
+
+
+def _write(folder: Path, names: dict[str, Any], *, product: str, test: str) -> None:
+    render = _renderer(names)
+    (folder / "product.py").write_text(render(product))
+    (folder / "tests" / "test_product.py").write_text(render(test))
+    (folder / "README.md").write_text(render("README.md.jinja"))
+    (folder / "windlass.toml").write_text(render("windlass.toml.jinja"))
+    (folder / ".gitignore").write_text(_IGNORED)
+
+
+def _renderer(names: dict[str, Any]) -> Callable[[str], str]:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("windlass.app"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 (Python and Markdown, never HTML)
+    )
+    return lambda template: environment.get_template(template).render(**names)
+
+
+def _sample_rows(path: Path) -> None:
+    """The breast cancer data of scikit-learn, with invented times and ids."""
+    from datetime import datetime, timedelta
+
+    import polars as pl
+    from sklearn.datasets import load_breast_cancer
+
+    sample = load_breast_cancer()
+    start = datetime(2025, 1, 1)  # noqa: DTZ001 (a CSV column without a zone, as files often have)
+    count = len(sample.target)
+    frame = pl.DataFrame(
+        {
+            "sample_id": [f"s{number:04d}" for number in range(count)],
+            "measured_at": [start + timedelta(hours=number) for number in range(count)],
+            **{str(name).replace(" ", "_"): sample.data[:, column] for column, name in enumerate(sample.feature_names[:10])},
+            "malignant": sample.target == 0,
+        }
+    )
+    path.parent.mkdir()
+    frame.write_csv(path)

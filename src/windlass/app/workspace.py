@@ -1,0 +1,118 @@
+"""The composition root: from settings to wired parts."""
+
+from __future__ import annotations
+
+import getpass
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from windlass.clock import Clock, clock_from
+from windlass.errors import UsageError
+from windlass.records.paths import Paths
+from windlass.settings import FILE, Settings, find_file
+
+if TYPE_CHECKING:
+    from windlass.engines.local import LocalEngine
+    from windlass.lake.lake import Lake
+    from windlass.ledger.ledger import Ledger
+    from windlass.ledger.view import StateView
+    from windlass.records.state import WorkspaceState
+    from windlass.registry.registry import Registry
+
+
+class Workspace:
+    """One environment: a ledger, a lake, a registry, and any number of products. Parts are made when first used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.paths = Paths(settings.workspace)
+
+    @classmethod
+    def open(cls, settings: Settings, *, create: bool = False) -> Workspace:
+        """The workspace that `settings` names; made if `create`, else UsageError when there is none."""
+        workspace = cls(settings)
+        if not create and not settings.ledger and not workspace.paths.ledger.is_file():
+            raise UsageError(
+                "there is no workspace here yet",
+                where=str(settings.workspace),
+                remedy="run `windlass train` or `windlass up` in a project, or `windlass init NAME` to make one",
+            )
+        if create and find_file(settings.project) is None and not any(settings.project.glob("*.py")):
+            raise UsageError(
+                f"this folder is no project: it has neither a {FILE} nor a Python file",
+                where=str(settings.project),
+                remedy="change to the project's folder, give it with --project, or make one with `windlass init NAME`",
+            )
+        settings.workspace.mkdir(parents=True, exist_ok=True)
+        return workspace
+
+    @cached_property
+    def clock(self) -> Clock:
+        return clock_from(self.settings.clock)
+
+    @property
+    def actor(self) -> str:
+        """Who asks: the setting, or the operating system's user."""
+        return self.settings.actor or getpass.getuser()
+
+    @property
+    def ledger_url(self) -> str:
+        return self.settings.ledger or f"sqlite:///{self.paths.ledger}"
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from windlass import __version__
+        from windlass.ledger.ledger import Ledger
+        from windlass.records.event import WorkspaceCreated
+        from windlass.records.ids import new_id
+
+        ledger = Ledger(self.ledger_url)
+        if ledger.head() == 0:
+            now = self.clock.now()
+            created = WorkspaceCreated(workspace=new_id("workspace", now), windlass=__version__)
+            ledger.append(created, at=now, actor=self.actor)
+        return ledger
+
+    @cached_property
+    def view(self) -> StateView:
+        from windlass.ledger.view import StateView
+
+        return StateView(self.ledger)
+
+    def state(self) -> WorkspaceState:
+        """Where everything stands, as of now."""
+        return self.view.refresh()
+
+    @cached_property
+    def lake(self) -> Lake:
+        from windlass.lake.lake import Lake
+
+        return Lake(self.paths.lake)
+
+    @cached_property
+    def registry(self) -> Registry:
+        from windlass.registry.registry import Registry
+
+        return Registry(self.paths)
+
+    @cached_property
+    def engine(self) -> LocalEngine:
+        from windlass.engines.local import LocalEngine
+
+        return LocalEngine()
+
+    def close(self) -> None:
+        """End the engine's process and close the ledger, if they were used."""
+        if "engine" in self.__dict__:
+            self.engine.close()
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

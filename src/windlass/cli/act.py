@@ -1,0 +1,58 @@
+"""Commands that ask the loop for something; who asked, and why, is kept in the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from windlass.cli.context import ProductOption, ProjectOption, workspace
+
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.", show_default=False)]
+
+
+def pause(*, reason: ReasonOption, product: ProductOption = None, project: ProjectOption = None) -> None:
+    """Neither retrain nor release until resumed; serving and watching go on."""
+    _ask("pause", None, reason=reason, product=product, project=project)
+
+
+def resume(*, reason: ReasonOption, product: ProductOption = None, project: ProjectOption = None) -> None:
+    """End a pause."""
+    _ask("resume", None, reason=reason, product=product, project=project)
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="Such as v3.", show_default=False)],
+    *,
+    reason: ReasonOption,
+    product: ProductOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Make a version the champion now, without waiting for its shadow and canary; probation watches it."""
+    _ask("promote", version, reason=reason, product=product, project=project)
+
+
+def rollback(
+    version: Annotated[str | None, typer.Argument(help="By default the champion before this one.", show_default=False)] = None,
+    *,
+    reason: ReasonOption,
+    product: ProductOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Let an earlier version answer again, at once; a release under way ends."""
+    _ask("rollback", version, reason=reason, product=product, project=project)
+
+
+def _ask(name: str, version: str | None, *, reason: str, product: str | None, project: ProjectOption) -> None:
+    from windlass.app.act import ask
+    from windlass.app.queries import the_product
+
+    with workspace(project) as opened:
+        message = ask(opened, name, product=the_product(opened, product).name, version=version, reason=reason)
+        typer.echo(message)
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the commands of this file."""
+    for command in (pause, resume, promote, rollback):
+        app.command()(command)

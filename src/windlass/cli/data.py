@@ -1,0 +1,42 @@
+"""`windlass data`: what lies in the lake."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
+from windlass.cli.output import print_json, print_rows
+
+app = typer.Typer(help="What lies in the lake.", no_args_is_help=True)
+
+
+@app.command("ls")
+def list_tables(*, product: ProductOption = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """The tables, with rows, size and the time they span."""
+    import msgspec
+
+    with workspace(project) as opened:
+        rows = [msgspec.structs.asdict(table) for table in opened.lake.tables(product)]
+        print_rows(rows, as_json=as_json, title="Tables", empty="the lake is empty")
+
+
+@app.command()
+def show(
+    table: Annotated[str, typer.Argument(help="Such as predictions, outcomes or examples/<source>.", show_default=False)],
+    *,
+    product: ProductOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows, the newest.", min=1)] = 20,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The newest rows of a table."""
+    from windlass.app.queries import the_product
+
+    with workspace(project) as opened:
+        frame = opened.lake.show(the_product(opened, product).name, table, limit=limit)
+        if as_json:
+            print_json(frame.to_dicts())
+        else:
+            print_rows(frame.to_dicts(), as_json=False, title=table, empty="the table is empty")

@@ -1,0 +1,50 @@
+"""The `windlass` command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from windlass import __version__
+from windlass.cli import act, backtest, data, init, ledger, runs, serve, show
+from windlass.errors import UsageError, WindlassError
+
+app = typer.Typer(
+    name="windlass",
+    help="From a model file to a model that is served, watched, retrained, released and rolled back by itself.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for module in (init, serve, act, show, backtest):
+    module.register(app)
+app.add_typer(runs.app, name="runs")
+app.add_typer(data.app, name="data")
+app.add_typer(ledger.app, name="ledger")
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one message and exit code 1 (2 for a wrong call)."""
+    try:
+        app()
+    except WindlassError as error:
+        typer.echo(f"windlass: {error}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

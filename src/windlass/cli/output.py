@@ -1,0 +1,79 @@
+"""What commands print: a table for a person, JSON for a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Row = Mapping[str, Any]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that neither wraps ids nor colours where nobody looks."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())  # noqa: T201 (the command's output)
+
+
+def print_rows(rows: Sequence[Row], *, as_json: bool, title: str, empty: str) -> None:
+    """Rows with the same keys: a table, or a JSON array. `empty` is said when there are none."""
+    if as_json:
+        print_json(list(rows))
+        return
+    if not rows:
+        console().print(f"[dim]{empty}[/dim]")
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(say(value)) for value in row.values()))
+    console().print(table)
+
+
+def print_record(record: Row, *, as_json: bool, title: str) -> None:
+    """One record: a list of its fields, or a JSON object."""
+    if as_json:
+        print_json(record)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in record.items():
+        table.add_row(name.replace("_", " "), Text(say(value)))
+    console().print(table)
+
+
+def say(value: Any) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {say(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(say(item) for item in value)
+    return str(value)

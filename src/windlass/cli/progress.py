@@ -1,0 +1,43 @@
+"""A training run while it works: one line a step, the present one turning."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from windlass.cli.output import console
+
+if TYPE_CHECKING:
+    from windlass.pipeline.progress import ProgressMessage
+
+
+class RunDisplay:
+    """Prints finished steps above and shows the one at work below; plain lines where there is no terminal."""
+
+    _MARKS = {"finished": "[green]✓[/green]", "reused": "[blue]↺[/blue]", "failed": "[red]✗[/red]", "note": "[dim]·[/dim]"}
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self._status = self._console.status("starting")
+
+    def __enter__(self) -> RunDisplay:
+        self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._status.stop()
+
+    def show(self, message: ProgressMessage) -> None:
+        """Called with each message of the run."""
+        if message.state == "started":
+            self._status.update(f"[bold]{message.step}[/bold] ...")
+            return
+        seconds = f"[dim]{message.seconds:6.2f} s[/dim]" if message.seconds else " " * 8
+        rows = f"[dim]{message.rows:,} rows[/dim] " if message.rows is not None else ""
+        text = message.text.replace("[", r"\[")
+        self._console.print(f"{self._MARKS[message.state]} {message.step:<10}{seconds}  {rows}{text}")

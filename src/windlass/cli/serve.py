@@ -1,0 +1,66 @@
+"""Commands that run something: the whole loop, the server alone, one training run, one file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from windlass.cli.context import ProductOption, ProjectOption, workspace
+
+HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")]
+PortOption = Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one.", show_default="8080")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", help="Serving processes.", show_default="1")]
+
+
+def up(
+    *,
+    host: HostOption = None,
+    port: PortOption = None,
+    workers: WorkersOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Run the whole loop: server, controller and schedule, until SIGTERM or Ctrl-C."""
+    from windlass.app.up import up as run_up
+
+    with workspace(project, create=True, host=host, port=port, workers=workers) as opened:
+        run_up(opened, say=typer.echo)
+
+
+def serve(
+    *,
+    host: HostOption = None,
+    port: PortOption = None,
+    workers: WorkersOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Serve the champions over HTTP, and nothing else; what they answer is captured."""
+    from windlass.app.up import serve as run_server
+
+    with workspace(project, host=host, port=port, workers=workers) as opened:
+        run_server(opened, say=typer.echo)
+
+
+def train(
+    *,
+    product: ProductOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Repeat every step, even those whose inputs are the same.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")] = "by hand",
+    project: ProjectOption = None,
+) -> None:
+    """Run one training run: extract, check, train, evaluate, gate, register; then release what passed."""
+    from windlass.app.train import train as run_training
+    from windlass.cli.progress import RunDisplay
+
+    with workspace(project, create=True) as opened, RunDisplay() as display:
+        finished = run_training(opened, product=product, force=force, reason=reason, show=display.show)
+        display.close()
+        typer.echo(finished.message)
+        if not finished.ok:
+            raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the commands of this file."""
+    for command in (up, serve, train):
+        app.command()(command)

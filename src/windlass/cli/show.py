@@ -1,0 +1,115 @@
+"""Commands that show where things stand."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
+from windlass.cli.output import console, print_json, print_rows
+
+LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at the most, the newest.", min=1)]
+
+
+def status(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """Who answers, what is under way and what is wrong, for every product."""
+    from windlass.app import queries
+
+    with workspace(project) as opened:
+        print_rows(queries.status(opened), as_json=as_json, title="Products", empty="no product has been declared yet")
+
+
+def versions(*, product: ProductOption = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+    """The versions of a product, oldest first."""
+    from windlass.app import queries
+
+    with workspace(project) as opened:
+        rows = queries.versions(opened, product)
+        print_rows(rows, as_json=as_json, title="Versions", empty="no version has been registered yet")
+
+
+def releases(
+    *, product: ProductOption = None, limit: LimitOption = 20, project: ProjectOption = None, as_json: JsonOption = False
+) -> None:
+    """Releases, the stages they went through and how they ended."""
+    from windlass.app import queries
+
+    with workspace(project) as opened:
+        rows = queries.releases(opened, product, limit=limit)
+        print_rows(rows, as_json=as_json, title="Releases", empty="nothing has been released yet")
+
+
+def alarms(
+    *, product: ProductOption = None, limit: LimitOption = 20, project: ProjectOption = None, as_json: JsonOption = False
+) -> None:
+    """Alarms, with what they rest on."""
+    from windlass.app import queries
+
+    with workspace(project) as opened:
+        rows = queries.alarms(opened, product, limit=limit)
+        print_rows(rows, as_json=as_json, title="Alarms", empty="no alarm has been raised")
+
+
+def incidents(
+    *, product: ProductOption = None, limit: LimitOption = 20, project: ProjectOption = None, as_json: JsonOption = False
+) -> None:
+    """What went wrong, why, and what helps."""
+    from windlass.app import queries
+
+    with workspace(project) as opened:
+        rows = queries.incidents(opened, product, limit=limit)
+        print_rows(rows, as_json=as_json, title="Incidents", empty="no incident has been opened")
+
+
+def events(
+    *,
+    product: ProductOption = None,
+    limit: LimitOption = 40,
+    steps: Annotated[bool, typer.Option("--steps", help="The steps of runs too.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what happens.")] = False,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The timeline: everything that happened, from the ledger."""
+    from windlass.app import queries
+
+    with workspace(project) as opened:
+        rows = queries.timeline(opened, product, limit=limit, steps=steps)
+        print_rows(rows, as_json=as_json, title="Events", empty="nothing has happened yet")
+        seen = opened.ledger.head()
+        while follow:
+            time.sleep(opened.settings.poll_seconds)
+            for event in opened.ledger.events(product=product, after=seen):
+                seen = event.sequence
+                row = queries.event_row(event)
+                if as_json:
+                    print_json(row)
+                else:
+                    console().print(f"{row['at']:%Y-%m-%d %H:%M:%S}  {row['product'] or ''}  {row['what']}", markup=False)
+
+
+def trace(
+    prediction_id: Annotated[str, typer.Argument(help="The id that came with the answer.", show_default=False)],
+    *,
+    product: ProductOption = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """From one answer back to the request, features, version, release, run, data and code it came from."""
+    from windlass.app.trace import trace as find
+    from windlass.cli.trace import render
+
+    with workspace(project) as opened:
+        found = find(opened, prediction_id, product=product)
+        if as_json:
+            print_json(found)
+        else:
+            render(found)
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the commands of this file."""
+    for command in (status, versions, releases, alarms, incidents, events, trace):
+        app.command()(command)

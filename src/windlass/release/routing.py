@@ -1,0 +1,65 @@
+"""From the ledger's state to the one record that serving workers read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from windlass.records.paths import Paths
+from windlass.records.routing import Routing, Target
+from windlass.records.state import ProductState, VersionState
+
+
+def routing_for(product: ProductState, *, sequence: int) -> Routing:
+    """Who answers, according to the ledger as of `sequence`.
+
+    In probation the previous champion answers in shadow, so that both can be scored on the same rows.
+    """
+    champion = _target(product.champion)
+    release = product.release
+    if champion is None or release is None:
+        return Routing(product=product.name, sequence=sequence, champion=champion)
+    other = release.previous if release.stage == "probation" else release.version
+    challenger = _target(product.versions.get(other)) if other is not None else None
+    if challenger is None or challenger == champion or release.stage == "started":
+        return Routing(product=product.name, sequence=sequence, champion=champion)
+    canary = release.stage == "canary"
+    return Routing(
+        product=product.name,
+        sequence=sequence,
+        champion=champion,
+        challenger=challenger,
+        mode="canary" if canary else "shadow",
+        share=release.share if canary else 0.0,
+        salt=release.release,
+    )
+
+
+def publish_routing(routing: Routing, paths: Paths) -> bool:
+    """Replace the record if it says something new; True if it did."""
+    path = paths.routing(routing.product)
+    current = read_routing(path)
+    if current is not None and msgspec.structs.replace(current, sequence=routing.sequence) == routing:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_suffix(f".{os.getpid()}.tmp")
+    with staged.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(routing), indent=2))
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(path)
+    return True
+
+
+def read_routing(path: Path) -> Routing | None:
+    """The record as it stands; None if there is none, or none that can be read: it is a copy and is written anew."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Routing)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _target(version: VersionState | None) -> Target | None:
+    return None if version is None else Target(version=version.version, digest=version.digest)
