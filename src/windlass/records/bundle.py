@@ -17,6 +17,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     dtype: Literal["bool", "int", "float", "str", "datetime", "date"]
     nullable: bool = True
     required: bool = True
+    exact: str = ""
+    """The polars type the training frame had, such as `Int32` or `Datetime[ms, UTC]`; empty: the usual one of `dtype`."""
 
 
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True):

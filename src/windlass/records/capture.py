@@ -28,9 +28,9 @@ class PredictionBatch(msgspec.Struct, frozen=True, kw_only=True, tag="prediction
     probabilities: tuple[tuple[float, ...], ...] | None = None
     """Multiclass: all classes, in the order of the manifest's `classes`."""
     rows: tuple[bytes, ...]
-    """Each request row as JSON, as it came."""
+    """Each request row as JSON: the fields the product knows, after validation, so that it decodes the same for ever."""
     features: tuple[bytes, ...] | None = None
-    """Each row of features as JSON; None when they are the request row itself."""
+    """Each row of features as JSON; None when every feature is a column of the request row, unchanged."""
     error: str | None = None
     """Why there are no scores, when the version failed (the caller got an error or, in shadow, nothing)."""
 

@@ -1,0 +1,100 @@
+"""Request rows: from JSON to a frame of the very types that training saw, or a list of what is wrong with them.
+
+The same rows come in three shapes: the bytes of a request (`RowDecoder.read`), records or columns of another protocol
+(`from_records`, `from_columns`), and served rows kept in the lake (`decode_rows`). All three give the same frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from windlass.errors import DataError
+from windlass.product.dtypes import dtype_of, from_text, needs_restoring, restore, wire_type
+from windlass.records.bundle import Column
+
+MOST_PROBLEMS = 100
+"""Problems that one refusal lists; a request of ten thousand bad rows is not answered with ten thousand sentences."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong with a request."""
+
+    field: str
+    row: int | None
+    """Position in the request, from 0; None when it is not about one row."""
+    reason: str
+
+
+class InvalidRows(DataError):
+    """Request rows that do not fit the product's columns and contract."""
+
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem]) -> InvalidRows:
+        first = problems[0]
+        row = "" if first.row is None else f"row {first.row}, "
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        error = cls(
+            f"{first.reason}{more}", where=f"{row}field {first.field!r}", remedy="see the product's /openapi.json"
+        )
+        error.problems = tuple(problems[:MOST_PROBLEMS])
+        return error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (InvalidRows.of, (self.problems,))
+
+
+class MalformedBody(DataError):
+    """A request body that is not JSON at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """The rows of one request."""
+
+    frame: pl.DataFrame
+    """n rows, in the columns' order and exact types."""
+    rows: tuple[bytes, ...]
+    """The same rows as JSON, each with every known field; what `decode_rows` reads."""
+    structs: tuple[Any, ...]
+    """The same rows as msgspec structs; `values` reads them."""
+    fields: Mapping[str, str]
+    request_id: str | None = None
+
+    def values(self, column: str) -> list[Any]:
+        """The n values of one column as Python objects; all None for a column that requests do not have."""
+        name = self.fields.get(column)
+        return [None] * len(self.structs) if name is None else [getattr(row, name) for row in self.structs]
+
+
+def decode_rows(rows: Sequence[bytes] | Sequence[str] | pl.Series, columns: Sequence[Column]) -> pl.DataFrame:
+    """Served rows, as they were captured, as the frame that was predicted on.
+
+    `rows` are n JSON objects (a series of text or bytes, or a list); fields that `columns` do not name are left out,
+    and missing ones are null. Raises DataError when they cannot be read in the columns' types.
+    """
+    lines = rows.to_list() if isinstance(rows, pl.Series) else rows
+    text = b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
+    try:
+        frame = pl.read_ndjson(text, schema={column.name: wire_type(column) for column in columns})
+        frame = frame.select([from_text(column) for column in columns])
+        frame = frame.with_columns([restore(column) for column in columns if needs_restoring(column)])
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"captured rows cannot be read with the columns of this version: {error}",
+            remedy="a column's type changed since they were served; give it another name, or train without served rows",
+        ) from error
+    if frame.height != len(lines):
+        raise DataError(f"{len(lines)} captured rows came out as {frame.height}", remedy="each must be one JSON object")
+    return frame
+
+
+def empty_frame(columns: Sequence[Column]) -> pl.DataFrame:
+    """No rows, in the columns' exact types."""
+    return pl.DataFrame(schema={column.name: dtype_of(column) for column in columns})
