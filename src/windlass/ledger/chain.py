@@ -57,8 +57,30 @@ def seal(
 ) -> Row:
     """The row that follows `head` (sequence and hash of the last event)."""
     sequence, previous = head[0] + 1, head[1]
-    content = (sequence, at, body.kind(), product, body.subject, run, actor, text)
+    subject = _plain(body.subject)
+    content = (sequence, at, body.kind(), _plain(product), subject, _plain(run), _plain(actor), text)
     return Row(*content, previous, row_hash(previous, content))
+
+
+def _plain(name: Any) -> Any:
+    """`name`, if every database gives it back as it was: another type would break the chain when it is read."""
+    if name is None or (type(name) is str and name.isprintable()):
+        return name
+    if not isinstance(name, str) or "\0" in name or not _is_unicode(name):
+        raise LedgerError(
+            f"{name!r} cannot be recorded as the product, subject, run or actor of an event",
+            where="event",
+            remedy="give text, without NUL characters or lone surrogates",
+        )
+    return str(name)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def encode_body(body: Body) -> tuple[str, Body]:

@@ -1,0 +1,259 @@
+"""Events come to a state: who is champion, what runs, what is open.
+
+A pure fold. Each event makes a new state from the one before, so folding in two parts gives the same as folding at
+once, and a reader only ever folds what is new. It takes whatever order of events the ledger holds and never raises:
+an event that makes no sense where it stands (the end of a run that never began) changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from windlass.records.event import (
+    AlarmCleared,
+    AlarmRaised,
+    Body,
+    ChampionChanged,
+    CommandFinished,
+    CommandRequested,
+    ControllerStarted,
+    ControllerStopped,
+    Event,
+    IncidentClosed,
+    IncidentOpened,
+    ProductDeclared,
+    ProductPaused,
+    ProductResumed,
+    ReleaseAdvanced,
+    ReleaseFinished,
+    ReleaseStarted,
+    RetrainDecided,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    VersionRegistered,
+    WorkspaceCreated,
+)
+from windlass.records.state import (
+    ControllerState,
+    OpenAlarm,
+    OpenIncident,
+    PastChampion,
+    PendingCommand,
+    ProductState,
+    ReleaseState,
+    RunState,
+    VersionState,
+    WorkspaceState,
+)
+
+EMPTY = WorkspaceState()
+_BUDGET_WINDOW = timedelta(days=30)
+
+_T = TypeVar("_T")
+
+
+def fold(state: WorkspaceState, events: Iterable[Event]) -> WorkspaceState:
+    """`state` after `events`, which come in the order of the ledger; those that it holds already are passed over."""
+    for event in events:
+        if event.sequence > state.sequence:
+            state = _apply(state, event)
+    return state
+
+
+def _apply(state: WorkspaceState, event: Event) -> WorkspaceState:
+    kind = type(event.body)
+    state = replace(state, sequence=event.sequence)
+    if kind in _OF_WORKSPACE:
+        return _OF_WORKSPACE[kind](state, event.body, event)
+    if kind in _OF_PRODUCT and event.product is not None:
+        before = state.products.get(event.product) or ProductState(name=event.product)
+        after = _OF_PRODUCT[kind](before, event.body, event)
+        return replace(state, products=_with(state.products, event.product, after))
+    return state
+
+
+# -- the workspace -----------------------------------------------------------------------------------------------
+
+
+def _created(state: WorkspaceState, body: WorkspaceCreated, _event: Event) -> WorkspaceState:
+    return replace(state, name=body.workspace)
+
+
+def _controller_started(state: WorkspaceState, body: ControllerStarted, event: Event) -> WorkspaceState:
+    return replace(state, controller=ControllerState(holder=body.holder, token=body.token, started_at=event.at))
+
+
+def _controller_stopped(state: WorkspaceState, body: ControllerStopped, _event: Event) -> WorkspaceState:
+    acts = state.controller is not None and state.controller.holder != body.holder
+    return state if acts else replace(state, controller=None)
+
+
+def _requested(state: WorkspaceState, body: CommandRequested, event: Event) -> WorkspaceState:
+    asked = PendingCommand(sequence=event.sequence, at=event.at, actor=event.actor, product=event.product, request=body)
+    return replace(state, pending=(*state.pending, asked))
+
+
+def _command_finished(state: WorkspaceState, body: CommandFinished, _event: Event) -> WorkspaceState:
+    return replace(state, pending=tuple(asked for asked in state.pending if asked.request.command != body.command))
+
+
+# -- a product ---------------------------------------------------------------------------------------------------
+
+
+def _declared(state: ProductState, body: ProductDeclared, _event: Event) -> ProductState:
+    return replace(state, declared=body)
+
+
+def _paused(state: ProductState, body: ProductPaused, _event: Event) -> ProductState:
+    return replace(state, paused=body.reason)
+
+
+def _resumed(state: ProductState, _body: ProductResumed, _event: Event) -> ProductState:
+    return replace(state, paused=None)
+
+
+def _registered(state: ProductState, body: VersionRegistered, event: Event) -> ProductState:
+    version = VersionState(
+        version=body.version, digest=body.digest, run=body.run, metrics=body.metrics, registered_at=event.at
+    )
+    return replace(state, versions=_with(state.versions, body.version, version))
+
+
+def _champion_changed(state: ProductState, body: ChampionChanged, event: Event) -> ProductState:
+    version = state.versions.get(body.version)
+    if version is None or version.digest != body.digest:
+        version = VersionState(version=body.version, digest=body.digest, run=None, metrics={}, registered_at=event.at)
+    past = state.previous_champions
+    if state.champion is not None and state.champion_since is not None:
+        if (state.champion.version, state.champion.digest) == (body.version, body.digest):
+            return state  # said again: it has answered since it was first said
+        past = (
+            *past,
+            PastChampion(version=state.champion, since=state.champion_since, until=event.at, reason=body.reason),
+        )
+    return replace(state, champion=version, champion_since=event.at, previous_champions=past)
+
+
+# -- its training runs -------------------------------------------------------------------------------------------
+
+
+def _run_started(state: ProductState, body: RunStarted, event: Event) -> ProductState:
+    if body.trigger == "notebook":
+        return state
+    run = RunState(run=body.run, trigger=body.trigger, reason=body.reason, resumes=body.resumes, started_at=event.at)
+    ended = state.last_run
+    if state.run is not None and state.run.run != body.run:
+        ended = replace(state.run, finished_at=event.at, outcome="lost")
+    recent = tuple(start for start in state.run_starts if start > event.at - _BUDGET_WINDOW)
+    return replace(state, run=run, last_run=ended, run_starts=(*recent, event.at))
+
+
+def _run_finished(state: ProductState, body: RunFinished, event: Event) -> ProductState:
+    if state.run is None or state.run.run != body.run:
+        return state
+    ended = replace(state.run, finished_at=event.at, outcome=body.outcome, version=body.version)
+    return replace(state, run=None, last_run=ended)
+
+
+def _run_failed(state: ProductState, body: RunFailed, event: Event) -> ProductState:
+    if state.run is None or state.run.run != body.run:
+        return state
+    ended = replace(state.run, finished_at=event.at, outcome="failed", message=f"{body.error}: {body.message}")
+    return replace(state, run=None, last_run=ended)
+
+
+def _retrain_decided(state: ProductState, body: RetrainDecided, _event: Event) -> ProductState:
+    return replace(state, last_retrain=body.decision)
+
+
+# -- its release -------------------------------------------------------------------------------------------------
+
+
+def _release_started(state: ProductState, body: ReleaseStarted, event: Event) -> ProductState:
+    release = ReleaseState(
+        release=body.release,
+        version=body.version,
+        previous=body.previous,
+        stage="started",
+        share=0.0,
+        started_at=event.at,
+        stage_started_at=event.at,
+        plan=body.plan,
+        run=body.run,
+    )
+    return replace(state, release=release)
+
+
+def _release_advanced(state: ProductState, body: ReleaseAdvanced, event: Event) -> ProductState:
+    if state.release is None or state.release.release != body.release:
+        return state
+    advanced = replace(state.release, stage=body.stage, share=body.share, stage_started_at=event.at)
+    return replace(state, release=advanced)
+
+
+def _release_finished(state: ProductState, body: ReleaseFinished, _event: Event) -> ProductState:
+    if state.release is None or state.release.release != body.release:
+        return state
+    return replace(state, release=None)
+
+
+# -- what is open ------------------------------------------------------------------------------------------------
+
+
+def _alarm_raised(state: ProductState, body: AlarmRaised, event: Event) -> ProductState:
+    return replace(state, alarms=_with(state.alarms, body.alarm, OpenAlarm(at=event.at, raised=body)))
+
+
+def _alarm_cleared(state: ProductState, body: AlarmCleared, _event: Event) -> ProductState:
+    return replace(state, alarms=_without(state.alarms, body.alarm))
+
+
+def _incident_opened(state: ProductState, body: IncidentOpened, event: Event) -> ProductState:
+    return replace(state, incidents=_with(state.incidents, body.incident, OpenIncident(at=event.at, opened=body)))
+
+
+def _incident_closed(state: ProductState, body: IncidentClosed, _event: Event) -> ProductState:
+    return replace(state, incidents=_without(state.incidents, body.incident))
+
+
+def _with(mapping: dict[str, _T], key: str, value: _T) -> dict[str, _T]:
+    return {**mapping, key: value}
+
+
+def _without(mapping: dict[str, _T], key: str) -> dict[str, _T]:
+    return {name: value for name, value in mapping.items() if name != key}
+
+
+# `Any` stands for the kind of event beside which the function stands.
+_OF_WORKSPACE: dict[type[Body], Callable[[WorkspaceState, Any, Event], WorkspaceState]] = {
+    WorkspaceCreated: _created,
+    ControllerStarted: _controller_started,
+    ControllerStopped: _controller_stopped,
+    CommandRequested: _requested,
+    CommandFinished: _command_finished,
+}
+_OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]] = {
+    ProductDeclared: _declared,
+    ProductPaused: _paused,
+    ProductResumed: _resumed,
+    VersionRegistered: _registered,
+    ChampionChanged: _champion_changed,
+    RunStarted: _run_started,
+    RunFinished: _run_finished,
+    RunFailed: _run_failed,
+    RetrainDecided: _retrain_decided,
+    ReleaseStarted: _release_started,
+    ReleaseAdvanced: _release_advanced,
+    ReleaseFinished: _release_finished,
+    AlarmRaised: _alarm_raised,
+    AlarmCleared: _alarm_cleared,
+    IncidentOpened: _incident_opened,
+    IncidentClosed: _incident_closed,
+}
+STATE_KINDS: tuple[type[Body], ...] = (*_OF_WORKSPACE, *_OF_PRODUCT)
+"""The kinds that make up the state; the rest (steps, what runs log, data) need not be read for it."""

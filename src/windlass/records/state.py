@@ -1,0 +1,135 @@
+"""Where things stand: what the ledger's events come to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from windlass.records.decision import Decision
+from windlass.records.event import AlarmRaised, CommandRequested, IncidentOpened, ProductDeclared, Trigger
+
+
+class VersionState(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that may be released."""
+
+    version: str
+    digest: str
+    run: str | None
+    """The run that made it; None for an imported model file."""
+    metrics: dict[str, float]
+    """On the holdout of its own run."""
+    registered_at: datetime
+
+
+class PastChampion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that answered, and for how long."""
+
+    version: VersionState
+    since: datetime
+    until: datetime
+    reason: str
+    """Why the next one took its place."""
+
+
+class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
+    """A release under way."""
+
+    release: str
+    version: str
+    previous: str | None
+    """The champion it started beside."""
+    stage: Literal["started", "shadow", "canary", "probation"]
+    """`started`: no stage entered yet."""
+    share: float
+    started_at: datetime
+    stage_started_at: datetime
+    plan: dict[str, Any]
+    """The release policy in force when it started."""
+    run: str | None
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
+    """A training run, under way or ended."""
+
+    run: str
+    trigger: Trigger
+    reason: str
+    resumes: str | None
+    started_at: datetime
+    finished_at: datetime | None = None
+    outcome: Literal["registered", "rejected", "unchanged", "done", "failed", "lost"] | None = None
+    """None while it is under way; `lost`: another run began, and this one had never come to an end."""
+    version: str | None = None
+    """The version it registered."""
+    message: str = ""
+    """Why it failed."""
+
+
+class OpenAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm that has not been cleared."""
+
+    at: datetime
+    raised: AlarmRaised
+
+
+class OpenIncident(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident that has not been closed."""
+
+    at: datetime
+    opened: IncidentOpened
+
+
+class PendingCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a person asked for that has not been done."""
+
+    sequence: int
+    at: datetime
+    actor: str
+    product: str | None
+    request: CommandRequested
+
+
+class ControllerState(msgspec.Struct, frozen=True, kw_only=True):
+    """The controller that said last that it acts. Whether it is still alive is told by the lease alone."""
+
+    holder: str
+    token: int
+    started_at: datetime
+
+
+class ProductState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one product stands."""
+
+    name: str
+    declared: ProductDeclared | None = None
+    versions: dict[str, VersionState] = {}
+    """By name, in the order of registration."""
+    champion: VersionState | None = None
+    champion_since: datetime | None = None
+    previous_champions: tuple[PastChampion, ...] = ()
+    """Those before the champion, in the order they answered; one that came back stands there more than once."""
+    release: ReleaseState | None = None
+    run: RunState | None = None
+    """The training run under way; what a notebook logs is none."""
+    last_run: RunState | None = None
+    """The training run that ended last."""
+    run_starts: tuple[datetime, ...] = ()
+    """When training runs started, in the thirty days before the last one; resumed ones count again."""
+    paused: str | None = None
+    """Why the loop was paused; None: it is not."""
+    alarms: dict[str, OpenAlarm] = {}
+    incidents: dict[str, OpenIncident] = {}
+    last_retrain: Decision | None = None
+
+
+class WorkspaceState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where everything stands after the event `sequence`."""
+
+    sequence: int = 0
+    name: str = ""
+    products: dict[str, ProductState] = {}
+    pending: tuple[PendingCommand, ...] = ()
+    """In the order they were asked for."""
+    controller: ControllerState | None = None

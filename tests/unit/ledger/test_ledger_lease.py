@@ -1,0 +1,189 @@
+"""One holder at a time, and a fence that shows who it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from windlass.clock import SimulatedClock
+from windlass.errors import LeaseLost, LedgerError
+from windlass.ledger.ledger import Ledger
+from windlass.records.event import ProductPaused, RunLogged
+from windlass.records.lease import Fence, Lease
+
+NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
+PAUSE = ProductPaused(reason="holiday")
+
+
+def holds(ledger: Ledger, fence: Fence) -> bool:
+    """Whether a fenced event can be written; its absence after LeaseLost is checked on the way."""
+    before = ledger.head()
+    try:
+        ledger.append(PAUSE, at=ledger._now(), actor="controller", product="flights", fence=fence)
+    except LeaseLost:
+        assert ledger.head() == before
+        return False
+    assert ledger.head() == before + 1
+    return True
+
+
+def test_a_free_lease_is_taken_and_shown(ledger: Ledger, real_time: SimulatedClock) -> None:
+    assert ledger.lease() is None
+    fence = ledger.acquire("one", 10)
+
+    assert fence == Fence(holder="one", token=1)
+    assert ledger.lease() == Lease(holder="one", token=1, expires_at=real_time.now() + timedelta(seconds=10))
+    assert holds(ledger, fence)
+
+
+@pytest.mark.parametrize("holder", ["two", "one"])
+def test_a_held_lease_is_not_given_again_whatever_the_name(ledger: Ledger, holder: str) -> None:
+    fence = ledger.acquire("one", 10)
+    assert ledger.acquire(holder, 10) is None
+    assert fence is not None
+    assert holds(ledger, fence)
+
+
+def test_an_expired_lease_goes_to_the_next_and_shuts_the_last_out(ledger: Ledger, real_time: SimulatedClock) -> None:
+    first = ledger.acquire("one", 10)
+    real_time.advance(timedelta(seconds=10))
+    assert ledger.lease() is None
+    second = ledger.acquire("two", 10)
+
+    assert first is not None
+    assert second == Fence(holder="two", token=2)
+    assert not holds(ledger, first)
+    assert holds(ledger, second)
+    with pytest.raises(LeaseLost, match=r"'one' has lost the lease .*'two' holds it"):
+        ledger.renew(first, 10)
+
+
+def test_an_expired_lease_counts_until_somebody_takes_over(ledger: Ledger, real_time: SimulatedClock) -> None:
+    fence = ledger.acquire("one", 10)
+    real_time.advance(timedelta(days=1))
+
+    assert fence is not None
+    assert holds(ledger, fence)
+    ledger.renew(fence, 10)
+    assert ledger.acquire("two", 10) is None
+
+
+def test_renewing_holds_it_longer(ledger: Ledger, real_time: SimulatedClock) -> None:
+    fence = ledger.acquire("one", 10)
+    assert fence is not None
+    real_time.advance(timedelta(seconds=9))
+    ledger.renew(fence, 10)
+    real_time.advance(timedelta(seconds=9))
+
+    assert ledger.acquire("two", 10) is None
+
+
+def test_a_lease_given_back_is_free_at_once_and_its_fence_is_void(ledger: Ledger) -> None:
+    fence = ledger.acquire("one", 10)
+    assert fence is not None
+    ledger.release(fence)
+
+    assert not holds(ledger, fence)
+    with pytest.raises(LeaseLost, match="nobody holds it"):
+        ledger.renew(fence, 10)
+    assert ledger.acquire("one", 10) == Fence(holder="one", token=2)
+
+
+def test_giving_back_a_lost_lease_does_not_hurt_its_holder(ledger: Ledger, real_time: SimulatedClock) -> None:
+    first = ledger.acquire("one", 10)
+    real_time.advance(timedelta(seconds=11))
+    second = ledger.acquire("two", 10)
+    assert first is not None
+    assert second is not None
+    ledger.release(first)
+
+    assert holds(ledger, second)
+
+
+def test_the_right_token_under_another_name_is_refused(ledger: Ledger) -> None:
+    fence = ledger.acquire("one", 10)
+    assert fence is not None
+    assert not holds(ledger, Fence(holder="two", token=fence.token))
+    assert not holds(ledger, Fence(holder="one", token=fence.token + 1))
+
+
+def test_a_fence_is_checked_for_unfenced_kinds_too(ledger: Ledger) -> None:
+    with pytest.raises(LeaseLost):
+        ledger.append(RunLogged(run="run-1"), at=ledger._now(), actor="pipeline", fence=Fence(holder="one", token=1))
+    assert ledger.head() == 0
+
+
+@pytest.mark.parametrize(("holder", "seconds"), [("", 10), ("one", 0), ("one", -1)])
+def test_a_lease_needs_a_name_and_a_time(ledger: Ledger, holder: str, seconds: float) -> None:
+    with pytest.raises(LedgerError, match="cannot be held"):
+        ledger.acquire(holder, seconds)
+
+
+class Leases(RuleBasedStateMachine):
+    """Whatever happens in whatever order, only the fence given out last, and not given back, can write."""
+
+    fences = Bundle("fences")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = SimulatedClock(NOON)
+        self.ledger = Ledger("sqlite://", now=self.clock.now)
+        self.last: Fence | None = None
+        self.expires_at = NOON
+        self.token = 0
+
+    def teardown(self) -> None:
+        self.ledger.close()
+
+    @rule(target=fences, holder=st.sampled_from(["one", "two"]), seconds=st.integers(1, 20))
+    def acquire(self, holder: str, seconds: int) -> Fence | None:
+        fence = self.ledger.acquire(holder, seconds)
+        if self.last is not None and self.expires_at > self.clock.now():
+            assert fence is None
+        else:
+            assert fence == Fence(holder=holder, token=self.token + 1)
+            self.last, self.token = fence, self.token + 1
+            self.expires_at = self.clock.now() + timedelta(seconds=seconds)
+        return fence
+
+    @rule(fence=fences, seconds=st.integers(1, 20))
+    def renew(self, fence: Fence | None, seconds: int) -> None:
+        if fence is None:
+            return
+        if fence == self.last:
+            self.ledger.renew(fence, seconds)
+            self.expires_at = self.clock.now() + timedelta(seconds=seconds)
+        else:
+            with pytest.raises(LeaseLost):
+                self.ledger.renew(fence, seconds)
+
+    @rule(fence=fences)
+    def release(self, fence: Fence | None) -> None:
+        if fence is not None:
+            self.ledger.release(fence)
+            self.last = None if fence == self.last else self.last
+
+    @rule(fence=fences)
+    def write(self, fence: Fence | None) -> None:
+        if fence is not None:
+            assert holds(self.ledger, fence) == (fence == self.last)
+
+    @rule(seconds=st.integers(0, 25))
+    def wait(self, seconds: int) -> None:
+        self.clock.advance(timedelta(seconds=seconds))
+
+    @invariant()
+    def the_lease_is_shown(self) -> None:
+        held = self.last is not None and self.expires_at > self.clock.now()
+        shown = self.ledger.lease()
+        assert (shown and (shown.holder, shown.token)) == (
+            (self.last.holder, self.last.token) if held and self.last else None
+        )
+
+
+TestLeases = Leases.TestCase
+TestLeases.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
