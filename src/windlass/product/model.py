@@ -1,0 +1,164 @@
+"""Asking a model: one way in, whatever the model is, and a check of what comes out.
+
+What a model is given:
+
+- one that knows the names of its columns (`feature_names_in_`, as scikit-learn sets it): the polars frame with these
+  columns, in their order;
+- one that only knows how many there are (`n_features_in_`: it was fitted on an array): a float64 matrix of all
+  columns, in the frame's order;
+- any other: the polars frame as it is.
+
+A model that needs something else says so with an attribute `windlass_input`: `polars`, `numpy` or `pandas`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from windlass.errors import MissingExtra, ProductError
+
+if TYPE_CHECKING:
+    from windlass.product.task import TaskKind
+
+Array = np.ndarray[Any, Any]
+
+
+def predict(model: Any, features: pl.DataFrame, kind: TaskKind, *, classes: int | None = None) -> Array:
+    """What the model says of n rows, float64: binary (n,) probability of the positive class, multiclass (n, k)
+    probabilities in the order of the label codes, regression (n,) values.
+
+    `classes` is k where it is known: a model that saw fewer classes in training gives 0 to the others. Raises
+    ProductError when the model has no `predict_proba`, a column is missing, or the answer has another shape or is not
+    finite.
+    """
+    where = f"model {type(model).__name__}"
+    method = getattr(model, "predict" if kind == "regression" else "predict_proba", None)
+    if method is None:
+        name = "predict" if kind == "regression" else "predict_proba"
+        raise ProductError(
+            f"the model has no {name}, which a {kind} task needs",
+            where=where,
+            remedy="take an estimator that has it, or wrap it (CalibratedClassifierCV gives probabilities)",
+        )
+    if not features.height:
+        return np.empty((0, classes or 0) if kind == "multiclass" else 0)
+    answer = _numbers(method(_input(model, features, where)), where)
+    if kind == "regression":
+        answer = answer.reshape(len(answer), -1)[:, 0] if answer.size == features.height and answer.ndim else answer
+        _check_shape(answer, (features.height,), where)
+    else:
+        answer = _by_code(model, answer, 2 if kind == "binary" else classes, where)
+        _check_shape(answer, (features.height, answer.shape[-1]), where)
+        if kind == "binary":
+            answer = answer[:, 1]
+    _check_finite(answer, where)
+    return np.ascontiguousarray(answer)
+
+
+def _input(model: Any, features: pl.DataFrame, where: str) -> Any:
+    wanted = getattr(model, "windlass_input", None)
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        features = _select(features, [str(name) for name in names], where)
+    elif wanted is None and (count := getattr(model, "n_features_in_", None)) is not None:
+        if count != features.width:
+            raise ProductError(
+                f"the model takes {count} columns, and there are {features.width}: {', '.join(features.columns)}",
+                where=where,
+                remedy="let `features` return just the columns the model was trained on, in their order",
+            )
+        wanted = "numpy"
+    if wanted in (None, "polars"):
+        return features
+    if wanted == "numpy":
+        return _matrix(features, where)
+    if wanted == "pandas":
+        try:
+            return features.to_pandas()
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                f"the model takes a pandas frame, and {error.name!r} is not installed",
+                where=where,
+                remedy="pip install pandas pyarrow",
+            ) from error
+    raise ProductError(f"windlass_input is {wanted!r}", where=where, remedy="use 'polars', 'numpy' or 'pandas'")
+
+
+def _select(features: pl.DataFrame, names: list[str], where: str) -> pl.DataFrame:
+    if features.columns == names:
+        return features
+    missing = [name for name in names if name not in features.columns]
+    if missing:
+        raise ProductError(
+            f"the model was trained with columns that are not there: {', '.join(missing)}",
+            where=where,
+            remedy="let `features` return them, as null where they are not known",
+        )
+    return features.select(names)
+
+
+def _matrix(features: pl.DataFrame, where: str) -> Array:
+    wrong = [name for name, dtype in features.schema.items() if not (dtype.is_numeric() or dtype == pl.Boolean)]
+    if wrong:
+        raise ProductError(
+            f"the model takes numbers only, and these columns are none: {', '.join(wrong)}",
+            where=where,
+            remedy="turn them into numbers in `features`, or train through `estimator`, which encodes them",
+        )
+    return np.column_stack([column.cast(pl.Float64).to_numpy() for column in features.get_columns()])
+
+
+def _numbers(answer: Any, where: str) -> Array:
+    try:
+        return np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ProductError(
+            f"the answer of type {type(answer).__name__} is not an array of numbers",
+            where=where,
+            remedy="let the model return numbers; labels are codes here, not names",
+        ) from error
+
+
+def _by_code(model: Any, answer: Array, classes: int | None, where: str) -> Array:
+    """Probabilities with one column for each label code, also when the model saw only some of the classes."""
+    seen = getattr(model, "classes_", None)
+    if answer.ndim == 1 and classes == 2:
+        return np.column_stack([1 - answer, answer])
+    if answer.ndim != 2:
+        _check_shape(answer, (len(answer) if answer.ndim else 0, classes or 0), where)
+    if classes is None or answer.shape[1] == classes:
+        return answer
+    codes = None if seen is None else np.asarray(seen)
+    known = codes is not None and codes.ndim == 1 and len(codes) == answer.shape[1]
+    if not known or codes is None or not np.isin(codes, np.arange(classes)).all():
+        raise ProductError(
+            f"the model gives {answer.shape[1]} probabilities a row, and there are {classes} classes",
+            where=where,
+            remedy="train it on rows of all classes, with the label codes it is given",
+        )
+    full = np.zeros((len(answer), classes))
+    full[:, codes.astype(int)] = answer
+    return full
+
+
+def _check_shape(answer: Array, expected: tuple[int, ...], where: str) -> None:
+    if answer.shape != expected:
+        raise ProductError(
+            f"the answer has the shape {answer.shape}, where {expected} is needed",
+            where=where,
+            remedy="return one prediction (classification: one row of probabilities) for each row",
+        )
+
+
+def _check_finite(answer: Array, where: str) -> None:
+    finite = np.isfinite(answer)
+    if not finite.all():
+        bad = np.flatnonzero(~finite.reshape(len(answer), -1).all(axis=1))
+        raise ProductError(
+            f"{len(bad)} of {len(answer)} answers are not finite, the first in row {bad[0]}",
+            where=where,
+            remedy="find what the model does with such a row: missing values and infinities are the usual cause",
+        )
