@@ -1,0 +1,123 @@
+"""Has the model become worse than it was on its holdout?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from windlass.decisions.figures import decision, show
+from windlass.decisions.paired import dependence
+from windlass.decisions.sequential import change_evidence
+from windlass.records.decision import Decision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+RUN_LENGTH = 100_000
+"""Average number of matured predictions before a false alarm, at least."""
+MINIMUM_ROWS = 100
+_CONFIDENCE_ERRORS = 2.0
+"""Standard errors that are granted to the reference, since it is a sample too."""
+
+
+class LossReference(msgspec.Struct, frozen=True, kw_only=True):
+    """The losses of a version on its holdout, summed up; kept in the bundle."""
+
+    mean: float
+    """Of the losses cut at `bound`."""
+    variance: float
+    rows: int
+    bound: float
+    """Losses are cut here: 1 for classification, three times the 99th percentile for regression."""
+    block: int = 1
+    """Consecutive losses that are averaged before they are judged, since neighbours err alike; 1: independent."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecayEvidence:
+    """What became known of a version's predictions since it started to answer."""
+
+    reference: LossReference | None
+    """None: there was no holdout, so nothing to compare with."""
+    losses: Floats
+    """`(n,)` losses (`decisions.losses.losses`) in the order in which they matured, or the last of them."""
+    pending: int = 0
+    """Predictions that still wait for their outcome."""
+
+
+def summarise_losses(losses: Floats, *, bounded: bool) -> LossReference | None:
+    """The reference from the holdout's losses, `(n,)` in the order of time; None when there are too few.
+
+    `bounded`: they lie in 0..1 (classification). The block grows with the dependence of neighbours.
+    """
+    losses = np.asarray(losses, dtype=np.float64)
+    losses = losses[np.isfinite(losses)]
+    if len(losses) < MINIMUM_ROWS:
+        return None
+    bound = 1.0 if bounded else 3 * float(np.quantile(losses, 0.99))
+    kept = np.clip(losses, 0.0, bound)
+    ratio = dependence(kept)
+    return LossReference(
+        mean=float(kept.mean()),
+        variance=float(kept.var(ddof=1)) * ratio,
+        rows=len(kept),
+        bound=bound,
+        block=1 if ratio == 1 else min(48, int(np.ceil(ratio)) * 2),
+    )
+
+
+def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RUN_LENGTH) -> Decision:
+    """`alarm`, `quiet`, or `wait` while there is too little to judge. It may be asked after every outcome.
+
+    The evidence is a Shiryaev-Roberts e-detector (see `sequential.change_evidence`) on the losses against the upper end of
+    what the holdout's mean can be. While the losses' mean, given all before, stays below that, a false alarm comes after
+    `run_length` predictions on average or later, and within n predictions with probability at most n / run_length. Losses
+    whose neighbours err alike are judged in blocks; the guarantee then holds as far as blocks are independent.
+    """
+    reference = evidence.reference
+    losses = np.asarray(evidence.losses, dtype=np.float64)
+    losses = losses[np.isfinite(losses)]
+    numbers: dict[str, Any] = {"outcomes": len(losses), "pending": evidence.pending}
+    if reference is None or reference.bound <= 0:
+        return decision("decay", "wait", ["There is no holdout to compare with."], numbers, now)
+    numbers |= {"reference": reference.mean, "reference_rows": reference.rows, "block": reference.block}
+    if len(losses) < MINIMUM_ROWS:
+        return decision("decay", "wait", [f"Fewer than {MINIMUM_ROWS} outcomes are known."], numbers, now)
+    blocks = _blocks(np.clip(losses, 0.0, reference.bound) / reference.bound, reference.block)
+    path = change_evidence(blocks, upper_mean(reference) / reference.bound)
+    needed = run_length / reference.block
+    since = _since(path) * reference.block
+    recent = float(losses[since:].mean())
+    numbers |= {"evidence": path.max(), "evidence_needed": needed, "recent": recent, "since": since}
+    if path.max() >= needed:
+        share = f" ({recent / reference.mean - 1:+.0%})" if reference.mean > 0 else ""
+        reason = (
+            f"The mean loss of the last {len(losses) - since} outcomes is {show(recent)}, "
+            f"on the holdout it was {show(reference.mean)}{share}."
+        )
+        return decision("decay", "alarm", [reason], numbers, now)
+    return decision("decay", "quiet", ["The losses are no higher than on the holdout, beyond noise."], numbers, now)
+
+
+def upper_mean(reference: LossReference) -> float:
+    """The upper end of what the holdout's mean can be."""
+    error = np.sqrt(reference.variance / reference.rows)
+    return min(reference.mean + _CONFIDENCE_ERRORS * float(error), reference.bound * (1 - 1e-9))
+
+
+def _blocks(losses: Floats, size: int) -> Floats:
+    """Means of consecutive blocks; the last, unfinished one is left for later."""
+    count = len(losses) // size
+    return np.asarray(losses[: count * size].reshape(count, size).mean(axis=1), dtype=np.float64)
+
+
+def _since(path: Floats) -> int:
+    """Where the rise to the present evidence began: after it was last at rest (2 or less, what one fresh bet gives)."""
+    rest = np.flatnonzero(path <= 2)
+    return int(rest[-1]) + 1 if len(rest) and rest[-1] + 1 < len(path) else 0

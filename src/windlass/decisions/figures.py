@@ -1,0 +1,41 @@
+"""The numbers of a Decision: plain, finite and readable as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from windlass.records.decision import Decision, Judgement
+
+Number = float | int | str | bool | None
+
+
+def decision(
+    judgement: Judgement, verdict: str, reasons: Sequence[str], numbers: Mapping[str, Any], now: datetime
+) -> Decision:
+    """A Decision whose numbers are plain; what is not finite becomes None, since JSON knows no NaN."""
+    return Decision(
+        judgement=judgement,
+        verdict=verdict,
+        reasons=tuple(reasons),
+        numbers={name: plain(value) for name, value in numbers.items()},
+        at=now,
+    )
+
+
+def plain(value: Any) -> Number:
+    """`value` as JSON can hold it: numpy scalars unwrapped, NaN and infinities as None, times in ISO 8601."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def show(value: float | None) -> str:
+    """A figure as a sentence shows it: four significant digits, `undefined` for what is not finite."""
+    return "undefined" if value is None or not math.isfinite(value) else f"{value:.4g}"

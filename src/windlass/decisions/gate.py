@@ -1,0 +1,207 @@
+"""May this candidate be released?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from windlass.decisions import paired
+from windlass.decisions.divergence import holm, ks_distance
+from windlass.decisions.figures import decision, show
+from windlass.decisions.metrics import Metric, metric_for
+from windlass.product.policy import Gate
+from windlass.records.decision import Decision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from windlass.product.task import TaskKind
+
+    Array = NDArray[Any]
+
+ALPHA = 0.05
+"""Chance that a candidate as good as the champion is called clearly worse: once overall, once over all slices."""
+MINIMUM_ROWS = 30
+MINIMUM_SLICE = 100
+MINIMUM_CLASS = 10
+"""Of each class in a slice, where the metric ranks."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GateEvidence:
+    """Predictions of rows that neither model has learned from, in the order of their time."""
+
+    kind: TaskKind
+    truth: Array
+    """`(n,)` codes or values; only rows whose label is final."""
+    candidate: Array
+    """Predictions of the candidate: `(n,)`, or `(n, k)` for multiclass."""
+    champion: Array | None = None
+    """Predictions of the champion for the same rows; None when there is none."""
+    slices: Mapping[str, Array] = field(default_factory=dict)
+    """Column -> `(n,)` group of each row, as strings."""
+    latency_ms: float | None = None
+    """99th percentile of the time that the prediction of a single row takes; None: not measured."""
+
+
+def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> Decision:
+    """`pass` or `reject`.
+
+    A candidate is rejected when it misses the floor or the ceiling, is slower than allowed, is clearly worse than the
+    champion on the same rows (one-sided, 5 %), or is clearly worse in one of the slices (5 % over all of them, Holm). With
+    no policy only the champion is asked. Without a champion only the floors are.
+    """
+    policy = policy or Gate()
+    metric = metric_for(policy.metric, evidence.kind, cost=policy.cost, own=policy.own)
+    against: list[str] = []
+    remarks: list[str] = []
+    numbers: dict[str, Any] = {"metric": metric.name, "rows": len(evidence.truth)}
+    _judge_floor(evidence, policy, metric, against, remarks, numbers)
+    _judge_latency(evidence, policy, against, numbers)
+    if evidence.champion is None:
+        remarks.append("There is no champion to compare it with.")
+    else:
+        _judge_champion(evidence, evidence.champion, policy, metric, against, remarks, numbers)
+        _judge_slices(evidence, evidence.champion, policy, metric, against, numbers)
+    return decision("gate", "reject" if against else "pass", [*against, *remarks], numbers, now)
+
+
+def _judge_floor(
+    evidence: GateEvidence,
+    policy: Gate,
+    metric: Metric,
+    against: list[str],
+    remarks: list[str],
+    numbers: dict[str, Any],
+) -> None:
+    score = metric.score(evidence.truth, evidence.candidate)
+    baseline = metric.score(evidence.truth, constant_predictions(evidence)) if len(evidence.truth) else float("nan")
+    numbers |= {"candidate": score, "baseline": baseline, "at_least": policy.at_least, "at_most": policy.at_most}
+    has_floor = policy.at_least is not None or policy.at_most is not None
+    if np.isnan(score) and has_floor:
+        against.append(f"The {metric.name} is undefined on these {len(evidence.truth)} rows, so no floor can be shown.")
+    if policy.at_least is not None and score < policy.at_least:
+        against.append(f"Its {metric.name} of {show(score)} is below the floor of {show(policy.at_least)}.")
+    if policy.at_most is not None and score > policy.at_most:
+        against.append(f"Its {metric.name} of {show(score)} is above the ceiling of {show(policy.at_most)}.")
+    if not against:
+        floor = " and clears the floor" if has_floor else ""
+        remarks.append(f"Its {metric.name} is {show(score)} on {len(evidence.truth)} rows{floor}.")
+    if metric.gain(score, baseline) <= 0:
+        remarks.append(f"It is no better than always giving the same answer ({show(baseline)}).")
+
+
+def _judge_latency(evidence: GateEvidence, policy: Gate, against: list[str], numbers: dict[str, Any]) -> None:
+    numbers["latency_ms"] = evidence.latency_ms
+    if policy.latency_ms is None:
+        return
+    numbers["latency_limit_ms"] = policy.latency_ms
+    if evidence.latency_ms is None or np.isnan(evidence.latency_ms):
+        against.append("Its latency was not measured, and the gate sets a limit.")
+    elif evidence.latency_ms > policy.latency_ms:
+        against.append(
+            f"One row takes {show(evidence.latency_ms)} ms (99th percentile), more than the {show(policy.latency_ms)} allowed."
+        )
+
+
+def _judge_champion(
+    evidence: GateEvidence,
+    champion: Array,
+    policy: Gate,
+    metric: Metric,
+    against: list[str],
+    remarks: list[str],
+    numbers: dict[str, Any],
+) -> None:
+    rows = len(evidence.truth)
+    if rows < MINIMUM_ROWS:
+        against.append(f"Only {rows} rows can be compared with the champion; {MINIMUM_ROWS} are needed.")
+        return
+    found = paired.compare(metric, evidence.truth, evidence.candidate, champion)
+    p_value = found.p_worse(policy.tolerance)
+    numbers |= {
+        "champion": found.champion,
+        "gain": found.gain,
+        "gain_low": found.lower,
+        "gain_high": found.upper,
+        "p_worse": p_value,
+        "tolerance": policy.tolerance,
+        "score_shift": score_shift(evidence.candidate, champion),
+    }
+    said = (
+        f"{show(abs(found.gain))} {metric.name} (95 % interval of the gain {show(found.lower)} to {show(found.upper)})"
+    )
+    if np.isnan(p_value):
+        against.append(f"It cannot be compared with the champion: the {metric.name} is undefined on these {rows} rows.")
+    elif p_value < ALPHA:
+        against.append(f"It is clearly worse than the champion on the same {rows} rows, by {said}.")
+    elif found.gain < 0:
+        remarks.append(f"It is worse than the champion by {said}, which noise explains.")
+    else:
+        remarks.append(f"It is better than the champion on the same {rows} rows by {said}.")
+
+
+def _judge_slices(
+    evidence: GateEvidence,
+    champion: Array,
+    policy: Gate,
+    metric: Metric,
+    against: list[str],
+    numbers: dict[str, Any],
+) -> None:
+    names: list[str] = []
+    found: list[paired.Comparison] = []
+    for column, group, rows in _groups(evidence, metric):
+        comparison = paired.compare(metric, evidence.truth[rows], evidence.candidate[rows], champion[rows])
+        names.append(f"{column}={group}")
+        found.append(comparison)
+    worse = holm(np.array([comparison.p_worse(policy.tolerance) for comparison in found]), ALPHA)
+    numbers |= {"slices_judged": len(found), "slices_worse": ", ".join(np.array(names, dtype=object)[worse])}
+    for name, comparison, is_worse in zip(names, found, worse, strict=True):
+        if is_worse:
+            against.append(
+                f"For {name} it is clearly worse than the champion: {metric.name} {show(comparison.candidate)} "
+                f"against {show(comparison.champion)} on {comparison.rows} rows."
+            )
+
+
+def _groups(evidence: GateEvidence, metric: Metric) -> list[tuple[str, str, Array]]:
+    """Column, group and row numbers of every group that is large enough to be judged."""
+    chosen = []
+    for column, values in evidence.slices.items():
+        labels, codes = np.unique(np.asarray(values, dtype=str), return_inverse=True)
+        for code in np.flatnonzero(np.bincount(codes, minlength=len(labels)) >= MINIMUM_SLICE):
+            rows = np.flatnonzero(codes == code)
+            if metric.kind == "regression" or _both_classes(evidence.truth[rows]):
+                chosen.append((column, str(labels[code]), rows))
+    return chosen
+
+
+def _both_classes(truth: Array) -> bool:
+    counts = np.unique(truth, return_counts=True)[1]
+    return len(counts) > 1 and int(counts.min()) >= MINIMUM_CLASS
+
+
+def constant_predictions(evidence: GateEvidence) -> Array:
+    """The best one answer for all rows: the class frequencies, or the median."""
+    truth, shape = evidence.truth, evidence.candidate.shape
+    if evidence.kind == "regression":
+        return np.full(shape, float(np.median(truth)))
+    if evidence.kind == "binary":
+        return np.full(shape, float(np.mean(truth)))
+    width = max(shape[1], int(truth.max()) + 1)
+    return np.tile(np.bincount(np.asarray(truth, dtype=np.int64), minlength=width) / len(truth), (len(truth), 1))
+
+
+def score_shift(first: Array, second: Array) -> float:
+    """How differently two models score the same rows as a whole: the distance of their score distributions, 0..1."""
+    return ks_distance(one_score(first), one_score(second))
+
+
+def one_score(predictions: Array) -> Array:
+    """`(n,)`: the prediction, or the probability of the likeliest class."""
+    return predictions if predictions.ndim == 1 else predictions.max(axis=1)

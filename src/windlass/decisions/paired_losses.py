@@ -1,0 +1,61 @@
+"""Losses of two models on the same rows, judged as they come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from windlass.decisions.sequential import evidence_above
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Floats = NDArray[np.float64]
+
+SCALE_ROWS = 100
+"""Rows that only tell the scale of the losses, when nothing else does."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairedLosses:
+    """Losses (`decisions.losses.losses`) in the order in which the outcomes became known."""
+
+    new: Floats
+    """`(n,)` of the version that is judged."""
+    previous: Floats
+    """`(n,)` of the version it is compared with, on the same rows."""
+    bound: float | None = 1.0
+    """The largest loss: 1 for classification. For regression, where losses have no bound, a figure fixed beforehand (the
+    99th percentile on the holdout, say) at which differences are cut; None takes it from the first 100 rows, which are
+    then not judged."""
+
+    @property
+    def rows(self) -> int:
+        return len(self.new)
+
+
+def evidence_of_worse(losses: PairedLosses) -> float:
+    """Evidence that the new version loses more than the previous one; 1 or less: none, 100: one in a hundred.
+
+    A stake on each row's difference, half its bound up or down (see `sequential.evidence_above`): whenever one looks, a
+    version that is no worse given all before reaches 1 / alpha with probability at most alpha. Differences beyond the bound
+    are cut at it, so that the claim is about cut differences. Rows that are not finite are left out.
+    """
+    difference, bound = scaled_difference(losses)
+    return evidence_above((difference / bound + 1) / 2, 0.5) if bound > 0 else 1.0
+
+
+def scaled_difference(losses: PairedLosses) -> tuple[Floats, float]:
+    """The differences that are judged, cut at the bound, and the bound."""
+    difference = np.asarray(losses.new, dtype=np.float64) - losses.previous
+    known = np.isfinite(difference)
+    difference, bound = difference[known], losses.bound
+    if bound is None:
+        if len(difference) <= SCALE_ROWS:
+            return difference[:0], 1.0
+        bound = float(np.abs(difference[:SCALE_ROWS]).max())
+        difference = difference[SCALE_ROWS:]
+    return np.clip(difference, -bound, bound), bound

@@ -1,0 +1,172 @@
+"""Is it time to train again?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from windlass.decisions.figures import decision
+from windlass.product.duration import format_duration
+from windlass.product.policy import Retrain
+from windlass.records.decision import Decision
+
+Signal = Literal["first", "schedule", "volume", "drift", "decay"]
+
+_WEEK = timedelta(days=7)
+_FIRST_PAUSE = timedelta(minutes=5)
+_LONGEST_PAUSE = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainEvidence:
+    """What is known at the moment the question is asked."""
+
+    has_champion: bool
+    trainable: bool = True
+    """False for a product that only serves a model file."""
+    paused: bool = False
+    running: bool = False
+    release_active: bool = False
+    """A version is in shadow or canary. One on probation answers already, and does not count."""
+    last_run_at: datetime | None = None
+    """When the last run started, whatever became of it."""
+    run_starts: tuple[datetime, ...] = ()
+    """Starts of the runs of the last seven days, at least."""
+    new_labelled: int = 0
+    """Rows that were labelled since the last run."""
+    failures: int = 0
+    """Runs that failed one after the other, up to the last one."""
+    rejections: int = 0
+    """Runs whose candidate the gate rejected or that found nothing new, one after the other, up to the last one."""
+    drift: Decision | None = None
+    decay: Decision | None = None
+
+
+def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
+    """`retrain` or `wait`; `numbers["trigger"]` names the signal: first, decay, drift, volume or schedule.
+
+    Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown and
+    budget may hold a run back. Each run in a row whose candidate was rejected doubles the cooldown, and a failed run is
+    repeated after 5 minutes, 10, 20, ... up to a day, so that nothing ever retrains in a storm.
+    """
+    blocked = _blocked(evidence, now)
+    if blocked is not None:
+        return _wait([blocked], evidence, now, trigger=None)
+    trigger, why = _signal(evidence, policy, now)
+    if trigger is None:
+        return _wait([why], evidence, now, trigger=None)
+    held = _held_back(evidence, policy or Retrain(), now, trigger=trigger)
+    if held is not None:
+        return _wait([held, why], evidence, now, trigger=trigger)
+    return decision("retrain", "retrain", [why], _numbers(evidence, now, trigger=trigger), now)
+
+
+def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
+    """Why no run may start whatever the signals say."""
+    if not evidence.trainable:
+        return "The product has no `extract`, so it cannot train."
+    if evidence.paused:
+        return "The product is paused."
+    if evidence.running:
+        return "A run is under way."
+    if evidence.release_active:
+        return "A version is being released; it is judged before another is trained."
+    if evidence.failures and evidence.last_run_at is not None:
+        until = evidence.last_run_at + _after_failures(evidence.failures)
+        if now < until:
+            return f"The last {_times(evidence.failures, 'run')} failed; the next try is at {_moment(until)}."
+    return None
+
+
+def _signal(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> tuple[Signal | None, str]:
+    if not evidence.has_champion:
+        return "first", "There is no champion yet."
+    if policy is None:
+        return None, "The product has no retrain policy."
+    if policy.on_decay and _alarmed(evidence.decay):
+        return "decay", _told(evidence.decay)
+    if policy.on_drift and _alarmed(evidence.drift):
+        return "drift", _told(evidence.drift)
+    if policy.on_rows is not None and evidence.new_labelled >= policy.on_rows:
+        return (
+            "volume",
+            f"{evidence.new_labelled} rows were labelled since the last run; the policy asks at {policy.on_rows}.",
+        )
+    if policy.every is not None and evidence.last_run_at is None:
+        return (
+            "schedule",
+            f"It has never been trained here, and the schedule says every {format_duration(policy.every)}.",
+        )
+    if policy.every is not None and evidence.last_run_at is not None and now >= evidence.last_run_at + policy.every:
+        return (
+            "schedule",
+            f"The last run was at {_moment(evidence.last_run_at)}, {format_duration(policy.every)} ago or more.",
+        )
+    return None, _why_quiet(evidence, policy)
+
+
+def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, trigger: Signal) -> str | None:
+    if evidence.last_run_at is not None and not evidence.failures:
+        until = evidence.last_run_at + _cooldown(policy, evidence.rejections)
+        if now < until:
+            after = f" after {_times(evidence.rejections, 'run')} without a better model" if evidence.rejections else ""
+            return f"The cooldown{after} lasts until {_moment(until)}."
+    recent = sum(now - _WEEK < start <= now for start in evidence.run_starts)
+    if recent >= policy.per_week and trigger != "first":
+        return f"The weekly budget of {_times(policy.per_week, 'run')} is spent."
+    return None
+
+
+def _cooldown(policy: Retrain, rejections: int) -> timedelta:
+    return policy.cooldown * 2 ** min(rejections, 5)
+
+
+def _after_failures(failures: int) -> timedelta:
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures - 1, 20))
+
+
+def _why_quiet(evidence: RetrainEvidence, policy: Retrain) -> str:
+    """Without figures that move with every row, since a new reason is a new event in the ledger."""
+    asked = [
+        ("decay", policy.on_decay and evidence.decay is not None),
+        ("drift", policy.on_drift and evidence.drift is not None),
+    ]
+    quiet = " and ".join(name for name, heard in asked if heard)
+    parts = [f"{quiet} {'are' if ' and ' in quiet else 'is'} quiet"] if quiet else []
+    if policy.on_rows is not None:
+        parts.append(f"fewer than {policy.on_rows} rows were labelled since the last run")
+    if policy.every is not None and evidence.last_run_at is not None:
+        parts.append(f"the schedule asks at {_moment(evidence.last_run_at + policy.every)}")
+    return f"No signal: {', '.join(parts)}." if parts else "No signal has been heard."
+
+
+def _alarmed(heard: Decision | None) -> bool:
+    return heard is not None and heard.verdict == "alarm"
+
+
+def _told(heard: Decision | None) -> str:
+    return heard.reasons[0] if heard is not None else ""
+
+
+def _wait(reasons: list[str], evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None) -> Decision:
+    return decision("retrain", "wait", reasons, _numbers(evidence, now, trigger=trigger), now)
+
+
+def _numbers(evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None) -> dict[str, object]:
+    return {
+        "trigger": trigger,
+        "new_labelled": evidence.new_labelled,
+        "runs_this_week": sum(now - _WEEK < start <= now for start in evidence.run_starts),
+        "failures": evidence.failures,
+        "rejections": evidence.rejections,
+        "last_run_at": evidence.last_run_at,
+    }
+
+
+def _times(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
