@@ -55,11 +55,11 @@ class Run:
 
     def param(self, name: str, value: Any) -> None:
         """Note one parameter; a value that is no plain scalar is noted as its text."""
-        self._hold(params={name: _plain(value)})
+        self._hold(params={name: plain(value)})
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Note several parameters."""
-        self._hold(params={name: _plain(value) for name, value in values.items()})
+        self._hold(params={name: plain(value) for name, value in values.items()})
 
     def metric(self, name: str, value: Any, step: int | None = None) -> None:
         """Note one figure, of one `step` (an epoch, a trial) when it is part of a series.
@@ -149,7 +149,8 @@ def _together(old: RunLogged, new: RunLogged) -> RunLogged:
     )
 
 
-def _plain(value: Any) -> Value:
+def plain(value: Any) -> Value:
+    """`value` as the ledger can keep it: a scalar of JSON, or its text."""
     if hasattr(value, "item") and callable(value.item) and getattr(value, "ndim", None) == 0:
         value = value.item()  # a NumPy scalar
     if isinstance(value, float) and not math.isfinite(value):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ Scalar = str | int | float | bool | None
 Summary = dict[str, Scalar]
 Work = Callable[[Path], Summary | None]
 """Writes a step's outputs into the folder it is given; what it returns is kept with the event for people to read."""
+Also = Callable[["Finished"], Sequence[Body]]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,21 +99,41 @@ class StepRunner:
         self._project = project
         self._force = force
         self._used: set[str] = set()
+        self._reused: list[str] = []
+
+    @property
+    def reused(self) -> tuple[str, ...]:
+        """The steps that this run took over."""
+        return tuple(self._reused)
 
     @property
     def used(self) -> frozenset[str]:
         """The keys of the steps that this run did or took over."""
         return frozenset(self._used)
 
-    def run(self, step: Step, work: Work, *, still_valid: Callable[[Path], bool] | None = None) -> Finished:
+    def run(
+        self, step: Step, work: Work, *, also: Also | None = None, still_valid: Callable[[Path], bool] | None = None
+    ) -> Finished:
         """The step's outputs: those of an earlier run when they are whole, else made by `work` now.
 
-        `still_valid` may refuse outputs that refer to something else which is gone. Raises what `work` raises: a
-        WindlassError as it is, anything else as RunFailed that names step and log. LeaseLost when another acts now.
+        `also` gives events that hold whenever the outputs do; they are committed together with the step. `still_valid`
+        may refuse outputs that refer to something else which is gone. Raises what `work` raises: a WindlassError as it
+        is, anything else as RunFailed that names step and log. LeaseLost when another acts now.
         """
         self._used.add(step.key)
         found = None if self._force else self._find(step, still_valid)
-        return self._do(step, work) if found is None else self._take_over(step, found)
+        return self._do(step, work, also) if found is None else self._take_over(step, found, also)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Something that is done in every run: its output goes to its log, its failure is the run's."""
+        try:
+            with captured(self.log(name)):
+                yield
+        except LeaseLost:
+            raise
+        except BaseException as error:
+            raise self._failed(name, error) from error
 
     def log(self, step: str) -> Path:
         return self._paths.run(self._product, self._run) / f"{step}.log"
@@ -137,15 +159,17 @@ class StepRunner:
                 return body
         return None
 
-    def _take_over(self, step: Step, found: StepFinished) -> Finished:
+    def _take_over(self, step: Step, found: StepFinished, also: Also | None) -> Finished:
         done_by = found.reused or found.run
-        if done_by != self._run:
+        finished = self._finished(step, found.outputs, found.summary, reused=done_by)
+        if found.run != self._run:
             body = msgspec.structs.replace(found, run=self._run, reused=done_by, seconds=0.0)
-            self.append(body)
+            self.append(body, *(also(finished) if also is not None else ()))
         self._say(step, "reused", found.summary)
-        return self._finished(step, found.outputs, found.summary, reused=done_by)
+        self._reused.append(step.name)
+        return finished
 
-    def _do(self, step: Step, work: Work) -> Finished:
+    def _do(self, step: Step, work: Work, also: Also | None) -> Finished:
         self.append(StepStarted(run=self._run, step=step.name, key=step.key))
         self._say(step, "started", {})
         began = time.perf_counter()
@@ -162,33 +186,39 @@ class StepRunner:
             raise
         except BaseException as error:
             shutil.rmtree(staged, ignore_errors=True)
-            raise self._failed(step, error) from error
+            raise self._failed(step.name, error, key=step.key) from error
         seconds = time.perf_counter() - began
-        self.append(
-            StepFinished(run=self._run, step=step.name, key=step.key, seconds=seconds, outputs=outputs, summary=summary)
+        finished = self._finished(step, outputs, summary, reused=None)
+        body = StepFinished(
+            run=self._run, step=step.name, key=step.key, seconds=seconds, outputs=outputs, summary=summary
         )
+        self.append(body, *(also(finished) if also is not None else ()))
         self._say(step, "finished", summary, seconds=seconds)
-        return self._finished(step, outputs, summary, reused=None)
+        return finished
 
-    def _failed(self, step: Step, error: BaseException) -> BaseException:
+    def _failed(self, step: str, error: BaseException, *, key: str | None = None) -> BaseException:
         """Record the failure; returns what to raise."""
-        log = self.log(step.name)
+        log = self.log(step)
+        log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write("".join(traceback.format_exception(error)))
-        raised = explain(error, step=step.name, log=log, project=self._project)
+        raised = explain(error, step=step, log=log, project=self._project)
         kind = type(error).__name__
-        self.append(
-            StepFailed(run=self._run, step=step.name, key=step.key, error=kind, message=raised.what),
+        bodies: list[Body] = []
+        if key is not None:
+            bodies.append(StepFailed(run=self._run, step=step, key=key, error=kind, message=raised.what))
+        bodies.append(
             events.RunFailed(
                 run=self._run,
-                step=step.name,
+                step=step,
                 error=kind,
                 message=raised.what,
                 remedy=raised.remedy,
                 log=log.relative_to(self._paths.root).as_posix(),
-            ),
+            )
         )
-        self._emit(ProgressMessage(run=self._run, step=step.name, state="failed", text=raised.what))
+        self.append(*bodies)
+        self._emit(ProgressMessage(run=self._run, step=step, state="failed", text=raised.what))
         return error if isinstance(error, KeyboardInterrupt) else raised
 
     def _say(self, step: Step, state: Any, summary: Mapping[str, Scalar], *, seconds: float = 0.0) -> None:

@@ -1,0 +1,185 @@
+"""What is measured of a candidate on rows it has not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from windlass.decisions.losses import chosen, losses
+from windlass.decisions.metrics import NAMES, Metric, metric_for
+from windlass.product.policy import Gate
+
+if TYPE_CHECKING:
+    from windlass.product.task import TaskKind
+
+Array = np.ndarray[Any, Any]
+
+BINS = 10
+SMALLEST_SLICE = 20
+"""Rows below which a group is not shown by itself."""
+MOST_GROUPS = 50
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """One group of rows."""
+
+    column: str
+    group: str
+    rows: int
+    metrics: dict[str, float]
+
+
+class CalibrationBin(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows whose predicted probability lies between `lower` and `upper`."""
+
+    lower: float
+    upper: float
+    rows: int
+    predicted: float
+    """Mean probability that the model gave."""
+    observed: float
+    """How often it was right about that: the share of positives, or of right choices for several classes."""
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    bins: tuple[CalibrationBin, ...]
+    ece: float
+    """Expected calibration error: the mean distance of predicted and observed, weighted by rows, 0..1."""
+
+
+class Importance(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one feature matters to this model on these rows."""
+
+    feature: str
+    rise: float
+    """By how much the mean loss rises when the feature is shuffled among the rows; about 0 or below: not used."""
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Features and model together, in milliseconds, on the machine that trained."""
+
+    single_p50: float
+    single_p99: float
+    batch_rows: int
+    batch_p50: float
+    batch_p99: float
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """The loss on the holdout: what decay is judged against. Brier score, or absolute error for regression."""
+
+    mean: float
+    deviation: float
+    rows: int
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """All figures of a candidate; `evaluation.json` in a bundle. Those undefined on these rows are left out."""
+
+    rows: int
+    metric: str
+    """The one that the gate judges."""
+    larger_is_better: bool
+    metrics: dict[str, float]
+    baseline: dict[str, float]
+    """The same figures for the best constant answer, learned from the training rows."""
+    slices: tuple[Slice, ...]
+    calibration: Calibration | None
+    """Classification only."""
+    residuals: dict[str, float]
+    """Regression only: quantiles of prediction minus truth."""
+    importances: tuple[Importance, ...]
+    """The weightiest first."""
+    reference: Reference
+    latency: Latency | None = None
+
+
+def main_metric(gate: Gate | None, kind: TaskKind) -> Metric:
+    """The metric the gate judges. Raises ProductError for one that does not exist for this kind of task."""
+    gate = gate or Gate()
+    return metric_for(gate.metric, kind, cost=gate.cost, own=gate.own)
+
+
+def score_all(truth: Array, predictions: Array, *, gate: Gate | None, kind: TaskKind) -> dict[str, float]:
+    """Every figure there is for the kind of task, and the gate's own; those that are undefined are left out."""
+    main = main_metric(gate, kind)
+    names = [name for name in NAMES[kind] if name not in ("cost", main.name)]
+    metrics = [main, *(metric_for(name, kind) for name in names)]
+    scores = {metric.name: metric.score(truth, predictions) for metric in metrics}
+    return {name: score for name, score in scores.items() if np.isfinite(score)}
+
+
+def constant_answer(target: Array, *, rows: int, classes: int, kind: TaskKind) -> Array:
+    """What a model that only knows the training labels says of `rows` rows: class frequencies, or the median."""
+    if kind == "regression":
+        return np.full(rows, float(np.median(target)))
+    if kind == "binary":
+        return np.full(rows, float(np.mean(target)))
+    return np.tile(np.bincount(target.astype(np.int64), minlength=classes) / len(target), (rows, 1))
+
+
+def slice_table(
+    truth: Array, predictions: Array, groups: Mapping[str, Array], *, gate: Gate | None, kind: TaskKind
+) -> tuple[Slice, ...]:
+    """The figures within each group of at least 20 rows, the largest groups of each column first.
+
+    `groups` is column -> `(n,)` group of each row, as strings.
+    """
+    table = []
+    for column, values in groups.items():
+        labels, codes, counts = np.unique(np.asarray(values, dtype=str), return_inverse=True, return_counts=True)
+        largest = np.argsort(-counts, kind="stable")[:MOST_GROUPS]
+        for code in largest[counts[largest] >= SMALLEST_SLICE]:
+            rows = codes == code
+            scores = score_all(truth[rows], predictions[rows], gate=gate, kind=kind)
+            table.append(Slice(column=column, group=str(labels[code]), rows=int(counts[code]), metrics=scores))
+    return tuple(table)
+
+
+def calibration_of(truth: Array, predictions: Array, kind: TaskKind) -> Calibration | None:
+    """Predicted against observed, in ten bins of equal width; for several classes, of the chosen one.
+
+    Source: Naeini, Cooper, Hauskrecht (2015), AAAI; Guo et al. (2017), ICML, for the chosen class.
+    """
+    if kind == "regression":
+        return None
+    if kind == "binary":
+        given, happened = predictions, truth
+    else:
+        given, happened = predictions.max(axis=1), chosen(predictions) == truth
+    place = np.clip((given * BINS).astype(np.int64), 0, BINS - 1)
+    rows = np.bincount(place, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        predicted = np.bincount(place, weights=given, minlength=BINS) / rows
+        observed = np.bincount(place, weights=happened.astype(np.float64), minlength=BINS) / rows
+    filled = np.flatnonzero(rows)
+    bins = tuple(
+        CalibrationBin(
+            lower=int(number) / BINS,
+            upper=(int(number) + 1) / BINS,
+            rows=int(rows[number]),
+            predicted=float(predicted[number]),
+            observed=float(observed[number]),
+        )
+        for number in filled
+    )
+    ece = float((np.abs(predicted - observed)[filled] * rows[filled]).sum() / rows.sum())
+    return Calibration(bins=bins, ece=ece)
+
+
+def residuals_of(truth: Array, predictions: Array, kind: TaskKind) -> dict[str, float]:
+    """Quantiles of prediction minus truth; empty for classification."""
+    if kind != "regression":
+        return {}
+    found = np.quantile(predictions - truth, QUANTILES)
+    return {f"{quantile:g}": float(value) for quantile, value in zip(QUANTILES, found, strict=True)}
+
+
+def reference_of(truth: Array, predictions: Array, kind: TaskKind) -> Reference:
+    """Mean and spread of the loss by row."""
+    values = losses(truth, predictions, kind)
+    return Reference(mean=float(values.mean()), deviation=float(values.std()), rows=len(values))

@@ -1,0 +1,243 @@
+"""From checked rows to a model: features, tune, train."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from windlass.errors import ProductError
+from windlass.pipeline.context import Training
+from windlass.pipeline.dataset import Rows
+from windlass.pipeline.evaluation import main_metric
+from windlass.pipeline.notes import Run
+from windlass.pipeline.split import split_rows
+from windlass.pipeline.step import Finished, Step, Summary
+from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
+from windlass.pipeline.tracking import active
+from windlass.pipeline.tuning import Tuning, resolve, search
+from windlass.product.examples import Examples
+from windlass.product.labels import LabelCodec
+from windlass.product.model import predict
+from windlass.product.product import Product
+from windlass.product.proof import prove_row_local
+from windlass.records.bundle import ModelFile
+from windlass.records.event import Body, RunLogged
+from windlass.registry import models
+
+TARGET = "target"
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """How the outputs of the step `features` are to be read."""
+
+    features: tuple[str, ...]
+    classes: tuple[bool | int | str, ...]
+    """Labels behind the codes; empty for regression."""
+
+
+class Prepared:
+    """The outputs of the step `features`, with the rows they were made from."""
+
+    def __init__(self, training: Training, rows: Rows, step: Finished) -> None:
+        self.step = step
+        self.rows = rows
+        self.kind = training.kind
+        self.target_name = training.task.target
+        self.learned = read_record(step.folder / "learned.json", Learned)
+        self._features = read_frame(step.folder / "features.arrow")
+        self._target = read_frame(step.folder / "target.arrow").get_column(TARGET).to_numpy()
+
+    @property
+    def classes(self) -> int:
+        return len(self.learned.classes)
+
+    def training_part(self) -> Examples:
+        return self._examples(slice(0, self.rows.split.train))
+
+    def holdout_part(self) -> Examples:
+        return self._examples(slice(self.rows.split.train, None))
+
+    def _examples(self, part: slice) -> Examples:
+        return Examples(
+            features=self._features[part],
+            target=self._target[part],
+            rows=self.rows.frame[part].drop(self.target_name),
+            classes=self.learned.classes,
+        )
+
+
+def make_features(training: Training, rows: Rows) -> Prepared:
+    """Run the user's `features` on all rows, prove that they are row-local, and translate the labels to codes."""
+    step = Step(name="features", code=training.code("features", "task"), inputs={"rows": rows.step.digest()})
+    return Prepared(training, rows, training.runner.run(step, partial(_features, training, rows)))
+
+
+def _features(training: Training, rows: Rows, folder: Path) -> Summary:
+    frame = rows.frame
+    features = prove_row_local(training.product(), frame.drop(training.task.target))
+    target = frame.get_column(training.task.target)
+    codec = LabelCodec.learn(target, training.task)
+    write_frame(features, folder / "features.arrow")
+    write_frame(pl.DataFrame({TARGET: codec.encode(target)}), folder / "target.arrow")
+    learned = Learned(features=tuple(features.columns), classes=tuple(codec.classes))
+    write_record(learned, folder / "learned.json")
+    return {"rows": features.height, "features": features.width, "classes": len(learned.classes)}
+
+
+# -- tune --------------------------------------------------------------------------------------------------------
+
+
+def tune(training: Training, prepared: Prepared) -> Finished | None:
+    """Search the product's space, if it has one, on the training rows alone: their last fifth judges the trials."""
+    if training.product.search is None:
+        return None
+    step = Step(
+        name="tune",
+        code=training.code("train", "estimator", "search", "trials", "gate"),
+        parameters={"environment": _libraries(training)},
+        inputs={"rows": prepared.rows.step.digest(), "features": prepared.step.digest()},
+    )
+    return training.runner.run(step, partial(_tune, training, prepared), also=partial(_trials_logged, training))
+
+
+def _tune(training: Training, prepared: Prepared, folder: Path) -> Summary:
+    fit, judge = _parted(training, prepared)
+    metric = main_metric(training.product.gate, training.kind)
+
+    def score(params: dict[str, Any]) -> float:
+        model = _tuned(training.product, params).train(fit)
+        return metric.score(judge.target, predict(model, judge.features, training.kind, classes=prepared.classes))
+
+    found = search(
+        training.product.search,
+        score,
+        trials=training.product.trials,
+        metric=metric.name,
+        larger_is_better=metric.larger_is_better,
+    )
+    write_record(found, folder / "tuning.json")
+    return {"trials": len(found.trials), f"validation.{metric.name}": found.score, **found.params}
+
+
+def _parted(training: Training, prepared: Prepared) -> tuple[Examples, Examples]:
+    """The training rows, parted once more in the same way."""
+    examples = prepared.training_part()
+    moments = prepared.rows.moments
+    part = None if moments is None else moments[: len(examples)]
+    by_time = prepared.rows.split.by == "time"
+    split, order = split_rows(examples.rows, moments=part if by_time else None, key=training.task.key)
+    places = np.arange(len(examples)) if order is None else order
+    first, second = places[: split.train], places[split.train :]
+    return _chosen(examples, first), _chosen(examples, second)
+
+
+def _chosen(examples: Examples, places: np.ndarray[Any, Any]) -> Examples:
+    return Examples(
+        features=examples.features[places],
+        target=examples.target[places],
+        rows=examples.rows[places],
+        classes=examples.classes,
+    )
+
+
+def _tuned(product: type[Product], params: dict[str, Any]) -> Product:
+    """An instance whose estimator has these parameters; a `train` of one's own finds it as `self.estimator`."""
+    from sklearn.base import clone
+
+    instance = product()
+    instance.estimator = clone(product.estimator).set_params(**params)  # type: ignore[misc]
+    return instance
+
+
+def _trials_logged(training: Training, finished: Finished) -> list[Body]:
+    tuning = read_record(finished.folder / "tuning.json", Tuning)
+    return [
+        RunLogged(
+            run=training.run,
+            params={f"trial.{name}": value for name, value in trial.params.items()},
+            metrics={} if trial.score is None else {f"trial.{tuning.metric}": trial.score},
+            step=trial.number,
+        )
+        for trial in tuning.trials
+    ]
+
+
+# -- train -------------------------------------------------------------------------------------------------------
+
+
+def train(training: Training, prepared: Prepared, tuned: Finished | None) -> Finished:
+    """Run the user's `train` on the training rows and keep the model, and what was noted of it."""
+    inputs = {"rows": prepared.rows.step.digest(), "features": prepared.step.digest()}
+    step = Step(
+        name="train",
+        code=training.code("train", "estimator", "task"),
+        parameters={"environment": _libraries(training)},
+        inputs=inputs if tuned is None else {**inputs, "tuning": tuned.digest("tuning.json")},
+    )
+    return training.runner.run(step, partial(_train, training, prepared, tuned), also=partial(_notes_of, training))
+
+
+def _train(training: Training, prepared: Prepared, tuned: Finished | None, folder: Path) -> Summary:
+    examples = prepared.training_part()
+    instance = training.product()
+    if tuned is not None:
+        best = read_record(tuned.folder / "tuning.json", Tuning).best
+        instance = _tuned(training.product, resolve(training.product.search, best))
+    noted: list[RunLogged] = []
+    notes = Run(
+        training.run,
+        folder=training.paths.run(training.name, training.run),
+        root=training.paths.root,
+        append=lambda *bodies: noted.extend(bodies),
+        tell=partial(training.runner.tell, "train"),
+    )
+    try:
+        with active(notes):
+            model = instance.train(examples)
+    except BaseException:
+        training.runner.append(*noted)  # the last thing known of a training that failed
+        raise
+    _check_model(training, model, examples, prepared.classes)
+    write_record(models.save(model, folder / "model"), folder / "model.json")
+    write_record(noted, folder / "noted.json")
+    environment = training.environment
+    return {
+        "rows": len(examples),
+        "model": type(model).__name__,
+        "source": training.source.digest,
+        "git_commit": environment.git_commit,
+        "git_dirty": environment.git_dirty,
+    }
+
+
+def _check_model(training: Training, model: Any, examples: Examples, classes: int) -> None:
+    """Ask the model once, before it is kept: it must answer in the shape that the task needs."""
+    if model is None:
+        raise ProductError(
+            "`train` returned nothing",
+            where=f"{training.product.__qualname__}.train",
+            remedy="return the fitted model",
+        )
+    predict(model, examples.features.head(2), training.kind, classes=classes)
+
+
+def _notes_of(training: Training, finished: Finished) -> list[Body]:
+    """What `train` noted belongs to every run that takes the step over."""
+    noted = read_record(finished.folder / "noted.json", list[RunLogged])
+    return [msgspec.structs.replace(body, run=training.run) for body in noted]
+
+
+def model_of(trained: Finished) -> tuple[Any, ModelFile]:
+    """The model as it was kept: what is judged is what a serving worker will load."""
+    file = read_record(trained.folder / "model.json", ModelFile)
+    return models.load(trained.folder / "model", file), file
+
+
+def _libraries(training: Training) -> dict[str, str]:
+    """What a model also depends on: another version of a library may train another model from the same rows."""
+    return {"python": training.environment.python, **training.environment.distributions}

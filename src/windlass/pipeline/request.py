@@ -1,0 +1,56 @@
+"""What a training run is asked for, and what came of it; both travel between processes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+import msgspec
+
+from windlass.records.decision import Decision
+from windlass.records.event import Trigger
+from windlass.records.lease import Fence
+from windlass.settings import Settings
+
+
+class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one product."""
+
+    settings: Settings
+    product: str
+    """Its name, known before its code is loaded, so that code that cannot be loaded is told under it."""
+    entry: str
+    """`module:Class`."""
+    run: str
+    trigger: Trigger
+    reason: str
+    fence: Fence | None
+    """Held by whoever asked; every event of the run is written under it."""
+    force: bool = False
+    """Do every step again."""
+    resume: bool = True
+    """Take up the product's last run if it never came to an end and is not older than a day."""
+    window: timedelta | None = None
+    """Train on rows of this last stretch of event time; None: on all."""
+    champion: str | None = None
+    """The version that answers now, such as `v3`."""
+    champion_digest: str | None = None
+    """Its bundle."""
+
+
+class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run that did not fail ended."""
+
+    run: str
+    product: str
+    outcome: Literal["registered", "rejected", "unchanged"]
+    version: str | None
+    """Registered, or the one that is there already; None for a rejected candidate."""
+    digest: str | None
+    metrics: dict[str, float]
+    """On the holdout."""
+    decision: Decision
+    """The gate's."""
+    reused: tuple[str, ...]
+    """Steps that an earlier run had done."""
+    seconds: float
