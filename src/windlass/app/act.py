@@ -39,7 +39,14 @@ def context_for(workspace: Workspace, fence: Fence | None) -> LoopContext:
 
 
 def ask(
-    workspace: Workspace, name: Name, *, product: str, version: str | None, reason: str, patience: float = 30.0
+    workspace: Workspace,
+    name: Name,
+    *,
+    product: str,
+    version: str | None,
+    reason: str,
+    force: bool = False,
+    patience: float = 30.0,
 ) -> str:
     """Put the request into the ledger and see it through; answers with what came of it.
 
@@ -47,7 +54,7 @@ def ask(
     Raises UsageError when it was refused, or not answered within `patience` seconds.
     """
     command = new_id("command", workspace.clock.now())
-    requested = CommandRequested(command=command, name=name, version=version, reason=reason)
+    requested = CommandRequested(command=command, name=name, version=version, force=force, reason=reason)
     (event,) = workspace.ledger.append(requested, at=workspace.clock.now(), actor=workspace.actor, product=product)
     deadline = time.monotonic() + patience
     while True:

@@ -121,7 +121,7 @@ def _registered(state: ProductState, body: VersionRegistered, event: Event) -> P
     version = VersionState(
         version=body.version, digest=body.digest, run=body.run, metrics=body.metrics, registered_at=event.at
     )
-    return replace(state, versions=_with(state.versions, body.version, version))
+    return replace(state, versions=_with(state.versions, body.version, version), candidate=version)
 
 
 def _champion_changed(state: ProductState, body: ChampionChanged, event: Event) -> ProductState:
@@ -136,7 +136,8 @@ def _champion_changed(state: ProductState, body: ChampionChanged, event: Event) 
             *past,
             PastChampion(version=state.champion, since=state.champion_since, until=event.at, reason=body.reason),
         )
-    return replace(state, champion=version, champion_since=event.at, previous_champions=past)
+    candidate = None if state.candidate is not None and state.candidate.version == version.version else state.candidate
+    return replace(state, champion=version, champion_since=event.at, previous_champions=past, candidate=candidate)
 
 
 # -- its training runs -------------------------------------------------------------------------------------------
@@ -157,14 +158,15 @@ def _run_finished(state: ProductState, body: RunFinished, event: Event) -> Produ
     if state.run is None or state.run.run != body.run:
         return state
     ended = replace(state.run, finished_at=event.at, outcome=body.outcome, version=body.version)
-    return replace(state, run=None, last_run=ended)
+    rejections = 0 if body.outcome == "registered" else state.rejections + 1
+    return replace(state, run=None, last_run=ended, failures=0, rejections=rejections)
 
 
 def _run_failed(state: ProductState, body: RunFailed, event: Event) -> ProductState:
     if state.run is None or state.run.run != body.run:
         return state
     ended = replace(state.run, finished_at=event.at, outcome="failed", message=f"{body.error}: {body.message}")
-    return replace(state, run=None, last_run=ended)
+    return replace(state, run=None, last_run=ended, failures=state.failures + 1)
 
 
 def _retrain_decided(state: ProductState, body: RetrainDecided, _event: Event) -> ProductState:
@@ -175,6 +177,7 @@ def _retrain_decided(state: ProductState, body: RetrainDecided, _event: Event) -
 
 
 def _release_started(state: ProductState, body: ReleaseStarted, event: Event) -> ProductState:
+    candidate = None if state.candidate is not None and state.candidate.version == body.version else state.candidate
     release = ReleaseState(
         release=body.release,
         version=body.version,
@@ -186,7 +189,7 @@ def _release_started(state: ProductState, body: ReleaseStarted, event: Event) ->
         plan=body.plan,
         run=body.run,
     )
-    return replace(state, release=release)
+    return replace(state, release=release, candidate=candidate)
 
 
 def _release_advanced(state: ProductState, body: ReleaseAdvanced, event: Event) -> ProductState:

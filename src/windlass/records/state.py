@@ -110,6 +110,8 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     champion_since: datetime | None = None
     previous_champions: tuple[PastChampion, ...] = ()
     """Those before the champion, in the order they answered; one that came back stands there more than once."""
+    candidate: VersionState | None = None
+    """The last version registered, until its release starts."""
     release: ReleaseState | None = None
     run: RunState | None = None
     """The training run under way; what a notebook logs is none."""
@@ -117,6 +119,10 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     """The training run that ended last."""
     run_starts: tuple[datetime, ...] = ()
     """When training runs started, in the thirty days before the last one; resumed ones count again."""
+    failures: int = 0
+    """Training runs that failed one after the other, up to the last one."""
+    rejections: int = 0
+    """Training runs one after the other, up to the last one, that brought no version."""
     paused: str | None = None
     """Why the loop was paused; None: it is not."""
     alarms: dict[str, OpenAlarm] = {}

@@ -1,0 +1,102 @@
+"""`windlass up` and `windlass serve`: processes that stay."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from types import FrameType
+
+from windlass.app.act import context_for, holder_name
+from windlass.app.workspace import Workspace
+from windlass.controller.controller import Controller
+from windlass.errors import LeaseLost
+from windlass.product.loading import discover
+from windlass.records.lease import Fence
+from windlass.serving.supervisor import Server
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+def up(workspace: Workspace, *, say: Say) -> None:
+    """Serve and run the loop until SIGTERM or SIGINT; then finish what is in flight and leave."""
+    stopping = _stop_on_signals()
+    _log_to_file(workspace)
+    entries = discover(workspace.settings.project, workspace.settings.products)
+    fence = _wait_for_lease(workspace, stopping, say)
+    if fence is None:
+        return
+    context = context_for(workspace, fence)
+    controller = Controller(context=context, engine=workspace.engine, entries=entries)
+    server = Server(settings=workspace.settings, paths=workspace.paths)
+    server.start()
+    say(f"windlass: serving on http://{workspace.settings.host}:{server.port} ({', '.join(entries)})")
+    say(f"windlass: the loop runs as {fence.holder}; stop it with Ctrl-C or SIGTERM")
+    reason = "asked to stop"
+    try:
+        controller.start()
+        while not stopping.is_set():
+            server.check()
+            controller.tick()
+            stopping.wait(workspace.settings.poll_seconds)
+    except LeaseLost as error:
+        reason = "another controller took over"
+        say(f"windlass: {error}")
+        raise
+    finally:
+        server.stop()
+        if reason == "asked to stop":
+            controller.stop(reason)
+        say(f"windlass: stopped, {reason}")
+
+
+def serve(workspace: Workspace, *, say: Say) -> None:
+    """Serve the champions until SIGTERM or SIGINT; the loop is run by another process, or by nobody."""
+    stopping = _stop_on_signals()
+    _log_to_file(workspace)
+    server = Server(settings=workspace.settings, paths=workspace.paths)
+    server.start()
+    say(f"windlass: serving on http://{workspace.settings.host}:{server.port}")
+    try:
+        while not stopping.wait(workspace.settings.poll_seconds):
+            server.check()
+    finally:
+        server.stop()
+        say("windlass: stopped")
+
+
+def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -> Fence | None:
+    told = False
+    while not stopping.is_set():
+        fence = workspace.ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
+        if fence is not None:
+            return fence
+        if not told:
+            lease = workspace.ledger.lease()
+            say(f"windlass: {lease.holder if lease else 'another controller'} holds the lease; waiting to take over")
+            told = True
+        stopping.wait(workspace.settings.poll_seconds)
+    return None
+
+
+def _stop_on_signals() -> threading.Event:
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature of a handler)
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopping
+
+
+def _log_to_file(workspace: Workspace) -> None:
+    handler = RotatingFileHandler(workspace.paths.log, maxBytes=8 << 20, backupCount=3)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger("windlass")
+    root.setLevel(workspace.settings.log_level.upper())
+    root.addHandler(handler)
