@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from windlass.decisions.losses import chosen, losses
+from windlass.decisions.losses import chosen
 from windlass.decisions.metrics import NAMES, Metric, metric_for
+from windlass.pipeline.split import Split
 from windlass.product.policy import Gate
 
 if TYPE_CHECKING:
@@ -69,14 +70,6 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     batch_p99: float
 
 
-class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """The loss on the holdout: what decay is judged against. Brier score, or absolute error for regression."""
-
-    mean: float
-    deviation: float
-    rows: int
-
-
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """All figures of a candidate; `evaluation.json` in a bundle. Those undefined on these rows are left out."""
 
@@ -94,8 +87,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Regression only: quantiles of prediction minus truth."""
     importances: tuple[Importance, ...]
     """The weightiest first."""
-    reference: Reference
-    latency: Latency | None = None
+    split: Split
+    """How training rows and holdout were parted; the next challenger is judged on rows that this one has not seen."""
 
 
 def main_metric(gate: Gate | None, kind: TaskKind) -> Metric:
@@ -177,9 +170,3 @@ def residuals_of(truth: Array, predictions: Array, kind: TaskKind) -> dict[str, 
         return {}
     found = np.quantile(predictions - truth, QUANTILES)
     return {f"{quantile:g}": float(value) for quantile, value in zip(QUANTILES, found, strict=True)}
-
-
-def reference_of(truth: Array, predictions: Array, kind: TaskKind) -> Reference:
-    """Mean and spread of the loss by row."""
-    values = losses(truth, predictions, kind)
-    return Reference(mean=float(values.mean()), deviation=float(values.std()), rows=len(values))

@@ -1,0 +1,222 @@
+"""Is the candidate any good, and may it be released? The steps evaluate and gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from windlass.decisions.gate import GateEvidence, decide_gate
+from windlass.errors import DataError, WindlassError
+from windlass.pipeline.context import Training
+from windlass.pipeline.evaluation import (
+    Evaluation,
+    Latency,
+    calibration_of,
+    constant_answer,
+    main_metric,
+    residuals_of,
+    score_all,
+    slice_table,
+)
+from windlass.pipeline.explanation import measure_latency, permutation_importances
+from windlass.pipeline.learning import Prepared, model_of
+from windlass.pipeline.step import Finished, Step, Summary
+from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
+from windlass.product.model import predict
+from windlass.product.policy import to_plain
+from windlass.records.decision import Decision
+from windlass.records.event import Body, GateDecided
+from windlass.registry.bundle import Bundle
+
+Array = np.ndarray[Any, Any]
+
+EVALUATION = "evaluation.json"
+LATENCY = "latency.json"
+PREDICTIONS = "predictions.arrow"
+
+
+def evaluate(training: Training, prepared: Prepared, trained: Finished) -> Finished:
+    """Measure the candidate on the holdout."""
+    step = Step(
+        name="evaluate",
+        code=training.code("features", "gate"),
+        inputs={
+            "rows": prepared.rows.step.digest(),
+            "features": prepared.step.digest(),
+            "model": trained.digest(*(name for name in trained.outputs if name.startswith("model"))),
+        },
+    )
+    return training.runner.run(step, partial(_evaluate, training, prepared, trained))
+
+
+def _evaluate(training: Training, prepared: Prepared, trained: Finished, folder: Path) -> Summary:
+    kind, gate, classes = training.kind, training.product.gate, prepared.classes
+    model, _ = model_of(trained)
+    holdout = prepared.holdout_part()
+    truth = holdout.target
+
+    def answer(features: pl.DataFrame) -> Array:
+        return predict(model, features, kind, classes=classes)
+
+    instance = training.product()
+    predictions = answer(holdout.features)
+    constant = constant_answer(prepared.training_part().target, rows=len(holdout), classes=classes, kind=kind)
+    main = main_metric(gate, kind)
+    evaluation = Evaluation(
+        rows=len(holdout),
+        metric=main.name,
+        larger_is_better=main.larger_is_better,
+        metrics=score_all(truth, predictions, gate=gate, kind=kind),
+        baseline=score_all(truth, constant, gate=gate, kind=kind),
+        slices=slice_table(truth, predictions, groups_of(training, prepared), gate=gate, kind=kind),
+        calibration=calibration_of(truth, predictions, kind),
+        residuals=residuals_of(truth, predictions, kind),
+        importances=permutation_importances(holdout.features, truth, answer, kind),
+        split=prepared.rows.split,
+    )
+    latency = measure_latency(
+        holdout.rows,
+        lambda rows: answer(instance.features(rows)),
+        limited=gate is not None and gate.latency_ms is not None,
+    )
+    write_record(evaluation, folder / EVALUATION)
+    write_record(latency, folder / LATENCY)
+    write_frame(as_frame(predictions), folder / PREDICTIONS)
+    return {"rows": len(holdout), **evaluation.metrics, "single_p99_ms": latency.single_p99}
+
+
+def groups_of(training: Training, prepared: Prepared) -> dict[str, Array]:
+    """Column -> the group of each row of the holdout, for the columns that the gate slices by."""
+    gate = training.product.gate
+    holdout = prepared.holdout_part()
+    found: dict[str, Array] = {}
+    for name in () if gate is None else gate.slices:
+        frame = holdout.rows if name in holdout.rows.columns else holdout.features
+        found[name] = frame.get_column(name).cast(pl.String).fill_null("(missing)").to_numpy().astype(str)
+    return found
+
+
+# -- gate --------------------------------------------------------------------------------------------------------
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What the step `gate` keeps."""
+
+    against: str | None
+    decision: Decision
+
+
+def gate(training: Training, prepared: Prepared, evaluated: Finished) -> Judged:
+    """Decide, on the same rows as the champion if there is one, whether the candidate may be released."""
+    request, policy = training.request, training.product.gate
+    inputs = {
+        "rows": prepared.rows.step.digest(),
+        "features": prepared.step.digest(),
+        "predictions": evaluated.digest(PREDICTIONS),
+    }
+    if policy is not None and policy.latency_ms is not None:
+        inputs["latency"] = evaluated.digest(LATENCY)
+    step = Step(
+        name="gate",
+        code=training.code("gate"),
+        parameters={"policy": to_plain(training.product.policies())["gate"], "champion": request.champion_digest},
+        inputs=inputs,
+    )
+    finished = training.runner.run(
+        step, partial(_gate, training, prepared, evaluated), also=partial(_decided, training)
+    )
+    return read_record(finished.folder / "decision.json", Judged)
+
+
+def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: Path) -> Summary:
+    candidate = from_frame(read_frame(evaluated.folder / PREDICTIONS))
+    holdout = prepared.holdout_part()
+    unseen = np.ones(len(holdout), dtype=bool)
+    champion, remark = None, ""
+    if training.request.champion_digest is not None:
+        try:
+            champion, unseen = _champion(training, prepared, training.request.champion_digest)
+        except (WindlassError, pl.exceptions.PolarsError, ValueError, TypeError, KeyError) as error:
+            # A champion that cannot read today's rows fails in production too: it must not keep its successor out.
+            remark = f"The champion could not be asked about these rows: {error}"
+    slices = {name: values[unseen] for name, values in groups_of(training, prepared).items()}
+    evidence = GateEvidence(
+        kind=training.kind,
+        truth=holdout.target[unseen],
+        candidate=candidate[unseen],
+        champion=champion,
+        slices=slices,
+        latency_ms=read_record(evaluated.folder / LATENCY, Latency).single_p99,
+    )
+    decision = decide_gate(evidence, training.product.gate, training.now)
+    if remark:
+        decision = msgspec.structs.replace(decision, reasons=(*decision.reasons, remark))
+    against = None if champion is None else training.request.champion
+    write_record(Judged(against=against, decision=decision), folder / "decision.json")
+    return {"rows": int(unseen.sum()), "verdict": decision.verdict, "note": decision.reasons[0]}
+
+
+def _champion(training: Training, prepared: Prepared, digest: str) -> tuple[Array, Array]:
+    """The champion's predictions of the rows of the holdout that it has not learned from, and which ones these are."""
+    bundle = training.registry.open(training.name, digest)
+    holdout = prepared.holdout_part()
+    unseen = _unseen(bundle, prepared, len(holdout))
+    scores = np.asarray(bundle.predict(holdout.rows.filter(pl.Series(unseen))).scores)
+    return align(scores, bundle.manifest.classes, prepared.learned.classes), unseen
+
+
+def _unseen(bundle: Bundle, prepared: Prepared, rows: int) -> Array:
+    """Rows that came after all the champion learned from; all of them where its split was not by time."""
+    moments = prepared.rows.moments
+    file = bundle.folder / EVALUATION
+    boundary = read_record(file, Evaluation).split.boundary if file.is_file() else None
+    if boundary is None or moments is None:
+        return np.ones(rows, dtype=bool)
+    return (moments[len(moments) - rows :] >= boundary).to_numpy()
+
+
+def align(scores: Array, old: tuple[Any, ...], new: tuple[Any, ...]) -> Array:
+    """The champion's probabilities in the order of the candidate's classes; a class that it does not know gets 0.
+
+    Raises DataError when two-class models do not speak of the same classes.
+    """
+    if old == new or not new:
+        return scores
+    if scores.ndim == 1:
+        if tuple(reversed(old)) == new:
+            return 1 - scores
+        raise DataError(f"it tells {old} apart, and the labels are now {new}", where="champion")
+    aligned = np.zeros((len(scores), len(new)))
+    for place, label in enumerate(old):
+        if label in new:
+            aligned[:, new.index(label)] = scores[:, place]
+    return aligned
+
+
+def _decided(training: Training, finished: Finished) -> list[Body]:
+    judged = read_record(finished.folder / "decision.json", Judged)
+    return [GateDecided(run=training.run, against=judged.against, decision=judged.decision)]
+
+
+# -- predictions on disk -----------------------------------------------------------------------------------------
+
+
+def as_frame(predictions: Array) -> pl.DataFrame:
+    """Predictions as columns `0`, `1`, ..."""
+    columns: Mapping[str, Array] = (
+        {"0": predictions}
+        if predictions.ndim == 1
+        else {str(place): predictions[:, place] for place in range(predictions.shape[1])}
+    )
+    return pl.DataFrame(columns)
+
+
+def from_frame(frame: pl.DataFrame) -> Array:
+    """What `as_frame` wrote."""
+    return frame.get_column("0").to_numpy() if frame.width == 1 else frame.to_numpy()

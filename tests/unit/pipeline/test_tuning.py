@@ -1,0 +1,111 @@
+"""The search for parameters, with the real Optuna."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from windlass.errors import MissingExtra, ProductError
+from windlass.pipeline.tuning import check_space, resolve, search
+
+SPACE = {"x": (-5.0, 5.0), "n": (1, 8), "kind": ["a", None, ("odd", "object")], "rate": (0.001, 1.0, "log")}
+
+
+def parabola(params: dict[str, Any]) -> float:
+    return (params["x"] - 1) ** 2 + (0 if params["kind"] == ("odd", "object") else 3)
+
+
+def run(trials: int = 40, *, larger_is_better: bool = False) -> Any:
+    return search(SPACE, parabola, trials=trials, metric="loss", larger_is_better=larger_is_better)
+
+
+def test_finds_what_is_better_and_the_same_again() -> None:
+    found = run()
+    assert found == run()
+    best = resolve(SPACE, found.best)
+    assert best["kind"] == ("odd", "object")
+    assert abs(best["x"] - 1) < 1
+    assert found.score == parabola(best)
+    assert found.score == min(trial.score for trial in found.trials)
+    assert len(found.trials) == 40
+    assert all(1 <= resolve(SPACE, found.best)["n"] <= 8 for _ in [0])
+    assert isinstance(best["n"], int)
+
+
+def test_direction() -> None:
+    found = run(larger_is_better=True)
+    assert found.score == max(trial.score for trial in found.trials)
+    assert found.score > 9
+
+
+def test_what_was_found_survives_json() -> None:
+    found = run(trials=5)
+    again = msgspec.json.decode(msgspec.json.encode(found), type=type(found))
+    assert again == found
+    assert resolve(SPACE, again.best) == resolve(SPACE, found.best)
+    assert isinstance(resolve(SPACE, again.best)["n"], int)
+
+
+def test_trials_that_cannot_be_trained_are_passed_over() -> None:
+    def picky(params: dict[str, Any]) -> float:
+        if params["x"] < 0:
+            raise ValueError("no negative x")
+        return float("nan") if params["n"] == 1 else parabola(params)
+
+    found = search(SPACE, picky, trials=30, metric="loss", larger_is_better=False)
+    failed = [trial for trial in found.trials if trial.score is None]
+    assert any("negative" in trial.error for trial in failed)
+    assert resolve(SPACE, found.best)["x"] >= 0
+
+
+def test_when_none_can_be_trained_the_reason_is_told() -> None:
+    def broken(params: dict[str, Any]) -> float:
+        raise ValueError("always broken")
+
+    with pytest.raises(ProductError, match="always broken"):
+        search(SPACE, broken, trials=3, metric="loss", larger_is_better=False)
+
+
+def test_one_trial_with_one_choice() -> None:
+    found = search({"k": ["only"]}, lambda params: 1.0, trials=1, metric="loss", larger_is_better=True)
+    assert resolve({"k": ["only"]}, found.best) == {"k": "only"}
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ([], "dict"),
+        ({}, "dict"),
+        ({"nope": [1]}, "no parameter 'nope'"),
+        ({"C": []}, "no range"),
+        ({"C": 3}, "no range"),
+        ({"C": (1,)}, "no range"),
+        ({"C": (2, 1)}, "no range"),
+        ({"C": (0, 1, "log")}, "no range"),
+        ({"C": (0.1, 1, "linear")}, "no range"),
+        ({"C": ("a", "b")}, "no range"),
+        ({"C": (False, True)}, "no range"),
+    ],
+)
+def test_a_space_that_cannot_work_is_refused_at_once(space: object, words: str) -> None:
+    with pytest.raises(ProductError, match=words):
+        check_space(space, LogisticRegression(), trials=3)
+
+
+def test_a_search_needs_an_estimator_and_trials() -> None:
+    with pytest.raises(ProductError, match="needs an estimator"):
+        check_space({"C": [1]}, None, trials=3)
+    with pytest.raises(ProductError, match="finds nothing"):
+        check_space({"C": [1]}, LogisticRegression(), trials=0)
+    check_space({"C": (0.1, 10, "log")}, LogisticRegression(), trials=1)
+
+
+def test_without_optuna_the_install_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtra) as caught:
+        check_space({"C": [1]}, LogisticRegression(), trials=3)
+    assert "windlass[tune]" in caught.value.remedy
