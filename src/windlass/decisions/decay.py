@@ -75,10 +75,11 @@ def summarise_losses(losses: Floats, *, bounded: bool) -> LossReference | None:
 def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RUN_LENGTH) -> Decision:
     """`alarm`, `quiet`, or `wait` while there is too little to judge. It may be asked after every outcome.
 
-    The evidence is a Shiryaev-Roberts e-detector (see `sequential.change_evidence`) on the losses against the upper end of
-    what the holdout's mean can be. While the losses' mean, given all before, stays below that, a false alarm comes after
-    `run_length` predictions on average or later, and within n predictions with probability at most n / run_length. Losses
-    whose neighbours err alike are judged in blocks; the guarantee then holds as far as blocks are independent.
+    The evidence is a Shiryaev-Roberts e-detector (see `sequential.change_evidence`) on the losses against the upper end
+    of what the holdout's mean can be. While the losses' mean, given all before, stays below that, a false alarm comes
+    after `run_length` predictions on average or later, and within n predictions with probability at most n /
+    run_length. Losses whose neighbours err alike are judged in blocks; the guarantee then holds as far as blocks are
+    independent.
     """
     reference = evidence.reference
     losses = np.asarray(evidence.losses, dtype=np.float64)

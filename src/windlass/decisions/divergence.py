@@ -31,9 +31,9 @@ def psi(reference: Array, window: Array) -> float:
 def homogeneity(reference: Array, window: Array) -> tuple[float, float]:
     """Pearson's chi square that both rows of counts come from one distribution, and its p-value.
 
-    Both rows are samples, and the test says so: a reference taken for the truth would make its own noise an alarm. Bins of
-    which either side expects fewer than five rows are put together first, so that the p-value can be believed far out.
-    (0, 1) when fewer than two bins are left.
+    Both rows are samples, and the test says so: a reference taken for the truth would make its own noise an alarm. Bins
+    of which either side expects fewer than five rows are put together first, so that the p-value can be believed far
+    out. (0, 1) when fewer than two bins are left.
     """
     from scipy.special import chdtrc
 

@@ -53,8 +53,8 @@ def decide_drift(evidence: DriftEvidence, now: datetime, *, alpha: float = ALPHA
     """`alarm`, `quiet`, or `wait` while there are too few rows. Judge each window once.
 
     A column alarms when its shift is certain (chi square of two samples, `alpha` over all columns by Holm's method) and
-    material (PSI above 0.2, or the share of missing values changed by 0.1); a column that vanished always does. So in windows
-    from where the reference came from, an alarm has the chance `alpha` each, on average over references.
+    material (PSI above 0.2, or the share of missing values changed by 0.1); a column that vanished always does. So in
+    windows from where the reference came from, an alarm has the chance `alpha` each, on average over references.
     """
     numbers: dict[str, Any] = {
         "rows": evidence.rows_window,

@@ -48,135 +48,138 @@ class GateEvidence:
     """99th percentile of the time that the prediction of a single row takes; None: not measured."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Hearing:
+    """What is judged, and what has been found so far."""
+
+    evidence: GateEvidence
+    policy: Gate
+    metric: Metric
+    against: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
 def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> Decision:
     """`pass` or `reject`.
 
     A candidate is rejected when it misses the floor or the ceiling, is slower than allowed, is clearly worse than the
-    champion on the same rows (one-sided, 5 %), or is clearly worse in one of the slices (5 % over all of them, Holm). With
-    no policy only the champion is asked. Without a champion only the floors are.
+    champion on the same rows (one-sided, 5 %), or is clearly worse in one of the slices (5 % over all of them, Holm).
+    With no policy only the champion is asked. Without a champion only the floors are. Raises ProductError for a metric
+    that does not exist.
     """
     policy = policy or Gate()
     metric = metric_for(policy.metric, evidence.kind, cost=policy.cost, own=policy.own)
-    against: list[str] = []
-    remarks: list[str] = []
-    numbers: dict[str, Any] = {"metric": metric.name, "rows": len(evidence.truth)}
-    _judge_floor(evidence, policy, metric, against, remarks, numbers)
-    _judge_latency(evidence, policy, against, numbers)
+    hearing = _Hearing(evidence=evidence, policy=policy, metric=metric)
+    hearing.numbers.update({"metric": metric.name, "rows": len(evidence.truth)})
+    _judge_floor(hearing)
+    _judge_latency(hearing)
     if evidence.champion is None:
-        remarks.append("There is no champion to compare it with.")
+        hearing.remarks.append("There is no champion to compare it with.")
     else:
-        _judge_champion(evidence, evidence.champion, policy, metric, against, remarks, numbers)
-        _judge_slices(evidence, evidence.champion, policy, metric, against, numbers)
-    return decision("gate", "reject" if against else "pass", [*against, *remarks], numbers, now)
+        _judge_champion(hearing, evidence.champion)
+        _judge_slices(hearing, evidence.champion)
+    verdict = "reject" if hearing.against else "pass"
+    return decision("gate", verdict, [*hearing.against, *hearing.remarks], hearing.numbers, now)
 
 
-def _judge_floor(
-    evidence: GateEvidence,
-    policy: Gate,
-    metric: Metric,
-    against: list[str],
-    remarks: list[str],
-    numbers: dict[str, Any],
-) -> None:
-    score = metric.score(evidence.truth, evidence.candidate)
-    baseline = metric.score(evidence.truth, constant_predictions(evidence)) if len(evidence.truth) else float("nan")
-    numbers |= {"candidate": score, "baseline": baseline, "at_least": policy.at_least, "at_most": policy.at_most}
+def _judge_floor(hearing: _Hearing) -> None:
+    evidence, policy, name = hearing.evidence, hearing.policy, hearing.metric.name
+    rows = len(evidence.truth)
+    score = hearing.metric.score(evidence.truth, evidence.candidate)
+    baseline = float("nan") if np.isnan(score) else hearing.metric.score(evidence.truth, _constant(evidence))
+    hearing.numbers.update(
+        {
+            "candidate": score,
+            "baseline": baseline,
+            "at_least": policy.at_least,
+            "at_most": policy.at_most,
+        }
+    )
     has_floor = policy.at_least is not None or policy.at_most is not None
     if np.isnan(score) and has_floor:
-        against.append(f"The {metric.name} is undefined on these {len(evidence.truth)} rows, so no floor can be shown.")
+        hearing.against.append(f"The {name} is undefined on these {rows} rows, so no floor can be shown.")
     if policy.at_least is not None and score < policy.at_least:
-        against.append(f"Its {metric.name} of {show(score)} is below the floor of {show(policy.at_least)}.")
+        hearing.against.append(f"Its {name} of {show(score)} is below the floor of {show(policy.at_least)}.")
     if policy.at_most is not None and score > policy.at_most:
-        against.append(f"Its {metric.name} of {show(score)} is above the ceiling of {show(policy.at_most)}.")
-    if not against:
-        floor = " and clears the floor" if has_floor else ""
-        remarks.append(f"Its {metric.name} is {show(score)} on {len(evidence.truth)} rows{floor}.")
-    if metric.gain(score, baseline) <= 0:
-        remarks.append(f"It is no better than always giving the same answer ({show(baseline)}).")
+        hearing.against.append(f"Its {name} of {show(score)} is above the ceiling of {show(policy.at_most)}.")
+    if not hearing.against:
+        hearing.remarks.append(f"Its {name} is {show(score)} on {rows} rows{', within bounds' if has_floor else ''}.")
+    if hearing.metric.gain(score, baseline) <= 0:
+        hearing.remarks.append(f"It is no better than always giving the same answer ({show(baseline)}).")
 
 
-def _judge_latency(evidence: GateEvidence, policy: Gate, against: list[str], numbers: dict[str, Any]) -> None:
-    numbers["latency_ms"] = evidence.latency_ms
-    if policy.latency_ms is None:
+def _judge_latency(hearing: _Hearing) -> None:
+    taken, limit = hearing.evidence.latency_ms, hearing.policy.latency_ms
+    hearing.numbers["latency_ms"] = taken
+    if limit is None:
         return
-    numbers["latency_limit_ms"] = policy.latency_ms
-    if evidence.latency_ms is None or np.isnan(evidence.latency_ms):
-        against.append("Its latency was not measured, and the gate sets a limit.")
-    elif evidence.latency_ms > policy.latency_ms:
-        against.append(
-            f"One row takes {show(evidence.latency_ms)} ms (99th percentile), more than the {show(policy.latency_ms)} allowed."
+    hearing.numbers["latency_limit_ms"] = limit
+    if taken is None or np.isnan(taken):
+        hearing.against.append("Its latency was not measured, and the gate sets a limit.")
+    elif taken > limit:
+        hearing.against.append(
+            f"One row takes {show(taken)} ms (99th percentile), more than the {show(limit)} ms that are allowed."
         )
 
 
-def _judge_champion(
-    evidence: GateEvidence,
-    champion: Array,
-    policy: Gate,
-    metric: Metric,
-    against: list[str],
-    remarks: list[str],
-    numbers: dict[str, Any],
-) -> None:
+def _judge_champion(hearing: _Hearing, champion: Array) -> None:
+    evidence, name = hearing.evidence, hearing.metric.name
     rows = len(evidence.truth)
     if rows < MINIMUM_ROWS:
-        against.append(f"Only {rows} rows can be compared with the champion; {MINIMUM_ROWS} are needed.")
+        hearing.against.append(f"Only {rows} rows can be compared with the champion; {MINIMUM_ROWS} are needed.")
         return
-    found = paired.compare(metric, evidence.truth, evidence.candidate, champion)
-    p_value = found.p_worse(policy.tolerance)
-    numbers |= {
-        "champion": found.champion,
-        "gain": found.gain,
-        "gain_low": found.lower,
-        "gain_high": found.upper,
-        "p_worse": p_value,
-        "tolerance": policy.tolerance,
-        "score_shift": score_shift(evidence.candidate, champion),
-    }
-    said = (
-        f"{show(abs(found.gain))} {metric.name} (95 % interval of the gain {show(found.lower)} to {show(found.upper)})"
+    found = paired.compare(hearing.metric, evidence.truth, evidence.candidate, champion)
+    p_value = found.p_worse(hearing.policy.tolerance)
+    hearing.numbers.update(
+        {
+            "champion": found.champion,
+            "gain": found.gain,
+            "gain_low": found.lower,
+            "gain_high": found.upper,
+            "p_worse": p_value,
+            "tolerance": hearing.policy.tolerance,
+            "score_shift": score_shift(evidence.candidate, champion),
+        }
     )
+    said = f"{show(abs(found.gain))} {name} (95 % interval of the gain {show(found.lower)} to {show(found.upper)})"
     if np.isnan(p_value):
-        against.append(f"It cannot be compared with the champion: the {metric.name} is undefined on these {rows} rows.")
+        hearing.against.append(
+            f"It cannot be compared with the champion: no {name}, or no error of it, on {rows} rows."
+        )
     elif p_value < ALPHA:
-        against.append(f"It is clearly worse than the champion on the same {rows} rows, by {said}.")
+        hearing.against.append(f"It is clearly worse than the champion on the same {rows} rows, by {said}.")
     elif found.gain < 0:
-        remarks.append(f"It is worse than the champion by {said}, which noise explains.")
+        hearing.remarks.append(f"It is worse than the champion by {said}, which noise or the tolerance explains.")
     else:
-        remarks.append(f"It is better than the champion on the same {rows} rows by {said}.")
+        hearing.remarks.append(f"It is better than the champion on the same {rows} rows, by {said}.")
 
 
-def _judge_slices(
-    evidence: GateEvidence,
-    champion: Array,
-    policy: Gate,
-    metric: Metric,
-    against: list[str],
-    numbers: dict[str, Any],
-) -> None:
+def _judge_slices(hearing: _Hearing, champion: Array) -> None:
+    evidence, metric = hearing.evidence, hearing.metric
     names: list[str] = []
     found: list[paired.Comparison] = []
-    for column, group, rows in _groups(evidence, metric):
-        comparison = paired.compare(metric, evidence.truth[rows], evidence.candidate[rows], champion[rows])
+    for column, group, rows in _groups(evidence):
         names.append(f"{column}={group}")
-        found.append(comparison)
-    worse = holm(np.array([comparison.p_worse(policy.tolerance) for comparison in found]), ALPHA)
-    numbers |= {"slices_judged": len(found), "slices_worse": ", ".join(np.array(names, dtype=object)[worse])}
-    for name, comparison, is_worse in zip(names, found, worse, strict=True):
-        if is_worse:
-            against.append(
-                f"For {name} it is clearly worse than the champion: {metric.name} {show(comparison.candidate)} "
-                f"against {show(comparison.champion)} on {comparison.rows} rows."
-            )
+        found.append(paired.compare(metric, evidence.truth[rows], evidence.candidate[rows], champion[rows]))
+    worse = holm(np.array([comparison.p_worse(hearing.policy.tolerance) for comparison in found]), ALPHA)
+    listed = [(name, comparison) for name, comparison, bad in zip(names, found, worse, strict=True) if bad]
+    hearing.numbers.update({"slices_judged": len(found), "slices_worse": ", ".join(name for name, _ in listed)})
+    hearing.against.extend(
+        f"For {name} it is clearly worse than the champion: {metric.name} {show(comparison.candidate)} "
+        f"against {show(comparison.champion)} on {comparison.rows} rows."
+        for name, comparison in listed
+    )
 
 
-def _groups(evidence: GateEvidence, metric: Metric) -> list[tuple[str, str, Array]]:
+def _groups(evidence: GateEvidence) -> list[tuple[str, str, Array]]:
     """Column, group and row numbers of every group that is large enough to be judged."""
     chosen = []
     for column, values in evidence.slices.items():
         labels, codes = np.unique(np.asarray(values, dtype=str), return_inverse=True)
         for code in np.flatnonzero(np.bincount(codes, minlength=len(labels)) >= MINIMUM_SLICE):
             rows = np.flatnonzero(codes == code)
-            if metric.kind == "regression" or _both_classes(evidence.truth[rows]):
+            if evidence.kind == "regression" or _both_classes(evidence.truth[rows]):
                 chosen.append((column, str(labels[code]), rows))
     return chosen
 
@@ -186,7 +189,7 @@ def _both_classes(truth: Array) -> bool:
     return len(counts) > 1 and int(counts.min()) >= MINIMUM_CLASS
 
 
-def constant_predictions(evidence: GateEvidence) -> Array:
+def _constant(evidence: GateEvidence) -> Array:
     """The best one answer for all rows: the class frequencies, or the median."""
     truth, shape = evidence.truth, evidence.candidate.shape
     if evidence.kind == "regression":

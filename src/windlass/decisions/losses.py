@@ -76,8 +76,8 @@ def cost(truth: Array, predictions: Array, matrix: tuple[tuple[float, float], tu
     """Cost of acting on each prediction at the threshold that the costs themselves imply.
 
     `matrix` is `((true negative, false positive), (false negative, true positive))`. For calibrated probabilities the
-    cheapest rule is: positive from `t = (FP - TN) / ((FP - TN) + (FN - TP))` on (Elkan 2001, IJCAI, eq. 2). The threshold
-    comes from the costs alone, never from the rows judged, so that it cannot flatter a candidate.
+    cheapest rule is: positive from `t = (FP - TN) / ((FP - TN) + (FN - TP))` on (Elkan 2001, IJCAI, eq. 2). The
+    threshold comes from the costs alone, never from the rows judged, so that it cannot flatter a candidate.
     """
     threshold = cost_threshold(matrix)
     act = np.asarray(predictions >= threshold, dtype=np.int64)

@@ -56,8 +56,8 @@ def compare(metric: Metric, truth: Array, candidate: Array, champion: Array, *, 
     """Compare two models' predictions of the same `n` rows, given in the order of their time.
 
     The error of the gain comes from the rows' influences on the metric where it has them: for a mean loss this is the
-    paired t test, for the area under the ROC curve DeLong's paired test (see `ranking.auc_influence`). Otherwise rows are
-    resampled together for both models, in blocks of neighbours (circular block bootstrap, Politis and Romano 1992).
+    paired t test, for the area under the ROC curve DeLong's paired test (see `ranking.auc_influence`). Otherwise rows
+    are resampled together for both models, in blocks of neighbours (circular block bootstrap, Politis and Romano 1992).
     Neighbouring rows that err alike widen the error: see `standard_error`.
     """
     first, second = metric.score(truth, candidate), metric.score(truth, champion)
@@ -85,9 +85,9 @@ def compare(metric: Metric, truth: Array, candidate: Array, champion: Array, *, 
 def standard_error(values: Floats) -> float:
     """Standard error of the mean of `(n,)` values that come in the order of their time.
 
-    Independent values give `s / sqrt(n)`. When the means of 30 consecutive blocks vary more than independence allows (chi
-    square, 5 %), the larger figure counts: neighbours that err alike are worth fewer rows than they seem (batch means, Law
-    2014, Simulation Modeling and Analysis, 9.5.3). NaN for fewer than two values.
+    Independent values give `s / sqrt(n)`. When the means of 30 consecutive blocks vary more than independence allows
+    (chi square, 5 %), the larger figure counts: neighbours that err alike are worth fewer rows than they seem (batch
+    means, Law 2014, Simulation Modeling and Analysis, 9.5.3). NaN for fewer than two values.
     """
     count = len(values)
     if count < 2:

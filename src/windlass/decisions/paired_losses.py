@@ -28,9 +28,9 @@ class PairedLosses:
     previous: Floats
     """`(n,)` of the version it is compared with, on the same rows."""
     bound: float | None = 1.0
-    """The largest loss: 1 for classification. For regression, where losses have no bound, a figure fixed beforehand (the
-    99th percentile on the holdout, say) at which differences are cut; None takes it from the first 100 rows, which are
-    then not judged."""
+    """The largest loss: 1 for classification. For regression, where losses have no bound, a figure fixed beforehand
+    (the 99th percentile on the holdout, say) at which differences are cut; None takes it from the first 100 rows, which
+    are then not judged."""
 
     @property
     def rows(self) -> int:
@@ -41,8 +41,8 @@ def evidence_of_worse(losses: PairedLosses) -> float:
     """Evidence that the new version loses more than the previous one; 1 or less: none, 100: one in a hundred.
 
     A stake on each row's difference, half its bound up or down (see `sequential.evidence_above`): whenever one looks, a
-    version that is no worse given all before reaches 1 / alpha with probability at most alpha. Differences beyond the bound
-    are cut at it, so that the claim is about cut differences. Rows that are not finite are left out.
+    version that is no worse given all before reaches 1 / alpha with probability at most alpha. Differences beyond the
+    bound are cut at it, so that the claim is about cut differences. Rows that are not finite are left out.
     """
     difference, bound = scaled_difference(losses)
     return evidence_above((difference / bound + 1) / 2, 0.5) if bound > 0 else 1.0

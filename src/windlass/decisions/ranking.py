@@ -24,10 +24,10 @@ def roc_auc(truth: Array, scores: Array) -> float:
 def auc_influence(truth: Array, scores: Array) -> Floats:
     """Each row's influence on the area under the ROC curve: `(n,)`, mean 0.
 
-    The area less its true value is, to first order, the mean of these; the variance of the mean is DeLong's. They are his
-    structural components (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44), found by sorting in O(n log n) as in Sun
-    and Xu (2014, IEEE Signal Processing Letters 21), scaled so that positives and negatives can be summed. NaN throughout
-    when there is one class only.
+    The area less its true value is, to first order, the mean of these; the variance of the mean is DeLong's. They are
+    his structural components (DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44), found by sorting in O(n log n) as
+    in Sun and Xu (2014, IEEE Signal Processing Letters 21), scaled so that positives and negatives can be summed. NaN
+    throughout when there is one class only.
     """
     positive = truth == 1
     count = len(truth)

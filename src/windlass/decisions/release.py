@@ -84,8 +84,8 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
     """`advance`, `wait` or `roll_back`. After the last canary stage `advance` means promotion.
 
     Rolled back: more errors than the champion, slower, constant answers, scores further from the champion's than the
-    holdout explains, worse on outcomes, or undecided at the deadline. Each comparison holds at every look together (1 % a
-    harm), so it may be asked as often as one likes.
+    holdout explains, worse on outcomes, or undecided at the deadline. Each comparison holds at every look together (1 %
+    a harm), so it may be asked as often as one likes.
     """
     numbers: dict[str, Any] = {
         "stage": evidence.stage,

@@ -46,9 +46,9 @@ class RetrainEvidence:
 def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
     """`retrain` or `wait`; `numbers["trigger"]` names the signal: first, decay, drift, volume or schedule.
 
-    Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown and
-    budget may hold a run back. Each run in a row whose candidate was rejected doubles the cooldown, and a failed run is
-    repeated after 5 minutes, 10, 20, ... up to a day, so that nothing ever retrains in a storm.
+    Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
+    and budget may hold a run back. Each run in a row whose candidate was rejected doubles the cooldown, and a failed
+    run is repeated after 5 minutes, 10, 20, ... up to a day, so that nothing ever retrains in a storm.
     """
     blocked = _blocked(evidence, now)
     if blocked is not None:
@@ -80,30 +80,31 @@ def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
 
 
 def _signal(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> tuple[Signal | None, str]:
+    """The weightiest signal and what it says, or None and why there is none."""
     if not evidence.has_champion:
         return "first", "There is no champion yet."
     if policy is None:
         return None, "The product has no retrain policy."
-    if policy.on_decay and _alarmed(evidence.decay):
-        return "decay", _told(evidence.decay)
-    if policy.on_drift and _alarmed(evidence.drift):
-        return "drift", _told(evidence.drift)
+    for signal, wanted, heard in (
+        ("decay", policy.on_decay, evidence.decay),
+        ("drift", policy.on_drift, evidence.drift),
+    ):
+        if wanted and heard is not None and heard.verdict == "alarm":
+            return signal, heard.reasons[0]  # type: ignore[return-value]
     if policy.on_rows is not None and evidence.new_labelled >= policy.on_rows:
-        return (
-            "volume",
-            f"{evidence.new_labelled} rows were labelled since the last run; the policy asks at {policy.on_rows}.",
-        )
-    if policy.every is not None and evidence.last_run_at is None:
-        return (
-            "schedule",
-            f"It has never been trained here, and the schedule says every {format_duration(policy.every)}.",
-        )
-    if policy.every is not None and evidence.last_run_at is not None and now >= evidence.last_run_at + policy.every:
-        return (
-            "schedule",
-            f"The last run was at {_moment(evidence.last_run_at)}, {format_duration(policy.every)} ago or more.",
-        )
-    return None, _why_quiet(evidence, policy)
+        return "volume", f"{policy.on_rows} rows or more were labelled since the last run."
+    overdue = _overdue(evidence.last_run_at, policy.every, now)
+    return ("schedule", overdue) if overdue is not None else (None, _why_quiet(evidence, policy))
+
+
+def _overdue(last: datetime | None, every: timedelta | None, now: datetime) -> str | None:
+    if every is None:
+        return None
+    if last is None:
+        return f"It has never been trained here, and the schedule says every {format_duration(every)}."
+    if now >= last + every:
+        return f"The last run was at {_moment(last)}, and the schedule says every {format_duration(every)}."
+    return None
 
 
 def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, trigger: Signal) -> str | None:
@@ -119,11 +120,11 @@ def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, tri
 
 
 def _cooldown(policy: Retrain, rejections: int) -> timedelta:
-    return policy.cooldown * 2 ** min(rejections, 5)
+    return policy.cooldown * int(2 ** min(rejections, 5))
 
 
 def _after_failures(failures: int) -> timedelta:
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures - 1, 20))
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * int(2 ** min(failures - 1, 20)))
 
 
 def _why_quiet(evidence: RetrainEvidence, policy: Retrain) -> str:
@@ -139,14 +140,6 @@ def _why_quiet(evidence: RetrainEvidence, policy: Retrain) -> str:
     if policy.every is not None and evidence.last_run_at is not None:
         parts.append(f"the schedule asks at {_moment(evidence.last_run_at + policy.every)}")
     return f"No signal: {', '.join(parts)}." if parts else "No signal has been heard."
-
-
-def _alarmed(heard: Decision | None) -> bool:
-    return heard is not None and heard.verdict == "alarm"
-
-
-def _told(heard: Decision | None) -> str:
-    return heard.reasons[0] if heard is not None else ""
 
 
 def _wait(reasons: list[str], evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None) -> Decision:

@@ -15,7 +15,8 @@ from windlass.product.policy import Release
 from windlass.records.decision import Decision
 
 ALPHA = 0.01
-"""Chance that a version that is no worse than the one before is ever rolled back for its outcomes; the same for errors."""
+"""Chance that a version that is no worse than the one before is ever rolled back for its outcomes; the same for
+errors."""
 ERROR_CAP = 0.02
 """An error rate that no champion may have."""
 
@@ -37,8 +38,9 @@ class RollbackEvidence:
 def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) -> Decision:
     """`roll_back` when it is clearly worse, `keep` when probation is over without that, else `wait`.
 
-    It may be asked at every outcome: the evidence is a bet that no look can win but by being right (1 % ever, for outcomes
-    and for errors each). A version that merely seems worse is kept when the time is over, and the reason says so.
+    It may be asked at every outcome: the evidence is a bet that no look can win but by being right (1 % ever, for
+    outcomes and for errors each). A version that merely seems worse is kept when the time is over, and the reason says
+    so.
     """
     proof = evidence_of_worse(evidence.losses)
     least, _ = proportion_bounds(evidence.errors, evidence.rows, ALPHA)
@@ -57,7 +59,8 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
         )
         return decision("rollback", "roll_back", [reason], numbers, now)
     if least > ERROR_CAP:
-        reason = f"It fails on {numbers['error_rate']:.2%} of {evidence.rows} rows; more than {ERROR_CAP:.0%} is not allowed."
+        failing = f"{evidence.errors / evidence.rows:.2%} of {evidence.rows} rows"
+        reason = f"It fails on {failing}; more than {ERROR_CAP:.0%} is not allowed."
         return decision("rollback", "roll_back", [reason], numbers, now)
     until = evidence.started_at + policy.probation
     if now < until:

@@ -1,8 +1,8 @@
 """Judgements that may be asked again and again: bounds that hold at every look, not only at one.
 
-A bet on a null hypothesis multiplies its stake by `1 + bet * (value - null)` with each value. If the values' mean, given
-all before, is at most `null`, no bet can be expected to win; so a stake that has grown a hundredfold is evidence of one in
-a hundred, whenever one looks (Ville 1939; Waudby-Smith and Ramdas 2024, JRSS B 86).
+A bet on a null hypothesis multiplies its stake by `1 + bet * (value - null)` with each value. If the values' mean,
+given all before, is at most `null`, no bet can be expected to win; so a stake that has grown a hundredfold is evidence
+of one in a hundred, whenever one looks (Ville 1939; Waudby-Smith and Ramdas 2024, JRSS B 86).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _BETS = 0.5 ** np.arange(1, 9)
 def evidence_above(values: Floats, null: float) -> float:
     """The most, over all looks so far, that a mixture of bets on "the mean of `values` is above `null`" has won.
 
-    `values` is `(n,)` in 0..1, in the order in which they became known; `null` in 0..1. A stake of 1 reaches `1 / alpha`
-    with probability at most `alpha`, ever, while the mean given the past is at most `null`.
+    `values` is `(n,)` in 0..1, in the order in which they became known; `null` in 0..1. A stake of 1 reaches `1 /
+    alpha` with probability at most `alpha`, ever, while the mean given the past is at most `null`.
     """
     if len(values) == 0 or not 0 < null < 1:
         return 1.0
@@ -33,12 +33,13 @@ def evidence_above(values: Floats, null: float) -> float:
 
 
 def change_evidence(values: Floats, null: float) -> Floats:
-    """The Shiryaev-Roberts e-detector: `(n,)`, evidence after each value that the mean has risen above `null` since some
-    moment.
+    """The Shiryaev-Roberts e-detector: `(n,)`, evidence after each value that the mean has risen above `null` since
+    some moment.
 
-    One new stake of 1 is laid with every value, so while nothing has changed the sum is `n` on average after `n` values:
-    an alarm at `c` comes after `c` values on average or later, and within the first `n` with probability at most `n / c`.
-    Source: Shin, Ramdas and Rinaldo (2024), E-detectors, New England Journal of Statistics in Data Science 2.
+    One new stake of 1 is laid with every value, so while nothing has changed the sum is `n` on average after `n`
+    values: an alarm at `c` comes after `c` values on average or later, and within the first `n` with probability at
+    most `n / c`. Source: Shin, Ramdas and Rinaldo (2024), E-detectors, New England Journal of Statistics in Data
+    Science 2.
     """
     if len(values) == 0 or not 0 < null < 1:
         return np.zeros(len(values))
@@ -54,10 +55,11 @@ def _growth(values: Floats, null: float) -> NDArray[Any]:
 
 
 def proportion_bounds(hits: int, trials: int, alpha: float) -> tuple[float, float]:
-    """Where a proportion can lie given `hits` of `trials`: an interval that covers at all looks together, but for `alpha`.
+    """Where a proportion can lie given `hits` of `trials`: an interval that covers at all looks together, but for
+    `alpha`.
 
-    The proportions that a Beta(1/2, 1/2) mixture of likelihood ratios has not refuted by `1 / alpha` (Robbins 1970, Annals
-    of Mathematical Statistics 41, section 3). (0, 1) without trials.
+    The proportions that a Beta(1/2, 1/2) mixture of likelihood ratios has not refuted by `1 / alpha` (Robbins 1970,
+    Annals of Mathematical Statistics 41, section 3). (0, 1) without trials.
     """
     from scipy.special import betaln, xlog1py, xlogy
 

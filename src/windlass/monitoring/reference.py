@@ -1,0 +1,88 @@
+"""What a version is watched against; made when it is trained, kept in its bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from windlass.decisions.decay import LossReference, summarise_losses
+from windlass.decisions.losses import losses
+from windlass.errors import RegistryError
+from windlass.monitoring.profile import Profile, profile
+from windlass.product.task import TaskKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+FILE = "profile.json"
+"""Its name in a bundle."""
+SCORE = "the prediction"
+CONFIDENCE = "the confidence"
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """Inputs, predictions and losses of a version as they were when it was judged fit."""
+
+    kind: TaskKind
+    features: Profile
+    predictions: Profile | None = None
+    """Of the holdout; None: drift of the predictions is not watched."""
+    loss: LossReference | None = None
+    """Of the holdout; None: decay is not watched."""
+
+
+def make_reference(
+    features: pl.DataFrame,
+    *,
+    kind: TaskKind,
+    predictions: Array | None = None,
+    truth: Array | None = None,
+) -> Reference:
+    """The reference from the features a version learned from and its predictions of the holdout, in the order of time.
+
+    `predictions` `(m,)` or `(m, k)` and `truth` `(m,)` belong to rows that the model has not learned from: a model
+    knows its training rows too well for their losses to be a measure.
+    """
+    known = predictions is not None and len(predictions) > 0
+    return Reference(
+        kind=kind,
+        features=profile(features),
+        predictions=profile(prediction_frame(predictions)) if predictions is not None and known else None,
+        loss=None
+        if predictions is None or truth is None
+        else summarise_losses(losses(truth, predictions, kind), bounded=kind != "regression"),
+    )
+
+
+def prediction_frame(predictions: Array) -> pl.DataFrame:
+    """Predictions as columns that can be profiled: the score, or the chosen class and its probability."""
+    if predictions.ndim == 1:
+        return pl.DataFrame({SCORE: np.asarray(predictions, dtype=np.float64)})
+    chosen = pl.Series(SCORE, predictions.argmax(axis=1)).cast(pl.String)
+    return pl.DataFrame([chosen, pl.Series(CONFIDENCE, predictions.max(axis=1))])
+
+
+def save(reference: Reference, folder: Path) -> Path:
+    """Write the reference into a bundle's folder."""
+    path = folder / FILE
+    path.write_bytes(msgspec.json.encode(reference))
+    return path
+
+
+def load(folder: Path) -> Reference | None:
+    """The reference in a bundle's folder; None when the version has none. Raises RegistryError if it cannot be read."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Reference)
+    except msgspec.DecodeError as error:
+        raise RegistryError(
+            f"the reference profile cannot be read: {error}", where=str(path), remedy="train the version again"
+        ) from error
