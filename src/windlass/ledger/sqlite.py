@@ -32,7 +32,8 @@ class _File:
         self._identity: tuple[int, int] | None = None
 
     def note(self) -> None:
-        self._identity = self._look()
+        """Remember the file of the first connection; every later one must be to the same."""
+        self._identity = self._identity or self._look()
 
     def check(self) -> None:
         if self._identity is not None and self._look() != self._identity:
@@ -68,18 +69,20 @@ def open_engine(url: URL, *, create: bool) -> Engine:
             where=str(path),
             remedy="check the setting `workspace`; `windlass up` and `windlass train` begin one",
         )
+    if not (url.database or "").startswith("file:"):
+        url = url.set(database=str(path))  # absolute: a later connection must not depend on the folder worked in then
     file = _File(path)
     engine = _prepared(create_engine(url, connect_args={"timeout": _BUSY_SECONDS}))
     event.listen(engine, "do_connect", lambda *_: file.check())  # or SQLite would make a new, empty file
     event.listen(engine, "begin", lambda _: file.check(), insert=True)
-    event.listen(engine, "first_connect", lambda *_: file.note())
+    event.listen(engine, "connect", lambda *_: file.note())
     return engine
 
 
 def file_of(url: URL) -> Path | None:
-    """The database's file; None for one in memory."""
+    """The database's file, absolute; None for one in memory."""
     name = (url.database or "").removeprefix("file:")
-    return None if name in ("", ":memory:") or url.query.get("mode") == "memory" else Path(name)
+    return None if name in ("", ":memory:") or url.query.get("mode") == "memory" else Path(name).absolute()
 
 
 def explain(error: DBAPIError | sqlite3.Error, *, where: str) -> LedgerError:

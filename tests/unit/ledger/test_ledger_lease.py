@@ -48,6 +48,12 @@ def test_a_held_lease_is_not_given_again_whatever_the_name(ledger: Ledger, holde
     assert holds(ledger, fence)
 
 
+def test_of_two_that_saw_it_free_one_gets_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "lease", lambda: None)  # what both saw before either wrote
+    assert ledger.acquire("one", 10) is not None
+    assert ledger.acquire("two", 10) is None
+
+
 def test_an_expired_lease_goes_to_the_next_and_shuts_the_last_out(ledger: Ledger, real_time: SimulatedClock) -> None:
     first = ledger.acquire("one", 10)
     real_time.advance(timedelta(seconds=10))

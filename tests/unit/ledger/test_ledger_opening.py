@@ -16,6 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from windlass.clock import SimulatedClock
 from windlass.errors import LedgerCorrupt, LedgerError
 from windlass.ledger.chain import Row, row_hash
 from windlass.ledger.ledger import Ledger
@@ -114,6 +115,16 @@ def test_the_folder_is_made(tmp_path: Path) -> None:
         assert ledger.head() == 0
 
 
+def test_a_ledger_opened_by_a_relative_path_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Ledger("sqlite:///ledger.db") as ledger:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        with ledger._database.reading():  # keeps the first connection, so that the next needs another
+            assert ledger.append(LOGGED, at=AT, actor="ann")[0].sequence == 1
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(LedgerError, match="folder of the ledger cannot be made"):
@@ -194,14 +205,26 @@ def test_a_file_that_goes_away_is_noticed_by_reader_and_writer(on_file: Ledger, 
     assert on_file.append(LOGGED, at=AT, actor="ann")[0].sequence == 2
 
 
+def test_a_new_connection_does_not_make_the_lost_file_anew(on_file: Ledger, file: Path) -> None:
+    with on_file._database.reading():  # keeps the connection that is open, so that `head` needs another
+        file.rename(file.with_suffix(".away"))
+        with pytest.raises(LedgerError, match="deleted or replaced"):
+            on_file.head()
+    assert not file.exists()
+
+
 def test_a_ledger_that_somebody_locks_for_long_is_an_error_of_ours(
-    on_file: Ledger, file: Path, monkeypatch: pytest.MonkeyPatch
+    on_file: Ledger, file: Path, real_time: SimulatedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_file.close()
+    on_file.acquire("one", 60)
     monkeypatch.setattr("windlass.ledger.sqlite._BUSY_SECONDS", 0.05)
-    with closing(sqlite3.connect(file, isolation_level=None)) as raw, Ledger(f"sqlite:///{file}") as ledger:
+    with (
+        closing(sqlite3.connect(file, isolation_level=None)) as raw,
+        Ledger(f"sqlite:///{file}", now=real_time.now) as ledger,
+    ):
         raw.execute("BEGIN IMMEDIATE")
-        assert ledger.head() == 0  # readers do not wait
+        assert ledger.head() == 0  # readers do not wait,
+        assert ledger.acquire("two", 60) is None  # nor does a standby that finds the lease taken
         with pytest.raises(LedgerError, match=r"locked[\s\S]*fuser"):
             ledger.append(LOGGED, at=AT, actor="ann")
         raw.execute("ROLLBACK")

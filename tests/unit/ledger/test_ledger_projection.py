@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -367,3 +368,19 @@ def test_a_view_that_looks_now_and_then_sees_what_one_fold_sees(
         assert view.refresh() == fold(EMPTY, ledger.events(STATE_KINDS))
         before = view.refresh()
         assert view.refresh() is before
+
+
+def test_a_view_reads_only_what_is_new() -> None:
+    class Watched(Ledger):
+        def events(self, *args: Any, **filters: Any) -> list[Event]:
+            reads.append(filters["after"])
+            return super().events(*args, **filters)
+
+    reads: list[int] = []
+    with Watched("sqlite://") as ledger:
+        view = StateView(ledger)
+        for runs in (1, 2):
+            ledger.append(*[run_started(f"r{runs}")] * 3, at=NOON, actor="a", product="flights")
+            view.refresh()
+            view.refresh()
+    assert reads == [0, 3]
