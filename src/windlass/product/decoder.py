@@ -90,6 +90,11 @@ class RowDecoder:
         records = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         return self.from_records(records, request_id=request_id)
 
+    @property
+    def asks_pandera(self) -> bool:
+        """Whether some check is left that only pandera can make."""
+        return self._leftover is not None and self._leftover.any
+
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of one row."""
         return row_schema(self.rules, strict=self._strict)

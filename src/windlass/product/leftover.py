@@ -22,6 +22,10 @@ class Leftover:
         ]
         self._checks += [(None, check) for check in schema.checks if not check.raise_warning]
 
+    @property
+    def any(self) -> bool:
+        return bool(self._checks)
+
     def check(self, frame: pl.DataFrame) -> None:
         """Raises InvalidRows with the rows of `frame` that fail."""
         if not self._checks:
@@ -35,11 +39,9 @@ class Leftover:
 
 def _ask(check: Any, column: str | None, frame: pl.DataFrame, height: int) -> Iterator[Problem]:
     field = column or "row"
-    try:
-        passed = verdicts(check, column, frame)
-    except Exception as error:  # noqa: BLE001 (the check is the user's; whatever it raises is said to the caller)
-        yield Problem(field=field, row=None, reason=f"the check {name_of(check)!r} could not be made: {error}"[:300])
-        return
+    passed, complaint = verdicts(check, column, frame)
+    if complaint is not None:
+        yield Problem(field=field, row=None, reason=complaint)
     if passed is None or len(passed) != frame.height:
         return
     for row in passed.not_().arg_true().to_list()[:MOST_PROBLEMS]:

@@ -67,6 +67,19 @@ class Decoded:
     fields: Mapping[str, str]
     request_id: str | None = None
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, places: Sequence[int]) -> Decoded:
+        """Only the rows at `places`, in that order."""
+        return Decoded(
+            frame=self.frame[list(places)],
+            rows=tuple(self.rows[place] for place in places),
+            structs=tuple(self.structs[place] for place in places),
+            fields=self.fields,
+            request_id=self.request_id,
+        )
+
     def values(self, column: str) -> list[Any]:
         """The n values of one column as Python objects; all None for a column that requests do not have."""
         name = self.fields.get(column)

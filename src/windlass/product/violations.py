@@ -39,9 +39,11 @@ def validated(schema: Any, rows: pl.DataFrame) -> pl.DataFrame:
     pandera decides. Its own report of several failures can itself fail (columns of different types), so the findings
     are gathered here, check by check.
     """
+    from pandera.errors import SchemaError, SchemaErrors
+
     try:
         result: pl.DataFrame = schema.validate(rows, lazy=True)
-    except Exception as error:
+    except (SchemaError, SchemaErrors, pl.exceptions.PolarsError, TypeError, ValueError) as error:
         findings = list(_findings(schema, rows))
         listed = "\n  ".join(map(str, findings)) or str(error).strip()[:2000]
         raise ContractViolated(
@@ -104,10 +106,9 @@ def _failed(check: Any, column: str | None, series: pl.Series | None, rows: pl.D
     if check.raise_warning:
         return
     name, label = column or "whole row", name_of(check)
-    try:
-        passed = verdicts(check, column, rows)
-    except Exception as error:  # noqa: BLE001 (the check is the user's; whatever it raises belongs in the message)
-        yield Finding(column=name, check=f"{label} could not be made: {error}", failing=0)
+    passed, complaint = verdicts(check, column, rows)
+    if complaint is not None:
+        yield Finding(column=name, check=complaint, failing=0)
         return
     if passed is None or passed.all():
         return
@@ -135,14 +136,16 @@ def _finding(column: str, check: str, series: pl.Series, failing: pl.Series) -> 
     )
 
 
-def verdicts(check: Any, column: str | None, frame: pl.DataFrame) -> pl.Series | None:
-    """What a pandera check says of `frame`: n booleans, one boolean for the whole column, or None without an answer."""
-    result = check(frame.lazy(), column)
-    output = result.check_output
-    if isinstance(output, bool):
-        return pl.Series([output])
-    table = output.collect() if isinstance(output, pl.LazyFrame) else output
+def verdicts(check: Any, column: str | None, frame: pl.DataFrame) -> tuple[pl.Series | None, str | None]:
+    """What a pandera check says of `frame`: n booleans, or one boolean for the whole column, or why it says nothing."""
+    try:
+        output = check(frame.lazy(), column).check_output
+        table = output.collect() if isinstance(output, pl.LazyFrame) else output
+    except Exception as error:  # noqa: BLE001 (the check is the user's; whatever it raises is said to whoever asked)
+        return None, f"the check {name_of(check)} could not be made: {error}"[:300]
+    if isinstance(table, bool):
+        return pl.Series([table]), None
     if not isinstance(table, pl.DataFrame) or not table.width:
-        return None
+        return None, None
     combined = table.select(pl.all_horizontal(pl.all().fill_null(value=check.ignore_na))).to_series()
-    return combined if combined.dtype == pl.Boolean else None
+    return (combined if combined.dtype == pl.Boolean else None), None

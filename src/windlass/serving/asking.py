@@ -1,0 +1,140 @@
+"""Asking one version about rows: features and model, timed, and whatever goes wrong told apart from an answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from windlass.product.contract import Decoded
+from windlass.records.capture import PredictionBatch
+from windlass.records.routing import Stage
+from windlass.serving.lineup import Loaded
+from windlass.serving.refusal import PredictionFailed
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Rows that one version is asked about, and what is known of them before."""
+
+    request_id: str
+    at: datetime
+    stage: Stage
+    ids: tuple[str, ...]
+    decoded: Decoded
+
+    def take(self, places: Sequence[int]) -> Question:
+        return Question(
+            request_id=self.request_id,
+            at=self.at,
+            stage=self.stage,
+            ids=tuple(self.ids[place] for place in places),
+            decoded=self.decoded.take(places),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the version said, or why it did not."""
+
+    batch: PredictionBatch
+    labels: tuple[Any, ...]
+    """The likeliest class of each row; empty for regression and after an error."""
+
+    @property
+    def error(self) -> str | None:
+        return self.batch.error
+
+
+def ask(loaded: Loaded, question: Question) -> Verdict:
+    """What `loaded` says. A version that raises, or gives anything but finite numbers, comes back as an error."""
+    started = time.perf_counter()
+    try:
+        predicted = loaded.bundle.predict(question.decoded.frame)
+        scores, probabilities = _checked(np.asarray(predicted.scores, dtype=np.float64), loaded, question)
+        features = _features(predicted.features, question.decoded.frame)
+    except Exception as error:  # noqa: BLE001 (features and model are the user's; whatever they raise is their failure)
+        _log.exception("version %s failed on %d rows", loaded.version, len(question.ids))
+        told = f"{type(error).__name__}: {error}"[:500]
+        return Verdict(batch=_batch(loaded, question, started, error=told), labels=())
+    batch = _batch(loaded, question, started, scores=scores, probabilities=probabilities, features=features)
+    return Verdict(batch=batch, labels=_labels(loaded, batch))
+
+
+def _checked(
+    answer: np.ndarray[Any, Any], loaded: Loaded, question: Question
+) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...] | None]:
+    """Scores, and for multiclass the probabilities of all classes."""
+    rows = len(question.ids)
+    multiclass = loaded.task.kind == "multiclass"
+    if answer.shape[:1] != (rows,) or answer.ndim != (2 if multiclass else 1):
+        raise PredictionFailed(f"the answer has shape {answer.shape} for {rows} rows")
+    if not np.isfinite(answer).all():
+        bad = np.flatnonzero(~np.isfinite(answer.reshape(rows, -1)).all(axis=1))[:5].tolist()
+        raise PredictionFailed(f"the answer is not a finite number in rows {bad}")
+    if not multiclass:
+        return tuple(answer.tolist()), None
+    return tuple(answer.max(axis=1).tolist()), tuple(map(tuple, answer.tolist()))
+
+
+def _labels(loaded: Loaded, batch: PredictionBatch) -> tuple[Any, ...]:
+    kind, classes = loaded.task.kind, loaded.manifest.classes
+    if kind == "multiclass":
+        names = classes or tuple(range(len(batch.probabilities[0]) if batch.probabilities else 0))
+        return tuple(names[row.index(max(row))] for row in batch.probabilities or ())
+    if kind == "binary":
+        negative, positive = classes if len(classes) == 2 else (0, 1)
+        return tuple(positive if score is not None and score >= 0.5 else negative for score in batch.scores)
+    return ()
+
+
+def _features(features: pl.DataFrame, rows: pl.DataFrame) -> tuple[bytes, ...] | None:
+    if set(features.columns) <= set(rows.columns) and features.equals(rows.select(features.columns)):
+        return None
+    encoded = features.select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    return tuple(text.encode() for text in encoded.to_list())
+
+
+def _batch(loaded: Loaded, question: Question, started: float, **found: Any) -> PredictionBatch:
+    task, decoded = loaded.task, question.decoded
+    nothing = (None,) * len(question.ids)
+    return PredictionBatch(
+        request_id=question.request_id,
+        at=question.at,
+        version=loaded.version,
+        stage=question.stage,
+        latency_ms=round((time.perf_counter() - started) * 1000, 3),
+        ids=question.ids,
+        keys=keys_of(decoded, task.key),
+        event_times=nothing if task.time is None else tuple(map(_moment, decoded.values(task.time))),
+        rows=decoded.rows,
+        **{"scores": nothing, **found},
+    )
+
+
+def keys_of(decoded: Decoded, key: str | None) -> tuple[str | None, ...]:
+    """The key of each row as text, as outcomes name it."""
+    if key is None:
+        return (None,) * len(decoded)
+    return tuple(None if value is None else key_text(value) for value in decoded.values(key))
+
+
+def key_text(value: Any) -> str:
+    """A key as text, the same for a request, an outcome and an example."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime(value.year, value.month, value.day, tzinfo=UTC) if isinstance(value, date) else None

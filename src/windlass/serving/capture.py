@@ -1,0 +1,62 @@
+"""Writing down what is answered, before it is answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from windlass.errors import WindlassError
+from windlass.records.capture import Captured
+from windlass.serving.metrics import Metrics
+from windlass.serving.refusal import CaptureFailed
+
+
+class Sink(Protocol):
+    """Where batches go, from any thread; `windlass.lake.segments.SegmentWriter` is the real one."""
+
+    def append(self, batch: Captured) -> object: ...
+
+    def close(self) -> object: ...
+
+
+class Capture:
+    """One sink for each product, opened when the first batch comes."""
+
+    def __init__(self, *, open_sink: Callable[[str], Sink], metrics: Metrics) -> None:
+        self._open = open_sink
+        self._metrics = metrics
+        self._sinks: dict[str, Sink] = {}
+        self._opening = threading.Lock()
+
+    def write(self, product: str, *batches: Captured) -> None:
+        """Keep `batches`; when this returns they have survived what the durability setting promises.
+
+        Raises CaptureFailed when they could not be kept (a full disk, a folder taken away).
+        """
+        try:
+            sink = self._sink(product)
+            for batch in batches:
+                sink.append(batch)
+        except (OSError, WindlassError) as error:
+            self._metrics.capture_failures.labels(product).inc(len(batches))
+            raise CaptureFailed(
+                f"it could not be recorded, so it is not answered: {error}",
+                where=product,
+                remedy="the server needs a writable workspace with free disk space",
+            ) from error
+
+    def close(self) -> None:
+        """Finish every segment."""
+        with self._opening:
+            for sink in self._sinks.values():
+                sink.close()
+
+    def _sink(self, product: str) -> Sink:
+        sink = self._sinks.get(product)
+        if sink is None:
+            with self._opening:
+                if product not in self._sinks:
+                    self._sinks[product] = self._open(product)
+                sink = self._sinks[product]
+        return sink

@@ -1,0 +1,181 @@
+"""Between ASGI and the routes: bodies within their limit, media types, errors as JSON, and figures for each route."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from windlass.serving.limits import MOST_BYTES
+from windlass.serving.metrics import Metrics
+from windlass.serving.refusal import Refusal, TooLarge, WrongMedia
+from windlass.serving.shadow import Shadow
+
+encode = msgspec.json.Encoder().encode
+
+JSON = "application/json"
+CSV = "text/csv"
+Explain = Callable[[Refusal], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What goes back to the caller, and what is done once it has gone."""
+
+    body: bytes
+    status: int = 200
+    media: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+    after: Callable[[], object] | None = None
+
+    @classmethod
+    def json(cls, value: Any, *, status: int = 200, **more: Any) -> Reply:
+        return cls(body=encode(value), status=status, **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request as the routes see it."""
+
+    path: Mapping[str, str]
+    headers: Headers
+    media: str
+    body: bytes = field(repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        """The caller's own name for the request, from `X-Request-Id`; overlong ones are cut."""
+        given = self.headers.get("x-request-id", "")
+        return given[:200] or None
+
+
+def explain(refusal: Refusal) -> dict[str, Any]:
+    """The error object of Windlass's own routes."""
+    told: dict[str, Any] = {"error": refusal.message}
+    if refusal.problems:
+        told["fields"] = refusal.problems
+    return told
+
+
+class Poster:
+    """A POST route: reads the body, works in a thread, answers, and only then does what comes after."""
+
+    def __init__(
+        self,
+        handle: Callable[[Call], Reply],
+        *,
+        route: str,
+        pool: ThreadPoolExecutor,
+        shadow: Shadow,
+        media: tuple[str, ...] = (JSON,),
+        explain: Explain = explain,
+    ) -> None:
+        self.route = route
+        self._handle = handle
+        self._pool = pool
+        self._shadow = shadow
+        self._media = media
+        self.explain = explain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        self._shadow.request_began()
+        try:
+            call = Call(
+                path=request.path_params,
+                headers=request.headers,
+                media=_media_of(request.headers, self._media),
+                body=await _body_of(request),
+            )
+            reply = await asyncio.get_running_loop().run_in_executor(self._pool, self._handle, call)
+            await respond(reply, scope, receive, send)
+        finally:
+            self._shadow.request_ended()
+        if reply.after is not None:
+            reply.after()
+
+
+class Getter:
+    """A GET route: quick, answered on the event loop."""
+
+    def __init__(self, handle: Callable[[Request], Reply], *, route: str, explain: Explain = explain) -> None:
+        self.route = route
+        self.explain = explain
+        self._handle = handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(self._handle(Request(scope, receive)), scope, receive, send)
+
+
+class Measured:
+    """Counts and times every request by its route; unknown paths count together."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            route = getattr(scope.get("endpoint"), "route", "unmatched")
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
+
+
+async def respond(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    response = Response(reply.body, status_code=reply.status, media_type=reply.media, headers=dict(reply.headers))
+    await response(scope, receive, send)
+
+
+def _media_of(headers: Headers, accepted: tuple[str, ...]) -> str:
+    """The body's media type; one that is not given counts as the first accepted."""
+    given = headers.get("content-type")
+    if not given:
+        return accepted[0]
+    media, *parameters = (part.strip().lower() for part in given.split(";"))
+    charset = next((text.partition("=")[2].strip('" ') for text in parameters if text.startswith("charset=")), "utf-8")
+    if charset not in ("utf-8", "utf8", "us-ascii", "ascii"):
+        raise WrongMedia(f"the charset {charset!r} is not read here", remedy="send UTF-8")
+    if media not in accepted:
+        raise WrongMedia(f"the content type {media!r} is not read here", remedy=f"send {' or '.join(accepted)}")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise WrongMedia("compressed bodies are not read here", remedy="send the body as it is")
+    return media
+
+
+async def _body_of(request: Request) -> bytes:
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MOST_BYTES:
+        raise _too_large()
+    parts, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise _too_large()
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"the body is larger than {MOST_BYTES} bytes", remedy="send the rows in several requests")

@@ -1,0 +1,211 @@
+"""The Open Inference Protocol, version 2, over REST (kserve/open-inference-protocol, inference_rest.md).
+
+Inputs: one tensor for each column, of shape [n] or [n, 1]; or, for a product of numbers only, one tensor of shape
+[n, k] with the columns in their order. Outputs: `score`, `label` (classification), `prediction_id`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from windlass.product.contract import InvalidRows, MalformedBody, Problem, RowDecoder
+from windlass.records.bundle import Column
+from windlass.serving.answering import Answer, Answered, Answering
+from windlass.serving.http import Call, Reply
+from windlass.serving.lineup import Board, Loaded
+from windlass.serving.predict import after
+from windlass.serving.refusal import Refusal
+from windlass.serving.shadow import Shadow
+
+DATATYPES = {"bool": "BOOL", "int": "INT64", "float": "FP64", "str": "BYTES", "datetime": "BYTES", "date": "BYTES"}
+_INTEGERS = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
+_FLOATS = {"FP16", "FP32", "FP64"}
+_FITS = {
+    "bool": {"BOOL"},
+    "int": _INTEGERS | _FLOATS,
+    "float": _INTEGERS | _FLOATS,
+    "str": {"BYTES"},
+    "datetime": {"BYTES"},
+    "date": {"BYTES"},
+}
+_NUMERIC = ("bool", "int", "float")
+
+_Name = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class _Input(msgspec.Struct):
+    name: _Name
+    shape: Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]], msgspec.Meta(min_length=1, max_length=2)]
+    datatype: str
+    data: list[Any]
+    parameters: dict[str, Any] | None = None
+
+
+class _Output(msgspec.Struct):
+    name: _Name
+    parameters: dict[str, Any] | None = None
+
+
+class _Request(msgspec.Struct):
+    inputs: Annotated[list[_Input], msgspec.Meta(min_length=1)]
+    id: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[_Output] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Request)
+
+
+def explain(refusal: Refusal) -> dict[str, Any]:
+    """The protocol's error object: `error`, and beside it our list of fields."""
+    return {"error": refusal.message, **({"fields": refusal.problems} if refusal.problems else {})}
+
+
+class Infer:
+    """`/v2/models/{name}[/versions/{version}]/infer`."""
+
+    def __init__(self, *, board: Board, answering: Answering, shadow: Shadow) -> None:
+        self._board = board
+        self._answering = answering
+        self._shadow = shadow
+
+    def __call__(self, call: Call) -> Reply:
+        lineup = self._board.of(call.path["name"])
+        named = call.path.get("version")
+        only = None if named is None else lineup.version(named)
+        request = _decode(call.body)
+        makers = _outputs(request, only or lineup.leader())
+        answered = self._answering.answer(
+            lineup,
+            lambda decoder: decoder.from_columns(_columns(request.inputs, decoder)),
+            request_id=request.id or call.request_id,
+            only=only,
+        )
+        return Reply.json(_response(request, answered, makers), after=after(answered.shadow, self._shadow))
+
+
+def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
+    """`$metadata_model_response`: what the model takes and gives."""
+    lineup = board.of(name)
+    loaded = lineup.leader() if version is None else lineup.version(version)
+    return {
+        "name": name,
+        "versions": [each.version for each in lineup.served],
+        "platform": f"windlass_{loaded.manifest.model.format}",
+        "inputs": [
+            {"name": column.name, "datatype": DATATYPES[column.dtype], "shape": [-1]}
+            for column in loaded.decoder.columns
+        ],
+        "outputs": [
+            {"name": name, "datatype": datatype, "shape": [-1]} for name, (datatype, _) in _makers(loaded).items()
+        ],
+    }
+
+
+def _decode(body: bytes) -> _Request:
+    try:
+        return _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at ")
+        field = path.strip("`").removeprefix("$").removeprefix(".") or "body"
+        raise InvalidRows.of([Problem(field=field, row=None, reason=reason)]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedBody(f"the body is not valid JSON: {error}", remedy="send UTF-8 encoded JSON") from error
+
+
+# -- inputs ------------------------------------------------------------------------------------------------------
+
+
+def _columns(inputs: Sequence[_Input], decoder: RowDecoder) -> dict[str, list[Any]]:
+    """The tensors as columns of values."""
+    if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].shape[1] != 1:
+        return _matrix(inputs[0], decoder.columns)
+    known = {column.name: column for column in decoder.columns}
+    columns: dict[str, list[Any]] = {}
+    for tensor in inputs:
+        column = known.get(tensor.name)
+        if tensor.name in columns:
+            raise _wrong(tensor.name, "comes twice")
+        if len(tensor.shape) == 2 and tensor.shape[1] != 1:
+            raise _wrong(tensor.name, f"must have shape [n] or [n, 1], has {tensor.shape}")
+        if column is not None and tensor.datatype not in _FITS[column.dtype]:
+            raise _wrong(tensor.name, f"must have datatype {DATATYPES[column.dtype]}, has {tensor.datatype!r}"[:200])
+        columns[tensor.name] = _cells(tensor, math.prod(tensor.shape))
+    return columns
+
+
+def _matrix(tensor: _Input, columns: Sequence[Column]) -> dict[str, list[Any]]:
+    if any(column.dtype not in _NUMERIC for column in columns):
+        raise _wrong(tensor.name, "one tensor for all columns needs all of them to be numbers; send one for each")
+    rows, width = tensor.shape
+    if width != len(columns):
+        names = ", ".join(column.name for column in columns)[:300]
+        raise _wrong(tensor.name, f"must have shape [n, {len(columns)}] ({names}), has {tensor.shape}")
+    if tensor.datatype not in _INTEGERS | _FLOATS | {"BOOL"}:
+        raise _wrong(tensor.name, f"must have a numeric datatype, has {tensor.datatype!r}"[:200])
+    cells = _cells(tensor, rows * width)
+    return {column.name: cells[place::width] for place, column in enumerate(columns)}
+
+
+def _cells(tensor: _Input, size: int) -> list[Any]:
+    """The values in row-major order; the protocol allows them nested or flat."""
+    cells = tensor.data
+    while cells and all(isinstance(cell, list) for cell in cells):
+        cells = [inner for cell in cells for inner in cell]
+    if len(cells) != size:
+        raise _wrong(tensor.name, f"has {len(cells)} values for shape {tensor.shape}")
+    return cells
+
+
+# -- outputs -----------------------------------------------------------------------------------------------------
+
+Maker = tuple[str, Callable[[Answer], Any]]
+
+
+def _makers(loaded: Loaded) -> dict[str, Maker]:
+    """What can be asked for: name -> datatype, and how it is read off an answer."""
+    makers: dict[str, Maker] = {"score": ("FP64", lambda answer: answer.score)}
+    if loaded.task.kind != "regression":
+        classes = loaded.manifest.classes
+        if all(isinstance(label, bool) for label in classes) and classes:
+            makers["label"] = ("BOOL", lambda answer: answer.label)
+        elif all(isinstance(label, int) for label in classes):
+            makers["label"] = ("INT64", lambda answer: answer.label)
+        else:
+            makers["label"] = ("BYTES", lambda answer: str(answer.label))
+    makers["prediction_id"] = ("BYTES", lambda answer: answer.id)
+    return makers
+
+
+def _outputs(request: _Request, loaded: Loaded) -> dict[str, Maker]:
+    makers = _makers(loaded)
+    if not request.outputs:
+        return makers
+    for output in request.outputs:
+        if output.name not in makers:
+            raise _wrong(f"outputs.{output.name}"[:200], f"is not an output; outputs: {', '.join(makers)}")
+    return {output.name: makers[output.name] for output in request.outputs}
+
+
+def _response(request: _Request, answered: Answered, makers: dict[str, Maker]) -> dict[str, Any]:
+    told: dict[str, Any] = {"model_name": answered.product, "model_version": answered.version}
+    if request.id is not None:
+        told["id"] = request.id
+    told["outputs"] = [
+        {
+            "name": name,
+            "shape": [len(answered.answers)],
+            "datatype": datatype,
+            "data": [read(answer) for answer in answered.answers],
+        }
+        for name, (datatype, read) in makers.items()
+    ]
+    return told
+
+
+def _wrong(field: str, reason: str) -> InvalidRows:
+    return InvalidRows.of([Problem(field=field, row=None, reason=reason)])

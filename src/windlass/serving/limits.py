@@ -1,0 +1,16 @@
+"""Bounds that keep one caller from taking a worker down; the same for every product."""
+
+from __future__ import annotations
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Size of a request body."""
+MOST_ROWS = 10_000
+"""Rows, or outcomes, of one request."""
+SHADOW_BATCHES = 256
+"""Answers that may wait to be repeated by a challenger in shadow; more are dropped and counted."""
+ROUTING_SECONDS = 0.1
+"""How often a worker looks whether a routing record was replaced."""
+RETRY_SECONDS = 5.0
+"""How long a worker waits before it tries once more to load a version that it could not load."""
+THREADS = 8
+"""Requests of one worker that are worked on at a time; others wait their turn."""

@@ -1,0 +1,149 @@
+"""Who can answer for a product at this moment, loaded and ready."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import polars as pl
+
+from windlass.product.contract import RowDecoder
+from windlass.product.task import Task, task_from
+from windlass.records.bundle import Manifest
+from windlass.records.routing import Routing
+from windlass.serving.refusal import NoChampion, NotFound
+
+_SCALE = float(2**64)
+
+
+class Prediction(Protocol):
+    """What a bundle makes of rows."""
+
+    @property
+    def features(self) -> pl.DataFrame: ...
+
+    @property
+    def scores(self) -> Any: ...
+
+
+class Servable(Protocol):
+    """As much of a bundle as serving needs; `windlass.registry` has the real one."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    @property
+    def product(self) -> Any: ...
+
+    def predict(self, rows: pl.DataFrame) -> Prediction: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """One version, verified and in memory."""
+
+    version: str
+    digest: str
+    bundle: Servable
+
+    @classmethod
+    def of(cls, version: str, digest: str, bundle: Servable) -> Loaded:
+        loaded = cls(version=version, digest=digest, bundle=bundle)
+        _ = loaded.decoder  # compiled now, while nobody waits for it
+        return loaded
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.bundle.manifest
+
+    @cached_property
+    def task(self) -> Task:
+        return task_from(self.manifest.task)
+
+    @cached_property
+    def decoder(self) -> RowDecoder:
+        return RowDecoder(self.manifest.columns, getattr(self.bundle.product, "contract", None))
+
+    def reads_rows_like(self, other: Loaded) -> bool:
+        """Whether rows decoded for `other` are what this version would have decoded from the same request."""
+        mine, theirs = self.decoder, other.decoder
+        if mine.asks_pandera or theirs.asks_pandera:  # two functions cannot be told to be the same
+            return False
+        return mine.columns == theirs.columns and mine.json_schema() == theirs.json_schema()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineup:
+    """A routing record with its versions loaded. Replaced whole: a request keeps the one it began with."""
+
+    product: str
+    routing: Routing
+    champion: Loaded | None = None
+    challenger: Loaded | None = None
+    problems: tuple[str, ...] = ()
+    """Why a version that the record names does not serve."""
+
+    @property
+    def mode(self) -> Literal["none", "shadow", "canary"]:
+        return "none" if self.challenger is None or self.champion is None else self.routing.mode
+
+    @property
+    def ready(self) -> bool:
+        return self.champion is not None
+
+    @property
+    def served(self) -> tuple[Loaded, ...]:
+        return tuple(loaded for loaded in (self.champion, self.challenger) if loaded is not None)
+
+    @cached_property
+    def same_rows(self) -> bool:
+        """Whether one decoding serves champion and challenger."""
+        champion, challenger = self.champion, self.challenger
+        return champion is not None and challenger is not None and challenger.reads_rows_like(champion)
+
+    def leader(self) -> Loaded:
+        """The champion; raises NoChampion."""
+        if self.champion is None:
+            why = "; ".join(self.problems) or "no version has been released yet"
+            raise NoChampion(f"{self.product} cannot answer: {why}", remedy="try again once a version is released")
+        return self.champion
+
+    def version(self, version: str) -> Loaded:
+        """The champion or the challenger of that name; raises NotFound."""
+        for loaded in self.served:
+            if loaded.version == version:
+                return loaded
+        names = ", ".join(loaded.version for loaded in self.served) or "none"
+        raise NotFound(f"{self.product} does not serve version {version!r} now; served: {names}")
+
+    def goes_to_challenger(self, key: str) -> bool:
+        """Sticky: the same key gives the same answer in every process for as long as the release lasts."""
+        digest = hashlib.blake2b(f"{self.routing.salt}\0{key}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest) / _SCALE < self.routing.share
+
+
+class Board:
+    """The lineups in force. Reading is one dict lookup; a change replaces a reference."""
+
+    def __init__(self) -> None:
+        self._lineups: dict[str, Lineup] = {}
+
+    @property
+    def lineups(self) -> dict[str, Lineup]:
+        return self._lineups
+
+    def of(self, product: str) -> Lineup:
+        """Raises NotFound for a product that is not routed here."""
+        try:
+            return self._lineups[product]
+        except KeyError:
+            known = ", ".join(sorted(self._lineups)) or "none yet"
+            raise NotFound(f"there is no product {product!r} here; products: {known}") from None
+
+    def put(self, lineup: Lineup) -> None:
+        self._lineups = {**self._lineups, lineup.product: lineup}
+
+    def drop(self, product: str) -> None:
+        self._lineups = {name: lineup for name, lineup in self._lineups.items() if name != product}

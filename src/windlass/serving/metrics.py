@@ -1,0 +1,81 @@
+"""What `/metrics` tells. With several workers each writes its own figures and any of them answers for all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """The figures of one worker.
+
+    `directory` is where the workers of one server share theirs; it needs PROMETHEUS_MULTIPROC_DIR to be set before
+    prometheus_client is imported, which the worker does. None keeps them in this process.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._registry = CollectorRegistry()
+        registry: dict[str, Any] = {"registry": self._registry}
+        self.requests = Counter(
+            "windlass_http_requests", "Requests answered, by route and status", ["route", "status"], **registry
+        )
+        self.seconds = Histogram(
+            "windlass_http_request_seconds",
+            "Time from the first byte to the last, by route",
+            ["route"],
+            buckets=_SECONDS,
+            **registry,
+        )
+        labels = ["product", "version", "stage"]
+        self.predictions = Counter("windlass_predictions", "Rows predicted and captured", labels, **registry)
+        self.failures = Counter("windlass_prediction_failures", "Batches a version failed on", labels, **registry)
+        self.dropped = Counter(
+            "windlass_shadow_dropped_rows", "Rows a challenger in shadow did not get to", ["product"], **registry
+        )
+        self.capture_failures = Counter(
+            "windlass_capture_failures", "Batches that could not be written down", ["product"], **registry
+        )
+        self.outcomes = Counter("windlass_outcomes", "Outcomes received", ["product"], **registry)
+        self.loaded = Gauge(
+            "windlass_loaded_version",
+            "Workers that have the version loaded, by role",
+            ["product", "version", "role"],
+            multiprocess_mode="livesum",
+            **registry,
+        )
+        self.refused = Gauge(
+            "windlass_refused_version",
+            "Workers that were told to serve the version and could not load it",
+            ["product", "version"],
+            multiprocess_mode="livesum",
+            **registry,
+        )
+        self.sequence = Gauge(
+            "windlass_routing_sequence",
+            "The oldest routing record that any worker serves by",
+            ["product"],
+            multiprocess_mode="livemin",
+            **registry,
+        )
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads."""
+        if self._directory is None:
+            return generate_latest(self._registry)
+        from prometheus_client import multiprocess
+
+        shared = CollectorRegistry()
+        multiprocess.MultiProcessCollector(shared, path=str(self._directory))  # type: ignore[no-untyped-call]
+        return generate_latest(shared)
+
+
+def forget_worker(directory: Path, pid: int) -> None:
+    """Take the gauges of a dead worker out of the sums; its counters stay counted."""
+    for file in directory.glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)

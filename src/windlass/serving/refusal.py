@@ -1,0 +1,74 @@
+"""Why a request was not answered: one error for each, and the HTTP status that goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from windlass.errors import WindlassError
+from windlass.product.rows import InvalidRows, MalformedBody, Problem
+
+
+class NotFound(WindlassError):
+    """A product or a version that is not served here."""
+
+
+class NoChampion(WindlassError):
+    """A product that is routed, but has no version that can answer yet."""
+
+
+class WrongMedia(WindlassError):
+    """A body in a format that the route does not read."""
+
+
+class TooLarge(WindlassError):
+    """A body beyond the limit."""
+
+
+class CaptureFailed(WindlassError):
+    """An answer that could not be written down, and was therefore not given."""
+
+
+class PredictionFailed(WindlassError):
+    """A version that raised, or gave no usable number, on rows that fit its contract."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """What the caller is told; each protocol puts it into words of its own."""
+
+    status: int
+    message: str
+    problems: tuple[Problem, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_STATUS: dict[type[WindlassError], HTTPStatus] = {
+    InvalidRows: HTTPStatus.UNPROCESSABLE_ENTITY,
+    MalformedBody: HTTPStatus.BAD_REQUEST,
+    NotFound: HTTPStatus.NOT_FOUND,
+    NoChampion: HTTPStatus.SERVICE_UNAVAILABLE,
+    CaptureFailed: HTTPStatus.SERVICE_UNAVAILABLE,
+    WrongMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    PredictionFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+def refusal_for(error: Exception) -> Refusal | None:
+    """The refusal behind an error raised on purpose; None for any other, which is a fault of ours."""
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
+    if status is None or not isinstance(error, WindlassError):
+        return None
+    headers = (("Retry-After", "1"),) if status is HTTPStatus.SERVICE_UNAVAILABLE else ()
+    if isinstance(error, InvalidRows):
+        return Refusal(status=status, message=_summary(error.problems), problems=error.problems, headers=headers)
+    message = error.what if not error.remedy else f"{error.what}; {error.remedy}"
+    return Refusal(status=status, message=message, headers=headers)
+
+
+def _summary(problems: tuple[Problem, ...]) -> str:
+    first = problems[0]
+    place = first.field if first.row is None else f"{first.field} of row {first.row}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{place}: {first.reason}{more}"
