@@ -17,6 +17,7 @@ from windlass.records.paths import Paths
 Value = str | int | float | bool | None
 Facts = dict[tuple[str, str], Value]
 
+_NO_FACT = object()
 _GROUPS = ("run", "param", "metric", "gate", "data", "code", "environment")
 
 
@@ -53,7 +54,7 @@ def compare_runs(ledger: Ledger, a: str, b: str, *, paths: Paths | None = None) 
             name=name,
             a=first.get((group, name)),
             b=second.get((group, name)),
-            differs=first.get((group, name)) != second.get((group, name)),
+            differs=first.get((group, name), _NO_FACT) != second.get((group, name), _NO_FACT),
         )
         for group, name in {**first, **second}
     ]

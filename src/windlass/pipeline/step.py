@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -100,6 +100,8 @@ class StepRunner:
         self._force = force
         self._used: set[str] = set()
         self._reused: list[str] = []
+        self._failure: BaseException | None = None
+        """The error that was recorded, and is on its way to the caller."""
 
     @property
     def reused(self) -> tuple[str, ...]:
@@ -132,8 +134,20 @@ class StepRunner:
                 yield
         except LeaseLost:
             raise
+        except BaseException as error:  # noqa: BLE001 (whatever user code raises is recorded and raised on)
+            self._fail(name, error)
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Around all steps of a run: an error that no step has recorded ends the run too."""
+        try:
+            yield
+        except LeaseLost:
+            raise
         except BaseException as error:
-            raise self._failed(name, error) from error
+            if self._failure is error:
+                raise
+            self._fail("run", error)
 
     def log(self, step: str) -> Path:
         return self._paths.run(self._product, self._run) / f"{step}.log"
@@ -184,9 +198,9 @@ class StepRunner:
             files.publish(staged, target)
         except LeaseLost:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (as above)
             shutil.rmtree(staged, ignore_errors=True)
-            raise self._failed(step.name, error, key=step.key) from error
+            self._fail(step.name, error, key=step.key)
         seconds = time.perf_counter() - began
         finished = self._finished(step, outputs, summary, reused=None)
         body = StepFinished(
@@ -196,8 +210,8 @@ class StepRunner:
         self._say(step, "finished", summary, seconds=seconds)
         return finished
 
-    def _failed(self, step: str, error: BaseException, *, key: str | None = None) -> BaseException:
-        """Record the failure; returns what to raise."""
+    def _fail(self, step: str, error: BaseException, *, key: str | None = None) -> NoReturn:
+        """Record the failure and raise it on: an interrupt and errors of ours as they are, others as RunFailed."""
         log = self.log(step)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
@@ -219,7 +233,10 @@ class StepRunner:
         )
         self.append(*bodies)
         self._emit(ProgressMessage(run=self._run, step=step, state="failed", text=raised.what))
-        return error if isinstance(error, KeyboardInterrupt) else raised
+        self._failure = error if isinstance(error, KeyboardInterrupt) else raised
+        if self._failure is error:
+            raise error
+        raise self._failure from error
 
     def _say(self, step: Step, state: Any, summary: Mapping[str, Scalar], *, seconds: float = 0.0) -> None:
         rows = summary.get("rows")

@@ -1,0 +1,109 @@
+"""Put together what a version consists of, and register it."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from windlass.monitoring.reference import make_reference, save
+from windlass.pipeline.context import Training
+from windlass.pipeline.evaluation import Evaluation
+from windlass.pipeline.judging import EVALUATION, LATENCY, PREDICTIONS, from_frame
+from windlass.pipeline.learning import Prepared
+from windlass.pipeline.step import Finished, Step, Summary
+from windlass.pipeline.tables import read_frame, read_record, write_record
+from windlass.product.policy import to_plain
+from windlass.records.bundle import Manifest, ModelFile
+from windlass.records.event import VersionRegistered
+
+SOURCE = "source"
+MODEL = "model"
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What the step `bundle` keeps."""
+
+    digest: str
+
+
+def bundle(training: Training, prepared: Prepared, trained: Finished, evaluated: Finished) -> str:
+    """The digest of the published bundle. It does not count as a version before it is registered."""
+    step = Step(
+        name="bundle",
+        parameters={
+            "product": training.name,
+            "source": training.source.digest,
+            "entry": training.source.entry,
+            "environment": msgspec.to_builtins(training.environment.distributions),
+        },
+        inputs={
+            "pin": prepared.rows.pin.digest,
+            "rows": prepared.rows.step.digest(),
+            "features": prepared.step.digest(),
+            "model": trained.digest(),
+            "evaluation": evaluated.digest(),
+        },
+    )
+    work = partial(_bundle, training, prepared, trained, evaluated)
+    finished = training.runner.run(step, work, still_valid=partial(_still_there, training))
+    return read_record(finished.folder / "bundle.json", Published).digest
+
+
+def _bundle(training: Training, prepared: Prepared, trained: Finished, evaluated: Finished, folder: Path) -> Summary:
+    staged = training.registry.stage(training.name)
+    training.source.write(staged / SOURCE)
+    shutil.copytree(trained.folder / MODEL, staged / MODEL)
+    for name in (EVALUATION, LATENCY):
+        shutil.copyfile(evaluated.folder / name, staged / name)
+    _write_reference(prepared, evaluated, staged)
+    evaluation = read_record(evaluated.folder / EVALUATION, Evaluation)
+    file = read_record(trained.folder / "model.json", ModelFile)
+    manifest = Manifest(
+        product=training.name,
+        entry=training.source.entry,
+        run=training.run,
+        created_at=training.now,
+        task=msgspec.to_builtins(training.task),
+        policies=to_plain(training.product.policies()),
+        columns=prepared.rows.columns,
+        features=prepared.learned.features,
+        classes=prepared.learned.classes,
+        model=msgspec.structs.replace(file, file=f"{MODEL}/{file.file}"),
+        metrics=evaluation.metrics,
+        pin=prepared.rows.pin,
+        environment=training.environment,
+        files={},
+    )
+    digest = training.registry.publish(staged, manifest)
+    write_record(Published(digest=digest), folder / "bundle.json")
+    return {"note": digest[:12]}
+
+
+def _write_reference(prepared: Prepared, evaluated: Finished, staged: Path) -> None:
+    """What the version will be watched against: the features it learned from, its predictions of the holdout."""
+    reference = make_reference(
+        prepared.training_part().features,
+        kind=prepared.kind,
+        predictions=from_frame(read_frame(evaluated.folder / PREDICTIONS)),
+        truth=prepared.holdout_part().target,
+    )
+    save(reference, staged)
+
+
+def _still_there(training: Training, folder: Path) -> bool:
+    digest = read_record(folder / "bundle.json", Published).digest
+    return training.paths.bundle(training.name, digest).is_dir()
+
+
+def registration(training: Training, digest: str, metrics: dict[str, float]) -> tuple[str, VersionRegistered | None]:
+    """The name of the version with this digest, and the event that makes it one (None: it is one already)."""
+    known = training.ledger.events([VersionRegistered], product=training.name)
+    bodies = [event.body for event in known if isinstance(event.body, VersionRegistered)]
+    for body in bodies:
+        if body.digest == digest:
+            return body.version, None
+    version = f"v{len(bodies) + 1}"
+    return version, VersionRegistered(version=version, digest=digest, run=training.run, metrics=metrics)

@@ -1,0 +1,52 @@
+"""The user's code, loaded and checked, and the record of what it declares."""
+
+from __future__ import annotations
+
+import msgspec
+
+from windlass.decisions.metrics import NAMES
+from windlass.errors import ProductError
+from windlass.ledger.ledger import Ledger
+from windlass.pipeline.tuning import check_space
+from windlass.product.declaration import check_declaration
+from windlass.product.loading import load
+from windlass.product.policy import to_plain
+from windlass.product.product import Product
+from windlass.product.source import Source, read_source
+from windlass.records.event import ProductDeclared
+from windlass.settings import Settings
+
+
+def open_product(settings: Settings, *, product: str, entry: str) -> tuple[type[Product], Source]:
+    """The product class and its source. Raises ProductError for whatever the user got wrong in declaring it."""
+    folder = settings.project.resolve()
+    source = read_source(entry, folder)
+    loaded = load(source, folder)
+    if loaded.name != product:
+        raise ProductError(
+            f"the class is called {loaded.name!r}, and {product!r} was asked for",
+            where=entry,
+            remedy="write its name as plain text in the class body, so that it can be read without running the code",
+        )
+    check_declaration(loaded, metrics=NAMES)
+    if loaded.search is not None:
+        check_space(loaded.search, loaded.estimator, trials=loaded.trials)
+    return loaded, source
+
+
+def declaration_of(product: type[Product], source: Source) -> ProductDeclared:
+    """All that the controller must know of a product, as plain data."""
+    return ProductDeclared(
+        entry=source.entry,
+        source=source.digest,
+        task=msgspec.to_builtins(product.task),
+        policies=to_plain(product.policies()),
+        trains=product.trains(),
+    )
+
+
+def is_news(ledger: Ledger, product: str, declared: ProductDeclared) -> bool:
+    """Whether the ledger's last word on the product is another one."""
+    last = ledger.events([ProductDeclared], product=product, newest=1)
+    # Compared as the ledger keeps them: a tuple comes back as a list.
+    return not last or msgspec.json.encode(last[0].body) != msgspec.json.encode(declared)

@@ -1,0 +1,133 @@
+"""One training run, from the world's data to a registered version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from windlass.clock import clock_from
+from windlass.lake.lake import Lake
+from windlass.ledger.ledger import Ledger
+from windlass.pipeline import judging, learning
+from windlass.pipeline.bundling import bundle, registration
+from windlass.pipeline.compare import environment_file
+from windlass.pipeline.context import Training
+from windlass.pipeline.dataset import check_rows_of, pin
+from windlass.pipeline.declaring import DeclareRequest
+from windlass.pipeline.evaluation import Evaluation
+from windlass.pipeline.ingest import extract
+from windlass.pipeline.opening import declaration_of, is_news, open_product
+from windlass.pipeline.progress import Emit, silent
+from windlass.pipeline.request import TrainingRequest, TrainingResult
+from windlass.pipeline.resume import unfinished_run
+from windlass.pipeline.step import ACTOR, StepRunner, prune
+from windlass.pipeline.tables import read_record, write_record
+from windlass.records.event import RunFinished, RunStarted
+from windlass.records.paths import Paths
+from windlass.registry import environment
+from windlass.registry.registry import Registry
+from windlass.settings import Settings
+
+
+def run_training(request: TrainingRequest, *, emit: Emit = silent) -> TrainingResult:
+    """Run every step that has not been done before, and register what passed the gate.
+
+    Raises the user's error as RunFailed (a WindlassError as it is), after it was recorded; LeaseLost, with nothing more
+    recorded, when somebody else acts now.
+    """
+    began = time.perf_counter()
+    with _opened(request.settings) as (paths, ledger):
+        training = _begin(request, paths, ledger, emit)
+        with training.runner.closing():
+            return _run(training, began)
+
+
+def declare(request: DeclareRequest) -> None:
+    """Load and check a product, and write down what it declares if that is news. Raises what is wrong with it."""
+    with _opened(request.settings) as (_, ledger):
+        product, source = open_product(request.settings, product=request.product, entry=request.entry)
+        declared = declaration_of(product, source)
+        if is_news(ledger, request.product, declared):
+            now = clock_from(request.settings.clock).now()
+            ledger.append(declared, at=now, actor=ACTOR, product=request.product, fence=request.fence)
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Paths, Ledger]]:
+    paths = Paths(settings.workspace)
+    with Ledger(settings.ledger or f"sqlite:///{paths.ledger}") as ledger:
+        yield paths, ledger
+
+
+def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -> Training:
+    """Record that the run began, then load the user's code: what is wrong with it is told under the run."""
+    clock = clock_from(request.settings.clock)
+    runner = StepRunner(
+        ledger=ledger,
+        paths=paths,
+        clock=clock,
+        product=request.product,
+        run=request.run,
+        fence=request.fence,
+        emit=emit,
+        project=request.settings.project.resolve(),
+        force=request.force,
+    )
+    taken_up = unfinished_run(ledger, request.product, now=clock.now()) if request.resume else None
+    resumes, origin = taken_up or (None, request.run)
+    runner.append(RunStarted(run=request.run, trigger=request.trigger, reason=request.reason, resumes=resumes))
+    with runner.stage("prepare"):
+        product, source = open_product(request.settings, product=request.product, entry=request.entry)
+        declared = declaration_of(product, source)
+        captured = environment.capture(request.settings.project)
+        write_record(captured, environment_file(paths, request.product, request.run))
+    if is_news(ledger, request.product, declared):
+        runner.append(declared)
+    return Training(
+        request=request,
+        paths=paths,
+        clock=clock,
+        ledger=ledger,
+        lake=Lake(paths.lake),
+        registry=Registry(paths),
+        runner=runner,
+        product=product,
+        source=source,
+        environment=captured,
+        origin=origin,
+    )
+
+
+def _run(training: Training, began: float) -> TrainingResult:
+    extract(training)
+    rows = check_rows_of(training, pin(training))
+    prepared = learning.make_features(training, rows)
+    tuned = learning.tune(training, prepared)
+    trained = learning.train(training, prepared, tuned)
+    evaluated = judging.evaluate(training, prepared, trained)
+    judged = judging.gate(training, prepared, evaluated)
+    metrics = read_record(evaluated.folder / judging.EVALUATION, Evaluation).metrics
+    digest, version, last = None, None, []
+    if judged.decision.verdict == "pass":
+        digest = bundle(training, prepared, trained, evaluated)
+        version, registered = registration(training, digest, metrics)
+        last = [] if registered is None else [registered]
+        outcome = "unchanged" if registered is None else "registered"
+    else:
+        outcome = "rejected"
+    seconds = time.perf_counter() - began
+    finished = RunFinished(run=training.run, outcome=outcome, version=version, seconds=seconds)
+    training.runner.append(*last, finished)
+    prune(training.paths, training.name, training.runner.used)
+    return TrainingResult(
+        run=training.run,
+        product=training.name,
+        outcome=outcome,
+        version=version,
+        digest=digest,
+        metrics=metrics,
+        decision=judged.decision,
+        reused=training.runner.reused,
+        seconds=seconds,
+    )
