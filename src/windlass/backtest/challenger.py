@@ -1,0 +1,146 @@
+"""Training a challenger in a backtest: on which rows, judged on which, and by what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from windlass.backtest.stream import Array, Stream
+from windlass.backtest.trainer import Trainer
+from windlass.decisions.gate import GateEvidence, decide_gate
+from windlass.monitoring.reference import Reference, make_reference
+from windlass.product.policy import Gate
+from windlass.records.decision import Decision
+
+HOLDOUT = 0.2
+"""The part of the labelled rows, the latest ones, that judges; at most half of what is new to the champion."""
+LEAST_HOLDOUT = 200
+"""Rows that judge at least, where there are that many new ones."""
+_LATENCY_ROWS = 50
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recipe:
+    """A way to choose training rows."""
+
+    name: str
+    positions: Array
+    """Labelled rows to train on, in the order of time; the holdout is taken from their end."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Challenger:
+    """A model that passed or failed the gate."""
+
+    decision: Decision
+    model: Any
+    """Trained on all rows of the recipe, the holdout included; None when the gate rejected it."""
+    learned: Array
+    """(n,) bool: the rows of the stream that it learned from."""
+    reference: Reference | None
+
+
+class Workshop:
+    """Makes challengers. What the gate judges was trained without the holdout; what answers, with it.
+
+    The judged model and the one that answers are made by the same recipe, and the newest rows are the most telling
+    where the world changes: to leave a fifth of all labels out of the model that answers would cost more than the
+    certainty is worth that it is the very model that was judged. Shadow, probation and decay watch over that.
+    """
+
+    def __init__(self, *, stream: Stream, trainer: Trainer) -> None:
+        self._stream = stream
+        self._trainer = trainer
+        self._kind = stream.product.task.kind
+
+    def recipes(self, known: Array, now: datetime) -> list[Recipe]:
+        """The ways to train that compete; the policy's own window, or all labelled rows."""
+        policy = self._stream.product.retrain
+        if policy is None or policy.window is None:
+            return [Recipe(name="all", positions=known)]
+        start = _microseconds(now - policy.window)
+        return [Recipe(name="window", positions=known[self._stream.at[known] >= start])]
+
+    def challenge(self, recipe: Recipe, champion: Any, learned: Array, now: datetime) -> Challenger | None:
+        """Train by a recipe and let the gate judge against the champion, which learned from the rows `learned`.
+
+        None when the rows cannot train a model and judge it.
+        """
+        holdout = self._holdout(recipe.positions, learned)
+        rest = recipe.positions[: len(recipe.positions) - len(holdout)]
+        if not len(holdout) or not self._trainer.can_fit(rest):
+            return None
+        judged = self._trainer.fit(rest)
+        answers = self._trainer.predict_at(judged, holdout)
+        decision = self._gate(judged, holdout, answers, self._trainer.predict_at(champion, holdout), now)
+        mask = np.zeros(len(self._stream), dtype=bool)
+        if decision.verdict != "pass":
+            return Challenger(decision=decision, model=None, learned=mask, reference=None)
+        mask[recipe.positions] = True
+        model = self._trainer.fit(recipe.positions)
+        return Challenger(
+            decision=decision, model=model, learned=mask, reference=self._reference(recipe.positions, holdout, answers)
+        )
+
+    def first_reference(self, known: Array) -> Reference:
+        """What the first champion is watched against: how its recipe did on the last fifth of the history."""
+        rest = known[: len(known) - max(round(len(known) * HOLDOUT), 1)]
+        if not self._trainer.can_fit(rest):
+            return make_reference(self._watched(known), kind=self._kind)
+        holdout = known[len(rest) :]
+        return self._reference(known, holdout, self._trainer.predict_at(self._trainer.fit(rest), holdout))
+
+    def _holdout(self, positions: Array, learned: Array) -> Array:
+        """The latest labelled rows that the champion has not learned from."""
+        new = np.flatnonzero(learned[positions])
+        fresh = len(positions) - (int(new[-1]) + 1 if len(new) else 0)
+        wanted = max(min(round(len(positions) * HOLDOUT), fresh // 2), min(LEAST_HOLDOUT, fresh))
+        return positions[len(positions) - wanted :]
+
+    def _reference(self, learned: Array, holdout: Array, answers: Array) -> Reference:
+        return make_reference(
+            self._watched(learned), kind=self._kind, predictions=answers, truth=self._stream.target[holdout]
+        )
+
+    def _watched(self, positions: Array) -> pl.DataFrame:
+        return self._stream.take(positions).select(self._stream.watched)
+
+    def _gate(self, judged: Any, holdout: Array, answers: Array, champion: Array, now: datetime) -> Decision:
+        policy = self._stream.product.gate
+        evidence = GateEvidence(
+            kind=self._kind,
+            truth=self._truth(holdout),
+            candidate=answers,
+            champion=champion,
+            slices=self._slices(policy, holdout),
+            latency_ms=self._latency(judged, holdout) if policy is not None and policy.latency_ms else None,
+        )
+        return decide_gate(evidence, policy, now)
+
+    def _truth(self, positions: Array) -> Array:
+        truth = self._stream.target[positions]
+        return truth if self._kind == "regression" else truth.astype(np.int64)
+
+    def _slices(self, policy: Gate | None, holdout: Array) -> dict[str, Array]:
+        rows = self._stream.rows
+        names = [name for name in (policy.slices if policy else ()) if name in rows.columns]
+        return {name: rows[name][holdout].cast(pl.String).fill_null("missing").to_numpy() for name in names}
+
+    def _latency(self, model: Any, holdout: Array) -> float:
+        """Milliseconds, 99th percentile, of the prediction of one row."""
+        taken = []
+        for position in holdout[:_LATENCY_ROWS]:
+            started = perf_counter()
+            self._trainer.predict(model, int(position), int(position) + 1)
+            taken.append(perf_counter() - started)
+        return float(np.quantile(taken, 0.99)) * 1000
+
+
+def _microseconds(moment: datetime) -> int:
+    epoch = datetime(1970, 1, 1, tzinfo=moment.tzinfo)
+    return (moment - epoch) // timedelta(microseconds=1)

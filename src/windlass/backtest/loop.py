@@ -1,0 +1,221 @@
+"""The loop of the design under the simulated clock: watch, decide, retrain, gate, promote, roll back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from windlass.backtest.challenger import Challenger, Workshop
+from windlass.backtest.result import BacktestEvent
+from windlass.backtest.stream import Array, Stream, Window
+from windlass.backtest.trainer import Trainer
+from windlass.clock import SimulatedClock
+from windlass.decisions.losses import losses
+from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.retrain import RetrainEvidence, decide_retrain
+from windlass.decisions.rollback import RollbackEvidence, decide_rollback
+from windlass.monitoring.reference import Reference
+from windlass.monitoring.watch import Watch
+from windlass.records.decision import Decision
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WINDOW_ROWS = 2000
+
+
+@dataclass(kw_only=True, eq=False)
+class Version:
+    """A model that answers, or did."""
+
+    name: str
+    model: Any
+    learned: Array
+    """(n,) bool: rows that it learned from."""
+    reference: Reference
+    watch: Watch
+
+
+@dataclass(kw_only=True, eq=False)
+class Probation:
+    """A promotion that may still be taken back."""
+
+    previous: Version
+    started_at: datetime
+    first: int
+    """The first row that the new champion answered."""
+
+
+class Loop:
+    """The `windlass` policy. It looks at the start of each window, with what is known at that moment."""
+
+    def __init__(self, *, stream: Stream, trainer: Trainer, first: Any, trained_to: int) -> None:
+        self.trainer = trainer
+        self.retrains = 0
+        self.events: list[BacktestEvent] = []
+        self._stream = stream
+        self._workshop = Workshop(stream=stream, trainer=trainer)
+        self._clock = SimulatedClock(moment(int(stream.at[trained_to])))
+        self._matured_to = int(stream.at[trained_to])
+        known = stream.known(self._matured_to, start=0, stop=trained_to)
+        learned = np.zeros(len(stream), dtype=bool)
+        learned[known] = True
+        reference = self._workshop.first_reference(known)
+        self._champion = self._version(first, learned, reference)
+        self._probation: Probation | None = None
+        self._run_starts: list[datetime] = [self._clock.now()]
+        self._labelled_at_run = len(known)
+        self._rejections = 0
+        self._alarmed: set[str] = set()
+        self._at = (0, trained_to)
+
+    def run(self, index: int, window: Window) -> Array:
+        """Look, act, and answer the window's rows."""
+        if index:
+            self._look(index, window.start)
+        predictions = self.trainer.predict(self._champion.model, window.start, window.stop)
+        features = self._stream.features.slice(window.start, window.rows).select(self._stream.watched)
+        self._champion.watch.observe(features, predictions, np.arange(window.start, window.stop))
+        return predictions
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    def _look(self, index: int, start: int) -> None:
+        self._at = (index, start)
+        now = int(self._stream.at[start])
+        self._clock.move_to(moment(now))
+        self._mature(now, start)
+        self._judge_probation(start)
+        decision = self._decide(start)
+        if decision.verdict == "retrain":
+            self._record("retrain.decided", decision=decision)
+            self._retrain(start)
+
+    def _mature(self, now: int, start: int) -> None:
+        """Hand over the labels that became known since the last look, in the order in which they did."""
+        fresh = np.flatnonzero(
+            (self._stream.known_at[:start] <= now) & (self._stream.known_at[:start] > self._matured_to)
+        )
+        self._matured_to = now
+        fresh = fresh[np.isfinite(self._stream.target[fresh])]
+        fresh = fresh[np.argsort(self._stream.known_at[fresh], kind="stable")]
+        if len(fresh):
+            self._champion.watch.mature(fresh, self._stream.target[fresh])
+
+    def _decide(self, start: int) -> Decision:
+        now = self._clock.now()
+        watch = self._champion.watch
+        drift, decay = watch.drift(now), watch.decay(now)
+        for signal, heard in (("drift", drift), ("decay", decay)):
+            if heard.verdict == "alarm" and signal not in self._alarmed:
+                self._alarmed.add(signal)
+                self._record("alarm.raised", decision=heard)
+            elif heard.verdict == "quiet":
+                self._alarmed.discard(signal)
+        labelled = len(self._stream.known(self._matured_to, start=0, stop=start))
+        evidence = RetrainEvidence(
+            has_champion=True,
+            last_run_at=self._run_starts[-1],
+            run_starts=tuple(self._run_starts),
+            new_labelled=labelled - self._labelled_at_run,
+            rejections=self._rejections,
+            drift=drift,
+            decay=decay,
+        )
+        return decide_retrain(evidence, self._stream.product.retrain, now)
+
+    # -- acting --------------------------------------------------------------------------------------------------
+
+    def _retrain(self, start: int) -> None:
+        now = self._clock.now()
+        known = self._stream.known(self._matured_to, start=0, stop=start)
+        self._run_starts.append(now)
+        self._labelled_at_run = len(known)
+        for recipe in self._workshop.recipes(known, now):
+            made = self._workshop.challenge(recipe, self._champion.model, self._champion.learned, now)
+            if made is None:
+                continue
+            self._record("gate.decided", decision=made.decision)
+            if made.model is not None:
+                self._promote(made, start)
+                return
+        self._rejections += 1
+
+    def _promote(self, made: Challenger, start: int) -> None:
+        assert made.reference is not None
+        previous = self._champion
+        self._rejections = 0
+        self.retrains += 1
+        self._champion = self._version(made.model, made.learned, made.reference)
+        self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
+        self._alarmed.clear()
+        self._record("champion.changed")
+
+    def _judge_probation(self, start: int) -> None:
+        """Compare the new champion with the one before on the rows since the promotion whose labels are known."""
+        probation = self._probation
+        if probation is None:
+            return
+        positions = self._stream.known(self._matured_to, start=probation.first, stop=start)
+        positions = positions[np.argsort(self._stream.known_at[positions], kind="stable")]
+        evidence = RollbackEvidence(
+            started_at=probation.started_at, losses=self._paired(positions, probation), rows=start - probation.first
+        )
+        decision = decide_rollback(evidence, self._stream.product.release, self._clock.now())
+        if decision.verdict == "wait":
+            return
+        self._probation = None
+        self._record("release.finished", decision=decision)
+        if decision.verdict == "roll_back":
+            back = probation.previous
+            self._champion = Version(
+                name=back.name,
+                model=back.model,
+                learned=back.learned,
+                reference=back.reference,
+                watch=Watch(back.reference, window=_WINDOW_ROWS),
+            )
+            self._alarmed.clear()
+            self._rejections += 1
+            self._record("champion.changed")
+
+    def _paired(self, positions: Array, probation: Probation) -> PairedLosses:
+        kind = self._stream.product.task.kind
+        truth = self._stream.target[positions]
+        truth = truth if kind == "regression" else truth.astype(np.int64)
+        new, previous = (
+            losses(truth, self.trainer.predict_at(version.model, positions), kind) if len(positions) else np.empty(0)
+            for version in (self._champion, probation.previous)
+        )
+        loss = self._champion.reference.loss
+        bound = 1.0 if kind != "regression" else None if loss is None else loss.bound / 3  # the 99th percentile
+        return PairedLosses(new=new, previous=previous, bound=bound)
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    def _version(self, model: Any, learned: Array, reference: Reference) -> Version:
+        return Version(
+            name=f"v{self.retrains + 1}",
+            model=model,
+            learned=learned,
+            reference=reference,
+            watch=Watch(reference, window=_WINDOW_ROWS),
+        )
+
+    def _record(self, kind: str, *, decision: Decision | None = None) -> None:
+        index, start = self._at
+        self.events.append(
+            BacktestEvent(
+                window=index,
+                at=self._stream.time_at(start),
+                kind=kind,
+                version=self._champion.name,
+                decision=decision,
+            )
+        )
+
+
+def moment(microseconds: int) -> datetime:
+    """A moment of the stream as a datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)

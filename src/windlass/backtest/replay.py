@@ -1,0 +1,118 @@
+"""The driver of the loop under a simulated clock: replays history and compares policies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from windlass.backtest.loop import Loop
+from windlass.backtest.policies import NAMES, Frozen, Periodic, Policy, recent_rows
+from windlass.backtest.result import BacktestResult, PolicyResult, Timing, WindowSpan
+from windlass.backtest.scoring import Scorer, mean_of
+from windlass.backtest.stream import Stream, Window, windows_of
+from windlass.backtest.trainer import LEAST, Trainer
+from windlass.errors import DataError
+
+Progress = Callable[[str, int, int], None]
+"""Told the policy, how many of its windows are done, and how many there are."""
+
+
+def run_backtest(
+    stream: Stream, *, windows: int = 20, seed: int = 0, progress: Progress | None = None
+) -> BacktestResult:
+    """Replay the stream under each policy.
+
+    Every policy starts from the same first model, trained on the labels of the history that were known when the first
+    window began. Raises DataError when there are too few of them, and what training raises.
+    """
+    spans = windows_of(len(stream), windows)
+    scorer = Scorer(stream=stream)
+    first = Trainer(stream=stream, seed=seed)
+    model = _first_model(stream, first, spans[0])
+    results: dict[str, PolicyResult] = {}
+    timings: dict[str, Timing] = {}
+    events: tuple[Any, ...] = ()
+    for name in NAMES:
+        trainer = Trainer(stream=stream, seed=seed)
+        with trainer.watch.measure("total"):
+            policy = _policy(name, stream, trainer, model, spans)
+            results[name] = _replay(name, policy, spans, scorer, progress)
+        events += tuple(policy.events)
+        seconds = trainer.watch.seconds
+        timings[name] = Timing(
+            fit=first.watch.seconds["fit"] + seconds["fit"], predict=seconds["predict"], overhead=trainer.watch.overhead
+        )
+        results[name] = _timed(results[name], trainer)
+    return BacktestResult(
+        rows=len(stream),
+        task=stream.product.task.kind,
+        metric=scorer.metric.name,
+        larger_is_better=scorer.metric.larger_is_better,
+        windows=tuple(_span(stream, window) for window in spans),
+        policies=results,
+        events=events,
+        timings=timings,
+        notes=stream.notes,
+    )
+
+
+def _first_model(stream: Stream, trainer: Trainer, window: Window) -> Any:
+    positions = stream.known(int(stream.at[window.start]), start=0, stop=window.start)
+    if not trainer.can_fit(positions):
+        found = f"{len(positions)} labels" if len(positions) < LEAST else f"one class among {len(positions)} labels"
+        raise DataError(
+            f"nothing can be trained at the start: by the end of the history, the first {window.start} rows, "
+            f"there is no more than {found}",
+            where=f"target {stream.product.task.target!r}",
+            remedy="check the label delay, or take a file with more history",
+        )
+    return trainer.fit(positions)
+
+
+def _policy(name: str, stream: Stream, trainer: Trainer, first: Any, spans: list[Window]) -> Policy:
+    if name == "frozen":
+        return Frozen(trainer=trainer, first=first)
+    if name == "windlass":
+        return Loop(stream=stream, trainer=trainer, first=first, trained_to=spans[0].start)
+    stretch = recent_rows(len(stream)) if name == "recent" else None
+    return Periodic(stream=stream, trainer=trainer, first=first, stretch=stretch)
+
+
+def _replay(name: str, policy: Policy, spans: list[Window], scorer: Scorer, progress: Progress | None) -> PolicyResult:
+    scores: list[float | None] = []
+    losses: list[float | None] = []
+    for index, window in enumerate(spans):
+        predictions = policy.run(index, window)
+        scores.append(scorer.score(scorer.metric, window, predictions))
+        if scorer.log_loss is not None:
+            losses.append(scorer.score(scorer.log_loss, window, predictions))
+        if progress is not None:
+            progress(name, index + 1, len(spans))
+    result = PolicyResult(
+        metric=mean_of(scores),
+        per_window=tuple(scores),
+        retrains=policy.retrains,
+        fits=policy.trainer.fits,
+        fit_seconds=0.0,
+        overhead_seconds=0.0,
+        **({} if scorer.log_loss is None else {"log_loss": mean_of(losses)}),
+    )
+    return result
+
+
+def _timed(result: PolicyResult, trainer: Trainer) -> PolicyResult:
+    import msgspec
+
+    return msgspec.structs.replace(
+        result,
+        fit_seconds=round(trainer.watch.seconds["fit"], 4),
+        overhead_seconds=round(trainer.watch.overhead, 4),
+    )
+
+
+def _span(stream: Stream, window: Window) -> WindowSpan:
+    return WindowSpan(
+        start=stream.time_at(window.start),
+        end=stream.time_at(window.stop - 1),
+        rows=window.rows,
+    )

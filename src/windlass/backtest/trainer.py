@@ -1,0 +1,54 @@
+"""Fits and predictions of one policy, counted and timed."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+
+from windlass.backtest.stopwatch import Stopwatch
+from windlass.backtest.stream import Array, Stream
+from windlass.product.model import predict
+
+LEAST = 10
+"""Labelled rows below which nothing is fitted."""
+
+
+class Trainer:
+    """Trains as the product trains and asks models as serving does."""
+
+    def __init__(self, *, stream: Stream, seed: int) -> None:
+        self._stream = stream
+        self._seed = seed
+        self.watch = Stopwatch()
+        self.fits = 0
+
+    def can_fit(self, positions: Array) -> bool:
+        """Whether these labelled rows are enough, and of more than one class."""
+        if len(positions) < LEAST:
+            return False
+        return self._stream.product.task.kind == "regression" or len(np.unique(self._stream.target[positions])) > 1
+
+    def fit(self, positions: Array) -> Any:
+        """A model trained on these rows; random numbers of the user's code start from the seed."""
+        examples = self._stream.examples(positions)
+        random.seed(self._seed)
+        np.random.seed(self._seed)
+        with self.watch.measure("fit"):
+            model = self._stream.product().train(examples)
+        self.fits += 1
+        return model
+
+    def predict(self, model: Any, start: int, stop: int) -> Array:
+        """Predictions of rows `start` to before `stop`."""
+        return self._predict(model, self._stream.features.slice(start, stop - start))
+
+    def predict_at(self, model: Any, positions: Array) -> Array:
+        """Predictions of the rows at these positions."""
+        return self._predict(model, self._stream.take(positions))
+
+    def _predict(self, model: Any, features: Any) -> Array:
+        kind = self._stream.product.task.kind
+        with self.watch.measure("predict"):
+            return predict(model, features, kind, classes=len(self._stream.classes) or None)

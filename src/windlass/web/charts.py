@@ -1,0 +1,217 @@
+"""Line and step charts as inline SVG: no script, no outside file, readable in light and in dark.
+
+Colours come from the page's style sheet (`page.html.j2`) by class, so that a chart follows the reader's theme.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup, escape
+
+Tone = Literal["muted", "first", "second", "accent"]
+
+_WIDTH, _HEIGHT = 960.0, 380.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 30.0, 44.0
+_TICKS = 5
+_GLYPHS = {"retrain": "▲", "rollback": "▼", "alarm": "●", "note": "◆"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One curve: a value for each position on the x axis, None where there is none."""
+
+    name: str
+    values: Sequence[float | None]
+    tone: Tone = "first"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marker:
+    """Something that happened at a position of the x axis."""
+
+    position: float
+    kind: Literal["retrain", "rollback", "alarm", "note"]
+    text: str
+    """Shown when pointed at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A drawn chart."""
+
+    svg: Markup
+    legend: tuple[tuple[str, Tone], ...]
+    marks: tuple[tuple[str, str], ...]
+    """Glyph and what it stands for, for the kinds of markers that occur."""
+    caption: str
+    kind: str = "chart"
+
+
+def line_chart(
+    *,
+    labels: Sequence[str],
+    lines: Sequence[Line],
+    markers: Sequence[Marker] = (),
+    y_title: str = "",
+    caption: str = "",
+    steps: bool = False,
+) -> Chart:
+    """A chart of curves over `labels`, the names of the positions 0, 1, 2, ... on the x axis.
+
+    `steps`: each value holds for the whole stretch of its position, as a window's figure does. Values that are not
+    finite are gaps.
+    """
+    count = max(len(labels), 1)
+    low, high, ticks = _scale([value for line in lines for value in line.values if _drawn(value)])
+    area = _Area(count=count, low=low, high=high, steps=steps)
+    parts = [_grid(area, ticks), _x_axis(area, labels)]
+    parts += [_marker(area, marker) for marker in markers]
+    parts += [_curve(area, line, labels) for line in lines]
+    if y_title:
+        parts.append(Markup('<text class="axis-title" x="{}" y="14">{}</text>').format(f"{_LEFT:.0f}", y_title))
+    svg = Markup(
+        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}" preserveAspectRatio="xMidYMid meet">{}</svg>'
+    ).format(f"{_WIDTH:.0f}", f"{_HEIGHT:.0f}", caption or y_title or "chart", Markup("").join(parts))
+    kinds = dict.fromkeys(marker.kind for marker in markers)
+    return Chart(
+        svg=svg,
+        legend=tuple((line.name, line.tone) for line in lines),
+        marks=tuple((_GLYPHS[kind], kind) for kind in kinds),
+        caption=caption,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Area:
+    """From positions and values to places in the picture."""
+
+    count: int
+    low: float
+    high: float
+    steps: bool
+
+    def x(self, position: float) -> float:
+        span = self.count if self.steps else max(self.count - 1, 1)
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * position / span
+
+    def middle(self, position: int) -> float:
+        return self.x(position + 0.5) if self.steps else self.x(position)
+
+    def y(self, value: float) -> float:
+        return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - (value - self.low) / (self.high - self.low))
+
+
+def _drawn(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _scale(values: Sequence[float | None]) -> tuple[float, float, list[float]]:
+    """The ends of the y axis, a little beyond the values, and the ticks within."""
+    known = [value for value in values if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    if high - low <= 1e-12 * max(abs(high), abs(low), 1e-300):
+        reach = abs(high) * 0.1 or 1.0
+        low, high = low - reach, high + reach
+    step = _round_step((high - low) / _TICKS)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    ticks = [number * step for number in range(first, last + 1)]
+    return ticks[0], ticks[-1], ticks
+
+
+def _round_step(rough: float) -> float:
+    """The next of 1, 2, 2.5, 5 or 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
+
+
+def _figure(value: float, step: float) -> str:
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    if abs(step * 10**places - round(step * 10**places)) > 1e-6:
+        places += 1
+    if places > 6 or abs(value) >= 1e7:
+        return f"{value:.3g}"
+    return f"{value + 0.0:,.{places}f}"
+
+
+def _grid(area: _Area, ticks: Sequence[float]) -> Markup:
+    step = ticks[1] - ticks[0]
+    rows = [
+        Markup(
+            '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="tick end" x="{}" y="{}">{}</text>'
+        ).format(
+            _at(_LEFT),
+            _at(_WIDTH - _RIGHT),
+            _at(_LEFT - 8),
+            _at(area.y(tick) + 4),
+            _figure(tick, step),
+            y=_at(area.y(tick)),
+        )
+        for tick in ticks
+    ]
+    return Markup("").join(rows)
+
+
+def _x_axis(area: _Area, labels: Sequence[str]) -> Markup:
+    """At most eight labels, evenly spread, the outer ones kept inside the picture."""
+    every = max(1, math.ceil(len(labels) / 8))
+    texts = []
+    for position in range(0, len(labels), every):
+        x = area.middle(position)
+        side = "start" if x < _LEFT + 40 else "end" if x > _WIDTH - 60 else "middle"
+        x = max(x, _LEFT) if side == "start" else min(x, _WIDTH - _RIGHT) if side == "end" else x
+        texts.append(
+            Markup('<text class="tick {}" x="{}" y="{}">{}</text>').format(
+                side, _at(x), _at(_HEIGHT - _BOTTOM + 20), labels[position]
+            )
+        )
+    base = Markup('<line class="axis" x1="{}" x2="{}" y1="{y}" y2="{y}"/>').format(
+        _at(_LEFT), _at(_WIDTH - _RIGHT), y=_at(_HEIGHT - _BOTTOM)
+    )
+    return base + Markup("").join(texts)
+
+
+def _curve(area: _Area, line: Line, labels: Sequence[str]) -> Markup:
+    commands: list[str] = []
+    dots: list[Markup] = []
+    pen_down = False
+    for position, value in enumerate(line.values):
+        if value is None or not math.isfinite(value):
+            pen_down = False
+            continue
+        y = _at(area.y(value))
+        if area.steps:
+            commands.append(f"{'L' if pen_down else 'M'}{_at(area.x(position))} {y}H{_at(area.x(position + 1))}")
+        else:
+            commands.append(f"{'L' if pen_down else 'M'}{_at(area.x(position))} {y}")
+        pen_down = True
+        label = labels[position] if position < len(labels) else str(position)
+        dots.append(
+            Markup('<circle class="dot" cx="{}" cy="{}" r="2.5"><title>{}, {}: {}</title></circle>').format(
+                _at(area.middle(position)), y, line.name, label, f"{value:.5g}"
+            )
+        )
+    path = Markup('<path d="{}"/>').format("".join(commands)) if commands else Markup("")
+    return Markup('<g class="curve {}">{}{}</g>').format(line.tone, path, Markup("").join(dots))
+
+
+def _marker(area: _Area, marker: Marker) -> Markup:
+    x = _at(area.x(marker.position))
+    return Markup(
+        '<g class="marker {}"><title>{}</title><line x1="{x}" x2="{x}" y1="{}" y2="{}"/><text x="{x}" y="{}">{}</text></g>'
+    ).format(
+        marker.kind,
+        marker.text,
+        _at(_TOP - 2),
+        _at(_HEIGHT - _BOTTOM),
+        _at(_TOP - 6),
+        _GLYPHS[marker.kind],
+        x=x,
+    )
+
+
+def _at(place: float) -> str:
+    return str(escape(f"{place:.1f}".removesuffix(".0")))

@@ -1,0 +1,88 @@
+"""One self-contained HTML page: everything in one file, nothing fetched, every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from windlass.web.charts import Chart
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+    kind: str = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One number that should be seen first."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """A row of numbers."""
+
+    figures: Sequence[Figure]
+    kind: str = "figures"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """How one column of a table is headed and set."""
+
+    name: str
+    number: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of cells; a list as a cell is shown one line each. `strong` names the rows to be set off."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str | Sequence[str]]]
+    strong: frozenset[int] = field(default_factory=frozenset)
+    empty: str = "nothing"
+    kind: str = "table"
+
+
+Block = Text | Figures | Table | Chart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading and what stands below it."""
+
+    heading: str
+    blocks: Sequence[Block]
+
+
+def render_page(title: str, sections: Sequence[Section], *, subtitle: str = "") -> str:
+    """The page as HTML text. Whatever a text holds, it is shown, never run."""
+    return _template().render(title=title, subtitle=subtitle, sections=sections)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("windlass.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["line"] = lambda cell: isinstance(cell, str)
+    return environment.get_template("page.html.j2")
