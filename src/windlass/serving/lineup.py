@@ -40,7 +40,7 @@ class Servable(Protocol):
     def predict(self, rows: pl.DataFrame) -> Prediction: ...
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Loaded:
     """One version, verified and in memory."""
 
@@ -74,7 +74,7 @@ class Loaded:
         return mine.columns == theirs.columns and mine.json_schema() == theirs.json_schema()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Lineup:
     """A routing record with its versions loaded. Replaced whole: a request keeps the one it began with."""
 

@@ -159,7 +159,7 @@ class Watcher:
 def _roles(lineup: Lineup | None) -> set[tuple[str, str]]:
     if lineup is None:
         return set()
-    roles = {("champion", lineup.champion), (lineup.mode, lineup.challenger)}
+    roles = [("champion", lineup.champion), (lineup.mode, lineup.challenger)]
     return {(loaded.version, role) for role, loaded in roles if loaded is not None}
 
 
