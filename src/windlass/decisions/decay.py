@@ -91,15 +91,16 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     if len(losses) < MINIMUM_ROWS:
         return decision("decay", "wait", [f"Fewer than {MINIMUM_ROWS} outcomes are known."], numbers, now)
     blocks = _blocks(np.clip(losses, 0.0, reference.bound) / reference.bound, reference.block)
-    path = change_evidence(blocks, upper_mean(reference) / reference.bound)
+    null = upper_mean(reference) / reference.bound
+    path = change_evidence(blocks, null)
     needed = run_length / reference.block
-    since = _since(path) * reference.block
+    since = _began(blocks, null) * reference.block
     recent = float(losses[since:].mean())
-    numbers |= {"evidence": path.max(), "evidence_needed": needed, "recent": recent, "since": since}
-    if path.max() >= needed:
+    numbers |= {"evidence": path[-1], "evidence_needed": needed, "recent": recent, "recent_rows": len(losses) - since}
+    if _stands(path, needed):
         share = f" ({recent / reference.mean - 1:+.0%})" if reference.mean > 0 else ""
         reason = (
-            f"The mean loss of the last {len(losses) - since} outcomes is {show(recent)}, "
+            f"The mean loss of the last {len(losses) - since} outcomes is {show(recent)}; "
             f"on the holdout it was {show(reference.mean)}{share}."
         )
         return decision("decay", "alarm", [reason], numbers, now)
@@ -118,7 +119,14 @@ def _blocks(losses: Floats, size: int) -> Floats:
     return np.asarray(losses[: count * size].reshape(count, size).mean(axis=1), dtype=np.float64)
 
 
-def _since(path: Floats) -> int:
-    """Where the rise to the present evidence began: after it was last at rest (2 or less, what one fresh bet gives)."""
-    rest = np.flatnonzero(path <= 2)
-    return int(rest[-1]) + 1 if len(rest) and rest[-1] + 1 < len(path) else 0
+def _stands(path: Floats, needed: float) -> bool:
+    """Whether the evidence has reached what is needed and not fallen to a tenth of it since: an alarm does not
+    flicker."""
+    raised, fallen = np.flatnonzero(path >= needed), np.flatnonzero(path < needed / 10)
+    return len(raised) > 0 and (len(fallen) == 0 or raised[-1] > fallen[-1])
+
+
+def _began(blocks: Floats, null: float) -> int:
+    """Where the losses began to be higher: the lowest point of their sum less the null (Page 1954, Biometrika 41)."""
+    path = np.cumsum(np.append(0.0, blocks - null))
+    return min(int(np.argmin(path)), len(blocks) - 1)

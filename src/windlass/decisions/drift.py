@@ -28,6 +28,8 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["number", "category", "boolean", "score"]
     psi: float
     """Population stability index over the reference's bins, missing values being one of them."""
+    usual_psi: float = 0.0
+    """The largest index of a tenth of the reference against all of it: what the seasons amount to."""
     statistic: float
     """Chi square of homogeneity over the same bins."""
     p_value: float
@@ -53,8 +55,9 @@ def decide_drift(evidence: DriftEvidence, now: datetime, *, alpha: float = ALPHA
     """`alarm`, `quiet`, or `wait` while there are too few rows. Judge each window once.
 
     A column alarms when its shift is certain (chi square of two samples, `alpha` over all columns by Holm's method) and
-    material (PSI above 0.2, or the share of missing values changed by 0.1); a column that vanished always does. So in
-    windows from where the reference came from, an alarm has the chance `alpha` each, on average over references.
+    material: PSI above 0.2 and above what the seasons did within the reference, or the share of missing values changed
+    by 0.1. A column that vanished always does. So in windows from where the reference came from, an alarm has the
+    chance `alpha` each, on average over references.
     """
     numbers: dict[str, Any] = {
         "rows": evidence.rows_window,
@@ -77,7 +80,8 @@ def decide_drift(evidence: DriftEvidence, now: datetime, *, alpha: float = ALPHA
 
 
 def is_material(column: ColumnDrift) -> bool:
-    return column.psi > MATERIAL_PSI or abs(column.missing_change) > MATERIAL_MISSING
+    """Whether the shift is large enough to speak of, however certain it is."""
+    return column.psi > max(MATERIAL_PSI, column.usual_psi) or abs(column.missing_change) > MATERIAL_MISSING
 
 
 def _drifted(evidence: DriftEvidence, alpha: float) -> list[ColumnDrift]:

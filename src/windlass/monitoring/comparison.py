@@ -70,6 +70,7 @@ def _drift_of(column: ColumnProfile, window: Counts) -> ColumnDrift:
         name=column.name,
         kind=column.kind,
         psi=psi(reference, window),
+        usual_psi=column.usual_psi,
         statistic=statistic,
         p_value=p_value,
         missing_change=float(window[-1] / rows - reference[-1] / max(int(reference.sum()), 1)),

@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from windlass.decisions.divergence import psi
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,6 +28,8 @@ CATEGORIES = 20
 """The most frequent ones; the rest is counted together."""
 _FEW = 20
 """Numbers with no more distinct values than this get a bin each."""
+_PARTS = 10
+_PART_ROWS = 100
 _MOMENTS = (pl.Date, pl.Datetime, pl.Time, pl.Duration)
 
 
@@ -42,6 +46,9 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[int, ...]
     """Rows of the reference in each bin, missing ones last."""
     distinct: int
+    usual_psi: float = 0.0
+    """The largest shift (population stability index) of a tenth of the reference's rows, in the order of their time,
+    from all of it: what the seasons and the trend within the reference amount to."""
     minimum: float | None = None
     maximum: float | None = None
     mean: float | None = None
@@ -74,18 +81,10 @@ def profile(frame: pl.DataFrame, columns: Sequence[str] | None = None) -> Profil
 
 
 def count_column(column: ColumnProfile, values: pl.Series) -> Counts | None:
-    """`values` counted into the column's bins, missing ones last; None when they have another type than the
-    reference."""
+    """`values` counted into the column's bins, missing ones last; None when they are not of the reference's type."""
     if values.dtype != pl.Null and kind_of(values.dtype) != column.kind:
         return None
-    counts = np.zeros(len(column.counts), dtype=np.int64)
-    if column.kind == "number":
-        numbers = _numbers(values)
-        counts[:-1] = np.bincount(np.searchsorted(column.edges, numbers, side="left"), minlength=len(counts) - 1)
-    else:
-        _count_categories(column, values, counts)
-    counts[-1] = len(values) - counts[:-1].sum()
-    return counts
+    return np.bincount(_bins_of(column, values), minlength=len(column.counts))
 
 
 def kind_of(dtype: pl.DataType) -> Kind | None:
@@ -112,8 +111,7 @@ def _profile_column(values: pl.Series) -> ColumnProfile | str:
 
 
 def _profile_numbers(values: pl.Series) -> ColumnProfile | str:
-    numbers = _numbers(values)
-    finite = numbers[np.isfinite(numbers)]
+    finite = _numbers(values)
     if len(finite) == 0:
         return "it is always missing"
     if _rises(finite):
@@ -151,7 +149,7 @@ def _rises(numbers: NDArray[np.float64]) -> bool:
 
 
 def _profile_categories(values: pl.Series, kind: Kind) -> ColumnProfile | str:
-    frequencies = _frequencies(values)
+    frequencies = values.drop_nulls().cast(pl.String).alias("value").value_counts(name="count")
     known = int(frequencies["count"].sum())
     if known == 0:
         return "it is always missing"
@@ -169,24 +167,32 @@ def _profile_categories(values: pl.Series, kind: Kind) -> ColumnProfile | str:
 
 
 def _filled(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
-    counts = count_column(column, values)
-    return column if counts is None else msgspec.structs.replace(column, counts=tuple(counts.tolist()))
+    """The column with its counts, and how much its parts differ among themselves."""
+    bins, size = _bins_of(column, values), len(column.counts)
+    parts = np.array_split(bins, _PARTS) if len(bins) >= _PARTS * _PART_ROWS else [bins]
+    counts = np.array([np.bincount(part, minlength=size) for part in parts])
+    total = counts.sum(axis=0)
+    usual = max(psi(total, part) for part in counts)
+    return msgspec.structs.replace(column, counts=tuple(total.tolist()), usual_psi=usual)
+
+
+def _bins_of(column: ColumnProfile, values: pl.Series) -> Counts:
+    """The bin of each value; null and NaN are missing, infinities lie in the outer bins."""
+    missing = len(column.counts) - 1
+    if values.dtype == pl.Null:
+        return np.full(len(values), missing, dtype=np.int64)
+    if column.kind == "number":
+        numbers = values.cast(pl.Float64).to_numpy()  # null becomes NaN
+        bins = np.searchsorted(column.edges, numbers, side="left")
+        bins[np.isnan(numbers)] = missing
+        return bins
+    known = values.cast(pl.String).cast(pl.Enum(column.categories), strict=False).to_physical().cast(pl.Int64)
+    bins = known.fill_null(len(column.categories)).to_numpy(writable=True)
+    bins[values.is_null().to_numpy()] = missing
+    return np.asarray(bins, dtype=np.int64)
 
 
 def _numbers(values: pl.Series) -> NDArray[np.float64]:
-    """What is there, as float64; null and NaN are missing, infinities are not."""
+    """What is there and finite, as float64."""
     numbers: NDArray[Any] = values.drop_nulls().cast(pl.Float64).to_numpy()
-    return np.asarray(numbers[~np.isnan(numbers)], dtype=np.float64)
-
-
-def _frequencies(values: pl.Series) -> pl.DataFrame:
-    return values.drop_nulls().cast(pl.String).alias("value").value_counts(name="count")
-
-
-def _count_categories(column: ColumnProfile, values: pl.Series, counts: Counts) -> None:
-    frequencies = _frequencies(values)
-    places = {category: place for place, category in enumerate(column.categories)}
-    known = frequencies.filter(pl.col("value").is_in(list(places)))
-    for category, count in known.iter_rows():
-        counts[places[category]] = count
-    counts[-2] = int(frequencies["count"].sum()) - int(known["count"].sum())
+    return np.asarray(numbers[np.isfinite(numbers)], dtype=np.float64)
