@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     actor: str = ""
     """Name written beside what a person asks for; empty: the operating system's user."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much goes into `windlass.log`."""
 
 
 def load_settings(

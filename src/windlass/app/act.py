@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import Literal
 
 from windlass.app.workspace import Workspace
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.errors import UsageError
-from windlass.records.event import CommandFinished, CommandRequested
+from windlass.records.event import CommandFinished, CommandName, CommandRequested
 from windlass.records.ids import new_id
 from windlass.records.lease import Fence
 from windlass.records.state import PendingCommand
-
-Name = Literal["train", "promote", "rollback", "pause", "resume"]
-
 
 def holder_name(workspace: Workspace) -> str:
     """A name that no other process ever has: leases are never shared, not even by restarts on one host."""
@@ -40,7 +36,7 @@ def context_for(workspace: Workspace, fence: Fence | None) -> LoopContext:
 
 def ask(
     workspace: Workspace,
-    name: Name,
+    name: CommandName,
     *,
     product: str,
     version: str | None,

@@ -32,15 +32,14 @@ def up(workspace: Workspace, *, say: Say) -> None:
         return
     context = context_for(workspace, fence)
     controller = Controller(context=context, engine=workspace.engine, entries=entries)
-    server = Server(settings=workspace.settings, paths=workspace.paths)
+    server = Server(workspace.settings, workspace.paths, on_event=controller.hear, log=workspace.paths.log)
     server.start()
-    say(f"windlass: serving on http://{workspace.settings.host}:{server.port} ({', '.join(entries)})")
+    say(f"windlass: serving on {server.url} ({', '.join(entries)})")
     say(f"windlass: the loop runs as {fence.holder}; stop it with Ctrl-C or SIGTERM")
     reason = "asked to stop"
     try:
         controller.start()
         while not stopping.is_set():
-            server.check()
             controller.tick()
             stopping.wait(workspace.settings.poll_seconds)
     except LeaseLost as error:
@@ -58,12 +57,11 @@ def serve(workspace: Workspace, *, say: Say) -> None:
     """Serve the champions until SIGTERM or SIGINT; the loop is run by another process, or by nobody."""
     stopping = _stop_on_signals()
     _log_to_file(workspace)
-    server = Server(settings=workspace.settings, paths=workspace.paths)
+    server = Server(workspace.settings, workspace.paths, log=workspace.paths.log)
     server.start()
-    say(f"windlass: serving on http://{workspace.settings.host}:{server.port}")
+    say(f"windlass: serving on {server.url}")
     try:
-        while not stopping.wait(workspace.settings.poll_seconds):
-            server.check()
+        stopping.wait()
     finally:
         server.stop()
         say("windlass: stopped")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from windlass.cli.context import ProductOption, ProjectOption, workspace
+from windlass.records.event import CommandName
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.", show_default=False)]
 
@@ -43,7 +44,7 @@ def rollback(
     _ask("rollback", version, reason=reason, product=product, project=project)
 
 
-def _ask(name: str, version: str | None, *, reason: str, product: str | None, project: ProjectOption) -> None:
+def _ask(name: CommandName, version: str | None, *, reason: str, product: str | None, project: ProjectOption) -> None:
     from windlass.app.act import ask
     from windlass.app.queries import the_product
 

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Row = Mapping[str, Any]
+_PIPE_WIDTH = 200
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that neither wraps ids nor colours where nobody looks."""
+    """A console that is wide where nobody looks, so that a pipe gets whole lines."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    shown = Console(stderr=stderr, highlight=False)
+    return shown if shown.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
 
 
 def print_json(value: Any) -> None:

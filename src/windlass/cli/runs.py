@@ -52,7 +52,7 @@ def compare(
         from rich.table import Table
         from rich.text import Text
 
-        table = Table("", Text(comparison.a), Text(comparison.b), box=SIMPLE_HEAD, pad_edge=False)
+        table = Table("", comparison.a, comparison.b, box=SIMPLE_HEAD, pad_edge=False)
         for row in comparison.rows:
             style = "bold" if row.differs else "dim"
             table.add_row(Text(f"{row.group}.{row.name}"), Text(say(row.a)), Text(say(row.b)), style=style)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from queue import SimpleQueue
 
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
@@ -16,6 +17,7 @@ from windlass.errors import WindlassError
 from windlass.records.event import ControllerStarted, ControllerStopped
 from windlass.records.state import PendingCommand
 from windlass.release.routing import publish_routing, routing_for
+from windlass.serving.supervisor import ServingEvent
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,11 @@ class Controller:
         self._watching = Watching(context=context, incidents=self._incidents)
         self._commands = Commands(context=context, train=self._train)
         self._renewed = time.monotonic()
+        self._heard: SimpleQueue[ServingEvent] = SimpleQueue()
+
+    def hear(self, event: ServingEvent) -> None:
+        """Something about a serving worker; called from the server's threads, looked at in the next tick."""
+        self._heard.put(event)
 
     def start(self) -> None:
         """Say that this process acts from now on, read what the products declare, and set the routing right."""
@@ -48,6 +55,7 @@ class Controller:
     def tick(self) -> None:
         """Look once at everything. Raises LeaseLost when another controller has taken over."""
         self._renew()
+        self._note_serving()
         self._training.follow()
         self._commands.handle()
         for product in self._entries:
@@ -103,6 +111,31 @@ class Controller:
         product = state.products.get(name)
         if product is not None and product.champion is not None:
             publish_routing(routing_for(product, sequence=state.sequence), self._context.paths)
+
+    def _note_serving(self) -> None:
+        while not self._heard.empty():
+            event = self._heard.get()
+            log.info("worker %s: %s %s %s", event.worker, event.kind, event.product, event.detail)
+            if event.kind == "refused":
+                self._incidents.open(
+                    event.product,
+                    title=f"a version cannot be loaded: {event.detail.splitlines()[0]}",
+                    cause=event.detail,
+                    remedy="the version before goes on answering; roll back, or train a new one",
+                )
+            elif event.kind == "died":
+                for product in self._entries:
+                    self._incidents.open(
+                        product,
+                        title=f"serving worker {event.worker} died",
+                        cause=event.detail,
+                        remedy="it was started again; see windlass.log",
+                    )
+            elif event.kind == "ready":
+                for product in self._entries:
+                    self._incidents.close(
+                        product, title=f"serving worker {event.worker} died", resolution="it answers again"
+                    )
 
     def _train(self, pending: PendingCommand) -> str:
         return self._training.start_by_hand(pending)

@@ -33,6 +33,8 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     """skops: the types beyond its own list that the file may build, written down when the model was saved."""
     reason: str = ""
     """Why not a safe format, when `format` is one that can run code."""
+    vouched_by: str = ""
+    """Who answers for a file that can run code: `run`, or a person; empty: nobody, and it is not loaded."""
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

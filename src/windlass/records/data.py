@@ -21,6 +21,15 @@ class Ingested(msgspec.Struct, frozen=True, kw_only=True):
     """The highest ingest sequence of the table after this extract."""
 
 
+class PinnedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame of a pinned training set, so that a broken pin can say which part broke and how."""
+
+    rows: int
+    columns: dict[str, str]
+    """Column -> dtype in the lake's own words, in order: a column that came later does not belong to the set."""
+    digest: str
+
+
 class DataPin(msgspec.Struct, frozen=True, kw_only=True):
     """Enough to read a training set again, bit for bit, whatever is appended or compacted later."""
 
@@ -42,3 +51,5 @@ class DataPin(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     digest: str
     """sha256 over the content in its pinned order; checked whenever the set is read again."""
+    parts: dict[str, PinnedPart] = {}
+    """`examples/<source>` and `served` -> what that frame looked like; `digest` is taken over their digests."""

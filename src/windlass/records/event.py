@@ -14,6 +14,7 @@ import msgspec
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
 
+CommandName = Literal["train", "promote", "rollback", "pause", "resume"]
 Trigger = Literal["first", "manual", "schedule", "volume", "drift", "decay", "notebook"]
 
 
@@ -66,7 +67,7 @@ class CommandRequested(Body, frozen=True, kw_only=True, tag="command.requested")
     fenced = False
     subject_field = "command"
     command: str
-    name: Literal["train", "promote", "rollback", "pause", "resume"]
+    name: CommandName
     version: str | None = None
     force: bool = False
     reason: str

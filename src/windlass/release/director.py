@@ -49,7 +49,7 @@ def advance(product: ProductState, *, policy: Release, decision: Decision) -> li
     """Into the next stage, or to the top after the last one."""
     active = active_release(product)
     steps = steps_of(policy)
-    position = steps.index((active.stage, active.share)) + 1
+    position = 0 if active.stage in ("started", "probation") else steps.index((active.stage, active.share)) + 1
     if position < len(steps):
         stage, share = steps[position]
         return [_advanced(active.release, active.version, stage, share, decision)]
