@@ -1,0 +1,1 @@
+"""The data: examples, predictions and outcomes in Delta tables, and the segments that lead there."""

@@ -1,0 +1,177 @@
+"""From segments into the tables, each record exactly once.
+
+How far a writer's records are in a table is recorded in the very commit that brings them there: as a Delta transaction
+whose application is the writer and whose version is a position, `index of its segment << 40 | offset in it`. Records
+up to that position are in, the others are not, wherever a committer was killed. A segment is deleted when its writer is
+done with it and both tables have taken all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from windlass.errors import LakeError
+from windlass.lake.reader import Segment, has_writer, list_segments, read_segment, set_aside
+from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, is_label, outcome_rows, prediction_rows
+from windlass.lake.table import Table
+from windlass.records.capture import Captured, OutcomeBatch, PredictionBatch
+
+_SHIFT = 40
+
+
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
+    """What one call brought into the lake."""
+
+    predictions: pl.DataFrame
+    outcomes: pl.DataFrame
+    segments: int
+    """Files that are wholly in the lake and deleted."""
+    problems: tuple[str, ...]
+    """Whole sentences: damaged files that were set aside, outcomes that are no labels, tables that stay untidy."""
+    more: bool = False
+    """The call took as much as it may at once, and there is more."""
+
+
+@dataclass(kw_only=True)
+class _Intake:
+    """What one table is to take in."""
+
+    table: Table
+    kind: type[PredictionBatch] | type[OutcomeBatch]
+    batches: list[Any] = field(default_factory=list)
+    moves: dict[str, tuple[int | None, int]] = field(default_factory=dict)
+
+    def offer(self, batch: Captured, *, writer: str, before: int | None, position: int) -> None:
+        """Take `batch` if it belongs here and is not here yet."""
+        if isinstance(batch, self.kind) and (before is None or position > before):
+            self.batches.append(batch)
+            self.moves[writer] = (before, position)
+
+
+@dataclass(kw_only=True)
+class _Haul:
+    """Everything that one call found, before anything is committed."""
+
+    answers: _Intake
+    labels: _Intake
+    read: dict[Path, int] = field(default_factory=dict)
+    done: list[Segment] = field(default_factory=list)
+    damaged: list[Segment] = field(default_factory=list)
+    bytes: int = 0
+    full: bool = False
+
+
+class Committer:
+    """Brings the segments of one product into its two tables."""
+
+    def __init__(self, *, predictions: Table, outcomes: Table) -> None:
+        self._predictions = predictions
+        self._outcomes = outcomes
+        self._read: dict[Path, int] = {}
+        """How far segments that are still being written have been taken in, so as not to read them again."""
+
+    def commit(self, folder: Path, *, limit_bytes: int) -> Committed:
+        """Take in what is new below `folder`, at most about `limit_bytes` of it.
+
+        Raises LakeError when nothing could be committed; then nothing is lost, and the next call tries again.
+        """
+        self._predictions.refresh()
+        self._outcomes.refresh()
+        haul = self._collect(folder, limit_bytes=limit_bytes)
+        problems: list[str] = []
+        predictions = empty(PREDICTIONS)
+        if haul.answers.batches:
+            predictions = self._predictions.append(prediction_rows(haul.answers.batches), moves=haul.answers.moves)
+        outcomes, complete = self._commit_outcomes(haul.labels, problems)
+        if complete:
+            self._read = haul.read
+            problems += [_put_aside(segment) for segment in haul.damaged]
+            problems += _delete(haul.done)
+        for table in (self._predictions, self._outcomes):
+            try:
+                table.tidy()
+            except LakeError as error:
+                problems.append(f"small files could not be put together, which only costs time: {error}")
+        return Committed(
+            predictions=predictions,
+            outcomes=outcomes,
+            segments=len(haul.done) if complete else 0,
+            problems=tuple(problems),
+            more=haul.full,
+        )
+
+    def _collect(self, folder: Path, *, limit_bytes: int) -> _Haul:
+        haul = _Haul(
+            answers=_Intake(table=self._predictions, kind=PredictionBatch),
+            labels=_Intake(table=self._outcomes, kind=OutcomeBatch),
+        )
+        for segments in list_segments(folder).values():
+            for segment in segments:
+                if haul.bytes >= limit_bytes:
+                    haul.full = True
+                    return haul
+                if not self._take(segment, haul):
+                    break
+        return haul
+
+    def _take(self, segment: Segment, haul: _Haul) -> bool:
+        """Offer the records of `segment`; False when its writer is still at it, so that no later one can count yet."""
+        live = has_writer(segment.path)  # asked before reading: what is read of a dead writer's file is all of it
+        start = self._read.get(segment.path, 0)
+        reading = read_segment(segment.path, start)
+        intakes = [(intake, intake.table.transaction(segment.writer)) for intake in (haul.answers, haul.labels)]
+        for end, batch in reading.records:
+            position = (segment.index << _SHIFT) | end
+            for intake, before in intakes:
+                intake.offer(batch, writer=segment.writer, before=before, position=position)
+        haul.read[segment.path] = reading.end
+        haul.bytes += reading.end - start
+        if live and reading.stop != "finished":
+            return False
+        (haul.damaged if reading.stop == "corrupt" else haul.done).append(segment)
+        return True
+
+    def _commit_outcomes(self, labels: _Intake, problems: list[str]) -> tuple[pl.DataFrame, bool]:
+        """The committed rows, and whether all went well: by now predictions may be in, and must be told of."""
+        if not labels.batches:
+            return empty(OUTCOMES), True
+        kept = [
+            msgspec.structs.replace(batch, outcomes=tuple(each for each in batch.outcomes if is_label(each)))
+            for batch in labels.batches
+        ]
+        dropped = sum(len(batch.outcomes) for batch in labels.batches) - sum(len(batch.outcomes) for batch in kept)
+        if dropped:
+            problems.append(f"{dropped} outcomes were not finite numbers and were left out")
+        rows = outcome_rows(kept)
+        try:
+            # The pipeline writes outcomes too, from another process.
+            return self._outcomes.retrying(lambda: self._outcomes.append(rows, moves=labels.moves)), True
+        except LakeError as error:
+            problems.append(f"outcomes could not be committed and stay in their segments: {error}")
+            return empty(OUTCOMES), False
+
+
+def _put_aside(segment: Segment) -> str:
+    try:
+        aside = set_aside(segment)
+    except OSError as error:
+        return f"the damaged segment {segment.path} could not be set aside: {error.strerror}"
+    return (
+        f"the segment {segment.path.name} is damaged; what came before the damage is in the lake, the rest in {aside}"
+    )
+
+
+def _delete(segments: list[Segment]) -> list[str]:
+    """Complaints about what could not be deleted; it will be tried again, and no record counts twice."""
+    complaints = []
+    for segment in segments:
+        try:
+            segment.path.unlink(missing_ok=True)
+        except OSError as error:
+            complaints.append(f"the segment {segment.path} is in the lake but cannot be deleted: {error.strerror}")
+    return complaints

@@ -1,0 +1,202 @@
+"""Bringing extracted rows into a table of examples, and reading their present state.
+
+A row is brought in once however often it is extracted. Two rows are the same when they agree in every column that the
+batch has (nulls equal nulls, NaN equals NaN). A row that differs from an earlier one with the same key is a newer
+revision of it; so is one that goes back to an earlier revision.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from windlass.errors import DataError
+from windlass.lake.dtypes import TIMESTAMP, cast_exactly, conform, wider
+from windlass.lake.table import SEQUENCE, Table
+from windlass.records.data import Ingested
+
+EVENT_TIME = "_event_time"
+INGESTED_AT = "_ingested_at"
+SYSTEM = (SEQUENCE, INGESTED_AT, EVENT_TIME)
+_ROW = "_row"
+
+
+def ingest(
+    table: Table, frame: pl.DataFrame, *, source: str, time: str | None, key: str | None, now: datetime
+) -> Ingested:
+    """Append the rows of `frame` that `table` does not hold already; the table must be refreshed.
+
+    Raises DataError for rows that cannot be kept, naming the column, before anything is written.
+    """
+    where = f"source {source!r}"
+    _check_names(frame, where=where)
+    rows = _with_event_time(conform(frame, where=where), time=time, key=key, where=where)
+    rows = rows.unique(maintain_order=True)
+    rows, retyped = _fit(table, rows, where=where)
+    fresh = _fresh(table, rows, key=key) if table.exists else rows
+    if not fresh.is_empty():
+        if retyped:
+            table.retype(retyped)
+        table.append(_stamped(fresh, table.schema(), now=now))
+        table.tidy()
+    return Ingested(
+        source=source,
+        rows_seen=frame.height,
+        rows_new=fresh.height,
+        watermark=watermark(table),
+        sequence=table.next_sequence() - 1,
+    )
+
+
+def watermark(table: Table) -> datetime | None:
+    """The latest event time in the table; None while there is none."""
+    if not table.exists:
+        return None
+    latest: datetime | None = table.read(lambda rows: rows.select(pl.col(EVENT_TIME).max())).item()
+    return None if latest is None else latest.astimezone(UTC)
+
+
+def current(table: Table, *, key: str | None, upto: int | None = None) -> pl.DataFrame:
+    """The last revision of each key, in the order it was ingested, with the system columns in front.
+
+    Without a key, or where the key is null, every row stands for itself. `upto` is the highest sequence to count.
+    """
+    rows = table.read(lambda every: every if upto is None else every.filter(pl.col(SEQUENCE) <= upto)).sort(SEQUENCE)
+    if key is None or key not in rows.columns:
+        return rows
+    last = pl.col(SEQUENCE) == pl.col(SEQUENCE).max().over(key)
+    return rows.filter(pl.col(key).is_null() | last)
+
+
+def _stamped(fresh: pl.DataFrame, known: dict[str, pl.DataType], *, now: datetime) -> pl.DataFrame:
+    """`fresh` with the system columns in front and a null in every column of the table that it does not have."""
+    missing = [name for name in known if name not in fresh.columns and name not in SYSTEM]
+    return fresh.select(
+        pl.lit(now, dtype=TIMESTAMP).alias(INGESTED_AT),
+        EVENT_TIME,
+        pl.exclude(EVENT_TIME),
+        *(pl.lit(None, dtype=known[name]).alias(name) for name in missing),
+    )
+
+
+def _check_names(frame: pl.DataFrame, *, where: str) -> None:
+    reserved = [name for name in frame.columns if name.lower() in {*SYSTEM, _ROW}]
+    if reserved:
+        raise DataError(
+            f"the lake uses the column name {reserved[0]!r} itself",
+            where=where,
+            remedy="give the column another name in `extract`",
+        )
+    _check_case(frame.columns, where=where)
+
+
+def _check_case(names: list[str], *, where: str) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        twin = seen.setdefault(name.lower(), name)
+        if twin != name:
+            raise DataError(
+                f"the columns {twin!r} and {name!r} differ only in case, and Delta tables do not tell them apart",
+                where=where,
+                remedy="rename one of them in `extract`",
+            )
+
+
+def _with_event_time(rows: pl.DataFrame, *, time: str | None, key: str | None, where: str) -> pl.DataFrame:
+    for role, name in (("time", time), ("key", key)):
+        if name is not None and name not in rows.columns and rows.width:
+            raise DataError(
+                f"the {role} column {name!r} is not among the rows",
+                where=where,
+                remedy=f"return it from `extract`; there are {', '.join(rows.columns)}",
+            )
+    if time is None or time not in rows.columns:
+        return rows.with_columns(pl.lit(None, dtype=TIMESTAMP).alias(EVENT_TIME))
+    if rows.height and rows[time].dtype.base_type() not in (pl.Date, pl.Datetime):
+        raise DataError(
+            f"the time column holds {rows[time].dtype}, not dates or times",
+            where=f"{where}, column {time!r}",
+            remedy="parse it in `extract`, such as pl.col(...).str.to_datetime()",
+        )
+    if rows[time].has_nulls():
+        first = int(rows[time].is_null().arg_max() or 0)
+        raise DataError(
+            f"{rows[time].null_count()} of {rows.height} rows have no event time, the first is row {first}",
+            where=f"{where}, column {time!r}",
+            remedy="leave such rows out in `extract` until their time is known",
+        )
+    return rows.with_columns(rows[time].cast(TIMESTAMP).alias(EVENT_TIME))
+
+
+def _fit(table: Table, rows: pl.DataFrame, *, where: str) -> tuple[pl.DataFrame, dict[str, pl.DataType]]:
+    """`rows` in the types that the table has or gets, and the columns of the table that must change for that."""
+    known = table.schema()
+    _check_case(list({**known, **rows.schema}), where=where)
+    fitted, retyped = [], {}
+    for series in rows.iter_columns():
+        old = known.get(series.name, series.dtype)
+        target = old if series.null_count() == len(series) else wider(old, series.dtype)
+        if target is None and _is_empty(table, series.name):
+            target = series.dtype
+        column = None if target is None else cast_exactly(series, target)
+        if target is None or column is None or (target != old and not _casts(table, series.name, target)):
+            raise DataError(
+                f"the column was {old} and now comes as {series.dtype}, and no type holds both",
+                where=f"{where}, column {series.name!r}",
+                remedy="cast it in `extract` to what it was, or give the new values a column of their own",
+            )
+        fitted.append(column)
+        if target != old:
+            retyped[series.name] = target
+    return pl.DataFrame(fitted), retyped
+
+
+def _is_empty(table: Table, name: str) -> bool:
+    """Whether the column holds no value yet, so that its type was only a guess."""
+    return bool(table.read(lambda rows: rows.select(pl.col(name).is_null().all())).item())
+
+
+def _casts(table: Table, name: str, target: pl.DataType) -> bool:
+    return cast_exactly(table.read(lambda rows: rows.select(name)).to_series(), target) is not None
+
+
+def _fresh(table: Table, rows: pl.DataFrame, *, key: str | None) -> pl.DataFrame:
+    """The rows that are not in the table, or that go back to an earlier revision of their key."""
+    if rows.is_empty():
+        return rows
+    shared = [name for name in rows.columns if name in table.schema()]
+    since = rows[EVENT_TIME].min()
+    held = table.read(
+        lambda every: (every if since is None else every.filter(pl.col(EVENT_TIME) >= since)).select(SEQUENCE, *shared)
+    )
+    held = held.cast({name: rows[name].dtype for name in shared})
+    numbered = rows.with_row_index(_ROW)
+    # A new column makes every row that has a value in it differ from what is held.
+    novel = [pl.col(name).is_not_null() for name in rows.columns if name not in shared]
+    matched = (
+        numbered.filter(~pl.any_horizontal(*novel, pl.lit(value=False)))
+        .join(held, on=shared, how="inner", nulls_equal=True)
+        .group_by(_ROW)
+        .agg(pl.col(SEQUENCE).max())
+    )
+    absent = numbered.join(matched, on=_ROW, how="anti")
+    returned = _returned(table, numbered, matched, key=key) if key is not None else matched.clear()
+    wanted = pl.concat([absent.select(_ROW), returned.select(_ROW)]).sort(_ROW)
+    return numbered.join(wanted, on=_ROW, how="semi", maintain_order="left").drop(_ROW)
+
+
+def _returned(table: Table, numbered: pl.DataFrame, matched: pl.DataFrame, *, key: str) -> pl.DataFrame:
+    """Rows held already, but not as the newest revision of their key: the source has gone back to them.
+
+    A key that comes with several revisions in one batch is a history, which was taken in before.
+    """
+    single = numbered.filter(pl.col(key).is_not_null() & (pl.len().over(key) == 1)).select(_ROW, key)
+    candidates = matched.join(single, on=_ROW, how="inner")
+    if candidates.is_empty():
+        return candidates
+    newest = table.read(
+        lambda every: every.select(key, SEQUENCE).group_by(key).agg(pl.col(SEQUENCE).max().alias("_newest"))
+    )
+    newest = newest.cast({key: numbered[key].dtype})
+    return candidates.join(newest, on=key, how="inner").filter(pl.col(SEQUENCE) < pl.col("_newest"))

@@ -1,0 +1,364 @@
+"""The lake of a workspace: one Delta table for each source of examples, one for predictions, one for outcomes."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from windlass.errors import DataError, LakeError
+from windlass.lake import examples
+from windlass.lake.commit import Committed, Committer
+from windlass.lake.dtypes import TIMESTAMP
+from windlass.lake.join import NEEDED, join_outcomes
+from windlass.lake.pins import TrainingSet, make_pin, read_pin
+from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, outcome_rows
+from windlass.lake.table import SEQUENCE, Table
+from windlass.product.policy import Outcome
+from windlass.records.capture import OutcomeBatch, OutcomeRow
+from windlass.records.data import DataPin, Ingested
+
+__all__ = ["ANSWERED", "Committed", "Lake", "TableInfo", "TrainingSet"]
+
+ANSWERED = ("champion", "canary")
+"""The stages whose answers somebody got."""
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+Query = Callable[[pl.LazyFrame], pl.LazyFrame]
+_TIMES = {"predictions": "at", "outcomes": "observed_at"}
+
+
+class TableInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One table, for people."""
+
+    product: str
+    table: str
+    """`examples/<source>`, `predictions` or `outcomes`."""
+    rows: int
+    files: int
+    bytes: int
+    versions: int
+    """Commits so far."""
+    first: datetime | None
+    """The earliest event time (examples), answer (predictions) or observation (outcomes)."""
+    last: datetime | None
+
+
+class Lake:
+    """Append-only data of all products below `root`; may be shared by threads.
+
+    Whoever writes holds the workspace's lease. Table handles stay open, so keep one Lake for long.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._lock = threading.RLock()
+        self._tables: dict[Path, Table] = {}
+        self._committers: dict[str, Committer] = {}
+
+    # -- examples --------------------------------------------------------------------------------------------------
+
+    def ingest(
+        self, product: str, source: str, frame: pl.DataFrame, *, time: str | None, key: str | None, now: datetime
+    ) -> Ingested:
+        """Append the rows of `frame` that `source` does not hold yet; doing it again changes nothing.
+
+        `time` names the column of the event time (dates or datetimes, naive ones are UTC), `key` the one that
+        identifies a row; None where the source has none. Raises DataError for rows that cannot be kept.
+        """
+        with self._lock:
+            table = self._table(product, f"examples/{_checked(source)}")
+            return table.retrying(lambda: examples.ingest(table, frame, source=source, time=time, key=key, now=now))
+
+    def watermark(self, product: str) -> datetime | None:
+        """The event time up to which every source is in: the least of the sources' latest event times."""
+        with self._lock:
+            latest = [examples.watermark(self._table(product, f"examples/{name}")) for name in self.sources(product)]
+            return min((moment for moment in latest if moment is not None), default=None)
+
+    def sources(self, product: str) -> list[str]:
+        """The names of all sources that ever brought a row."""
+        return [name.removeprefix("examples/") for name in self._names(product) if name.startswith("examples/")]
+
+    def examples(
+        self, product: str, source: str, *, key: str | None = None, upto: int | None = None, system: bool = False
+    ) -> pl.DataFrame:
+        """The last revision of each `key` (None: every row), in ingest order; `upto` is the highest sequence to count.
+
+        `system` keeps the lake's own columns (`_sequence`, `_ingested_at`, `_event_time`).
+        """
+        with self._lock:
+            table = self._existing(product, f"examples/{source}")
+            rows = examples.current(table, key=key, upto=upto)
+            return rows if system else rows.drop(examples.SYSTEM)
+
+    # -- answers and labels ----------------------------------------------------------------------------------------
+
+    def commit_segments(
+        self,
+        product: str,
+        folder: Path,
+        now: datetime,  # noqa: ARG002 (every writer of the lake is told the time; records carry their own)
+        *,
+        limit_bytes: int = 2**28,
+    ) -> Committed:
+        """Bring what serving workers wrote below `folder` into the lake, each record exactly once.
+
+        Takes about `limit_bytes` at once, and says so in `more` when there is more.
+        """
+        with self._lock:
+            committer = self._committers.get(product)
+            if committer is None:
+                committer = Committer(
+                    predictions=self._table(product, "predictions"), outcomes=self._table(product, "outcomes")
+                )
+                self._committers[product] = committer
+            return committer.commit(folder, limit_bytes=limit_bytes)
+
+    def append_outcomes(self, product: str, rows: Sequence[OutcomeRow], *, request_id: str, now: datetime) -> Ingested:
+        """Append labels that came with an extract; a row that is there already (id, key, value, time) is left out."""
+        batch = OutcomeBatch(request_id=request_id, received_at=now, outcomes=tuple(rows))
+        same = ["prediction_id", "key", "value", "observed_at"]
+        fresh = outcome_rows([batch]).unique(same, keep="first", maintain_order=True)
+        with self._lock:
+            table = self._table(product, "outcomes")
+
+            def append() -> pl.DataFrame:
+                if not table.exists:
+                    return table.append(fresh)
+                held = table.read(lambda every: every.select(same))
+                return table.append(fresh.join(held, on=same, how="anti", nulls_equal=True, maintain_order="left"))
+
+            appended = table.retrying(append)
+            table.tidy()
+            latest = self._read(table, OUTCOMES, lambda every: every.select(pl.col("observed_at").max())).item()
+            return Ingested(
+                source="outcomes",
+                rows_seen=len(rows),
+                rows_new=appended.height,
+                watermark=latest,
+                sequence=table.next_sequence() - 1,
+            )
+
+    def predictions(
+        self,
+        product: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after_sequence: int | None = None,
+        versions: Sequence[str] | None = None,
+        stages: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        prediction_id: str | None = None,
+    ) -> pl.DataFrame:
+        """Captured predictions in the order they came into the lake (`served.PREDICTIONS`), failed ones too.
+
+        `since` (inclusive) and `until` (exclusive) bound when they were answered; `columns` saves reading the others.
+        """
+        wanted = _conditions(
+            {"version": versions, "stage": stages, "prediction_id": None if prediction_id is None else [prediction_id]},
+            since=since,
+            until=until,
+            after_sequence=after_sequence,
+        )
+        return self._predictions(product, wanted, list(PREDICTIONS) if columns is None else columns)
+
+    def outcomes(
+        self,
+        product: str,
+        *,
+        as_of: datetime | None = None,
+        prediction_id: str | None = None,
+        key: str | None = None,
+        after_sequence: int | None = None,
+    ) -> pl.DataFrame:
+        """Every outcome ever received, corrected ones too, in the order received (`served.OUTCOMES`)."""
+        wanted = _conditions(
+            {
+                "prediction_id": None if prediction_id is None else [prediction_id],
+                "key": None if key is None else [key],
+            },
+            after_sequence=after_sequence,
+        )
+        if as_of is not None:
+            wanted &= pl.col("observed_at") <= pl.lit(as_of, dtype=TIMESTAMP)
+        with self._lock:
+            return self._read(self._table(product, "outcomes"), OUTCOMES, lambda rows: rows.filter(wanted)).sort(
+                SEQUENCE
+            )
+
+    def labelled(
+        self,
+        product: str,
+        *,
+        outcome: Outcome,
+        as_of: datetime,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after_sequence: int | None = None,
+        versions: Sequence[str] | None = None,
+        stages: Sequence[str] | None = ANSWERED,
+        columns: Sequence[str] | None = None,
+        prediction_id: str | None = None,
+    ) -> pl.DataFrame:
+        """Predictions that did not fail, each with the label it has as of `as_of` (the rules are `lake.join`'s).
+
+        Adds `value` (JSON text; null while unknown) and `observed_at`. `stages` None takes shadow answers too. By
+        default all columns but the two large ones, `request` and `features`; ask for those by name.
+        """
+        if columns is None:
+            columns = [name for name in PREDICTIONS if name not in ("request", "features")]
+        wanted = pl.col("error").is_null() & _conditions(
+            {"version": versions, "stage": stages, "prediction_id": None if prediction_id is None else [prediction_id]},
+            since=since,
+            until=until,
+            after_sequence=after_sequence,
+        )
+        with self._lock:
+            needed = [*columns, *(name for name in NEEDED if name not in columns)]
+            rows = self._predictions(product, wanted, needed)
+            history = self.outcomes(product, as_of=as_of)
+        return join_outcomes(rows, history, outcome=outcome, as_of=as_of).select(*columns, "value", "observed_at")
+
+    # -- training sets ---------------------------------------------------------------------------------------------
+
+    def pin(
+        self,
+        product: str,
+        *,
+        time: str | None,
+        key: str | None,
+        outcome: Outcome,
+        as_of: datetime,
+        start: datetime | None = None,
+    ) -> tuple[TrainingSet, DataPin]:
+        """Everything that is known as of `as_of` with an event time from `start` on, and how to read it again."""
+        with self._lock:
+            return make_pin(
+                product,
+                sources={name: self._table(product, f"examples/{name}") for name in self.sources(product)},
+                predictions=self._table(product, "predictions"),
+                outcomes=self._table(product, "outcomes"),
+                time=time,
+                key=key,
+                outcome=outcome,
+                as_of=as_of,
+                start=start,
+            )
+
+    def read(self, pin: DataPin) -> TrainingSet:
+        """The training set that `pin` fixed, bit for bit; raises PinBroken, saying what differs."""
+        with self._lock:
+            return read_pin(pin, lambda name: self._table(pin.product, name))
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def tables(self, product: str | None = None) -> list[TableInfo]:
+        """All tables, or those of one product."""
+        if product is None:
+            folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
+            products = [folder.name for folder in folders if folder.is_dir()]
+        else:
+            products = [product]
+        with self._lock:
+            return [self._info(name, table) for name in products for table in self._names(name)]
+
+    def show(self, product: str, table: str, limit: int = 20) -> pl.DataFrame:
+        """The newest rows of a table, at most `limit`, the newest last; raises LakeError for one that is not there."""
+        with self._lock:
+            found = self._existing(product, table)
+            least = found.next_sequence() - limit
+            return found.read(lambda rows: rows.filter(pl.col(SEQUENCE) >= least)).sort(SEQUENCE)
+
+    # -- below -----------------------------------------------------------------------------------------------------
+
+    def _table(self, product: str, name: str) -> Table:
+        """The table, refreshed, whether or not it exists yet."""
+        path = self.root / _checked(product) / name
+        table = self._tables.get(path)
+        if table is None:
+            table = self._tables[path] = Table(path)
+        table.refresh()
+        return table
+
+    def _existing(self, product: str, name: str) -> Table:
+        names = self._names(product)
+        if name not in names:
+            raise LakeError(
+                f"there is no table {name!r}",
+                where=f"product {product!r}",
+                remedy=f"there are {', '.join(names)}" if names else "nothing has come into the lake yet",
+            )
+        return self._table(product, name)
+
+    def _names(self, product: str) -> list[str]:
+        folder = self.root / _checked(product)
+        logs = [*folder.glob("examples/*/_delta_log"), *folder.glob("*/_delta_log")]
+        names = sorted(log.parent.relative_to(folder).as_posix() for log in logs)
+        return [name for name in names if self._table(product, name).exists]
+
+    def _predictions(self, product: str, wanted: pl.Expr, columns: Sequence[str]) -> pl.DataFrame:
+        unknown = [name for name in columns if name not in PREDICTIONS]
+        if unknown:
+            raise LakeError(
+                f"predictions have no column {unknown[0]!r}",
+                where=f"product {product!r}",
+                remedy=f"there are {', '.join(PREDICTIONS)}",
+            )
+        with self._lock:
+            table = self._table(product, "predictions")
+            rows = self._read(
+                table,
+                PREDICTIONS,
+                lambda every: every.filter(wanted).select(list(dict.fromkeys([SEQUENCE, *columns]))),
+            )
+        return rows.sort(SEQUENCE).select(columns)
+
+    def _read(self, table: Table, columns: dict[str, pl.DataType], query: Query) -> pl.DataFrame:
+        """As `Table.read`, of no rows while the table does not exist."""
+        return table.read(query) if table.exists else query(empty(columns).lazy()).collect()
+
+    def _info(self, product: str, name: str) -> TableInfo:
+        table = self._table(product, name)
+        time = pl.col(_TIMES.get(name, examples.EVENT_TIME))
+        found = table.read(lambda rows: rows.select(rows=pl.len(), first=time.min(), last=time.max())).row(
+            0, named=True
+        )
+        files, size = table.files()
+        return TableInfo(product=product, table=name, files=files, bytes=size, versions=table.version + 1, **found)
+
+
+def _conditions(
+    among: dict[str, Sequence[str] | None],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    after_sequence: int | None = None,
+) -> pl.Expr:
+    wanted = pl.lit(value=True)
+    for column, values in among.items():
+        if values is not None:
+            wanted &= pl.col(column).is_in(list(values))
+    if since is not None:
+        wanted &= pl.col("at") >= pl.lit(since, dtype=TIMESTAMP)
+    if until is not None:
+        wanted &= pl.col("at") < pl.lit(until, dtype=TIMESTAMP)
+    if after_sequence is not None:
+        wanted &= pl.col(SEQUENCE) > after_sequence
+    return wanted
+
+
+def _checked(name: str) -> str:
+    """A product's or source's name, which becomes a folder."""
+    if not _NAME.fullmatch(name):
+        raise DataError(
+            f"{name!r} cannot name a table",
+            where="the lake",
+            remedy="use letters, digits, dots, dashes and underscores, at most 128 of them",
+        )
+    return name

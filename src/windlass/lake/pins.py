@@ -1,0 +1,172 @@
+"""Training sets that read the same for ever.
+
+A pin names rows by ingest sequence, which neither compaction nor a rewrite changes, the columns and types they had, and
+a digest of each frame. Later rows, corrections, late outcomes and new columns are beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+import polars as pl
+
+from windlass.errors import PinBroken
+from windlass.lake.digest import digest_frame, digest_parts
+from windlass.lake.dtypes import TIMESTAMP, name_of, named
+from windlass.lake.examples import EVENT_TIME, SYSTEM, current
+from windlass.lake.join import join_outcomes
+from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
+from windlass.lake.table import SEQUENCE, Table
+from windlass.product.policy import Outcome
+from windlass.records.data import DataPin, PinnedPart
+
+_EXAMPLES = "examples/"
+_SERVED = "served"
+SERVED_COLUMNS = ("prediction_id", "key", "at", "event_time", "request", "value", "observed_at")
+
+
+class TrainingSet(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model learns from, before the sources are assembled to one row per example."""
+
+    sources: dict[str, pl.DataFrame]
+    """By name: the last revision of each example, in ingest order, as the user's columns."""
+    served: pl.DataFrame
+    """Answered predictions with their label, in the order they were answered (`SERVED_COLUMNS`)."""
+
+
+def make_pin(
+    product: str,
+    *,
+    sources: dict[str, Table],
+    predictions: Table,
+    outcomes: Table,
+    time: str | None,
+    key: str | None,
+    outcome: Outcome,
+    as_of: datetime,
+    start: datetime | None,
+) -> tuple[TrainingSet, DataPin]:
+    """Fix what the tables hold now; they must be refreshed."""
+    tables = {_EXAMPLES + name: table for name, table in sources.items()}
+    tables |= {"predictions": predictions, "outcomes": outcomes}
+    draft = DataPin(
+        product=product,
+        upto={name: table.next_sequence() - 1 for name, table in tables.items()},
+        as_of=as_of,
+        start=start,
+        time=time,
+        key=key,
+        within=outcome.within.total_seconds(),
+        absent=outcome.absent,
+        rows=0,
+        digest="",
+    )
+    training_set = _load(draft, tables.__getitem__)
+    parts = {
+        name: PinnedPart(
+            rows=frame.height,
+            columns={column: name_of(dtype) for column, dtype in frame.schema.items()},
+            digest=digest_frame(frame),
+        )
+        for name, frame in _parts(training_set).items()
+    }
+    pin = msgspec.structs.replace(
+        draft,
+        rows=sum(part.rows for part in parts.values()),
+        parts=parts,
+        digest=digest_parts({name: part.digest for name, part in parts.items()}),
+    )
+    return training_set, pin
+
+
+def read_pin(pin: DataPin, table: Callable[[str], Table]) -> TrainingSet:
+    """The set that `pin` fixed; `table` gives the refreshed table of a name in `pin.upto`.
+
+    Raises PinBroken, naming the part and what is different about it.
+    """
+    found = _load(pin, table)
+    frames = {}
+    for name, frame in _parts(found).items():
+        part = pin.parts.get(name)
+        if part is None:
+            raise _broken(pin, f"{name} is not described in the pin")
+        frames[name] = _as_pinned(pin, name, frame, part)
+        _compare(pin, name, frames[name], part)
+    if digest_parts({name: part.digest for name, part in pin.parts.items()}) != pin.digest:
+        raise _broken(pin, "the pin's own digests do not belong together")
+    return TrainingSet(
+        sources={name: frames[_EXAMPLES + name] for name in found.sources},
+        served=frames[_SERVED],
+    )
+
+
+def _parts(training_set: TrainingSet) -> dict[str, pl.DataFrame]:
+    return {_EXAMPLES + name: frame for name, frame in training_set.sources.items()} | {_SERVED: training_set.served}
+
+
+def _load(pin: DataPin, table: Callable[[str], Table]) -> TrainingSet:
+    names = [name for name in pin.upto if name.startswith(_EXAMPLES)]
+    return TrainingSet(
+        sources={name.removeprefix(_EXAMPLES): _examples(pin, name, table(name)) for name in names},
+        served=_served(pin, predictions=table("predictions"), outcomes=table("outcomes")),
+    )
+
+
+def _examples(pin: DataPin, name: str, table: Table) -> pl.DataFrame:
+    if not table.exists:
+        raise _broken(pin, f"the table {name} is gone")
+    rows = current(table, key=pin.key, upto=pin.upto[name])
+    if pin.start is not None:
+        rows = rows.filter(pl.col(EVENT_TIME).is_null() | (pl.col(EVENT_TIME) >= pl.lit(pin.start, dtype=TIMESTAMP)))
+    return rows.drop(SYSTEM)
+
+
+def _served(pin: DataPin, *, predictions: Table, outcomes: Table) -> pl.DataFrame:
+    answered = (
+        pl.col("error").is_null()
+        & pl.col("stage").is_in(["champion", "canary"])
+        & (pl.col("at") <= pl.lit(pin.as_of, dtype=TIMESTAMP))
+    )
+    if pin.start is not None:
+        answered &= pl.coalesce("event_time", "at") >= pl.lit(pin.start, dtype=TIMESTAMP)
+    rows = _upto(predictions, pin.upto["predictions"], PREDICTIONS, answered)
+    history = _upto(outcomes, pin.upto["outcomes"], OUTCOMES, pl.lit(value=True))
+    outcome = Outcome(within=timedelta(seconds=pin.within), absent=pin.absent)
+    labelled = join_outcomes(rows, history, outcome=outcome, as_of=pin.as_of).filter(pl.col("value").is_not_null())
+    # Of several answers to one key, the last: the one that was acted upon.
+    last = pl.struct("at", SEQUENCE).rank("ordinal").over("key") == pl.len().over("key")
+    return labelled.filter(pl.col("key").is_null() | last).sort(SEQUENCE).select(SERVED_COLUMNS)
+
+
+def _upto(table: Table, sequence: int, columns: dict[str, pl.DataType], condition: pl.Expr) -> pl.DataFrame:
+    if not table.exists:
+        return empty(columns)
+    return table.read(lambda rows: rows.filter((pl.col(SEQUENCE) <= sequence) & condition)).select(list(columns))
+
+
+def _as_pinned(pin: DataPin, name: str, frame: pl.DataFrame, part: PinnedPart) -> pl.DataFrame:
+    """The columns of then, in the types of then: a column may have been widened or added since."""
+    missing = [column for column in part.columns if column not in frame.columns]
+    if missing:
+        raise _broken(pin, f"{name} has no column {missing[0]!r} any more")
+    try:
+        return frame.select(pl.col(column).cast(named(dtype)) for column, dtype in part.columns.items())
+    except pl.exceptions.PolarsError as error:
+        raise _broken(pin, f"{name} cannot be brought to the types it had: {error}") from error
+
+
+def _compare(pin: DataPin, name: str, frame: pl.DataFrame, part: PinnedPart) -> None:
+    if frame.height != part.rows:
+        raise _broken(pin, f"{name} has {frame.height} rows instead of {part.rows}")
+    if digest_frame(frame) != part.digest:
+        raise _broken(pin, f"the values of {name} are not the ones that were pinned")
+
+
+def _broken(pin: DataPin, what: str) -> PinBroken:
+    return PinBroken(
+        f"the training set does not read the same: {what}",
+        where=f"product {pin.product!r}, pin {pin.digest[:12]}",
+        remedy="restore the lake's folder from a backup; versions trained on this set cannot be reproduced until then",
+    )

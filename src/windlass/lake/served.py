@@ -1,0 +1,144 @@
+"""Answers and labels as tables: their columns, and how captured batches become rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from windlass.errors import DataError
+from windlass.lake.dtypes import TIMESTAMP
+from windlass.lake.table import SEQUENCE
+from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
+
+PREDICTIONS: dict[str, pl.DataType] = {
+    SEQUENCE: pl.Int64(),
+    "prediction_id": pl.String(),
+    "request_id": pl.String(),
+    "row": pl.Int64(),  # position in its request
+    "at": TIMESTAMP,
+    "version": pl.String(),
+    "stage": pl.String(),
+    "key": pl.String(),
+    "event_time": TIMESTAMP,
+    "score": pl.Float64(),
+    "probabilities": pl.List(pl.Float64()),
+    "latency_ms": pl.Float64(),
+    "batch_rows": pl.Int64(),
+    "request": pl.String(),  # JSON
+    "features": pl.String(),  # JSON; null when they are the request row itself
+    "error": pl.String(),
+}
+OUTCOMES: dict[str, pl.DataType] = {
+    SEQUENCE: pl.Int64(),
+    "prediction_id": pl.String(),
+    "key": pl.String(),
+    "value": pl.String(),  # JSON text of the scalar
+    "observed_at": TIMESTAMP,
+    "received_at": TIMESTAMP,
+    "request_id": pl.String(),
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+T = TypeVar("T")
+Scalar = bool | int | float | str
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def prediction_rows(batches: Sequence[PredictionBatch]) -> pl.DataFrame:
+    """One row per row of each batch, in order, without the sequence."""
+    sizes = [len(batch.ids) for batch in batches]
+    per_batch = pl.DataFrame(
+        {
+            "request_id": [batch.request_id for batch in batches],
+            "at": [_micros(batch.at) for batch in batches],
+            "version": [batch.version for batch in batches],
+            "stage": [batch.stage for batch in batches],
+            "latency_ms": [float(batch.latency_ms) for batch in batches],
+            "batch_rows": sizes,
+            "error": [batch.error for batch in batches],
+        },
+        schema_overrides={"at": pl.Int64, "error": pl.String},
+    )
+    per_row = pl.DataFrame(
+        {
+            "prediction_id": [value for batch in batches for value in batch.ids],
+            "row": [row for size in sizes for row in range(size)],
+            "key": [value for batch in batches for value in batch.keys],
+            "event_time": [
+                None if value is None else _micros(value) for batch in batches for value in batch.event_times
+            ],
+            "score": [value for batch in batches for value in batch.scores],
+            "probabilities": [value for batch in batches for value in _optional(batch.probabilities, len(batch.ids))],
+            "request": _texts([value for batch in batches for value in batch.rows]),
+            "features": _texts([value for batch in batches for value in _optional(batch.features, len(batch.ids))]),
+        },
+        schema_overrides={name: PREDICTIONS[name] for name in ("prediction_id", "key", "score", "probabilities")}
+        | {"event_time": pl.Int64},
+    )
+    spread = per_batch[np.repeat(np.arange(len(batches)), sizes)]
+    return _in_order(pl.concat([spread, per_row], how="horizontal"), PREDICTIONS)
+
+
+def outcome_rows(batches: Iterable[OutcomeBatch]) -> pl.DataFrame:
+    """One row per outcome, in order, without the sequence; raises DataError for a number that is not finite."""
+    rows = [
+        {
+            "prediction_id": outcome.prediction_id,
+            "key": outcome.key,
+            "value": json_of(outcome.value),
+            "observed_at": _micros(outcome.observed_at),
+            "received_at": _micros(batch.received_at),
+            "request_id": batch.request_id,
+        }
+        for batch in batches
+        for outcome in batch.outcomes
+    ]
+    times = {"observed_at": pl.Int64(), "received_at": pl.Int64()}
+    schema = {name: times.get(name, dtype) for name, dtype in OUTCOMES.items() if name != SEQUENCE}
+    return _in_order(pl.DataFrame(rows, schema=schema), OUTCOMES)
+
+
+def json_of(value: Scalar) -> str:
+    """A label as the text that tables keep it as."""
+    if isinstance(value, float) and not isfinite(value):
+        raise DataError(f"{value} is not a label", where="an outcome", remedy="leave the outcome out until it is known")
+    return msgspec.json.encode(value).decode()
+
+
+def is_label(outcome: OutcomeRow) -> bool:
+    """Whether `json_of` can take its value."""
+    return not isinstance(outcome.value, float) or isfinite(outcome.value)
+
+
+def empty(columns: dict[str, pl.DataType]) -> pl.DataFrame:
+    return pl.DataFrame(schema=columns)
+
+
+def _in_order(rows: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in columns.items() if name != SEQUENCE)
+
+
+def _optional(values: Sequence[T] | None, size: int) -> Sequence[T | None]:
+    return [None] * size if values is None else values
+
+
+def _micros(moment: datetime) -> int:
+    """Microseconds since 1970; a moment without a zone is taken as UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // _MICROSECOND
+
+
+def _texts(values: list[bytes | None]) -> pl.Series:
+    """Bytes as texts; what is not UTF-8 (it never is when JSON was read from it) keeps its place with U+FFFD."""
+    raw = pl.Series(values, dtype=pl.Binary)
+    try:
+        return raw.cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return pl.Series(
+            [None if value is None else value.decode(errors="replace") for value in values], dtype=pl.String
+        )

@@ -1,0 +1,246 @@
+"""One Delta table, held open.
+
+Opening a table by its path costs many times what a commit costs, so the handle is kept and brought up to date. A commit
+is tried once at exactly the version that was read: whoever comes second is refused and looks again, so that sequences
+have no gaps and no transaction counts twice, whether or not two processes were meant to write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote
+
+import deltalake
+import polars as pl
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from windlass.errors import LakeError
+from windlass.lake.segments import sync_file
+
+SEQUENCE = "_sequence"
+_CONFIGURATION = {
+    "delta.checkpointInterval": "32",
+    # Nothing reads an old table version (pins go by sequence), and a long log makes the table slow to open.
+    "delta.logRetentionDuration": "interval 6 hours",
+}
+_ATTEMPTS = 8
+_LEVELS = ((32, 2**18), (512, 2**22), (8192, 2**26))
+"""Every so many commits, files smaller than so many bytes are put together: each row is rewritten a few times only."""
+
+_T = TypeVar("_T")
+Moves = Mapping[str, tuple[int | None, int]]
+"""Application id -> (its last transaction version as the caller knows it, its next one)."""
+
+
+class Conflict(LakeError):
+    """Another process committed to the table in between."""
+
+
+class Table:
+    """Rows in the order of their `_sequence`: 0, 1, 2, ... without gaps over all commits."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: deltalake.DeltaTable | None = None
+        self._next: tuple[int, int] = (-1, 0)
+        """Version of the table, and the sequence that its next row gets."""
+        self._tidied = -1
+
+    def refresh(self) -> bool:
+        """Take in what others committed; False while the table does not exist."""
+        with self._clearly("opened"):
+            if self._handle is not None:
+                try:
+                    self._handle.update_incremental()
+                except DeltaError:  # the part of the log in between is gone: a checkpoint stands for it
+                    self._handle = None
+            if self._handle is None:
+                if not (self.path / "_delta_log").is_dir() or not deltalake.DeltaTable.is_deltatable(str(self.path)):
+                    return False
+                self._handle = deltalake.DeltaTable(str(self.path))
+                self._tidied = self._handle.version()
+        return True
+
+    @property
+    def exists(self) -> bool:
+        """As of the last `refresh`."""
+        return self._handle is not None
+
+    @property
+    def version(self) -> int:
+        return -1 if self._handle is None else self._handle.version()
+
+    def read(self, query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+        """What `query` makes of all rows; the table must exist. Rows come in no order but the one asked for."""
+        with self._clearly("read"):
+            return query(pl.scan_delta(self._open())).collect()
+
+    def schema(self) -> dict[str, pl.DataType]:
+        """Stored column types; empty while the table does not exist."""
+        if self._handle is None:
+            return {}
+        with self._clearly("read"):
+            return dict(pl.scan_delta(self._handle).collect_schema())
+
+    def next_sequence(self) -> int:
+        """The sequence that the next row gets."""
+        if self._handle is None:
+            return 0
+        version, following = self._next
+        if version != self._handle.version():
+            following = self._following()
+            self._next = (self._handle.version(), following)
+        return following
+
+    def transaction(self, application: str) -> int | None:
+        """The last version that `application` committed in this table."""
+        with self._clearly("read"):
+            return None if self._handle is None else self._handle.transaction_version(application)
+
+    def files(self) -> tuple[int, int]:
+        """Number and bytes of the files that hold the rows now."""
+        if self._handle is None:
+            return 0, 0
+        actions = self._actions()
+        return actions.height, int(actions["size_bytes"].sum())
+
+    def retrying(self, work: Callable[[], _T]) -> _T:
+        """`work` on the newest state of the table, again from the start when somebody else committed meanwhile."""
+        for _ in range(_ATTEMPTS - 1):
+            self.refresh()
+            try:
+                return work()
+            except Conflict:
+                continue
+        self.refresh()
+        return work()
+
+    def append(self, rows: pl.DataFrame, *, moves: Moves | None = None) -> pl.DataFrame:
+        """Commit `rows` once and return them with their `_sequence` in front; nothing happens when there are none.
+
+        `moves` are recorded in the same commit. Raises Conflict when somebody else committed since `refresh`, and
+        LakeError when a transaction is not where the caller believes it to be.
+        """
+        if rows.is_empty():
+            return rows.select(pl.lit(0, dtype=pl.Int64).alias(SEQUENCE), pl.all())
+        for application, (before, _) in (moves or {}).items():
+            if self.transaction(application) != before:
+                raise LakeError(
+                    f"another process commits what {application} wrote",
+                    where=str(self.path),
+                    remedy="let only the holder of the lease commit segments",
+                )
+        start = self.next_sequence()
+        numbered = rows.select(pl.int_range(start, start + rows.height, dtype=pl.Int64).alias(SEQUENCE), pl.all())
+        known = self.schema()
+        self._write(
+            numbered.select([*known, *(name for name in numbered.columns if name not in known)]) if known else numbered,
+            merge=bool(known) and len(known) != numbered.width,
+            transactions=[deltalake.Transaction(name, after) for name, (_, after) in (moves or {}).items()],
+        )
+        self._next = (self.version, start + rows.height)
+        return numbered
+
+    def retype(self, types: Mapping[str, pl.DataType]) -> None:
+        """Give columns other types: every row is written anew, with its sequence and all else as it was."""
+        rows = self.read(lambda all_rows: all_rows.cast(dict(types)).sort(SEQUENCE))  # type: ignore[arg-type]
+        self._write(rows, replace=True)
+
+    def tidy(self) -> None:
+        """Put small files together when enough commits have passed, so that a scan stays quick."""
+        before, self._tidied = self._tidied, self.version
+        due = [size for every, size in _LEVELS if before // every != self.version // every]
+        if due and self._handle is not None:
+            with self._clearly("compacted"):
+                self._handle.optimize.compact(target_size=max(due), commit_properties=_once([]))
+            self._settle(self._tidied)
+            self._tidied = self.version
+
+    # -- below ------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> deltalake.DeltaTable:
+        if self._handle is None:
+            raise LakeError("there is no such table yet", where=str(self.path), remedy="bring rows into it first")
+        return self._handle
+
+    def _write(
+        self,
+        rows: pl.DataFrame,
+        *,
+        merge: bool = False,
+        replace: bool = False,
+        transactions: list[deltalake.Transaction] | None = None,
+    ) -> None:
+        before = self.version
+        with self._clearly("written"):
+            if self._handle is None:
+                self.path.mkdir(parents=True, exist_ok=True)
+            deltalake.write_deltalake(
+                str(self.path) if self._handle is None else self._handle,
+                rows,
+                mode="overwrite" if replace else "append" if self._handle is not None else "error",
+                schema_mode="overwrite" if replace else "merge" if merge else None,
+                configuration=_CONFIGURATION if self._handle is None else None,
+                commit_properties=_once(transactions or []),
+            )
+            if self._handle is None:
+                self._handle = deltalake.DeltaTable(str(self.path))
+                self._tidied = self._handle.version()
+        self._settle(before)
+
+    def _settle(self, before: int) -> None:
+        """Bring the files of every commit after `before` to the disk: segments are deleted once they are here."""
+        log = self.path / "_delta_log"
+        for version in range(before + 1, self.version + 1):
+            commit = log / f"{version:020d}.json"
+            for line in commit.read_bytes().splitlines():
+                added = json.loads(line).get("add")
+                if added is not None:
+                    sync_file(self.path / unquote(added["path"]))
+            sync_file(commit)
+            for checkpoint in log.glob(f"{version:020d}.checkpoint*"):
+                sync_file(checkpoint)
+                sync_file(log / "_last_checkpoint")
+        sync_file(self.path)
+        sync_file(log)
+
+    def _actions(self) -> pl.DataFrame:
+        return pl.DataFrame(self._open().get_add_actions(flatten=True))
+
+    def _following(self) -> int:
+        """One more than the highest sequence: from the statistics in the log, or from the rows if any are missing."""
+        actions = self._actions()
+        if actions.is_empty():
+            return 0
+        statistics = f"max.{SEQUENCE}"
+        if statistics in actions.columns and not actions[statistics].has_nulls():
+            highest = actions.select(pl.col(statistics).max()).item()
+        else:
+            highest = self.read(lambda rows: rows.select(pl.col(SEQUENCE).max())).item()
+        return 0 if highest is None else int(highest) + 1
+
+    @contextmanager
+    def _clearly(self, done: str) -> Iterator[None]:
+        """Delta's and polars' own errors as ours."""
+        try:
+            yield
+        except CommitFailedError as error:
+            raise Conflict(
+                f"another process committed at the same time: {error}",
+                where=str(self.path),
+                remedy="let only the holder of the lease write to this table",
+            ) from error
+        except (DeltaError, pl.exceptions.PolarsError, OSError) as error:
+            raise LakeError(
+                f"the table cannot be {done}: {error}",
+                where=str(self.path),
+                remedy="see that the folder is complete, readable and writable and that its disk has space",
+            ) from error
+
+
+def _once(transactions: list[deltalake.Transaction]) -> deltalake.CommitProperties:
+    return deltalake.CommitProperties(max_commit_retries=0, app_transactions=transactions)
