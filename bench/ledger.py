@@ -65,20 +65,24 @@ def main() -> None:
 
 def appends(folder: Path, count: int) -> Iterator[tuple[str, str]]:
     """Single appends, fenced and not, and the floor under them."""
-    with Ledger(f"sqlite:///{folder}/appends.db") as ledger:
+    with Ledger(f"sqlite:///{folder}/appends.db") as ledger, Ledger("sqlite://") as memory:
         fence = ledger.acquire("bench", 3600)
-        wal = folder / "appends.db-wal"
-        append(ledger, logged(0))
-        before = wal.stat().st_size
-        append(ledger, logged(1))
-        grown = wal.stat().st_size - before
-        yield f"floor: write {grown:,} bytes and sync", spread(sync_times(folder / "floor", grown, count))
-        yield "append one event", spread(times(lambda n: append(ledger, logged(n)), count))
-        yield "append one event with a fence", spread(times(lambda n: append(ledger, logged(n), fence=fence), count))
-        yield "append ten events at once", spread(times(lambda n: append(ledger, *[logged(n)] * 10), count // 4))
+        size = commit_size(ledger, folder / "appends.db-wal")
+        # In turns, so that all of them meet the same neighbours on a machine that is not idle.
+        floor, plain, fenced, ten, no_disk = in_turns(
+            synced_write(folder / "floor", size),
+            lambda n: append(ledger, logged(n)),
+            lambda n: append(ledger, logged(n), fence=fence),
+            lambda n: append(ledger, *[logged(n)] * 10),
+            lambda n: append(memory, logged(n)),
+            count=count,
+        )
+        yield f"floor: write {size:,} bytes in place and sync", spread(floor)
+        yield "append one event", spread(plain)
+        yield "append one event with a fence", spread(fenced)
+        yield "append ten events at once", spread(ten)
+        yield "append one event in memory (no disk)", spread(no_disk)
         yield "head (a poll that finds nothing new)", spread(times(lambda _: ledger.head(), count))
-    with Ledger("sqlite://") as ledger:
-        yield "append one event in memory (no disk)", spread(times(lambda n: append(ledger, logged(n)), count))
 
 
 def reading(folder: Path, count: int) -> Iterator[tuple[str, str]]:
@@ -162,23 +166,42 @@ def append(ledger: Ledger, *bodies: Body, fence: Fence | None = None, at: dateti
 
 def times(work: Callable[[int], Any], count: int) -> list[float]:
     """Seconds of each of `count` calls, after a few that warm up."""
-    for number in range(5):
-        work(number)
-    taken = []
-    for number in range(count):
-        started = time.perf_counter()
-        work(number)
-        taken.append(time.perf_counter() - started)
+    (taken,) = in_turns(work, count=count)
     return taken
 
 
-def sync_times(path: Path, size: int, count: int) -> list[float]:
-    """Seconds to append `size` bytes and sync them, each time."""
-    file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    try:
-        return times(lambda _: (os.write(file, b"x" * size), os.fdatasync(file)), count)
-    finally:
-        os.close(file)
+def in_turns(*works: Callable[[int], Any], count: int) -> list[list[float]]:
+    """Seconds of each of `count` calls of each work, one after the other, after a few that warm up."""
+    taken: list[list[float]] = [[] for _ in works]
+    for number in range(-5, count):
+        for work, seconds in zip(works, taken, strict=True):
+            started = time.perf_counter()
+            work(number + 5)
+            if number >= 0:
+                seconds.append(time.perf_counter() - started)
+    return taken
+
+
+def commit_size(ledger: Ledger, wal: Path) -> int:
+    """Bytes that the append of one event adds to the write-ahead file."""
+    append(ledger, logged(0))
+    before = wal.stat().st_size
+    append(ledger, logged(1))
+    return wal.stat().st_size - before
+
+
+def synced_write(path: Path, size: int) -> Callable[[int], None]:
+    """A call that writes `size` bytes over old ones and syncs them, as SQLite does with its write-ahead file."""
+    room = 100
+    path.write_bytes(b"x" * size * room)
+    file = os.open(path, os.O_WRONLY)  # closed with the process
+    os.fsync(file)
+
+    def write(number: int) -> None:
+        os.pwrite(file, b"y" * size, number % room * size)
+        os.fdatasync(file)
+
+    return write
 
 
 def spread(taken: list[float]) -> str:
