@@ -18,8 +18,8 @@ from windlass.pipeline.tables import read_frame, read_record, write_record
 from windlass.product.policy import to_plain
 from windlass.records.bundle import Manifest, ModelFile
 from windlass.records.event import VersionRegistered
+from windlass.registry.bundle import SOURCE
 
-SOURCE = "source"
 MODEL = "model"
 
 

@@ -12,8 +12,6 @@ class DeclareRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One product to be read."""
 
     settings: Settings
-    ledger: str
-    """Database URL."""
     product: str
     entry: str
     fence: Fence

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+
+from windlass.registry.files import digest_of, sync
 
 
 def digests(folder: Path) -> dict[str, str]:
     """Path below `folder`, with slashes -> sha256, of every file in it."""
     return {
-        path.relative_to(folder).as_posix(): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()
+        path.relative_to(folder).as_posix(): digest_of(path) for path in sorted(folder.rglob("*")) if path.is_file()
     }
-
-
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def whole(folder: Path, expected: Mapping[str, str]) -> bool:
@@ -45,12 +40,3 @@ def publish(staged: Path, target: Path) -> None:
     else:
         staged.rename(target)
     sync(target.parent)
-
-
-def sync(path: Path) -> None:
-    """Have the file's content, or the folder's list of names, on the disk when this returns."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

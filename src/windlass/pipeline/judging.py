@@ -97,8 +97,7 @@ def groups_of(training: Training, prepared: Prepared) -> dict[str, Array]:
     holdout = prepared.holdout_part()
     found: dict[str, Array] = {}
     for name in () if gate is None else gate.slices:
-        frame = holdout.rows if name in holdout.rows.columns else holdout.features
-        found[name] = frame.get_column(name).cast(pl.String).fill_null("(missing)").to_numpy().astype(str)
+        found[name] = holdout.rows.get_column(name).cast(pl.String).fill_null("(missing)").to_numpy().astype(str)
     return found
 
 

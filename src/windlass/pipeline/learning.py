@@ -23,8 +23,10 @@ from windlass.pipeline.tuning import Tuning, resolve, search
 from windlass.product.examples import Examples
 from windlass.product.labels import LabelCodec
 from windlass.product.model import predict
+from windlass.product.namespace import PREFIX, private_name
 from windlass.product.product import Product
 from windlass.product.proof import prove_row_local
+from windlass.product.source import Source
 from windlass.records.bundle import ModelFile
 from windlass.records.event import Body, RunLogged
 from windlass.registry import models
@@ -230,6 +232,19 @@ def _notes_of(training: Training, finished: Finished) -> list[Body]:
     """What `train` noted belongs to every run that takes the step over."""
     noted = read_record(finished.folder / "noted.json", list[RunLogged])
     return [msgspec.structs.replace(body, run=training.run) for body in noted]
+
+
+def _loads_with(source: Source, folder: Path) -> bool:
+    """Whether a model that holds objects of the product's own classes can be read with the present source.
+
+    Such classes live under a name made from the source's digest: after any change of the source, also of code that
+    `train` does not reach, the bundle would hold a model that its own source cannot load.
+    """
+    file = read_record(folder / "model.json", ModelFile)
+    named = " ".join((file.kind, *file.types)).encode()
+    content = named if file.format == "skops" else named + (folder / "model" / file.file).read_bytes()
+    foreign = content.replace(private_name(source.digest).encode(), b"")
+    return PREFIX.encode() not in foreign
 
 
 def model_of(trained: Finished) -> tuple[Any, ModelFile]:

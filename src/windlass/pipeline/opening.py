@@ -7,7 +7,7 @@ import msgspec
 from windlass.decisions.metrics import NAMES
 from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.tuning import check_space
+from windlass.pipeline.tuning import need_optuna
 from windlass.product.declaration import check_declaration
 from windlass.product.loading import load
 from windlass.product.policy import to_plain
@@ -30,7 +30,7 @@ def open_product(settings: Settings, *, product: str, entry: str) -> tuple[type[
         )
     check_declaration(loaded, metrics=NAMES)
     if loaded.search is not None:
-        check_space(loaded.search, loaded.estimator, trials=loaded.trials)
+        need_optuna()
     return loaded, source
 
 

@@ -12,6 +12,8 @@ from windlass.records.event import Trigger
 from windlass.records.lease import Fence
 from windlass.settings import Settings
 
+Outcome = Literal["registered", "rejected", "unchanged"]
+
 
 class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one product."""
@@ -43,7 +45,7 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
 
     run: str
     product: str
-    outcome: Literal["registered", "rejected", "unchanged"]
+    outcome: Outcome
     version: str | None
     """Registered, or the one that is there already; None for a rejected candidate."""
     digest: str | None

@@ -13,17 +13,17 @@ from windlass.pipeline import judging, learning
 from windlass.pipeline.bundling import bundle, registration
 from windlass.pipeline.compare import environment_file
 from windlass.pipeline.context import Training
-from windlass.pipeline.dataset import check_rows_of, pin
+from windlass.pipeline.dataset import check, pin
 from windlass.pipeline.declaring import DeclareRequest
 from windlass.pipeline.evaluation import Evaluation
 from windlass.pipeline.ingest import extract
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.progress import Emit, silent
-from windlass.pipeline.request import TrainingRequest, TrainingResult
+from windlass.pipeline.request import Outcome, TrainingRequest, TrainingResult
 from windlass.pipeline.resume import unfinished_run
 from windlass.pipeline.step import ACTOR, StepRunner, prune
 from windlass.pipeline.tables import read_record, write_record
-from windlass.records.event import RunFinished, RunStarted
+from windlass.records.event import Body, RunFinished, RunStarted
 from windlass.records.paths import Paths
 from windlass.registry import environment
 from windlass.registry.registry import Registry
@@ -101,21 +101,22 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
 
 def _run(training: Training, began: float) -> TrainingResult:
     extract(training)
-    rows = check_rows_of(training, pin(training))
+    rows = check(training, pin(training))
     prepared = learning.make_features(training, rows)
     tuned = learning.tune(training, prepared)
     trained = learning.train(training, prepared, tuned)
     evaluated = judging.evaluate(training, prepared, trained)
     judged = judging.gate(training, prepared, evaluated)
     metrics = read_record(evaluated.folder / judging.EVALUATION, Evaluation).metrics
-    digest, version, last = None, None, []
+    digest: str | None = None
+    version: str | None = None
+    outcome: Outcome = "rejected"
+    last: list[Body] = []
     if judged.decision.verdict == "pass":
         digest = bundle(training, prepared, trained, evaluated)
         version, registered = registration(training, digest, metrics)
-        last = [] if registered is None else [registered]
         outcome = "unchanged" if registered is None else "registered"
-    else:
-        outcome = "rejected"
+        last = [] if registered is None else [registered]
     seconds = time.perf_counter() - began
     finished = RunFinished(run=training.run, outcome=outcome, version=version, seconds=seconds)
     training.runner.append(*last, finished)

@@ -39,36 +39,13 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True):
     trials: tuple[Trial, ...]
 
 
-def check_space(space: Any, estimator: Any, *, trials: int) -> None:
-    """Raise ProductError for a search space that cannot work, and MissingExtra without Optuna."""
-    where = "search"
-    if not isinstance(space, Mapping) or not space:
-        raise ProductError(
-            "a search space is a dict of parameters",
-            where=where,
-            remedy='search = {"max_depth": (2, 8), "learning_rate": (0.01, 0.3, "log")}, say',
-        )
-    if estimator is None or not hasattr(estimator, "get_params"):
-        raise ProductError(
-            "a search needs an estimator whose parameters it can set", where=where, remedy="set `estimator`"
-        )
-    if trials < 1:
-        raise ProductError(f"a search of {trials} trials finds nothing", where="trials", remedy="give 1 or more")
-    known = estimator.get_params()
-    for name, values in space.items():
-        if name not in known:
-            raise ProductError(
-                f"the estimator has no parameter {name!r}",
-                where=where,
-                remedy=f"use its own names: {', '.join(sorted(known))}",
-            )
-        if not _is_choice(values) and not _is_range(values):
-            raise ProductError(
-                f"{values!r} is no range and no list of choices",
-                where=f"search[{name!r}]",
-                remedy="give [choice, ...], (low, high) or (low, high, 'log')",
-            )
-    _optuna()
+def need_optuna() -> Any:
+    """The package that searches. Raises MissingExtra with the install command."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise MissingExtra.named("optuna", "tune") from error
+    return optuna
 
 
 def search(space: Mapping[str, Any], score: Score, *, trials: int, metric: str, larger_is_better: bool) -> Tuning:
@@ -77,7 +54,7 @@ def search(space: Mapping[str, Any], score: Score, *, trials: int, metric: str, 
     A set that cannot be trained is noted and passed over; raises its error when none can be. Source: Bergstra et al.
     (2011), NeurIPS 24.
     """
-    optuna = _optuna()
+    optuna = need_optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=SEED)
     study = optuna.create_study(sampler=sampler, direction="maximize" if larger_is_better else "minimize")
@@ -134,20 +111,4 @@ def _suggest(trial: Any, name: str, values: Any) -> int | float:
 
 
 def _is_choice(values: Any) -> bool:
-    return isinstance(values, list) and bool(values)
-
-
-def _is_range(values: Any) -> bool:
-    if not isinstance(values, tuple) or len(values) not in (2, 3) or values[2:] not in ((), ("log",)):
-        return False
-    low, high = values[:2]
-    plain = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in (low, high))
-    return plain and low <= high and (len(values) == 2 or low > 0)
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingExtra.named("optuna", "tune") from error
-    return optuna
+    return isinstance(values, list)

@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from windlass.errors import MissingExtra, ProductError
-from windlass.pipeline.tuning import check_space, resolve, search
+from windlass.pipeline.tuning import need_optuna, resolve, search
 
 SPACE = {"x": (-5.0, 5.0), "n": (1, 8), "kind": ["a", None, ("odd", "object")], "rate": (0.001, 1.0, "log")}
 
@@ -75,37 +74,8 @@ def test_one_trial_with_one_choice() -> None:
     assert resolve({"k": ["only"]}, found.best) == {"k": "only"}
 
 
-@pytest.mark.parametrize(
-    ("space", "words"),
-    [
-        ([], "dict"),
-        ({}, "dict"),
-        ({"nope": [1]}, "no parameter 'nope'"),
-        ({"C": []}, "no range"),
-        ({"C": 3}, "no range"),
-        ({"C": (1,)}, "no range"),
-        ({"C": (2, 1)}, "no range"),
-        ({"C": (0, 1, "log")}, "no range"),
-        ({"C": (0.1, 1, "linear")}, "no range"),
-        ({"C": ("a", "b")}, "no range"),
-        ({"C": (False, True)}, "no range"),
-    ],
-)
-def test_a_space_that_cannot_work_is_refused_at_once(space: object, words: str) -> None:
-    with pytest.raises(ProductError, match=words):
-        check_space(space, LogisticRegression(), trials=3)
-
-
-def test_a_search_needs_an_estimator_and_trials() -> None:
-    with pytest.raises(ProductError, match="needs an estimator"):
-        check_space({"C": [1]}, None, trials=3)
-    with pytest.raises(ProductError, match="finds nothing"):
-        check_space({"C": [1]}, LogisticRegression(), trials=0)
-    check_space({"C": (0.1, 10, "log")}, LogisticRegression(), trials=1)
-
-
 def test_without_optuna_the_install_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(MissingExtra) as caught:
-        check_space({"C": [1]}, LogisticRegression(), trials=3)
+        need_optuna()
     assert "windlass[tune]" in caught.value.remedy

@@ -1,0 +1,120 @@
+"""The step extract: from the user's sources into the lake."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from windlass.errors import ProductError
+from windlass.pipeline.context import Training
+from windlass.pipeline.labels import outcome_rows
+from windlass.pipeline.step import Finished, Step, Summary
+from windlass.pipeline.tables import read_record, write_record
+from windlass.records.data import Ingested
+from windlass.records.event import Body, DataExtracted, StepFinished
+
+ROWS = "rows"
+"""The source that a plain frame goes to."""
+OUTCOMES = "outcomes"
+"""The source of labels that came later."""
+
+
+class Extracted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the step keeps."""
+
+    ingested: tuple[Ingested, ...]
+
+
+def extract(training: Training) -> Finished:
+    """Ask the product for what is new and bring it into the lake.
+
+    The key holds the run at the start of the chain, so that a run that was taken up does not ask again, and a new run
+    always does.
+    """
+    step = Step(name="extract", code=training.code("extract"), parameters={"origin": training.origin})
+    return training.runner.run(step, partial(_extract, training), also=partial(_told, training))
+
+
+def _extract(training: Training, folder: Path) -> Summary:
+    since = training.lake.watermark(training.name)
+    naive = _naive_before(training)
+    answer = training.product().extract(since.replace(tzinfo=None) if since is not None and naive else since)
+    sources = _sources(answer, where=f"{training.product.__qualname__}.extract")
+    ingested = tuple(_ingest(training, name, frame) for name, frame in sources.items() if frame.width)
+    write_record(Extracted(ingested=ingested), folder / "extracted.json")
+    new = sum(each.rows_new for each in ingested)
+    return {
+        "rows": sum(each.rows_seen for each in ingested),
+        "new": new,
+        "naive": _is_naive(sources, training.task.time, otherwise=naive),
+        "since": None if since is None else since.isoformat(),
+        "note": f"{new:,} new",
+    }
+
+
+def _ingest(training: Training, source: str, frame: pl.DataFrame) -> Ingested:
+    if source == OUTCOMES:
+        rows = outcome_rows(frame, key=training.task.key, now=training.now)
+        return training.lake.append_outcomes(training.name, rows, request_id=training.origin, now=training.now)
+    # A plain frame must have both roles, and the lake says so; of several sources only one may.
+    time, key = (
+        name if name is not None and (source == ROWS or name in frame.columns) else None
+        for name in (training.task.time, training.task.key)
+    )
+    return training.lake.ingest(training.name, source, frame, time=time, key=key, now=training.now)
+
+
+def _sources(answer: Any, *, where: str) -> dict[str, pl.DataFrame]:
+    """What `extract` returned as frames by name. Raises ProductError for anything else."""
+    named = answer if isinstance(answer, dict) else {ROWS: answer}
+    for name, frame in named.items():
+        place = where if name == ROWS else f"{where}, source {name!r}"
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ProductError(f"{name!r} cannot be a source's name", where=where, remedy="use letters, digits and _")
+        if not isinstance(frame, pl.DataFrame):
+            raise ProductError(
+                f"extract returned {_kind(frame)} instead of a polars DataFrame", where=place, remedy=_remedy(frame)
+            )
+    return named
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__module__.partition('.')[0]} {type(value).__qualname__}"
+
+
+def _remedy(value: object) -> str:
+    if isinstance(value, pl.LazyFrame):
+        return "end it with .collect()"
+    if type(value).__module__.startswith("pandas"):
+        return "wrap it: pl.from_pandas(frame)"
+    if value is None:
+        return "end it with `return`, and return a frame without rows when there is nothing new"
+    return "return a polars DataFrame, or a dict of them by source"
+
+
+def _is_naive(sources: dict[str, pl.DataFrame], time: str | None, *, otherwise: bool) -> bool:
+    """Whether the user's own event times carry no zone; `otherwise` when this extract has none to look at."""
+    kinds = [frame.schema[time] for frame in sources.values() if time is not None and time in frame.columns]
+    return any(isinstance(kind, pl.Datetime) and kind.time_zone is None for kind in kinds) if kinds else otherwise
+
+
+def _naive_before(training: Training) -> bool:
+    """Whether the product's event times carried no zone last time: `since` then comes without one too, in UTC, so that
+    it compares with the user's own columns."""
+    events = training.ledger.events([StepFinished], product=training.name, newest=50)
+    for event in reversed(events):
+        if isinstance(event.body, StepFinished) and event.body.step == "extract":
+            return bool(event.body.summary.get("naive"))
+    return False
+
+
+def _told(training: Training, finished: Finished) -> list[Body]:
+    """New rows are told once, by the run that brought them in."""
+    if finished.reused is not None:
+        return []
+    extracted = read_record(finished.folder / "extracted.json", Extracted)
+    return [DataExtracted(run=training.run, ingested=extracted.ingested)]

@@ -1,0 +1,107 @@
+"""Labels that arrive apart from their rows: as outcomes of a key, or of a served prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import polars as pl
+
+from windlass.errors import DataError
+from windlass.lake.lake import Lake
+from windlass.product.labels import LabelCodec
+from windlass.product.task import Task
+from windlass.records.capture import OutcomeRow
+from windlass.records.data import DataPin
+
+KEY = "key"
+VALUE = "value"
+MOMENT = pl.Datetime("us", "UTC")
+SCHEMA = {KEY: pl.String(), VALUE: pl.String()}
+
+
+def outcome_rows(frame: pl.DataFrame, *, key: str | None, now: datetime) -> list[OutcomeRow]:
+    """The source `outcomes` of an extract as records: the key (or `prediction_id`), `value`, and `at` if known.
+
+    Rows without a value or without a subject say nothing and are left out. Raises DataError for missing columns.
+    """
+    subjects = [name for name in (key, "prediction_id") if name is not None and name in frame.columns]
+    if not subjects or VALUE not in frame.columns:
+        raise DataError(
+            f"the source `outcomes` has the columns {', '.join(frame.columns)}",
+            where="extract, source 'outcomes'",
+            remedy=f"return {key or 'prediction_id'!r}, `value` and, if it is known, `at`",
+        )
+    times = frame.get_column("at") if "at" in frame.columns else pl.Series([None] * frame.height, dtype=MOMENT)
+    if times.dtype != pl.Date and not isinstance(times.dtype, pl.Datetime | pl.Null):
+        raise DataError(
+            f"the time of an outcome is of type {times.dtype}",
+            where="extract, source 'outcomes', column 'at'",
+            remedy="make it a datetime: pl.col('at').str.to_datetime(), say",
+        )
+    named = {name: frame.get_column(name).cast(pl.String).to_list() for name in subjects}
+    nobody = [None] * frame.height
+    return [
+        OutcomeRow(key=of_key, prediction_id=of_id, value=value, observed_at=now if at is None else at)
+        for of_key, of_id, value, at in zip(
+            named.get(key or "", nobody),
+            named.get("prediction_id", nobody),
+            frame.get_column(VALUE).to_list(),
+            times.cast(MOMENT).to_list(),
+            strict=True,
+        )
+        if value is not None and (of_key is not None or of_id is not None)
+    ]
+
+
+def labels_by_key(lake: Lake, pin: DataPin) -> pl.DataFrame:
+    """The label that each key has as of the pin (`SCHEMA`; values as JSON text), in the order of the keys.
+
+    Of several the one observed last counts, then the one received last.
+    """
+    outcomes = lake.outcomes(pin.product, as_of=pin.as_of)
+    return (
+        outcomes.filter(pl.col(KEY).is_not_null() & (pl.col("_sequence") <= pin.upto.get("outcomes", -1)))
+        .sort("observed_at", "_sequence")
+        .unique(KEY, keep="last")
+        .sort(KEY)
+        .select(KEY, VALUE)
+    )
+
+
+def fill_labels(rows: pl.DataFrame, labels: pl.DataFrame, task: Task) -> pl.DataFrame:
+    """`rows` with the target filled in by key where it is missing; labels of unknown keys are left."""
+    if labels.is_empty() or task.key is None or task.key not in rows.columns:
+        return rows
+    known = rows.get_column(task.target) if task.target in rows.columns else None
+    found = rows.select(pl.col(task.key).cast(pl.String).alias(KEY)).join(
+        labels, on=KEY, how="left", maintain_order="left"
+    )
+    filled = as_target(found.get_column(VALUE), like=known, task=task)
+    return rows.with_columns(filled if known is None else known.fill_null(filled))
+
+
+def as_target(values: pl.Series, *, like: pl.Series | None, task: Task) -> pl.Series:
+    """Labels written as JSON text (null: unknown) as a column like the target that is there already, if one is.
+
+    Raises DataError for a value that is none of its labels.
+    """
+    plain = [None if text is None else msgspec.json.decode(text) for text in values.to_list()]
+    given = [value for value in plain if value is not None]
+    if like is None or like.null_count() == len(like):
+        return pl.Series(task.target, plain, strict=False)
+    codec = _codec(like, given, task)
+    decoded = iter(codec.decode(codec.encode_values(given)))
+    return pl.Series(task.target, [None if value is None else next(decoded) for value in plain], strict=False).cast(
+        like.dtype
+    )
+
+
+def _codec(like: pl.Series, given: Sequence[bool | int | float | str], task: Task) -> LabelCodec:
+    """The labels of the column; where it does not hold all of them, the arrivals count too."""
+    try:
+        return LabelCodec.learn(like, task)
+    except DataError:
+        together = pl.Series(task.target, [*like.drop_nulls().to_list(), *given], strict=False)
+        return LabelCodec.learn(together, task)
