@@ -37,6 +37,9 @@ class Servable(Protocol):
     @property
     def product(self) -> Any: ...
 
+    @property
+    def model(self) -> Any: ...
+
     def predict(self, rows: pl.DataFrame) -> Prediction: ...
 
 
@@ -51,7 +54,7 @@ class Loaded:
     @classmethod
     def of(cls, version: str, digest: str, bundle: Servable) -> Loaded:
         loaded = cls(version=version, digest=digest, bundle=bundle)
-        _ = loaded.decoder  # compiled now, while nobody waits for it
+        _ = loaded.decoder, bundle.model  # compiled and loaded now, while nobody waits for it
         return loaded
 
     @property

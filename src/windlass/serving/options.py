@@ -1,0 +1,37 @@
+"""What a parent and its serving workers tell each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a worker is told; JSON on its command line."""
+
+    root: Path
+    name: str
+    clock: str
+    durability: Literal["process", "power"]
+    log_level: str
+    listen_fd: int
+    parent_fd: int
+    metrics: Path
+    stop_seconds: float
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self, enc_hook=str).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerOptions:
+        return msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that a worker writes to its parent."""
+
+    kind: Literal["ready", "serving", "refused"]
+    product: str = ""
+    detail: str = ""

@@ -1,0 +1,251 @@
+"""The parent of the serving workers: binds the address, starts them, starts them again, and stops them in good order.
+
+No user code runs here. The parent holds the listening socket, so that callers wait in its queue, and are not refused,
+while a worker that died is replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Literal
+
+import msgspec
+
+from windlass.errors import EngineError, UsageError
+from windlass.records.paths import Paths
+from windlass.serving.options import Report, WorkerOptions
+from windlass.settings import Settings
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 10.0
+HEALTHY_SECONDS = 10.0
+"""A worker that lived this long is replaced at once; one that did not, after twice the delay of the time before."""
+_STOP_SECONDS = 10.0
+
+
+class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something about a worker that whoever runs the server may want to record."""
+
+    kind: Literal["ready", "serving", "refused", "died"]
+    """`refused`: a version that was routed could not be loaded, and does not serve."""
+    worker: str
+    product: str = ""
+    detail: str = ""
+
+
+class Server:
+    """The serving processes of one workspace. `start` returns when all of them answer.
+
+    `on_event` is called from a thread of the server, for every ServingEvent. `log` is the file that workers write to;
+    None leaves them the parent's standard error.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths | None = None,
+        *,
+        on_event: Callable[[ServingEvent], None] | None = None,
+        log: Path | None = None,
+        ready_seconds: float = 60.0,
+        command: tuple[str, ...] = (sys.executable, "-m", "windlass.serving.worker"),
+    ) -> None:
+        self._settings = settings
+        self._paths = paths or Paths(settings.workspace)
+        self._on_event = on_event or (lambda _event: None)
+        self._log = log
+        self._ready_seconds = ready_seconds
+        self._command = command
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ready: set[str] = set()
+        self._failed: str | None = None
+        self._threads: list[threading.Thread] = []
+        self._listener: socket.socket | None = None
+        self._parent_end = -1
+        self._worker_end = -1
+        self._metrics: Path | None = None
+        self._port = settings.port
+        self._up = False
+
+    # -- for the caller -----------------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """The port that is bound; with the setting 0 it is known once the server has started."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The workers that run now."""
+        return tuple(process.pid for process in self._processes.values() if process.poll() is None)
+
+    def start(self) -> Server:
+        """Bind and start the workers; returns when each has loaded what is routed and answers.
+
+        Raises UsageError when the address cannot be had and EngineError when a worker ends before it is ready.
+        """
+        self._listener = _bind(self._settings)
+        self._port = int(self._listener.getsockname()[1])
+        self._worker_end, self._parent_end = os.pipe()
+        self._metrics = Path(tempfile.mkdtemp(prefix="windlass-metrics-"))
+        names = [f"w{number}" for number in range(self._settings.workers)]
+        for name in names:
+            thread = threading.Thread(target=self._look_after, args=(name,), name=f"serving-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._failed or self._ready >= set(names), self._ready_seconds)
+            self._up = self._ready >= set(names)
+            failure = None if self._up else self._failed or f"not ready within {self._ready_seconds:g} s"
+        if failure is not None:
+            self.stop()
+            raise EngineError(
+                f"the serving workers did not start: {failure}",
+                where=str(self._log or "standard error"),
+                remedy="the worker's own message is in the place named above",
+            )
+        return self
+
+    def stop(self, timeout: float = _STOP_SECONDS) -> None:
+        """Stop accepting, let requests in flight finish and segments close; kill what is left after `timeout`."""
+        with self._changed:
+            self._stopping.set()
+            processes = list(self._processes.values())
+        if self._listener is not None:
+            self._listener.close()
+        deadline = time.monotonic() + timeout
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+        for thread in self._threads:
+            thread.join()
+        for fd in (self._parent_end, self._worker_end):
+            if fd >= 0:
+                os.close(fd)
+        self._parent_end = self._worker_end = -1
+        if self._metrics is not None:
+            shutil.rmtree(self._metrics, ignore_errors=True)
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- one thread for each worker -----------------------------------------------------------------------------
+
+    def _look_after(self, name: str) -> None:
+        """Start a worker, listen to it until it ends, and start it again unless the server stops."""
+        delay = FIRST_DELAY
+        while (process := self._spawn(name)) is not None:
+            started = time.monotonic()
+            self._listen(name, process)
+            code = process.wait()
+            if self._stopping.is_set() or not self._mourn(name, process.pid, code):
+                return
+            delay = FIRST_DELAY if time.monotonic() - started > HEALTHY_SECONDS else min(delay * 2, LONGEST_DELAY)
+            self._stopping.wait(delay)
+
+    def _spawn(self, name: str) -> subprocess.Popen[bytes] | None:
+        """A new worker process, or None when the server stops."""
+        with self._changed:
+            if self._stopping.is_set() or self._listener is None or self._metrics is None:
+                return None
+            options = WorkerOptions(
+                root=self._paths.root.resolve(),
+                name=name,
+                clock=self._settings.clock,
+                durability=self._settings.durability,
+                log_level=self._settings.log_level,
+                listen_fd=self._listener.fileno(),
+                parent_fd=self._worker_end,
+                metrics=self._metrics,
+                stop_seconds=_STOP_SECONDS,
+            )
+            with _opened(self._log) as log:
+                process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own module)
+                    [*self._command, options.to_json()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    pass_fds=(options.listen_fd, options.parent_fd),
+                    start_new_session=True,  # Ctrl-C in a terminal reaches the parent, which stops the workers in order
+                )
+            self._processes[name] = process
+            return process
+
+    def _listen(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        """Hear what the worker reports, until its end of the pipe closes."""
+        if process.stdout is None:
+            return
+        with process.stdout as lines:
+            for line in lines:
+                try:
+                    report = msgspec.json.decode(line, type=Report)
+                except msgspec.DecodeError:  # something printed by user code
+                    continue
+                if report.kind == "ready":
+                    with self._changed:
+                        self._ready.add(name)
+                        self._changed.notify_all()
+                self._on_event(
+                    ServingEvent(kind=report.kind, worker=name, product=report.product, detail=report.detail)
+                )
+
+    def _mourn(self, name: str, pid: int, code: int) -> bool:
+        """Tell of a worker that died by itself; whether it is to be replaced."""
+        ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        if self._metrics is not None:
+            for file in self._metrics.glob(f"gauge_live*_{pid}.db"):
+                file.unlink(missing_ok=True)
+        with self._changed:
+            hopeless = not self._up and name not in self._ready
+            self._ready.discard(name)
+            if hopeless:
+                self._failed = f"{name} {ended}"
+                self._changed.notify_all()
+        self._on_event(ServingEvent(kind="died", worker=name, detail=f"worker {name} {ended}"))
+        return not hopeless
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+            where="settings `host` and `port`",
+            remedy="stop whatever listens there, or take another port (0 takes a free one)",
+        ) from error
+
+
+@contextlib.contextmanager
+def _opened(log: Path | None) -> Iterator[IO[bytes] | None]:
+    if log is None:
+        yield None
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        yield file

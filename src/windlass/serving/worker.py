@@ -1,0 +1,152 @@
+"""One serving process: `python -m windlass.serving.worker OPTIONS`, started by `supervisor.Server`.
+
+It inherits a listening socket and a pipe whose other end only the parent holds: when that closes, the parent is gone
+and the worker ends too. Its standard output is a pipe to the parent, for reports alone; what user code prints goes to
+standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvicorn
+
+from windlass.clock import clock_from
+from windlass.records.paths import Paths
+from windlass.serving.limits import ROUTING_SECONDS
+from windlass.serving.options import WorkerOptions
+
+if TYPE_CHECKING:
+    from windlass.serving.app import Parts
+    from windlass.serving.watching import Open, Watcher
+
+_log = logging.getLogger("windlass.serving")
+
+
+class Reporter:
+    """Tells the parent, on what was standard output, as JSON lines."""
+
+    def __init__(self) -> None:
+        self._fd = os.dup(1)
+        os.dup2(2, 1)  # from here on, what anybody prints goes to standard error
+
+    def __call__(self, kind: str, product: str = "", detail: str = "") -> None:
+        line = msgspec.json.encode({"kind": kind, "product": product, "detail": detail[:1000]}) + b"\n"
+        with contextlib.suppress(OSError):  # a parent that is gone is told of by the other pipe
+            os.write(self._fd, line)
+
+
+class WorkerServer(uvicorn.Server):
+    """uvicorn, with the routing watched while it runs and everything written down when it ends."""
+
+    def __init__(
+        self, config: uvicorn.Config, *, parts: Parts, watcher: Watcher, report: Reporter, stop_seconds: float
+    ) -> None:
+        super().__init__(config)
+        self._parts = parts
+        self._watcher = watcher
+        self._report = report
+        self._stop_seconds = stop_seconds
+        self._watching: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.to_thread(self._watcher.refresh)
+        await super().startup(sockets=sockets)
+        self._parts.shadow.start()
+        self._watching = asyncio.create_task(self._watch())
+        self._report("ready")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        await super().shutdown(sockets=sockets)
+
+    def finish(self) -> None:
+        """After the last answer: let the shadow catch up for a moment, then close the segments."""
+        self._parts.pool.shutdown(wait=True)
+        if self._watching is not None:
+            self._parts.shadow.close(self._stop_seconds / 4)
+        self._parts.capture.close()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(ROUTING_SECONDS)
+            if self._watcher.changed():
+                await asyncio.to_thread(self._watcher.refresh)
+
+
+def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = None) -> tuple[Parts, Watcher]:
+    """The parts of a worker, wired to the real registry (or `open_bundle`), segments and clock."""
+    from windlass.lake.segments import SegmentWriter
+    from windlass.registry.registry import Registry
+    from windlass.serving.app import Parts
+    from windlass.serving.capture import Capture
+    from windlass.serving.lineup import Board
+    from windlass.serving.metrics import Metrics
+    from windlass.serving.watching import Watcher
+
+    paths, metrics, board = Paths(options.root), Metrics(options.metrics), Board()
+    capture = Capture(
+        open_sink=lambda product: SegmentWriter(paths.segments(product) / options.name, durability=options.durability),
+        metrics=metrics,
+    )
+    parts = Parts.of(board=board, clock=clock_from(options.clock), capture=capture, metrics=metrics)
+    watcher = Watcher(paths=paths, board=board, open_bundle=open_bundle or Registry(paths).open, metrics=metrics, report=report)
+    return parts, watcher
+
+
+def main(text: str, *, open_bundle: Open | None = None) -> None:
+    """Serve until told to stop, or until the parent is gone."""
+    options = WorkerOptions.from_json(text)
+    logging.basicConfig(
+        level=options.log_level.upper(), format=f"%(asctime)s {options.name} %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(options.metrics)  # read when prometheus_client is first imported
+    report = Reporter()
+    parts, watcher = build(options, report, open_bundle)
+    from windlass.serving.app import build_app
+
+    config = uvicorn.Config(
+        build_app(parts),
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(options.stop_seconds)),
+    )
+    server = WorkerServer(config, parts=parts, watcher=watcher, report=report, stop_seconds=options.stop_seconds)
+
+    def ask_to_stop(_: int, __: FrameType | None) -> None:
+        server.should_exit = True  # uvicorn raises the signal once more when it has ended; then nothing is left to do
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+    threading.Thread(target=_outlive_nobody, args=(options, server), name="parent", daemon=True).start()
+    server.run(sockets=[socket.socket(fileno=options.listen_fd)])
+    server.finish()
+
+
+def _outlive_nobody(options: WorkerOptions, server: WorkerServer) -> None:
+    """End with the parent: in good order if that works, at once if user code holds the process."""
+    while os.read(options.parent_fd, 1):
+        continue
+    _log.warning("the parent is gone; ending")
+    server.should_exit = True
+    threading.Event().wait(options.stop_seconds)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
+from typing import Any
+
+import pytest
+
+from windlass.errors import EngineError, UsageError
+from windlass.serving.supervisor import Server
+
+
+def hammer(port: int, caller: Any, until: threading.Event, results: list[tuple[int, Any]]) -> None:
+    """One caller that asks over one connection until it is told to stop."""
+    client = caller(port)
+    while not until.is_set():
+        results.append(client.predict())
+    client.close()
+
+
+def under_load(port: int, caller: Any, act: Callable[[], None], threads: int = 4) -> list[tuple[int, Any]]:
+    """The replies that callers got while `act` was done to the server."""
+    until, results = threading.Event(), []
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(hammer, port, caller, until, results) for _ in range(threads)]
+        try:
+            act()
+        finally:
+            until.set()
+        for future in futures:
+            future.result()
+    return results
+
+
+def test_a_real_bundle_is_served_and_every_answer_is_in_a_segment(world: Any, caller: Any) -> None:
+    with world.server() as server:
+        client = caller(server.port)
+        status, body = client.predict()
+        assert status == 200
+        assert client("/readyz")[1]["products"]["flights"]["champion"] == "v1"
+        assert client("/flights/outcomes", {"outcomes": [{"key": "f1", "value": True}]})[0] == 202
+        assert (
+            b'windlass_predictions_total{product="flights",stage="champion",version="v1"} 1.0' in client("/metrics")[1]
+        )
+        client.close()
+    (batch,) = world.captured()
+    assert batch.ids == (body["predictions"][0]["id"],)
+    assert batch.scores == (body["predictions"][0]["score"],)
+    assert batch.features is not None
+    assert len(world.read_segments()) == 2
+
+
+def test_the_champion_is_swapped_under_load_without_a_failed_request(world: Any, caller: Any) -> None:
+    versions = ["v1", "v2", "v3"]
+    world.publish("v2", factor=2.0)
+    world.publish("v3", factor=3.0)
+
+    def swap() -> None:
+        for version in ("v2", "v3", "v1", "v2"):
+            world.route(version)
+            told = f"{version} as champion"
+            count = sum(event.detail == told for event in world.events) + 1
+            world.wait_for(lambda event, told=told: event.detail == told, count)  # type: ignore[misc]
+
+    with world.server() as server:
+        results = under_load(server.port, caller, swap)
+    assert {status for status, _ in results} == {200}
+    seen = {answer["version"]: answer["score"] for _, body in results for answer in body["predictions"]}
+    assert set(seen) == set(versions)
+    assert len(set(seen.values())) == 3, "each version runs its own source and model"
+    answered = {answer["id"]: answer["version"] for _, body in results for answer in body["predictions"]}
+    assert {batch.ids[0]: batch.version for batch in world.captured()} == answered
+
+
+def test_sigterm_under_load_finishes_what_was_asked(world: Any, caller: Any) -> None:
+    answered: list[str] = []
+    started = threading.Barrier(5)
+
+    def call(port: int) -> None:
+        client = caller(port)
+        answered.append(client.predict()[1]["predictions"][0]["id"])
+        started.wait()
+        try:
+            while True:
+                status, body = client.predict()
+                assert status == 200
+                answered.append(body["predictions"][0]["id"])
+        except (ConnectionError, HTTPException):
+            return  # the connection was closed between two requests
+
+    server = world.server(workers=2).start()
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(call, server.port) for _ in range(4)]
+        started.wait()
+        server.stop()
+        for future in futures:
+            future.result()
+    captured = {identity for batch in world.captured() for identity in batch.ids}
+    assert set(answered) <= captured
+    assert server.pids == ()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def test_a_killed_worker_is_replaced_and_told_of_and_callers_wait_instead_of_failing(world: Any, caller: Any) -> None:
+    with world.server() as server:
+        client = caller(server.port)
+        assert client.predict()[0] == 200
+        (pid,) = server.pids
+        os.kill(pid, signal.SIGKILL)
+        world.wait_for(lambda event: event.kind == "died")
+        fresh = caller(server.port)  # goes into the listening socket's queue, which the parent holds
+        assert fresh.predict()[0] == 200
+        (new,) = server.pids
+        assert new != pid
+        gauge = 'windlass_loaded_version{product="flights",role="champion",version="v1"} 1.0'
+        assert gauge.encode() in fresh("/metrics")[1], "the dead worker is not counted any more"
+    assert any("signal 9" in event.detail for event in world.events if event.kind == "died")
+    assert len(world.captured()) == 2
+
+
+def test_two_workers_share_the_load_and_the_figures(world: Any, caller: Any) -> None:
+    with world.server(workers=2) as server:
+        assert len(server.pids) == 2
+        results = under_load(server.port, caller, lambda: threading.Event().wait(0.5), threads=6)
+        metrics = caller(server.port)("/metrics")[1].decode()
+    assert {status for status, _ in results} == {200}
+    line = f'windlass_predictions_total{{product="flights",stage="champion",version="v1"}} {float(len(results))}'
+    assert line in metrics
+    assert 'windlass_loaded_version{product="flights",role="champion",version="v1"} 2.0' in metrics
+    folders = {folder.name for folder in world.paths.segments("flights").iterdir()}
+    assert folders <= {"w0", "w1"}
+
+
+def test_a_tampered_bundle_stays_out_and_the_previous_version_goes_on(world: Any, caller: Any) -> None:
+    digest = world.publish("v2", factor=2.0)
+    model = world.paths.bundle("flights", digest) / "model.skops"
+    model.chmod(0o600)
+    model.write_bytes(model.read_bytes() + b"\0")
+    with world.server() as server:
+        client = caller(server.port)
+        world.route("v2")
+        world.wait_for(lambda event: event.kind == "refused" and "v2" in event.detail)
+        status, body = client.predict()
+        assert (status, body["version"]) == (200, "v1")
+        ready, told = client("/readyz")
+        assert ready == 200
+        assert "v2 cannot be loaded" in told["products"]["flights"]["problems"][0]
+        assert b'windlass_refused_version{product="flights",version="v2"} 1.0' in client("/metrics")[1]
+
+
+def test_a_tampered_first_version_never_answers(world: Any, caller: Any) -> None:
+    source = world.paths.bundle("flights", world.digests["v1"]) / "source" / "flights.py"
+    source.chmod(0o600)
+    source.write_text(source.read_text() + "\n# harmless")
+    with world.server() as server:
+        client = caller(server.port)
+        assert client.predict()[0] == 503
+        assert client("/readyz")[0] == 503
+        assert client("/livez")[0] == 200
+
+
+def test_a_worker_ends_with_its_parent(world: Any) -> None:
+    code = (
+        "import sys, time; from pathlib import Path;"
+        "from windlass.serving.supervisor import Server; from windlass.settings import Settings;"
+        f"server = Server(Settings(workspace=Path({str(world.paths.root)!r}), port=0)).start();"
+        "print(server.pids[0], flush=True); sys.stdin.read()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    worker = os.pidfd_open(pid)
+    parent.kill()
+    parent.communicate()
+    assert select.select([worker], [], [], 20)[0], "the worker lives on"
+    os.close(worker)
+
+
+def test_a_port_that_is_taken_is_one_clear_error(world: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"):
+            Server(world.settings().__class__(workspace=world.paths.root, port=port), world.paths).start()
+
+
+def test_a_worker_that_cannot_start_is_told_at_once(world: Any) -> None:
+    server = Server(world.settings(), world.paths, command=(sys.executable, "-c", "raise SystemExit(3)"))
+    with pytest.raises(EngineError, match="ended with code 3"):
+        server.start()
+    assert server.pids == ()
