@@ -147,11 +147,11 @@ def _run_started(state: ProductState, body: RunStarted, event: Event) -> Product
     if body.trigger == "notebook":
         return state
     run = RunState(run=body.run, trigger=body.trigger, reason=body.reason, resumes=body.resumes, started_at=event.at)
-    ended = state.last_run
     if state.run is not None and state.run.run != body.run:
-        ended = replace(state.run, finished_at=event.at, outcome="lost")
+        lost = replace(state.run, finished_at=event.at, outcome="lost")
+        state = replace(state, last_run=lost, failures=state.failures + 1)
     recent = tuple(start for start in state.run_starts if start > event.at - _BUDGET_WINDOW)
-    return replace(state, run=run, last_run=ended, run_starts=(*recent, event.at))
+    return replace(state, run=run, run_starts=(*recent, event.at))
 
 
 def _run_finished(state: ProductState, body: RunFinished, event: Event) -> ProductState:

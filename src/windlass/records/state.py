@@ -120,7 +120,7 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     run_starts: tuple[datetime, ...] = ()
     """When training runs started, in the thirty days before the last one; resumed ones count again."""
     failures: int = 0
-    """Training runs that failed one after the other, up to the last one."""
+    """Training runs one after the other, up to the last one, that failed or were lost."""
     rejections: int = 0
     """Training runs one after the other, up to the last one, that brought no version."""
     paused: str | None = None

@@ -197,6 +197,33 @@ def test_a_run_that_another_replaces_is_lost() -> None:
     assert state.run_starts == (hour(1), hour(2))
 
 
+def test_failures_and_rejections_are_counted_until_one_does_better() -> None:
+    def counts(*outcomes: str) -> tuple[int, int]:
+        bodies: list[Body] = []
+        for number, outcome in enumerate(outcomes):
+            run = f"r{number}"
+            bodies.append(run_started(run))
+            if outcome == "failed":
+                bodies.append(RunFailed(run=run, step="train", error="E", message="m"))
+            elif outcome != "lost":
+                bodies.append(RunFinished(run=run, outcome=outcome, seconds=1))  # type: ignore[arg-type]
+        state = product_after(*bodies)
+        return state.failures, state.rejections
+
+    assert counts("failed", "lost", "failed") == (3, 0)
+    assert counts("failed", "rejected") == (0, 1)
+    assert counts("rejected", "failed", "unchanged") == (0, 2)
+    assert counts("rejected", "registered") == (0, 0)
+
+
+def test_a_new_version_is_a_candidate_until_its_release_starts() -> None:
+    state = product_after(registered("v1"), registered("v2"))
+    assert state.candidate == state.versions["v2"]
+    assert product_after(registered("v2"), release_started()).candidate is None
+    assert product_after(registered("v2"), champion("v2")).candidate is None
+    assert product_after(registered("v3"), release_started(), champion("v2")).candidate is not None
+
+
 @pytest.mark.parametrize(
     "end",
     [
