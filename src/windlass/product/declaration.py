@@ -183,7 +183,7 @@ def _check_gate(gate: Gate, task: Task, metrics: Collection[str], where: str) ->
 def _check_column(rows: pl.DataFrame, name: str, role: str) -> None:
     if name in rows.columns:
         return
-    near = get_close_matches(name, rows.columns, n=2)
+    near = get_close_matches(name, rows.columns, n=2, cutoff=0.7)
     lower = [each for each in rows.columns if each.lower() == name.lower()]
     found = lower or near
     others = ", ".join(rows.columns[:12]) + (", ..." if rows.width > 12 else "")

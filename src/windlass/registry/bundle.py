@@ -1,0 +1,110 @@
+"""One version, opened: its manifest, its code and its model."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from windlass.errors import BundleCorrupt, ProductError, RegistryError
+from windlass.product.loading import load_source
+from windlass.product.model import predict
+from windlass.product.task import task_from
+from windlass.records.bundle import Manifest
+from windlass.registry import files, models
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from windlass.product.product import Product
+
+SOURCE = "source"
+"""Folder of the product's own modules inside a bundle."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predicted:
+    """What a version makes of n rows."""
+
+    features: pl.DataFrame
+    """n rows."""
+    scores: np.ndarray[Any, Any]
+    """Binary (n,) probability of the positive class, multiclass (n, k) probabilities, regression (n,) values."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """A version whose files have been checked against its digest; `Registry.open` makes it."""
+
+    manifest: Manifest
+    digest: str
+    folder: Path
+    """Where the files lie; they are not to be changed."""
+
+    @functools.cached_property
+    def product(self) -> Product | None:
+        """An instance of the product class, from the bundle's own source; None for a mere model file.
+
+        Raises ProductError when the user's code cannot be imported here.
+        """
+        if not self.manifest.entry:
+            return None
+        return load_source(self.folder / SOURCE, self.manifest.entry)()
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The model, loaded when first asked for. Raises BundleCorrupt, UntrustedModel and RegistryError."""
+        _ = self.product  # the model may hold objects of the product's own classes
+        file = self.manifest.model
+        if files.digest_of(self.folder / file.file) != self.manifest.files[file.file]:
+            raise BundleCorrupt(
+                "the model's file was changed after the version was opened",
+                where=str(self.folder / file.file),
+                remedy="restore the registry from a copy, or train again",
+            )
+        return models.load(self.folder, file, vouched=bool(self.manifest.run or file.vouched_by))
+
+    def predict(self, rows: pl.DataFrame) -> Predicted:
+        """Features and scores of n rows without the target; raises ProductError when the model gives no such thing."""
+        manifest = self.manifest
+        features = rows if self.product is None else self.product.features(rows)
+        missing = [name for name in manifest.features if name not in features.columns]
+        if missing:
+            raise ProductError(
+                f"the model needs columns that are not there: {', '.join(missing)}",
+                where=f"{manifest.product}, {'rows' if self.product is None else 'features'}",
+                remedy="send them, as null where they are not known",
+            )
+        if manifest.features:
+            features = features.select(manifest.features)
+        scores = predict(self.model, features, task_from(manifest.task).kind, classes=len(manifest.classes) or None)
+        return Predicted(features=features, scores=scores)
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Raise BundleCorrupt unless `folder` holds exactly the manifest's files with exactly their content."""
+    found = files.digests(folder, without=files.MANIFEST)
+    remedy = "do not use this version: restore the registry from a copy, or train again"
+    for name in sorted(manifest.files.keys() | found.keys()):
+        if name not in found:
+            raise BundleCorrupt("a file is missing", where=str(folder / name), remedy=remedy)
+        if name not in manifest.files:
+            raise BundleCorrupt(
+                "there is a file that does not belong to the version", where=str(folder / name), remedy=remedy
+            )
+        if found[name] != manifest.files[name]:
+            raise BundleCorrupt("the file was changed", where=str(folder / name), remedy=remedy)
+
+
+def read_manifest(content: bytes, where: str) -> Manifest:
+    """The manifest from its file; raises RegistryError for one of a later format."""
+    manifest = files.decode_manifest(content, where)
+    if manifest.format != 1:
+        raise RegistryError(
+            f"the version was made by a later Windlass (format {manifest.format})",
+            where=where,
+            remedy="upgrade Windlass here: pip install -U windlass",
+        )
+    return manifest

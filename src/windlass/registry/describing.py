@@ -1,0 +1,134 @@
+"""What a model that somebody else trained takes and answers, as far as it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from windlass.errors import RegistryError
+from windlass.product.task import TaskKind
+from windlass.records.bundle import Column
+
+Label = bool | int | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What can be told of a fitted model."""
+
+    kind: TaskKind
+    classes: tuple[Label, ...]
+    columns: tuple[Column, ...]
+
+
+def describe(model: Any, *, where: str) -> Described:
+    """Kind of task, classes and columns of a fitted model; raises RegistryError when it does not tell them."""
+    kind, classes = _kind_and_classes(model, where)
+    names = _names(model, where)
+    texts = _text_columns(model)
+    gaps = _takes_gaps(model)
+    columns = tuple(Column(name=name, dtype=texts.get(name, "float"), nullable=gaps or name in texts) for name in names)
+    return Described(kind=kind, classes=classes, columns=columns)
+
+
+def _kind_and_classes(model: Any, where: str) -> tuple[TaskKind, tuple[Label, ...]]:
+    if getattr(model, "kind", None) == "regression" or not hasattr(model, "predict_proba"):
+        if not hasattr(model, "predict"):
+            raise RegistryError(
+                f"a {type(model).__name__} has neither predict nor predict_proba",
+                where=where,
+                remedy="save the fitted model itself, not its parameters or a dictionary around it",
+            )
+        if _is_classifier(model):
+            raise RegistryError(
+                f"a {type(model).__name__} classifies, but has no predict_proba",
+                where=where,
+                remedy="wrap it in CalibratedClassifierCV, which gives probabilities",
+            )
+        return "regression", ()
+    known: Any = getattr(model, "classes_", None)
+    if known is None or np.ndim(known) != 1 or len(known) < 2:
+        raise RegistryError(
+            f"a {type(model).__name__} does not say what its classes are",
+            where=where,
+            remedy="save a fitted model with one output; `classes_` must list its labels",
+        )
+    classes = tuple(_label(value, where) for value in known)
+    return ("binary" if len(classes) == 2 else "multiclass"), classes
+
+
+def _label(value: Any, where: str) -> Label:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, float) and plain.is_integer():
+        return int(plain)
+    if isinstance(plain, bool | int | str):
+        return plain
+    raise RegistryError(
+        f"the class {plain!r} is no text, whole number or truth value", where=where, remedy="train it on such labels"
+    )
+
+
+def _names(model: Any, where: str) -> list[str]:
+    for part in _parts(model):
+        names = getattr(part, "feature_names_in_", None)
+        if names is not None:
+            return [str(name) for name in names]
+    count = next((n for part in _parts(model) if (n := getattr(part, "n_features_in_", None)) is not None), None)
+    if count is None:
+        raise RegistryError(
+            f"a {type(model).__name__} does not say what columns it takes",
+            where=where,
+            remedy="set its attribute `feature_names_in_` to their names before it is saved",
+        )
+    return [f"x{place}" for place in range(int(count))]
+
+
+def _text_columns(model: Any) -> dict[str, Literal["str"]]:
+    """Columns that an encoder has learned categories of, with the type of these."""
+    found: dict[str, Literal["str"]] = {}
+    for part in _parts(model):
+        for _, transformer, names in getattr(part, "transformers_", ()):
+            for inner in _parts(transformer):
+                for name, categories in zip(names, getattr(inner, "categories_", ()), strict=False):
+                    known = [each for each in categories if each is not None and each == each]  # noqa: PLR0124 (NaN)
+                    text = np.asarray(categories).dtype.kind in "UO" and all(isinstance(each, str) for each in known)
+                    if isinstance(name, str) and text:
+                        found[name] = "str"
+    return found
+
+
+def _takes_gaps(model: Any) -> bool:
+    """Whether missing values may come, by scikit-learn's tags; a pipeline answers for its first step."""
+    from sklearn.utils import get_tags
+
+    try:
+        return bool(get_tags(next(iter(_parts(model)))).input_tags.allow_nan)
+    except (AttributeError, TypeError):  # a stranger without scikit-learn's tags
+        return True
+
+
+def _is_classifier(model: Any) -> bool:
+    from sklearn.base import is_classifier
+
+    try:
+        return bool(is_classifier(model))
+    except (AttributeError, TypeError):
+        return False
+
+
+def _parts(model: Any) -> Iterator[Any]:
+    """The model, or the steps of a pipeline."""
+    steps = getattr(model, "steps", None)
+    if isinstance(steps, list):
+        for _, step in steps:
+            if step is not None and not isinstance(step, str):
+                yield from _parts(step)
+        return
+    yield model
+    for name in ("best_estimator_", "estimator_"):
+        inner = getattr(model, name, None)
+        if inner is not None:
+            yield from _parts(inner)

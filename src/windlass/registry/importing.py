@@ -1,0 +1,201 @@
+"""Starting from a model file that exists already: what it is, whether it may be loaded, and what it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import pickletools
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from windlass.errors import RegistryError, UntrustedModel, UsageError
+from windlass.product.task import TaskKind
+from windlass.records.bundle import Column, ModelFile
+from windlass.registry import models
+from windlass.registry.describing import describe
+from windlass.registry.pickles import decompressed, imports_of
+
+Format = Literal["skops", "pickle", "joblib", "onnx", "lightgbm", "xgboost"]
+_FAMILIAR = frozenset(
+    {"sklearn", "numpy", "scipy", "joblib", "lightgbm", "xgboost", "collections", "_codecs", "copyreg"}
+)
+"""Packages whose names in a pickle surprise nobody; all others are listed first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """A model file, loaded and described."""
+
+    model: Any
+    format: Format
+    """Of the file it came from."""
+    path: Path
+    kind: TaskKind
+    classes: tuple[bool | int | str, ...]
+    """The labels in the order of the model's probabilities, the positive one last; empty for regression."""
+    columns: tuple[Column, ...]
+    """What a request row holds; the names are made up (`x0`, ...) when the model knows only how many there are."""
+    features: tuple[str, ...]
+    vouched_by: str
+
+    def write(self, folder: Path) -> ModelFile:
+        """Write the model into `folder`, in the safest format that holds it; `ModelFile.file` is relative to it."""
+        if self.format in {"skops", "pickle", "joblib"}:
+            return models.save(self.model, folder, vouched_by=self.vouched_by)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"model{self.path.suffix or '.' + self.format}"
+        shutil.copyfile(self.path, folder / name)
+        return ModelFile(format=self.format, file=name, kind=type(self.model).__name__)
+
+
+def inspect_model_file(path: Path) -> Format:
+    """The format of a model file, told by its content; nothing in it is run.
+
+    Raises UsageError when it is none of those that can be served.
+    """
+    if not path.is_file():
+        raise UsageError("there is no such model file", where=str(path), remedy="give the path of an existing file")
+    data = path.read_bytes()
+    found = _format_of(path, data)
+    if found is None:
+        raise UsageError(
+            "the file is no model that can be served",
+            where=str(path),
+            remedy=f"give one of {', '.join(get_args(Format))} (LightGBM: booster_.save_model, XGBoost: save_model)",
+        )
+    return found
+
+
+def import_model(path: Path, *, trust: bool = False, sha256: str | None = None, vouched_by: str = "") -> Imported:
+    """Load a model file and describe what it takes and answers.
+
+    A pickle, a joblib file, and a skops file with types of its own are loaded only with `trust`, or when `sha256` (as
+    written down in a product's `model`) is the file's digest. Raises UntrustedModel listing what loading would import,
+    MissingExtra when the library of its format is not installed, RegistryError when the file cannot be read or
+    described.
+    """
+    found = inspect_model_file(path)
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and sha256 != digest:
+        raise UntrustedModel(
+            f"the file's sha256 is {digest[:12]}..., and {sha256[:12]}... was vouched for",
+            where=str(path),
+            remedy="restore the file; if the change was meant, look where it comes from and write its new digest down",
+        )
+    trusted = trust or sha256 is not None
+    file = ModelFile(format=found, file=path.name, kind="", types=_types(path, content, found, trusted=trusted))
+    model = models.load(path.parent, file, vouched=trusted)
+    described = describe(model, where=str(path))
+    return Imported(
+        model=model,
+        format=found,
+        path=path,
+        kind=described.kind,
+        classes=described.classes,
+        columns=described.columns,
+        features=tuple(column.name for column in described.columns),
+        vouched_by=vouched_by or f"sha256 {digest}",
+    )
+
+
+def _types(path: Path, content: bytes, found: Format, *, trusted: bool) -> tuple[str, ...]:
+    """The types a skops file may build. Raises UntrustedModel for what is not safe and not trusted."""
+    if found == "skops":
+        import skops.io
+
+        try:
+            types = tuple(skops.io.get_untrusted_types(data=content))
+        except Exception as error:
+            raise RegistryError(
+                f"the skops file cannot be read: {type(error).__name__}: {error}",
+                where=str(path),
+                remedy="write it again with the version of skops that is installed here",
+            ) from error
+        if types and not trusted:
+            raise _untrusted("would build", types, path)
+        return types
+    if found in {"pickle", "joblib"} and not trusted:
+        raise _untrusted("would import and may run", imports_of(content), path)
+    return ()
+
+
+def _untrusted(would: str, names: tuple[str, ...], path: Path) -> UntrustedModel:
+    first = sorted(names, key=lambda name: (name.partition(".")[0] in _FAMILIAR, name))
+    shown = ", ".join(first[:20]) + (f", and {len(first) - 20} more" if len(first) > 20 else "")
+    return UntrustedModel(
+        f"loading this file {would}: {shown or 'nothing'}",
+        where=str(path),
+        remedy="give --trust if you know where the file comes from, or make it a skops or ONNX file",
+    )
+
+
+def _format_of(path: Path, data: bytes) -> Format | None:
+    if data.startswith(b"PK\x03\x04"):
+        return "skops" if zipfile.is_zipfile(path) and "schema.json" in zipfile.ZipFile(path).namelist() else None
+    if data.startswith(b"tree\n") and b"\nnum_class=" in data[:1000]:
+        return "lightgbm"
+    if data.startswith(b"{"):
+        return "xgboost" if _is_xgboost(data) else None
+    inner = decompressed(data)
+    if _is_pickle(inner):
+        return "joblib" if inner is not data or b"joblib.numpy_pickle" in inner else "pickle"
+    return "onnx" if _is_onnx(data) else None
+
+
+def _is_xgboost(data: bytes) -> bool:
+    if b"learner" in data[:64] and not data[1:2].isspace() and data[1:2] != b'"':
+        return True  # UBJSON: a length in binary stands before the first key
+    try:
+        return "learner" in msgspec.json.decode(data)
+    except (msgspec.DecodeError, TypeError):
+        return False
+
+
+def _is_pickle(data: bytes) -> bool:
+    """Whether the bytes begin as a pickle: protocol 2 and later say so, 0 and 1 are followed to their end."""
+    if len(data) > 2 and data[0] == 0x80:
+        return 2 <= data[1] <= 5
+    if not data or data[:1] not in b"(]}cIFSVNKMJGX)":
+        return False
+    try:
+        return any(opcode.name == "STOP" for opcode, _, _ in pickletools.genops(data))
+    except ValueError:
+        return False
+
+
+def _is_onnx(data: bytes) -> bool:
+    """Whether the bytes are a protobuf message with the fields of ONNX's ModelProto: 1 ir_version, 7 graph."""
+    fields: set[int] = set()
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        field, wire = key >> 3, key & 7
+        if wire == 0:
+            _, place = _varint(data, place)
+        elif wire == 2:
+            size, place = _varint(data, place)
+            place += size
+        else:
+            return False
+        fields.add(field)
+        if not 1 <= field <= 30:
+            return False
+    return place == len(data) and {1, 7} <= fields
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 64, 7):
+        if place >= len(data):
+            break
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    return 0, len(data) + 1  # no number: makes the caller's sum wrong

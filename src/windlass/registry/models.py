@@ -1,0 +1,136 @@
+"""Writing a model down and reading it back.
+
+skops comes first: its files hold no code, and what they may build beyond its own list is written down when the model
+is saved, so that a changed file cannot build anything else. Only what skops cannot hold becomes a pickle, with the
+reason beside it. Formats of other libraries are read through `native`.
+"""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from windlass.errors import RegistryError, UntrustedModel
+from windlass.records.bundle import ModelFile
+
+BY_RUN = "run"
+"""`ModelFile.vouched_by` of a model that was saved by the very process that trained it."""
+
+
+def save(model: Any, folder: Path, *, vouched_by: str = BY_RUN) -> ModelFile:
+    """Write `model` into `folder` and read it back; `ModelFile.file` is relative to the folder.
+
+    `vouched_by` says who answers for a file that can run code when it is loaded. Raises RegistryError when the model
+    can be written in no format, or only so that no other process could read it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    _refuse_main(kind, type(model).__module__)
+    saved = _as_skops(model)
+    if not isinstance(saved, str):
+        data, types = saved
+        for name in types:
+            _refuse_main(name, name.rpartition(".")[0])
+        (folder / "model.skops").write_bytes(data)
+        return ModelFile(format="skops", file="model.skops", kind=kind, types=types)
+    (folder / "model.pkl").write_bytes(_as_pickle(model, kind))
+    return ModelFile(format="pickle", file="model.pkl", kind=kind, reason=saved, vouched_by=vouched_by)
+
+
+def load(folder: Path, file: ModelFile, *, vouched: bool | None = None) -> Any:
+    """The model that `file` describes, from below `folder`.
+
+    A pickle or joblib file is loaded only when it is `vouched` for: by default, when `file` says who does. Classes of
+    the product's own modules must have been loaded before. Raises UntrustedModel and RegistryError.
+    """
+    path = folder / file.file
+    if file.format == "skops":
+        return _read_skops(path, file)
+    if file.format in {"pickle", "joblib"}:
+        if not (bool(file.vouched_by) if vouched is None else vouched):
+            raise UntrustedModel(
+                f"loading a {file.format} file runs the code in it, and nobody vouches for this one",
+                where=str(path),
+                remedy="train the product with its own run, or import the file with --trust once you know its origin",
+            )
+        return _read_pickle(path, file)
+    from windlass.registry.native import read_native
+
+    return read_native(path, file.format)
+
+
+def _as_skops(model: Any) -> tuple[bytes, tuple[str, ...]] | str:
+    """The file's content and the types it needs beyond skops' own; or in words why skops cannot hold the model."""
+    import skops.io
+
+    try:
+        data = skops.io.dumps(model)
+        types = skops.io.get_untrusted_types(data=data)
+        again = skops.io.loads(data, trusted=types)
+    except Exception as error:  # noqa: BLE001 (whatever stops skops is the recorded reason for the other format)
+        return f"skops cannot hold it: {type(error).__name__}: {error}"[:500]
+    if type(again) is not type(model):
+        return f"skops reads it back as {type(again).__qualname__}"
+    return data, tuple(types)
+
+
+def _as_pickle(model: Any, kind: str) -> bytes:
+    try:
+        data = pickle.dumps(model, protocol=5)
+        pickle.loads(data)  # noqa: S301 (made on the line before)
+    except Exception as error:
+        raise RegistryError(
+            f"the model cannot be saved: {type(error).__name__}: {error}",
+            where=kind,
+            remedy="hold no open files, connections or lambdas in it, and define its classes at the top of a module",
+        ) from error
+    from windlass.registry.pickles import imports_of
+
+    for name in imports_of(data):
+        _refuse_main(name, name.rpartition(".")[0])
+    return data
+
+
+def _refuse_main(name: str, module: str) -> None:
+    if module.partition(".")[0] == "__main__":
+        raise RegistryError(
+            f"{name} is defined in the script that was started, where no other process finds it",
+            where=name,
+            remedy="move it into a module of the project and import it from there",
+        )
+
+
+def _read_skops(path: Path, file: ModelFile) -> Any:
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        return skops.io.loads(path.read_bytes(), trusted=list(file.types))
+    except UntrustedTypesFoundException as error:
+        raise UntrustedModel(
+            f"the file wants to build types that were not written down when it was saved: {error}",
+            where=str(path),
+            remedy="do not use it; train or import the model again",
+        ) from error
+    except Exception as error:
+        raise _unreadable(path, file, error) from error
+
+
+def _read_pickle(path: Path, file: ModelFile) -> Any:
+    try:
+        if file.format == "joblib":
+            import joblib
+
+            return joblib.load(path)
+        return pickle.loads(path.read_bytes())  # noqa: S301 (vouched for)
+    except Exception as error:
+        raise _unreadable(path, file, error) from error
+
+
+def _unreadable(path: Path, file: ModelFile, error: Exception) -> RegistryError:
+    return RegistryError(
+        f"the {file.format} file of a {file.kind or 'model'} cannot be read here: {type(error).__name__}: {error}",
+        where=str(path),
+        remedy="install the versions of the libraries that it was made with; a version's manifest lists them",
+    )
