@@ -214,7 +214,7 @@ def _wait_until_ready(port: int, loop: subprocess.Popen[bytes], timeline: Timeli
             raise SystemExit(f"`windlass up` ended with exit code {loop.returncode}; see .windlass/windlass.log")
         try:
             connection = HTTPConnection("127.0.0.1", port, timeout=2)
-            connection.request("GET", "/readyz")
+            connection.request("GET", f"/v2/models/{PRODUCT}/ready")
             if connection.getresponse().status == 200:
                 return
         except OSError:

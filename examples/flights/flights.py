@@ -16,7 +16,7 @@ class FlightContract(pa.DataFrameModel):
     """What a departure looks like; the same rules hold for training data and for a request."""
 
     flight_id: str = pa.Field(str_matches=r"^[0-9A-Z]{2}\d+-[A-Z]{3}-\d{8}T\d{4}$")
-    scheduled: pl.Datetime = pa.Field(dtype_kwargs={"time_unit": "us", "time_zone": "UTC"})
+    scheduled: pl.Datetime("us", "UTC")
     carrier: str = pa.Field(str_length={"min_value": 2, "max_value": 2})
     origin: str = pa.Field(isin=["EWR", "JFK", "LGA"])
     dest: str = pa.Field(str_length={"min_value": 3, "max_value": 3})

@@ -32,7 +32,7 @@ def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> d
     }
     if version is None:
         return found
-    manifest = workspace.registry.open(name, version.digest).manifest
+    manifest = workspace.registry.manifest(name, version.digest)
     found["version"] = {
         "version": version.version,
         "digest": version.digest,

@@ -12,7 +12,6 @@ from types import FrameType
 from windlass.app.act import context_for, holder_name
 from windlass.app.workspace import Workspace
 from windlass.controller.controller import Controller
-from windlass.errors import LeaseLost
 from windlass.product.loading import discover
 from windlass.records.lease import Fence
 from windlass.serving.supervisor import Server
@@ -36,21 +35,15 @@ def up(workspace: Workspace, *, say: Say) -> None:
     server.start()
     say(f"windlass: serving on {server.url} ({', '.join(entries)})")
     say(f"windlass: the loop runs as {fence.holder}; stop it with Ctrl-C or SIGTERM")
-    reason = "asked to stop"
     try:
         controller.start()
         while not stopping.is_set():
             controller.tick()
             stopping.wait(workspace.settings.poll_seconds)
-    except LeaseLost as error:
-        reason = "another controller took over"
-        say(f"windlass: {error}")
-        raise
     finally:
-        server.stop()
-        if reason == "asked to stop":
-            controller.stop(reason)
-        say(f"windlass: stopped, {reason}")
+        server.stop()  # first: what is in flight is answered and captured before the last commit
+    controller.stop("asked to stop")
+    say("windlass: stopped")
 
 
 def serve(workspace: Workspace, *, say: Say) -> None:

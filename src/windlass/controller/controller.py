@@ -13,7 +13,7 @@ from windlass.controller.releases import Releases
 from windlass.controller.training import Training
 from windlass.controller.watching import Watching
 from windlass.engines.local import LocalEngine
-from windlass.errors import WindlassError
+from windlass.errors import LeaseLost, WindlassError
 from windlass.records.event import ControllerStarted, ControllerStopped
 from windlass.records.state import PendingCommand
 from windlass.release.routing import publish_routing, routing_for
@@ -61,12 +61,17 @@ class Controller:
         for product in self._entries:
             try:
                 self._look_after(product)
-            except WindlassError as error:
-                # One product's trouble must not stop the loop of the others; a lost lease must stop everything.
-                self._renew(force=True)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                # Whatever is wrong with one product, the champions go on serving and the other loops go on turning.
                 log.exception("%s: the look failed", product)
+                remedy = error.remedy if isinstance(error, WindlassError) else ""
                 self._incidents.open(
-                    product, title="the loop cannot go on", cause=str(error), remedy=error.remedy or "see windlass.log"
+                    product,
+                    title="the loop cannot go on",
+                    cause=f"{type(error).__name__}: {error}",
+                    remedy=remedy or "windlass.log has the whole story",
                 )
             else:
                 self._incidents.close(product, title="the loop cannot go on", resolution="the next look succeeded")

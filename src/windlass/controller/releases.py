@@ -110,7 +110,7 @@ class Releases:
         stage = self._stages.get(product.name)
         if stage is None or stage.identity != identity:
             version = product.versions[release.version]
-            manifest = self._context.registry.open(product.name, version.digest).manifest
+            manifest = self._context.registry.manifest(product.name, version.digest)
             captured = self._context.lake.predictions(
                 product.name, since=release.stage_started_at, columns=list(COLUMNS)
             ).select(COLUMNS)

@@ -103,7 +103,7 @@ class Watching:
         self._clear_all(product, reason=f"{champion.version} answers now")
         self._eyes.pop(product.name, None)
         bundle = self._context.registry.open(product.name, champion.digest)
-        reference = references.load(bundle.path)
+        reference = references.load(bundle.folder)
         if reference is None:
             return None
         manifest = bundle.manifest
