@@ -1,0 +1,329 @@
+"""Starting from model files of all kinds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import lightgbm
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+import skops.io
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+
+from windlass.errors import MissingExtra, RegistryError, UntrustedModel, UsageError
+from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
+from windlass.records.bundle import Column
+from windlass.records.paths import Paths
+from windlass.registry.importing import import_model, inspect_model_file
+from windlass.registry.pickles import imports_of
+from windlass.registry.registry import Registry
+
+from .conftest import fitted, manifest  # type: ignore[import-not-found]
+
+ROWS = pl.DataFrame({"x0": [1.0, -1.0, 0.5], "x1": [0.0, 1.0, 2.0]})
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return fitted(LogisticRegression())
+
+
+def booster() -> lightgbm.Booster:
+    return fitted(lightgbm.LGBMClassifier(n_estimators=3, verbose=-1)).booster_
+
+
+def put(folder: Path, kind: str, model: Any) -> Path:
+    path = folder / "some.file"  # the suffix says nothing
+    if kind == "skops":
+        skops.io.dump(model, path)
+    elif kind.startswith("pickle"):
+        path.write_bytes(pickle.dumps(model, protocol=int(kind[-1])))
+    elif kind == "lightgbm":
+        model.save_model(path)
+    else:
+        joblib.dump(model, path, compress=(kind.removeprefix("joblib "), 3) if " " in kind else 0)
+    return path
+
+
+PICKLES = ["pickle0", "pickle1", "pickle2", "pickle5"]
+JOBLIBS = ["joblib", "joblib zlib", "joblib xz", "joblib gzip", "joblib bz2"]
+
+
+@pytest.mark.parametrize("kind", ["skops", *PICKLES, *JOBLIBS])
+def test_a_format_is_told_by_the_content(kind: str, model: Any, tmp_path: Path) -> None:
+    assert inspect_model_file(put(tmp_path, kind, model)) == kind.rstrip("0125").partition(" ")[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'{"learner":{},"version":[3,0,0]}', "xgboost"),
+        (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner{", "xgboost"),
+        (b"\x08\x09\x12\x03abc\x3a\x02\x0a\x00\x42\x00", "onnx"),
+    ],
+)
+def test_the_formats_of_other_libraries_are_told_too(content: bytes, kind: str, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(content)
+    assert inspect_model_file(tmp_path / "m") == kind
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{}", b"{", b"[1]", b"hello world, no model", b"tree", b"a,b\n1,2\n"),
+        *(b"\x08\x09\x12\x7fabc", b"\x08", b"PK\x03\x04", b"\x80\x09", b"\x1f\x8b\x00", b"\xff" * 50),
+    ],
+)
+def test_what_is_no_model_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(UsageError, match=r"no model that can be served[\s\S]*skops"):
+        inspect_model_file(tmp_path / "m")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such model file"):
+        import_model(tmp_path / "nothing.pkl")
+
+
+# -- trust ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", PICKLES + JOBLIBS)
+def test_a_pickle_is_not_loaded_without_trust_and_says_what_it_would_import(
+    kind: str, model: Any, tmp_path: Path
+) -> None:
+    path = put(tmp_path, kind, make_pipeline(StandardScaler().fit([[0.0, 1.0], [1.0, 2.0]]), model))
+    with pytest.raises(
+        UntrustedModel, match=r"sklearn\.linear_model\._logistic\.LogisticRegression[\s\S]*--trust"
+    ) as caught:
+        import_model(path)
+    assert "sklearn.preprocessing._data.StandardScaler" in caught.value.what
+    imported = import_model(path, trust=True)
+    assert imported.kind == "binary"
+
+
+class Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("kind", PICKLES + JOBLIBS)
+def test_looking_runs_nothing_and_strange_names_come_first(kind: str, model: Any, tmp_path: Path) -> None:
+    path = put(tmp_path, kind, [model, Trap(tmp_path / "trace")])
+    with pytest.raises(UntrustedModel, match=r"may run: (__builtin__|builtins)?[\w., ]*?(posix|nt)\.mkdir"):
+        import_model(path)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_the_names_behind_raw_arrays_are_seen_too(tmp_path: Path) -> None:
+    """joblib writes arrays between the pickle's instructions, among them arrays of objects."""
+    things = {
+        "a": np.arange(1000.0),
+        "b": np.array(["x", None, {"k": Trap(tmp_path / "trace")}], dtype=object),
+        "c": np.zeros((3, 2), dtype=[("p", "f4"), ("q", "i8")]),
+        "d": np.array(["text", "more"]),
+        "e": np.asfortranarray(np.ones((4, 5), dtype=np.float32)),
+        "f": np.array([], dtype=np.int8),
+        "g": np.array(["2020-01-01"], dtype="datetime64[D]"),
+        "z": LogisticRegression(),
+    }
+    for compress in (0, 3):
+        joblib.dump(things, tmp_path / "m", compress=compress)
+        names = imports_of((tmp_path / "m").read_bytes())
+        assert "sklearn.linear_model._logistic.LogisticRegression" in names
+        assert f"{os.mkdir.__module__}.mkdir" in names
+    assert not (tmp_path / "trace").exists()
+
+
+def test_big_models_are_followed_to_their_end(tmp_path: Path) -> None:
+    for estimator in (RandomForestClassifier(20), HistGradientBoostingClassifier(max_iter=20)):
+        joblib.dump([fitted(estimator), LinearRegression()], tmp_path / "m")
+        assert "sklearn.linear_model._base.LinearRegression" in imports_of((tmp_path / "m").read_bytes())
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-20], lambda data: data[:40] + b"\x93" + data[40:], lambda data: b"\x80\x04."]
+)
+def test_a_pickle_that_cannot_be_followed_is_refused(damage: Any, model: Any, tmp_path: Path) -> None:
+    with pytest.raises(UntrustedModel, match=r"cannot be told[\s\S]*do not load it"):
+        imports_of(damage(pickle.dumps(model)))
+
+
+def test_a_skops_file_with_types_of_its_own_asks_for_trust(tmp_path: Path) -> None:
+    path = put(tmp_path, "skops", fitted(RandomForestClassifier(3)))
+    with pytest.raises(UntrustedModel, match=r"would build: sklearn\.tree\._tree\.Tree"):
+        import_model(path)
+    assert import_model(path, trust=True).kind == "binary"
+
+
+def test_a_digest_written_down_vouches_for_exactly_this_file(model: Any, tmp_path: Path) -> None:
+    path = put(tmp_path, "pickle5", model)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert import_model(path, sha256=digest).vouched_by == f"sha256 {digest}"
+    path.write_bytes(path.read_bytes() + b"#")
+    with pytest.raises(UntrustedModel, match=r"was vouched for[\s\S]*restore the file"):
+        import_model(path, sha256=digest)
+
+
+# -- what a model takes and answers --------------------------------------------------------------------------------
+
+
+def test_a_classifier_of_named_columns_is_described(tmp_path: Path) -> None:
+    data = load_breast_cancer()
+    frame = pl.DataFrame(data.data, schema=[str(name) for name in data.feature_names])
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, data.target_names[data.target])
+    imported = import_model(put(tmp_path, "skops", model))
+    assert (imported.kind, imported.classes) == ("binary", ("benign", "malignant"))
+    assert imported.features == tuple(frame.columns)
+    assert imported.columns[0] == Column(name="mean radius", dtype="float", nullable=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "classes"),
+    [
+        ([0, 1, 1, 0], "binary", (0, 1)),
+        ([0.0, 1.0, 1.0, 0.0], "binary", (0, 1)),
+        ([True, False, True, False], "binary", (False, True)),
+        (["b", "a", "c", "a"], "multiclass", ("a", "b", "c")),
+    ],
+)  # fmt: skip
+def test_classes_come_as_plain_labels(target: list[Any], kind: str, classes: tuple[Any, ...], tmp_path: Path) -> None:
+    model = LogisticRegression().fit(np.arange(8.0).reshape(4, 2), target)
+    imported = import_model(put(tmp_path, "skops", model))
+    assert (imported.kind, imported.classes) == (kind, classes)
+    assert [type(label) for label in imported.classes] == [type(label) for label in classes]
+    assert imported.features == ("x0", "x1")
+    assert not imported.columns[0].nullable
+
+
+def test_text_columns_are_told_by_their_encoder(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"carrier": ["AA", "UA", "AA", "DL"], "delay": [1.0, 2.0, 3.0, 4.0]})
+    encode = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["carrier"]), remainder="passthrough")
+    model = make_pipeline(encode, LinearRegression()).fit(rows, [1.0, 2.0, 3.0, 4.0])
+    imported = import_model(put(tmp_path, "skops", model))
+    assert imported.kind == "regression"
+    assert [(column.name, column.dtype) for column in imported.columns] == [("carrier", "str"), ("delay", "float")]
+
+
+def test_a_search_and_a_booster_are_described(tmp_path: Path) -> None:
+    search = fitted(GridSearchCV(LogisticRegression(), {"C": [1.0]}))
+    assert import_model(put(tmp_path, "skops", search), trust=True).kind == "binary"
+    forest = import_model(put(tmp_path, "skops", fitted(HistGradientBoostingClassifier(max_iter=2))), trust=True)
+    assert forest.columns[0].nullable
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"model": 1}, r"a dict has neither predict[\s\S]*fitted model itself"),
+        (LogisticRegression(), "does not say what its classes are"),
+        (LinearRegression(), r"does not say what columns[\s\S]*feature_names_in_"),
+        (fitted(LinearSVC()), r"LinearSVC classifies, but has no predict_proba[\s\S]*Calibrated"),
+        (LogisticRegression().fit([[0.0], [1.0], [2.0]], ["a", "b", "c"]).fit([[0.0], [1.0]], [0, 1]), ""),
+    ],
+)
+def test_what_cannot_be_served_is_one_clear_error(model: Any, said: str, tmp_path: Path) -> None:
+    path = put(tmp_path, "pickle5", model)
+    if said:
+        with pytest.raises(RegistryError, match=said):
+            import_model(path, trust=True)
+    else:
+        assert import_model(path, trust=True).classes == (0, 1)
+
+
+# -- into a bundle -------------------------------------------------------------------------------------------------
+
+
+def serve(imported: Any, registry: Registry) -> Any:
+    staged = registry.stage("flights")
+    file = imported.write(staged / "model")
+    task = {"binary": BinaryClassification, "multiclass": MulticlassClassification, "regression": Regression}[
+        imported.kind
+    ]
+    changed = {"run": None, "task": msgspec.to_builtins(task(target="y"))}
+    changed |= {name: getattr(imported, name) for name in ("columns", "features", "classes")}
+    return registry.open("flights", registry.publish(staged, manifest(file, **changed)))
+
+
+@pytest.mark.parametrize("kind", ["skops", "pickle5", "joblib zlib"])
+def test_an_imported_model_answers_like_any_other_and_is_kept_as_skops(kind: str, model: Any, tmp_path: Path) -> None:
+    imported = import_model(put(tmp_path, kind, model), trust=True)
+    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    assert bundle.manifest.model.format == "skops"
+    assert bundle.product is None
+    assert np.array_equal(bundle.predict(ROWS).scores, model.predict_proba(ROWS.to_numpy())[:, 1])
+
+
+def test_what_only_a_pickle_holds_keeps_the_name_of_who_trusts_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hidden:
+        class Odd(LogisticRegression):
+            pass
+
+    for made, name in ((Hidden, "Hidden"), (Hidden.Odd, "Hidden.Odd")):
+        made.__module__, made.__qualname__ = "odd_module", name
+    module = type(sys)("odd_module")
+    module.Hidden = Hidden  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "odd_module", module)
+    path = put(tmp_path, "pickle5", fitted(Hidden.Odd()))
+    bundle = serve(import_model(path, trust=True, vouched_by="ada"), Registry(Paths(tmp_path / "w")))
+    assert (bundle.manifest.model.format, bundle.manifest.model.vouched_by) == ("pickle", "ada")
+    assert bundle.predict(ROWS).scores.shape == (3,)
+
+
+def test_lightgbm_serves_from_its_own_format(tmp_path: Path) -> None:
+    trained = booster()
+    imported = import_model(put(tmp_path, "lightgbm", trained))
+    assert (imported.kind, imported.classes, imported.features) == ("binary", (0, 1), ("Column_0", "Column_1"))
+    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    assert bundle.manifest.model.format == "lightgbm"
+    rows = ROWS.rename({"x0": "Column_0", "x1": "Column_1"})
+    assert np.allclose(bundle.predict(rows).scores, trained.predict(rows.to_numpy()))
+
+
+def test_lightgbm_of_many_classes_and_of_numbers(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    labels = np.digitize(x[:, 0], [-0.5, 0.5])
+    many = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(x, labels).booster_
+    bundle = serve(import_model(put(tmp_path, "lightgbm", many)), Registry(Paths(tmp_path / "w")))
+    rows = ROWS.rename({"x0": "Column_0", "x1": "Column_1"})
+    assert np.allclose(bundle.predict(rows).scores, many.predict(rows.to_numpy()))
+    number = lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(x, x[:, 0]).booster_
+    bundle = serve(import_model(put(tmp_path, "lightgbm", number)), Registry(Paths(tmp_path / "w")))
+    assert np.allclose(bundle.predict(rows).scores, number.predict(rows.to_numpy()))
+
+
+@pytest.mark.parametrize(
+    ("content", "package", "extra"),
+    [
+        (b'{"learner":{},"version":[3,0,0]}', "xgboost", "xgboost"),
+        (b"\x08\x09\x12\x03abc\x3a\x02\x0a\x00", "onnxruntime", "onnx"),
+        (b"tree\nversion=v4\nnum_class=1\n", "lightgbm", "lightgbm"),
+    ],
+)
+def test_a_missing_library_answers_with_the_install_command(
+    content: bytes, package: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(MissingExtra, match=rf"'{package}'[\s\S]*windlass\[{extra}\]"):
+        import_model(tmp_path / "m")
