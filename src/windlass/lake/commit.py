@@ -45,10 +45,16 @@ class _Intake:
     kind: type[PredictionBatch] | type[OutcomeBatch]
     batches: list[Any] = field(default_factory=list)
     moves: dict[str, tuple[int | None, int]] = field(default_factory=dict)
+    _before: dict[str, int | None] = field(default_factory=dict)
 
-    def offer(self, batch: Captured, *, writer: str, before: int | None, position: int) -> None:
+    def offer(self, batch: Captured, *, writer: str, position: int) -> None:
         """Take `batch` if it belongs here and is not here yet."""
-        if isinstance(batch, self.kind) and (before is None or position > before):
+        if not isinstance(batch, self.kind):
+            return
+        if writer not in self._before:
+            self._before[writer] = self.table.transaction(writer)
+        before = self._before[writer]
+        if before is None or position > before:
             self.batches.append(batch)
             self.moves[writer] = (before, position)
 
@@ -124,11 +130,10 @@ class Committer:
         live = has_writer(segment.path)  # asked before reading: what is read of a dead writer's file is all of it
         start = self._read.get(segment.path, 0)
         reading = read_segment(segment.path, start)
-        intakes = [(intake, intake.table.transaction(segment.writer)) for intake in (haul.answers, haul.labels)]
         for end, batch in reading.records:
             position = (segment.index << _SHIFT) | end
-            for intake, before in intakes:
-                intake.offer(batch, writer=segment.writer, before=before, position=position)
+            for intake in (haul.answers, haul.labels):
+                intake.offer(batch, writer=segment.writer, position=position)
         haul.read[segment.path] = reading.end
         haul.bytes += reading.end - start
         if live and reading.stop != "finished":

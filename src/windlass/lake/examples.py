@@ -88,6 +88,10 @@ def _check_names(frame: pl.DataFrame, *, where: str) -> None:
             where=where,
             remedy="give the column another name in `extract`",
         )
+    if "" in frame.columns:
+        raise DataError(
+            "a column has no name", where=where, remedy="name it in `extract`, or drop it: it may be a file's row number"
+        )
     _check_case(frame.columns, where=where)
 
 

@@ -229,9 +229,15 @@ def _encode(batch: Captured) -> bytes:
 
 def same_lengths(batch: PredictionBatch) -> bool:
     """Whether every sequence has one entry for each row."""
-    columns = (batch.ids, batch.keys, batch.event_times, batch.scores, batch.rows)
-    optional = (batch.probabilities, batch.features)
-    return len({len(column) for column in (*columns, *(column for column in optional if column is not None))}) == 1
+    rows = len(batch.ids)
+    return (
+        len(batch.keys) == rows
+        and len(batch.event_times) == rows
+        and len(batch.scores) == rows
+        and len(batch.rows) == rows
+        and (batch.probabilities is None or len(batch.probabilities) == rows)
+        and (batch.features is None or len(batch.features) == rows)
+    )
 
 
 def _write_all(fd: int, data: bytes) -> None:
