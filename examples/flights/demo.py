@@ -51,7 +51,6 @@ SHOWN = (
     events.ChampionChanged,
     events.AlarmRaised,
     events.AlarmCleared,
-    events.IncidentOpened,
 )
 
 
@@ -127,7 +126,7 @@ class Timeline:
             if isinstance(event.body, events.RunStarted):
                 self.retrains += 1
             words = describe(event)
-            strong = isinstance(event.body, (events.ChampionChanged, events.AlarmRaised, events.IncidentOpened))
+            strong = isinstance(event.body, (events.ChampionChanged, events.AlarmRaised))
             self._console.print(
                 Text.assemble((f"{event.at:%d %b %H:%M}  ", "dim"), (words, "bold" if strong else "")), soft_wrap=True
             )

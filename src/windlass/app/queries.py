@@ -10,7 +10,7 @@ from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.records import event as events
 from windlass.records.event import Body, Event
-from windlass.records.state import ProductState
+from windlass.records.state import OpenAlarm, ProductState
 
 Row = dict[str, Any]
 
@@ -176,5 +176,5 @@ def _status(product: ProductState) -> Row:
     }
 
 
-def _signals(alarms: Iterable[Any]) -> str | None:
-    return ", ".join(sorted({alarm.signal for alarm in alarms})) or None
+def _signals(alarms: Iterable[OpenAlarm]) -> str | None:
+    return ", ".join(sorted({alarm.raised.signal for alarm in alarms})) or None
