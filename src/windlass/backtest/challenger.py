@@ -66,13 +66,16 @@ class Workshop:
         start = _microseconds(now - policy.window)
         return [Recipe(name="window", positions=known[self._stream.at[known] >= start])]
 
-    def challenge(self, recipe: Recipe, champion: Any, learned: Array, now: datetime) -> Challenger | None:
+    def challenge(
+        self, recipe: Recipe, champion: Any, *, learned: Array, complete: int, now: datetime
+    ) -> Challenger | None:
         """Train by a recipe and let the gate judge against the champion, which learned from the rows `learned`.
 
-        None when the rows cannot train a model and judge it.
+        Rows from `complete` on do not judge, since their labels are not all there. None when the rows cannot train a
+        model and judge it.
         """
-        holdout = self._holdout(recipe.positions, learned)
-        rest = recipe.positions[: len(recipe.positions) - len(holdout)]
+        holdout = self._holdout(recipe.positions[recipe.positions < complete], learned)
+        rest = recipe.positions[recipe.positions < holdout[0]] if len(holdout) else holdout
         if not len(holdout) or not self._trainer.can_fit(rest):
             return None
         judged = self._trainer.fit(rest)

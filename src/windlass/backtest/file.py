@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from windlass.backtest.stream import Stream
-from windlass.backtest.timeline import known_moments, moments_of, read_time
+from windlass.backtest.timeline import is_number, known_moments, moments_of, read_time
 from windlass.errors import DataError, UsageError
 from windlass.product.labels import LabelCodec
 from windlass.product.policy import Gate, Outcome, Retrain
@@ -94,11 +95,14 @@ def stream_from_file(request: FileRequest) -> Stream:
 
 
 def product_for(task: Task, request: FileRequest) -> type[Product]:
-    """A product with the default policies; labels are taken as final when they come."""
+    """A product with the default policies; a label takes as long as the delay says, or up to the default time."""
+    delay = request.label_delay
+    known: str | timedelta = "0s" if delay is None or is_number(delay) else delay
+    within = known if request.label_time is None else Outcome().within
 
     class Backtest(Product):
         name = "backtest"
-        outcome = Outcome(within="0s")
+        outcome = Outcome(within=within)
         gate = Gate(request.metric)
         retrain = Retrain()
         estimator = request.estimator

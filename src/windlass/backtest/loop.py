@@ -76,7 +76,12 @@ class Loop:
             self._look(index, window.start)
         predictions = self.trainer.predict(self._champion.model, window.start, window.stop)
         features = self._stream.features.slice(window.start, window.rows).select(self._stream.watched)
-        self._champion.watch.observe(features, predictions, np.arange(window.start, window.stop))
+        self._champion.watch.observe(
+            features,
+            predictions,
+            np.arange(window.start, window.stop),
+            at=moment(int(self._stream.at[window.stop - 1])),
+        )
         return predictions
 
     # -- looking -------------------------------------------------------------------------------------------------
@@ -133,8 +138,15 @@ class Loop:
         self._run_starts.append(now)
         self._labelled_at_run = len(known)
         for recipe in self._workshop.recipes(known, now):
-            made = self._workshop.challenge(recipe, self._champion.model, self._champion.learned, now)
+            made = self._workshop.challenge(
+                recipe,
+                self._champion.model,
+                learned=self._champion.learned,
+                complete=self._stream.complete(self._matured_to, stop=start),
+                now=now,
+            )
             if made is None:
+                self._record("run.failed", detail="too few labelled rows that are new and complete")
                 continue
             self._record("gate.decided", decision=made.decision)
             if made.model is not None:
@@ -150,14 +162,15 @@ class Loop:
         self._champion = self._version(made.model, made.learned, made.reference)
         self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
         self._alarmed.clear()
-        self._record("champion.changed")
+        self._record("champion.changed", detail=f"retrained on {int(made.learned.sum()):,} labelled rows")
 
     def _judge_probation(self, start: int) -> None:
         """Compare the new champion with the one before on the rows since the promotion whose labels are known."""
         probation = self._probation
         if probation is None:
             return
-        positions = self._stream.known(self._matured_to, start=probation.first, stop=start)
+        complete = self._stream.complete(self._matured_to, stop=start)
+        positions = self._stream.known(self._matured_to, start=probation.first, stop=max(complete, probation.first))
         positions = positions[np.argsort(self._stream.known_at[positions], kind="stable")]
         evidence = RollbackEvidence(
             started_at=probation.started_at, losses=self._paired(positions, probation), rows=start - probation.first
@@ -174,11 +187,11 @@ class Loop:
                 model=back.model,
                 learned=back.learned,
                 reference=back.reference,
-                watch=Watch(back.reference, window=_WINDOW_ROWS),
+                watch=self._watch(back.reference),
             )
             self._alarmed.clear()
             self._rejections += 1
-            self._record("champion.changed")
+            self._record("champion.changed", detail="rolled back")
 
     def _paired(self, positions: Array, probation: Probation) -> PairedLosses:
         kind = self._stream.product.task.kind
@@ -200,10 +213,13 @@ class Loop:
             model=model,
             learned=learned,
             reference=reference,
-            watch=Watch(reference, window=_WINDOW_ROWS),
+            watch=self._watch(reference),
         )
 
-    def _record(self, kind: str, *, decision: Decision | None = None) -> None:
+    def _watch(self, reference: Reference) -> Watch:
+        return Watch(reference, window=_WINDOW_ROWS, within=self._stream.product.outcome.within)
+
+    def _record(self, kind: str, *, decision: Decision | None = None, detail: str = "") -> None:
         index, start = self._at
         self.events.append(
             BacktestEvent(
@@ -212,6 +228,7 @@ class Loop:
                 kind=kind,
                 version=self._champion.name,
                 decision=decision,
+                detail=detail,
             )
         )
 

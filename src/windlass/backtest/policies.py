@@ -31,7 +31,7 @@ class Frozen:
         self.events: list[BacktestEvent] = []
         self._model = first
 
-    def run(self, index: int, window: Window) -> Array:
+    def run(self, index: int, window: Window) -> Array:  # noqa: ARG002 (the protocol's signature)
         return self.trainer.predict(self._model, window.start, window.stop)
 
 

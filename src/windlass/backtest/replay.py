@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from windlass.backtest.loop import Loop
 from windlass.backtest.policies import NAMES, Frozen, Periodic, Policy, recent_rows
 from windlass.backtest.result import BacktestResult, PolicyResult, Timing, WindowSpan
@@ -88,7 +90,7 @@ def _replay(name: str, policy: Policy, spans: list[Window], scorer: Scorer, prog
             losses.append(scorer.score(scorer.log_loss, window, predictions))
         if progress is not None:
             progress(name, index + 1, len(spans))
-    result = PolicyResult(
+    return PolicyResult(
         metric=mean_of(scores),
         per_window=tuple(scores),
         retrains=policy.retrains,
@@ -97,12 +99,9 @@ def _replay(name: str, policy: Policy, spans: list[Window], scorer: Scorer, prog
         overhead_seconds=0.0,
         **({} if scorer.log_loss is None else {"log_loss": mean_of(losses)}),
     )
-    return result
 
 
 def _timed(result: PolicyResult, trainer: Trainer) -> PolicyResult:
-    import msgspec
-
     return msgspec.structs.replace(
         result,
         fit_seconds=round(trainer.watch.seconds["fit"], 4),

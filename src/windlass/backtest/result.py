@@ -48,7 +48,10 @@ class BacktestEvent(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """The kind of the ledger's event that production would write, such as `retrain.decided`."""
     version: str | None = None
+    """The model that answers, after this."""
     decision: Decision | None = None
+    detail: str = ""
+    """What else there is to say, such as `rolled back`."""
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ HISTORY = 0.2
 """The part of the rows that everything starts from."""
 NEVER = np.iinfo(np.int64).max
 """`known_at` of a label that never came."""
+COHORT = 20
+COMPLETE = 0.8
 MINIMUM = 20
 """Rows below which there is nothing to replay."""
 
@@ -58,6 +61,21 @@ class Stream:
         """
         known: Array = np.flatnonzero(self.known_at[start:stop] <= now) + start
         return known
+
+    def complete(self, now: int, *, stop: int) -> int:
+        """The first row, before `stop`, of the stretch whose labels are not all there yet at `now`.
+
+        Where one class becomes known early and the other late, the latest labels are of the early class alone. So rows
+        judge a model only up to here: in cohorts of 20 in the order of time, each of which has four in five of its
+        labels or is older than `Outcome.within`; `monitoring.maturing` lets losses count by the same rule.
+        """
+        cohorts = stop // COHORT
+        known = (self.known_at[:stop] <= now)[: cohorts * COHORT].reshape(cohorts, COHORT).mean(axis=1) >= COMPLETE
+        within = round(self.product.outcome.within.total_seconds() * 1e6)
+        old = self.at[COHORT - 1 : cohorts * COHORT : COHORT] <= now - within
+        ready = known | old
+        whole = cohorts if ready.all() else int(np.argmin(ready))
+        return stop if whole == cohorts and within == 0 else whole * COHORT
 
     def examples(self, positions: Array) -> Examples:
         """Labelled rows to train on."""
@@ -104,7 +122,7 @@ def windows_of(rows: int, count: int) -> list[Window]:
         )
     first = round(rows * HISTORY)
     cuts = np.linspace(first, rows, min(count, rows - first) + 1).round().astype(int).tolist()
-    return [Window(start=start, stop=stop) for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [Window(start=start, stop=stop) for start, stop in pairwise(cuts)]
 
 
 def _take(frame: pl.DataFrame, positions: Array) -> pl.DataFrame:

@@ -113,7 +113,8 @@ def known_moments(
             raise _other_kind(label_times, "dates, as the time is")
         return np.maximum(_microseconds(label_times), at)
     wait = _duration(delay or "0s")
-    return at + round(wait.total_seconds() * 1e6)
+    known: Array = at + round(wait.total_seconds() * 1e6)
+    return known
 
 
 def _known_by_number(order: pl.Series, at: Array, *, delay: Any, label_times: pl.Series | None) -> Array:
@@ -126,12 +127,12 @@ def _known_by_number(order: pl.Series, at: Array, *, delay: Any, label_times: pl
         due = numbers + _number(delay or "0")
     place = np.searchsorted(numbers, np.where(np.isnan(due), np.inf, due), side="left")
     moments = np.append(at, NEVER)[place]
-    return np.maximum(moments, at)
+    return np.asarray(np.maximum(moments, at))
 
 
 def _microseconds(times: pl.Series) -> Array:
     moments = times.cast(pl.Datetime("us")) if times.dtype == pl.Date else times
-    return moments.to_physical().fill_null(NEVER).to_numpy()
+    return np.asarray(moments.to_physical().fill_null(NEVER).to_numpy())
 
 
 def _duration(delay: str | timedelta) -> timedelta:
@@ -143,6 +144,14 @@ def _duration(delay: str | timedelta) -> timedelta:
             where="--label-delay",
             remedy="write a number and s, m, h, d or w, such as 7d or 12h",
         ) from error
+
+
+def is_number(delay: str) -> bool:
+    """Whether a delay was given as a plain number."""
+    try:
+        return float(delay) >= 0
+    except ValueError:
+        return False
 
 
 def _number(delay: str | timedelta) -> float:

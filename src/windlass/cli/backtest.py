@@ -1,2 +1,169 @@
+"""`windlass backtest`: what the loop would have done, gained and cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
-def register(app): pass
+
+from windlass.errors import UsageError
+from windlass.settings import load_settings
+
+if TYPE_CHECKING:
+    from windlass.backtest.result import BacktestResult
+    from windlass.product.product import Product
+
+_TASKS = ("binary", "multiclass", "regression")
+_FILE = "With DATA"
+
+
+def backtest(
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DATA]", help="A .parquet or .csv file; without it, a product of the project.", show_default=False
+        ),
+    ] = None,
+    *,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Column to predict.", rich_help_panel=_FILE, show_default=False)
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            "--time", help="Column of the date, time or order number.", rich_help_panel=_FILE, show_default=False
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task", help="binary, multiclass or regression; by default told by the target.", show_default=False
+        ),
+    ] = None,
+    estimator: Annotated[
+        str | None,
+        typer.Option("--estimator", help="Import path, such as lightgbm.LGBMClassifier.", show_default=False),
+    ] = None,
+    windows: Annotated[int, typer.Option("--windows", help="Windows after the first 20 % of the rows.", min=1)] = 20,
+    label_delay: Annotated[
+        str | None,
+        typer.Option(
+            "--label-delay", help="How long labels take: 7d, or a number if the time is one.", show_default=False
+        ),
+    ] = None,
+    label_time: Annotated[
+        str | None,
+        typer.Option("--label-time", help="Column that says when each label became known.", show_default=False),
+    ] = None,
+    drop: Annotated[
+        str | None,
+        typer.Option("--drop", help="Columns that are no features, with commas between.", show_default=False),
+    ] = None,
+    metric: Annotated[
+        str, typer.Option("--metric", help="Metric to compare by: the task's default, or a name.")
+    ] = "default",
+    seed: Annotated[int, typer.Option("--seed", help="Start of every random number.", min=0)] = 0,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file; - prints them.", show_default=False)
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with curves and events.", show_default=False)
+    ] = None,
+    product: Annotated[
+        str | None, typer.Option("--product", help="Name of the product, if there are several.", show_default=False)
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", help="Folder of the project; by default this one.", show_default=False)
+    ] = None,
+) -> None:
+    """Replay history: never retraining, retraining every window, on recent rows, and as the loop itself decides."""
+    from windlass.backtest.file import FileRequest, stream_from_file
+    from windlass.backtest.product import stream_of, with_defaults
+    from windlass.backtest.replay import run_backtest
+    from windlass.cli.backtest_view import Display, print_result
+
+    if task is not None and task not in _TASKS:
+        raise UsageError(f"there is no task {task!r}", where="--task", remedy=f"use one of {', '.join(_TASKS)}")
+    for flag, path in (("--json", json), ("--html", html)):
+        if path is not None and str(path) != "-" and not path.absolute().parent.is_dir():
+            raise UsageError(f"the folder of {path} does not exist", where=flag, remedy="make it first")
+    if data is None:
+        only = {"--target": target, "--time": time, "--task": task, "--label-time": label_time, "--drop": drop}
+        _only_for_files(only)
+        chosen = _product(project, product)
+        stream = stream_of(
+            with_defaults(chosen, estimator=_estimator(estimator, seed), seed=seed), label_delay=label_delay
+        )
+        title = f"Backtest of {stream.product.name}"
+    else:
+        if target is None or time is None:
+            raise UsageError("a file needs to be told its columns", remedy="give --target COLUMN and --time COLUMN")
+        request = FileRequest(
+            path=data,
+            target=target,
+            time=time,
+            task=task,  # type: ignore[arg-type]  # checked above
+            estimator=_estimator(estimator, seed),
+            windows=windows,
+            label_delay=label_delay,
+            label_time=label_time,
+            drop=tuple(name.strip() for name in (drop or "").split(",") if name.strip()),
+            metric=metric,
+        )
+        stream = stream_from_file(request)
+        title = f"Backtest of {data.name}"
+    with Display(quiet=str(json) == "-") as display:
+        result = run_backtest(stream, windows=windows, seed=seed, progress=display.show)
+    _write(result, title, json=json, html=html)
+    if str(json) != "-":
+        print_result(result, title=title, written=[path for path in (json, html) if path is not None])
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the command of this file."""
+    app.command()(backtest)
+
+
+def _estimator(path: str | None, seed: int) -> Any:
+    from windlass.backtest.estimators import estimator_from, with_seed
+
+    if path is not None:
+        return with_seed(estimator_from(path, folder=Path.cwd()), seed)
+    return None
+
+
+def _only_for_files(given: dict[str, str | None]) -> None:
+    flags = [flag for flag, value in given.items() if value is not None]
+    if flags:
+        raise UsageError(
+            f"{', '.join(flags)} say what a file's columns are, and no file was given",
+            remedy="give the file first: windlass backtest DATA --target COLUMN --time COLUMN",
+        )
+
+
+def _product(project: Path | None, name: str | None) -> type[Product]:
+    """The product of the project that is called so, or the only one."""
+    from windlass.product.loading import discover, load_product
+
+    settings = load_settings(directory=project)
+    found = discover(settings.project, settings.products)
+    if name is None and len(found) > 1:
+        raise UsageError(f"there are several products: {', '.join(sorted(found))}", remedy="choose one with --product")
+    chosen = name if name is not None else next(iter(found))
+    if chosen not in found:
+        raise UsageError(f"there is no product {chosen!r}", remedy=f"use one of {', '.join(sorted(found))}")
+    return load_product(found[chosen], settings.project)
+
+
+def _write(result: BacktestResult, title: str, *, json: Path | None, html: Path | None) -> None:
+    from windlass.backtest.result import to_json
+
+    if str(json) == "-":
+        typer.echo(to_json(result).decode(), nl=False)
+    elif json is not None:
+        json.write_bytes(to_json(result))
+    if html is not None:
+        from windlass.web.backtest import backtest_page
+
+        html.write_text(backtest_page(result, title=title), encoding="utf-8")

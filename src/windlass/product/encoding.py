@@ -40,7 +40,7 @@ def default_estimator(kind: TaskKind) -> Any:
     """What a product gets that names no estimator: gradient boosting without early stopping, with a fixed seed."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    settings: dict[str, Any] = {"early_stopping": False, "random_state": SEED}
+    settings: dict[str, Any] = {"early_stopping": False, "l2_regularization": 5.0, "random_state": SEED}
     if kind == "regression":
         return HistGradientBoostingRegressor(**settings)
     return HistGradientBoostingClassifier(**settings)

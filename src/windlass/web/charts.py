@@ -201,7 +201,8 @@ def _curve(area: _Area, line: Line, labels: Sequence[str]) -> Markup:
 def _marker(area: _Area, marker: Marker) -> Markup:
     x = _at(area.x(marker.position))
     return Markup(
-        '<g class="marker {}"><title>{}</title><line x1="{x}" x2="{x}" y1="{}" y2="{}"/><text x="{x}" y="{}">{}</text></g>'
+        '<g class="marker {}"><title>{}</title><line x1="{x}" x2="{x}" y1="{}" y2="{}"/>'
+        '<text x="{x}" y="{}">{}</text></g>'
     ).format(
         marker.kind,
         marker.text,

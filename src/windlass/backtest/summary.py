@@ -1,0 +1,94 @@
+"""A backtest in one table and a few sentences; the terminal and the page show the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from windlass.backtest.result import BacktestResult, PolicyResult
+
+FIXED = ("frozen", "every-window", "recent")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Rows of text, one for each policy."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    strong: tuple[bool, ...]
+    """Which row is the loop's own."""
+    sentences: tuple[str, ...]
+
+
+def summary_of(result: BacktestResult) -> Summary:
+    """The table of policies, and what it says in words."""
+    with_log_loss = result.task == "binary" and result.metric != "log_loss"
+    headings = ["policy", result.metric, *(["log loss"] if with_log_loss else [])]
+    headings += ["retrains", "fits", "fit seconds", "overhead seconds"]
+    rows = []
+    for name, policy in result.policies.items():
+        cells = [name, figure(policy.metric)]
+        if with_log_loss:
+            cells.append(figure(None if policy.log_loss is msgspec.UNSET else policy.log_loss))
+        cells += [str(policy.retrains), str(policy.fits)]
+        cells += [f"{policy.fit_seconds:.2f}", f"{policy.overhead_seconds:.2f}"]
+        rows.append(tuple(cells))
+    return Summary(
+        headings=tuple(headings),
+        rows=tuple(rows),
+        strong=tuple(name == "windlass" for name in result.policies),
+        sentences=tuple(_sentences(result)),
+    )
+
+
+def gain_over_frozen(result: BacktestResult, name: str) -> float | None:
+    """How much better than `frozen` a policy is, in the metric's units; None where either is undefined."""
+    frozen, other = result.policies["frozen"].metric, result.policies[name].metric
+    if frozen is None or other is None:
+        return None
+    return other - frozen if result.larger_is_better else frozen - other
+
+
+def best_fixed(result: BacktestResult) -> str | None:
+    """The fixed policy that did best; None when no metric is defined."""
+    gains = {name: gain_over_frozen(result, name) for name in FIXED}
+    known = {name: gain for name, gain in gains.items() if gain is not None}
+    return max(known, key=lambda name: known[name]) if known else None
+
+
+def figure(value: float | None) -> str:
+    """A metric as a table shows it: four decimals below ten, fewer above."""
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.2f}"
+
+
+def _sentences(result: BacktestResult) -> list[str]:
+    better = "larger is better" if result.larger_is_better else "smaller is better"
+    undefined = sum(score is None for score in result.policies["frozen"].per_window)
+    said = [f"{result.rows:,} rows, {len(result.windows)} windows, {result.metric} by window and averaged; {better}."]
+    if undefined:
+        said.append(
+            f"{undefined} windows have no {result.metric} (no labels, or one class) and are left out of the mean."
+        )
+    best = best_fixed(result)
+    if best is None:
+        return said
+    gain, own = gain_over_frozen(result, best), gain_over_frozen(result, "windlass")
+    if best == "frozen" or gain is None or own is None:
+        said.append("Retraining gained nothing on average here.")
+        return said
+    windlass: PolicyResult = result.policies["windlass"]
+    said.append(
+        f"Of the fixed policies {best} did best, {figure(gain)} better than frozen with "
+        f"{_times(result.policies[best].retrains)}; windlass was {figure(abs(own))} "
+        f"{'better' if own >= 0 else 'worse'} than frozen with {_times(windlass.retrains)} "
+        f"({own / gain:.0%} of that gain)."
+    )
+    return said
+
+
+def _times(count: int) -> str:
+    return f"{count} retrain{'' if count == 1 else 's'}"
