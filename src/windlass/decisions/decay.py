@@ -108,9 +108,10 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
 
 
 def upper_mean(reference: LossReference) -> float:
-    """The upper end of what the holdout's mean can be."""
-    error = np.sqrt(reference.variance / reference.rows)
-    return min(reference.mean + _CONFIDENCE_ERRORS * float(error), reference.bound * (1 - 1e-9))
+    """The upper end of what the holdout's mean can be: two standard errors, and one full loss for what it missed."""
+    error = float(np.sqrt(reference.variance / reference.rows))
+    upper = reference.mean + _CONFIDENCE_ERRORS * error + reference.bound / reference.rows
+    return min(upper, reference.bound * (1 - 1e-9))
 
 
 def _blocks(losses: Floats, size: int) -> Floats:
@@ -127,6 +128,13 @@ def _stands(path: Floats, needed: float) -> bool:
 
 
 def _began(blocks: Floats, null: float) -> int:
-    """Where the losses began to be higher: the lowest point of their sum less the null (Page 1954, Biometrika 41)."""
-    path = np.cumsum(np.append(0.0, blocks - null))
-    return min(int(np.argmin(path)), len(blocks) - 1)
+    """Where the losses began to be higher: the lowest point of their sum less what lies between before and after.
+
+    What lies between is not known at first, so the point is sought against the null, and again with the mean from there
+    on (Page 1954, Biometrika 41).
+    """
+    between, start = null, 0
+    for _ in range(2):
+        start = min(int(np.argmin(np.cumsum(np.append(0.0, blocks - between)))), len(blocks) - 1)
+        between = max(null, (null + float(blocks[start:].mean())) / 2)
+    return start

@@ -104,7 +104,7 @@ def _summary(evidence: DriftEvidence, drifted: list[ColumnDrift]) -> dict[str, A
 
 
 def _told(column: ColumnDrift) -> str:
-    said = f"{column.name} has shifted: PSI {column.psi:.2f}"
+    said = f"The {'' if column.kind == 'score' else 'column '}{column.name} has shifted: PSI {column.psi:.2f}"
     if abs(column.missing_change) > 0.01:
         said += f", {abs(column.missing_change):.0%} {'more' if column.missing_change > 0 else 'fewer'} values missing"
     if column.unseen > 0.01:

@@ -33,6 +33,13 @@ def losses(truth: Array, predictions: Array, kind: TaskKind) -> Floats:
     return brier(truth, predictions)
 
 
+def least_losses(predictions: Array, kind: TaskKind) -> Floats:
+    """The least that `losses` can come to, whatever the truth turns out to be."""
+    if kind == "regression":
+        return np.zeros(len(predictions))
+    return brier(chosen(predictions), predictions)
+
+
 def brier(truth: Array, predictions: Array) -> Floats:
     """Squared distance between the probabilities and what happened, halved for several classes: 0..1.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _BETS = 0.5 ** np.arange(1, 9)
 """As parts of the largest bet that cannot ruin: 1/2, 1/4, ... 1/256. Small shifts need small bets and many rows."""
 
+_LEAST_NULL = 1e-9
+
 
 def evidence_above(values: Floats, null: float) -> float:
     """The most, over all looks so far, that a mixture of bets on "the mean of `values` is above `null`" has won.
@@ -26,7 +28,7 @@ def evidence_above(values: Floats, null: float) -> float:
     `values` is `(n,)` in 0..1, in the order in which they became known; `null` in 0..1. A stake of 1 reaches `1 /
     alpha` with probability at most `alpha`, ever, while the mean given the past is at most `null`.
     """
-    if len(values) == 0 or not 0 < null < 1:
+    if len(values) == 0 or not _LEAST_NULL < null < 1:
         return 1.0
     wealth = np.logaddexp.reduce(np.cumsum(_growth(values, null), axis=1), axis=0) - np.log(len(_BETS))
     return float(np.exp(min(float(wealth.max()), 700.0)))
@@ -41,7 +43,7 @@ def change_evidence(values: Floats, null: float) -> Floats:
     most `n / c`. Source: Shin, Ramdas and Rinaldo (2024), E-detectors, New England Journal of Statistics in Data
     Science 2.
     """
-    if len(values) == 0 or not 0 < null < 1:
+    if len(values) == 0 or not _LEAST_NULL < null < 1:
         return np.zeros(len(values))
     total = np.cumsum(_growth(values, null), axis=1)
     before = np.concatenate([np.zeros((len(_BETS), 1)), total[:, :-1]], axis=1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from windlass.decisions.losses import losses
+from windlass.decisions.losses import least_losses, losses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ids = pl.Series | Array | Sequence[str] | Sequence[int]
 
-_COMPLETE = 0.8
+_COMPLETE = 0.9
+_STRETCH = 50
+"""Predictions among which completeness is counted."""
 
 
 class Maturing:
     """Turns predictions and their outcomes into losses, without being fooled by who comes first.
 
     Where one class becomes known early and the other late, the first outcomes after a start are of the early class
-    alone, and their mean loss says nothing about the model. So losses count in the order in which the predictions were
-    made, cohort by cohort: the longest run of predictions from the oldest on of which four in five outcomes are known (or
-    overdue: then they are given up). Outcomes that come later still count when they come.
+    alone, and their mean loss says nothing about the model. So losses count in the order in which the predictions
+    were made, up to the last stretch of which nine in ten outcomes are known; of what is still unknown there the least
+    possible loss counts, so that nobody's being late can raise an alarm. What is overdue is given up and does not
+    count.
     """
 
     def __init__(self, kind: TaskKind, *, within: timedelta, memory: int, most_pending: int) -> None:
@@ -44,6 +47,8 @@ class Maturing:
         """Number of the first prediction that does not count yet."""
         self._open: Floats = np.empty(0)
         """Losses from `_first` on, NaN while the outcome has not come."""
+        self._least: Floats = np.empty(0)
+        """The least that each of them can come to."""
         self._open_at: Floats = np.empty(0)
         self.losses: Floats = np.empty(0)
         """What counts, in the order in which it came to; the last `memory` of them."""
@@ -62,6 +67,7 @@ class Maturing:
         self._waiting.append(pl.DataFrame({"id": as_ids(ids), "number": numbers, **columns}))
         self._made += len(table)
         self._open = np.concatenate([self._open, np.full(len(table), np.nan)])
+        self._least = np.concatenate([self._least, least_losses(predictions, self._kind)])
         self._open_at = np.concatenate([self._open_at, np.full(len(table), at.timestamp())])
         if self.pending > self._most_pending:
             self._waiting = [pl.concat(self._waiting).tail(self._most_pending)]
@@ -80,22 +86,23 @@ class Maturing:
         return settled.height
 
     def release(self, now: datetime) -> None:
-        """Let the longest cohort count of which enough is known, or too old to be waited for."""
-        done = ~np.isnan(self._open) | (self._open_at <= now.timestamp() - self._within)
-        enough = np.flatnonzero(np.cumsum(done) >= _COMPLETE * np.arange(1, len(done) + 1))
-        count = int(enough[-1]) + 1 if len(enough) else 0
+        """Let the predictions count of which enough is known, or too old to be waited for."""
+        known = ~np.isnan(self._open)
+        overdue = self._open_at <= now.timestamp() - self._within
+        count = _settled_stretch(known | overdue)
         if count == 0:
             return
-        released = self._open[:count]
-        self._open, self._open_at, self._first = self._open[count:], self._open_at[count:], self._first + count
-        self._add(released)
+        best = np.where(overdue, np.nan, self._least)
+        found = np.where(known, self._open, best)[:count]
+        self._open, self._least, self._open_at = self._open[count:], self._least[count:], self._open_at[count:]
+        self._first += count
+        self._add(found)
 
     def _settle(self, settled: pl.DataFrame) -> None:
         table = settled.select(pl.exclude("id", "truth", "number")).to_numpy()
         found = losses(settled["truth"].to_numpy(), table if self._kind == "multiclass" else table[:, 0], self._kind)
         places = settled["number"].to_numpy() - self._first
         self._open[places[places >= 0]] = found[places >= 0]
-        self._add(found[places < 0])
 
     def _add(self, found: Floats) -> None:
         found = found[np.isfinite(found)]
@@ -108,3 +115,12 @@ def as_ids(ids: Ids) -> pl.Series:
     """Integers as int64, all else as text, so that ids from arrays, frames and lists meet."""
     series = ids if isinstance(ids, pl.Series) else pl.Series(ids)
     return series.cast(pl.Int64 if series.dtype.is_integer() else pl.String).alias("id")
+
+
+def _settled_stretch(done: NDArray[np.bool_]) -> int:
+    """How many predictions there are up to the end of the last stretch of which enough is done."""
+    total = np.cumsum(done)
+    before = np.concatenate([np.zeros(min(_STRETCH, len(done)), dtype=total.dtype), total[:-_STRETCH]])
+    sizes = np.minimum(np.arange(1, len(done) + 1), _STRETCH)
+    enough = np.flatnonzero(total - before >= _COMPLETE * sizes)
+    return int(enough[-1]) + 1 if len(enough) else 0

@@ -30,6 +30,7 @@ _FEW = 20
 """Numbers with no more distinct values than this get a bin each."""
 _PARTS = 10
 _PART_ROWS = 100
+_LARGEST = float(np.finfo(np.float64).max) / 2
 _MOMENTS = (pl.Date, pl.Datetime, pl.Time, pl.Duration)
 
 
@@ -121,7 +122,7 @@ def _profile_numbers(values: pl.Series) -> ColumnProfile | str:
     inner = np.unique(ordered if distinct <= _FEW else _quantiles(ordered))
     if distinct > _FEW:
         inner = inner[1:]  # the least value shares a bin with those up to the first tenth
-    edges = np.concatenate([[np.nextafter(ordered[0], -np.inf)], inner])
+    edges = np.unique(np.append(np.nextafter(max(ordered[0], -_LARGEST), -np.inf), inner))
     column = ColumnProfile(
         name=values.name,
         kind="number",

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 FILE = "profile.json"
 """Its name in a bundle."""
-SCORE = "the prediction"
-CONFIDENCE = "the confidence"
+SCORE = "prediction"
+CONFIDENCE = "confidence"
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):

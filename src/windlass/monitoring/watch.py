@@ -119,7 +119,8 @@ class Watch:
         if self.reference.predictions is None:
             return features
         scores = compare(self.reference.predictions, [scores for _, scores in self._rows])
-        return msgspec.structs.replace(features, columns=(*features.columns, *scores.columns))
+        judged = tuple(msgspec.structs.replace(column, kind="score") for column in scores.columns)
+        return msgspec.structs.replace(features, columns=(*features.columns, *judged))
 
     def _forget_rows(self) -> None:
         """Keep no more rows than a few windows, the newest."""

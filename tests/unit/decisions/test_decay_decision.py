@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from windlass.decisions.decay import DecayEvidence, decide_decay, summarise_losses, upper_mean
+
+
+def brier(rng: np.random.Generator, rows: int, level: float = 1.0) -> np.ndarray:
+    """Losses in 0..1 with mean 0.13 times `level`."""
+    return rng.beta(0.5 * level, 0.5 * (1 / 0.13 - level), rows)
+
+
+def test_decay_is_found_and_dated(rng: np.random.Generator, now: datetime) -> None:
+    reference = summarise_losses(brier(rng, 5000), bounded=True)
+    losses = np.concatenate([brier(rng, 3000), brier(rng, 1500, 1.6)])
+    decision = decide_decay(DecayEvidence(reference=reference, losses=losses, pending=7), now)
+    assert (decision.judgement, decision.verdict) == ("decay", "alarm")
+    assert 1300 < decision.numbers["recent_rows"] < 1700
+    assert decision.numbers["recent"] == pytest.approx(0.208, rel=0.1)
+    assert decision.numbers["pending"] == 7
+    assert "on the holdout it was 0.1" in decision.reasons[0]
+
+
+def test_better_or_the_same_is_quiet(rng: np.random.Generator, now: datetime) -> None:
+    reference = summarise_losses(brier(rng, 5000), bounded=True)
+    for level in (1.0, 0.6):
+        assert decide_decay(DecayEvidence(reference=reference, losses=brier(rng, 4000, level)), now).verdict == "quiet"
+
+
+def test_too_little_to_judge(rng: np.random.Generator, now: datetime) -> None:
+    reference = summarise_losses(brier(rng, 5000), bounded=True)
+    assert decide_decay(DecayEvidence(reference=reference, losses=np.ones(99)), now).verdict == "wait"
+    assert "no holdout" in decide_decay(DecayEvidence(reference=None, losses=np.ones(500)), now).reasons[0]
+    assert summarise_losses(np.ones(99), bounded=True) is None
+    assert summarise_losses(np.full(500, np.nan), bounded=True) is None
+
+
+def test_false_alarms_keep_to_the_stated_rate(
+    rng: np.random.Generator, now: datetime, plausible: Callable[[int, int, float], bool]
+) -> None:
+    """Within n rows at most n / run_length, the reference being a sample of 2,000 itself."""
+    alarms = 0
+    for _ in range(150):
+        reference = summarise_losses(brier(rng, 2000), bounded=True)
+        evidence = DecayEvidence(reference=reference, losses=brier(rng, 4000))
+        alarms += decide_decay(evidence, now, run_length=40_000).verdict == "alarm"
+    assert plausible(alarms, 150, 0.1)
+
+
+def autocorrelated(rng: np.random.Generator, rows: int) -> np.ndarray:
+    """Losses whose neighbours err alike: a memory of some twenty rows."""
+    state = np.convolve(rng.normal(size=rows + 100), 0.9 ** np.arange(100))[100 : rows + 100] * np.sqrt(1 - 0.81)
+    return np.clip(0.15 + 0.08 * state, 0, 1)
+
+
+def test_neighbours_that_err_alike_are_judged_in_blocks(
+    rng: np.random.Generator, now: datetime, plausible: Callable[[int, int, float], bool]
+) -> None:
+    alarms = blocked = 0
+    for _ in range(60):
+        reference = summarise_losses(autocorrelated(rng, 3000), bounded=True)
+        assert reference is not None
+        blocked += reference.block > 5
+        evidence = DecayEvidence(reference=reference, losses=autocorrelated(rng, 5000))
+        alarms += decide_decay(evidence, now).verdict == "alarm"
+    assert blocked > 55
+    assert plausible(alarms, 60, 0.05)
+
+
+def test_regression_is_judged_in_its_own_units(rng: np.random.Generator, now: datetime) -> None:
+    reference = summarise_losses(np.abs(rng.standard_t(3, 4000)) * 100, bounded=False)
+    assert reference is not None
+    worse = np.abs(rng.standard_t(3, 3000)) * 160
+    alarm = decide_decay(DecayEvidence(reference=reference, losses=worse), now)
+    assert alarm.verdict == "alarm"
+    assert alarm.numbers["recent"] == pytest.approx(worse.mean(), rel=0.1)
+    same = np.abs(rng.standard_t(3, 3000)) * 100
+    assert decide_decay(DecayEvidence(reference=reference, losses=same), now).verdict == "quiet"
+
+
+def test_the_reference_is_granted_its_own_error(rng: np.random.Generator) -> None:
+    few, many = (summarise_losses(brier(rng, rows), bounded=True) for rows in (200, 20_000))
+    assert few is not None
+    assert many is not None
+    assert upper_mean(few) - few.mean > 5 * (upper_mean(many) - many.mean)
+
+
+def test_an_alarm_does_not_flicker_and_does_end(rng: np.random.Generator, now: datetime) -> None:
+    reference = summarise_losses(brier(rng, 5000), bounded=True)
+    stream = np.concatenate([brier(rng, 1000), brier(rng, 800, 1.6), brier(rng, 20_000, 0.7)])
+    verdicts = [
+        decide_decay(DecayEvidence(reference=reference, losses=stream[:rows]), now).verdict
+        for rows in range(500, 12_000, 250)
+    ]
+    changes = [verdict for verdict, before in zip(verdicts[1:], verdicts, strict=False) if verdict != before]
+    assert changes == ["alarm", "quiet"]
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_losses_without_spread(value: float, now: datetime) -> None:
+    reference = summarise_losses(np.full(200, value), bounded=True)
+    decision = decide_decay(DecayEvidence(reference=reference, losses=np.full(500, 0.5)), now)
+    assert decision.verdict in ("alarm", "quiet")
+    perfect = summarise_losses(np.zeros(200), bounded=True)
+    assert decide_decay(DecayEvidence(reference=perfect, losses=np.full(500, 0.2)), now).verdict == "alarm"
+    zero = summarise_losses(np.zeros(200), bounded=False)
+    assert decide_decay(DecayEvidence(reference=zero, losses=np.ones(500)), now).verdict == "wait"

@@ -1,0 +1,171 @@
+"""Every judgement answers, in plain numbers and whole sentences, whatever it is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from windlass.decisions.decay import DecayEvidence, decide_decay, summarise_losses
+from windlass.decisions.drift import ColumnDrift, DriftEvidence, decide_drift
+from windlass.decisions.figures import decision
+from windlass.decisions.gate import GateEvidence, decide_gate
+from windlass.decisions.metrics import NAMES
+from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.release import Answers, ReleaseEvidence, decide_release
+from windlass.decisions.retrain import RetrainEvidence, decide_retrain
+from windlass.decisions.rollback import RollbackEvidence, decide_rollback
+from windlass.product.policy import Gate, Release, Retrain
+from windlass.records.decision import Decision
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+ANY = st.floats(width=64)  # NaN and infinities included
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+def check(found: Decision, verdicts: set[str]) -> None:
+    assert found.verdict in verdicts
+    assert found.reasons
+    assert all(not reason[0].islower() and reason.endswith(".") for reason in found.reasons), found.reasons
+    assert "nan" not in msgspec.json.encode(found.numbers).decode().lower()
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Decision) == found
+
+
+@st.composite
+def gate_evidence(draw: st.DrawFn) -> GateEvidence:
+    kind = draw(st.sampled_from(["binary", "multiclass", "regression"]))
+    rows = draw(st.integers(0, 60))
+    shape = (rows, 3) if kind == "multiclass" else (rows,)
+    values = ANY if draw(st.booleans()) else st.floats(0, 1)
+    truth = (
+        arrays(np.float64, rows, elements=ANY)
+        if kind == "regression"
+        else arrays(np.int64, rows, elements=st.integers(0, 2 if kind == "multiclass" else 1))
+    )
+    return GateEvidence(
+        kind=kind,
+        truth=draw(truth),
+        candidate=draw(arrays(np.float64, shape, elements=values)),
+        champion=draw(st.none() | arrays(np.float64, shape, elements=values)),
+        slices={"group": draw(arrays("U1", rows, elements=st.sampled_from("ab")))},
+        latency_ms=draw(st.none() | ANY),
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    evidence=gate_evidence(),
+    pick=st.integers(0, 100),
+    floor=st.none() | st.floats(-1, 1),
+    latency=st.none() | st.just(5.0),
+)
+def test_gate(evidence: GateEvidence, pick: int, floor: float | None, latency: float | None) -> None:
+    name = NAMES[evidence.kind][pick % len(NAMES[evidence.kind])]
+    policy = Gate(name, at_least=floor, cost=[[0, 1], [5, 0]] if name == "cost" else None, latency_ms=latency)
+    check(decide_gate(evidence, policy, NOW), {"pass", "reject"})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    losses=arrays(np.float64, st.integers(0, 300), elements=ANY),
+    holdout=arrays(np.float64, st.integers(0, 300), elements=ANY),
+    bounded=st.booleans(),
+)
+def test_decay(losses: np.ndarray, holdout: np.ndarray, bounded: bool) -> None:
+    reference = summarise_losses(holdout, bounded=bounded)
+    check(decide_decay(DecayEvidence(reference=reference, losses=losses), NOW), {"alarm", "quiet", "wait"})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    figures=st.lists(st.tuples(ANY, ANY, ANY, ANY), max_size=5),
+    rows=st.tuples(st.integers(0, 1000), st.integers(0, 1000)),
+    vanished=st.booleans(),
+)
+def test_drift(figures: list[tuple[float, ...]], rows: tuple[int, int], vanished: bool) -> None:
+    columns = tuple(
+        ColumnDrift(name=str(place), kind="number", psi=a, statistic=b, p_value=c, missing_change=d)
+        for place, (a, b, c, d) in enumerate(figures)
+    )
+    evidence = DriftEvidence(
+        columns=columns, rows_reference=rows[0], rows_window=rows[1], vanished=("age",) if vanished else ()
+    )
+    check(decide_drift(evidence, NOW), {"alarm", "quiet", "wait"})
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> Answers:
+    return Answers(
+        scores=draw(arrays(np.float64, st.integers(0, 150), elements=ANY)),
+        errors=draw(st.integers(0, 100)),
+        latency_ms=draw(arrays(np.float64, st.integers(0, 150), elements=st.floats(0, 1e9))),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    challenger=answers(),
+    champion=answers(),
+    shift=st.none() | st.floats(0, 1) | st.just(float("nan")),
+    losses=st.none() | arrays(np.float64, (2, 40), elements=ANY),
+    stage=st.sampled_from(["shadow", "canary"]),
+)
+def test_release(
+    challenger: Answers, champion: Answers, shift: float | None, losses: np.ndarray | None, stage: str
+) -> None:
+    evidence = ReleaseEvidence(
+        stage=stage,
+        started_at=NOW,
+        stage_started_at=NOW,
+        challenger=challenger,
+        champion=champion,
+        expected_shift=shift,
+        losses=None if losses is None else PairedLosses(new=losses[0], previous=losses[1]),
+    )
+    check(decide_release(evidence, Release(shadow=20, minimum=20), NOW), {"advance", "wait", "roll_back"})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    losses=st.integers(0, 200).flatmap(lambda rows: arrays(np.float64, (2, rows), elements=ANY)),
+    bound=st.none() | st.floats(0, 10),
+    rows=st.integers(0, 100),
+)
+def test_rollback(losses: np.ndarray, bound: float | None, rows: int) -> None:
+    evidence = RollbackEvidence(
+        started_at=NOW,
+        losses=PairedLosses(new=losses[0], previous=losses[1], bound=bound),
+        rows=rows,
+        errors=rows // 2,
+    )
+    check(decide_rollback(evidence, Release(probation="0s"), NOW), {"keep", "wait", "roll_back"})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    flags=st.lists(st.booleans(), min_size=5, max_size=5),
+    ages=st.lists(st.datetimes(timezones=st.just(UTC)), max_size=4),
+    counts=st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)),
+    policy=st.none() | st.just(Retrain(every="1d", on_rows=5, on_drift=True)),
+)
+def test_retrain(flags: list[bool], ages: list[datetime], counts: tuple[int, int, int], policy: Retrain | None) -> None:
+    alarm = decision("drift", "alarm", ["Something has shifted."], {}, NOW)
+    ages = [age for age in ages if 2 < age.year < 9990]
+    evidence = RetrainEvidence(
+        has_champion=flags[0],
+        trainable=flags[1],
+        paused=flags[2],
+        running=flags[3],
+        drift=alarm if flags[4] else None,
+        last_run_at=ages[0] if ages else None,
+        run_starts=tuple(ages),
+        new_labelled=counts[0],
+        failures=counts[1],
+        rejections=counts[2],
+    )
+    check(decide_retrain(evidence, policy, NOW), {"retrain", "wait"})

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windlass.decisions.figures import decision
+from windlass.decisions.retrain import RetrainEvidence, decide_retrain
+from windlass.product.policy import Retrain
+from windlass.records.decision import Decision
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=20)
+HOUR = timedelta(hours=1)
+
+
+def heard(judgement: str, verdict: str = "alarm") -> Decision:
+    return decision(judgement, verdict, [f"The {judgement} said {verdict}."], {}, NOW)
+
+
+def known(**values: object) -> RetrainEvidence:
+    return RetrainEvidence(**{"has_champion": True, "last_run_at": LONG_AGO, **values})
+
+
+EVERYTHING = Retrain(every="10d", on_rows=100, on_drift=True, on_decay=True)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "policy", "trigger"),
+    [
+        (RetrainEvidence(has_champion=False), None, "first"),
+        (known(decay=heard("decay"), drift=heard("drift"), new_labelled=500), EVERYTHING, "decay"),
+        (known(decay=heard("decay", "quiet"), drift=heard("drift"), new_labelled=500), EVERYTHING, "drift"),
+        (known(drift=heard("drift", "wait"), new_labelled=100), EVERYTHING, "volume"),
+        (known(new_labelled=99), EVERYTHING, "schedule"),
+        (known(last_run_at=None), Retrain(every="10d"), "schedule"),
+    ],
+)
+def test_each_signal_trains(evidence: RetrainEvidence, policy: Retrain | None, trigger: str) -> None:
+    found = decide_retrain(evidence, policy, NOW)
+    assert (found.verdict, found.numbers["trigger"]) == ("retrain", trigger)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "policy", "said"),
+    [
+        (known(trainable=False, decay=heard("decay")), EVERYTHING, "no `extract`"),
+        (known(paused=True, decay=heard("decay")), EVERYTHING, "paused"),
+        (known(running=True, decay=heard("decay")), EVERYTHING, "under way"),
+        (known(release_active=True, decay=heard("decay")), EVERYTHING, "being released"),
+        (known(decay=heard("decay"), drift=heard("drift")), None, "no retrain policy"),
+        (known(decay=heard("decay")), Retrain(on_decay=False), "No signal"),
+        (known(drift=heard("drift")), Retrain(), "No signal"),
+        (known(last_run_at=NOW - 5 * HOUR, decay=heard("decay")), EVERYTHING, "cooldown lasts until 2026-03-02 07:00"),
+        (known(run_starts=(NOW - 30 * HOUR,) * 7, decay=heard("decay")), EVERYTHING, "weekly budget of 7 runs"),
+    ],
+)
+def test_each_reason_to_wait(evidence: RetrainEvidence, policy: Retrain | None, said: str) -> None:
+    found = decide_retrain(evidence, policy, NOW)
+    assert found.verdict == "wait"
+    assert said in found.reasons[0]
+
+
+def test_a_signal_that_is_held_back_is_still_told() -> None:
+    found = decide_retrain(known(last_run_at=NOW - HOUR, decay=heard("decay")), EVERYTHING, NOW)
+    assert found.numbers["trigger"] == "decay"
+    assert found.reasons[1] == "The decay said alarm."
+
+
+def test_waiting_for_volume_gives_the_same_reason_row_after_row() -> None:
+    """The ledger keeps a decision when its first reason changes; a count in it would write an event a row."""
+    reasons = {decide_retrain(known(new_labelled=rows), Retrain(on_rows=100), NOW).reasons[0] for rows in range(100)}
+    assert len(reasons) == 1
+    full = {decide_retrain(known(new_labelled=rows), Retrain(on_rows=100), NOW).reasons[0] for rows in range(100, 150)}
+    assert len(full) == 1
+
+
+def test_old_runs_do_not_count_against_the_budget() -> None:
+    starts = tuple(NOW - timedelta(days=8) for _ in range(20))
+    assert decide_retrain(known(run_starts=starts, decay=heard("decay")), EVERYTHING, NOW).verdict == "retrain"
+
+
+@pytest.mark.parametrize(("failures", "minutes"), [(1, 5), (2, 10), (3, 20), (9, 1280), (10, 1440), (99, 1440)])
+def test_failed_runs_back_off(failures: int, minutes: int) -> None:
+    """Also for the first version, and shorter than the cooldown: a mended mistake should not cost a day."""
+    for has_champion in (True, False):
+        last = NOW - timedelta(minutes=minutes) + timedelta(seconds=1)
+        early = RetrainEvidence(has_champion=has_champion, last_run_at=last, failures=failures, decay=heard("decay"))
+        assert "failed" in decide_retrain(early, EVERYTHING, NOW).reasons[0]
+        assert decide_retrain(early, EVERYTHING, NOW + timedelta(seconds=1)).verdict == "retrain"
+
+
+@pytest.mark.parametrize(("rejections", "days"), [(0, 1), (1, 2), (2, 4), (3, 8), (50, 32)])
+def test_runs_that_gain_nothing_lengthen_the_cooldown(rejections: int, days: int) -> None:
+    last = NOW - timedelta(days=days)
+    evidence = known(last_run_at=last, rejections=rejections, decay=heard("decay"))
+    assert decide_retrain(evidence, EVERYTHING, NOW - timedelta(seconds=1)).verdict == "wait"
+    assert decide_retrain(evidence, EVERYTHING, NOW).verdict == "retrain"
+
+
+def test_a_first_version_that_was_rejected_waits_too() -> None:
+    rejected = RetrainEvidence(has_champion=False, last_run_at=NOW - HOUR, rejections=1)
+    assert decide_retrain(rejected, None, NOW).verdict == "wait"
+    assert decide_retrain(rejected, None, NOW + timedelta(days=3)).numbers["trigger"] == "first"
+
+
+@settings(deadline=None)
+@given(
+    hours=st.lists(st.integers(1, 12), min_size=1, max_size=120),
+    per_week=st.integers(1, 5),
+    cooldown=st.integers(0, 72),
+    fails=st.lists(st.booleans(), min_size=120, max_size=120),
+)
+def test_never_a_storm(hours: list[int], per_week: int, cooldown: int, fails: list[bool]) -> None:
+    """Every signal always on, asked at random times: no seven days ever hold more runs than the budget."""
+    policy = Retrain(every="0s", on_rows=0, on_drift=True, cooldown=timedelta(hours=cooldown), per_week=per_week)
+    now, starts, failures = NOW, [], 0
+    for step, failed in zip(hours, fails, strict=False):
+        now += step * HOUR
+        evidence = known(
+            last_run_at=starts[-1] if starts else None,
+            run_starts=tuple(starts),
+            failures=failures,
+            decay=heard("decay"),
+            drift=heard("drift"),
+            new_labelled=1,
+        )
+        if decide_retrain(evidence, policy, now).verdict == "retrain":
+            if starts and not failures:
+                assert now - starts[-1] >= timedelta(hours=cooldown)
+            starts.append(now)
+            failures = failures + 1 if failed else 0
+    for start in starts:
+        assert sum(start <= other < start + timedelta(days=7) for other in starts) <= per_week

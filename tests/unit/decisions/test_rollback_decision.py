@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, scaled_difference
+from windlass.decisions.rollback import ALPHA, RollbackEvidence, decide_rollback
+from windlass.product.policy import Release
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+POLICY = Release(probation="7d")
+DURING, AFTER = START + timedelta(days=3), START + timedelta(days=7)
+
+
+def brier_losses(rng: np.random.Generator, rows: int, noise: float) -> PairedLosses:
+    """Two models of the same world; the new one's scores carry `noise`, the previous one's 0.5."""
+    signal = rng.normal(size=rows)
+    truth = rng.random(rows) < 1 / (1 + np.exp(-signal))
+    new, previous = (
+        (1 / (1 + np.exp(-(signal + scale * rng.normal(size=rows)))) - truth) ** 2 for scale in (noise, 0.5)
+    )
+    return PairedLosses(new=new, previous=previous)
+
+
+def test_worse_is_rolled_back_in_probation(rng: np.random.Generator) -> None:
+    evidence = RollbackEvidence(started_at=START, losses=brier_losses(rng, 3000, 1.5))
+    decision = decide_rollback(evidence, POLICY, DURING)
+    assert (decision.judgement, decision.verdict) == ("rollback", "roll_back")
+    assert decision.numbers["loss_difference"] > 0
+    assert decision.numbers["evidence_worse"] >= decision.numbers["evidence_needed"] == 100
+
+
+def test_as_good_is_waited_for_and_then_kept(rng: np.random.Generator) -> None:
+    evidence = RollbackEvidence(started_at=START, losses=brier_losses(rng, 3000, 0.5))
+    assert decide_rollback(evidence, POLICY, DURING).verdict == "wait"
+    assert decide_rollback(evidence, POLICY, AFTER - timedelta(seconds=1)).verdict == "wait"
+    kept = decide_rollback(evidence, POLICY, AFTER)
+    assert kept.verdict == "keep"
+    assert "3000 outcomes" in kept.reasons[0]
+
+
+def test_without_outcomes_it_is_kept_and_says_so() -> None:
+    nothing = RollbackEvidence(started_at=START, losses=PairedLosses(new=np.empty(0), previous=np.empty(0)))
+    assert decide_rollback(nothing, POLICY, DURING).verdict == "wait"
+    assert "no outcome has come" in decide_rollback(nothing, POLICY, AFTER).reasons[0]
+
+
+def test_errors_roll_back_without_any_outcome() -> None:
+    none = PairedLosses(new=np.empty(0), previous=np.empty(0))
+    failing = RollbackEvidence(started_at=START, losses=none, rows=500, errors=50)
+    assert "fails on 10.00% of 500 rows" in decide_rollback(failing, POLICY, DURING).reasons[0]
+    assert (
+        decide_rollback(RollbackEvidence(started_at=START, losses=none, rows=500, errors=5), POLICY, DURING).verdict
+        == "wait"
+    )
+
+
+@pytest.mark.parametrize("rows", [200, 3000])
+def test_a_version_as_good_is_seldom_rolled_back_however_often_one_looks(
+    rows: int, rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
+) -> None:
+    """The evidence is the largest of all looks so far, so one question at the end asks them all."""
+    wrong = sum(evidence_of_worse(brier_losses(rng, rows, 0.5)) >= 1 / ALPHA for _ in range(500))
+    assert plausible(wrong, 500, ALPHA)
+
+
+@pytest.mark.parametrize("bound", [60.0, None])
+def test_regression_keeps_the_rate_with_heavy_tails(
+    bound: float | None, rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
+) -> None:
+    wrong = 0
+    for _ in range(400):
+        new, previous = np.abs(rng.standard_t(3, (2, 1500))) * 10
+        wrong += evidence_of_worse(PairedLosses(new=new, previous=previous, bound=bound)) >= 1 / ALPHA
+    assert plausible(wrong, 400, ALPHA)
+
+
+def test_regression_sees_what_is_worse(rng: np.random.Generator) -> None:
+    previous = np.abs(rng.normal(0, 10, 2000))
+    new = np.abs(rng.normal(0, 13, 2000))
+    for bound in (40.0, None):
+        assert evidence_of_worse(PairedLosses(new=new, previous=previous, bound=bound)) > 100
+
+
+def test_rows_that_only_tell_the_scale_are_not_judged() -> None:
+    losses = PairedLosses(new=np.arange(150.0), previous=np.zeros(150), bound=None)
+    difference, bound = scaled_difference(losses)
+    assert (len(difference), bound) == (50, 99.0)
+    assert difference.max() == 99.0
+    assert evidence_of_worse(PairedLosses(new=np.ones(100), previous=np.zeros(100), bound=None)) == 1
+
+
+def test_losses_that_are_not_numbers_are_left_out(rng: np.random.Generator) -> None:
+    losses = brier_losses(rng, 500, 2.0)
+    holes = PairedLosses(new=np.append(losses.new, np.nan), previous=np.append(losses.previous, 0.1))
+    assert evidence_of_worse(holes) == evidence_of_worse(losses)
