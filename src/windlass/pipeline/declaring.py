@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import msgspec
 
+from windlass.clock import clock_from
+from windlass.errors import ProductError
+from windlass.ledger.ledger import Ledger
+from windlass.pipeline.opening import declaration_of, is_news, open_product
+from windlass.pipeline.step import ACTOR
+from windlass.product.policy import to_plain
+from windlass.product.product import Product
+from windlass.product.source import Source
+from windlass.records.bundle import Manifest
+from windlass.records.event import VersionRegistered
 from windlass.records.lease import Fence
+from windlass.records.paths import Paths
+from windlass.registry import environment
+from windlass.registry.bundle import SOURCE
+from windlass.registry.importing import Imported, import_model
+from windlass.registry.registry import Registry
 from windlass.settings import Settings
 
 
@@ -15,3 +35,91 @@ class DeclareRequest(msgspec.Struct, frozen=True, kw_only=True):
     product: str
     entry: str
     fence: Fence
+
+
+def declare(request: DeclareRequest) -> None:
+    """Load and check a product, write down what it declares if that is news, and take in the model file it names.
+
+    Raises what is wrong with the product or with the file.
+    """
+    with _opened(request.settings) as (paths, ledger):
+        product, source = open_product(request.settings, product=request.product, entry=request.entry)
+        now = clock_from(request.settings.clock).now()
+        declared = declaration_of(product, source)
+        if is_news(ledger, request.product, declared):
+            ledger.append(declared, at=now, actor=ACTOR, product=request.product, fence=request.fence)
+        if product.model is not None:
+            registered = _take_in(product, source, Registry(paths), ledger, request.settings)
+            if registered is not None:
+                ledger.append(registered, at=now, actor=ACTOR, product=request.product, fence=request.fence)
+
+
+def _take_in(
+    product: type[Product], source: Source, registry: Registry, ledger: Ledger, settings: Settings
+) -> VersionRegistered | None:
+    """The model file as a version; None when this very file is one already."""
+    if product.model is None:
+        return None
+    path = settings.project / product.model.path
+    if not path.is_file():
+        raise ProductError(
+            "the model file is not there", where=str(path), remedy="put it there, or mend `model` in the product"
+        )
+    known = [event.body for event in ledger.events([VersionRegistered], product=product.name)]
+    versions = [body for body in known if isinstance(body, VersionRegistered)]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if any(body.file == digest for body in versions):
+        return None
+    imported = import_model(path, sha256=product.model.sha256, vouched_by=product.model.sha256 or "")
+    _check_kind(product, imported, path)
+    bundle = _publish(product, source, imported, registry, settings)
+    return VersionRegistered(
+        version=f"v{len(versions) + 1}",
+        digest=bundle,
+        run=None,
+        metrics={},
+        file=digest,
+        trusted_by=None if product.model.sha256 is None else f"{source.entry}, which names its sha256",
+    )
+
+
+def _publish(product: type[Product], source: Source, imported: Imported, registry: Registry, settings: Settings) -> str:
+    """The bundle's digest. The product's code goes along only if it stands between the request and the model."""
+    staged = registry.stage(product.name)
+    has_code = product.features is not Product.features
+    if has_code:
+        source.write(staged / SOURCE)
+    file = imported.write(staged / "model")
+    manifest = Manifest(
+        product=product.name,
+        entry=source.entry if has_code else "",
+        run=None,
+        created_at=clock_from(settings.clock).now(),
+        task=msgspec.to_builtins(product.task),
+        policies=to_plain(product.policies()),
+        columns=imported.columns,
+        features=imported.features,
+        classes=imported.classes,
+        model=msgspec.structs.replace(file, file=f"model/{file.file}"),
+        metrics={},
+        pin=None,
+        environment=environment.capture(settings.project),
+        files={},
+    )
+    return registry.publish(staged, manifest)
+
+
+def _check_kind(product: type[Product], imported: Imported, path: Path) -> None:
+    if imported.kind != product.task.kind:
+        raise ProductError(
+            f"the task is {product.task.kind}, and the model is made for {imported.kind}",
+            where=str(path),
+            remedy="declare the task that the model was trained for",
+        )
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Paths, Ledger]]:
+    paths = Paths(settings.workspace)
+    with Ledger(settings.ledger or f"sqlite:///{paths.ledger}") as ledger:
+        yield paths, ledger

@@ -11,7 +11,7 @@ import polars as pl
 
 from windlass.errors import ProductError
 from windlass.pipeline.context import Training
-from windlass.pipeline.labels import outcome_rows
+from windlass.pipeline.labels import outcome_rows, without_repeats
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_record, write_record
 from windlass.records.data import Ingested
@@ -58,8 +58,10 @@ def _extract(training: Training, folder: Path) -> Summary:
 
 def _ingest(training: Training, source: str, frame: pl.DataFrame) -> Ingested:
     if source == OUTCOMES:
-        rows = outcome_rows(frame, key=training.task.key, now=training.now)
-        return training.lake.append_outcomes(training.name, rows, request_id=training.origin, now=training.now)
+        now = training.now
+        rows = outcome_rows(frame, key=training.task.key, now=now)
+        fresh = without_repeats(rows, training.lake.outcomes(training.name), now=now)
+        return training.lake.append_outcomes(training.name, fresh, request_id=training.origin, now=now)
     # A plain frame must have both roles, and the lake says so; of several sources only one may.
     time, key = (
         name if name is not None and (source == ROWS or name in frame.columns) else None

@@ -24,7 +24,8 @@ SCHEMA = {KEY: pl.String(), VALUE: pl.String()}
 def outcome_rows(frame: pl.DataFrame, *, key: str | None, now: datetime) -> list[OutcomeRow]:
     """The source `outcomes` of an extract as records: the key (or `prediction_id`), `value`, and `at` if known.
 
-    Rows without a value or without a subject say nothing and are left out. Raises DataError for missing columns.
+    `now` stands for a time that is not known. Rows without a value or without a subject say nothing and are left out.
+    Raises DataError for missing columns.
     """
     subjects = [name for name in (key, "prediction_id") if name is not None and name in frame.columns]
     if not subjects or VALUE not in frame.columns:
@@ -52,6 +53,20 @@ def outcome_rows(frame: pl.DataFrame, *, key: str | None, now: datetime) -> list
             strict=True,
         )
         if value is not None and (of_key is not None or of_id is not None)
+    ]
+
+
+def without_repeats(rows: Sequence[OutcomeRow], held: pl.DataFrame, *, now: datetime) -> list[OutcomeRow]:
+    """`rows` without those that came without a time (`now`) and say what is the last word in `held` already.
+
+    `held` are the lake's outcomes in the order received. Else every extract would add the same labels once more.
+    """
+    last = held.sort("observed_at", maintain_order=True).unique(["prediction_id", "key"], keep="last")
+    known = {(of_id, of_key): value for of_id, of_key, value in last.select("prediction_id", "key", "value").rows()}
+    return [
+        row
+        for row in rows
+        if row.observed_at != now or known.get((row.prediction_id, row.key)) != msgspec.json.encode(row.value).decode()
     ]
 
 

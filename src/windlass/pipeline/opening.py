@@ -49,4 +49,6 @@ def is_news(ledger: Ledger, product: str, declared: ProductDeclared) -> bool:
     """Whether the ledger's last word on the product is another one."""
     last = ledger.events([ProductDeclared], product=product, newest=1)
     # Compared as the ledger keeps them: a tuple comes back as a list.
-    return not last or msgspec.json.encode(last[0].body, order="sorted") != msgspec.json.encode(declared, order="sorted")
+    return not last or msgspec.json.encode(last[0].body, order="sorted") != msgspec.json.encode(
+        declared, order="sorted"
+    )

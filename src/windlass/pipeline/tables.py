@@ -24,8 +24,8 @@ def read_frame(path: Path) -> pl.DataFrame:
 
 
 def write_record(record: object, path: Path) -> None:
-    """Deterministic JSON: the same record gives the same bytes."""
-    path.write_bytes(msgspec.json.encode(record, order="deterministic"))
+    """JSON with dicts in their own order, which may mean something: the columns of a pin, say."""
+    path.write_bytes(msgspec.json.encode(record))
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:

@@ -1,0 +1,483 @@
+"""Whole training runs, in this process: what they leave behind, what they repeat, what they take over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+from windlass.errors import LeaseLost, RunFailed
+from windlass.lake.lake import Lake
+from windlass.lake.segments import SegmentWriter
+from windlass.monitoring import reference
+from windlass.pipeline.compare import compare_runs
+from windlass.pipeline.declaring import DeclareRequest
+from windlass.pipeline.evaluation import Evaluation
+from windlass.pipeline.judging import align, as_frame, from_frame
+from windlass.pipeline.tables import read_record
+from windlass.pipeline.training import declare
+from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
+from windlass.records.event import (
+    DataExtracted,
+    DataPinned,
+    GateDecided,
+    ProductDeclared,
+    RunFinished,
+    RunLogged,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    VersionRegistered,
+)
+from windlass.records.event import RunFailed as RunFailedEvent
+
+if TYPE_CHECKING:
+    from tests.unit.pipeline.conftest import Project
+
+STEPS = ["extract", "pin", "check", "features", "train", "evaluate", "gate", "bundle"]
+
+
+def test_a_run_leaves_a_version_and_its_whole_story(project: Project) -> None:
+    result = project.train()
+    assert (result.outcome, result.version) == ("registered", "v1")
+    assert project.steps("run-1") == STEPS
+    registered = project.bodies(VersionRegistered)
+    assert [(body.version, body.digest, body.run) for body in registered] == [("v1", result.digest, "run-1")]
+    assert registered[0].metrics["roc_auc"] == result.metrics["roc_auc"] > 0.7
+    assert [body.ingested[0].rows_new for body in project.bodies(DataExtracted)] == [300]
+    assert project.bodies(GateDecided)[0].decision == result.decision
+    finished = project.bodies(RunFinished)
+    assert [(body.outcome, body.version) for body in finished] == [("registered", "v1")]
+    assert [message.step for message in project.messages if message.state == "finished"] == STEPS
+    assert project.ledger.verify().ok
+
+
+def test_the_bundle_answers_as_it_was_judged(project: Project) -> None:
+    result = project.train()
+    bundle = project.registry.open("flights", result.digest)
+    (rows,) = (project.paths.root / "artifacts").rglob("rows.arrow")
+    holdout = pl.read_ipc(rows).tail(60)
+    answered = bundle.predict(holdout.drop("late"))
+    again = ((answered.scores >= 0.5) == holdout.get_column("late").to_numpy()).mean()
+    assert again == pytest.approx(result.metrics["accuracy"])
+    assert [column.name for column in bundle.manifest.columns] == ["id", "at", "wind", "carrier"]
+    assert bundle.manifest.features == ("wind", "carrier")
+    assert bundle.manifest.pin == project.bodies(DataPinned)[0].pin
+    assert bundle.manifest.run == "run-1"
+    evaluation = read_record(bundle.folder / "evaluation.json", Evaluation)
+    assert evaluation.rows == 60
+    assert evaluation.split.boundary == datetime(2026, 1, 11, tzinfo=UTC)
+    assert evaluation.importances[0].feature == "wind"
+    assert evaluation.metrics["roc_auc"] > 0.7
+    assert "roc_auc" in evaluation.baseline
+    watched = reference.load(bundle.folder)
+    assert watched is not None
+    assert watched.features.rows == 240
+
+
+def test_nothing_new_is_unchanged(project: Project) -> None:
+    first = project.train()
+    second = project.train()
+    assert (second.outcome, second.version, second.digest) == ("unchanged", "v1", first.digest)
+    assert project.steps("run-2", reused=False) == ["extract", "pin"]
+    assert project.calls() == ["extract", "train", "extract"]
+    assert len(project.bodies(VersionRegistered)) == 1
+    assert [body.run for body in project.bodies(GateDecided)] == ["run-1", "run-2"]
+
+
+def test_force_repeats_everything(project: Project) -> None:
+    project.train()
+    forced = project.train(force=True)
+    assert forced.reused == ()
+    assert project.calls() == ["extract", "train"] * 2
+    assert (forced.outcome, forced.version) == ("registered", "v2")
+
+
+def test_new_rows_make_a_new_version(project: Project) -> None:
+    project.train()
+    project.edit("return flights()", "return flights(320)")
+    second = project.train()
+    assert (second.outcome, second.version) == ("registered", "v2")
+    assert [body.ingested[0].rows_new for body in project.bodies(DataExtracted)][1] > 0
+
+
+def test_rejected_by_the_floor(project: Project) -> None:
+    project.edit("estimator =", "gate = wl.Gate('roc_auc', at_least=0.99)\n    estimator =")
+    result = project.train()
+    assert (result.outcome, result.version, result.digest) == ("rejected", None, None)
+    assert project.steps("run-1") == STEPS[:-1]
+    assert project.bodies(VersionRegistered) == []
+    assert project.bodies(RunFinished)[0].outcome == "rejected"
+    # The floor is lowered: only the gate and what follows is done again.
+    project.edit("at_least=0.99", "at_least=0.6")
+    again = project.train()
+    assert again.outcome == "registered"
+    assert "train" in again.reused
+    assert project.calls().count("train") == 1
+
+
+def test_a_mended_train_takes_up_where_it_stopped(project: Project) -> None:
+    project.edit('note("train")', 'note("train"); print("about to fail"); 1 / 0')
+    with pytest.raises(RunFailed, match="ZeroDivisionError") as caught:
+        project.train()
+    assert str(project.folder / "flights.py") in caught.value.where
+    failed = project.bodies(RunFailedEvent)[0]
+    assert (failed.run, failed.step, failed.error) == ("run-1", "train", "ZeroDivisionError")
+    assert "about to fail" in project.log("run-1", "train")
+    assert "Traceback" in (project.paths.root / failed.log).read_text()
+    project.edit('print("about to fail"); 1 / 0', "pass")
+    result = project.train()
+    assert result.outcome == "registered"
+    assert result.reused == ("extract", "pin", "check", "features")
+    assert project.calls() == ["extract", "train", "train"]
+    assert project.bodies(RunStarted)[1].resumes == "run-1"
+    assert len(project.bodies(DataExtracted)) == 1
+    assert [body.run for body in project.bodies(DataPinned)] == ["run-1", "run-2"]
+
+
+def test_a_resumed_run_does_not_see_what_came_since(project: Project) -> None:
+    project.edit('note("train")', "1 / 0")
+    with pytest.raises(RunFailed):
+        project.train()
+    Lake(project.paths.lake).ingest(
+        "flights",
+        "rows",
+        pl.DataFrame(
+            {"id": [999], "at": [datetime(2026, 2, 1, tzinfo=UTC)], "wind": [0.1], "carrier": ["A"], "late": [True]}
+        ),
+        time="at",
+        key="id",
+        now=datetime(2026, 3, 1, tzinfo=UTC),
+    )
+    project.edit("1 / 0", "pass")
+    assert project.train().outcome == "registered"
+    assert [body.pin.rows for body in project.bodies(DataPinned)] == [300, 300]
+
+
+def test_a_changed_extract_is_asked_again_also_when_resuming(project: Project) -> None:
+    project.edit('note("train")', "1 / 0")
+    with pytest.raises(RunFailed):
+        project.train()
+    project.edit("1 / 0", "pass")
+    project.edit("return flights()", "return flights(310)")
+    assert "extract" not in project.train().reused
+
+
+def test_a_run_that_must_not_resume_begins_anew(project: Project) -> None:
+    project.edit('note("train")', "1 / 0")
+    with pytest.raises(RunFailed):
+        project.train()
+    project.edit("1 / 0", "pass")
+    result = project.train(resume=False)
+    assert result.reused == ("check", "features")
+    assert project.bodies(RunStarted)[1].resumes is None
+
+
+def test_a_corrupted_output_is_made_again(project: Project) -> None:
+    project.edit('note("train")', "1 / 0")
+    with pytest.raises(RunFailed):
+        project.train()
+    (file,) = (project.paths.root / "artifacts").rglob("features.arrow")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    project.edit("1 / 0", "pass")
+    result = project.train()
+    assert result.outcome == "registered"
+    assert result.reused == ("extract", "pin", "check")
+
+
+def test_a_bundle_that_is_gone_is_made_again(project: Project) -> None:
+    first = project.train()
+    folder = project.paths.bundle("flights", first.digest)
+    folder.rename(folder.with_name("gone"))
+    second = project.train()
+    assert project.registry.open("flights", second.digest).manifest.run == "run-2"
+
+
+def test_steps_of_earlier_runs_are_given_back(project: Project) -> None:
+    project.train()
+    project.edit("return flights()", "return flights(320)")
+    project.train()
+    folder = project.paths.step("flights", "x").parent
+    assert len(list(folder.iterdir())) == len(STEPS)
+
+
+# -- the champion ------------------------------------------------------------------------------------------------
+
+
+def test_the_champion_is_asked_about_the_same_rows(project: Project) -> None:
+    first = project.train()
+    project.edit("return flights()", "return flights(320, seed=1)")
+    second = project.train(champion="v1", champion_digest=first.digest)
+    decided = project.bodies(GateDecided)[1]
+    assert decided.against == "v1"
+    assert decided.decision.numbers["champion"] == pytest.approx(decided.decision.numbers["candidate"], abs=0.2)
+    assert decided.decision.numbers["rows"] == 64
+    assert second.outcome == "registered"
+
+
+def test_rows_that_the_champion_has_learned_from_do_not_count(project: Project) -> None:
+    first = project.train()
+    # Older history turns up: the holdout of the new run begins before the champion's own.
+    project.edit(
+        "flights()",
+        "pl.concat([flights(), flights(300).with_columns("
+        "pl.col('id') + 1000, pl.col('at') - timedelta(days=100))])"
+        ".filter(pl.col('at') < datetime(2026, 1, 12))",
+    )
+    project.train(champion="v1", champion_digest=first.digest)
+    rows = [body.decision.numbers["rows"] for body in project.bodies(GateDecided)]
+    # The new holdout has 120 rows from 8 January on; the champion has learned from those before 11 January.
+    assert [body.summary["rows"] for body in project.bodies(StepFinished) if body.step == "evaluate"] == [60, 120]
+    assert rows == [60, 60]
+
+
+def test_a_champion_that_cannot_answer_keeps_nobody_out(project: Project) -> None:
+    project.edit("return rows.select", "assert not (HERE / 'old').exists()\n        return rows.select")
+    first = project.train()
+    (project.folder / "old").write_text("the champion's own code cannot read today's rows")
+    project.edit("assert not (HERE / 'old').exists()", "pass")
+    project.edit("return flights()", "return flights(320)")
+    second = project.train(champion="v1", champion_digest=first.digest)
+    decided = project.bodies(GateDecided)[1]
+    assert decided.against is None
+    assert any("could not be asked" in reason for reason in decided.decision.reasons)
+    assert second.outcome == "registered"
+
+
+def test_classes_are_brought_into_the_candidates_order() -> None:
+    scores = np.array([[0.7, 0.3], [0.1, 0.9]])
+    assert align(scores, ("a", "b"), ("b", "c", "a")).tolist() == [[0.3, 0, 0.7], [0.9, 0, 0.1]]
+    assert align(np.array([0.2]), (False, True), (False, True)).tolist() == [0.2]
+    assert align(np.array([0.25]), ("no", "yes"), ("yes", "no")).tolist() == [0.75]
+    assert align(np.array([3.0]), (), ()).tolist() == [3.0]
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 1)])
+def test_predictions_survive_the_disk(shape: tuple[int, ...]) -> None:
+    predictions = np.random.default_rng(0).random(shape)
+    assert from_frame(as_frame(predictions)).reshape(shape).tolist() == predictions.tolist()
+
+
+# -- labels that come later --------------------------------------------------------------------------------------
+
+
+def test_labels_from_the_source_outcomes(project: Project) -> None:
+    project.edit(
+        "return flights()",
+        "f = flights(); return {'rows': f.with_columns(late=pl.when(pl.col('id') < 200).then('late')),"
+        " 'outcomes': f.filter(pl.col('id') >= 250).select('id', value='late')}",
+    )
+    project.train()
+    (check,) = [body for body in project.bodies(StepFinished) if body.step == "check"]
+    assert (check.summary["rows"], check.summary["unlabelled"]) == (250, 50)
+    # The same labels again are no news, although each extract says them without a time.
+    assert "check" in project.train().reused
+    assert Lake(project.paths.lake).outcomes("flights").height == 50
+    # A correction of a label is a new training set, though no row has changed.
+    project.edit("value='late')", "value=~pl.col('late'))")
+    assert "check" not in project.train().reused
+
+
+def test_served_rows_with_outcomes_are_learned_from(project: Project) -> None:
+    project.train()
+    at = datetime(2026, 2, 1, tzinfo=UTC)
+    writer = SegmentWriter(project.paths.segments("flights"))
+    batch = PredictionBatch(
+        request_id="r",
+        at=at,
+        version="v1",
+        stage="champion",
+        latency_ms=1.0,
+        ids=("p1", "p2", "p3"),
+        keys=("9001", "9002", "5"),
+        event_times=(at, at, at),
+        scores=(0.5, 0.5, 0.5),
+        rows=tuple(
+            b'{"id": %d, "at": "2026-02-01T00:00:00Z", "wind": %f, "carrier": "A"}' % (key, wind)
+            for key, wind in ((9001, 1.5), (9002, -1.5), (5, 0.0))
+        ),
+    )
+    writer.append(batch)
+    outcomes = tuple(
+        OutcomeRow(prediction_id=name, value=value, observed_at=at + timedelta(days=1))
+        for name, value in (("p1", True), ("p3", True))
+    )
+    writer.append(OutcomeBatch(request_id="o", received_at=at, outcomes=outcomes))
+    writer.close()
+    Lake(project.paths.lake).commit_segments("flights", project.paths.segments("flights"), project.clock.now())
+    project.train()
+    check = next(body for body in project.bodies(StepFinished, run="run-2") if body.step == "check")
+    # p1 has a label, p2 has none, p3 is the example 5 that was extracted with its label.
+    assert check.summary["served"] == 1
+    assert check.summary["rows"] == 301
+
+
+# -- since -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("zone", "printed"), [("", "None"), ("UTC", "+00:00")])
+def test_since_compares_with_the_users_own_times(project: Project, zone: str, printed: str) -> None:
+    if zone:
+        project.edit("return flights()", "return self.rows_of(since)")
+        project.edit(
+            "def features",
+            "def rows_of(self, since):\n        f = flights().with_columns("
+            "pl.col('at').dt.replace_time_zone('UTC'))\n        note(str(since and since.tzinfo))\n"
+            "        return f if since is None else f.filter(pl.col('at') > since)\n\n    def features",
+        )
+    else:
+        project.edit(
+            "return flights()",
+            "note(str(since and since.tzinfo)); f = flights(); "
+            "return f if since is None else f.filter(pl.col('at') > since)",
+        )
+    for _ in range(3):
+        project.train()
+    seen = [call for call in project.calls() if call not in ("extract", "train")]
+    assert seen == ["None", "UTC" if zone else "None", "UTC" if zone else "None"]
+    assert [body.ingested[0].rows_seen for body in project.bodies(DataExtracted)] == [300, 0, 0]
+
+
+def test_window(project: Project) -> None:
+    project.train(window=timedelta(days=50))
+    # 1 March and a minute minus 50 days is 10 January, 00:01: the rows from 01:00 on, of 300 hours from 1 January.
+    assert project.bodies(DataPinned)[0].pin.rows == 300 - 9 * 24 - 1
+
+
+# -- notes, search, other tasks ----------------------------------------------------------------------------------
+
+
+def test_what_train_notes_belongs_to_every_run_that_uses_it(project: Project) -> None:
+    project.edit(
+        'note("train")',
+        'note("train"); run = wl.active_run(); run.param("rows", len(examples)); run.metric("loss", 0.5, step=1); '
+        'run.figure("curve", "<svg></svg>"); run.log("half way")',
+    )
+    project.train()
+    project.train()
+    noted = project.bodies(RunLogged)
+    assert [(body.run, body.params, body.metrics) for body in noted] == [
+        ("run-1", {"rows": 240}, {"loss": 0.5}),
+        ("run-2", {"rows": 240}, {"loss": 0.5}),
+    ]
+    assert (project.paths.root / noted[0].figures["curve"]).read_text() == "<svg></svg>"
+    assert (project.paths.run("flights", "run-1") / "run.log").read_text() == "half way\n"
+    rows = compare_runs(project.ledger, "run-1", "run-2", paths=project.paths).rows
+    found = {(row.group, row.name): row for row in rows}
+    assert found["param", "rows"].a == found["param", "rows"].b == 240
+    assert not found["data", "digest"].differs
+    assert not found["environment", "polars"].differs
+    assert found["metric", "holdout.roc_auc"].a is not None
+
+
+def test_what_a_failing_train_noted_is_kept(project: Project) -> None:
+    project.edit('note("train")', 'wl.active_run().metric("loss", 7.0); 1 / 0')
+    with pytest.raises(RunFailed):
+        project.train()
+    assert [body.metrics for body in project.bodies(RunLogged)] == [{"loss": 7.0}]
+
+
+def test_search(project: Project) -> None:
+    project.edit("estimator =", "search = {'C': (1e-6, 10.0, 'log')}\n    trials = 4\n    estimator =")
+    result = project.train()
+    assert project.steps("run-1") == [*STEPS[:4], "tune", *STEPS[4:]]
+    trials = [body for body in project.bodies(RunLogged) if "trial.roc_auc" in body.metrics]
+    assert [body.step for body in trials] == [0, 1, 2, 3]
+    best = max(trials, key=lambda body: body.metrics["trial.roc_auc"]).params["trial.C"]
+    model = project.registry.open("flights", result.digest).model
+    assert best == model.steps[-1][1].C
+    assert project.train().outcome == "unchanged"
+
+
+def test_regression(project: Project) -> None:
+    project.edit("BinaryClassification", "Regression")
+    project.edit("LogisticRegression()", "LinearRegression()")
+    project.edit("return flights()", "return flights().with_columns(late=pl.col('wind') * 3 + 1)")
+    result = project.train()
+    assert result.metrics["mae"] == pytest.approx(0, abs=1e-6)
+    evaluation = read_record(project.paths.bundle("flights", result.digest) / "evaluation.json", Evaluation)
+    assert set(evaluation.residuals) == {"0.05", "0.25", "0.5", "0.75", "0.95"}
+    assert evaluation.calibration is None
+
+
+def test_several_classes_without_time(project: Project) -> None:
+    project.edit('BinaryClassification(target="late", time="at", key="id")', "MulticlassClassification(target='kind')")
+    project.edit(
+        "return flights()",
+        "return flights().with_columns(kind=pl.when(pl.col('wind') > 0.4).then(pl.lit('high'))"
+        ".when(pl.col('wind') < -0.4).then(pl.lit('low')).otherwise(pl.lit('middle'))).drop('late', 'at')",
+    )
+    result = project.train()
+    bundle = project.registry.open("flights", result.digest)
+    assert bundle.manifest.classes == ("high", "low", "middle")
+    assert result.metrics["accuracy"] > 0.6
+    assert project.train(champion="v1", champion_digest=result.digest).outcome == "unchanged"
+
+
+OWN_MODEL = """
+class Threshold:
+    windlass_input = "polars"
+
+    def predict_proba(self, frame):
+        late = (frame.get_column("wind") > 0).cast(float).to_numpy() * 0.8 + 0.1
+        return np.column_stack([1 - late, late])
+
+class Flights(wl.Product):
+    task = wl.BinaryClassification(target="late", time="at", key="id")
+
+    def extract(self, since):
+        return flights()
+
+    def train(self, examples):
+        note("train")
+        return Threshold()
+"""
+
+
+def test_a_model_of_the_users_own_class_follows_its_source(project: Project) -> None:
+    project.write(OWN_MODEL)
+    first = project.train()
+    assert project.train().outcome == "unchanged"
+    assert project.calls() == ["train"]
+    # Code that `train` does not reach: the model must be made again all the same, or the bundle could not load it.
+    project.write(OWN_MODEL + "\n\ndef elsewhere():\n    return 1\n")
+    second = project.train()
+    assert second.digest != first.digest
+    answered = project.registry.open("flights", second.digest).predict(
+        pl.DataFrame({"id": [1], "at": [datetime(2026, 1, 1, tzinfo=UTC)], "wind": [2.0], "carrier": ["A"]})
+    )
+    assert answered.scores.tolist() == [0.9]
+
+
+# -- who may act -------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_lease_stops_the_run_without_a_trace(project: Project) -> None:
+    assert project.fence is not None
+    project.ledger.release(project.fence)
+    assert project.ledger.acquire("other", 60) is not None
+    before = project.ledger.head()
+    with pytest.raises(LeaseLost):
+        project.train()
+    assert project.ledger.head() == before
+    assert project.calls() == []
+
+
+def test_declared_once_until_it_changes(project: Project) -> None:
+    request = DeclareRequest(settings=project.settings, product="flights", entry="flights:Flights", fence=project.fence)
+    declare(request)
+    declare(request)
+    project.train()
+    assert len(project.bodies(ProductDeclared)) == 1
+    project.edit("estimator =", "retrain = wl.Retrain(every='30d')\n    estimator =")
+    declare(request)
+    declared = project.bodies(ProductDeclared)
+    assert len(declared) == 2
+    assert declared[1].trains
+    assert declared[1].policies["retrain"]["every"] == "30d"
+    assert project.bodies(StepStarted)

@@ -1,0 +1,135 @@
+"""What a user can get wrong: one clear error with its place, recorded with the run, before any training starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from windlass.errors import ContractViolated, DataError, NotRowLocal, ProductError, RunFailed, WindlassError
+from windlass.records.event import RunFailed as RunFailedEvent
+from windlass.records.event import StepFailed, StepStarted
+
+if TYPE_CHECKING:
+    from tests.unit.pipeline.conftest import Project
+
+RETURN = "return flights()"
+FEATURES = 'return rows.select("wind", "carrier")'
+TRAIN = "return super().train(examples)"
+CONTRACT = """
+import pandera.polars as pa
+
+class Contract(pa.DataFrameModel):
+    wind: float = pa.Field(ge=0)
+
+class Flights"""
+
+OWN_TRAIN = """    def train(self, examples):
+        note("train")
+        return super().train(examples)"""
+
+CASES: list[Any] = [
+    ("prepare", "class Flights", "class Flights((", ProductError, "not valid Python"),
+    ("prepare", "class Flights", "import no_such_package\nclass Flights", ProductError, "no_such_package"),
+    ("prepare", "class Flights", "raise KeyError('boom')\nclass Flights", ProductError, "boom"),
+    ("prepare", "class Flights(wl.Product)", "class Other(wl.Product)", ProductError, "no class 'Flights'"),
+    ("prepare", "task =", "name = 'other'; task =", ProductError, "'other'"),
+    ("prepare", "LogisticRegression()", "LogisticRegression", ProductError, "class"),
+    ("prepare", OWN_TRAIN, "    estimator = LinearRegression()", ProductError, "predict_proba"),
+    ("prepare", "estimator =", "gate = wl.Gate('roc'); estimator =", ProductError, "no metric 'roc'"),
+    ("prepare", "estimator =", "search = {'depth': (1, 3)}; estimator =", ProductError, "no parameter 'depth'"),
+    ("prepare", "def extract(self, since)", "def extract(self)", ProductError, "extract cannot be called"),
+    ("extract", RETURN, "pass", ProductError, "nothing"),
+    ("extract", RETURN, "return flights().lazy()", ProductError, "LazyFrame"),
+    ("extract", RETURN, "return [1, 2]", ProductError, "builtins list"),
+    ("extract", RETURN, "return {'a b': flights()}", ProductError, "source's name"),
+    ("extract", RETURN, "return {'rows': None}", ProductError, "nothing"),
+    ("extract", RETURN, "return flights().drop('at')", DataError, "at"),
+    ("extract", RETURN, "return flights().drop('id')", DataError, "id"),
+    ("extract", RETURN, "return flights().with_columns(at=pl.col('at').dt.to_string())", DataError, "time"),
+    (
+        "extract",
+        RETURN,
+        "return flights().with_columns(at=pl.when(pl.col('id') > 3).then('at'))",
+        DataError,
+        "have no event time",
+    ),
+    ("extract", RETURN, "return {'rows': flights(), 'outcomes': pl.DataFrame({'x': [1]})}", DataError, "outcomes"),
+    ("extract", RETURN, "1 / 0", RunFailed, "ZeroDivisionError"),
+    ("check", RETURN, "return pl.DataFrame()", DataError, "no rows"),
+    ("check", RETURN, "return flights().clear()", DataError, "no rows"),
+    ("check", RETURN, "return flights().drop('late')", DataError, "target 'late'"),
+    ("check", RETURN, "return flights().with_columns(late=pl.lit(None))", DataError, "label"),
+    ("check", RETURN, "return flights().with_columns(late=True)", DataError, "needs two"),
+    ("check", RETURN, "return flights().with_columns(late='id')", DataError, "binary task has two"),
+    ("check", RETURN, "return flights(10)", DataError, "10 labelled rows"),
+    ("check", RETURN, "return {'a': flights(), 'b': flights()}", ProductError, "several sources"),
+    ("check", "estimator =", "gate = wl.Gate(slices=['airport']); estimator =", DataError, "airport"),
+    ("check", "class Flights", CONTRACT.lstrip(), ContractViolated, "wind"),
+    ("features", FEATURES, "return rows.select('wind', 'late')", ProductError, "target 'late'"),
+    ("features", FEATURES, "return rows.select(pl.col('wind') - pl.col('wind').mean())", NotRowLocal, "wind"),
+    ("features", FEATURES, "return rows.select(pl.col('wind').shift(1))", NotRowLocal, "wind"),
+    ("features", FEATURES, "return rows.filter(pl.col('wind') > 0).select('wind')", NotRowLocal, "rows"),
+    ("features", FEATURES, "return rows.select('gusts')", ProductError, "gusts"),
+    ("features", FEATURES, "pass", ProductError, "NoneType"),
+]
+
+
+@pytest.mark.parametrize(("step", "old", "new", "kind", "words"), CASES)
+def test_told_before_training(  # noqa: PLR0917 (parameters)
+    project: Project, step: str, old: str, new: str, kind: type[WindlassError], words: str
+) -> None:
+    project.edit(old, new)
+    if new.startswith("import pandera"):
+        project.edit("estimator =", "contract = Contract\n    estimator =")
+    with pytest.raises(WindlassError) as caught:
+        project.train()
+    assert type(caught.value) is kind
+    assert words in str(caught.value)
+    assert caught.value.remedy
+    assert "train" not in project.calls()
+    assert not any(body.step == "train" for body in project.bodies(StepStarted))
+    (failed,) = project.bodies(RunFailedEvent)
+    assert (failed.run, failed.step, failed.message) == ("run-1", step, caught.value.what)
+    assert failed.remedy
+    assert "Traceback" in (project.paths.root / failed.log).read_text()
+    assert len(project.bodies(StepFailed)) == (step != "prepare")
+    assert project.messages[-1].state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("new", "kind", "words"),
+    [
+        ("return None", ProductError, "returned nothing"),
+        ("return object()", ProductError, "no predict_proba"),
+        ("return LinearRegression().fit(examples.features.select('wind'), examples.target)", ProductError, "proba"),
+        ("raise MemoryError('too much')", RunFailed, "MemoryError"),
+        ("import sys; sys.exit(2)", RunFailed, "SystemExit"),
+    ],
+)
+def test_what_only_train_can_get_wrong(project: Project, new: str, kind: type[WindlassError], words: str) -> None:
+    project.edit(TRAIN, new)
+    with pytest.raises(WindlassError, match=words) as caught:
+        project.train()
+    assert type(caught.value) is kind
+    (failed,) = project.bodies(RunFailedEvent)
+    assert failed.step == "train"
+
+
+def test_a_product_without_extract_says_what_is_missing(project: Project) -> None:
+    project.write(
+        "class Flights(wl.Product):\n    task = wl.BinaryClassification(target='late')\n"
+        "    estimator = LogisticRegression()\n"
+    )
+    with pytest.raises(ProductError, match="no `extract`"):
+        project.train()
+
+
+def test_the_mended_run_goes_on(project: Project) -> None:
+    project.edit(FEATURES, "return rows.select(pl.col('wind').shift(1))")
+    with pytest.raises(NotRowLocal):
+        project.train()
+    project.edit("return rows.select(pl.col('wind').shift(1))", FEATURES)
+    result = project.train()
+    assert result.outcome == "registered"
+    assert result.reused == ("extract", "pin", "check")
