@@ -32,7 +32,7 @@ def ingest(
     where = f"source {source!r}"
     _check_names(frame, where=where)
     rows = _with_event_time(conform(frame, where=where), time=time, key=key, where=where)
-    rows = rows.unique(maintain_order=True)
+    rows = rows.unique(keep="last", maintain_order=True)
     rows, retyped = _fit(table, rows, where=where)
     fresh = _fresh(table, rows, key=key) if table.exists else rows
     if not fresh.is_empty():
@@ -90,7 +90,9 @@ def _check_names(frame: pl.DataFrame, *, where: str) -> None:
         )
     if "" in frame.columns:
         raise DataError(
-            "a column has no name", where=where, remedy="name it in `extract`, or drop it: it may be a file's row number"
+            "a column has no name",
+            where=where,
+            remedy="name it in `extract`, or drop it: it may be a file's row number",
         )
     _check_case(frame.columns, where=where)
 
@@ -169,7 +171,8 @@ def _fresh(table: Table, rows: pl.DataFrame, *, key: str | None) -> pl.DataFrame
     """The rows that are not in the table, or that go back to an earlier revision of their key."""
     if rows.is_empty():
         return rows
-    shared = [name for name in rows.columns if name in table.schema()]
+    known = table.schema()
+    shared = [name for name in rows.columns if name in known]
     since = rows[EVENT_TIME].min()
     held = table.read(
         lambda every: (every if since is None else every.filter(pl.col(EVENT_TIME) >= since)).select(SEQUENCE, *shared)
@@ -185,22 +188,32 @@ def _fresh(table: Table, rows: pl.DataFrame, *, key: str | None) -> pl.DataFrame
         .agg(pl.col(SEQUENCE).max())
     )
     absent = numbered.join(matched, on=_ROW, how="anti")
-    returned = _returned(table, numbered, matched, key=key) if key is not None else matched.clear()
+    returned = matched.clear() if key is None else _returned(table, numbered, matched=matched, absent=absent, key=key)
     wanted = pl.concat([absent.select(_ROW), returned.select(_ROW)]).sort(_ROW)
     return numbered.join(wanted, on=_ROW, how="semi", maintain_order="left").drop(_ROW)
 
 
-def _returned(table: Table, numbered: pl.DataFrame, matched: pl.DataFrame, *, key: str) -> pl.DataFrame:
-    """Rows held already, but not as the newest revision of their key: the source has gone back to them.
+def _returned(
+    table: Table, numbered: pl.DataFrame, *, matched: pl.DataFrame, absent: pl.DataFrame, key: str
+) -> pl.DataFrame:
+    """Rows held already that are the source's last word on their key, while the table's last word is another.
 
-    A key that comes with several revisions in one batch is a history, which was taken in before.
+    A key with several revisions in one batch is a history, which was taken in before, unless a part of it is new.
     """
-    single = numbered.filter(pl.col(key).is_not_null() & (pl.len().over(key) == 1)).select(_ROW, key)
-    candidates = matched.join(single, on=_ROW, how="inner")
+    held = pl.col(_ROW).is_in(absent[_ROW].implode()).not_()
+    of_key = numbered.filter(pl.col(key).is_not_null()).select(
+        _ROW,
+        key,
+        alone=pl.len().over(key) == 1,
+        last=pl.col(_ROW) == pl.col(_ROW).max().over(key),
+        grown=~held.all().over(key),
+    )
+    candidates = matched.join(of_key.filter(pl.col("last")), on=_ROW, how="inner")
     if candidates.is_empty():
         return candidates
     newest = table.read(
         lambda every: every.select(key, SEQUENCE).group_by(key).agg(pl.col(SEQUENCE).max().alias("_newest"))
     )
     newest = newest.cast({key: numbered[key].dtype})
-    return candidates.join(newest, on=key, how="inner").filter(pl.col(SEQUENCE) < pl.col("_newest"))
+    overtaken = pl.col("alone") & (pl.col(SEQUENCE) < pl.col("_newest"))
+    return candidates.join(newest, on=key, how="inner").filter(overtaken | pl.col("grown"))

@@ -71,7 +71,7 @@ class Lake:
         identifies a row; None where the source has none. Raises DataError for rows that cannot be kept.
         """
         with self._lock:
-            table = self._table(product, f"examples/{_checked(source)}")
+            table = self._handle(product, f"examples/{_checked(source)}")
             return table.retrying(lambda: examples.ingest(table, frame, source=source, time=time, key=key, now=now))
 
     def watermark(self, product: str) -> datetime | None:
@@ -114,7 +114,7 @@ class Lake:
             committer = self._committers.get(product)
             if committer is None:
                 committer = Committer(
-                    predictions=self._table(product, "predictions"), outcomes=self._table(product, "outcomes")
+                    predictions=self._handle(product, "predictions"), outcomes=self._handle(product, "outcomes")
                 )
                 self._committers[product] = committer
             return committer.commit(folder, limit_bytes=limit_bytes)
@@ -125,7 +125,7 @@ class Lake:
         same = ["prediction_id", "key", "value", "observed_at"]
         fresh = outcome_rows([batch]).unique(same, keep="first", maintain_order=True)
         with self._lock:
-            table = self._table(product, "outcomes")
+            table = self._handle(product, "outcomes")
 
             def append() -> pl.DataFrame:
                 if not table.exists:
@@ -277,12 +277,17 @@ class Lake:
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _table(self, product: str, name: str) -> Table:
-        """The table, refreshed, whether or not it exists yet."""
+    def _handle(self, product: str, name: str) -> Table:
+        """The table as it was last seen, whether or not it exists yet."""
         path = self.root / _checked(product) / name
         table = self._tables.get(path)
         if table is None:
             table = self._tables[path] = Table(path)
+        return table
+
+    def _table(self, product: str, name: str) -> Table:
+        """The table as it is now, whether or not it exists yet."""
+        table = self._handle(product, name)
         table.refresh()
         return table
 

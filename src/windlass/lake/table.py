@@ -48,7 +48,10 @@ class Table:
         self._handle: deltalake.DeltaTable | None = None
         self._next: tuple[int, int] = (-1, 0)
         """Version of the table, and the sequence that its next row gets."""
+        self._schema: tuple[int, dict[str, pl.DataType]] = (-1, {})
+        """Version of the table, and the columns it has."""
         self._tidied = -1
+        """Version of the table when small files were last looked at."""
 
     def refresh(self) -> bool:
         """Take in what others committed; False while the table does not exist."""
@@ -83,8 +86,12 @@ class Table:
         """Stored column types; empty while the table does not exist."""
         if self._handle is None:
             return {}
-        with self._clearly("read"):
-            return dict(pl.scan_delta(self._handle).collect_schema())
+        version, columns = self._schema
+        if version != self._handle.version():
+            with self._clearly("read"):
+                columns = dict(pl.scan_delta(self._handle).collect_schema())
+            self._schema = (self._handle.version(), columns)
+        return dict(columns)
 
     def next_sequence(self) -> int:
         """The sequence that the next row gets."""

@@ -46,7 +46,9 @@ def test_a_record_becomes_a_row_with_every_field(lake, segments, make):
 
     at = make.noon
     batch = msgspec.structs.replace(
-        make.predictions("p1", "p2", keys=["k", None], event_time=at + timedelta(hours=2), stage="canary", request="r7"),
+        make.predictions(
+            "p1", "p2", keys=["k", None], event_time=at + timedelta(hours=2), stage="canary", request="r7"
+        ),
         probabilities=((0.25, 0.5, 0.25), (1.0, 0.0, 0.0)),
         features=(b'{"x":1}', b'{"x":null}'),
     )

@@ -20,9 +20,7 @@ DAY = timedelta(days=1)
 
 
 def bring(lake: Lake, frame: pl.DataFrame, *, source: str = "main", time="scheduled", key="flight", now=None):
-    return lake.ingest(
-        "flights", source, frame, time=time, key=key, now=now or datetime(2024, 4, 1, tzinfo=UTC)
-    )
+    return lake.ingest("flights", source, frame, time=time, key=key, now=now or datetime(2024, 4, 1, tzinfo=UTC))
 
 
 def test_rows_are_brought_in_once(lake, make):
@@ -82,6 +80,14 @@ def test_a_history_in_one_batch_is_kept_in_order_and_once(lake, make):
     assert bring(lake, history).rows_new == 2
     assert bring(lake, history).rows_new == 0
     assert lake.examples("flights", "main", key="flight")["delay"].to_list() == [6.0]
+
+
+def test_the_last_word_of_a_history_counts_even_if_it_was_said_before(lake, make):
+    bring(lake, make.flights((1, make.noon, 5.0)))
+    history = make.flights((1, make.noon, 5.0), (1, make.noon, 6.0), (1, make.noon, 5.0))
+    assert bring(lake, history).rows_new == 2
+    assert bring(lake, history).rows_new == 0
+    assert lake.examples("flights", "main", key="flight")["delay"].to_list() == [5.0]
 
 
 def test_rows_without_a_key_all_stand_for_themselves(lake, make):
@@ -245,7 +251,10 @@ def test_a_killed_widening_leaves_the_table_whole(lake, make, monkeypatch):
         (pl.Series(["", "ü\n\x00'\""]), pl.Series(["", "ü\n\x00'\""])),
         (pl.Series([[1, None], []]), pl.Series([[1, None], []])),
         (pl.Series([[1, 2], [3, 4]], dtype=pl.Array(pl.Int64, 2)), pl.Series([[1, 2], [3, 4]])),
-        (pl.Series([{"a": [1], "b": None}, None]), pl.Series([{"a": [1], "b": None}, None], dtype=pl.Struct({"a": pl.List(pl.Int64), "b": pl.String}))),
+        (
+            pl.Series([{"a": [1], "b": None}, None]),
+            pl.Series([{"a": [1], "b": None}, None], dtype=pl.Struct({"a": pl.List(pl.Int64), "b": pl.String})),
+        ),
         (pl.Series([Decimal("1.10"), None]), pl.Series([Decimal("1.10"), None])),
         (pl.Series([None, None]), pl.Series([None, None], dtype=pl.String)),
     ],
@@ -389,11 +398,13 @@ def test_any_batches_repeated_after_each_other_keep_each_row_once_and_the_source
 def _bring_naively(held: list[tuple], batch: list[tuple]) -> int:
     known = [_same(row) for row in held]
     newest = {row[0]: _same(row) for row in held}
-    distinct = list({_same(row): row for row in reversed(batch)}.values())[::-1]
+    distinct = list({_same(row): row for row in batch[::-1]}.values())[::-1]
     fresh = []
     for row in distinct:
-        alone = sum(other[0] == row[0] for other in distinct) == 1
-        if _same(row) not in known or (alone and newest[row[0]] != _same(row)):
+        mine = [_same(other) for other in distinct if other[0] == row[0]]
+        grown = any(other not in known for other in mine)
+        back = mine[-1] == _same(row) and (grown or (len(mine) == 1 and newest.get(row[0]) != _same(row)))
+        if _same(row) not in known or back:
             fresh.append(row)
     held += fresh
     return len(fresh)
