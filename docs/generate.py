@@ -68,7 +68,9 @@ def _parameter(parameter: click.Parameter) -> str:
     is_option = parameter.param_type_name == "option"
     names = " ".join(f"`{option}`" for option in parameter.opts) if is_option else f"`{(parameter.name or '').upper()}`"
     meaning = " ".join((getattr(parameter, "help", None) or "").split())
-    default = "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
+    default = (
+        "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
+    )
     return f"| {names} | {meaning} | {default} |\n"
 
 

@@ -39,11 +39,11 @@ def departures() -> pl.DataFrame:
     flights = flights.with_columns(
         scheduled=scheduled.dt.cast_time_unit("us"),
         late=pl.col("arr_delay") > 15,
-        flight_id=pl.format(
-            "{}{}-{}-{}", "carrier", "flight", "origin", scheduled.dt.strftime("%Y%m%dT%H%M")
-        ),
+        flight_id=pl.format("{}{}-{}-{}", "carrier", "flight", "origin", scheduled.dt.strftime("%Y%m%dT%H%M")),
     )
-    hourly = weather.select("origin", "year", "month", "day", "hour", *[pl.col(name).cast(pl.Float64) for name in WEATHER])
+    hourly = weather.select(
+        "origin", "year", "month", "day", "hour", *[pl.col(name).cast(pl.Float64) for name in WEATHER]
+    )
     hourly = hourly.unique(["origin", "year", "month", "day", "hour"], keep="first")
     return (
         flights.join(hourly, on=["origin", "year", "month", "day", "hour"], how="left")

@@ -45,7 +45,9 @@ class FlightDelays(wl.Product):
 
     def extract(self, since: datetime | None) -> pl.DataFrame:
         """January and February; from March on the loop feeds itself on what it answered."""
-        history = data.departures().filter(pl.col("scheduled") < datetime(2013, 3, 1, tzinfo=UTC), pl.col("late").is_not_null())
+        history = data.departures().filter(
+            pl.col("scheduled") < datetime(2013, 3, 1, tzinfo=UTC), pl.col("late").is_not_null()
+        )
         return history if since is None else history.filter(pl.col("scheduled") > since)
 
     def features(self, rows: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from windlass.records.ids import new_id
 from windlass.records.lease import Fence
 from windlass.records.state import PendingCommand
 
+
 def holder_name(workspace: Workspace) -> str:
     """A name that no other process ever has: leases are never shared, not even by restarts on one host."""
     return new_id(f"{socket.gethostname()}-{os.getpid()}", workspace.clock.now())

@@ -41,7 +41,9 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.WorkspaceCreated: lambda body: f"workspace made by Windlass {body.windlass}",
     events.ControllerStarted: lambda body: f"controller {body.holder} took the lease",
     events.ControllerStopped: lambda body: f"controller stopped: {body.reason}",
-    events.CommandRequested: lambda body: f"asked to {body.name} {body.version or ''}: {body.reason}".replace(" :", ":"),
+    events.CommandRequested: lambda body: f"asked to {body.name} {body.version or ''}: {body.reason}".replace(
+        " :", ":"
+    ),
     events.CommandFinished: lambda body: f"{'done' if body.done else 'refused'}: {body.message}",
     events.ProductDeclared: lambda body: f"settings in force from {body.entry}",
     events.ProductPaused: lambda body: f"paused: {body.reason}",

@@ -25,7 +25,9 @@ def the_product(workspace: Workspace, name: str | None) -> ProductState:
         what = "no product has been declared yet" if not products else "there are several products"
         raise UsageError(what, where=str(workspace.settings.workspace), remedy=f"name one with --product ({known})")
     if name not in products:
-        raise UsageError(f"there is no product {name!r}", where=str(workspace.settings.workspace), remedy=f"known: {known}")
+        raise UsageError(
+            f"there is no product {name!r}", where=str(workspace.settings.workspace), remedy=f"known: {known}"
+        )
     return products[name]
 
 

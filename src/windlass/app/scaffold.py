@@ -55,7 +55,8 @@ def _names(folder: Path) -> dict[str, Any]:
     cls = "".join(word[:1].upper() + word[1:] for word in words)
     if not cls.isidentifier() or keyword.iskeyword(cls):
         raise UsageError(
-            f"{folder.name!r} gives no name for a class", remedy="start with a letter and use letters, digits and dashes"
+            f"{folder.name!r} gives no name for a class",
+            remedy="start with a letter and use letters, digits and dashes",
         )
     return {"cls": cls, "name": "-".join(word.lower() for word in words), "title": " ".join(words).capitalize()}
 
@@ -101,7 +102,10 @@ def _sample_rows(path: Path) -> None:
         {
             "sample_id": [f"s{number:04d}" for number in range(count)],
             "measured_at": [start + timedelta(hours=number) for number in range(count)],
-            **{str(name).replace(" ", "_"): sample.data[:, column] for column, name in enumerate(sample.feature_names[:10])},
+            **{
+                str(name).replace(" ", "_"): sample.data[:, column]
+                for column, name in enumerate(sample.feature_names[:10])
+            },
             "malignant": sample.target == 0,
         }
     )

@@ -84,10 +84,16 @@ def _how_it_ended(product: ProductState) -> Finished:
         return Finished(ok=False, message="the run left no trace; see `windlass events`")
     if run.outcome == "registered":
         champion = product.champion.version if product.champion else None
-        now = "answers now" if champion == run.version else f"is being released; {champion} answers until it is shown to be safe"
+        now = (
+            "answers now"
+            if champion == run.version
+            else f"is being released; {champion} answers until it is shown to be safe"
+        )
         return Finished(ok=True, message=f"{run.run}: {run.version} registered; it {now}")
     if run.outcome == "unchanged":
-        return Finished(ok=True, message=f"{run.run}: nothing has changed since {run.version}, so there is no new version")
+        return Finished(
+            ok=True, message=f"{run.run}: nothing has changed since {run.version}, so there is no new version"
+        )
     if run.outcome == "rejected":
         return Finished(ok=False, message=f"{run.run}: the gate rejected the candidate; see `windlass runs`")
     return Finished(ok=False, message=f"{run.run} failed: {run.message}")

@@ -34,7 +34,9 @@ def promote(
 
 
 def rollback(
-    version: Annotated[str | None, typer.Argument(help="By default the champion before this one.", show_default=False)] = None,
+    version: Annotated[
+        str | None, typer.Argument(help="By default the champion before this one.", show_default=False)
+    ] = None,
     *,
     reason: ReasonOption,
     product: ProductOption = None,

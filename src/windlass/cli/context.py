@@ -11,7 +11,8 @@ from windlass.app.workspace import Workspace
 from windlass.settings import load_settings
 
 ProjectOption = Annotated[
-    Path | None, typer.Option("--project", help="Folder of the project; by default the current one.", show_default=False)
+    Path | None,
+    typer.Option("--project", help="Folder of the project; by default the current one.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")]

@@ -24,7 +24,9 @@ def list_tables(*, product: ProductOption = None, project: ProjectOption = None,
 
 @app.command()
 def show(
-    table: Annotated[str, typer.Argument(help="Such as predictions, outcomes or examples/<source>.", show_default=False)],
+    table: Annotated[
+        str, typer.Argument(help="Such as predictions, outcomes or examples/<source>.", show_default=False)
+    ],
     *,
     product: ProductOption = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows, the newest.", min=1)] = 20,

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 class RunDisplay:
     """Prints finished steps above and shows the one at work below; plain lines where there is no terminal."""
 
-    _MARKS = {"finished": "[green]✓[/green]", "reused": "[blue]↺[/blue]", "failed": "[red]✗[/red]", "note": "[dim]·[/dim]"}
+    _MARKS = {
+        "finished": "[green]✓[/green]",
+        "reused": "[blue]↺[/blue]",
+        "failed": "[red]✗[/red]",
+        "note": "[dim]·[/dim]",
+    }
 
     def __init__(self) -> None:
         self._console = console(stderr=True)

@@ -44,7 +44,9 @@ def serve(
 def train(
     *,
     product: ProductOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Repeat every step, even those whose inputs are the same.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Repeat every step, even those whose inputs are the same.")
+    ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")] = "by hand",
     project: ProjectOption = None,
 ) -> None:

@@ -31,7 +31,11 @@ def versions(*, product: ProductOption = None, project: ProjectOption = None, as
 
 
 def releases(
-    *, product: ProductOption = None, limit: LimitOption = 20, project: ProjectOption = None, as_json: JsonOption = False
+    *,
+    product: ProductOption = None,
+    limit: LimitOption = 20,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Releases, the stages they went through and how they ended."""
     from windlass.app import queries
@@ -42,7 +46,11 @@ def releases(
 
 
 def alarms(
-    *, product: ProductOption = None, limit: LimitOption = 20, project: ProjectOption = None, as_json: JsonOption = False
+    *,
+    product: ProductOption = None,
+    limit: LimitOption = 20,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Alarms, with what they rest on."""
     from windlass.app import queries
@@ -53,7 +61,11 @@ def alarms(
 
 
 def incidents(
-    *, product: ProductOption = None, limit: LimitOption = 20, project: ProjectOption = None, as_json: JsonOption = False
+    *,
+    product: ProductOption = None,
+    limit: LimitOption = 20,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """What went wrong, why, and what helps."""
     from windlass.app import queries
@@ -87,7 +99,9 @@ def events(
                 if as_json:
                     print_json(row)
                 else:
-                    console().print(f"{row['at']:%Y-%m-%d %H:%M:%S}  {row['product'] or ''}  {row['what']}", markup=False)
+                    console().print(
+                        f"{row['at']:%Y-%m-%d %H:%M:%S}  {row['product'] or ''}  {row['what']}", markup=False
+                    )
 
 
 def trace(

@@ -63,7 +63,7 @@ class Training:
         request = DeclareRequest(
             settings=self._context.settings, product=product, entry=self._entries[product], fence=self._context.held()
         )
-        self._engine.submit("windlass.pipeline.training:declare", request).result()
+        self._engine.submit("windlass.pipeline.declaring:declare", request).result()
 
     def declare_all(self) -> None:
         """Read every product; one that cannot be read is an incident, and its champion goes on serving."""

@@ -42,7 +42,7 @@ def declare(request: DeclareRequest) -> None:
 
     Raises what is wrong with the product or with the file.
     """
-    with _opened(request.settings) as (paths, ledger):
+    with opened(request.settings) as (paths, ledger):
         product, source = open_product(request.settings, product=request.product, entry=request.entry)
         now = clock_from(request.settings.clock).now()
         declared = declaration_of(product, source)
@@ -119,7 +119,8 @@ def _check_kind(product: type[Product], imported: Imported, path: Path) -> None:
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[tuple[Paths, Ledger]]:
+def opened(settings: Settings) -> Iterator[tuple[Paths, Ledger]]:
+    """The workspace's paths and ledger, closed at the end."""
     paths = Paths(settings.workspace)
     with Ledger(settings.ledger or f"sqlite:///{paths.ledger}") as ledger:
         yield paths, ledger

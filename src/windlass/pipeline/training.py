@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from windlass.clock import clock_from
 from windlass.lake.lake import Lake
@@ -14,20 +12,19 @@ from windlass.pipeline.bundling import bundle, registration
 from windlass.pipeline.compare import environment_file
 from windlass.pipeline.context import Training
 from windlass.pipeline.dataset import check, pin
-from windlass.pipeline.declaring import DeclareRequest
+from windlass.pipeline.declaring import opened
 from windlass.pipeline.evaluation import Evaluation
 from windlass.pipeline.ingest import extract
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.progress import Emit, silent
 from windlass.pipeline.request import Outcome, TrainingRequest, TrainingResult
 from windlass.pipeline.resume import unfinished_run
-from windlass.pipeline.step import ACTOR, StepRunner, prune
+from windlass.pipeline.step import StepRunner, prune
 from windlass.pipeline.tables import read_record, write_record
 from windlass.records.event import Body, RunFinished, RunStarted
 from windlass.records.paths import Paths
 from windlass.registry import environment
 from windlass.registry.registry import Registry
-from windlass.settings import Settings
 
 
 def run_training(request: TrainingRequest, *, emit: Emit = silent) -> TrainingResult:
@@ -37,27 +34,10 @@ def run_training(request: TrainingRequest, *, emit: Emit = silent) -> TrainingRe
     recorded, when somebody else acts now.
     """
     began = time.perf_counter()
-    with _opened(request.settings) as (paths, ledger):
+    with opened(request.settings) as (paths, ledger):
         training = _begin(request, paths, ledger, emit)
         with training.runner.closing():
             return _run(training, began)
-
-
-def declare(request: DeclareRequest) -> None:
-    """Load and check a product, and write down what it declares if that is news. Raises what is wrong with it."""
-    with _opened(request.settings) as (_, ledger):
-        product, source = open_product(request.settings, product=request.product, entry=request.entry)
-        declared = declaration_of(product, source)
-        if is_news(ledger, request.product, declared):
-            now = clock_from(request.settings.clock).now()
-            ledger.append(declared, at=now, actor=ACTOR, product=request.product, fence=request.fence)
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[tuple[Paths, Ledger]]:
-    paths = Paths(settings.workspace)
-    with Ledger(settings.ledger or f"sqlite:///{paths.ledger}") as ledger:
-        yield paths, ledger
 
 
 def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -> Training:

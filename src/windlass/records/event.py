@@ -232,6 +232,8 @@ class VersionRegistered(Body, frozen=True, kw_only=True, tag="version.registered
     digest: str
     run: str | None
     metrics: dict[str, float]
+    file: str | None = None
+    """sha256 of the model file it was made from; None for one that a run made."""
     trusted_by: str | None = None
     """Who vouched for a model file that can run code when loaded."""
 

@@ -18,7 +18,7 @@ from windlass.pipeline.declaring import DeclareRequest
 from windlass.pipeline.evaluation import Evaluation
 from windlass.pipeline.judging import align, as_frame, from_frame
 from windlass.pipeline.tables import read_record
-from windlass.pipeline.training import declare
+from windlass.pipeline.declaring import declare
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
 from windlass.records.event import (
     DataExtracted,
