@@ -38,6 +38,8 @@ class RowDecoder:
         self._leftover = None if self._schema is None else Leftover(self._schema, self.rules)
         self._strict = getattr(self._schema, "strict", False) is True
         self.row_type = _row_type(self.rules, strict=self._strict)
+        self._usual = {column.name: usual(column) for column in self.columns}
+        self._restored = [restore(column) for column in self.columns if needs_restoring(column)]
         self._fields = {column.name: f"f{place}" for place, column in enumerate(self.columns)}
         body = msgspec.defstruct(
             "Body",
@@ -107,11 +109,10 @@ class RowDecoder:
         self._settle(rows)
         frame = pl.DataFrame(
             [msgspec.structs.astuple(row) for row in rows],
-            schema={column.name: usual(column) for column in self.columns},
+            schema=self._usual,
             orient="row",
         )
-        restored = [restore(column) for column in self.columns if needs_restoring(column)]
-        frame = frame.with_columns(restored) if restored else frame
+        frame = frame.with_columns(self._restored) if self._restored else frame
         if self._leftover is not None:
             self._leftover.check(frame)
         encoded = tuple(_encode(row) for row in rows)

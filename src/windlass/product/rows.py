@@ -38,11 +38,9 @@ class InvalidRows(DataError):
     @classmethod
     def of(cls, problems: Sequence[Problem]) -> InvalidRows:
         first = problems[0]
-        row = "" if first.row is None else f"row {first.row}, "
+        place = first.field if first.row is None else f"{first.field} of row {first.row}"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        error = cls(
-            f"{first.reason}{more}", where=f"{row}field {first.field!r}", remedy="see the product's /openapi.json"
-        )
+        error = cls(f"{place}: {first.reason}{more}", remedy="see the product's /openapi.json")
         error.problems = tuple(problems[:MOST_PROBLEMS])
         return error
 

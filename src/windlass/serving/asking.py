@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -19,6 +20,7 @@ from windlass.serving.lineup import Loaded
 from windlass.serving.refusal import PredictionFailed
 
 _log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +99,15 @@ def _labels(loaded: Loaded, batch: PredictionBatch) -> tuple[Any, ...]:
 
 
 def _features(features: pl.DataFrame, rows: pl.DataFrame) -> tuple[bytes, ...] | None:
-    if set(features.columns) <= set(rows.columns) and features.equals(rows.select(features.columns)):
+    """Each row of features as JSON, or None when every feature is a column of the row as it came."""
+    if all(name in rows.columns and _same(features[name], rows[name]) for name in features.columns):
         return None
-    encoded = features.select(pl.struct(pl.all()).struct.json_encode()).to_series()
-    return tuple(text.encode() for text in encoded.to_list())
+    names = features.columns
+    return tuple(_encode(dict(zip(names, row, strict=True))) for row in features.iter_rows())
+
+
+def _same(feature: pl.Series, column: pl.Series) -> bool:
+    return feature.dtype == column.dtype and feature.equals(column)
 
 
 def _batch(loaded: Loaded, question: Question, started: float, **found: Any) -> PredictionBatch:

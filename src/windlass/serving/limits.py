@@ -12,5 +12,8 @@ ROUTING_SECONDS = 0.1
 """How often a worker looks whether a routing record was replaced."""
 RETRY_SECONDS = 5.0
 """How long a worker waits before it tries once more to load a version that it could not load."""
-THREADS = 8
-"""Requests of one worker that are worked on at a time; others wait their turn."""
+THREADS = 4
+"""Requests of one worker that are worked on at a time; others wait their turn.
+
+More do not answer faster, since they share one interpreter; fewer would let a slow sync or a slow model hold up the
+probes and the other callers. Measured, a hop to a thread and back costs less than the noise of a request."""

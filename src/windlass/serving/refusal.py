@@ -62,13 +62,6 @@ def refusal_for(error: Exception) -> Refusal | None:
         return None
     headers = (("Retry-After", "1"),) if status is HTTPStatus.SERVICE_UNAVAILABLE else ()
     if isinstance(error, InvalidRows):
-        return Refusal(status=status, message=_summary(error.problems), problems=error.problems, headers=headers)
+        return Refusal(status=status, message=error.what, problems=error.problems, headers=headers)
     message = error.what if not error.remedy else f"{error.what}; {error.remedy}"
     return Refusal(status=status, message=message, headers=headers)
-
-
-def _summary(problems: tuple[Problem, ...]) -> str:
-    first = problems[0]
-    place = first.field if first.row is None else f"{first.field} of row {first.row}"
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"{place}: {first.reason}{more}"

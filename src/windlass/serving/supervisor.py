@@ -31,6 +31,9 @@ LONGEST_DELAY = 10.0
 HEALTHY_SECONDS = 10.0
 """A worker that lived this long is replaced at once; one that did not, after twice the delay of the time before."""
 _STOP_SECONDS = 10.0
+# A request is a few rows: spreading them over cores costs more than it gives (half of the time of a request, measured),
+# and workers would fight for the same cores. What the environment says already wins.
+_ONE_THREAD_EACH = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +192,7 @@ class Server:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=log,
+                    env={**_ONE_THREAD_EACH, **os.environ},
                     pass_fds=(options.listen_fd, options.parent_fd),
                     start_new_session=True,  # Ctrl-C in a terminal reaches the parent, which stops the workers in order
                 )

@@ -101,7 +101,9 @@ def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = N
         metrics=metrics,
     )
     parts = Parts.of(board=board, clock=clock_from(options.clock), capture=capture, metrics=metrics)
-    watcher = Watcher(paths=paths, board=board, open_bundle=open_bundle or Registry(paths).open, metrics=metrics, report=report)
+    watcher = Watcher(
+        paths=paths, board=board, open_bundle=open_bundle or Registry(paths).open, metrics=metrics, report=report
+    )
     return parts, watcher
 
 

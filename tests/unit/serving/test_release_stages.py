@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windlass.records.bundle import Column
+from windlass.records.routing import Routing
+from windlass.serving.lineup import Lineup
+from windlass.serving.metrics import Metrics
+from windlass.serving.shadow import Shadow
+
+
+def constant(value: float) -> Any:
+    return lambda rows: np.full(rows.height, value)
+
+
+def failing(_rows: Any) -> Any:
+    raise RuntimeError("the model is broken")
+
+
+def lineup(share: float, salt: str = "s") -> Lineup:
+    routing = Routing(product="p", sequence=1, champion=None, share=share, salt=salt)
+    return Lineup(product="p", routing=routing)
+
+
+def keys(stage: Any, count: int) -> list[dict[str, Any]]:
+    return [{**stage.row, "flight": f"key-{place}"} for place in range(count)]
+
+
+@pytest.fixture
+def canary(stage: Any) -> Any:
+    stage.add("v1", model=constant(0.1))
+    stage.add("v2", model=constant(0.9))
+    stage.route("v1", "v2", mode="canary", share=0.3, salt="release-1")
+    return stage
+
+
+# -- canary ------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=30)
+@given(st.text(max_size=20), st.floats(0, 1), st.floats(0, 1))
+def test_a_key_stays_where_it_is_and_a_larger_share_only_adds_keys(key: str, one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert lineup(low).goes_to_challenger(key) <= lineup(high).goes_to_challenger(key)
+    assert lineup(high).goes_to_challenger(key) == lineup(high).goes_to_challenger(key)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.25, 0.5])
+def test_the_share_of_keys_is_the_share_asked_for(share: float) -> None:
+    there = sum(lineup(share).goes_to_challenger(f"user-{number}") for number in range(20_000))
+    assert abs(there / 20_000 - share) < 0.012  # four standard deviations at the widest
+
+
+def test_the_split_is_the_same_in_every_process_and_another_in_every_release() -> None:
+    chosen = [number for number in range(40) if lineup(0.25).goes_to_challenger(f"k{number}")]
+    assert chosen == [1, 4, 6, 8, 10, 13, 21, 27, 37], "fixed for ever: routing records outlive processes"
+    other = [number for number in range(40) if lineup(0.25, "t").goes_to_challenger(f"k{number}")]
+    assert chosen != other
+
+
+def test_one_request_is_split_by_key_and_answered_in_order(canary: Any) -> None:
+    rows = keys(canary, 200)
+    answers = canary.predict(*rows).json()["predictions"]
+    expected = [canary.board.of("flights").goes_to_challenger(row["flight"]) for row in rows]
+    assert [answer["version"] == "v2" for answer in answers] == expected
+    assert {(answer["version"], answer["stage"], answer["score"]) for answer in answers} == {
+        ("v1", "champion", 0.1),
+        ("v2", "canary", 0.9),
+    }
+    assert {batch.stage: len(batch.ids) for batch in canary.captured} == {
+        "canary": sum(expected),
+        "champion": 200 - sum(expected),
+    }
+    by_id = {identity: key for batch in canary.captured for identity, key in zip(batch.ids, batch.keys, strict=True)}
+    assert [by_id[answer["id"]] for answer in answers] == [row["flight"] for row in rows]
+
+
+def test_rows_without_a_key_stay_together_by_their_request(canary: Any) -> None:
+    seen = set()
+    for number in range(40):
+        answers = canary.predict(*[{**canary.row, "flight": None}] * 3, request_id=f"request {number}").json()[
+            "predictions"
+        ]
+        assert len({answer["version"] for answer in answers}) == 1
+        seen.add(answers[0]["version"])
+    assert seen == {"v1", "v2"}
+
+
+@pytest.mark.parametrize("broken", [failing, constant(float("nan"))])
+def test_a_canary_that_fails_is_stood_in_for_by_the_champion(canary: Any, broken: Any) -> None:
+    canary.add("v3", model=broken)
+    canary.route("v1", "v3", mode="canary", share=0.5, salt="s")
+    reply = canary.predict(*keys(canary, 50))
+    assert reply.status_code == 200
+    assert {answer["version"] for answer in reply.json()["predictions"]} == {"v1"}
+    failed, answered = canary.captured
+    assert (failed.version, failed.stage, failed.error is not None) == ("v3", "canary", True)
+    assert (answered.version, answered.stage, len(answered.ids)) == ("v1", "champion", 50)
+    assert set(failed.ids) < set(answered.ids)
+    assert canary.metric('windlass_prediction_failures_total{product="flights",stage="canary",version="v3"}') == 1
+
+
+def test_a_champion_that_fails_beside_a_canary_answers_nothing_and_keeps_only_failures(stage: Any) -> None:
+    stage.add("v1", model=failing)
+    stage.add("v2", model=constant(0.9))
+    stage.route("v1", "v2", mode="canary", share=0.5, salt="s")
+    assert stage.predict(*keys(stage, 50)).status_code == 500
+    assert [(batch.version, batch.error is not None) for batch in stage.captured] == [("v1", True)]
+
+
+def test_a_challenger_with_another_column_reads_the_same_request_in_its_own_way(stage: Any) -> None:
+    columns = (*stage.manifest().columns, Column(name="wind", dtype="float", nullable=False))
+    stage.add("v1", model=constant(0.1))
+    stage.add("v2", stage.fake(stage.manifest(columns=columns), model=lambda rows: rows["wind"].to_numpy()))
+    stage.route("v1", "v2", mode="canary", share=1.0, salt="s")
+    (answer,) = stage.predict({**stage.row, "wind": 0.7}).json()["predictions"]
+    assert (answer["version"], answer["score"]) == ("v2", 0.7)
+    assert b'"wind":0.7' in stage.captured[-1].rows[0]
+    (answer,) = stage.predict(stage.row).json()["predictions"]
+    assert answer["version"] == "v1", "callers that know nothing of the new column are still answered"
+    assert "wind" in stage.captured[-2].error
+
+
+# -- shadow ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shadow(stage: Any) -> Any:
+    stage.add("v1", model=constant(0.1))
+    stage.add("v2", model=constant(0.9))
+    stage.route("v1", "v2", mode="shadow")
+    stage.parts.shadow.start()
+    return stage
+
+
+def test_a_shadow_is_captured_under_the_ids_of_the_answers_and_never_heard(shadow: Any) -> None:
+    answers = shadow.predict(*keys(shadow, 3), request_id="r").json()["predictions"]
+    assert {answer["version"] for answer in answers} == {"v1"}
+    shadow.drain_shadow()
+    champion, challenger = shadow.captured
+    assert (champion.stage, champion.version) == ("champion", "v1")
+    assert (challenger.stage, challenger.version) == ("shadow", "v2")
+    assert challenger.ids == champion.ids
+    assert challenger.keys == champion.keys
+    assert challenger.rows == champion.rows
+    assert challenger.request_id == "r"
+    assert challenger.scores == (0.9, 0.9, 0.9)
+
+
+def test_a_shadow_that_fails_is_captured_and_felt_by_nobody(shadow: Any) -> None:
+    shadow.add("v3", model=failing)
+    shadow.route("v1", "v3", mode="shadow")
+    assert shadow.predict().status_code == 200
+    shadow.drain_shadow()
+    assert shadow.captured[1].error is not None
+    assert shadow.captured[1].stage == "shadow"
+
+
+def test_a_shadow_that_cannot_be_written_down_is_counted(shadow: Any) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def waits(rows: Any) -> Any:
+        began.set()
+        assert go_on.wait(10)
+        return np.full(rows.height, 0.5)
+
+    shadow.add("v3", model=waits)
+    shadow.route("v1", "v3", mode="shadow")
+    assert shadow.predict().status_code == 200
+    assert began.wait(10)
+    shadow.sink.broken = True
+    go_on.set()
+    shadow.drain_shadow()
+    assert shadow.metric('windlass_shadow_dropped_rows_total{product="flights"}') == 1
+
+
+def test_a_slow_shadow_neither_holds_up_callers_nor_grows_without_bound(shadow: Any) -> None:
+    go_on = threading.Event()
+
+    def waits(rows: Any) -> Any:
+        assert go_on.wait(20)
+        return np.full(rows.height, 0.5)
+
+    shadow.add("v3", model=waits)
+    shadow.route("v1", "v3", mode="shadow")
+    for _ in range(300):
+        assert shadow.predict().status_code == 200
+    dropped = shadow.metric('windlass_shadow_dropped_rows_total{product="flights"}')
+    assert 300 - 256 - 1 <= dropped <= 300 - 256
+    go_on.set()
+    shadow.drain_shadow()
+    assert len([batch for batch in shadow.captured if batch.stage == "shadow"]) == 300 - dropped
+
+
+def test_shadow_work_waits_for_requests_in_flight_but_not_for_ever() -> None:
+    done = threading.Event()
+    shadow = Shadow(lambda _: done.set(), metrics=Metrics(), most=2)
+    shadow.request_began()
+    shadow.start()
+    assert shadow.offer([1])  # type: ignore[arg-type]
+    assert done.wait(5), "a busy worker delays the shadow and does not stop it"
+    shadow.request_ended()
+    assert shadow.close(5)
+
+
+def test_a_version_asked_for_by_name_is_not_repeated_in_shadow(shadow: Any) -> None:
+    body = {
+        "inputs": [{"name": name, "shape": [1], "datatype": kind, "data": [value]} for name, kind, value in TENSORS]
+    }
+    reply = shadow.client.post("/v2/models/flights/versions/v2/infer", json=body)
+    assert reply.json()["model_version"] == "v2"
+    shadow.drain_shadow()
+    assert [(batch.version, batch.stage) for batch in shadow.captured] == [("v2", "shadow")]
+
+
+TENSORS = [
+    ("flight", "BYTES", "f1"),
+    ("at", "BYTES", "2013-03-01T10:00:00Z"),
+    ("distance", "FP64", 0.25),
+    ("seats", "INT64", 3),
+    ("carrier", "BYTES", "AA"),
+]
