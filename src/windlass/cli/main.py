@@ -31,8 +31,9 @@ def _root(
         raise typer.Exit
 
 
-for module in (init, serve, act, show, backtest):
+for module in (init, serve, act, show):
     module.register(app)
+app.command()(backtest.backtest)
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(ledger.app, name="ledger")
