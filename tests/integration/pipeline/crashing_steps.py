@@ -1,4 +1,4 @@
-"""Runs in the worker: three steps that build on each other, killed at the n-th point where a kill could matter."""
+"""Runs in the worker: three steps that build on each other, or a whole training run, killed at a chosen point."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 from windlass.clock import SimulatedClock
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.progress import silent
+from windlass.pipeline.progress import ProgressMessage, silent
+from windlass.pipeline.request import TrainingResult
 from windlass.pipeline.step import Finished, Step, StepRunner, prune
 from windlass.records.event import RunFinished, RunStarted
 from windlass.records.lease import Fence
@@ -92,3 +93,15 @@ def _work(points: Points, workspace: Path, name: str, before: Finished | None, f
     text = "" if before is None else (before.folder / "out.txt").read_text()
     (folder / "out.txt").write_text(f"{text}{name};")
     points.reach()
+
+
+def train(argument: dict[str, Any]) -> TrainingResult:
+    """A training run that kills its own process right after it has told the `(step, state)` in `kill_at`."""
+
+    from windlass.pipeline.training import run_training  # heavy, and the steps above do without
+
+    def emit(message: ProgressMessage) -> None:
+        if (message.step, message.state) == argument["kill_at"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return run_training(argument["request"], emit=emit)
