@@ -13,6 +13,7 @@ from windlass.errors import ProductError, WindlassError
 from windlass.product.discovery import Found, find_classes, find_named
 from windlass.product.namespace import import_private, private_name
 from windlass.product.product import Product
+from windlass.product.sharing import share
 from windlass.product.source import Source, read_source, source_from_folder, split_entry
 
 
@@ -29,11 +30,16 @@ def load_product(entry: str, project: Path) -> type[Product]:
 
 def load_source(folder: Path, entry: str) -> type[Product]:
     """The product class from a source that `Source.write` laid out, such as the one in a bundle."""
-    return load(source_from_folder(folder, entry), folder)
+    return _load(source_from_folder(folder, entry), folder)
 
 
 def load(source: Source, folder: Path) -> type[Product]:
-    """The product class of a source that was read from `folder`."""
+    """The product class of a source that was read from `folder`; processes that `train` starts know its modules too."""
+    share(source, folder)
+    return _load(source, folder)
+
+
+def _load(source: Source, folder: Path) -> type[Product]:
     module, name = split_entry(source.entry)
     try:
         loaded = import_private(source, module, folder)

@@ -35,11 +35,8 @@ def import_private(source: Source, module: str, folder: Path) -> ModuleType:
 
     Whatever the code raises while it is imported is passed on, and nothing of a failed import stays behind.
     """
-    package = private_name(source.digest)
     with _LOCK:
-        _FINDER.worlds.setdefault(package, _World(package, source, folder))
-        if _FINDER not in sys.meta_path:
-            sys.meta_path.insert(0, _FINDER)
+        package = add_world(source, folder)
         before = set(sys.modules)
         try:
             return importlib.import_module(f"{package}.{module}")
@@ -47,6 +44,16 @@ def import_private(source: Source, module: str, folder: Path) -> ModuleType:
             for name in [each for each in sys.modules if each.partition(".")[0] == package and each not in before]:
                 del sys.modules[name]
             raise
+
+
+def add_world(source: Source, folder: Path) -> str:
+    """Make the modules of a source importable below its private package, whose name is returned; runs none of them."""
+    package = private_name(source.digest)
+    with _LOCK:
+        _FINDER.worlds.setdefault(package, _World(package, source, folder))
+        if _FINDER not in sys.meta_path:
+            sys.meta_path.insert(0, _FINDER)
+    return package
 
 
 class _World:

@@ -7,6 +7,7 @@ reason beside it. Formats of other libraries are read through `native`.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from typing import Any
 from windlass.errors import RegistryError, UntrustedModel
 from windlass.records.bundle import ModelFile
 
+_FRESH: dict[tuple[str, tuple[str, ...]], Any] = {}
+"""Digest and types of the file saved last -> the model as it was read back from it.
+
+The run that saved a model asks for it next, and reading it takes as long as writing it; it is given away just once.
+"""
 BY_RUN = "run"
 """`ModelFile.vouched_by` of a model that was saved by the very process that trained it."""
 
@@ -29,10 +35,12 @@ def save(model: Any, folder: Path, *, vouched_by: str = BY_RUN) -> ModelFile:
     _refuse_main(kind, type(model).__module__)
     saved = _as_skops(model)
     if not isinstance(saved, str):
-        data, types = saved
+        data, types, again = saved
         for name in types:
             _refuse_main(name, name.rpartition(".")[0])
         (folder / "model.skops").write_bytes(data)
+        _FRESH.clear()
+        _FRESH[hashlib.sha256(data).hexdigest(), types] = again
         return ModelFile(format="skops", file="model.skops", kind=kind, types=types)
     (folder / "model.pkl").write_bytes(_as_pickle(model, kind))
     return ModelFile(format="pickle", file="model.pkl", kind=kind, reason=saved, vouched_by=vouched_by)
@@ -60,8 +68,8 @@ def load(folder: Path, file: ModelFile, *, vouched: bool | None = None) -> Any:
     return read_native(path, file.format)
 
 
-def _as_skops(model: Any) -> tuple[bytes, tuple[str, ...]] | str:
-    """The file's content and the types it needs beyond skops' own; or in words why skops cannot hold the model."""
+def _as_skops(model: Any) -> tuple[bytes, tuple[str, ...], Any] | str:
+    """The file's content, the types it needs beyond skops' own and what was read back; or why skops cannot hold it."""
     import skops.io
 
     try:
@@ -72,7 +80,7 @@ def _as_skops(model: Any) -> tuple[bytes, tuple[str, ...]] | str:
         return f"skops cannot hold it: {type(error).__name__}: {error}"[:500]
     if type(again) is not type(model):
         return f"skops reads it back as {type(again).__qualname__}"
-    return data, tuple(types)
+    return data, tuple(types), again
 
 
 def _as_pickle(model: Any, kind: str) -> bytes:
@@ -106,7 +114,9 @@ def _read_skops(path: Path, file: ModelFile) -> Any:
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        return skops.io.loads(path.read_bytes(), trusted=list(file.types))
+        data = path.read_bytes()
+        fresh = _FRESH.pop((hashlib.sha256(data).hexdigest(), file.types), None)
+        return skops.io.loads(data, trusted=list(file.types)) if fresh is None else fresh
     except UntrustedTypesFoundException as error:
         raise UntrustedModel(
             f"the file wants to build types that were not written down when it was saved: {error}",

@@ -56,6 +56,21 @@ def test_common_models_are_held_by_skops_with_exactly_their_types(
     assert np.array_equal(again.predict_proba(X), model.predict_proba(X))
 
 
+def test_every_loading_gives_a_model_of_its_own(tmp_path: Path) -> None:
+    file = models.save(fitted(LogisticRegression()), tmp_path)
+    first, second = (models.load(tmp_path, file) for _ in range(2))
+    first.coef_[:] = 0
+    assert second.coef_.any()
+    assert models.load(tmp_path, file).coef_.any()
+
+
+def test_a_file_that_was_replaced_after_saving_is_read_anew(tmp_path: Path) -> None:
+    models.save(fitted(LogisticRegression(C=0.01)), tmp_path / "other")
+    file = models.save(fitted(LogisticRegression()), tmp_path)
+    (tmp_path / file.file).write_bytes((tmp_path / "other" / file.file).read_bytes())
+    assert models.load(tmp_path, file).C == 0.01
+
+
 def test_a_skops_file_may_build_nothing_but_the_types_written_down(tmp_path: Path) -> None:
     file = models.save(fitted(RandomForestClassifier(3)), tmp_path)
     with pytest.raises(UntrustedModel, match=r"sklearn\.tree\._tree\.Tree"):
