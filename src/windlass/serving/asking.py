@@ -128,17 +128,10 @@ def _batch(loaded: Loaded, question: Question, started: float, **found: Any) -> 
 
 
 def keys_of(decoded: Decoded, key: str | None) -> tuple[str | None, ...]:
-    """The key of each row as text, as outcomes name it."""
-    if key is None:
+    """The key of each row as text: as polars casts it, which is how examples are compared with it later."""
+    if key is None or key not in decoded.frame.columns:
         return (None,) * len(decoded)
-    return tuple(None if value is None else key_text(value) for value in decoded.values(key))
-
-
-def key_text(value: Any) -> str:
-    """A key as text, the same for a request, an outcome and an example."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return tuple(decoded.frame[key].cast(pl.String).to_list())
 
 
 def _moment(value: Any) -> datetime | None:

@@ -126,6 +126,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         log_config=None,
         ws="none",
         server_header=False,
+        timeout_keep_alive=75,  # longer than callers pause, so that it is they who close a connection
         timeout_graceful_shutdown=max(1, int(options.stop_seconds)),
     )
     server = WorkerServer(config, parts=parts, watcher=watcher, report=report, stop_seconds=options.stop_seconds)

@@ -31,7 +31,7 @@ def infer(stage: Any, *inputs: dict[str, Any], path: str = "/v2/models/flights/i
 
 
 def tensor(name: str, data: Any, shape: list[int] | None = None, datatype: str = "FP64") -> dict[str, Any]:
-    return {"name": name, "shape": shape or [len(data)], "datatype": datatype, "data": data}
+    return {"name": name, "shape": [len(data)] if shape is None else shape, "datatype": datatype, "data": data}
 
 
 # -- MLflow ------------------------------------------------------------------------------------------------------

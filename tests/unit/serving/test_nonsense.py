@@ -1,0 +1,88 @@
+"""Whatever is sent to whichever route, the server answers, and never with a fault of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from windlass.lake.segments import SegmentWriter
+from windlass.serving.capture import Capture
+
+ROUTES = [
+    "/flights/predict",
+    "/flights/outcomes",
+    "/flights/invocations",
+    "/v2/models/flights/infer",
+    "/v2/models/flights/versions/v1/infer",
+]
+WORDS = [
+    *("rows", "request_id", "outcomes", "key", "prediction_id", "value", "observed_at"),
+    *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
+    *("name", "shape", "datatype", "id", "outputs", "parameters", "FP64", "BYTES", "score"),
+    *("flight", "at", "distance", "seats", "carrier", "2013-03-01T10:00:00Z"),
+]
+TEXT = st.sampled_from(WORDS) | st.text(max_size=6)
+LEAF = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | TEXT
+ANYTHING = st.recursive(
+    LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=6), max_leaves=25
+)
+FITTING = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@FITTING
+@given(route=st.sampled_from(ROUTES), value=ANYTHING)
+def test_any_json_is_answered_or_refused(flights: Any, route: str, value: Any) -> None:
+    reply = flights.client.post(route, content=json.dumps(value), headers={"Content-Type": "application/json"})
+    assert reply.status_code in {200, 202, 400, 422}, reply.text
+    assert json.loads(reply.content)
+
+
+@FITTING
+@given(
+    route=st.sampled_from(ROUTES), rows=st.lists(st.dictionaries(TEXT, LEAF, max_size=6), max_size=3), data=st.data()
+)
+def test_almost_right_json_is_answered_or_refused(flights: Any, route: str, rows: Any, data: Any) -> None:
+    shapes = [
+        {"rows": rows},
+        {"outcomes": rows},
+        {"dataframe_records": rows},
+        {"instances": rows},
+        {"dataframe_split": {"columns": list(flights.row), "data": [list(row.values()) for row in rows]}},
+        {"inputs": {name: [row.get(name) for row in rows] for name in flights.row}},
+        {"inputs": rows},
+    ]
+    body = data.draw(st.sampled_from(shapes))
+    reply = flights.client.post(route, content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert reply.status_code in {200, 202, 400, 422}, reply.text
+
+
+@FITTING
+@given(
+    route=st.sampled_from(ROUTES), body=st.binary(max_size=60), media=st.sampled_from(["application/json", "text/csv"])
+)
+def test_any_bytes_are_refused(flights: Any, route: str, body: bytes, media: str) -> None:
+    reply = flights.client.post(route, content=body, headers={"Content-Type": media})
+    assert reply.status_code in {400, 415, 422}, reply.text
+
+
+@pytest.fixture
+def no_folder(flights: Any, tmp_path: Path) -> Iterator[Any]:
+    """The real segment writer, where a file stands in the place of its folder."""
+    (tmp_path / "segments").write_text("in the way")
+    writer = SegmentWriter(tmp_path / "segments" / "w0")
+    broken = Capture(open_sink=lambda _product: writer, metrics=flights.metrics)
+    flights.parts.answering._capture = broken
+    yield flights
+    broken.close()
+
+
+def test_a_real_writer_that_cannot_write_is_a_503(no_folder: Any) -> None:
+    reply = no_folder.predict()
+    assert reply.status_code == 503
+    assert "could not be recorded" in reply.json()["error"]
