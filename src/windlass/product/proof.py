@@ -7,6 +7,7 @@ the same rows are put through in several company: all, a sample, the sample shuf
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,6 +22,10 @@ _SINGLES = 12
 _REMEDY = (
     "compute each row from that row alone; what is learned from many rows (a mean, an encoding, a scale) belongs to "
     "the estimator, for instance as a step of a Pipeline"
+)
+_ROUNDING = (
+    "the two differ by rounding alone: a matrix product adds up in another order for another number of rows; write it "
+    "as expressions of columns, round its result, or leave it to the estimator"
 )
 
 
@@ -133,12 +138,13 @@ def _compare(
     where = f"{product.name}, features"
     if place is None:
         raise NotRowLocal(f"features gives another {column} {company}", where=where, remedy=_REMEDY)
-    before, after = (_short(frame[column][place]) for frame in (expected, found))
+    before, after = expected[column][place], found[column][place]
+    rounding = isinstance(before, float) and isinstance(after, float) and math.isclose(before, after, rel_tol=1e-9)
     raise NotRowLocal(
-        f"features depends on neighbouring rows: {column!r} is {before}, and {after} {company}",
+        f"features depends on neighbouring rows: {column!r} is {_short(before)}, and {_short(after)} {company}",
         # the row's number and not its key: errors are kept where personal data must not be
         where=f"{where}, column {column!r}, row {numbers[place]}",
-        remedy=_REMEDY,
+        remedy=_ROUNDING if rounding else _REMEDY,
     )
 
 

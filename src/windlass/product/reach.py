@@ -275,8 +275,9 @@ class _Uses(ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            if alias.name in self._reach.tables:
-                self.found.add(Unit("module", alias.name))
+            for name in (alias.name, *parents(alias.name)):
+                if name in self._reach.tables:
+                    self.found.add(Unit("module", name))
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         base = absolute(node, self._module, package=self._module in self._reach.packages)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from windlass.errors import BundleCorrupt, ProductError, RegistryError
 from windlass.product.loading import load_source
 from windlass.product.model import predict
-from windlass.product.task import task_from
+from windlass.product.task import TaskKind, task_from
 from windlass.records.bundle import Manifest
 from windlass.registry import files, models
 
@@ -66,6 +66,11 @@ class Bundle:
             )
         return models.load(self.folder, file, vouched=bool(self.manifest.run or file.vouched_by))
 
+    @functools.cached_property
+    def kind(self) -> TaskKind:
+        """The kind of its task."""
+        return task_from(self.manifest.task).kind
+
     def predict(self, rows: pl.DataFrame) -> Predicted:
         """Features and scores of n rows without the target; raises ProductError when the model gives no such thing."""
         manifest = self.manifest
@@ -79,7 +84,7 @@ class Bundle:
             )
         if manifest.features:
             features = features.select(manifest.features)
-        scores = predict(self.model, features, task_from(manifest.task).kind, classes=len(manifest.classes) or None)
+        scores = predict(self.model, features, self.kind, classes=len(manifest.classes) or None)
         return Predicted(features=features, scores=scores)
 
 

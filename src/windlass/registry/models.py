@@ -115,7 +115,7 @@ def _read_skops(path: Path, file: ModelFile) -> Any:
 
     try:
         data = path.read_bytes()
-        fresh = _FRESH.pop((hashlib.sha256(data).hexdigest(), file.types), None)
+        fresh = _FRESH.pop((hashlib.sha256(data).hexdigest(), file.types), None) if _FRESH else None
         return skops.io.loads(data, trusted=list(file.types)) if fresh is None else fresh
     except UntrustedTypesFoundException as error:
         raise UntrustedModel(

@@ -114,6 +114,12 @@ def test_a_gap_in_one_of_many_rows_is_enough(fill: Features) -> None:
     assert prove_row_local(product(fill), rows(100)).height == 100  # without a gap nothing is filled
 
 
+def test_a_difference_by_rounding_is_called_that() -> None:
+    last_bit = product(lambda r: r.select(x=A * (1 + (1e-15 if r.height == 1 else 0))))
+    with pytest.raises(NotRowLocal, match=r"rounding alone[\s\S]*round its result"):
+        prove_row_local(last_bit, rows())
+
+
 def test_a_window_over_rare_twins_is_seen_in_the_whole() -> None:
     frame = rows(4000).with_columns(id=pl.col("id") // 2)
     with pytest.raises(NotRowLocal, match="among 200 rows instead of 4000"):

@@ -240,6 +240,7 @@ REACHED = {
     "unpacking": {"top": "A, (B, *C) = 1, VALUE", "train": "return C"},
     "walrus in a comprehension": {"top": "A = [b for b in VALUE]", "train": "return [A for A in A]"},
     "lazy import": {"train": "import other\nreturn other.x", "other": "x = VALUE"},
+    "lazy import of a part": {"train": "import p.q\nreturn p.x", "p/__init__": "x = VALUE", "p/q": ""},
     "lazy from": {"train": "from other import x\nreturn x", "other": "x = VALUE"},
     "module": {"top": "import other as o", "train": "return o.x", "other": "x = VALUE"},
     "module handed on": {"top": "import other", "train": "return vars and len(dir(other))", "other": "x = VALUE"},
