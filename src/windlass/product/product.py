@@ -53,7 +53,8 @@ class Product:
             )
 
     def extract(self, since: datetime | None) -> pl.DataFrame | dict[str, pl.DataFrame]:  # noqa: ARG002 (part of the signature to override)
-        """Rows that appeared since `since` (exclusive; None: all there are).
+        """Rows that appeared since `since` (exclusive; None: all there are). It is UTC, and carries a time zone unless
+        your own event times have none, so that it compares with them.
 
         Rows returned twice are kept once, so it is safe to return a little too much. A dict gives several sources by
         name; `outcomes` (columns: the key, `value`, and `at` if known) brings labels that came later.

@@ -1,0 +1,167 @@
+"""Every command against one real workspace: made, trained, served by hand-written segments, judged, rolled back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from windlass.lake.segments import SegmentWriter
+from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
+from windlass.records.paths import Paths
+
+TRAINED_TWICE = 2
+
+
+def windlass(*arguments: str, at: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own and check its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "windlass", *arguments],
+        cwd=at,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "WINDLASS_ACTOR": "ada"},
+        check=False,
+    )
+    assert done.returncode == expect, f"{arguments}: {done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def as_json(*arguments: str, at: Path) -> list[dict[str, object]]:
+    parsed: list[dict[str, object]] = json.loads(windlass(*arguments, "--json", at=at).stdout)
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with two versions, one captured answer and its outcome in segments that no controller has seen."""
+    home = tmp_path_factory.mktemp("commands")
+    windlass("init", "tumours", at=home)
+    folder = home / "tumours"
+    windlass("train", "--reason", "first", at=folder)
+    windlass("train", "--force", "--reason", "again", at=folder)
+    capture_one(folder)
+    return folder
+
+
+def capture_one(folder: Path) -> None:
+    row = pl.read_csv(folder / "data" / "history.csv").drop("malignant").row(0, named=True)
+    at = datetime.now(UTC)
+    writer = SegmentWriter(Paths(folder / ".windlass").segments("tumours") / "w0", durability="process")
+    writer.append(
+        PredictionBatch(
+            request_id="r-1",
+            at=at,
+            version="v1",
+            stage="champion",
+            latency_ms=1.0,
+            ids=("p-1",),
+            keys=(row["sample_id"],),
+            event_times=(at,),
+            scores=(0.9,),
+            rows=(json.dumps(row).encode(),),
+        )
+    )
+    outcome = OutcomeRow(prediction_id="p-1", value=True, observed_at=at)
+    writer.append(OutcomeBatch(request_id="r-2", received_at=at, outcomes=(outcome,)))
+    writer.close()
+
+
+def test_versions_tell_their_roles(project: Path) -> None:
+    rows = as_json("versions", at=project)
+    assert [row["version"] for row in rows][:TRAINED_TWICE] == ["v1", "v2"]
+    assert rows[0]["role"] == "champion"
+
+
+def test_runs_tell_why_and_how_they_ended(project: Path) -> None:
+    rows = as_json("runs", at=project)
+    assert [row["reason"] for row in rows][:TRAINED_TWICE] == ["ada: first", "ada: again"]
+    assert {row["outcome"] for row in rows} == {"registered"}
+    assert all(row["gate"] == "pass" for row in rows)
+
+
+def test_two_versions_are_set_side_by_side(project: Path) -> None:
+    comparison = json.loads(windlass("runs", "compare", "v1", "v2", "--json", at=project).stdout)
+    metrics = {row["name"] for row in comparison["rows"] if row["group"] == "metric"}
+    assert any("roc_auc" in name for name in metrics)
+    assert "reason" in windlass("runs", "compare", "v1", "v2", at=project).stdout
+
+
+def test_status_names_champion_and_release(project: Path) -> None:
+    (row,) = as_json("status", at=project)
+    assert row["champion"] == "v1"
+    assert row["release"] == "v2 in shadow"
+
+
+def test_what_is_held_is_held_once_and_goes_on_again(project: Path) -> None:
+    windlass("pause", "--reason", "a holiday", at=project)
+    assert as_json("status", at=project)[0]["paused"] == "a holiday"
+    windlass("resume", "--reason", "back", at=project)
+    assert as_json("status", at=project)[0]["paused"] is None
+    refused = windlass("resume", "--reason", "again", at=project, expect=2)
+    assert "not paused" in refused.stderr
+
+
+def test_promotion_and_rollback_by_hand_are_kept_with_name_and_reason(project: Path) -> None:
+    windlass("promote", "v2", "--reason", "trust me", at=project)
+    assert as_json("status", at=project)[0]["champion"] == "v2"
+    windlass("rollback", "--reason", "changed my mind", at=project)
+    assert as_json("status", at=project)[0]["champion"] == "v1"
+    asked = [row for row in as_json("events", "-n", "200", at=project) if row["kind"] == "command.requested"]
+    assert {row["actor"] for row in asked} == {"ada"}
+    assert any("changed my mind" in str(row["what"]) for row in asked)
+
+
+@pytest.mark.parametrize("version", ["v99", "nonsense", "v1"])
+def test_a_version_that_cannot_be_promoted_is_refused(project: Path, version: str) -> None:
+    refused = windlass("promote", version, "--reason", "no", at=project, expect=2)
+    assert version in refused.stderr
+    assert "remedy" in refused.stderr
+
+
+def test_the_ledger_verifies_until_somebody_changes_it(project: Path, tmp_path: Path) -> None:
+    import shutil
+    import sqlite3
+
+    assert json.loads(windlass("ledger", "verify", "--json", at=project).stdout)["ok"] is True
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    with sqlite3.connect(copy / ".windlass" / "ledger.db") as database:
+        database.execute("UPDATE events SET actor = 'mallory' WHERE sequence = 3")
+    told = windlass("ledger", "verify", at=copy, expect=1)
+    assert "3" in told.stderr
+
+
+def test_data_is_listed_and_shown(project: Path) -> None:
+    tables = {row["table"]: row["rows"] for row in as_json("data", "ls", at=project)}
+    assert tables["examples/rows"] == 569
+    rows = as_json("data", "show", "examples/rows", "-n", "3", at=project)
+    assert len(rows) == 3
+    told = windlass("data", "show", "nothing", at=project, expect=1)
+    assert "nothing" in told.stderr
+
+
+def test_unknown_ids_and_products_are_one_clear_error(project: Path) -> None:
+    assert "p-404" in windlass("trace", "p-404", at=project, expect=2).stderr
+    assert "other" in windlass("versions", "--product", "other", at=project, expect=2).stderr
+    assert "other" in windlass("train", "--product", "other", at=project, expect=2).stderr
+
+
+@pytest.mark.parametrize("command", ["status", "versions", "releases", "alarms", "incidents", "events", "runs"])
+def test_each_view_is_readable_without_a_terminal(project: Path, command: str) -> None:
+    shown = windlass(command, at=project)
+    assert shown.stdout.strip()
+
+
+def test_where_there_is_no_workspace_the_remedy_is_told(tmp_path: Path) -> None:
+    told = windlass("status", at=tmp_path, expect=2)
+    assert "windlass init" in told.stderr
+    assert not (tmp_path / ".windlass").exists()
