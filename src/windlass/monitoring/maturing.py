@@ -64,11 +64,12 @@ class Maturing:
         table = predictions.reshape(len(predictions), -1)
         columns = {str(place): table[:, place] for place in range(table.shape[1])}
         numbers = np.arange(self._made, self._made + len(table))
-        self._waiting.append(pl.DataFrame({"id": as_ids(ids), "number": numbers, **columns}))
+        made_at = np.full(len(table), at.timestamp())
+        self._waiting.append(pl.DataFrame({"id": as_ids(ids), "number": numbers, "at": made_at, **columns}))
         self._made += len(table)
         self._open = np.concatenate([self._open, np.full(len(table), np.nan)])
         self._least = np.concatenate([self._least, least_losses(predictions, self._kind)])
-        self._open_at = np.concatenate([self._open_at, np.full(len(table), at.timestamp())])
+        self._open_at = np.concatenate([self._open_at, made_at])
         if self.pending > self._most_pending:
             self._waiting = [pl.concat(self._waiting).tail(self._most_pending)]
 
@@ -88,7 +89,8 @@ class Maturing:
     def release(self, now: datetime) -> None:
         """Let the predictions count of which enough is known, or too old to be waited for."""
         known = ~np.isnan(self._open)
-        overdue = self._open_at <= now.timestamp() - self._within
+        due = now.timestamp() - self._within
+        overdue = self._open_at <= due
         count = _settled_stretch(known | overdue)
         if count == 0:
             return
@@ -96,10 +98,12 @@ class Maturing:
         found = np.where(known, self._open, best)[:count]
         self._open, self._least, self._open_at = self._open[count:], self._least[count:], self._open_at[count:]
         self._first += count
+        if overdue.any():
+            self._waiting = [pl.concat(self._waiting).filter(pl.col("at") > due)]
         self._add(found)
 
     def _settle(self, settled: pl.DataFrame) -> None:
-        table = settled.select(pl.exclude("id", "truth", "number")).to_numpy()
+        table = settled.select(pl.exclude("id", "truth", "number", "at")).to_numpy()
         found = losses(settled["truth"].to_numpy(), table if self._kind == "multiclass" else table[:, 0], self._kind)
         places = settled["number"].to_numpy() - self._first
         self._open[places[places >= 0]] = found[places >= 0]

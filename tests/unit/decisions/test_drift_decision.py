@@ -85,6 +85,17 @@ def test_the_test_is_honest_far_out_and_with_sparse_bins(
         assert plausible(int((found < rate).sum()), 8000, rate * 1.2)
 
 
+def test_all_columns_together_keep_one_rate(
+    rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
+) -> None:
+    """Windows of 30 columns from where the references came from: any column certain in at most alpha of them."""
+    alpha, shares, wrong = 0.05, np.full(12, 1 / 12), 0
+    for _ in range(400):
+        pairs = (rng.multinomial(3000, shares, 30), rng.multinomial(2000, shares, 30))
+        wrong += bool(holm(np.array([homogeneity(*pair)[1] for pair in zip(*pairs, strict=True)]), alpha).any())
+    assert plausible(wrong, 400, alpha)
+
+
 def test_a_reference_taken_for_the_truth_would_cry_wolf(
     rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
 ) -> None:

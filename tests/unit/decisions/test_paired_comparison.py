@@ -73,9 +73,9 @@ def test_an_equally_good_candidate_is_seldom_called_worse(
 ) -> None:
     """The 5 % that the gate states."""
     metric = metric_for(name, "binary")
-    wrong = sum(compare(metric, *two_models(rng, rows)).p_worse() < 0.05 for _ in range(800))
-    assert plausible(wrong, 800, 0.05)
-    assert wrong >= 8  # and the test is not so careful that it could never tell
+    wrong = sum(compare(metric, *two_models(rng, rows)).p_worse() < 0.05 for _ in range(400))
+    assert plausible(wrong, 400, 0.05)
+    assert wrong >= 4  # and the test is not so careful that it could never tell
 
 
 def test_resampling_metrics_keep_the_rate_too(
@@ -89,11 +89,11 @@ def test_resampling_metrics_keep_the_rate_too(
 def test_intervals_cover_the_true_gain(rng: np.random.Generator, plausible: Callable[[int, int, float], bool]) -> None:
     metric = metric_for("mae", "regression")
     missed = 0
-    for _ in range(800):
+    for _ in range(400):
         truth = rng.normal(size=200)
         found = compare(metric, truth, truth + rng.normal(size=200), truth + 1.25 * rng.normal(size=200))
         missed += not found.lower <= 0.25 * np.sqrt(2 / np.pi) <= found.upper
-    assert plausible(missed, 800, 0.05)
+    assert plausible(missed, 400, 0.05)
 
 
 def test_a_clearly_worse_candidate_is_seen(rng: np.random.Generator) -> None:

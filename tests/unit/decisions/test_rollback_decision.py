@@ -63,7 +63,10 @@ def test_a_version_as_good_is_seldom_rolled_back_however_often_one_looks(
     rows: int, rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
 ) -> None:
     """The evidence is the largest of all looks so far, so one question at the end asks them all."""
-    wrong = sum(evidence_of_worse(brier_losses(rng, rows, 0.5)) >= 1 / ALPHA for _ in range(500))
+    wrong = 0
+    for _ in range(500):
+        evidence = RollbackEvidence(started_at=START, losses=brier_losses(rng, rows, 0.5))
+        wrong += decide_rollback(evidence, POLICY, DURING).verdict == "roll_back"
     assert plausible(wrong, 500, ALPHA)
 
 

