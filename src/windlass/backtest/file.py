@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windlass.backtest.stream import Stream
+from windlass.backtest.stream import NEVER, Stream
 from windlass.backtest.timeline import is_number, known_moments, moments_of, read_time
 from windlass.errors import DataError, UsageError
 from windlass.product.labels import LabelCodec
@@ -88,7 +88,7 @@ def stream_from_file(request: FileRequest) -> Stream:
         target=codes,
         classes=classes,
         at=at,
-        known_at=known_at,
+        known_at=np.where(np.isnan(codes), NEVER, known_at),
         order=order,
         notes=tuple(notes),
     )

@@ -67,7 +67,7 @@ def stream_of(product: type[Product], *, label_delay: str | None = None) -> Stre
         target=codes,
         classes=classes,
         at=at,
-        known_at=known_at,
+        known_at=np.where(np.isnan(codes), NEVER, known_at),
         order=order,
         notes=tuple(notes),
     )

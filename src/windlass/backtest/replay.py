@@ -11,16 +11,23 @@ from windlass.backtest.loop import Loop
 from windlass.backtest.policies import NAMES, Frozen, Periodic, Policy, recent_rows
 from windlass.backtest.result import BacktestResult, PolicyResult, Timing, WindowSpan
 from windlass.backtest.scoring import Scorer, mean_of
-from windlass.backtest.stream import Stream, Window, windows_of
+from windlass.backtest.stream import Array, Stream, Window, windows_of
 from windlass.backtest.trainer import LEAST, Trainer
 from windlass.errors import DataError
 
 Progress = Callable[[str, int, int], None]
 """Told the policy, how many of its windows are done, and how many there are."""
+Answered = Callable[[str, Window, Array], None]
+"""Told what a policy predicted for the rows of a window."""
 
 
 def run_backtest(
-    stream: Stream, *, windows: int = 20, seed: int = 0, progress: Progress | None = None
+    stream: Stream,
+    *,
+    windows: int = 20,
+    seed: int = 0,
+    progress: Progress | None = None,
+    answered: Answered | None = None,
 ) -> BacktestResult:
     """Replay the stream under each policy.
 
@@ -38,7 +45,7 @@ def run_backtest(
         trainer = Trainer(stream=stream, seed=seed)
         with trainer.watch.measure("total"):
             policy = _policy(name, stream, trainer, model, spans)
-            results[name] = _replay(name, policy, spans, scorer, progress)
+            results[name] = _replay(name, policy, spans, scorer=scorer, progress=progress, answered=answered)
         events += tuple(policy.events)
         seconds = trainer.watch.seconds
         timings[name] = Timing(
@@ -80,7 +87,15 @@ def _policy(name: str, stream: Stream, trainer: Trainer, first: Any, spans: list
     return Periodic(stream=stream, trainer=trainer, first=first, stretch=stretch)
 
 
-def _replay(name: str, policy: Policy, spans: list[Window], scorer: Scorer, progress: Progress | None) -> PolicyResult:
+def _replay(
+    name: str,
+    policy: Policy,
+    spans: list[Window],
+    *,
+    scorer: Scorer,
+    progress: Progress | None,
+    answered: Answered | None,
+) -> PolicyResult:
     scores: list[float | None] = []
     losses: list[float | None] = []
     for index, window in enumerate(spans):
@@ -88,6 +103,8 @@ def _replay(name: str, policy: Policy, spans: list[Window], scorer: Scorer, prog
         scores.append(scorer.score(scorer.metric, window, predictions))
         if scorer.log_loss is not None:
             losses.append(scorer.score(scorer.log_loss, window, predictions))
+        if answered is not None:
+            answered(name, window, predictions)
         if progress is not None:
             progress(name, index + 1, len(spans))
     return PolicyResult(

@@ -11,7 +11,7 @@ from windlass.backtest.stopwatch import Stopwatch
 from windlass.backtest.stream import Array, Stream
 from windlass.product.model import predict
 
-LEAST = 10
+LEAST = 4
 """Labelled rows below which nothing is fitted."""
 
 

@@ -29,7 +29,7 @@ def backtest_page(result: BacktestResult, *, title: str) -> str:
     sections = [
         Section(heading="In short", blocks=[_figures(result), *(Text(text=said) for said in _said(result))]),
         Section(heading=f"{result.metric} by window", blocks=[_curves(result)]),
-        Section(heading="The policies", blocks=[_policies(result), Text(text=" ".join(_MEANINGS.values()))]),
+        Section(heading="The policies", blocks=[_policies(result), *(Text(text=said) for said in _MEANINGS.values())]),
         Section(heading="What the loop did, and why", blocks=[_events(result)]),
     ]
     first, last = result.windows[0].start, result.windows[-1].end
@@ -63,7 +63,8 @@ def _curves(result: BacktestResult) -> Chart:
         ],
         markers=[_marker(event) for event in result.events if event.kind in ("champion.changed", "alarm.raised")],
         y_title=f"{result.metric} ({'larger' if result.larger_is_better else 'smaller'} is better)",
-        caption="Each step is one window; the triangles are the moments at which the loop changed its champion.",
+        caption="Each step is one window. Triangles: the loop changed its champion. Dots on the axis: it raised an "
+        "alarm. Point at them for the reason.",
         steps=True,
     )
 
@@ -89,9 +90,14 @@ def _policies(result: BacktestResult) -> Table:
 
 
 def _events(result: BacktestResult) -> Table:
-    columns = ["time", "window", "what", "model", "why"]
     return Table(
-        columns=[Column(name=name, number=name == "window") for name in columns],
+        columns=[
+            Column(name="time", tight=True),
+            Column(name="window", number=True),
+            Column(name="what", tight=True),
+            Column(name="model"),
+            Column(name="why"),
+        ],
         rows=[
             (
                 _short(event.at),

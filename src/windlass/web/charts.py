@@ -199,7 +199,12 @@ def _curve(area: _Area, line: Line, labels: Sequence[str]) -> Markup:
 
 
 def _marker(area: _Area, marker: Marker) -> Markup:
+    """What changed the model stands on a line through the picture, above it; what was merely noticed on the axis."""
     x = _at(area.x(marker.position))
+    if marker.kind in ("alarm", "note"):
+        return Markup('<g class="marker {}"><title>{}</title><text x="{}" y="{}">{}</text></g>').format(
+            marker.kind, marker.text, x, _at(_HEIGHT - _BOTTOM + 4), _GLYPHS[marker.kind]
+        )
     return Markup(
         '<g class="marker {}"><title>{}</title><line x1="{x}" x2="{x}" y1="{}" y2="{}"/>'
         '<text x="{x}" y="{}">{}</text></g>'

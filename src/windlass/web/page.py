@@ -44,6 +44,8 @@ class Column:
 
     name: str
     number: bool = False
+    tight: bool = False
+    """Never broken over lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,10 @@ def render_page(title: str, sections: Sequence[Section], *, subtitle: str = "") 
     return _template().render(title=title, subtitle=subtitle, sections=sections)
 
 
+def _look(column: Column) -> str:
+    return " ".join(name for name, yes in (("number", column.number), ("tight", column.tight)) if yes)
+
+
 @cache
 def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -85,4 +91,5 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.tests["line"] = lambda cell: isinstance(cell, str)
+    environment.filters["look"] = _look
     return environment.get_template("page.html.j2")

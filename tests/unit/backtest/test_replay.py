@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
+from sklearn.tree import DecisionTreeClassifier
+
+from windlass.backtest.policies import NAMES
+from windlass.backtest.replay import run_backtest
+from windlass.backtest.result import to_json, to_plain
+from windlass.backtest.stream import windows_of
+from windlass.backtest.summary import best_fixed, gain_over_frozen, summary_of
+from windlass.errors import DataError
+from windlass.product.policy import Gate, Retrain
+
+from .conftest import drifting
+
+
+def test_a_turned_relation_is_noticed_and_learned(make_stream):
+    result = run_backtest(make_stream(drifting(4000, change=0.25)))
+    frozen, every, windlass = (result.policies[name] for name in ("frozen", "every-window", "windlass"))
+    assert frozen.retrains == frozen.fits == 0
+    assert every.retrains == every.fits == 19
+    assert 1 <= windlass.retrains <= 8
+    assert windlass.metric > frozen.metric + 0.1
+    kinds = [event.kind for event in result.events]
+    assert kinds[:4] == ["alarm.raised", "retrain.decided", "gate.decided", "champion.changed"]
+    alarm = result.events[0]
+    assert alarm.decision.judgement == "decay"
+    assert 2 <= alarm.window <= 4  # the turn comes after a quarter of the rows: in the second window
+    assert next(event.version for event in result.events if event.kind == "champion.changed") == "v2"
+
+
+def test_all_starts_alike_and_frozen_stays(make_stream):
+    stream = make_stream(drifting(1500))
+    found: dict[str, list] = {name: [] for name in NAMES}
+    run_backtest(stream, windows=5, answered=lambda name, window, predictions: found[name].append(predictions))
+    for name in NAMES:
+        np.testing.assert_array_equal(found[name][0], found["frozen"][0])
+    model = stream.product().train(stream.examples(np.arange(300)))
+    np.testing.assert_array_equal(np.concatenate(found["frozen"]), model.predict_proba(stream.features[300:])[:, 1])
+
+
+def test_every_window_and_recent_train_on_just_their_rows(make_stream):
+    stream = make_stream(drifting(1500), label_delay="100h")
+    trained: dict[str, list] = {}
+    found: dict[str, list] = {name: [] for name in NAMES}
+    run_backtest(
+        stream, windows=4, answered=lambda name, window, predictions: found[name].append((window, predictions))
+    )
+    for name, look_back in (("every-window", 1500), ("recent", 300)):
+        for window, predictions in found[name][1:]:
+            rows = np.arange(max(0, window.start - look_back), window.start - 100 + 1)
+            model = stream.product().train(stream.examples(rows))
+            expected = model.predict_proba(stream.features[window.start : window.stop])[:, 1]
+            np.testing.assert_array_equal(predictions, expected)
+            trained.setdefault(name, []).append(len(rows))
+    assert trained == {"every-window": [501, 801, 1101], "recent": [201, 201, 201]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "larger"),
+    [("binary", "roc_auc", True), ("multiclass", "accuracy", True), ("regression", "mae", False)],
+)
+def test_the_metric_is_the_mean_of_the_windows(make_stream, kind, metric, larger):
+    frame = drifting(1200, kind=kind)
+    stream = make_stream(frame, task=kind)
+    found = []
+    result = run_backtest(
+        stream,
+        windows=4,
+        answered=lambda name, window, answers: found.append((window, answers)) if name == "recent" else None,
+    )
+    recent = result.policies["recent"]
+    scorers = {
+        "roc_auc": roc_auc_score,
+        "accuracy": lambda truth, answers: accuracy_score(truth, answers.argmax(axis=1)),
+        "mae": mean_absolute_error,
+    }
+    truth = frame["label"].to_numpy()
+    expected = [scorers[metric](truth[window.start : window.stop], answers) for window, answers in found]
+    assert result.task == kind
+    assert result.metric == metric
+    assert result.larger_is_better == larger
+    assert recent.per_window == pytest.approx(expected)
+    assert recent.metric == pytest.approx(np.mean(expected))
+    if kind == "binary":
+        losses = [log_loss(truth[window.start : window.stop], answers) for window, answers in found]
+        assert recent.log_loss == pytest.approx(np.mean(losses))
+    else:
+        assert recent.log_loss is msgspec.UNSET
+
+
+def test_the_json_has_the_promised_form(make_stream):
+    result = run_backtest(make_stream(drifting(1500)), windows=5)
+    plain = msgspec.json.decode(to_json(result))
+    assert list(plain) == ["rows", "task", "metric", "windows", "policies", "events"]
+    assert plain["rows"] == 1500
+    assert [set(window) for window in plain["windows"]] == [{"start", "end", "rows"}] * 5
+    assert sum(window["rows"] for window in plain["windows"]) == 1200
+    assert plain["windows"][0]["start"] == "2024-01-13T12:00:00+00:00"
+    assert list(plain["policies"]) == ["frozen", "every-window", "recent", "windlass"]
+    expected = {"metric", "per_window", "retrains", "fits", "fit_seconds", "overhead_seconds", "log_loss"}
+    assert all(set(policy) == expected for policy in plain["policies"].values())
+    assert plain == msgspec.json.decode(msgspec.json.encode(to_plain(result)))
+    assert plain["policies"]["every-window"]["fit_seconds"] > 0
+    assert plain["policies"]["frozen"]["fit_seconds"] == 0
+
+
+def test_a_seed_gives_the_same_again(make_stream):
+    stream = make_stream(drifting(1500), estimator=DecisionTreeClassifier(max_features=1, max_depth=5))
+    first, second = (_untimed(run_backtest(stream, windows=5, seed=3)) for _ in "ab")
+    assert first == second
+
+
+def test_shuffled_rows_are_left_alone(make_stream):
+    retrains = 0
+    for seed in range(5):
+        frame = drifting(2500, change=None).sample(fraction=1, shuffle=True, seed=seed)
+        frame = frame.with_columns(when=pl.int_range(pl.len()))
+        retrains += run_backtest(make_stream(frame), windows=6).policies["windlass"].retrains
+    assert retrains <= 1
+
+
+def test_a_window_without_a_metric_is_left_out(make_stream):
+    frame = drifting(1000, change=None)
+    rows = pl.int_range(1000, eager=True)
+    one_class = frame.with_columns(label=pl.when(rows.is_between(360, 519)).then(0).otherwise("label"))
+    result = run_backtest(make_stream(one_class, task="binary"), windows=5)
+    frozen = result.policies["frozen"]
+    assert frozen.per_window[1] is None
+    assert frozen.metric == pytest.approx(np.mean([score for score in frozen.per_window if score is not None]))
+    assert any("1 windows have no roc_auc" in said for said in summary_of(result).sentences)
+    assert b"null" in to_json(result)
+
+
+def test_rows_without_a_label_are_predicted_but_neither_learned_nor_scored(make_stream):
+    frame = drifting(1000, change=None)
+    gappy = frame.with_columns(label=pl.when(pl.int_range(pl.len()) % 3 == 0).then(None).otherwise("label"))
+    stream = make_stream(gappy)
+    result = run_backtest(stream, windows=4)
+    assert all(score is not None for score in result.policies["windlass"].per_window)
+    assert len(stream.known(2**62, start=0, stop=1000)) == 666
+    assert any("334 rows have no label" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("rows", [20, 30])
+def test_a_tiny_file_is_replayed(make_stream, rows):
+    result = run_backtest(make_stream(drifting(rows, kind="regression"), task="regression"))
+    assert len(result.windows) == min(20, rows - round(rows / 5))
+    assert result.policies["windlass"].metric is not None
+
+
+def test_nothing_to_start_from_is_one_clear_error(make_stream):
+    frame = drifting(400, change=None)
+    constant = frame.with_columns(label=pl.when(pl.int_range(pl.len()) < 150).then(0).otherwise("label"))
+    with pytest.raises(DataError, match="one class among 80 labels"):
+        run_backtest(make_stream(constant, task="binary"))
+    with pytest.raises(DataError, match="0 labels"):
+        run_backtest(make_stream(frame, label_delay="90d"))
+    with pytest.raises(DataError, match="19 rows, and a backtest needs at least 20"):
+        run_backtest(make_stream(drifting(19)))
+
+
+def test_a_stretch_that_cannot_train_keeps_the_model_before(make_stream):
+    frame = drifting(1000, change=None)
+    rows = pl.int_range(1000, eager=True)
+    stretch = frame.with_columns(label=pl.when(rows.is_between(300, 700)).then(1).otherwise("label"))
+    result = run_backtest(make_stream(stretch, task="binary"), windows=8)
+    assert result.policies["recent"].fits < 7
+    assert result.policies["every-window"].fits == 7
+
+
+def test_the_policy_in_force_decides(make_stream):
+    stream = make_stream(drifting(1500, change=None))
+    stream.product.retrain = Retrain(on_decay=False, on_rows=240)
+    volume = run_backtest(stream, windows=10)
+    assert volume.policies["windlass"].retrains == 4  # every second of ten windows of 120 rows
+    assert {event.decision.numbers["trigger"] for event in volume.events if event.kind == "retrain.decided"} == {
+        "volume"
+    }
+    stream.product.gate = Gate("roc_auc", at_least=0.999)
+    rejected = run_backtest(stream, windows=10)
+    assert rejected.policies["windlass"].retrains == 0
+    assert rejected.policies["windlass"].fits > 1
+    assert {event.decision.verdict for event in rejected.events if event.kind == "gate.decided"} == {"reject"}
+
+
+def test_a_gate_with_slices_latency_and_a_training_window_is_followed(make_stream):
+    stream = make_stream(drifting(1500))
+    stream.product.retrain = Retrain(on_rows=300, window="20d")
+    stream.product.gate = Gate("roc_auc", slices=["place"], latency_ms=1e-6)
+    result = run_backtest(stream, windows=4)
+    gates = [event.decision for event in result.events if event.kind == "gate.decided"]
+    assert gates
+    assert all(gate.verdict == "reject" and gate.numbers["latency_ms"] > 0 for gate in gates)
+    stream.product.gate = Gate("roc_auc", slices=["place"])
+    changed = [event for event in run_backtest(stream, windows=4).events if event.kind == "champion.changed"]
+    assert changed
+    assert all(int(event.detail.split()[2].replace(",", "")) <= 20 * 24 + 1 for event in changed)
+
+
+def test_windows_cover_the_rest_evenly():
+    windows = windows_of(1003, 20)
+    assert windows[0].start == 201
+    assert windows[-1].stop == 1003
+    assert all(first.stop == second.start for first, second in pairwise(windows))
+    assert {window.rows for window in windows} == {40, 41}
+
+
+def test_what_is_said_fits_the_figures(make_stream):
+    result = run_backtest(make_stream(drifting(1500, change=0.25)), windows=5)
+    best = best_fixed(result)
+    assert best in ("every-window", "recent")
+    share = gain_over_frozen(result, "windlass") / gain_over_frozen(result, best)
+    assert any(f"{share:.0%} of that gain" in said for said in summary_of(result).sentences)
+    assert summary_of(result).rows[-1][0] == "windlass"
+
+
+def _untimed(result):
+    policies = {
+        name: msgspec.structs.replace(policy, fit_seconds=0.0, overhead_seconds=0.0)
+        for name, policy in result.policies.items()
+    }
+    return msgspec.structs.replace(result, policies=policies, timings={})
