@@ -53,6 +53,7 @@ def bundle(training: Training, prepared: Prepared, trained: Finished, evaluated:
 
 
 def _bundle(training: Training, prepared: Prepared, trained: Finished, evaluated: Finished, folder: Path) -> Summary:
+    training.registry.clear_staging(training.name)  # what a killed run left; under the lease nobody else publishes
     staged = training.registry.stage(training.name)
     training.source.write(staged / SOURCE)
     shutil.copytree(trained.folder / MODEL, staged / MODEL)

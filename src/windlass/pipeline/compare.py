@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from windlass.errors import UsageError
 from windlass.ledger.ledger import Ledger
+from windlass.pipeline.noted import NO_PRODUCT, environment_file
 from windlass.pipeline.tables import read_record
 from windlass.records import event as events
 from windlass.records.bundle import Environment
@@ -64,14 +64,14 @@ def compare_runs(ledger: Ledger, a: str, b: str, *, paths: Paths | None = None) 
 
 def _facts(ledger: Ledger, run: str, paths: Paths | None) -> Facts:
     found: Facts = {}
-    product = None
+    product = NO_PRODUCT
     for event in ledger.events(run=run):
         found |= {(group, name): value for group, name, value in _said(event.body)}
         if isinstance(event.body, events.RunStarted):
-            product = event.product
+            product = event.product or NO_PRODUCT
     if ("run", "trigger") not in found:
         raise UsageError(f"there is no run {run!r}", where="ledger", remedy="`windlass runs` lists them")
-    if paths is not None and product is not None:
+    if paths is not None:
         found |= _environment(paths, product, run)
     return found
 
@@ -124,9 +124,5 @@ def _environment(paths: Paths, product: str, run: str) -> Facts:
         return {}
     environment = read_record(file, Environment)
     plain: dict[str, Any] = {"python": environment.python, "platform": environment.platform}
-    return {("environment", name): value for name, value in {**plain, **environment.distributions}.items()}
-
-
-def environment_file(paths: Paths, product: str, run: str) -> Path:
-    """Where a run leaves a note of what was installed."""
-    return paths.run(product, run) / "environment.json"
+    code: Facts = {("code", "git_commit"): environment.git_commit, ("code", "git_dirty"): environment.git_dirty}
+    return code | {("environment", name): value for name, value in {**plain, **environment.distributions}.items()}

@@ -17,9 +17,6 @@ from windlass.records.ids import new_id
 from windlass.records.paths import Paths
 from windlass.settings import Settings, load_settings
 
-NO_PRODUCT = "_notebooks"
-"""Folder of the runs that belong to no product; no product can have this name."""
-
 _active: ContextVar[Run | None] = ContextVar("windlass_active_run", default=None)
 _open: list[Run] = []
 """Runs under way in this process, so that a thread of user code, which has a context of its own, finds the one."""
@@ -46,6 +43,7 @@ def run(
     It ends as done, or as failed when an exception passes, which is raised on. Raises SettingsError and LedgerError.
     """
     from windlass.ledger.ledger import Ledger
+    from windlass.pipeline.noted import NO_PRODUCT, note_environment
 
     settings = load_settings(directory=None if project is None else Path(project))
     paths, clock, actor = Paths(settings.workspace), clock_from(settings.clock), settings.actor or getpass.getuser()
@@ -58,8 +56,10 @@ def run(
 
         if ledger.head() == 0:
             ledger.append(_workspace_created(settings), at=clock.now(), actor=actor)
+        folder = product or NO_PRODUCT
+        note_environment(paths, folder, identity, project=settings.project)
         append(RunStarted(run=identity, trigger="notebook", name=name, reason=f"logged by {actor}"))
-        logged = Run(identity, folder=paths.run(product or NO_PRODUCT, identity), root=paths.root, append=append)
+        logged = Run(identity, folder=paths.run(folder, identity), root=paths.root, append=append)
         with _ended(logged, append), active(logged):
             logged.params(params or {})
             yield logged

@@ -9,21 +9,20 @@ from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline import judging, learning
 from windlass.pipeline.bundling import bundle, registration
-from windlass.pipeline.compare import environment_file
 from windlass.pipeline.context import Training
 from windlass.pipeline.dataset import check, pin
 from windlass.pipeline.declaring import opened
 from windlass.pipeline.evaluation import Evaluation
 from windlass.pipeline.ingest import extract
+from windlass.pipeline.noted import note_environment
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.progress import Emit, silent
 from windlass.pipeline.request import Outcome, TrainingRequest, TrainingResult
 from windlass.pipeline.resume import unfinished_run
 from windlass.pipeline.step import StepRunner, prune
-from windlass.pipeline.tables import read_record, write_record
+from windlass.pipeline.tables import read_record
 from windlass.records.event import Body, RunFinished, RunStarted
 from windlass.records.paths import Paths
-from windlass.registry import environment
 from windlass.registry.registry import Registry
 
 
@@ -60,8 +59,7 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
     with runner.stage("prepare"):
         product, source = open_product(request.settings, product=request.product, entry=request.entry)
         declared = declaration_of(product, source)
-        captured = environment.capture(request.settings.project)
-        write_record(captured, environment_file(paths, request.product, request.run))
+        captured = note_environment(paths, request.product, request.run, project=request.settings.project)
     if is_news(ledger, request.product, declared):
         runner.append(declared)
     return Training(

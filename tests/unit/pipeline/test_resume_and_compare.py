@@ -9,7 +9,8 @@ import pytest
 
 from windlass.errors import UsageError
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.compare import compare_runs, environment_file
+from windlass.pipeline.compare import compare_runs
+from windlass.pipeline.noted import environment_file
 from windlass.pipeline.resume import FRESH, unfinished_run
 from windlass.pipeline.tables import write_record
 from windlass.records.bundle import Environment

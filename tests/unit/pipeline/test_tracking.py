@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 import windlass as wl
 from windlass.errors import UsageError
 from windlass.ledger.ledger import Ledger
+from windlass.pipeline.compare import compare_runs
 from windlass.pipeline.notes import Run
 from windlass.pipeline.tracking import active, active_run
 from windlass.records.event import (
@@ -55,6 +57,20 @@ def test_a_run_from_a_notebook(tmp_path: Path) -> None:
     assert isinstance(finished, RunFinished)
     assert (finished.run, finished.outcome) == (started.run, "done")
     assert (Paths(tmp_path / ".windlass").run("_notebooks", run.id) / "run.log").read_text() == "looks fine\n"
+
+
+def test_two_notebook_runs_side_by_side(tmp_path: Path) -> None:
+    for name, depth in (("one", 3), ("two", 4)):
+        with wl.run(name, params={"depth": depth}, project=tmp_path) as run:
+            run.metric("auc", depth / 10)
+    first, second = (event.body.subject for event in events(tmp_path) if isinstance(event.body, RunStarted))
+    paths = Paths(tmp_path / ".windlass")
+    with Ledger(f"sqlite:///{paths.ledger}") as ledger:
+        rows = compare_runs(ledger, str(first), str(second), paths=paths).rows
+    found = {(row.group, row.name): row for row in rows}
+    assert (found["param", "depth"].a, found["param", "depth"].b) == (3, 4)
+    assert found["environment", "polars"].a == pl.__version__
+    assert not found["environment", "polars"].differs
 
 
 def test_nothing_is_lost_on_an_exception(tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.monitoring import reference
 from windlass.pipeline.compare import compare_runs
-from windlass.pipeline.declaring import DeclareRequest
+from windlass.pipeline.declaring import DeclareRequest, declare
 from windlass.pipeline.evaluation import Evaluation
 from windlass.pipeline.judging import align, as_frame, from_frame
 from windlass.pipeline.tables import read_record
-from windlass.pipeline.declaring import declare
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
 from windlass.records.event import (
     DataExtracted,
