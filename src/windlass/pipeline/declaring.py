@@ -17,6 +17,7 @@ from windlass.pipeline.step import ACTOR
 from windlass.product.policy import to_plain
 from windlass.product.product import Product
 from windlass.product.source import Source
+from windlass.product.task import BinaryClassification
 from windlass.records.bundle import Manifest
 from windlass.records.event import VersionRegistered
 from windlass.records.lease import Fence
@@ -115,6 +116,14 @@ def _check_kind(product: type[Product], imported: Imported, path: Path) -> None:
             f"the task is {product.task.kind}, and the model is made for {imported.kind}",
             where=str(path),
             remedy="declare the task that the model was trained for",
+        )
+    task = product.task
+    positive = task.positive if isinstance(task, BinaryClassification) else None
+    if positive is not None and positive != imported.classes[-1]:
+        raise ProductError(
+            f"the model answers with the probability of {imported.classes[-1]!r}, and the task calls {positive!r} positive",
+            where=str(path),
+            remedy=f"declare positive={imported.classes[-1]!r}, or leave it out",
         )
 
 
