@@ -63,7 +63,8 @@ def ask(loaded: Loaded, question: Question) -> Verdict:
         predicted = loaded.bundle.predict(question.decoded.frame)
         scores, probabilities = _checked(np.asarray(predicted.scores, dtype=np.float64), loaded, question)
         features = _features(predicted.features, question.decoded.frame)
-    except Exception as error:  # noqa: BLE001 (features and model are the user's; whatever they raise is their failure)
+    # Features and model are the user's: whatever they raise is their failure. A panic of polars is no Exception.
+    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001
         _log.exception("version %s failed on %d rows", loaded.version, len(question.ids))
         told = f"{type(error).__name__}: {error}"[:500]
         return Verdict(batch=_batch(loaded, question, started, error=told), labels=())

@@ -64,6 +64,7 @@ class WorkerServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         self._parts.shadow.start()
         self._watching = asyncio.create_task(self._watch())
+        self._watching.add_done_callback(self._stopped_watching)
         self._report("ready")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -77,6 +78,12 @@ class WorkerServer(uvicorn.Server):
         if self._watching is not None:
             self._parts.shadow.close(self._stop_seconds / 4)
         self._parts.capture.close()
+
+    def _stopped_watching(self, task: asyncio.Task[None]) -> None:
+        """A worker that no longer follows the routing must not go on: it ends, and is replaced."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the routing cannot be followed any more", exc_info=error)
+            self.should_exit = True
 
     async def _watch(self) -> None:
         while True:

@@ -12,6 +12,10 @@ from windlass.product.contract import decode_rows
 from windlass.records.bundle import Column
 
 
+def panic(_rows: pl.DataFrame) -> Any:
+    raise pl.exceptions.PanicException("polars gave up")  # no Exception, as polars has it
+
+
 def test_rows_are_answered_in_their_order_with_ids_version_and_stage(flights: Any) -> None:
     reply = flights.predict(flights.row, {**flights.row, "distance": 0.75, "flight": None})
     assert reply.status_code == 200
@@ -86,6 +90,7 @@ def test_a_regression_has_no_label(stage: Any) -> None:
         (lambda rows: np.full(rows.height, np.inf), "not a finite number"),
         (lambda rows: np.zeros(rows.height + 1), "shape"),
         (lambda rows: np.zeros((rows.height, 2)), "shape"),
+        (panic, "polars gave up"),
         (lambda rows: ["x"] * rows.height, "ValueError"),
     ],
 )
