@@ -78,14 +78,16 @@ class ReleaseEvidence:
     should."""
     losses: PairedLosses | None = None
     """In shadow, once outcomes have come: of both on the same rows, the challenger's as `new`."""
+    refused: str | None = None
+    """Why a serving worker could not load the challenger; None: none said so."""
 
 
 def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) -> Decision:
     """`advance`, `wait` or `roll_back`. After the last canary stage `advance` means promotion.
 
-    Rolled back: more errors than the champion, slower, constant answers, scores further from the champion's than the
-    holdout explains, worse on outcomes, or undecided at the deadline. Each comparison holds at every look together (1 %
-    a harm), so it may be asked as often as one likes.
+    Rolled back: refused by a serving worker, more errors than the champion, slower, constant answers, scores further
+    from the champion's than the holdout explains, worse on outcomes, or undecided at the deadline. Each comparison
+    holds at every look together (1 % a harm), so it may be asked as often as one likes.
     """
     numbers: dict[str, Any] = {
         "stage": evidence.stage,
@@ -93,7 +95,7 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
         "rows": evidence.challenger.rows,
         "champion_rows": evidence.champion.rows,
     }
-    checks = (_errors, _latency, _constant, _shift, _outcomes)
+    checks = (_refused, _errors, _latency, _constant, _shift, _outcomes)
     harms = [harm for check in checks for harm in (check(evidence, numbers),) if harm is not None]
     if harms:
         return decision("release", "roll_back", harms, numbers, now)
@@ -119,6 +121,13 @@ def _missing(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[
     if evidence.challenger.rows and _rate(evidence.challenger) > _rate(evidence.champion) + ERROR_MARGIN:
         missing.append("It fails more often than the champion, though not yet clearly.")
     return missing
+
+
+def _refused(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
+    if evidence.refused is None:
+        return None
+    numbers["refused"] = True
+    return f"It cannot be loaded for serving: {evidence.refused}"
 
 
 def _errors(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:

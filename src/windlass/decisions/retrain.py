@@ -11,7 +11,7 @@ from windlass.product.duration import format_duration
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
 
-Signal = Literal["first", "schedule", "volume", "drift", "decay"]
+Signal = Literal["first", "schedule", "volume", "drift", "decay", "interrupted"]
 
 _WEEK = timedelta(days=7)
 _FIRST_PAUSE = timedelta(minutes=5)
@@ -39,16 +39,21 @@ class RetrainEvidence:
     """Runs that failed one after the other, up to the last one."""
     rejections: int = 0
     """Runs whose candidate the gate rejected or that found nothing new, one after the other, up to the last one."""
+    interrupted: bool = False
+    """The last run was ended from outside, together with the controller that led it; it counts among the failures."""
+    owed: Signal | None = None
+    """What the last run was for, if it failed: by now the signal may be gone, and nothing has answered it."""
     drift: Decision | None = None
     decay: Decision | None = None
 
 
 def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
-    """`retrain` or `wait`; `numbers["trigger"]` names the signal: first, decay, drift, volume or schedule.
+    """`retrain` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume or schedule.
 
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
     and budget may hold a run back. Each run in a row whose candidate was rejected doubles the cooldown, and a failed
-    run is repeated after 5 minutes, 10, 20, ... up to a day, so that nothing ever retrains in a storm.
+    run is repeated after 5 minutes, 10, 20, ... up to a day, so that nothing ever retrains in a storm. A run that was
+    interrupted is taken up at once; if that happens again, it is repeated as a failed one is.
     """
     blocked = _blocked(evidence, now)
     if blocked is not None:
@@ -72,7 +77,7 @@ def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
         return "A run is under way."
     if evidence.release_active:
         return "A version is being released; it is judged before another is trained."
-    if evidence.failures and evidence.last_run_at is not None:
+    if evidence.failures and evidence.last_run_at is not None and not _taken_up(evidence):
         until = evidence.last_run_at + _after_failures(evidence.failures)
         if now < until:
             return f"The last {_times(evidence.failures, 'run')} failed; the next try is at {_moment(until)}."
@@ -81,6 +86,8 @@ def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
 
 def _signal(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> tuple[Signal | None, str]:
     """The weightiest signal and what it says, or None and why there is none."""
+    if _taken_up(evidence):
+        return "interrupted", "The last run was interrupted and is taken up where it stopped."
     if not evidence.has_champion:
         return "first", "There is no champion yet."
     if policy is None:
@@ -94,7 +101,16 @@ def _signal(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) ->
     if policy.on_rows is not None and evidence.new_labelled >= policy.on_rows:
         return "volume", f"{policy.on_rows} rows or more were labelled since the last run."
     overdue = _overdue(evidence.last_run_at, policy.every, now)
-    return ("schedule", overdue) if overdue is not None else (None, _why_quiet(evidence, policy))
+    if overdue is not None:
+        return "schedule", overdue
+    if evidence.owed is not None:
+        return evidence.owed, f"The last run (for: {evidence.owed}) failed before it came to a result."
+    return None, _why_quiet(evidence, policy)
+
+
+def _taken_up(evidence: RetrainEvidence) -> bool:
+    """Only the first time: a run that takes its controller down with it would otherwise do so for ever."""
+    return evidence.interrupted and evidence.failures <= 1
 
 
 def _overdue(last: datetime | None, every: timedelta | None, now: datetime) -> str | None:
@@ -114,7 +130,7 @@ def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, tri
             after = f" after {_times(evidence.rejections, 'run')} without a better model" if evidence.rejections else ""
             return f"The cooldown{after} lasts until {_moment(until)}."
     recent = sum(now - _WEEK < start <= now for start in evidence.run_starts)
-    if recent >= policy.per_week and trigger != "first":
+    if recent >= policy.per_week and trigger not in ("first", "interrupted"):
         return f"The weekly budget of {_times(policy.per_week, 'run')} is spent."
     return None
 

@@ -33,6 +33,8 @@ class RollbackEvidence:
     """Rows asked of the new champion."""
     errors: int = 0
     """Rows of these that it failed to answer."""
+    refused: str | None = None
+    """Why a serving worker could not load the new champion; None: none said so."""
 
 
 def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) -> Decision:
@@ -53,6 +55,9 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
         "rows": evidence.rows,
         "error_rate": evidence.errors / evidence.rows if evidence.rows else 0.0,
     }
+    if evidence.refused is not None:
+        reason = f"It cannot be loaded for serving: {evidence.refused}"
+        return decision("rollback", "roll_back", [reason], numbers, now)
     if proof >= 1 / ALPHA:
         reason = (
             f"On {evidence.losses.rows} outcomes its loss is {show(gap)} higher than its predecessor's: clearly worse."

@@ -68,18 +68,20 @@ class Watch:
         """`(n,)` of the predictions whose outcome counts (see `Maturing`); the last `memory` of them."""
         return self._maturing.losses
 
-    def observe(self, features: pl.DataFrame, predictions: Array, ids: Ids, *, at: datetime) -> None:
+    def observe(self, features: pl.DataFrame | None, predictions: Array, ids: Ids, *, at: datetime) -> None:
         """The version answered `n` rows at `at`: features, predictions (`(n,)` or `(n, k)`) and ids, in order of time.
 
         Ids are all text or all integers; outcomes name them. Two predictions with one id (a key that was asked twice)
-        get the same outcome. Rows whose prediction failed are not observed.
+        get the same outcome. Rows whose prediction failed are not observed. Without features (rows of windows that were
+        judged before a restart) they count for decay alone.
         """
         predictions = np.asarray(predictions, dtype=np.float64)
         if len(predictions) == 0:
             return
-        self._rows.append((features, prediction_frame(predictions)))
-        self._buffered += len(predictions)
-        self._forget_rows()
+        if features is not None:
+            self._rows.append((features, prediction_frame(predictions)))
+            self._buffered += len(predictions)
+            self._forget_rows()
         self._maturing.observe(predictions, ids, at)
 
     def mature(self, ids: Ids, truth: Array) -> int:
