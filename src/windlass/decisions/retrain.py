@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -92,20 +93,22 @@ def _signal(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) ->
         return "first", "There is no champion yet."
     if policy is None:
         return None, "The product has no retrain policy."
-    for signal, wanted, heard in (
-        ("decay", policy.on_decay, evidence.decay),
-        ("drift", policy.on_drift, evidence.drift),
-    ):
-        if wanted and heard is not None and heard.verdict == "alarm":
-            return signal, heard.reasons[0]  # type: ignore[return-value]
+    return next(_signals(evidence, policy, now), (None, _why_quiet(evidence, policy)))
+
+
+def _signals(evidence: RetrainEvidence, policy: Retrain, now: datetime) -> Iterator[tuple[Signal, str]]:
+    """What speaks for a run, the weightiest first."""
+    if policy.on_decay and evidence.decay is not None and evidence.decay.verdict == "alarm":
+        yield "decay", evidence.decay.reasons[0]
+    if policy.on_drift and evidence.drift is not None and evidence.drift.verdict == "alarm":
+        yield "drift", evidence.drift.reasons[0]
     if policy.on_rows is not None and evidence.new_labelled >= policy.on_rows:
-        return "volume", f"{policy.on_rows} rows or more were labelled since the last run."
+        yield "volume", f"{policy.on_rows} rows or more were labelled since the last run."
     overdue = _overdue(evidence.last_run_at, policy.every, now)
     if overdue is not None:
-        return "schedule", overdue
+        yield "schedule", overdue
     if evidence.owed is not None:
-        return evidence.owed, f"The last run (for: {evidence.owed}) failed before it came to a result."
-    return None, _why_quiet(evidence, policy)
+        yield evidence.owed, f"The last run (for: {evidence.owed}) failed before it came to a result."
 
 
 def _taken_up(evidence: RetrainEvidence) -> bool:
