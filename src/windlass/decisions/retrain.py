@@ -39,7 +39,7 @@ class RetrainEvidence:
     failures: int = 0
     """Runs that failed one after the other, up to the last one."""
     rejections: int = 0
-    """Runs whose candidate the gate rejected or that found nothing new, one after the other, up to the last one."""
+    """Runs one after the other that gained nothing: rejected by the gate, nothing new, or withdrawn by its release."""
     interrupted: bool = False
     """The last run was ended from outside, together with the controller that led it; it counts among the failures."""
     owed: Signal | None = None

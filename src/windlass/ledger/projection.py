@@ -158,7 +158,8 @@ def _run_finished(state: ProductState, body: RunFinished, event: Event) -> Produ
     if state.run is None or state.run.run != body.run:
         return state
     ended = replace(state.run, finished_at=event.at, outcome=body.outcome, version=body.version)
-    rejections = 0 if body.outcome == "registered" else state.rejections + 1
+    # A version that was registered is no gain yet: the end of its release says.
+    rejections = state.rejections if body.outcome == "registered" else state.rejections + 1
     return replace(state, run=None, last_run=ended, failures=0, rejections=rejections)
 
 
@@ -202,7 +203,8 @@ def _release_advanced(state: ProductState, body: ReleaseAdvanced, event: Event) 
 def _release_finished(state: ProductState, body: ReleaseFinished, _event: Event) -> ProductState:
     if state.release is None or state.release.release != body.release:
         return state
-    return replace(state, release=None)
+    rejections = 0 if body.outcome == "promoted" else state.rejections + 1
+    return replace(state, release=None, rejections=rejections)
 
 
 # -- what is open ------------------------------------------------------------------------------------------------

@@ -122,7 +122,8 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     """Training runs one after the other, up to the last one, that failed or were lost."""
     rejections: int = 0
-    """Training runs one after the other, up to the last one, that brought no version."""
+    """Training runs one after the other that brought no better model: no version, or one whose release failed. A
+    version that passed its release sets it to 0."""
     paused: str | None = None
     """Why the loop was paused; None: it is not."""
     alarms: dict[str, OpenAlarm] = {}

@@ -213,7 +213,15 @@ def test_failures_and_rejections_are_counted_until_one_does_better() -> None:
     assert counts("failed", "lost", "failed") == (3, 0)
     assert counts("failed", "rejected") == (0, 1)
     assert counts("rejected", "failed", "unchanged") == (0, 2)
-    assert counts("rejected", "registered") == (0, 0)
+    assert counts("rejected", "registered") == (0, 1)
+
+
+@pytest.mark.parametrize(("outcome", "rejections"), [("promoted", 0), ("rolled_back", 2), ("abandoned", 2)])
+def test_the_end_of_a_release_says_whether_a_version_was_a_gain(outcome: Any, rejections: int) -> None:
+    finished = ReleaseFinished(release="rel-1", version="v2", outcome=outcome, decision=DECISION)
+    rejected = RunFinished(run="r1", outcome="rejected", seconds=1)
+    state = product_after(run_started("r1"), rejected, registered("v2"), release_started(), finished)
+    assert state.rejections == rejections
 
 
 def test_a_new_version_is_a_candidate_until_its_release_starts() -> None:
