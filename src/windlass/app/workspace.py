@@ -56,10 +56,6 @@ class Workspace:
         """Who asks: the setting, or the operating system's user."""
         return self.settings.actor or getpass.getuser()
 
-    @property
-    def ledger_url(self) -> str:
-        return self.settings.ledger or f"sqlite:///{self.paths.ledger}"
-
     @cached_property
     def ledger(self) -> Ledger:
         from windlass import __version__
@@ -67,7 +63,7 @@ class Workspace:
         from windlass.records.event import WorkspaceCreated
         from windlass.records.ids import new_id
 
-        ledger = Ledger(self.ledger_url)
+        ledger = Ledger(self.paths.ledger_url(self.settings.ledger))
         if ledger.head() == 0:
             now = self.clock.now()
             created = WorkspaceCreated(workspace=new_id("workspace", now), windlass=__version__)
@@ -98,9 +94,10 @@ class Workspace:
 
     @cached_property
     def engine(self) -> LocalEngine:
-        from windlass.engines.local import LocalEngine
+        from windlass.engines.local import PRELOAD, LocalEngine
 
-        return LocalEngine()
+        # Preloaded, so that the first run does not pay for the imports.
+        return LocalEngine(preload=(*PRELOAD, "windlass.pipeline.training"), log=self.paths.log)
 
     def close(self) -> None:
         """End the engine's process and close the ledger, if they were used."""

@@ -67,7 +67,7 @@ def make_pin(
     parts = {
         name: PinnedPart(
             rows=frame.height,
-            columns={column: name_of(dtype) for column, dtype in frame.schema.items()},
+            columns=tuple((column, name_of(dtype)) for column, dtype in frame.schema.items()),
             digest=digest_frame(frame),
         )
         for name, frame in _parts(training_set).items()
@@ -148,11 +148,11 @@ def _upto(table: Table, sequence: int, columns: dict[str, pl.DataType], conditio
 
 def _as_pinned(pin: DataPin, name: str, frame: pl.DataFrame, part: PinnedPart) -> pl.DataFrame:
     """The columns of then, in the types of then: a column may have been widened or added since."""
-    missing = [column for column in part.columns if column not in frame.columns]
+    missing = [column for column, _ in part.columns if column not in frame.columns]
     if missing:
         raise _broken(pin, f"{name} has no column {missing[0]!r} any more")
     try:
-        return frame.select(pl.col(column).cast(named(dtype)) for column, dtype in part.columns.items())
+        return frame.select(pl.col(column).cast(named(dtype)) for column, dtype in part.columns)
     except pl.exceptions.PolarsError as error:
         raise _broken(pin, f"{name} cannot be brought to the types it had: {error}") from error
 

@@ -131,5 +131,5 @@ def _check_kind(product: type[Product], imported: Imported, path: Path) -> None:
 def opened(settings: Settings) -> Iterator[tuple[Paths, Ledger]]:
     """The workspace's paths and ledger, closed at the end."""
     paths = Paths(settings.workspace)
-    with Ledger(settings.ledger or f"sqlite:///{paths.ledger}") as ledger:
+    with Ledger(paths.ledger_url(settings.ledger)) as ledger:
         yield paths, ledger

@@ -48,7 +48,7 @@ def run(
     settings = load_settings(directory=None if project is None else Path(project))
     paths, clock, actor = Paths(settings.workspace), clock_from(settings.clock), settings.actor or getpass.getuser()
     settings.workspace.mkdir(parents=True, exist_ok=True)
-    with Ledger(settings.ledger or f"sqlite:///{paths.ledger}") as ledger:
+    with Ledger(paths.ledger_url(settings.ledger)) as ledger:
         identity = new_id("run", clock.now())
 
         def append(*bodies: Body) -> None:

@@ -25,8 +25,9 @@ class PinnedPart(msgspec.Struct, frozen=True, kw_only=True):
     """One frame of a pinned training set, so that a broken pin can say which part broke and how."""
 
     rows: int
-    columns: dict[str, str]
-    """Column -> dtype in the lake's own words, in order: a column that came later does not belong to the set."""
+    columns: tuple[tuple[str, str], ...]
+    """Each column and its dtype in the lake's own words; a column that came later does not belong to the set. Pairs, since
+    the digest follows their order, and canonical JSON would sort the names of an object."""
     digest: str
 
 

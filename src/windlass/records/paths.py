@@ -16,6 +16,10 @@ class Paths(msgspec.Struct, frozen=True):
     def ledger(self) -> Path:
         return self.root / "ledger.db"
 
+    def ledger_url(self, setting: str) -> str:
+        """The ledger's database URL: what the setting says, or the file in the workspace."""
+        return setting or f"sqlite:///{self.ledger}"
+
     @property
     def lake(self) -> Path:
         return self.root / "lake"
