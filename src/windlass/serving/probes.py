@@ -29,7 +29,7 @@ class Probes:
         return Reply.json({"live": True})
 
     def ready(self, _: Request) -> Reply:
-        """200 when every routed product has a champion loaded; what is wrong is told either way."""
+        """200 when something is routed and every routed product has a champion loaded; what is wrong is told anyway."""
         products = {name: _told(lineup) for name, lineup in sorted(self._board.lineups.items())}
         ready = self._is_ready()
         return Reply.json({"ready": ready, "products": products}, status=200 if ready else 503)
@@ -73,7 +73,8 @@ class Probes:
         return Reply.json({"name": lineup.product, "ready": ready}, status=200 if ready else 503)
 
     def _is_ready(self) -> bool:
-        return all(lineup.ready for lineup in self._board.lineups.values())
+        lineups = self._board.lineups.values()
+        return bool(lineups) and all(lineup.ready for lineup in lineups)
 
 
 def _told(lineup: Lineup) -> dict[str, Any]:

@@ -130,7 +130,8 @@ def test_swaps_under_load_fail_no_request(flights: Any) -> None:
     assert set(statuses) == {200}
 
 
-def test_nothing_routed_is_ready_and_an_empty_folder_is_no_fault(stage: Any) -> None:
+def test_where_nothing_is_routed_nobody_should_send_requests_yet(stage: Any) -> None:
     assert not stage.watcher.changed()
     stage.watcher.refresh()
-    assert stage.client.get("/readyz").json() == {"ready": True, "products": {}}
+    answer = stage.client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, {"ready": False, "products": {}})
