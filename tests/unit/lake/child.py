@@ -1,4 +1,7 @@
-"""Processes that the tests start and kill: `child.py write|fill FOLDER`, `child.py commit|crash FOLDER LAKE [POINT]`."""
+"""Processes that the tests start and kill.
+
+`child.py write|fill FOLDER`, `child.py commit FOLDER LAKE`, `child.py crash FOLDER LAKE POINT`.
+"""
 
 from __future__ import annotations
 

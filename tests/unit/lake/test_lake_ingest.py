@@ -17,6 +17,7 @@ from windlass.lake.lake import Lake
 from windlass.lake.table import Table
 
 DAY = timedelta(days=1)
+NAIVE = datetime(2024, 1, 1, 12, tzinfo=UTC).replace(tzinfo=None)
 
 
 def bring(lake: Lake, frame: pl.DataFrame, *, source: str = "main", time="scheduled", key="flight", now=None):
@@ -153,7 +154,7 @@ def test_a_known_row_with_a_new_column_is_a_revision_only_where_it_has_a_value(l
         (pl.Series([None, None]), pl.Series([[1], [2]]), pl.List(pl.Int64())),
         (pl.Series([1, 2]), pl.Series([None, None]), pl.Int64()),
         (pl.Series([1, 2]), pl.Series([None, None], dtype=pl.String), pl.Int64()),
-        (pl.Series([date(2024, 1, 1)] * 2), pl.Series([datetime(2024, 1, 1, 5)] * 2), pl.Datetime("us", "UTC")),
+        (pl.Series([date(2024, 1, 1)] * 2), pl.Series([NAIVE] * 2), pl.Datetime("us", "UTC")),
         (pl.Series([[1], [2]]), pl.Series([[1.5], []]), pl.List(pl.Float64())),
         (pl.Series([{"a": 1}, {"a": 2}]), pl.Series([{"a": 1.5}, None]), pl.Struct({"a": pl.Float64()})),
         (
@@ -224,17 +225,17 @@ def test_a_killed_widening_leaves_the_table_whole(lake, make, monkeypatch):
 @pytest.mark.parametrize(
     ("column", "kept"),
     [
-        (pl.Series([datetime(2024, 1, 1, 12), None]), pl.Series([datetime(2024, 1, 1, 12, tzinfo=UTC), None])),
+        (pl.Series([NAIVE, None]), pl.Series([datetime(2024, 1, 1, 12, tzinfo=UTC), None])),
         (
-            pl.Series([datetime(2024, 1, 1, 12), None]).dt.replace_time_zone("Europe/Paris"),
+            pl.Series([NAIVE, None]).dt.replace_time_zone("Europe/Paris"),
             pl.Series([datetime(2024, 1, 1, 11, tzinfo=UTC), None]),
         ),
         (
-            pl.Series([datetime(2024, 1, 1, 12), None], dtype=pl.Datetime("ms")),
+            pl.Series([NAIVE, None], dtype=pl.Datetime("ms")),
             pl.Series([datetime(2024, 1, 1, 12, tzinfo=UTC), None]),
         ),
         (
-            pl.Series([datetime(2024, 1, 1, 12), None], dtype=pl.Datetime("ns", "UTC")),
+            pl.Series([NAIVE, None], dtype=pl.Datetime("ns", "UTC")),
             pl.Series([datetime(2024, 1, 1, 12, tzinfo=UTC), None]),
         ),
         (pl.Series([date(1, 1, 1), date(9999, 12, 31)]), pl.Series([date(1, 1, 1), date(9999, 12, 31)])),
@@ -272,7 +273,7 @@ def test_odd_types_are_kept_or_turned_into_their_plain_kind(lake, make, column, 
     ("column", "says"),
     [
         (pl.Series([timedelta(1)]), "total_seconds"),
-        (pl.Series([datetime(2024, 1, 1).time()]), "to_string"),
+        (pl.Series([NAIVE.time()]), "to_string"),
         (pl.Series([object()], dtype=pl.Object), "extract"),
         (pl.Series([[timedelta(1)]]), "extract"),
         (pl.Series([2**63], dtype=pl.UInt64), "cast"),

@@ -1,0 +1,239 @@
+"""Which label a prediction has as of a moment, against an oracle in plain Python."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windlass.errors import LakeError
+from windlass.lake.join import join_outcomes
+from windlass.lake.segments import SegmentWriter
+from windlass.lake.served import OUTCOMES, outcome_rows, prediction_rows
+from windlass.product.policy import Outcome
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def captured(lake, segments, make):
+    """A lake to which `captured(*batches)` adds, in order."""
+    writer = SegmentWriter(segments / "w0")
+
+    def capture(*batches):
+        for batch in batches:
+            writer.append(batch)
+        lake.commit_segments("flights", segments, make.noon)
+
+    return capture
+
+
+def labels(lake, make, *, hours: float = 100, outcome: Outcome | None = None, **filters) -> dict:
+    """Prediction id -> label, as of so many hours after noon."""
+    frame = lake.labelled(
+        "flights", outcome=outcome or Outcome(within="30d"), as_of=make.noon + hours * HOUR, **filters
+    )
+    return {
+        row["prediction_id"]: None if row["value"] is None else json.loads(row["value"])
+        for row in frame.iter_rows(named=True)
+    }
+
+
+def test_by_id_before_by_key(lake, captured, make):
+    captured(
+        make.predictions("p1", "p2", "p3", keys=["a", "a", None]),
+        make.outcomes(
+            make.outcome("by key, later", key="a", at=make.noon + 9 * HOUR),
+            make.outcome("by id", prediction_id="p1", at=make.noon + HOUR),
+        ),
+    )
+    assert labels(lake, make) == {"p1": "by id", "p2": "by key, later", "p3": None}
+
+
+def test_an_outcome_that_names_both_counts_for_the_id_alone(lake, captured, make):
+    captured(
+        make.predictions("p1", "p2", keys=["a", "a"]),
+        make.outcomes(make.outcome(1, prediction_id="p1", key="a")),
+    )
+    assert labels(lake, make) == {"p1": 1, "p2": None}
+
+
+def test_the_last_observed_counts_then_the_last_received(lake, captured, make):
+    captured(
+        make.predictions("p1", keys=["a"]),
+        make.outcomes(
+            make.outcome("late", prediction_id="p1", at=make.noon + 5 * HOUR),
+            make.outcome("early, received after", prediction_id="p1", at=make.noon + HOUR),
+        ),
+    )
+    assert labels(lake, make) == {"p1": "late"}
+    captured(make.outcomes(make.outcome("same time", prediction_id="p1", at=make.noon + 5 * HOUR)))
+    assert labels(lake, make) == {"p1": "same time"}
+    assert lake.outcomes("flights", prediction_id="p1").height == 3
+
+
+def test_what_was_known_then_stays_what_was_known_then(lake, captured, make):
+    captured(
+        make.predictions("p1", keys=["a"]),
+        make.outcomes(make.outcome(0, key="a", at=make.noon + HOUR), make.outcome(1, key="a", at=make.noon + 5 * HOUR)),
+    )
+    assert labels(lake, make, hours=0.5) == {"p1": None}
+    assert labels(lake, make, hours=1) == {"p1": 0}
+    assert labels(lake, make, hours=4.9) == {"p1": 0}
+    assert labels(lake, make, hours=5) == {"p1": 1}
+
+
+def test_a_key_s_outcome_is_for_answers_at_or_before_it(lake, captured, make):
+    captured(
+        make.predictions("before", keys=["a"], at=make.noon),
+        make.predictions("at", keys=["a"], at=make.noon + HOUR),
+        make.predictions("after", keys=["a"], at=make.noon + 2 * HOUR),
+        make.outcomes(make.outcome(1, key="a", at=make.noon + HOUR)),
+    )
+    assert labels(lake, make) == {"before": 1, "at": 1, "after": None}
+
+
+def test_what_never_comes_follows_the_policy(lake, captured, make):
+    captured(make.predictions("p1", "p2"), make.outcomes(make.outcome(True, prediction_id="p1", at=make.noon + HOUR)))
+    policy = Outcome(within="2h", absent=False)
+    assert labels(lake, make, hours=2, outcome=policy) == {"p1": True, "p2": None}
+    assert labels(lake, make, hours=2.001, outcome=policy) == {"p1": True, "p2": False}
+    assert labels(lake, make, hours=99, outcome=Outcome(within="2h")) == {"p1": True, "p2": None}
+    frame = lake.labelled("flights", outcome=policy, as_of=make.noon + 9 * HOUR)
+    assert frame["observed_at"].to_list() == [make.noon + HOUR, make.noon + 2 * HOUR]
+
+
+def test_an_outcome_later_than_within_still_corrects(lake, captured, make):
+    captured(make.predictions("p1"), make.outcomes(make.outcome(True, prediction_id="p1", at=make.noon + 50 * HOUR)))
+    policy = Outcome(within="2h", absent=False)
+    assert labels(lake, make, hours=49, outcome=policy) == {"p1": False}
+    assert labels(lake, make, hours=50, outcome=policy) == {"p1": True}
+
+
+def test_failed_and_shadow_answers_are_left_out_unless_asked_for(lake, captured, make):
+    captured(
+        make.predictions("p1", keys=["a"]),
+        make.predictions("p1", keys=["a"], stage="shadow", version="v2"),
+        make.predictions("p2", keys=["a"], stage="canary", version="v2"),
+        make.predictions("p3", keys=["a"], error="boom"),
+        make.outcomes(make.outcome(1, prediction_id="p1"), make.outcome(0, key="a")),
+    )
+    assert labels(lake, make) == {"p1": 1, "p2": 0}
+
+    def stages(**filters):
+        frame = lake.labelled("flights", outcome=Outcome(), as_of=make.noon + 9 * HOUR, **filters)
+        return frame.select("stage", "value").rows()
+
+    assert stages(stages=None) == [("champion", "1"), ("shadow", "1"), ("canary", "0")]
+    assert stages(stages=["shadow"]) == [("shadow", "1")]
+    assert stages(versions=["v2"]) == [("canary", "0")]
+    assert stages(versions=[]) == []
+
+
+def test_filters_bound_time_and_sequence(lake, captured, make):
+    captured(*(make.predictions(f"p{hour}", at=make.noon + hour * HOUR) for hour in range(4)))
+    assert list(labels(lake, make, since=make.noon + HOUR, until=make.noon + 3 * HOUR)) == ["p1", "p2"]
+    assert list(labels(lake, make, after_sequence=1)) == ["p2", "p3"]
+    assert list(labels(lake, make, prediction_id="p2")) == ["p2"]
+    assert lake.predictions("flights", since=make.noon + 2 * HOUR, columns=["prediction_id"]).to_dict(
+        as_series=False
+    ) == {"prediction_id": ["p2", "p3"]}
+    assert lake.predictions("flights", stages=["shadow"]).height == 0
+
+
+def test_columns_are_those_asked_for(lake, captured, make):
+    captured(make.predictions("p1"))
+    frame = lake.labelled("flights", outcome=Outcome(), as_of=make.noon, columns=["score", "request"])
+    assert frame.columns == ["score", "request", "value", "observed_at"]
+    assert "request" not in lake.labelled("flights", outcome=Outcome(), as_of=make.noon).columns
+    with pytest.raises(LakeError, match="no column 'nonsense'"):
+        lake.labelled("flights", outcome=Outcome(), as_of=make.noon, columns=["nonsense"])
+    with pytest.raises(LakeError, match="no column 'nonsense'"):
+        lake.predictions("flights", columns=["nonsense"])
+
+
+def test_an_empty_lake_answers_with_empty_frames(lake, make):
+    assert lake.predictions("flights", since=make.noon, columns=["score"]).schema == {"score": pl.Float64}
+    assert lake.outcomes("flights", as_of=make.noon, key="a").schema == pl.Schema(OUTCOMES)
+    assert lake.labelled("flights", outcome=Outcome(), as_of=make.noon).height == 0
+
+
+def test_outcomes_are_found_by_id_by_key_and_as_of(lake, captured, make):
+    captured(
+        make.outcomes(
+            make.outcome(1, prediction_id="p1", at=make.noon),
+            make.outcome(2, key="a", at=make.noon + HOUR),
+            make.outcome(3, key="a", at=make.noon + 2 * HOUR),
+        )
+    )
+    assert lake.outcomes("flights", prediction_id="p1")["value"].to_list() == ["1"]
+    assert lake.outcomes("flights", key="a")["value"].to_list() == ["2", "3"]
+    assert lake.outcomes("flights", as_of=make.noon + HOUR)["value"].to_list() == ["1", "2"]
+    assert lake.outcomes("flights", after_sequence=1)["value"].to_list() == ["3"]
+
+
+def test_extracted_outcomes_come_in_once(lake, make):
+    rows = [make.outcome(1, key="a"), make.outcome(1, key="a"), make.outcome("x", prediction_id="p1")]
+    first = lake.append_outcomes("flights", rows, request_id="run-1", now=make.noon)
+    assert (first.source, first.rows_seen, first.rows_new, first.sequence) == ("outcomes", 3, 2, 1)
+    assert first.watermark == make.noon + HOUR
+    again = lake.append_outcomes("flights", rows, request_id="run-2", now=make.noon + HOUR)
+    assert (again.rows_new, again.sequence) == (0, 1)
+    more = lake.append_outcomes("flights", [make.outcome(0, key="a")], request_id="run-3", now=make.noon)
+    assert (more.rows_new, more.sequence) == (1, 2)
+    assert lake.outcomes("flights")["request_id"].to_list() == ["run-1", "run-1", "run-3"]
+    nothing = lake.append_outcomes("flights", [], request_id="run-4", now=make.noon)
+    assert (nothing.rows_seen, nothing.rows_new, nothing.sequence) == (0, 0, 2)
+
+
+_MOMENTS = st.integers(0, 8)
+_KEYS = st.sampled_from([None, "a", "b"])
+_PREDICTIONS = st.lists(st.tuples(_KEYS, _MOMENTS), max_size=6)
+_OUTCOMES = st.lists(st.tuples(st.sampled_from([None, "p0", "p1", "p2", "p9"]), _KEYS, _MOMENTS), max_size=8)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    predictions=_PREDICTIONS,
+    outcomes=_OUTCOMES,
+    as_of=_MOMENTS,
+    waiting=st.tuples(st.integers(0, 5), st.sampled_from([None, "never"])),
+)
+def test_the_join_agrees_with_plain_python(make, predictions, outcomes, as_of, waiting):
+    within, absent = waiting
+    answered = [(f"p{number}", key, make.noon + hour * HOUR) for number, (key, hour) in enumerate(predictions)]
+    received = [
+        (prediction, key, f"o{number}", make.noon + hour * HOUR)
+        for number, (prediction, key, hour) in enumerate(outcomes)
+    ]
+    policy = Outcome(within=within * HOUR, absent=absent)
+    now = make.noon + as_of * HOUR
+    frame = prediction_rows([make.predictions(name, keys=[key], at=at) for name, key, at in answered])
+    history = outcome_rows(
+        [make.outcomes(make.outcome(value, prediction_id=name, key=key, at=at)) for name, key, value, at in received]
+    ).with_row_index("_sequence")
+    joined = join_outcomes(frame, history, outcome=policy, as_of=now)
+    assert joined["prediction_id"].to_list() == [name for name, _, _ in answered]
+    got = joined.select("value", "observed_at").rows()
+    assert got == [_naively(each, received, policy, now) for each in answered]
+
+
+def _naively(answer, received, policy, now):
+    name, key, at = answer
+    known = [outcome for outcome in received if outcome[3] <= now]
+    mine = [outcome for outcome in known if outcome[0] == name]
+    keyed = [outcome for outcome in known if outcome[0] is None and key is not None and outcome[1] == key]
+    candidates = mine or [outcome for outcome in keyed if outcome[3] >= at]
+    if candidates:
+        best = candidates[0]
+        for outcome in candidates[1:]:
+            if outcome[3] >= best[3]:
+                best = outcome
+        return json.dumps(best[2]), best[3]
+    if policy.absent is not None and at + policy.within < now:
+        return json.dumps(policy.absent), at + policy.within
+    return None, None
