@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from windlass.backtest.scoring import gate_metric
 from windlass.backtest.stream import Array, Stream
 from windlass.backtest.trainer import Trainer
 from windlass.decisions.gate import GateEvidence, decide_gate
+from windlass.decisions.paired import compare
 from windlass.monitoring.reference import Reference, make_reference
 from windlass.product.policy import Gate
 from windlass.records.decision import Decision
@@ -24,13 +26,16 @@ LEAST_HOLDOUT = 200
 _LATENCY_ROWS = 50
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A way to choose training rows."""
+    """A way to choose training rows among the labelled ones."""
 
     name: str
-    positions: Array
-    """Labelled rows to train on, in the order of time; the holdout is taken from their end."""
+    rows: int | None = None
+    """The latest ones, this many; None: all."""
+
+    def choose(self, labelled: Array) -> Array:
+        return labelled if self.rows is None else labelled[-self.rows :]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +43,7 @@ class Challenger:
     """A model that passed or failed the gate."""
 
     decision: Decision
+    recipe: Recipe
     model: Any
     """Trained on all rows of the recipe, the holdout included; None when the gate rejected it."""
     learned: Array
@@ -59,36 +65,49 @@ class Workshop:
         self._kind = stream.product.task.kind
 
     def recipes(self, known: Array, now: datetime) -> list[Recipe]:
-        """The ways to train that compete; the policy's own window, or all labelled rows."""
+        """The ways to train that compete, the usual one first. As in production there is one: the policy's window, or
+        all labelled rows."""
         policy = self._stream.product.retrain
         if policy is None or policy.window is None:
-            return [Recipe(name="all", positions=known)]
+            return [Recipe(name="all")]
         start = _microseconds(now - policy.window)
-        return [Recipe(name="window", positions=known[self._stream.at[known] >= start])]
+        return [Recipe(name="window", rows=max(int((self._stream.at[known] >= start).sum()), 1))]
 
     def challenge(
-        self, recipe: Recipe, champion: Any, *, learned: Array, complete: int, now: datetime
+        self, known: Array, champion: Any, *, learned: Array, complete: int, now: datetime
     ) -> Challenger | None:
-        """Train by a recipe and let the gate judge against the champion, which learned from the rows `learned`.
+        """Train by each recipe, and let the gate judge the best against the champion, which learned from `learned`.
 
-        Rows from `complete` on do not judge, since their labels are not all there. None when the rows cannot train a
-        model and judge it.
+        Rows from `complete` on do not judge, since their labels are not all there. None when there are no rows to
+        train and judge on.
         """
-        holdout = self._holdout(recipe.positions[recipe.positions < complete], learned)
-        rest = recipe.positions[recipe.positions < holdout[0]] if len(holdout) else holdout
-        if not len(holdout) or not self._trainer.can_fit(rest):
+        holdout = self._holdout(known[known < complete], learned)
+        rest = known[known < holdout[0]] if len(holdout) else holdout
+        best: tuple[Recipe, Any, Array] | None = None
+        for recipe in self.recipes(known, now):
+            if not self._trainer.can_fit(recipe.choose(rest)):
+                continue
+            judged = self._trainer.fit(recipe.choose(rest))
+            answers = self._trainer.predict_at(judged, holdout)
+            if best is None or self._clearly_better(holdout, answers, best[2]):
+                best = (recipe, judged, answers)
+        if best is None:
             return None
-        judged = self._trainer.fit(rest)
-        answers = self._trainer.predict_at(judged, holdout)
+        recipe, judged, answers = best
         decision = self._gate(judged, holdout, answers, self._trainer.predict_at(champion, holdout), now)
         mask = np.zeros(len(self._stream), dtype=bool)
         if decision.verdict != "pass":
-            return Challenger(decision=decision, model=None, learned=mask, reference=None)
-        mask[recipe.positions] = True
-        model = self._trainer.fit(recipe.positions)
-        return Challenger(
-            decision=decision, model=model, learned=mask, reference=self._reference(recipe.positions, holdout, answers)
-        )
+            return Challenger(decision=decision, recipe=recipe, model=None, learned=mask, reference=None)
+        chosen = recipe.choose(known)
+        mask[chosen] = True
+        model = self._trainer.fit(chosen)
+        reference = self._reference(chosen, holdout, answers)
+        return Challenger(decision=decision, recipe=recipe, model=model, learned=mask, reference=reference)
+
+    def _clearly_better(self, holdout: Array, answers: Array, others: Array) -> bool:
+        """Whether the first model is better beyond noise (95 %); ties go to the recipe that is named first."""
+        metric = gate_metric(self._stream.product.gate, self._kind)
+        return compare(metric, self._truth(holdout), answers, others).lower > 0
 
     def first_reference(self, known: Array) -> Reference:
         """What the first champion is watched against: how its recipe did on the last fifth of the history."""

@@ -137,22 +137,22 @@ class Loop:
         known = self._stream.known(self._matured_to, start=0, stop=start)
         self._run_starts.append(now)
         self._labelled_at_run = len(known)
-        for recipe in self._workshop.recipes(known, now):
-            made = self._workshop.challenge(
-                recipe,
-                self._champion.model,
-                learned=self._champion.learned,
-                complete=self._stream.complete(self._matured_to, stop=start),
-                now=now,
-            )
-            if made is None:
-                self._record("run.failed", detail="too few labelled rows that are new and complete")
-                continue
-            self._record("gate.decided", decision=made.decision)
-            if made.model is not None:
-                self._promote(made, start)
-                return
-        self._rejections += 1
+        made = self._workshop.challenge(
+            known,
+            self._champion.model,
+            learned=self._champion.learned,
+            complete=self._stream.complete(self._matured_to, stop=start),
+            now=now,
+        )
+        if made is None:
+            self._rejections += 1
+            self._record("run.failed", detail="too few labelled rows that are new and complete")
+            return
+        self._record("gate.decided", decision=made.decision, detail=f"trained on: {made.recipe.name}")
+        if made.model is None:
+            self._rejections += 1
+        else:
+            self._promote(made, start)
 
     def _promote(self, made: Challenger, start: int) -> None:
         assert made.reference is not None
@@ -162,7 +162,9 @@ class Loop:
         self._champion = self._version(made.model, made.learned, made.reference)
         self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
         self._alarmed.clear()
-        self._record("champion.changed", detail=f"retrained on {int(made.learned.sum()):,} labelled rows")
+        self._record(
+            "champion.changed", detail=f"retrained on {int(made.learned.sum()):,} labelled rows ({made.recipe.name})"
+        )
 
     def _judge_probation(self, start: int) -> None:
         """Compare the new champion with the one before on the rows since the promotion whose labels are known."""

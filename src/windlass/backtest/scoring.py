@@ -8,6 +8,14 @@ import numpy as np
 
 from windlass.backtest.stream import Array, Stream, Window
 from windlass.decisions.metrics import Metric, metric_for
+from windlass.product.policy import Gate
+from windlass.product.task import TaskKind
+
+
+def gate_metric(gate: Gate | None, kind: TaskKind) -> Metric:
+    """The metric that the gate judges by."""
+    gate = gate or Gate()
+    return metric_for(gate.metric, kind, cost=gate.cost, own=gate.own)
 
 
 class Scorer:
@@ -15,13 +23,8 @@ class Scorer:
 
     def __init__(self, *, stream: Stream) -> None:
         task = stream.product.task
-        gate = stream.product.gate
         self._stream = stream
-        self.metric: Metric = (
-            metric_for("default", task.kind)
-            if gate is None
-            else metric_for(gate.metric, task.kind, cost=gate.cost, own=gate.own)
-        )
+        self.metric = gate_metric(stream.product.gate, task.kind)
         self.log_loss = metric_for("log_loss", task.kind) if task.kind == "binary" else None
 
     def score(self, metric: Metric, window: Window, predictions: Array) -> float | None:

@@ -17,6 +17,7 @@ Tone = Literal["muted", "first", "second", "accent"]
 _WIDTH, _HEIGHT = 960.0, 380.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 30.0, 44.0
 _TICKS = 5
+_LARGEST, _SMALLEST = 1e100, 1e-100  # what lies beyond is no figure that anybody draws
 _GLYPHS = {"retrain": "▲", "rollback": "▼", "alarm": "●", "note": "◆"}
 
 
@@ -106,15 +107,15 @@ class _Area:
 
 
 def _drawn(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    return value is not None and math.isfinite(value) and abs(value) < _LARGEST
 
 
 def _scale(values: Sequence[float | None]) -> tuple[float, float, list[float]]:
     """The ends of the y axis, a little beyond the values, and the ticks within."""
     known = [value for value in values if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    if high - low <= 1e-12 * max(abs(high), abs(low), 1e-300):
-        reach = abs(high) * 0.1 or 1.0
+    if high - low <= max(1e-12 * max(abs(high), abs(low)), _SMALLEST):
+        reach = abs(high) * 0.1 if abs(high) > _SMALLEST else 1.0
         low, high = low - reach, high + reach
     step = _round_step((high - low) / _TICKS)
     first, last = math.floor(low / step), math.ceil(high / step)
@@ -179,7 +180,7 @@ def _curve(area: _Area, line: Line, labels: Sequence[str]) -> Markup:
     dots: list[Markup] = []
     pen_down = False
     for position, value in enumerate(line.values):
-        if value is None or not math.isfinite(value):
+        if value is None or not _drawn(value):
             pen_down = False
             continue
         y = _at(area.y(value))

@@ -14,7 +14,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def drifting(rows: int = 3000, *, change: float | None = 0.5, seed: int = 0, kind: str = "binary") -> pl.DataFrame:
-    """Hourly rows; at `change` of them the relation of features and label turns round."""
+    """Hourly rows; at `change` of them the relation of features and label turns round, and `regime` says so."""
     random = np.random.default_rng(seed)
     first, second = random.normal(size=(2, rows))
     sign = np.where(np.arange(rows) < rows * (1 if change is None else change), 1.0, -1.0)
@@ -30,6 +30,7 @@ def drifting(rows: int = 3000, *, change: float | None = 0.5, seed: int = 0, kin
             "when": [START + timedelta(hours=n) for n in range(rows)],
             "first": first,
             "second": second,
+            "regime": sign + random.normal(size=rows) / 10,
             "place": [f"place {n}" for n in random.integers(0, 5, rows)],
             "label": label,
         }

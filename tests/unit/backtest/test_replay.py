@@ -9,29 +9,32 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
+from windlass.backtest.challenger import Recipe, Workshop
 from windlass.backtest.policies import NAMES
 from windlass.backtest.replay import run_backtest
 from windlass.backtest.result import to_json, to_plain
 from windlass.backtest.stream import windows_of
 from windlass.backtest.summary import best_fixed, gain_over_frozen, summary_of
+from windlass.backtest.trainer import Trainer
 from windlass.errors import DataError
 from windlass.product.policy import Gate, Retrain
 
+from .conftest import START as NOW
 from .conftest import drifting
 
 
 def test_a_turned_relation_is_noticed_and_learned(make_stream):
-    result = run_backtest(make_stream(drifting(4000, change=0.25)))
+    tree = DecisionTreeClassifier(max_depth=6, min_samples_leaf=20)
+    result = run_backtest(make_stream(drifting(4000, change=0.4), estimator=tree))
     frozen, every, windlass = (result.policies[name] for name in ("frozen", "every-window", "windlass"))
     assert frozen.retrains == frozen.fits == 0
     assert every.retrains == every.fits == 19
     assert 1 <= windlass.retrains <= 8
     assert windlass.metric > frozen.metric + 0.1
-    kinds = [event.kind for event in result.events]
-    assert kinds[:4] == ["alarm.raised", "retrain.decided", "gate.decided", "champion.changed"]
-    alarm = result.events[0]
-    assert alarm.decision.judgement == "decay"
-    assert 2 <= alarm.window <= 4  # the turn comes after a quarter of the rows: in the second window
+    alarm = next(event for event in result.events if event.decision and event.decision.judgement == "decay")
+    after = [event.kind for event in result.events[result.events.index(alarm) :]]
+    assert after[:4] == ["alarm.raised", "retrain.decided", "gate.decided", "champion.changed"]
+    assert 5 <= alarm.window <= 9  # the turn comes after two fifths of the rows: with the fifth window
     assert next(event.version for event in result.events if event.kind == "champion.changed") == "v2"
 
 
@@ -204,6 +207,25 @@ def test_a_gate_with_slices_latency_and_a_training_window_is_followed(make_strea
     assert all(int(event.detail.split()[2].replace(",", "")) <= 20 * 24 + 1 for event in changed)
 
 
+def test_recipes_compete_on_rows_that_none_has_seen(make_stream):
+    frame = drifting(2000, change=0.4).drop("regime")  # nothing tells the old rows from the new
+    stream = make_stream(frame)
+    trainer = Trainer(stream=stream, seed=0)
+    workshop = Workshop(stream=stream, trainer=trainer)
+    workshop.recipes = lambda known, now: [Recipe(name="all"), Recipe(name="latest", rows=500)]
+    learned = np.arange(2000) < 400
+    champion = trainer.fit(np.arange(400))
+    made = workshop.challenge(np.arange(1600), champion, learned=learned, complete=1600, now=NOW)
+    assert made.recipe.name == "latest"
+    assert np.flatnonzero(made.learned).tolist() == list(range(1100, 1600))
+    assert made.decision.verdict == "pass"
+    # where nothing changed, no recipe is clearly better, and the first one stays
+    still = make_stream(drifting(2000, change=None))
+    workshop = Workshop(stream=still, trainer=Trainer(stream=still, seed=0))
+    workshop.recipes = lambda known, now: [Recipe(name="all"), Recipe(name="latest", rows=500)]
+    assert workshop.challenge(np.arange(1600), champion, learned=learned, complete=1600, now=NOW).recipe.name == "all"
+
+
 def test_windows_cover_the_rest_evenly():
     windows = windows_of(1003, 20)
     assert windows[0].start == 201
@@ -213,7 +235,9 @@ def test_windows_cover_the_rest_evenly():
 
 
 def test_what_is_said_fits_the_figures(make_stream):
-    result = run_backtest(make_stream(drifting(1500, change=0.25)), windows=5)
+    result = run_backtest(
+        make_stream(drifting(2000, change=0.4), estimator=DecisionTreeClassifier(max_depth=6)), windows=8
+    )
     best = best_fixed(result)
     assert best in ("every-window", "recent")
     share = gain_over_frozen(result, "windlass") / gain_over_frozen(result, best)

@@ -1,0 +1,106 @@
+"""What the loop costs on top of fits and predictions, and what the encoding costs one row.
+
+Run: python bench/backtest.py [DATA --target COL --time COL ...], with the options of `windlass backtest`. Without
+arguments a stream is made up. Threads are kept at one, so that a busy machine does not distort the shares.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import polars as pl
+
+from windlass.backtest.file import FileRequest, stream_from_file
+from windlass.backtest.replay import run_backtest
+from windlass.product.encoder import FrameEncoder
+
+LIMIT = 0.15
+
+
+def main() -> None:
+    request = _request()
+    stream = stream_from_file(request)
+    started = perf_counter()
+    result = run_backtest(stream)
+    print(f"{request.path.name}: {result.rows:,} rows, {result.metric}, {perf_counter() - started:.1f} s in all")
+    print(
+        f"{'policy':<14}{'metric':>9}{'retrains':>10}{'fits':>6}{'fit s':>8}{'predict s':>11}{'overhead s':>12}{'share':>8}"
+    )
+    for name, policy in result.policies.items():
+        timing = result.timings[name]
+        metric = "-" if policy.metric is None else f"{policy.metric:.4f}"
+        print(
+            f"{name:<14}{metric:>9}{policy.retrains:>10}{policy.fits:>6}{timing.fit:>8.2f}{timing.predict:>11.2f}"
+            f"{timing.overhead:>12.3f}{timing.overhead_share:>8.1%}"
+        )
+    share = result.timings["windlass"].overhead_share
+    print(
+        f"overhead of windlass: {share:.1%} of its fits and predictions, the first fit included (at most {LIMIT:.0%})"
+    )
+    _encoding()
+
+
+def _request() -> FileRequest:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", nargs="?", type=Path)
+    for option in ("--target", "--time", "--label-time", "--label-delay", "--drop"):
+        parser.add_argument(option)
+    given = parser.parse_args()
+    if given.data is None:
+        path = Path(tempfile.mkdtemp()) / "made-up.parquet"
+        made_up(50_000).write_parquet(path)
+        return FileRequest(path=path, target="label", time="when")
+    return FileRequest(
+        path=given.data,
+        target=given.target,
+        time=given.time,
+        label_time=given.label_time,
+        label_delay=given.label_delay,
+        drop=tuple((given.drop or "").split(",")) if given.drop else (),
+    )
+
+
+def made_up(rows: int) -> pl.DataFrame:
+    """Ten columns, and a relation that turns in the middle."""
+    random = np.random.default_rng(0)
+    numbers = random.normal(size=(6, rows))
+    sign = np.where(np.arange(rows) < rows / 2, 1, -1)
+    label = (numbers[0] * sign + 0.5 * numbers[1] + random.normal(size=rows) > 0).astype(int)
+    return pl.DataFrame(
+        {
+            "when": [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=10 * n) for n in range(rows)],
+            **{f"number {place}": values for place, values in enumerate(numbers)},
+            **{f"category {size}": [f"c{n}" for n in random.integers(0, size, rows)] for size in (4, 40, 400)},
+            "label": label,
+        }
+    )
+
+
+def _encoding() -> None:
+    frame = made_up(100_000).drop("label")
+    for style in ("codes", "trees", "dense"):
+        encoder = FrameEncoder(style=style, regression=False).fit(frame.head(20_000), np.arange(20_000) % 2)
+        one = frame.head(1)
+        single = np.median([_seconds(encoder, one) for _ in range(300)])
+        print(
+            f"encoding as {style:<6} one row {single * 1e3:.3f} ms, 100,000 rows {_seconds(encoder, frame) * 1e3:.0f} ms"
+        )
+
+
+def _seconds(encoder: FrameEncoder, frame: pl.DataFrame) -> float:
+    started = perf_counter()
+    encoder.transform(frame)
+    return perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
