@@ -15,7 +15,6 @@ Array = np.ndarray[Any, Any]
 
 _SHORT = 64  # rows up to which a dict is quicker than a cast to an Enum (160 us a column, whatever its length)
 _DAY = 86_400.0
-_TICKS = {"ns": 1e9, "us": 1e6, "ms": 1e3}
 CYCLES = {"hour": 24.0, "weekday": 7.0, "yearday": 365.25}
 """Parts of a moment and their lengths: hours, days (Monday is 0), days (1 January is 0)."""
 
@@ -32,32 +31,30 @@ def kind_of(dtype: pl.DataType) -> str | None:
 
 
 def numbers_of(column: pl.Series) -> Array:
-    """(n,) float64; null, NaN and infinities are NaN; durations in seconds, times of day in hours."""
+    """(n,) float64, null being NaN and infinities staying; durations in seconds, times of day in hours."""
     dtype = column.dtype
-    if dtype == pl.Float64 and not column.null_count():
-        values = column.to_numpy()
-    elif isinstance(dtype, pl.Duration):
-        values = column.to_physical().cast(pl.Float64).to_numpy() / _TICKS[dtype.time_unit]
-    elif dtype == pl.Time:
-        values = column.to_physical().cast(pl.Float64).to_numpy() / 3.6e12
-    else:
-        values = column.cast(pl.Float64, strict=False).to_numpy()
-    finite = np.isfinite(values)
-    return values if finite.all() else np.where(finite, values, np.nan)
+    if dtype == pl.Duration:
+        return _seconds(column.to_numpy().astype("timedelta64[us]"))
+    if dtype == pl.Time:
+        return np.asarray(column.to_physical().cast(pl.Float64).to_numpy() / 3.6e12)
+    return np.asarray((column if dtype == pl.Float64 else column.cast(pl.Float64, strict=False)).to_numpy())
 
 
 def seconds_of(column: pl.Series) -> Array:
     """(n,) float64 seconds since 1970 in UTC; null is NaN. What is not a moment is read as one if it can be."""
-    dtype = column.dtype
-    if dtype == pl.Date:
-        return column.to_physical().cast(pl.Float64).to_numpy() * _DAY
-    if not isinstance(dtype, pl.Datetime):
+    if column.dtype not in (pl.Date, pl.Datetime):
         text = column.cast(pl.String, strict=False)
-        column = text.str.to_datetime(strict=False, time_unit="us") if text.null_count() < len(text) else text
-        if column.dtype != pl.Datetime:
-            return np.full(len(column), np.nan)
-        return column.dt.replace_time_zone(None).to_physical().cast(pl.Float64).to_numpy() / 1e6
-    return column.to_physical().cast(pl.Float64).to_numpy() / _TICKS[dtype.time_unit]
+        if text.null_count() == len(text):
+            return np.full(len(text), np.nan)
+        column = text.str.to_datetime(strict=False, time_unit="us")
+    return _seconds(column.to_numpy().astype("datetime64[us]"))
+
+
+def _seconds(ticks: Array) -> Array:
+    """Microseconds of numpy's own types as float64 seconds; NaT is NaN."""
+    seconds = ticks.astype(np.int64) / 1e6
+    missing = np.isnat(ticks)
+    return np.asarray(np.where(missing, np.nan, seconds) if missing.any() else seconds)
 
 
 def part_of(seconds: Array, part: str) -> Array:

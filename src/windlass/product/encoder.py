@@ -199,7 +199,11 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
                 means = crossed[learned["name"]]
                 block[:, : means.shape[1]] = means
             blocks += list(block.T)
-        return np.column_stack(blocks) if blocks else np.zeros((frame.height, 1))
+        if not blocks:
+            return np.zeros((frame.height, 1))
+        raw = np.column_stack(blocks)
+        raw[np.isinf(raw)] = np.nan
+        return raw
 
     def _moment(self, seconds: Array, moment: dict[str, Any]) -> list[Array]:
         found: list[Array] = []
@@ -231,8 +235,10 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
 
 def _varies(column: pl.Series, kind: str) -> bool:
     """Whether there are two values, of which a gap may be one."""
-    values = pl.Series(numbers_of(column), nan_to_null=True) if kind == "number" else column
-    return values.n_unique() > 1
+    if kind != "number":
+        return column.n_unique() > 1
+    values = numbers_of(column)
+    return pl.Series(np.where(np.isfinite(values), values, np.nan)).n_unique() > 1
 
 
 def _column(frame: pl.DataFrame, name: str) -> pl.Series:
