@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from windlass.controller.context import LoopContext, policies_of
-from windlass.errors import UsageError, WindlassError
+from windlass.errors import LedgerError, UsageError, WindlassError
 from windlass.records.event import Body, CommandFinished, ProductPaused, ProductResumed
 from windlass.records.ids import new_id
 from windlass.records.state import PendingCommand, ProductState, VersionState
 from windlass.release import director
-from windlass.release.routing import publish_routing, routing_for
+
+log = logging.getLogger(__name__)
 
 Train = Callable[[PendingCommand], str]
 
 
 class Commands:
-    """Carries out what is pending; `train` starts a run and is given by whoever has an engine."""
+    """Carries out what is pending; `train` starts a run and is given by whoever has an engine.
+
+    What a request changes and that it is done are one write, so it is done once whenever the process is killed. A run
+    is the exception, since another process works on it: killed between the two, the next holder starts it again, and
+    the run finds its finished steps.
+    """
 
     def __init__(self, *, context: LoopContext, train: Train) -> None:
         self._context = context
@@ -24,49 +31,85 @@ class Commands:
 
     def handle(self) -> None:
         for pending in self._context.state.pending:
+            self._context.keep()
             try:
                 bodies, message = self._answer(pending)
+            except LedgerError:
+                raise
             except WindlassError as error:
                 self._finish(pending, done=False, message=str(error))
+            except Exception as error:  # a request that breaks its handler must not break every holder after this one
+                log.exception("the request %s failed", pending.request.command)
+                self._finish(pending, done=False, message=f"it failed: {type(error).__name__}: {error}")
             else:
                 self._finish(pending, *bodies, done=True, message=message)
                 self._route(pending)
 
     def _answer(self, pending: PendingCommand) -> tuple[list[Body], str]:
+        product = self._product(pending)
         request = pending.request
-        product = self._context.product(pending.product or "")
-        if request.name == "train":
-            return [], self._train(pending)
-        if request.name == "pause":
-            return [ProductPaused(reason=request.reason)], f"{product.name} is paused; it goes on serving"
-        if request.name == "resume":
-            if product.paused is None:
-                raise UsageError(f"{product.name} is not paused", remedy="nothing is to be done")
-            return [ProductResumed(reason=request.reason)], f"{product.name} goes on"
-        version = self._chosen(product, pending)
-        reason = f"{pending.actor} asked to {request.name}: {request.reason}"
-        bodies = director.install(
+        match request.name:
+            case "train":
+                return [], self._train(pending)
+            case "pause":
+                return [ProductPaused(reason=request.reason)], f"{product.name} is paused; it goes on serving"
+            case "resume":
+                if product.paused is None:
+                    raise UsageError(f"{product.name} is not paused", remedy="nothing is to be done")
+                return [ProductResumed(reason=request.reason)], f"{product.name} goes on"
+            case "promote":
+                return self._promote(product, pending)
+            case "rollback":
+                return self._roll_back(product, pending)
+
+    def _promote(self, product: ProductState, pending: PendingCommand) -> tuple[list[Body], str]:
+        if pending.request.version is None:
+            raise UsageError("which version?", remedy="name one: `windlass promote v3`")
+        version = self._chosen(product, pending.request.version)
+        return self._install(product, version, pending, probation=True), f"{version.version} answers now"
+
+    def _roll_back(self, product: ProductState, pending: PendingCommand) -> tuple[list[Body], str]:
+        """To the version named; else out of a release that has not been decided; else to the champion before."""
+        named, release = pending.request.version, product.release
+        if named is None and release is not None and release.stage != "probation":
+            bodies = director.call_off(product, now=self._context.now, reason=_reason(pending))
+            kept = "nobody" if product.champion is None else product.champion.version
+            return bodies, f"{release.version} is withdrawn; {kept} goes on answering"
+        version = self._chosen(product, named or before(product))
+        return self._install(product, version, pending, probation=False), f"{version.version} answers now"
+
+    def _install(
+        self, product: ProductState, version: VersionState, pending: PendingCommand, *, probation: bool
+    ) -> list[Body]:
+        return director.install(
             product,
             version,
             policies=policies_of(product),
             release=new_id("release", self._context.now),
             now=self._context.now,
-            reason=reason,
-            probation=request.name == "promote",
+            reason=_reason(pending),
+            probation=probation,
         )
-        return bodies, f"{version.version} answers now"
 
-    def _chosen(self, product: ProductState, pending: PendingCommand) -> VersionState:
-        name = pending.request.version
+    def _product(self, pending: PendingCommand) -> ProductState:
+        """The product that the request is about; only a run may be the first that is heard of one."""
+        name = pending.product
         if name is None:
-            name = _before(product)
+            raise UsageError("the request names no product", remedy="name one with --product")
+        product = self._context.product(name)
+        if product.declared is None and pending.request.name != "train":
+            known = ", ".join(sorted(self._context.state.products)) or "none"
+            raise UsageError(f"there is no product {name!r} in this workspace", remedy=f"choose one of: {known}")
+        return product
+
+    def _chosen(self, product: ProductState, name: str) -> VersionState:
         version = product.versions.get(name)
         if version is None:
             known = ", ".join(product.versions) or "none"
             raise UsageError(f"{product.name} has no version {name!r}", remedy=f"choose one of: {known}")
         if product.champion is not None and product.champion.version == name:
             raise UsageError(f"{name} is the champion already", remedy="see `windlass versions`")
-        self._context.registry.open(product.name, version.digest)  # a version that fails its digests must not be chosen
+        self._context.registry.verify(product.name, version.digest)  # one that fails its digests must not be chosen
         return version
 
     def _finish(self, pending: PendingCommand, *bodies: Body, done: bool, message: str) -> None:
@@ -74,16 +117,34 @@ class Commands:
         self._context.record(*bodies, finished, product=pending.product)
 
     def _route(self, pending: PendingCommand) -> None:
-        """Let the serving workers know at once, rather than at the next look."""
-        state = self._context.state
-        product = state.products.get(pending.product or "")
-        if product is not None and product.champion is not None:
-            publish_routing(routing_for(product, sequence=state.sequence), self._context.paths)
+        """Let the serving workers know at once: who asked may be gone before the next look."""
+        try:
+            self._context.route(pending.product or "")
+        except OSError:
+            log.exception("%s: the routing record waits for the next look", pending.product)
 
 
-def _before(product: ProductState) -> str:
-    current = None if product.champion is None else product.champion.version
-    earlier = [past.version.version for past in product.previous_champions if past.version.version != current]
-    if not earlier:
-        raise UsageError(f"{product.name} has no earlier champion to go back to", remedy="see `windlass versions`")
-    return earlier[-1]
+def before(product: ProductState) -> str:
+    """The champion to go back to: the one before this, among those that were not taken back themselves.
+
+    After v1, v2, v1 (v2 was rolled back), v3 it is v1. Raises UsageError when there is none.
+    """
+    line: list[str] = []
+    reigns = [past.version.version for past in product.previous_champions]
+    if product.champion is not None:
+        reigns.append(product.champion.version)
+    for version in reigns:
+        if version in line:
+            del line[line.index(version) + 1 :]
+        else:
+            line.append(version)
+    if len(line) < 2:
+        raise UsageError(
+            f"{product.name} has no earlier champion to go back to",
+            remedy="name a version: `windlass rollback v3`; see `windlass versions`",
+        )
+    return line[-2]
+
+
+def _reason(pending: PendingCommand) -> str:
+    return f"{pending.actor} asked to {pending.request.name}: {pending.request.reason}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from windlass.clock import Clock
@@ -16,6 +18,7 @@ from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.records.state import ProductState, WorkspaceState
 from windlass.registry.registry import Registry
+from windlass.release.routing import publish_routing, routing_for
 from windlass.settings import Settings
 
 
@@ -33,6 +36,12 @@ class LoopContext:
     fence: Fence | None = None
     """Held while this process may act."""
     actor: str = "controller"
+    real_time: Callable[[], float] = time.monotonic
+    """Seconds, for what is about processes: the lease, and how much time a look may take."""
+    _renewed: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._renewed = self.real_time()
 
     @property
     def now(self) -> datetime:
@@ -52,16 +61,33 @@ class LoopContext:
             raise LeaseLost("this process does not hold the lease", remedy="let the holder act")
         return self.fence
 
+    def keep(self) -> None:
+        """Hold the lease longer once a quarter of it has passed; to be called between any two pieces of work.
+
+        It is not renewed by a thread beside the work: a controller that hangs is to lose it. Raises LeaseLost when
+        another one has taken over, before anything was done that would be his to do.
+        """
+        seconds = self.settings.lease_seconds
+        if self.real_time() - self._renewed > seconds / 4:
+            began = self.real_time()
+            self.ledger.renew(self.held(), seconds)
+            self._renewed = began
+
     def record(self, *bodies: Body, product: str | None, run: str | None = None) -> None:
         """Write to the ledger, under the fence; all bodies or none."""
         if bodies:
-            self.ledger.append(
-                *bodies, at=self.now, actor=self.actor, product=product, run=run, fence=self.held()
-            )
+            self.ledger.append(*bodies, at=self.now, actor=self.actor, product=product, run=run, fence=self.held())
+
+    def route(self, name: str) -> None:
+        """Set the routing record right, if it is not: what the ledger says is copied for the serving workers."""
+        state = self.state
+        product = state.products.get(name)
+        if product is not None and product.champion is not None:
+            publish_routing(routing_for(product, sequence=state.sequence), self.paths)
 
 
 def policies_of(product: ProductState) -> Policies:
-    """The policies in force, from the ledger."""
+    """The policies in force, from the ledger; whoever asks has seen that the product was declared."""
     if product.declared is None:
         raise AssertionError(f"{product.name} was never declared")
     return from_plain(product.declared.policies)

@@ -3,150 +3,143 @@
 from __future__ import annotations
 
 import logging
-import time
-from queue import SimpleQueue
+from collections.abc import Callable
+from threading import Event
 
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.controller.incidents import Incidents
+from windlass.controller.intake import Intake
 from windlass.controller.releases import Releases
 from windlass.controller.training import Training
 from windlass.controller.watching import Watching
+from windlass.controller.workers import Workers
 from windlass.engines.local import LocalEngine
-from windlass.errors import LeaseLost, WindlassError
+from windlass.errors import LeaseLost, LedgerError, WindlassError
 from windlass.records.event import ControllerStarted, ControllerStopped
-from windlass.records.state import PendingCommand
-from windlass.release.routing import publish_routing, routing_for
 from windlass.serving.supervisor import ServingEvent
 
 log = logging.getLogger(__name__)
 
+_BLINK = 0.02  # seconds between two looks at whether the engine has come to an end with something
+
 
 class Controller:
-    """One look at everything is a `tick`; whoever owns the process calls it in a loop.
+    """One look at everything is a `tick`; whoever owns the process calls it in a loop, and `rest` between.
 
     It imports no user code: products are known by what the ledger says of them, and user code runs in the engine's
     process and in the serving workers.
     """
 
     def __init__(self, *, context: LoopContext, engine: LocalEngine, entries: dict[str, str]) -> None:
+        """`entries`: product name -> `module:Class`, of what can be trained here."""
         self._context = context
         self._entries = entries
         self._incidents = Incidents(context=context)
-        self._releases = Releases(context=context)
+        self._workers = Workers(context=context, incidents=self._incidents)
+        self._releases = Releases(context=context, refused=self._workers.refused)
         self._training = Training(context=context, engine=engine, incidents=self._incidents, entries=entries)
         self._watching = Watching(context=context, incidents=self._incidents)
-        self._commands = Commands(context=context, train=self._train)
-        self._renewed = time.monotonic()
-        self._heard: SimpleQueue[ServingEvent] = SimpleQueue()
+        self._intake = Intake(context=context, incidents=self._incidents, listeners=(self._releases, self._watching))
+        self._commands = Commands(context=context, train=self._training.start_by_hand)
+        self._parts: dict[str, Callable[[str], object]] = {
+            "taking in what was captured": self._intake.take,
+            "releasing": self._release,
+            "routing": context.route,
+            "watching": self._watch,
+            "training": self._train,
+        }
+        """In their order: what came in is judged before anything is decided on it."""
+        self._unwritable = ""
 
     def hear(self, event: ServingEvent) -> None:
         """Something about a serving worker; called from the server's threads, looked at in the next tick."""
-        self._heard.put(event)
+        self._workers.hear(event)
 
     def start(self) -> None:
-        """Say that this process acts from now on, read what the products declare, and set the routing right."""
+        """Say that this process acts from now on, set the routing right, and have the products read."""
         fence = self._context.held()
         self._context.record(ControllerStarted(holder=fence.holder, token=fence.token), product=None)
+        for product in self._products():
+            self._context.route(product)
         self._training.declare_all()
-        for product in self._entries:
-            self._route(product)
 
     def tick(self) -> None:
         """Look once at everything. Raises LeaseLost when another controller has taken over."""
-        self._renew()
-        self._note_serving()
-        self._training.follow()
-        self._commands.handle()
-        for product in self._entries:
-            try:
-                self._look_after(product)
-            except LeaseLost:
-                raise
-            except Exception as error:
-                # Whatever is wrong with one product, the champions go on serving and the other loops go on turning.
-                log.exception("%s: the look failed", product)
-                remedy = error.remedy if isinstance(error, WindlassError) else ""
-                self._incidents.open(
-                    product,
-                    title="the loop cannot go on",
-                    cause=f"{type(error).__name__}: {error}",
-                    remedy=remedy or "windlass.log has the whole story",
-                )
-            else:
-                self._incidents.close(product, title="the loop cannot go on", resolution="the next look succeeded")
+        try:
+            self._look()
+        except LeaseLost:
+            raise
+        except LedgerError as error:
+            # What cannot be written down must not happen. The champions go on serving, and the next look tries again.
+            if str(error) != self._unwritable:
+                log.exception("the ledger cannot be used, so the loop stands still")
+            self._unwritable = str(error)
+        else:
+            self._unwritable = ""
+
+    def rest(self, stopping: Event, seconds: float) -> None:
+        """Wait until `seconds` are over, `stopping` is set, or the engine has come to an end with something."""
+        deadline = self._context.real_time() + seconds
+        while (left := deadline - self._context.real_time()) > 0 and not self._training.arrived:
+            if stopping.wait(left if self._training.quiet else min(left, _BLINK)):
+                return
 
     def stop(self, reason: str) -> None:
         """Bring what was captured into the lake and give the lease back; a run under way is taken up next time."""
         self._training.cancel()
-        for product in self._entries:
-            self._commit(product)
+        for product in self._products():
+            self._guard(product, "taking in what was captured", self._intake.drain)
         fence = self._context.held()
         self._context.record(ControllerStopped(holder=fence.holder, reason=reason), product=None)
         self._context.ledger.release(fence)
 
-    def _look_after(self, name: str) -> None:
-        self._commit(name)
-        if self._context.product(name).declared is None:
-            return
-        paused = self._context.product(name).paused is not None
-        if not paused:
-            self._releases.step(name)
-        self._route(name)
-        self._watching.judge(name)
-        if not paused and self._training.idle:
-            self._training.decide(name, self._watching.signals(name))
+    def _look(self) -> None:
+        self._context.keep()
+        self._workers.note()
+        self._training.follow()
+        self._commands.handle()
+        for product in self._products():
+            for part, look in self._parts.items():
+                self._context.keep()
+                self._guard(product, part, look)
 
-    def _commit(self, name: str) -> None:
-        committed = self._context.lake.commit_segments(name, self._context.paths.segments(name), self._context.now)
-        for problem in committed.problems:
-            self._incidents.open(
-                name,
-                title=f"captured answers could not be read: {problem}",
-                cause="a segment is damaged; the part before the damage is in the lake, the file was set aside",
-                remedy="look at the disk; the file lies beside the segments, named *.corrupt",
+    def _products(self) -> list[str]:
+        """Those of the project, and those that are served though their code is gone."""
+        served = [name for name, product in self._context.state.products.items() if product.champion is not None]
+        return list(dict.fromkeys([*self._entries, *served]))
+
+    def _guard(self, product: str, part: str, look: Callable[[str], object]) -> None:
+        """Whatever is wrong with one part of one product, its champion goes on serving and the rest goes on turning."""
+        title = f"{part} cannot go on"
+        try:
+            look(product)
+        except LedgerError:
+            raise
+        except Exception as error:
+            remedy = error.remedy if isinstance(error, WindlassError) else ""
+            told = self._incidents.open(
+                product,
+                title=title,
+                cause=f"{type(error).__name__}: {error}",
+                remedy=remedy or "windlass.log has the whole story",
             )
-        self._releases.take(name, committed.predictions)
-        self._watching.take(name, committed.predictions, committed.outcomes)
-        if committed.outcomes.height:
-            self._releases.outcomes_came(name)
+            if told:
+                log.exception("%s: %s cannot go on", product, part)
+            # What is in memory may be half of what happened; the lake has all of it.
+            self._releases.forget(product)
+            self._watching.forget(product)
+        else:
+            self._incidents.close(product, title=title, resolution="the next look succeeded")
 
-    def _route(self, name: str) -> None:
-        state = self._context.state
-        product = state.products.get(name)
-        if product is not None and product.champion is not None:
-            publish_routing(routing_for(product, sequence=state.sequence), self._context.paths)
+    def _release(self, name: str) -> None:
+        self._workers.forgive(name)
+        if self._context.product(name).declared is not None:
+            self._releases.step(name)
 
-    def _note_serving(self) -> None:
-        while not self._heard.empty():
-            event = self._heard.get()
-            log.info("worker %s: %s %s %s", event.worker, event.kind, event.product, event.detail)
-            if event.kind == "refused":
-                self._incidents.open(
-                    event.product,
-                    title=f"a version cannot be loaded: {event.detail.splitlines()[0]}",
-                    cause=event.detail,
-                    remedy="the version before goes on answering; roll back, or train a new one",
-                )
-            elif event.kind == "died":
-                for product in self._entries:
-                    self._incidents.open(
-                        product,
-                        title=f"serving worker {event.worker} died",
-                        cause=event.detail,
-                        remedy="it was started again; see windlass.log",
-                    )
-            elif event.kind == "ready":
-                for product in self._entries:
-                    self._incidents.close(
-                        product, title=f"serving worker {event.worker} died", resolution="it answers again"
-                    )
+    def _watch(self, name: str) -> None:
+        if self._context.product(name).declared is not None:
+            self._watching.judge(name)
 
-    def _train(self, pending: PendingCommand) -> str:
-        return self._training.start_by_hand(pending)
-
-    def _renew(self, *, force: bool = False) -> None:
-        """Well before it runs out; a real clock, since leases are about processes."""
-        if force or time.monotonic() - self._renewed > self._context.settings.lease_seconds / 4:
-            self._context.ledger.renew(self._context.held(), self._context.settings.lease_seconds)
-            self._renewed = time.monotonic()
+    def _train(self, name: str) -> None:
+        self._training.decide(name, self._watching.signals(name))

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from windlass.controller.context import LoopContext, policies_of
-from windlass.decisions.release import decide_release
+from windlass.controller.pace import Pace
 from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.release import decide_release
 from windlass.decisions.rollback import decide_rollback
+from windlass.monitoring import reference as references
 from windlass.product.labels import LabelCodec
 from windlass.product.policy import Release
+from windlass.records.decision import Decision
 from windlass.records.event import GateDecided
 from windlass.records.ids import new_id
-from windlass.records.state import ProductState, ReleaseState
+from windlass.records.state import ProductState, ReleaseState, VersionState
 from windlass.release import director
 from windlass.release.evidence import COLUMNS, paired_losses, release_evidence, rollback_evidence
+
+Refused = Callable[[str, str], str | None]
 
 
 @dataclass(kw_only=True)
 class _Stage:
-    """What was captured in the present stage of a release."""
+    """What was captured in the present stage of a release, and what stays the same in it."""
 
     identity: tuple[str, str, float]
-    frames: list[pl.DataFrame] = field(default_factory=list)
-    expected_shift: float | None = None
+    new: VersionState
+    """The version that is released."""
+    old: VersionState
+    """The one it is compared with: the champion, or in probation the champion before."""
     codec: LabelCodec
+    old_codec: LabelCodec
+    bound: float | None
+    """The largest loss, where it was fixed beforehand."""
+    expected_shift: float | None
+    captured: list[pl.DataFrame] = field(default_factory=list)
     paired: PairedLosses | None = None
     """None: outcomes have come since they were last compared."""
 
@@ -34,35 +47,45 @@ class _Stage:
 class Releases:
     """One stage in memory for each product; it is read again from the lake after a restart."""
 
-    def __init__(self, *, context: LoopContext) -> None:
+    def __init__(self, *, context: LoopContext, refused: Refused = lambda _product, _version: None) -> None:
+        """`refused` says why serving workers could not load a version."""
         self._context = context
+        self._refused = refused
         self._stages: dict[str, _Stage] = {}
+        self._pace = Pace(context.real_time)
+        self._beginnings = Pace(context.real_time)
 
-    def take(self, name: str, predictions: pl.DataFrame) -> None:
-        """Answers that have just reached the lake."""
+    def take(self, name: str, predictions: pl.DataFrame, outcomes: pl.DataFrame) -> None:
+        """Answers and labels that have just reached the lake."""
         stage = self._stages.get(name)
-        if stage is not None and predictions.height:
-            stage.frames.append(predictions.select(COLUMNS))
-
-    def outcomes_came(self, name: str) -> None:
-        """Labels that have just reached the lake: losses are to be compared anew."""
-        stage = self._stages.get(name)
-        if stage is not None:
+        if stage is None:
+            return
+        if predictions.height:
+            stage.captured.append(predictions.select(COLUMNS))
+        if outcomes.height:
             stage.paired = None
 
-    def step(self, name: str) -> None:
-        """Begin what waits to be released; judge what is under way; act on the verdict."""
-        product = self._context.product(name)
-        release = product.release
-        if product.candidate is not None and (release is None or release.stage == "probation"):
-            self._begin(product)
-        elif release is not None:
-            self._judge(product, release)
+    def forget(self, name: str) -> None:
+        """Read the stage anew at the next look."""
+        self._stages.pop(name, None)
 
-    def _begin(self, product: ProductState) -> None:
-        candidate = product.candidate
-        if candidate is None:
-            return
+    def step(self, name: str) -> None:
+        """Judge what is under way and act on the verdict; begin what waits to be released.
+
+        While the product is paused nothing begins and nothing advances, but what does harm is withdrawn all the same.
+        """
+        product = self._context.product(name)
+        if product.release is not None and self._pace.due(name):
+            with self._pace.spend(name):
+                self._judge(product, product.release)
+            product = self._context.product(name)
+        settled = product.release is None or product.release.stage == "probation"
+        if product.candidate is not None and settled and product.paused is None and self._beginnings.due(name):
+            with self._beginnings.spend(name):
+                self._begin(product, product.candidate)
+
+    def _begin(self, product: ProductState, candidate: VersionState) -> None:
+        self._context.registry.verify(product.name, candidate.digest)  # what is damaged must not even be routed
         now = self._context.now
         bodies = director.begin(
             product,
@@ -73,76 +96,99 @@ class Releases:
             reason=f"{candidate.version} passed the gate" if candidate.run else f"{candidate.version} was imported",
         )
         self._context.record(*bodies, product=product.name, run=candidate.run)
+        self.forget(product.name)
 
     def _judge(self, product: ProductState, release: ReleaseState) -> None:
-        stage = self._stage(product, release)
         policy = Release(**release.plan)
-        champion = "" if product.champion is None else product.champion.version
-        captured = pl.concat(stage.frames) if len(stage.frames) != 1 else stage.frames[0]
-        stage.frames = [captured]
-        now = self._context.now
-        if release.stage == "probation":
-            paired = self._paired(product, release, stage, new=champion, old=release.previous or "")
-            decision = decide_rollback(
-                rollback_evidence(release, captured, champion=champion, paired=paired), policy, now
-            )
-            bodies = {
-                "keep": lambda: director.settle(product, decision=decision),
-                "roll_back": lambda: director.withdraw(product, decision=decision),
-            }.get(decision.verdict, list)()
-        else:
-            paired = self._paired(product, release, stage, new=release.version, old=champion)
-            shown = paired if release.stage == "shadow" and paired.rows else None
-            evidence = release_evidence(
-                release, captured, champion=champion, expected_shift=stage.expected_shift, paired=shown
-            )
-            decision = decide_release(evidence, policy, now)
-            bodies = {
-                "advance": lambda: director.advance(product, policy=policy, decision=decision),
-                "roll_back": lambda: director.withdraw(product, decision=decision),
-            }.get(decision.verdict, list)()
+        decision = self._decide(product, release, policy)
+        if product.paused is not None and decision.verdict != "roll_back":
+            return
+        bodies = director.act_on(product, decision=decision, policy=policy)
         if bodies:
             self._context.record(*bodies, product=product.name, run=release.run)
-            self._stages.pop(product.name, None)
+            self.forget(product.name)
+
+    def _decide(self, product: ProductState, release: ReleaseState, policy: Release) -> Decision:
+        stage = self._stage(product, release)
+        captured = pl.concat(stage.captured).filter(pl.col("at") >= release.stage_started_at)
+        stage.captured = [captured]
+        refused = self._refused(product.name, release.version)
+        now = self._context.now
+        if release.stage == "probation":
+            paired = self._paired(product, release, stage)
+            probation = rollback_evidence(release, captured, champion=release.version, paired=paired, refused=refused)
+            return decide_rollback(probation, policy, now)
+        shadow = self._paired(product, release, stage) if release.stage == "shadow" else None
+        evidence = release_evidence(
+            release,
+            captured,
+            champion=stage.old.version,
+            expected_shift=stage.expected_shift,
+            paired=shadow,
+            refused=refused,
+        )
+        return decide_release(evidence, policy, now)
 
     def _stage(self, product: ProductState, release: ReleaseState) -> _Stage:
         identity = (release.release, release.stage, release.share)
         stage = self._stages.get(product.name)
         if stage is None or stage.identity != identity:
-            version = product.versions[release.version]
-            manifest = self._context.registry.manifest(product.name, version.digest)
-            captured = self._context.lake.predictions(
-                product.name, since=release.stage_started_at, columns=list(COLUMNS)
-            ).select(COLUMNS)
-            stage = _Stage(
-                identity=identity,
-                frames=[captured],
-                expected_shift=self._expected_shift(product, release),
-                codec=LabelCodec.from_manifest(manifest.task["task"], manifest.classes),
-            )
-            self._stages[product.name] = stage
+            stage = self._stages[product.name] = self._read(product, release, identity)
         return stage
 
-    def _paired(
-        self, product: ProductState, release: ReleaseState, stage: _Stage, *, new: str, old: str
-    ) -> PairedLosses:
-        if stage.paired is None:
+    def _read(self, product: ProductState, release: ReleaseState, identity: tuple[str, str, float]) -> _Stage:
+        new = product.versions[release.version]
+        old = product.versions.get(release.previous or "", new)
+        codec = self._codec(product, new)
+        columns = list(COLUMNS)
+        captured = self._context.lake.predictions(product.name, since=release.stage_started_at, columns=columns)
+        return _Stage(
+            identity=identity,
+            new=new,
+            old=old,
+            codec=codec,
+            old_codec=self._codec(product, old),
+            bound=1.0 if codec.kind != "regression" else self._bound(product, new),
+            expected_shift=self._expected_shift(product, release),
+            captured=[captured],
+        )
+
+    def _codec(self, product: ProductState, version: VersionState) -> LabelCodec:
+        manifest = self._context.registry.manifest(product.name, version.digest)
+        return LabelCodec.from_manifest(manifest.task["task"], manifest.classes)
+
+    def _bound(self, product: ProductState, version: VersionState) -> float | None:
+        """The 99th percentile of its losses on the holdout, of which the reference keeps three times as much."""
+        reference = references.load(self._context.paths.bundle(product.name, version.digest))
+        return None if reference is None or reference.loss is None else reference.loss.bound / 3
+
+    def _paired(self, product: ProductState, release: ReleaseState, stage: _Stage) -> PairedLosses:
+        """The losses of both versions on the same rows; read again when outcomes have come, or time alone may tell."""
+        outcome = policies_of(product).outcome
+        if stage.paired is None or outcome.absent is not None:
             labelled = self._context.lake.labelled(
                 product.name,
-                outcome=policies_of(product).outcome,
+                outcome=outcome,
                 as_of=self._context.now,
                 since=release.stage_started_at,
-                versions=[new, old],
+                versions=[stage.new.version, stage.old.version],
                 stages=["champion", "canary", "shadow"],
             )
-            stage.paired = paired_losses(labelled, new=new, old=old, codec=stage.codec)
+            stage.paired = paired_losses(
+                labelled,
+                new=stage.new.version,
+                old=stage.old.version,
+                codec=stage.codec,
+                old_codec=stage.old_codec,
+                bound=stage.bound,
+            )
         return stage.paired
 
     def _expected_shift(self, product: ProductState, release: ReleaseState) -> float | None:
         """How differently the two scored the holdout, which the gate wrote down."""
         if release.run is None:
             return None
-        gates = self._context.ledger.events((GateDecided,), product=product.name, subject=release.run)
+        gates = self._context.ledger.events((GateDecided,), product=product.name, subject=release.run, newest=1)
         if not gates or not isinstance(gates[-1].body, GateDecided):
             return None
         shift = gates[-1].body.decision.numbers.get("score_shift")

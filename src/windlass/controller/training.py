@@ -7,31 +7,35 @@ from dataclasses import dataclass
 
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.incidents import Incidents
-from windlass.decisions.retrain import RetrainEvidence, decide_retrain
+from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
-from windlass.errors import UsageError, WindlassError
+from windlass.errors import LedgerError, UsageError, WindlassError
 from windlass.pipeline.declaring import DeclareRequest
 from windlass.pipeline.progress import Emit, ProgressMessage, silent
 from windlass.pipeline.request import TrainingRequest
 from windlass.records.decision import Decision
-from windlass.records.event import RetrainDecided, RunFailed, Trigger
+from windlass.records.event import Body, RetrainDecided, RunFailed, RunStarted, Trigger
 from windlass.records.ids import new_id
-from windlass.records.state import PendingCommand, ProductState
+from windlass.records.state import PendingCommand, ProductState, RunState
 
 log = logging.getLogger(__name__)
 
 FAILED = "training failed"
 UNDECLARED = "the product cannot be read"
+_DECLARE = "windlass.pipeline.declaring:declare"
+_TRAIN = "windlass.pipeline.training:run_training"
+_PATIENCE = 1.0  # seconds between two looks at the lease while one waits for the engine
+_SIGNALS: tuple[Signal, ...] = ("first", "schedule", "volume", "drift", "decay")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
     """What watching says of the champion."""
 
-    drift: Decision | None
-    decay: Decision | None
-    new_labelled: int
+    drift: Decision | None = None
+    decay: Decision | None = None
+    new_labelled: int = 0
 
 
 class Training:
@@ -53,40 +57,88 @@ class Training:
         self._show = show
         self._job: Job | None = None
         self._request: TrainingRequest | None = None
+        self._declaring: dict[str, Job] = {}
 
     @property
     def idle(self) -> bool:
+        """Whether no run is under way here."""
         return self._job is None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the engine has nothing to do for this controller."""
+        return self._job is None and not self._declaring
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the engine has come to an end with something that `follow` has not looked at."""
+        return any(job.done for job in self._jobs())
+
+    def _jobs(self) -> list[Job]:
+        return [*self._declaring.values(), *([] if self._job is None else [self._job])]
+
+    # -- what the products declare ---------------------------------------------------------------------------------
 
     def declare(self, product: str) -> None:
         """Read the product in the engine's process and write down what differs from the settings in force."""
+        job = self._read(product)
+        while not job.wait(_PATIENCE):
+            self._context.keep()
+        job.result()
+
+    def declare_all(self) -> None:
+        """Have every product read; `follow` hears what came of it. Nobody waits: importing user code may take long."""
+        for product in self._entries:
+            self._declaring[product] = self._read(product)
+
+    def _read(self, product: str) -> Job:
         request = DeclareRequest(
             settings=self._context.settings, product=product, entry=self._entries[product], fence=self._context.held()
         )
-        self._engine.submit("windlass.pipeline.declaring:declare", request).result()
+        return self._engine.submit(_DECLARE, request)
 
-    def declare_all(self) -> None:
-        """Read every product; one that cannot be read is an incident, and its champion goes on serving."""
-        for product in self._entries:
-            try:
-                self.declare(product)
-            except WindlassError as error:
-                log.error("%s cannot be read: %s", product, error)
-                self._incidents.open(
-                    product, title=UNDECLARED, cause=str(error), remedy=error.remedy or "mend the product and restart"
-                )
-            else:
-                self._incidents.close(product, title=UNDECLARED, resolution="it was read")
+    def _hear_declared(self, product: str, job: Job) -> None:
+        """One that cannot be read is an incident, and its champion goes on serving."""
+        try:
+            job.result()
+        except LedgerError:
+            raise
+        except WindlassError as error:
+            log.exception("%s cannot be read", product)
+            remedy = error.remedy or "mend the product and restart"
+            self._incidents.open(product, title=UNDECLARED, cause=str(error), remedy=remedy)
+        else:
+            self._incidents.close(product, title=UNDECLARED, resolution="it was read")
+
+    # -- when to train ---------------------------------------------------------------------------------------------
 
     def decide(self, name: str, signals: Signals) -> None:
         """Ask whether to train now, keep the answer if it is a new one, and start the run."""
         product = self._context.product(name)
-        if product.run is not None:
-            self._take_up(product)
+        if product.declared is None or name in self._declaring or name not in self._entries or not self.idle:
             return
+        interrupted = product.run
+        if interrupted is not None and product.paused is not None:
+            return  # it is taken up when the product goes on
+        if interrupted is not None:  # the ledger says that it is under way, and nobody works on it
+            self._note_death(name, interrupted.run, "its process ended before the run did")
+            product = self._context.product(name)
         now = self._context.now
-        release = product.release
-        evidence = RetrainEvidence(
+        evidence = self._evidence(product, signals, interrupted=interrupted is not None)
+        decision = decide_retrain(evidence, policies_of(product).retrain, now)
+        if decision.verdict == "retrain":
+            run = new_id("run", now)
+            self._context.record(RetrainDecided(decision=decision, run=run), product=name)
+            trigger, reason = _occasion(decision, interrupted)
+            self._start(product, run=run, trigger=trigger, reason=reason)
+        elif _differs(decision, product.last_retrain):
+            self._context.record(RetrainDecided(decision=decision), product=name)
+
+    def _evidence(self, product: ProductState, signals: Signals, *, interrupted: bool) -> RetrainEvidence:
+        release, last = product.release, product.last_run
+        # A signal whose run failed is owed an answer; a person may ask again himself.
+        failed_for = last.trigger if last is not None and last.outcome in ("failed", "lost") else None
+        return RetrainEvidence(
             has_champion=product.champion is not None or product.candidate is not None,
             trainable=product.declared is not None and product.declared.trains,
             paused=product.paused is not None,
@@ -97,36 +149,35 @@ class Training:
             new_labelled=signals.new_labelled,
             failures=product.failures,
             rejections=product.rejections,
+            interrupted=interrupted,
+            owed=next((signal for signal in _SIGNALS if signal == failed_for), None),
             drift=signals.drift,
             decay=signals.decay,
         )
-        decision = decide_retrain(evidence, policies_of(product).retrain, now)
-        if decision.verdict == "retrain":
-            run = new_id("run", now)
-            self._context.record(RetrainDecided(decision=decision, run=run), product=name)
-            self._start(product, run=run, trigger=_trigger(decision), reason=decision.reasons[0])
-        elif _differs(decision, product.last_retrain):
-            self._context.record(RetrainDecided(decision=decision), product=name)
 
     def start_by_hand(self, pending: PendingCommand) -> str:
         """A run that a person asked for; refused while another one is under way."""
         product = self._context.product(pending.product or "")
+        if product.name not in self._entries:
+            known = ", ".join(sorted(self._entries)) or "none"
+            raise UsageError(f"there is no product {product.name!r} in this project", remedy=f"choose one of: {known}")
         if not self.idle:
             raise UsageError("a run is under way already", remedy="ask again when it is done: `windlass runs`")
         if product.declared is not None and not product.declared.trains:
-            raise UsageError(f"{product.name} has no `extract`, so it cannot train", remedy="define extract(self, since)")
+            raise UsageError(
+                f"{product.name} has no `extract`, so it cannot train", remedy="define extract(self, since)"
+            )
         run = new_id("run", self._context.now)
-        self._start(
-            product,
-            run=run,
-            trigger="manual",
-            reason=f"{pending.actor}: {pending.request.reason}",
-            force=pending.request.force,
-        )
+        reason = f"{pending.actor}: {pending.request.reason}"
+        self._start(product, run=run, trigger="manual", reason=reason, force=pending.request.force)
         return f"run {run} started"
+
+    # -- the run under way -----------------------------------------------------------------------------------------
 
     def follow(self) -> None:
         """Pass on what the run says; when it is over, note a death and open or close the incident."""
+        for product in [name for name, job in self._declaring.items() if job.done]:
+            self._hear_declared(product, self._declaring.pop(product))
         if self._job is None or self._request is None:
             return
         for message in self._job.messages():
@@ -145,13 +196,12 @@ class Training:
 
     def cancel(self) -> None:
         """End the process of a run under way; the next controller takes the run up."""
-        if self._job is not None:
-            self._job.cancel()
-            self._job = self._request = None
+        for job in self._jobs():
+            job.cancel()
+        self._declaring.clear()
+        self._job = self._request = None
 
-    def _start(
-        self, product: ProductState, *, run: str, trigger: Trigger, reason: str, force: bool = False
-    ) -> None:
+    def _start(self, product: ProductState, *, run: str, trigger: Trigger, reason: str, force: bool = False) -> None:
         retrain = policies_of(product).retrain if product.declared is not None else None
         self._request = TrainingRequest(
             settings=self._context.settings,
@@ -166,47 +216,32 @@ class Training:
             champion=None if product.champion is None else product.champion.version,
             champion_digest=None if product.champion is None else product.champion.digest,
         )
-        self._job = self._engine.submit("windlass.pipeline.training:run_training", self._request)
-
-    def _take_up(self, product: ProductState) -> None:
-        """The ledger says that a run is under way, but nobody works on it: its process or its controller died."""
-        run = product.run
-        if run is None:
-            return
-        self._note_death(product.name, run.run, "its process ended before the run did")
-        self._start(
-            product,
-            run=new_id("run", self._context.now),
-            trigger=run.trigger,
-            reason=f"takes up {run.run}, which was interrupted",
-        )
+        self._job = self._engine.submit(_TRAIN, self._request)
 
     def _failed(self, request: TrainingRequest, error: WindlassError) -> None:
         log.error("%s: %s failed: %s", request.product, request.run, error)
-        running = self._context.product(request.product).run
-        if running is not None and running.run == request.run:
+        product = self._context.product(request.product)
+        under_way = product.run is not None and product.run.run == request.run
+        if not under_way and not self._context.ledger.events((RunStarted,), subject=request.run):
+            # Its process could not even begin. It counts all the same, or it would be tried again at every look.
+            began = RunStarted(run=request.run, trigger=request.trigger, reason=request.reason)
+            self._note_death(request.product, request.run, str(error), began)
+        elif under_way:
             self._note_death(request.product, request.run, str(error))
-        self._incidents.open(
-            request.product,
-            title=FAILED,
-            cause=str(error),
-            remedy=error.remedy or "mend what the log names; finished steps are not repeated",
-        )
+        remedy = error.remedy or "mend what the log names; finished steps are not repeated"
+        self._incidents.open(request.product, title=FAILED, cause=str(error), remedy=remedy)
 
-    def _note_death(self, product: str, run: str, message: str) -> None:
+    def _note_death(self, product: str, run: str, message: str, *before: Body) -> None:
         died = RunFailed(run=run, step=None, error="EngineError", message=message)
-        self._context.record(died, product=product, run=run)
+        self._context.record(*before, died, product=product, run=run)
 
 
-def _trigger(decision: Decision) -> Trigger:
-    triggers: dict[object, Trigger] = {
-        "first": "first",
-        "schedule": "schedule",
-        "volume": "volume",
-        "drift": "drift",
-        "decay": "decay",
-    }
-    return triggers[decision.numbers["trigger"]]
+def _occasion(decision: Decision, interrupted: RunState | None) -> tuple[Trigger, str]:
+    """What the run is for, and why, in the words of the ledger."""
+    signal = decision.numbers["trigger"]
+    if signal == "interrupted" and interrupted is not None:
+        return interrupted.trigger, f"takes up {interrupted.run}, which was interrupted"
+    return signal, decision.reasons[0]  # type: ignore[return-value]
 
 
 def _differs(decision: Decision, last: Decision | None) -> bool:

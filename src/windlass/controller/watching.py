@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,198 +9,217 @@ from typing import Any
 import polars as pl
 
 from windlass.controller.context import LoopContext, policies_of
+from windlass.controller.eyes import ANSWERED, Eyes
 from windlass.controller.incidents import Incidents
+from windlass.controller.pace import Pace
 from windlass.controller.training import Signals
+from windlass.lake.table import SEQUENCE
 from windlass.monitoring import reference as references
-from windlass.monitoring.profile import ColumnProfile
-from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import LabelCodec
 from windlass.records.decision import Decision
-from windlass.records.event import AlarmCleared, AlarmRaised
+from windlass.records.event import AlarmRaised
 from windlass.records.ids import new_id
-from windlass.records.state import ProductState
-from windlass.release.evidence import predictions_of
+from windlass.records.state import ProductState, VersionState
 
-_ANSWERED = ["champion", "canary"]
-_BATCH = "1h"
-_DTYPES = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
+_RECALLED = 500_000
+"""The newest answers, read again after a restart: ten times what decay looks back on, since labels come late."""
+_LIGHT = [SEQUENCE, "prediction_id", "at", "version", "stage", "score", "probabilities", "error"]
 _REMEDIES = {
     "decay": "the loop retrains if the policy says so; otherwise run `windlass train`, or `windlass rollback`",
     "drift": "see which columns moved; if the source is at fault mend it, if the world changed retrain",
 }
+_STRANGE = " does not know some labels that came"
 
 
 @dataclass(kw_only=True)
-class _Eyes:
-    """What is kept in memory of one champion."""
+class _Watched:
+    """One champion, and what is known of its labels."""
 
     version: str
-    watch: Watch
-    reference: Reference
-    codec: LabelCodec
-    waiting_since: datetime | None = None
-    """The oldest answer whose outcome may still come."""
+    eyes: Eyes | None
+    """None: it has no reference to be watched against."""
     stale: bool = True
     """Outcomes have come that were not looked at."""
-    looked: float = 0.0
-    labelled: int = 0
-    """Outcomes that matured since the last run started."""
+    new_labelled: int = 0
     counted_from: datetime | None = None
+    """The start of the run since which they are counted."""
 
 
 class Watching:
     """One champion for each product; rebuilt from the lake after a restart or a change of champion."""
 
-    def __init__(
-        self, *, context: LoopContext, incidents: Incidents, real_time: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, context: LoopContext, incidents: Incidents) -> None:
         self._context = context
         self._incidents = incidents
-        self._real_time = real_time
-        self._eyes: dict[str, _Eyes] = {}
+        self._watched: dict[str, _Watched] = {}
+        self._openings = Pace(context.real_time)
+        self._looks = Pace(context.real_time)
 
     def take(self, name: str, predictions: pl.DataFrame, outcomes: pl.DataFrame) -> None:
         """Answers and outcomes that have just reached the lake."""
-        eyes = self._eyes.get(name)
-        if eyes is None:
+        watched = self._watched.get(name)
+        if watched is None:
             return
-        if predictions.height:
-            self._observe(eyes, predictions)
-        eyes.stale = eyes.stale or outcomes.height > 0
+        watched.stale = watched.stale or outcomes.height > 0
+        if watched.eyes is not None and predictions.height:
+            watched.eyes.observe(predictions)
+
+    def forget(self, name: str) -> None:
+        """Read everything anew at the next look."""
+        self._watched.pop(name, None)
 
     def judge(self, name: str) -> None:
         """Raise an alarm for what is wrong, clear those that are over."""
         product = self._context.product(name)
-        eyes = self._current(product)
-        if eyes is None:
+        watched = self._current(product)
+        if watched is None:
             return
-        self._mature(product, eyes)
-        now = self._context.now
-        for decision in (eyes.watch.drift(now), eyes.watch.decay(now)):
-            self._alarm(product, eyes.version, decision)
+        self._look_at_labels(product, watched)
+        if watched.eyes is not None:
+            now = self._context.now
+            for decision in (watched.eyes.watch.drift(now), watched.eyes.watch.decay(now)):
+                self._alarm(name, watched.version, decision)
 
     def signals(self, name: str) -> Signals:
-        """What a retraining decision wants to know."""
+        """What a retraining decision wants to know, as of the last `judge`."""
         product = self._context.product(name)
-        eyes = self._current(product)
-        if eyes is None:
-            return Signals(drift=None, decay=None, new_labelled=0)
-        now = self._context.now
-        return Signals(drift=eyes.watch.drift(now), decay=eyes.watch.decay(now), new_labelled=eyes.labelled)
+        watched = self._watched.get(name)
+        if watched is None or product.champion is None or watched.version != product.champion.version:
+            return Signals()
+        now, eyes = self._context.now, watched.eyes
+        return Signals(
+            drift=None if eyes is None else eyes.watch.drift(now),
+            decay=None if eyes is None else eyes.watch.decay(now),
+            new_labelled=watched.new_labelled if watched.counted_from == _last_start(product) else 0,
+        )
 
-    def _current(self, product: ProductState) -> _Eyes | None:
-        """The eyes on the present champion; None when it has no reference to be watched against."""
+    # -- the champion ----------------------------------------------------------------------------------------------
+
+    def _current(self, product: ProductState) -> _Watched | None:
+        """The present champion; None when there is none, or it is not yet time to try again to open it."""
         champion = product.champion
         if champion is None:
             return None
-        eyes = self._eyes.get(product.name)
-        if eyes is not None and eyes.version == champion.version:
-            return eyes
-        self._clear_all(product, reason=f"{champion.version} answers now")
-        self._eyes.pop(product.name, None)
-        bundle = self._context.registry.open(product.name, champion.digest)
-        reference = references.load(bundle.folder)
+        watched = self._watched.get(product.name)
+        if watched is not None and watched.version == champion.version:
+            return watched
+        self.forget(product.name)
+        self._clear_others(product, champion)
+        if not self._openings.due(product.name):
+            return None
+        with self._openings.spend(product.name):
+            watched = _Watched(version=champion.version, eyes=self._open(product, champion))
+        self._watched[product.name] = watched
+        return watched
+
+    def _open(self, product: ProductState, champion: VersionState) -> Eyes | None:
+        manifest = self._context.registry.verify(product.name, champion.digest)
+        reference = references.load(self._context.paths.bundle(product.name, champion.digest))
         if reference is None:
             return None
-        manifest = bundle.manifest
-        eyes = _Eyes(
+        window, within = self._context.settings.watch_rows, policies_of(product).outcome.within
+        eyes = Eyes(
             version=champion.version,
-            watch=Watch(
-                reference, window=self._context.settings.watch_rows, within=policies_of(product).outcome.within
-            ),
             reference=reference,
             codec=LabelCodec.from_manifest(reference.kind, manifest.classes, column=str(manifest.task["target"])),
+            watch=Watch(reference, window=window, within=within),
+            window=window,
+            within=within,
         )
-        answered = self._context.lake.predictions(product.name, versions=[champion.version], stages=_ANSWERED)
-        self._observe(eyes, answered)
-        self._eyes[product.name] = eyes
+        self._recall(product.name, eyes)
         return eyes
 
-    def _observe(self, eyes: _Eyes, predictions: pl.DataFrame) -> None:
-        answered = predictions.filter(
-            pl.col("version") == eyes.version, pl.col("stage").is_in(_ANSWERED), pl.col("error").is_null()
-        )
-        if not answered.height:
+    def _recall(self, name: str, eyes: Eyes) -> None:
+        """What it answered so far; the features, which are the most of it, only of the last full window and since."""
+        lake, version = self._context.lake, [eyes.version]
+        every = lake.predictions(name, versions=version, stages=ANSWERED, columns=[SEQUENCE, "error"])
+        sequences = every.filter(pl.col("error").is_null())[SEQUENCE]
+        count = len(sequences)
+        recalled = max(0, count - _RECALLED)
+        watched = max(recalled, (count // eyes.window - 1) * eyes.window)
+        eyes.seen = recalled
+        if count == 0:
             return
-        # A batch has one moment; after a restart the lake gives months at once, so they are cut into batches again.
-        for batch in answered.with_columns(_batch=pl.col("at").dt.truncate(_BATCH)).partition_by("_batch"):
-            eyes.watch.observe(
-                features_of(batch, eyes.reference),
-                predictions_of(batch["score"], batch["probabilities"], eyes.codec),
-                batch["prediction_id"],
-                at=_latest(batch),
+        self._context.keep()
+        light = lake.predictions(
+            name, versions=version, stages=ANSWERED, columns=_LIGHT, after_sequence=sequences[recalled] - 1
+        )
+        eyes.observe(light.filter(pl.col(SEQUENCE) < sequences[watched]), features=False)
+        eyes.observe(lake.predictions(name, versions=version, stages=ANSWERED, after_sequence=sequences[watched] - 1))
+
+    # -- its labels ------------------------------------------------------------------------------------------------
+
+    def _look_at_labels(self, product: ProductState, watched: _Watched) -> None:
+        """Settle predictions whose outcome has become known, and count what was labelled since the last run."""
+        outcome, started = policies_of(product).outcome, _last_start(product)
+        due = watched.stale or outcome.absent is not None or watched.counted_from != started
+        if not due or not self._looks.due(product.name):
+            return
+        eyes, now = watched.eyes, self._context.now
+        moments = [None if eyes is None else eyes.waiting_since, None if started is None else started - outcome.within]
+        since = min((moment for moment in moments if moment is not None), default=None)
+        watched.stale = False
+        watched.counted_from = started
+        if since is None:
+            return
+        with self._looks.spend(product.name):
+            labelled = self._context.lake.labelled(
+                product.name,
+                outcome=outcome,
+                as_of=now,
+                since=since,
+                stages=ANSWERED,
+                columns=["prediction_id", "version", "at"],
             )
-        if eyes.waiting_since is None:
-            eyes.waiting_since = _earliest(answered)
+            if eyes is not None and eyes.waiting_since is not None:
+                own = pl.col("version") == eyes.version, pl.col("at") >= eyes.waiting_since
+                eyes.mature(labelled.filter(*own), now)
+                self._tell_strange(product.name, eyes)
+        new = pl.col("value").is_not_null() & (pl.col("observed_at") > started if started else pl.lit(value=True))
+        watched.new_labelled = labelled.filter(new).height
 
-    def _mature(self, product: ProductState, eyes: _Eyes) -> None:
-        """Settle predictions whose outcome has become known; at most once a second, since it reads the lake."""
-        absent = policies_of(product).outcome.absent is not None
-        if eyes.waiting_since is None or not (eyes.stale or absent) or self._real_time() - eyes.looked < 1:
-            return
-        eyes.stale = False
-        eyes.looked = self._real_time()
-        outcome = policies_of(product).outcome
-        now = self._context.now
-        labelled = self._context.lake.labelled(
-            product.name, outcome=outcome, as_of=now, since=eyes.waiting_since, versions=[eyes.version], stages=_ANSWERED
-        )
-        known = labelled.filter(pl.col("value").is_not_null(), pl.col("error").is_null()).sort("observed_at")
-        truth = eyes.codec.encode_values([json.loads(value) for value in known["value"]])
-        settled = eyes.watch.mature(known["prediction_id"], truth)
-        started = product.run_starts[-1] if product.run_starts else None
-        eyes.labelled = settled + (eyes.labelled if eyes.counted_from == started else 0)
-        eyes.counted_from = started
-        waiting = labelled.filter(pl.col("value").is_null(), pl.col("at") >= now - outcome.within)
-        eyes.waiting_since = _earliest(waiting) if waiting.height else _latest(labelled)
+    def _tell_strange(self, name: str, eyes: Eyes) -> None:
+        if eyes.unknown:
+            self._incidents.open(
+                name,
+                title=f"{eyes.version}{_STRANGE}",
+                cause=f"it knows {', '.join(map(repr, eyes.codec.classes)) or 'finite numbers'}; "
+                f"there came {', '.join(eyes.unknown)}, which were left out",
+                remedy="correct them at their source and send them again; if they are a new class, train again",
+            )
 
-    def _alarm(self, product: ProductState, version: str, decision: Decision) -> None:
+    # -- alarms ----------------------------------------------------------------------------------------------------
+
+    def _alarm(self, name: str, version: str, decision: Decision) -> None:
         signal: Any = decision.judgement
-        open_alarms = {name: alarm for name, alarm in product.alarms.items() if alarm.raised.signal == signal}
+        alarms = self._context.product(name).alarms.items()
+        open_alarms = [alarm for alarm, opened in alarms if opened.raised.signal == signal]
         if decision.verdict == "alarm" and not open_alarms:
             alarm = new_id("alarm", self._context.now)
             raised = AlarmRaised(alarm=alarm, signal=signal, version=version, decision=decision)
-            self._context.record(raised, product=product.name)
             self._incidents.open(
-                product.name,
+                name,
                 title=f"{signal} of {version}",
                 cause=decision.reasons[0],
                 remedy=_REMEDIES[signal],
                 alarm=alarm,
+                also=(raised,),
             )
         elif decision.verdict == "quiet":
-            for name in open_alarms:
-                self._clear(product.name, name, reason=decision.reasons[0])
+            for alarm in open_alarms:
+                self._incidents.clear(name, alarm, reason=decision.reasons[0])
 
-    def _clear_all(self, product: ProductState, *, reason: str) -> None:
-        for name in product.alarms:
-            self._clear(product.name, name, reason=reason)
-
-    def _clear(self, product: str, alarm: str, *, reason: str) -> None:
-        self._context.record(AlarmCleared(alarm=alarm, reason=reason), product=product)
-        self._incidents.close_for_alarm(product, alarm, resolution=reason)
-
-
-def features_of(captured: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    """The features that the model saw, as far as the reference watches them.
-
-    They were captured as JSON, which has no types of its own; the reference knows which are numbers.
-    """
-    wanted = pl.Struct([pl.Field(column.name, _dtype(column)) for column in reference.features.columns])
-    texts = captured.select(pl.coalesce("features", "request"))[:, 0]
-    return texts.str.json_decode(wanted).struct.unnest()
+    def _clear_others(self, product: ProductState, champion: VersionState) -> None:
+        """Alarms about a version that does not answer any more are over."""
+        reason = f"{champion.version} answers now"
+        for name, alarm in product.alarms.items():
+            if alarm.raised.version != champion.version:
+                self._incidents.clear(product.name, name, reason=reason)
+        for title in self._incidents.titles(product.name):
+            if title.endswith(_STRANGE) and title != f"{champion.version}{_STRANGE}":
+                self._incidents.close(product.name, title=title, resolution=reason)
 
 
-def _dtype(column: ColumnProfile) -> pl.DataType:
-    return _DTYPES[column.kind]
-
-
-def _latest(frame: pl.DataFrame) -> datetime:
-    latest: datetime = frame["at"].max()  # type: ignore[assignment]
-    return latest
-
-
-def _earliest(frame: pl.DataFrame) -> datetime:
-    earliest: datetime = frame["at"].min()  # type: ignore[assignment]
-    return earliest
+def _last_start(product: ProductState) -> datetime | None:
+    return product.run_starts[-1] if product.run_starts else None

@@ -2,7 +2,7 @@
 
     started -> shadow -> canary (one stage for each share) -> champion.changed + probation -> finished
 
-Pure: each function takes the state and a Decision and returns what is to be written to the ledger.
+Pure: each function takes the state and a Decision and returns what is to be written to the ledger, all of it or none.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from windlass.decisions.figures import decision as decided
 from windlass.product.policy import Policies, Release, to_plain
 from windlass.records.decision import Decision
 from windlass.records.event import Body, ChampionChanged, ReleaseAdvanced, ReleaseFinished, ReleaseStarted
@@ -30,28 +31,47 @@ def steps_of(policy: Release) -> list[Step]:
 def begin(
     product: ProductState, version: VersionState, *, policies: Policies, release: str, now: datetime, reason: str
 ) -> list[Body]:
-    """Start releasing `version`: into its first stage, or straight to the top when there is nothing to compare with."""
+    """Start releasing `version`: into its first stage, or straight to the top when there is nothing to compare with.
+
+    A release on probation makes way: both cannot stand beside the champion at once, and the newer version matters more.
+    """
     policy = policies.release
-    started = ReleaseStarted(
-        release=release, version=version.version, previous=_name(product.champion), run=version.run, plan=plan_of(policies)
-    )
     steps = steps_of(policy)
     if product.champion is None or not steps:
         why = "there is no champion to compare it with" if product.champion is None else "the policy has no stages"
-        decision = _decision("advance", f"{reason}: promoted at once, since {why}", now=now)
-        return [started, *_promotion(product, version, release=release, policy=policy, decision=decision)]
-    stage, share = steps[0]
-    decision = _decision("advance", f"{reason}: the first stage is {describe(stage, share)}", now=now)
-    return [started, _advanced(release, version.version, stage, share, decision)]
+        decision = _advance(f"{reason}: promoted at once, since {why}", now=now)
+        further = _promotion(product, version, release=release, policy=policy, decision=decision)
+    else:
+        stage, share = steps[0]
+        decision = _advance(f"{reason}: the first stage is {describe(stage, share)}", now=now)
+        further = [_advanced(release, version.version, stage, share, decision)]
+    return [
+        *_ending(product.release, in_favour_of=version, decision=decision),
+        _started(product, version, release=release, policies=policies),
+        *further,
+    ]
+
+
+def act_on(product: ProductState, *, decision: Decision, policy: Release) -> list[Body]:
+    """What the verdict on the release under way leads to; nothing when it is to wait."""
+    match decision.verdict:
+        case "advance":
+            return advance(product, policy=policy, decision=decision)
+        case "roll_back":
+            return withdraw(product, decision=decision)
+        case "keep":
+            return settle(product, decision=decision)
+        case _:
+            return []
 
 
 def advance(product: ProductState, *, policy: Release, decision: Decision) -> list[Body]:
     """Into the next stage, or to the top after the last one."""
     active = active_release(product)
     steps = steps_of(policy)
-    position = 0 if active.stage in ("started", "probation") else steps.index((active.stage, active.share)) + 1
-    if position < len(steps):
-        stage, share = steps[position]
+    following = steps if active.stage == "started" else steps[steps.index(_step_of(active)) + 1 :]
+    if following:
+        stage, share = following[0]
         return [_advanced(active.release, active.version, stage, share, decision)]
     version = product.versions[active.version]
     return _promotion(product, version, release=active.release, policy=policy, decision=decision)
@@ -60,12 +80,8 @@ def advance(product: ProductState, *, policy: Release, decision: Decision) -> li
 def withdraw(product: ProductState, *, decision: Decision) -> list[Body]:
     """End the release without its version: back to the previous champion if it had been promoted already."""
     active = active_release(product)
-    finished = ReleaseFinished(
-        release=active.release,
-        version=active.version,
-        outcome="abandoned" if active.stage in ("started", "shadow") else "rolled_back",
-        decision=decision,
-    )
+    outcome: Outcome = "abandoned" if active.stage in ("started", "shadow") else "rolled_back"
+    finished = _finished(active, outcome, decision)
     if active.stage != "probation" or active.previous is None:
         return [finished]
     previous = product.versions[active.previous]
@@ -74,10 +90,7 @@ def withdraw(product: ProductState, *, decision: Decision) -> list[Body]:
 
 def settle(product: ProductState, *, decision: Decision) -> list[Body]:
     """Probation is passed: the release is over."""
-    active = active_release(product)
-    return [
-        ReleaseFinished(release=active.release, version=active.version, outcome="promoted", decision=decision),
-    ]
+    return [_finished(active_release(product), "promoted", decision)]
 
 
 def install(
@@ -94,25 +107,23 @@ def install(
 
     `probation` watches it as after any promotion; a person who rolls back wants the old version, not a trial of it.
     """
-    decision = _decision("advance", reason, now=now)
-    ending: list[Body] = []
-    if product.release is not None:
-        same = product.release.version == version.version
-        if same and product.release.stage != "probation":
-            return _promotion(
-                product, version, release=product.release.release, policy=policies.release, decision=decision
-            )
-        ending = _ended_by_hand(product.release, decision)
+    decision = _advance(reason, now=now)
+    active = product.release
+    if probation and active is not None and active.version == version.version and active.stage != "probation":
+        return _promotion(product, version, release=active.release, policy=policies.release, decision=decision)
+    ending = _ending(active, in_favour_of=version, decision=decision)
     if not probation:
-        return [*ending, _champion(product, version, release=None, reason=reason)]
-    started = ReleaseStarted(
-        release=release, version=version.version, previous=_name(product.champion), run=version.run, plan=plan_of(policies)
-    )
+        return [_champion(product, version, release=None, reason=reason), *ending]
     return [
         *ending,
-        started,
+        _started(product, version, release=release, policies=policies),
         *_promotion(product, version, release=release, policy=policies.release, decision=decision),
     ]
+
+
+def call_off(product: ProductState, *, now: datetime, reason: str) -> list[Body]:
+    """A person's choice: the release under way ends as if it had been judged harmful."""
+    return withdraw(product, decision=_verdict("roll_back", reason, now=now))
 
 
 def describe(stage: str, share: float) -> str:
@@ -133,6 +144,12 @@ def active_release(product: ProductState) -> ReleaseState:
     return product.release
 
 
+def _step_of(active: ReleaseState) -> Step:
+    if active.stage not in ("shadow", "canary"):
+        raise AssertionError(f"{active.release} is in {active.stage}, from where nothing advances")
+    return active.stage, active.share
+
+
 def _promotion(
     product: ProductState, version: VersionState, *, release: str, policy: Release, decision: Decision
 ) -> list[Body]:
@@ -143,10 +160,32 @@ def _promotion(
     return [changed, _advanced(release, version.version, "probation", 1.0, decision)]
 
 
-def _ended_by_hand(active: ReleaseState, decision: Decision) -> list[Body]:
-    outcomes: dict[str, Outcome] = {"probation": "promoted", "canary": "rolled_back"}
-    outcome = outcomes.get(active.stage, "abandoned")
-    return [ReleaseFinished(release=active.release, version=active.version, outcome=outcome, decision=decision)]
+def _ending(active: ReleaseState | None, *, in_favour_of: VersionState, decision: Decision) -> list[Body]:
+    """The end of a release that another version cuts short."""
+    if active is None:
+        return []
+    outcome: Outcome
+    if in_favour_of.version == active.version:
+        outcome = "promoted"
+    elif active.stage == "probation":
+        outcome = "rolled_back" if in_favour_of.version == active.previous else "promoted"
+    else:
+        outcome = "rolled_back" if active.stage == "canary" else "abandoned"
+    return [_finished(active, outcome, decision)]
+
+
+def _started(product: ProductState, version: VersionState, *, release: str, policies: Policies) -> ReleaseStarted:
+    return ReleaseStarted(
+        release=release,
+        version=version.version,
+        previous=_name(product.champion),
+        run=version.run,
+        plan=plan_of(policies),
+    )
+
+
+def _finished(active: ReleaseState, outcome: Outcome, decision: Decision) -> ReleaseFinished:
+    return ReleaseFinished(release=active.release, version=active.version, outcome=outcome, decision=decision)
 
 
 def _champion(product: ProductState, version: VersionState, *, release: str | None, reason: str) -> ChampionChanged:
@@ -163,8 +202,13 @@ def _advanced(release: str, version: str, stage: Stage, share: float, decision: 
     return ReleaseAdvanced(release=release, version=version, stage=stage, share=share, decision=decision)
 
 
-def _decision(verdict: str, reason: str, *, now: datetime) -> Decision:
-    return Decision(judgement="release", verdict=verdict, reasons=(reason,), numbers={}, at=now)
+def _advance(reason: str, *, now: datetime) -> Decision:
+    return _verdict("advance", reason, now=now)
+
+
+def _verdict(verdict: str, reason: str, *, now: datetime) -> Decision:
+    """What needs no judging: there is nothing to compare with, or a person has decided."""
+    return decided("release", verdict, [reason], {}, now)
 
 
 def _name(version: VersionState | None) -> str | None:

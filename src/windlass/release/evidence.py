@@ -9,14 +9,17 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.losses import losses
-from windlass.decisions.release import Answers, ReleaseEvidence
 from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.release import Answers, ReleaseEvidence
 from windlass.decisions.rollback import RollbackEvidence
+from windlass.errors import DataError
 from windlass.product.labels import LabelCodec
 from windlass.records.state import ReleaseState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Array = NDArray[Any]
 
 COLUMNS = ("prediction_id", "request_id", "at", "version", "stage", "score", "latency_ms", "error")
 """What is needed of each captured answer."""
@@ -27,14 +30,18 @@ def release_evidence(
     captured: pl.DataFrame,
     *,
     champion: str,
-    expected_shift: float | None,
-    paired: PairedLosses | None,
+    expected_shift: float | None = None,
+    paired: PairedLosses | None = None,
+    refused: str | None = None,
 ) -> ReleaseEvidence:
-    """Evidence of a shadow or canary stage; `captured` holds the answers of both versions since the stage began."""
-    own = captured.filter(pl.col("version") == release.version)
-    others = captured.filter(pl.col("version") == champion, pl.col("stage") != "shadow")
-    if release.stage == "shadow":
-        own = own.filter(pl.col("stage") == "shadow")
+    """Evidence of a shadow or canary stage; `captured` holds the answers (`COLUMNS`) since the stage began.
+
+    A worker takes a moment to follow a new routing record, so what it answered in another role does not count.
+    """
+    stage = "shadow" if release.stage == "shadow" else "canary"
+    own = captured.filter(pl.col("version") == release.version, pl.col("stage") == stage)
+    others = captured.filter(pl.col("version") == champion, pl.col("stage") == "champion")
+    if stage == "shadow":
         others = others.join(own.select("prediction_id"), on="prediction_id", how="semi")
     return ReleaseEvidence(
         stage="shadow" if release.stage == "shadow" else "canary",
@@ -45,16 +52,26 @@ def release_evidence(
         champion=answers(others),
         expected_shift=expected_shift,
         losses=paired,
+        refused=refused,
     )
 
 
 def rollback_evidence(
-    release: ReleaseState, captured: pl.DataFrame, *, champion: str, paired: PairedLosses
+    release: ReleaseState,
+    captured: pl.DataFrame,
+    *,
+    champion: str,
+    paired: PairedLosses,
+    refused: str | None = None,
 ) -> RollbackEvidence:
     """Evidence of a probation: the champion's answers since its promotion, and its losses beside its predecessor's."""
     own = captured.filter(pl.col("version") == champion, pl.col("stage") != "shadow")
     return RollbackEvidence(
-        started_at=release.stage_started_at, losses=paired, rows=own.height, errors=own["error"].count()
+        started_at=release.stage_started_at,
+        losses=paired,
+        rows=own.height,
+        errors=own["error"].count(),
+        refused=refused,
     )
 
 
@@ -68,10 +85,20 @@ def answers(captured: pl.DataFrame) -> Answers:
     )
 
 
-def paired_losses(labelled: pl.DataFrame, *, new: str, old: str, codec: LabelCodec) -> PairedLosses:
+def paired_losses(
+    labelled: pl.DataFrame,
+    *,
+    new: str,
+    old: str,
+    codec: LabelCodec,
+    old_codec: LabelCodec | None = None,
+    bound: float | None = 1.0,
+) -> PairedLosses:
     """Losses of two versions on the rows that both answered and whose label is known, in the order of the outcomes.
 
-    `labelled` is what `Lake.labelled` gives for both, shadow answers included.
+    `labelled` is what `Lake.labelled` gives for both, shadow answers included. `codec` is the new version's and
+    `old_codec` the old one's, where it differs. A label that the new version does not know is left out, since its loss
+    is not known. `bound` is that of `PairedLosses`.
     """
     known = labelled.filter(pl.col("value").is_not_null(), pl.col("error").is_null())
     sides = [
@@ -79,16 +106,57 @@ def paired_losses(labelled: pl.DataFrame, *, new: str, old: str, codec: LabelCod
         for version in (new, old)
     ]
     both = sides[0].join(sides[1], on="prediction_id", how="inner", suffix="_old").sort("observed_at", "prediction_id")
-    truth = codec.encode_values([json.loads(value) for value in both["value"]])
+    both = both.with_columns(_truth=codes_of(both["value"], codec)).filter(pl.col("_truth").is_not_null())
+    truth = both["_truth"].to_numpy()
+    other = old_codec or codec
+    previous = predictions_of(both["score_old"], both["probabilities_old"], other)
     return PairedLosses(
         new=losses(truth, predictions_of(both["score"], both["probabilities"], codec), codec.kind),
-        previous=losses(truth, predictions_of(both["score_old"], both["probabilities_old"], codec), codec.kind),
-        bound=None if codec.kind == "regression" else 1.0,
+        previous=losses(truth, _in_order_of(previous, other, codec), codec.kind),
+        bound=bound,
     )
 
 
-def predictions_of(scores: pl.Series, probabilities: pl.Series, codec: LabelCodec) -> NDArray[Any]:
+def predictions_of(scores: pl.Series, probabilities: pl.Series, codec: LabelCodec) -> Array:
     """Captured answers in the convention of the statistics: `(n,)`, or `(n, k)` for multiclass."""
     if codec.kind != "multiclass":
-        return scores.to_numpy()
+        return scores.cast(pl.Float64).to_numpy()
     return np.asarray(probabilities.to_list(), dtype=np.float64).reshape(-1, len(codec.classes))
+
+
+def codes_of(values: pl.Series, codec: LabelCodec) -> pl.Series:
+    """Labels as JSON texts to codes or values; null where the text is null or no label that the version knows."""
+    dtype = pl.Float64() if codec.kind == "regression" else pl.Int64()
+    texts = values.drop_nulls().unique().to_list()
+    if not texts:
+        return pl.Series(values.name, [None] * len(values), dtype=dtype)
+    return values.replace_strict(texts, _codes(texts, codec), default=None, return_dtype=dtype)
+
+
+def _codes(texts: list[str], codec: LabelCodec) -> list[float | int | None]:
+    labels = [json.loads(text) for text in texts]
+    try:
+        return list(codec.encode_values(labels).tolist())
+    except DataError:  # one of them is none: ask for each
+        return [_code(label, codec) for label in labels]
+
+
+def _code(label: Any, codec: LabelCodec) -> float | int | None:
+    try:
+        code: float | int = codec.encode_values([label]).item()
+    except DataError:
+        return None
+    return code
+
+
+def _in_order_of(predictions: Array, old: LabelCodec, new: LabelCodec) -> Array:
+    """The old version's predictions for the new version's classes; a class that it does not know it gave no chance."""
+    if old.classes == new.classes:
+        return predictions
+    if old.kind == "binary":
+        return 1 - predictions if tuple(reversed(old.classes)) == new.classes else predictions
+    aligned = np.zeros((len(predictions), len(new.classes)))
+    for place, label in enumerate(new.classes):
+        if label in old.classes:
+            aligned[:, place] = predictions[:, old.classes.index(label)]
+    return aligned

@@ -23,7 +23,7 @@ def routing_for(product: ProductState, *, sequence: int) -> Routing:
         return Routing(product=product.name, sequence=sequence, champion=champion)
     other = release.previous if release.stage == "probation" else release.version
     challenger = _target(product.versions.get(other)) if other is not None else None
-    if challenger is None or challenger == champion or release.stage == "started":
+    if challenger is None or challenger.digest == champion.digest or release.stage == "started":
         return Routing(product=product.name, sequence=sequence, champion=champion)
     canary = release.stage == "canary"
     return Routing(

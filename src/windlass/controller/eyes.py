@@ -1,0 +1,122 @@
+"""What is kept in memory of one champion: from captured rows to the evidence of drift and decay."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from windlass.monitoring.profile import ColumnProfile
+from windlass.monitoring.reference import Reference
+from windlass.monitoring.watch import Watch
+from windlass.product.labels import LabelCodec
+from windlass.release.evidence import codes_of, predictions_of
+
+ANSWERED = ("champion", "canary")
+_LONGEST = timedelta(hours=1)
+_DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
+
+
+@dataclass(kw_only=True)
+class Eyes:
+    """The watch on one version, fed the same way whether rows have just come or are read again after a restart.
+
+    Drift is judged on windows that are cut at fixed numbers of rows, counted from the version's first answer, and a row
+    counts as answered at the end of a stretch of time, not of the commit that brought it. So what is judged does not
+    depend on when anybody looked.
+    """
+
+    version: str
+    reference: Reference
+    codec: LabelCodec
+    watch: Watch
+    window: int
+    within: timedelta
+    seen: int = 0
+    """Rows that it answered so far, as far as they are known here."""
+    waiting_since: datetime | None = None
+    """The oldest answer whose outcome may still come."""
+    unknown: list[str] = field(default_factory=list)
+    """Labels that came for its answers and are none that it knows."""
+
+    def observe(self, captured: pl.DataFrame, *, features: bool = True) -> None:
+        """Answers in the order in which they came into the lake; `features`: they count for drift too."""
+        answered = captured.filter(
+            pl.col("version") == self.version, pl.col("stage").is_in(ANSWERED), pl.col("error").is_null()
+        )
+        for moment, rows in self._stretches(answered):
+            self.watch.observe(
+                features_of(rows, self.reference) if features else None,
+                predictions_of(rows["score"], rows["probabilities"], self.codec),
+                rows["prediction_id"],
+                at=moment,
+            )
+            self.seen += rows.height
+            if features and self.seen % self.window == 0:
+                self.watch.drift(latest(rows) or moment)
+        if self.waiting_since is None:
+            self.waiting_since = earliest(answered)
+
+    def mature(self, labelled: pl.DataFrame, now: datetime) -> None:
+        """Settle what has become known; `labelled` holds the version's answers since `waiting_since`, with `value`."""
+        known = labelled.filter(pl.col("value").is_not_null()).sort("observed_at", maintain_order=True)
+        known = known.with_columns(_truth=codes_of(known["value"], self.codec))
+        nonsense = known.filter(pl.col("_truth").is_null())["value"].unique().sort().head(5).to_list()
+        self.unknown = sorted({*self.unknown, *nonsense})[:5]
+        known = known.filter(pl.col("_truth").is_not_null())
+        self.watch.mature(known["prediction_id"], known["_truth"].to_numpy())
+        waiting = labelled.filter(pl.col("value").is_null(), pl.col("at") >= now - self.within)
+        self.waiting_since = earliest(waiting) or latest(labelled) or self.waiting_since
+
+    def _stretches(self, answered: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
+        """The rows in their order, cut where a window is full and where another stretch of time begins."""
+        if not answered.height:
+            return
+        length = min(_LONGEST, max(self.within / 100, timedelta(milliseconds=1)))
+        stretch = pl.col("at").dt.truncate(f"{length // timedelta(microseconds=1)}us")
+        window = (pl.int_range(pl.len()) + self.seen) // self.window
+        cut = answered.with_columns(_stretch=stretch, _run=pl.struct(stretch, window).rle_id())
+        for rows in cut.partition_by("_run", maintain_order=True):
+            yield rows["_stretch"][0] + length, rows
+
+
+def features_of(captured: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    """The features that the model saw, as far as the reference watches them.
+
+    They were captured as JSON, which has no types of its own; the reference knows which are numbers.
+    """
+    schema = {column.name: _dtype(column) for column in reference.features.columns}
+    texts = captured.select(pl.coalesce("features", "request"))[:, 0].to_list()
+    try:
+        return pl.read_ndjson(io.BytesIO("\n".join(texts).encode()), schema=schema)
+    except pl.exceptions.ComputeError:
+        # A value is of another type than in the reference. Its column comes as it is, and will be told as vanished.
+        rows = [json.loads(text) for text in texts]
+        return pl.DataFrame([_series(name, [row.get(name) for row in rows], dtype) for name, dtype in schema.items()])
+
+
+def earliest(frame: pl.DataFrame) -> datetime | None:
+    """The first moment of the column `at`; None when there are no rows."""
+    return frame["at"].min()  # type: ignore[return-value]
+
+
+def latest(frame: pl.DataFrame) -> datetime | None:
+    """The last moment of the column `at`; None when there are no rows."""
+    return frame["at"].max()  # type: ignore[return-value]
+
+
+def _dtype(column: ColumnProfile) -> pl.DataType:
+    return _DTYPES[column.kind]
+
+
+def _series(name: str, values: list[object], dtype: pl.DataType) -> pl.Series:
+    if dtype == pl.String():
+        values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    try:
+        return pl.Series(name, values, dtype=dtype)
+    except (TypeError, pl.exceptions.PolarsError):
+        return pl.Series(name, [None if value is None else json.dumps(value) for value in values], dtype=pl.String())

@@ -1,0 +1,108 @@
+"""What the serving workers tell: who died, and which version they cannot load."""
+
+from __future__ import annotations
+
+import logging
+from queue import SimpleQueue
+
+from windlass.controller.context import LoopContext
+from windlass.controller.incidents import Incidents
+from windlass.records.state import ProductState
+from windlass.release.routing import routing_for
+from windlass.serving.supervisor import ServingEvent
+
+log = logging.getLogger(__name__)
+
+_UNLOADABLE = " cannot be loaded for serving"
+
+
+class Workers:
+    """Keeps what was heard until the next look, and what each worker refused until it serves it after all."""
+
+    def __init__(self, *, context: LoopContext, incidents: Incidents) -> None:
+        self._context = context
+        self._incidents = incidents
+        self._heard: SimpleQueue[ServingEvent] = SimpleQueue()
+        self._refusals: dict[tuple[str, str], dict[str, str]] = {}
+        """Product and version -> worker -> why."""
+
+    def hear(self, event: ServingEvent) -> None:
+        """Something about a worker; called from the server's threads."""
+        self._heard.put(event)
+
+    def refused(self, product: str, version: str) -> str | None:
+        """Why a worker could not load the version; None when none said so."""
+        return next(iter(self._refusals.get((product, version), {}).values()), None)
+
+    def note(self) -> None:
+        """Look at what was heard since the last time."""
+        while not self._heard.empty():
+            event = self._heard.get()
+            log.info("worker %s: %s %s %s", event.worker, event.kind, event.product, event.detail)
+            match event.kind:
+                case "refused":
+                    self._refused(event)
+                case "serving":
+                    self._serves(event)
+                case "died":
+                    self._died(event)
+                case "ready":
+                    self._answers(event)
+
+    def forgive(self, name: str) -> None:
+        """Close the incidents of versions that nobody is asked to load any more."""
+        product = self._context.product(name)
+        routed = _routed(product)
+        for title in self._incidents.titles(name):
+            version = title.removesuffix(_UNLOADABLE)
+            if title.endswith(_UNLOADABLE) and version not in routed:
+                self._refusals.pop((name, version), None)
+                self._incidents.close(name, title=title, resolution=f"{version} is not asked to answer any more")
+
+    def _refused(self, event: ServingEvent) -> None:
+        product = self._context.product(event.product)
+        for version in _routed(product):
+            if f"version {version} cannot be loaded" in event.detail:
+                self._refusals.setdefault((event.product, version), {})[event.worker] = event.detail
+                self._incidents.open(
+                    event.product,
+                    title=f"{version}{_UNLOADABLE}",
+                    cause=event.detail,
+                    remedy="the version before goes on answering; `windlass rollback`, or train a new one",
+                )
+
+    def _serves(self, event: ServingEvent) -> None:
+        for (product, version), workers in list(self._refusals.items()):
+            if product == event.product and f"{version} as " in event.detail:
+                workers.pop(event.worker, None)
+        for title in self._incidents.titles(event.product):
+            version = title.removesuffix(_UNLOADABLE)
+            served = title.endswith(_UNLOADABLE) and f"{version} as " in event.detail
+            if served and self.refused(event.product, version) is None:
+                self._incidents.close(event.product, title=title, resolution=f"{version} is served")
+
+    def _died(self, event: ServingEvent) -> None:
+        for workers in self._refusals.values():
+            workers.pop(event.worker, None)
+        for product in self._served():
+            self._incidents.open(
+                product,
+                title=f"serving worker {event.worker} died",
+                cause=event.detail,
+                remedy="it was started again; see windlass.log",
+            )
+
+    def _answers(self, event: ServingEvent) -> None:
+        for product in self._served():
+            self._incidents.close(
+                product, title=f"serving worker {event.worker} died", resolution="it was started again and answers"
+            )
+
+    def _served(self) -> list[str]:
+        return [name for name, product in self._context.state.products.items() if product.champion is not None]
+
+
+def _routed(product: ProductState) -> list[str]:
+    """The versions that workers are asked to load."""
+    routing = routing_for(product, sequence=0)
+    return [target.version for target in (routing.champion, routing.challenger) if target is not None]
