@@ -165,3 +165,19 @@ def test_where_there_is_no_workspace_the_remedy_is_told(tmp_path: Path) -> None:
     told = windlass("status", at=tmp_path, expect=2)
     assert "windlass init" in told.stderr
     assert not (tmp_path / ".windlass").exists()
+
+
+def test_one_version_is_shown_with_its_evaluation_and_written_as_a_page(project: Path, tmp_path: Path) -> None:
+    card = json.loads(windlass("versions", "v1", "--json", at=project).stdout)
+    evaluation = card["evaluation"]
+    assert evaluation["metrics"]["roc_auc"] > evaluation["baseline"]["roc_auc"] == 0.5
+    assert evaluation["calibration"]["bins"]
+    assert card["latency"]["single_p50"] > 0
+    assert {each["feature"] for each in evaluation["importances"]} >= {"mean_area", "perimeter_per_radius"}
+    assert "mean_area" in windlass("versions", "v1", at=project).stdout
+    page = tmp_path / "v1.html"
+    windlass("versions", "v1", "--html", str(page), at=project)
+    html = page.read_text()
+    assert "Calibration" in html
+    assert "<svg" in html
+    assert "v99" in windlass("versions", "v99", at=project, expect=2).stderr

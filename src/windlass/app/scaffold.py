@@ -28,7 +28,7 @@ def make_project(folder: Path) -> Path:
 
 
 def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: str) -> Path:
-    """A project that serves `model`; a pickle or joblib file is read only with `trust`, and then by its digest alone."""
+    """A project that serves `model`; a pickle or joblib file is read only with `trust`, and later by its digest."""
     from windlass.registry.importing import import_model
 
     if not model.is_file():

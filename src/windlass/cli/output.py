@@ -64,7 +64,7 @@ def print_record(record: Row, *, as_json: bool, title: str) -> None:
     console().print(table)
 
 
-def say(value: Any) -> str:
+def say(value: Any) -> str:  # noqa: PLR0911 (a table)
     """A value as a person reads it."""
     if value is None:
         return "-"

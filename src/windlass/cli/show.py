@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from windlass.app.workspace import Workspace
 from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
 from windlass.cli.output import console, print_json, print_rows
 
@@ -21,11 +23,25 @@ def status(*, project: ProjectOption = None, as_json: JsonOption = False) -> Non
         print_rows(queries.status(opened), as_json=as_json, title="Products", empty="no product has been declared yet")
 
 
-def versions(*, product: ProductOption = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """The versions of a product, oldest first."""
+def versions(
+    version: Annotated[
+        str | None, typer.Argument(help="Show all that is known of this one, such as v3.", show_default=False)
+    ] = None,
+    *,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="With VERSION: write it as a page.", show_default=False)
+    ] = None,
+    product: ProductOption = None,
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The versions of a product, oldest first; or one of them with its evaluation, data and environment."""
     from windlass.app import queries
 
     with workspace(project) as opened:
+        if version is not None:
+            _show_version(opened, version, product=product, html=html, as_json=as_json)
+            return
         rows = queries.versions(opened, product)
         print_rows(rows, as_json=as_json, title="Versions", empty="no version has been registered yet")
 
@@ -121,6 +137,22 @@ def trace(
             print_json(found)
         else:
             render(found)
+
+
+def _show_version(opened: Workspace, version: str, *, product: str | None, html: Path | None, as_json: bool) -> None:
+    from windlass.app.version import version_card
+    from windlass.cli.version import render_version
+
+    card = version_card(opened, version, product=product)
+    if html is not None:
+        from windlass.web.version import version_page
+
+        html.write_text(version_page(card))
+        typer.echo(f"written: {html}")
+    elif as_json:
+        print_json(card)
+    else:
+        render_version(card)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,50 @@
+"""All that is known of one version: where it comes from and how it was judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from windlass.app.queries import the_product
+from windlass.app.workspace import Workspace
+from windlass.errors import UsageError
+from windlass.pipeline.evaluation import Evaluation, Latency
+from windlass.pipeline.judging import EVALUATION, LATENCY
+from windlass.records.bundle import Manifest
+
+
+class VersionCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A version's manifest beside its evaluation."""
+
+    version: str
+    digest: str
+    role: str
+    manifest: Manifest
+    evaluation: Evaluation | None
+    """None for an imported model file: nobody held rows back for it."""
+    latency: Latency | None
+
+
+def version_card(workspace: Workspace, name: str, *, product: str | None) -> VersionCard:
+    """The card of the version `name`. Raises UsageError when there is none, BundleCorrupt when its files changed."""
+    state = the_product(workspace, product)
+    version = state.versions.get(name)
+    if version is None:
+        known = ", ".join(state.versions) or "none yet"
+        raise UsageError(f"{state.name} has no version {name!r}", remedy=f"choose one of: {known}")
+    bundle = workspace.registry.open(state.name, version.digest)
+    champion = state.champion is not None and state.champion.version == name
+    challenger = state.release is not None and state.release.version == name
+    return VersionCard(
+        version=name,
+        digest=version.digest,
+        role="champion" if champion else "challenger" if challenger else "",
+        manifest=bundle.manifest,
+        evaluation=_read(bundle.folder / EVALUATION, Evaluation),
+        latency=_read(bundle.folder / LATENCY, Latency),
+    )
+
+
+def _read(path: Any, kind: type[Any]) -> Any:
+    return msgspec.json.decode(path.read_bytes(), type=kind) if path.is_file() else None
