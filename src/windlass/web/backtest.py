@@ -48,7 +48,8 @@ def _figures(result: BacktestResult) -> Figures:
     best = best_fixed(result)
     for name in dict.fromkeys(["frozen", best or "frozen", "windlass"]):
         policy, gain = result.policies[name], gain_over_frozen(result, name)
-        gained = "" if gain is None or name == "frozen" else f"{gain:+.4g} against frozen, "
+        side = "better" if gain is None or gain >= 0 else "worse"
+        gained = "" if gain is None or name == "frozen" else f"{figure(abs(gain))} {side} than frozen, "
         note = f"{gained}{policy.retrains} retrain{'' if policy.retrains == 1 else 's'}"
         shown.append(Figure(name=f"{name}, mean {result.metric}", value=figure(policy.metric), note=note))
     return Figures(figures=shown)
@@ -83,7 +84,7 @@ def _marker(event: BacktestEvent) -> Marker:
 def _policies(result: BacktestResult) -> Table:
     summary = summary_of(result)
     return Table(
-        columns=[Column(name=name, number=place > 0) for place, name in enumerate(summary.headings)],
+        columns=[Column(name=name, number=place > 0, tight=place == 0) for place, name in enumerate(summary.headings)],
         rows=summary.rows,
         strong=frozenset(place for place, strong in enumerate(summary.strong) if strong),
     )

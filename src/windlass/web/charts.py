@@ -157,13 +157,12 @@ def _grid(area: _Area, ticks: Sequence[float]) -> Markup:
 
 
 def _x_axis(area: _Area, labels: Sequence[str]) -> Markup:
-    """At most eight labels, evenly spread, the outer ones kept inside the picture."""
+    """At most eight labels, evenly spread, the last one kept inside the picture."""
     every = max(1, math.ceil(len(labels) / 8))
     texts = []
     for position in range(0, len(labels), every):
         x = area.middle(position)
-        side = "start" if x < _LEFT + 40 else "end" if x > _WIDTH - 60 else "middle"
-        x = max(x, _LEFT) if side == "start" else min(x, _WIDTH - _RIGHT) if side == "end" else x
+        side = "end" if x > _WIDTH - 40 else "middle"
         texts.append(
             Markup('<text class="tick {}" x="{}" y="{}">{}</text>').format(
                 side, _at(x), _at(_HEIGHT - _BOTTOM + 20), labels[position]
