@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from windlass.product.labels import LabelCodec
+from windlass.records.state import ReleaseState
+from windlass.release.evidence import (
+    answers,
+    codes_of,
+    paired_losses,
+    predictions_of,
+    release_evidence,
+    rollback_evidence,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BINARY = LabelCodec.from_manifest("binary", [False, True])
+NUMBER = LabelCodec.from_manifest("regression", [])
+COLOURS = LabelCodec.from_manifest("multiclass", ["blue", "green", "red"])
+
+
+def release(stage: str, share: float = 0.0) -> ReleaseState:
+    return ReleaseState(
+        release="r",
+        version="v2",
+        previous="v1",
+        stage=stage,  # type: ignore[arg-type]
+        share=share,
+        started_at=NOON - timedelta(hours=1),
+        stage_started_at=NOON,
+        plan={},
+        run=None,
+    )
+
+
+def captured(*rows: tuple[str, str, str, float | None, str | None]) -> pl.DataFrame:
+    """`prediction, version, stage, score, error`; two rows to a request, each request of its own latency."""
+    return pl.DataFrame(
+        [
+            {
+                "prediction_id": prediction,
+                "request_id": f"r{place // 2}",
+                "at": NOON,
+                "version": version,
+                "stage": stage,
+                "score": score,
+                "latency_ms": float(place // 2),
+                "error": error,
+            }
+            for place, (prediction, version, stage, score, error) in enumerate(rows)
+        ],
+        schema_overrides={"score": pl.Float64, "error": pl.String},
+    )
+
+
+def labelled(*rows: tuple[str, str, Any, Any, int]) -> pl.DataFrame:
+    """`prediction, version, answer, label, minute it became known`; a label of None is not known."""
+    return pl.DataFrame(
+        [
+            {
+                "prediction_id": prediction,
+                "version": version,
+                "score": max(answer) if isinstance(answer, list) else answer,
+                "probabilities": answer if isinstance(answer, list) else None,
+                "error": None,
+                "value": None if label is None else json.dumps(label),
+                "observed_at": NOON + timedelta(minutes=minute),
+            }
+            for prediction, version, answer, label, minute in rows
+        ],
+        schema_overrides={
+            "score": pl.Float64,
+            "probabilities": pl.List(pl.Float64),
+            "error": pl.String,
+            "value": pl.String,
+        },
+    )
+
+
+# -- a stage ---------------------------------------------------------------------------------------------------------
+
+
+def test_in_shadow_only_the_rows_that_both_answered_are_compared() -> None:
+    found = release_evidence(
+        release("shadow"),
+        captured(
+            ("p1", "v1", "champion", 0.1, None),
+            ("p2", "v1", "champion", 0.2, None),
+            ("p1", "v2", "shadow", 0.3, None),
+            ("p9", "v2", "canary", 0.9, None),
+        ),
+        champion="v1",
+    )
+    assert found.stage == "shadow"
+    assert found.champion.scores.tolist() == [0.1]
+    assert found.challenger.scores.tolist() == [0.3]
+
+
+def test_in_canary_what_was_answered_in_another_role_does_not_count() -> None:
+    found = release_evidence(
+        release("canary", 0.5),
+        captured(
+            ("p1", "v1", "champion", 0.1, None),
+            ("p2", "v2", "canary", 0.2, None),
+            ("p1", "v2", "shadow", 0.3, None),  # a worker that had not heard yet
+            ("p3", "v0", "champion", 0.4, None),
+        ),
+        champion="v1",
+        expected_shift=0.2,
+        refused="it is broken",
+    )
+    assert (found.stage, found.share, found.expected_shift, found.refused) == ("canary", 0.5, 0.2, "it is broken")
+    assert (found.champion.scores.tolist(), found.challenger.scores.tolist()) == ([0.1], [0.2])
+    assert (found.started_at, found.stage_started_at) == (NOON - timedelta(hours=1), NOON)
+
+
+def test_errors_count_as_rows_and_not_as_scores() -> None:
+    found = answers(
+        captured(
+            ("p1", "v2", "canary", 0.1, None),
+            ("p2", "v2", "canary", None, None),  # an answer that was not finite
+            ("p3", "v2", "canary", None, "it raised"),
+            ("p4", "v2", "canary", 0.4, None),
+        )
+    )
+    assert (found.rows, found.errors, found.failed) == (4, 1, 2)
+    assert found.latency_ms.tolist() == [0.0, 1.0]  # one figure a request
+
+
+def test_nothing_captured_is_no_evidence() -> None:
+    nothing = captured(("p", "v", "champion", 0.0, None)).clear()
+    for stage in ("shadow", "canary"):
+        found = release_evidence(release(stage), nothing, champion="v1")
+        assert (found.challenger.rows, found.champion.rows, len(found.challenger.latency_ms)) == (0, 0, 0)
+
+
+def test_probation_counts_the_new_champion_in_every_role_but_shadow() -> None:
+    rows = captured(
+        ("p1", "v2", "champion", 0.1, None),
+        ("p2", "v2", "canary", None, "it raised"),
+        ("p1", "v1", "shadow", 0.5, None),
+        ("p3", "v2", "shadow", 0.5, None),
+    )
+    nothing = paired_losses(labelled(("p", "v", 0.5, None, 0)), new="v2", old="v1", codec=BINARY)
+    found = rollback_evidence(release("probation"), rows, champion="v2", paired=nothing)
+    assert (found.rows, found.errors, found.losses.rows, found.started_at) == (2, 1, 0, NOON)
+
+
+# -- losses ----------------------------------------------------------------------------------------------------------
+
+
+def test_losses_are_paired_by_prediction_in_the_order_of_the_outcomes() -> None:
+    found = paired_losses(
+        labelled(
+            ("p1", "v1", 0.5, True, 9),
+            ("p2", "v1", 0.0, True, 1),
+            ("p3", "v1", 0.0, None, 0),  # not known yet
+            ("p4", "v1", 0.0, True, 0),  # v2 did not answer it
+            ("p1", "v2", 1.0, True, 9),
+            ("p2", "v2", 0.5, True, 1),
+            ("p3", "v2", 0.5, None, 0),
+        ),
+        new="v2",
+        old="v1",
+        codec=BINARY,
+    )
+    assert found.new.tolist() == [0.25, 0.0]
+    assert found.previous.tolist() == [1.0, 0.25]
+    assert found.bound == 1.0
+
+
+def test_a_number_has_its_absolute_error_and_the_bound_it_is_given() -> None:
+    rows = labelled(("p1", "v1", 3.0, 5.0, 0), ("p1", "v2", 4.5, 5.0, 0))
+    found = paired_losses(rows, new="v2", old="v1", codec=NUMBER, bound=7.0)
+    assert (found.new.tolist(), found.previous.tolist(), found.bound) == ([0.5], [2.0], 7.0)
+
+
+def test_several_classes_are_compared_by_all_probabilities() -> None:
+    rows = labelled(
+        ("p1", "v1", [0.0, 1.0, 0.0], "red", 0),
+        ("p1", "v2", [0.0, 0.0, 1.0], "red", 0),
+    )
+    found = paired_losses(rows, new="v2", old="v1", codec=COLOURS)
+    assert (found.new.tolist(), found.previous.tolist()) == ([0.0], [1.0])
+
+
+def test_a_class_that_the_old_version_did_not_know_had_no_chance_with_it() -> None:
+    old = LabelCodec.from_manifest("multiclass", ["green", "blue", "grey"])
+    rows = labelled(
+        ("p1", "v1", [0.0, 1.0, 0.0], "blue", 0),
+        ("p1", "v2", [1.0, 0.0, 0.0], "blue", 0),
+        ("p2", "v1", [0.0, 0.0, 1.0], "red", 1),
+        ("p2", "v2", [0.0, 0.0, 1.0], "red", 1),
+    )
+    found = paired_losses(rows, new="v2", old="v1", codec=COLOURS, old_codec=old)
+    assert found.new.tolist() == [0.0, 0.0]
+    assert found.previous.tolist() == [0.0, 0.5]  # all on grey, which does not exist any more
+
+
+def test_two_classes_that_changed_sides_are_turned_round() -> None:
+    old = LabelCodec.from_manifest("binary", [True, False])
+    rows = labelled(("p1", "v1", 0.0, True, 0), ("p1", "v2", 1.0, True, 0))
+    found = paired_losses(rows, new="v2", old="v1", codec=BINARY, old_codec=old)
+    assert (found.new.tolist(), found.previous.tolist()) == ([0.0], [0.0])
+
+
+def test_a_label_that_is_none_is_left_out_and_stops_nothing() -> None:
+    rows = labelled(
+        ("p1", "v1", 0.5, "perhaps", 0),
+        ("p1", "v2", 0.5, "perhaps", 0),
+        ("p2", "v1", 0.0, True, 1),
+        ("p2", "v2", 1.0, True, 1),
+    )
+    found = paired_losses(rows, new="v2", old="v1", codec=BINARY)
+    assert (found.new.tolist(), found.previous.tolist()) == ([0.0], [1.0])
+
+
+@pytest.mark.parametrize("codec", [BINARY, NUMBER, COLOURS])
+def test_no_rows_are_no_losses(codec: LabelCodec) -> None:
+    rows = labelled(("p1", "v1", 0.5, True, 0)).clear()
+    found = paired_losses(rows, new="v2", old="v1", codec=codec)
+    assert (found.rows, len(found.previous)) == (0, 0)
+
+
+# -- labels and predictions ------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from([True, False, 1, 0, 1.0, "true", "False", None, "maybe", 7, [1], {"a": 1}])))
+def test_every_label_is_a_code_or_null(values: list[Any]) -> None:
+    texts = pl.Series("value", [None if value is None else json.dumps(value) for value in values], dtype=pl.String)
+    found = codes_of(texts, BINARY)
+    assert found.dtype == pl.Int64
+    known = {True: 1, False: 0, "true": 1, "False": 0}  # 1 and 0 are found as True and False
+    expected = [known.get(value) if isinstance(value, (bool, int, float, str)) else None for value in values]
+    assert found.to_list() == [
+        known.get(value) if isinstance(value, (bool, int, float, str)) else None for value in values
+    ]
+
+
+def test_numbers_are_values() -> None:
+    texts = pl.Series("value", ["1.5", None, "-2", '"3"', '"x"', "true"])
+    assert codes_of(texts, NUMBER).to_list() == [1.5, None, -2.0, 3.0, None, None]
+
+
+def test_predictions_have_the_shape_of_the_statistics() -> None:
+    scores = pl.Series([0.25, None])
+    assert np.array_equal(predictions_of(scores, pl.Series([None, None]), BINARY), [0.25, np.nan], equal_nan=True)
+    chances = pl.Series([[0.1, 0.2, 0.7]])
+    assert predictions_of(pl.Series([0.7]), chances, COLOURS).tolist() == [[0.1, 0.2, 0.7]]
+    assert predictions_of(pl.Series([], dtype=pl.Float64), chances.clear(), COLOURS).shape == (0, 3)
