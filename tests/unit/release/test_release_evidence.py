@@ -240,9 +240,7 @@ def test_every_label_is_a_code_or_null(values: list[Any]) -> None:
     assert found.dtype == pl.Int64
     known = {True: 1, False: 0, "true": 1, "False": 0}  # 1 and 0 are found as True and False
     expected = [known.get(value) if isinstance(value, (bool, int, float, str)) else None for value in values]
-    assert found.to_list() == [
-        known.get(value) if isinstance(value, (bool, int, float, str)) else None for value in values
-    ]
+    assert found.to_list() == expected
 
 
 def test_numbers_are_values() -> None:
