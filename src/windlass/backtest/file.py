@@ -74,7 +74,8 @@ def stream_from_file(request: FileRequest) -> Stream:
     notes: list[str] = []
     frame, order, label_times = _in_order(frame, request, notes)
     target = frame.get_column(request.target)
-    target = target.fill_nan(None) if target.dtype.is_float() else target
+    if target.dtype.is_float():
+        target = pl.select(pl.when(target.is_finite()).then(target).alias(target.name)).to_series()
     task = _task(target, request, notes)
     features = _features(frame, order, request)
     at = moments_of(order, windows=request.windows)
@@ -124,9 +125,11 @@ def encode_target(target: pl.Series, task: Task, notes: list[str]) -> tuple[np.n
 
 def infer_task(target: pl.Series, name: str) -> TaskKind:
     """What kind of label a column holds; raises DataError when nothing can be learned from it."""
+    where = f"column {name!r}"
+    if target.dtype.is_nested():
+        raise DataError(f"values of type {target.dtype} cannot be a target", where=where, remedy="name another column")
     known = target.drop_nulls()
     distinct = known.n_unique()
-    where = f"column {name!r}"
     if distinct < 2:
         what = f"always {known[0]!r}" if len(known) else "empty"
         raise DataError(f"the target is {what}", where=where, remedy="name the column to be predicted with --target")

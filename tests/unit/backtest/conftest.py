@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from windlass.backtest.file import FileRequest, stream_from_file
 
@@ -35,6 +36,13 @@ def drifting(rows: int = 3000, *, change: float | None = 0.5, seed: int = 0, kin
             "label": label,
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Models this small only wait for each other's threads."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

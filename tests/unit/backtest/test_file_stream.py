@@ -74,7 +74,10 @@ def test_rows_without_a_time_are_left_out_and_told(tmp_path):
 
 
 def test_a_null_or_not_a_number_is_no_label(tmp_path):
-    labels = [float("nan") if n % 5 == 0 else None if n % 5 == 1 else float(n % 2) for n in range(ROWS)]
+    labels = [
+        float("nan") if n % 10 == 0 else float("inf") if n % 5 == 0 else None if n % 5 == 1 else float(n % 2)
+        for n in range(ROWS)
+    ]
     found = stream(tmp_path, table(label=labels))
     assert found.product.task.kind == "binary"
     assert np.isnan(found.target).sum() == 16
@@ -107,6 +110,8 @@ def test_a_target_that_says_nothing_is_an_error():
         infer_task(pl.Series([3, 3, None]), "label")
     with pytest.raises(DataError, match="empty"):
         infer_task(pl.Series([None, None]), "label")
+    with pytest.raises(DataError, match="type List"):
+        infer_task(pl.Series([[1], [2]]), "label")
     with pytest.raises(DataError, match="200 different values of type String"):
         infer_task(pl.Series([f"id {n}" for n in range(200)]), "label")
 

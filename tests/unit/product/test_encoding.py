@@ -17,6 +17,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from windlass.errors import ProductError
 from windlass.product.encoding import FrameEncoder, default_estimator, fit_estimator, style_for
@@ -25,6 +26,13 @@ from windlass.product.model import predict
 
 STYLES = ("codes", "trees", "dense")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Models this small only wait for each other's threads."""
+    with threadpool_limits(1):
+        yield
 
 
 def mixed(rows: int = 400, seed: int = 0) -> pl.DataFrame:
@@ -96,7 +104,7 @@ _SCHEMA = {
 
 
 @given(st.lists(_CELLS, min_size=2, max_size=90), st.lists(_CELLS, min_size=1, max_size=70), st.sampled_from(STYLES))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_frame_is_encoded_and_a_rows_code_is_its_own(learned, asked, style):
     frame, other = pl.DataFrame(learned, schema=_SCHEMA), pl.DataFrame(asked, schema=_SCHEMA)
     encoder = FrameEncoder(style=style, regression=True, max_codes=3, max_one_hot=3)
