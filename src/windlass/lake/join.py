@@ -34,10 +34,13 @@ def join_outcomes(
     `outcomes` is the full history; rows observed after `as_of` are left out here.
     """
     history = outcomes.filter(pl.col("observed_at") <= pl.lit(as_of, dtype=TIMESTAMP))
-    by_id = _latest(history.filter(pl.col("prediction_id").is_not_null()), "prediction_id", suffix="_by_id")
-    by_key = _latest(
-        history.filter(pl.col("prediction_id").is_null() & pl.col("key").is_not_null()), "key", suffix="_by_key"
-    )
+    named = history.filter(pl.col("prediction_id").is_not_null())
+    keyed = history.filter(pl.col("prediction_id").is_null() & pl.col("key").is_not_null())
+    if predictions.height * 4 < history.height:  # few are asked for: what the others have need not be sorted out
+        named = named.join(predictions, on="prediction_id", how="semi")
+        keyed = keyed.join(predictions, on="key", how="semi")
+    by_id = _latest(named, "prediction_id", suffix="_by_id")
+    by_key = _latest(keyed, "key", suffix="_by_key")
     joined = predictions.join(by_id, on="prediction_id", how="left", maintain_order="left").join(
         by_key, on="key", how="left", maintain_order="left"
     )

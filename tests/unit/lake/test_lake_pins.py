@@ -204,7 +204,7 @@ _EVENTS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(events=_EVENTS)
 def test_pins_hold_through_any_history(make, events):
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass.errors import LakeError
-from windlass.lake.reader import has_writer, list_segments, read_segment
+from windlass.lake.reader import Segment, has_writer, list_segments, read_segment
 from windlass.lake.segments import END, HEAD, MAGIC, SegmentWriter, frame_record
 from windlass.records.capture import Captured
 
@@ -161,6 +161,22 @@ def test_a_failed_sync_is_not_answered_and_the_file_is_left(tmp_path, make, monk
     assert [batch.ids for _, batch in read_segment(segments[1].path).records] == [("p3",)]
 
 
+def test_a_caller_who_waited_for_a_failed_sync_is_not_told_of_a_later_one_that_worked(tmp_path, make, monkeypatch):
+    writer = SegmentWriter(tmp_path / "w", durability="power")
+
+    def fails(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("windlass.lake.segments._fdatasync", fails)
+        with pytest.raises(LakeError):
+            writer.append(make.predictions("p1"))
+    ticket = writer._written
+    writer.append(make.predictions("p2"))
+    with pytest.raises(LakeError, match="could not be synced"):
+        writer._sync(ticket)  # what a second thread with the same bytes does once it gets the lock
+
+
 def test_a_full_disk_refuses_the_batch_and_keeps_the_rest(tmp_path):
     done = subprocess.run(
         [sys.executable, str(CHILD), "fill", str(tmp_path / "w")], capture_output=True, text=True, check=False
@@ -244,6 +260,15 @@ def test_a_whole_record_that_says_nothing_known_is_damage(tmp_path):
     path = tmp_path / "1-ab.00000000.segment"
     path.write_bytes(MAGIC + frame_record(b"\x81\xa4type\xa7unknown") + END)
     assert read_segment(path).stop == "corrupt"
+
+
+def test_a_listing_that_misses_an_earlier_file_does_not_let_a_later_one_pass(tmp_path, monkeypatch):
+    def segment(index: int) -> Segment:
+        return Segment(path=tmp_path / str(index), writer="1-ab", index=index)
+
+    listings = iter([[segment(1)], [segment(2), segment(1), segment(0)]])
+    monkeypatch.setattr("windlass.lake.reader._listing", lambda folder: next(listings))
+    assert [found.index for found in list_segments(tmp_path)["1-ab"]] == [0, 1]
 
 
 def test_files_of_others_are_left_alone(tmp_path, make):
