@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from windlass.controller.incidents import Incidents
+from windlass.controller.intake import TITLE, Intake
+from windlass.controller.pace import Pace
+from windlass.controller.workers import Workers
+from windlass.records.decision import Decision
+from windlass.records.event import AlarmCleared, AlarmRaised, IncidentClosed, IncidentOpened
+from windlass.release import director
+from windlass.serving.supervisor import ServingEvent
+
+from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-found]
+
+
+class Ear:
+    """Listens to what reaches the lake."""
+
+    def __init__(self) -> None:
+        self.predictions = 0
+        self.outcomes = 0
+
+    def take(self, name: str, predictions: pl.DataFrame, outcomes: pl.DataFrame) -> None:
+        assert name == PRODUCT
+        self.predictions += predictions.height
+        self.outcomes += outcomes.height
+
+
+def cause(title: str) -> dict[str, str]:
+    return {"title": title, "cause": "something broke", "remedy": "mend it"}
+
+
+# -- incidents -------------------------------------------------------------------------------------------------------
+
+
+def test_a_cause_that_stays_is_told_once_and_closed_once(desk: Desk) -> None:
+    incidents = Incidents(context=desk.context)
+    assert incidents.open(PRODUCT, **cause("a"))
+    assert not incidents.open(PRODUCT, **cause("a"))
+    assert incidents.open(PRODUCT, **cause("b"))
+    assert sorted(incidents.titles(PRODUCT)) == ["a", "b"]
+    incidents.close(PRODUCT, title="a", resolution="mended")
+    incidents.close(PRODUCT, title="a", resolution="mended")
+    assert incidents.titles(PRODUCT) == ["b"]
+    assert incidents.open(PRODUCT, **cause("a"))  # it came back: that is news
+    assert (len(desk.bodies(IncidentOpened)), len(desk.bodies(IncidentClosed))) == (3, 1)
+
+
+def test_another_controller_finds_what_is_open(desk: Desk) -> None:
+    Incidents(context=desk.context).open(PRODUCT, **cause("a"))
+    later = Incidents(context=desk.new_context())
+    assert not later.open(PRODUCT, **cause("a"))
+    later.close(PRODUCT, title="a", resolution="mended")
+    assert desk.state.incidents == {}
+
+
+def test_an_alarm_and_its_incident_are_one_write_and_end_in_one(desk: Desk) -> None:
+    incidents = Incidents(context=desk.context)
+    decision = Decision(judgement="drift", verdict="alarm", reasons=("x has shifted.",), numbers={}, at=NOON)
+    raised = AlarmRaised(alarm="alarm-1", signal="drift", version="v1", decision=decision)
+    incidents.open(PRODUCT, **cause("drift of v1"), alarm="alarm-1", also=(raised,))
+    kinds = [event.kind for event in desk.ledger.events((AlarmRaised, IncidentOpened))]
+    assert kinds == ["alarm.raised", "incident.opened"]
+    incidents.clear(PRODUCT, "alarm-1", reason="it is over")
+    kinds = [event.kind for event in desk.ledger.events((AlarmCleared, IncidentClosed))]
+    assert kinds == ["alarm.cleared", "incident.closed"]
+    assert (desk.state.alarms, desk.state.incidents) == ({}, {})
+
+
+# -- intake ----------------------------------------------------------------------------------------------------------
+
+
+def test_everything_captured_reaches_the_lake_and_every_listener_once(desk: Desk) -> None:
+    ears = Ear(), Ear()
+    intake = Intake(context=desk.context, incidents=Incidents(context=desk.context), listeners=ears)
+    ids = desk.answer(5)
+    desk.observe(ids[:2], [True, False])
+    intake.take(PRODUCT)
+    desk.answer(3)
+    intake.drain(PRODUCT)
+    intake.take(PRODUCT)
+    assert [(ear.predictions, ear.outcomes) for ear in ears] == [(8, 2), (8, 2)]
+    assert desk.lake.predictions(PRODUCT).height == 8
+    assert desk.state.incidents == {}
+
+
+def test_drain_takes_all_there_is_however_much_fits_into_one_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, ear = desk.context.lake, Ear()
+    whole = lake.commit_segments
+    monkeypatch.setattr(lake, "commit_segments", lambda *given: whole(*given, limit_bytes=1))
+    intake = Intake(context=desk.context, incidents=Incidents(context=desk.context), listeners=[ear])
+    for _ in range(3):
+        desk.answer(2)
+        desk._writer.close()
+    assert intake.take(PRODUCT)
+    assert ear.predictions == 2
+    intake.drain(PRODUCT)
+    assert ear.predictions == 6
+
+
+def test_damage_is_an_incident_until_somebody_has_looked(desk: Desk) -> None:
+    intake = Intake(context=desk.context, incidents=Incidents(context=desk.context), listeners=[])
+    desk.answer(4)
+    desk.answer(4)
+    damaged = desk.damage_segment()
+    for _ in range(3):
+        intake.take(PRODUCT)
+    (opened,) = desk.bodies(IncidentOpened)
+    assert (opened.title, damaged.name in opened.cause) == (TITLE, True)
+    assert "*.corrupt" in opened.remedy
+    assert [incident.opened.title for incident in desk.state.incidents.values()] == [TITLE]
+    (aside,) = desk.paths.segments(PRODUCT).rglob("*.corrupt")
+    aside.unlink()
+    intake.take(PRODUCT)
+    assert desk.state.incidents == {}
+
+
+# -- workers ---------------------------------------------------------------------------------------------------------
+
+
+def routed(desk: Desk, stage: str = "shadow") -> Workers:
+    """v1 answers and v2 is in its first stage."""
+    for name in ("v1", "v2"):
+        desk.register(name)
+        version = desk.state.versions[name]
+        desk.write(
+            *director.begin(
+                desk.state, version, policies=POLICIES, release=f"release of {name}", now=NOON, reason="test"
+            )
+        )
+    assert director.active_release(desk.state).stage == stage
+    return Workers(context=desk.context, incidents=Incidents(context=desk.context))
+
+
+def say(workers: Workers, kind: Any, worker: str = "w0", detail: str = "") -> None:
+    workers.hear(ServingEvent(kind=kind, worker=worker, product=PRODUCT, detail=detail))
+    workers.note()
+
+
+def test_a_version_that_a_worker_refuses_is_an_incident_until_it_is_served(desk: Desk) -> None:
+    workers = routed(desk)
+    assert workers.refused(PRODUCT, "v2") is None
+    for worker in ("w0", "w1"):
+        say(workers, "refused", worker, "version v2 cannot be loaded: no module named x")
+    assert workers.refused(PRODUCT, "v2") == "version v2 cannot be loaded: no module named x"
+    assert workers.refused(PRODUCT, "v1") is None
+    (opened,) = desk.bodies(IncidentOpened)
+    assert opened.title == "v2 cannot be loaded for serving"
+    say(workers, "serving", "w0", "v1 as champion, v2 as shadow")
+    assert workers.refused(PRODUCT, "v2") is not None  # the other one still does not
+    assert desk.state.incidents
+    say(workers, "serving", "w1", "v1 as champion, v2 as shadow")
+    assert workers.refused(PRODUCT, "v2") is None
+    assert desk.state.incidents == {}
+
+
+def test_a_version_that_is_asked_no_more_is_forgiven(desk: Desk) -> None:
+    workers = routed(desk)
+    say(workers, "refused", "w0", "version v2 cannot be loaded: no module named x")
+    workers.forgive(PRODUCT)
+    assert desk.state.incidents
+    desk.write(*director.call_off(desk.state, now=NOON, reason="test"))
+    workers.forgive(PRODUCT)
+    assert desk.state.incidents == {}
+    assert workers.refused(PRODUCT, "v2") is None
+
+
+def test_a_worker_that_dies_is_told_until_it_answers_again(desk: Desk) -> None:
+    workers = routed(desk)
+    say(workers, "refused", "w0", "version v2 cannot be loaded: no module named x")
+    workers.hear(ServingEvent(kind="died", worker="w0", detail="worker w0 was killed by signal 9"))
+    workers.note()
+    assert workers.refused(PRODUCT, "v2") is None  # what a dead process refused says nothing of the next one
+    titles = Incidents(context=desk.context).titles(PRODUCT)
+    assert "serving worker w0 died" in titles
+    workers.hear(ServingEvent(kind="ready", worker="w0"))
+    workers.note()
+    assert "serving worker w0 died" not in Incidents(context=desk.context).titles(PRODUCT)
+
+
+# -- pace ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_took_long_is_due_later() -> None:
+    now = 0.0
+    pace = Pace(lambda: now)
+    assert pace.due("p")
+    with pace.spend("p"):
+        now += 2
+    assert not pace.due("p")
+    assert pace.due("another")
+    now += 39.9
+    assert not pace.due("p")
+    now += 0.2
+    assert pace.due("p")
+
+
+def test_what_failed_is_not_repeated_any_sooner() -> None:
+    now = 0.0
+    pace = Pace(lambda: now)
+    with pytest.raises(OSError, match="disk"), pace.spend("p"):  # noqa: PT012
+        now += 1
+        raise OSError("disk")
+    assert not pace.due("p")

@@ -1,0 +1,376 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from windlass.controller.incidents import Incidents
+from windlass.controller.training import FAILED, UNDECLARED, Signals, Training
+from windlass.errors import DataError, EngineError, LeaseLost, ProductError, UsageError
+from windlass.pipeline.progress import ProgressMessage
+from windlass.product.policy import Retrain
+from windlass.records.decision import Decision
+from windlass.records.event import (
+    CommandRequested,
+    IncidentClosed,
+    IncidentOpened,
+    RetrainDecided,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
+from windlass.records.state import PendingCommand
+
+from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-found]
+
+QUIET = Signals()
+
+
+def training(desk: Desk, *, entries: dict[str, str] | None = None, show: Any = None) -> Training:
+    """As in a controller that has just started."""
+    context = desk.context
+    more = {} if show is None else {"show": show}
+    return Training(
+        context=context,
+        engine=desk.engine,
+        incidents=Incidents(context=context),
+        entries=entries or {PRODUCT: "m:P"},
+        **more,
+    )
+
+
+def alarm(judgement: Any = "decay") -> Decision:
+    return Decision(judgement=judgement, verdict="alarm", reasons=("It has decayed.",), numbers={}, at=NOON)
+
+
+def by_hand() -> PendingCommand:
+    request = CommandRequested(command="c", name="train", force=True, reason="because")
+    return PendingCommand(sequence=1, at=NOON, actor="ada", product=PRODUCT, request=request)
+
+
+def begins(desk: Desk) -> str:
+    """The engine's process gets to work on the run that was submitted; its name."""
+    request = desk.engine.request
+    desk.write(RunStarted(run=request.run, trigger=request.trigger, reason=request.reason))
+    return str(request.run)
+
+
+def decisions(desk: Desk) -> list[tuple[str, str]]:
+    return [(body.decision.verdict, body.decision.reasons[0]) for body in desk.bodies(RetrainDecided)]
+
+
+def with_champion(desk: Desk) -> None:
+    """A version that a run made and that answers."""
+    from windlass.release import director
+
+    desk.register("v1")
+    version = desk.state.versions["v1"]
+    desk.write(*director.begin(desk.state, version, policies=POLICIES, release="r", now=NOON, reason="test"))
+
+
+# -- starting --------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_version_is_trained_at_once_and_its_decision_written_down(desk: Desk) -> None:
+    control = training(desk)
+    control.decide(PRODUCT, QUIET)
+    ((function, request),) = desk.engine.submitted
+    assert function == "windlass.pipeline.training:run_training"
+    assert (request.product, request.entry, request.trigger) == (PRODUCT, "m:P", "first")
+    assert (request.champion, request.fence) == (None, desk.context.fence)
+    (decided,) = desk.bodies(RetrainDecided)
+    assert (decided.decision.verdict, decided.run) == ("retrain", request.run)
+    control.decide(PRODUCT, QUIET)  # one at a time
+    assert len(desk.engine.jobs) == 1
+
+
+def test_a_signal_is_heard_and_the_champion_goes_along(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(on_decay=True, cooldown="1h", window="9d")))
+    with_champion(desk)
+    desk.wait(hours=2)
+    training(desk).decide(PRODUCT, Signals(decay=alarm()))
+    request = desk.engine.request
+    assert (request.trigger, request.reason) == ("decay", "It has decayed.")
+    assert (request.champion, request.champion_digest) == ("v1", desk.state.versions["v1"].digest)
+    assert (request.window, request.force) == (Retrain(window="9d").window, False)
+
+
+def test_the_same_answer_is_written_once(desk: Desk) -> None:
+    with_champion(desk)
+    control = training(desk)
+    for _ in range(3):
+        control.decide(PRODUCT, QUIET)
+    desk.wait(minutes=10)
+    for _ in range(3):
+        control.decide(PRODUCT, Signals(decay=alarm()))  # held back by the cooldown
+    training(desk).decide(PRODUCT, Signals(decay=alarm()))  # nor does a restart make it news
+    verdicts = decisions(desk)
+    assert [verdict for verdict, _ in verdicts] == ["wait", "wait"]
+    assert "cooldown" in verdicts[1][1]
+    assert desk.engine.jobs == []
+
+
+@pytest.mark.parametrize("stage", ["candidate", "release"])
+def test_no_run_starts_while_a_version_is_being_released(desk: Desk, stage: str) -> None:
+    from windlass.release import director
+
+    with_champion(desk)
+    desk.register("v2")
+    if stage == "release":
+        version = desk.state.versions["v2"]
+        desk.write(*director.begin(desk.state, version, policies=POLICIES, release="r2", now=NOON, reason="test"))
+    desk.wait(days=60)
+    training(desk).decide(PRODUCT, Signals(decay=alarm()))
+    assert desk.engine.jobs == []
+    assert "being released" in decisions(desk)[-1][1]
+
+
+def test_a_paused_product_says_that_it_waits(desk: Desk) -> None:
+    from windlass.records.event import ProductPaused
+
+    desk.write(ProductPaused(reason="holidays"))
+    training(desk).decide(PRODUCT, Signals(decay=alarm()))
+    assert (desk.engine.jobs, decisions(desk)) == ([], [("wait", "The product is paused.")])
+
+
+def test_what_cannot_be_trained_here_is_not_asked_about(desk: Desk) -> None:
+    training(desk, entries={"other": "m:Other"}).decide(PRODUCT, QUIET)
+    training(desk).decide("undeclared", QUIET)
+    assert (desk.engine.jobs, decisions(desk)) == ([], [])
+
+
+def test_a_person_may_start_a_run(desk: Desk) -> None:
+    control = training(desk)
+    assert control.start_by_hand(by_hand()).endswith("started")
+    request = desk.engine.request
+    assert (request.trigger, request.reason, request.force) == ("manual", "ada: because", True)
+    with pytest.raises(UsageError, match="under way"):
+        control.start_by_hand(by_hand())
+
+
+def test_a_person_is_told_what_cannot_train(desk: Desk) -> None:
+    desk.declare(trains=False)
+    with pytest.raises(UsageError, match="no `extract`"):
+        training(desk).start_by_hand(by_hand())
+    with pytest.raises(UsageError, match="other"):
+        training(desk, entries={"other": "m:Other"}).start_by_hand(by_hand())
+    assert desk.engine.jobs == []
+
+
+# -- how it ends -----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_run_says_is_passed_on(desk: Desk) -> None:
+    heard: list[Any] = []
+    control = training(desk, show=heard.append)
+    control.decide(PRODUCT, QUIET)
+    message = ProgressMessage(run="r", step="train", state="started")
+    desk.engine.say(message)
+    control.follow()
+    assert heard == [message]
+    assert not control.idle
+
+
+def test_a_failed_run_is_an_incident_that_the_next_success_closes(desk: Desk) -> None:
+    control = training(desk)
+    control.decide(PRODUCT, QUIET)
+    run = begins(desk)
+    desk.write(RunFailed(run=run, step="check", error="DataError", message="nulls"))
+    desk.engine.fail(DataError("the time column has nulls", remedy="leave them out"))
+    assert control.arrived
+    control.follow()
+    assert control.idle
+    (opened,) = desk.bodies(IncidentOpened)
+    assert (opened.title, opened.remedy) == (FAILED, "leave them out")
+    assert len(desk.bodies(RunFailed)) == 1  # the pipeline has told it already
+
+    desk.wait(minutes=6)
+    control.decide(PRODUCT, QUIET)
+    run = begins(desk)
+    desk.write(RunFinished(run=run, outcome="rejected", seconds=1.0))
+    desk.engine.finish()
+    control.follow()
+    (closed,) = desk.bodies(IncidentClosed)
+    assert run in closed.resolution
+
+
+def test_a_process_that_dies_is_noted_for_it(desk: Desk) -> None:
+    control = training(desk)
+    control.decide(PRODUCT, QUIET)
+    run = begins(desk)
+    desk.engine.fail(EngineError("the process that ran user code was ended by SIGKILL"))
+    control.follow()
+    (failed,) = desk.bodies(RunFailed)
+    assert (failed.run, "SIGKILL" in failed.message) == (run, True)
+    assert (desk.state.run, desk.state.failures) == (None, 1)
+
+
+def test_a_process_that_cannot_even_begin_does_not_start_a_storm(desk: Desk) -> None:
+    """Nothing was written by the run itself, and yet it counts: five minutes, ten, twenty, ... to the next try."""
+    control = training(desk)
+    starts = []
+    for minute in range(120):
+        control.decide(PRODUCT, QUIET)
+        if not control.idle:
+            starts.append(minute)
+            desk.engine.fail(EngineError("no process can be started for user code"))
+            control.follow()
+        desk.wait(minutes=1)
+    assert starts == [0, 5, 15, 35, 75]
+    assert desk.state.failures == 5
+    assert len(desk.bodies(IncidentOpened)) == 1
+
+
+def test_a_run_that_kills_its_process_every_time_backs_off(desk: Desk) -> None:
+    with_champion(desk)
+    desk.wait(hours=2)
+    control = training(desk)
+    starts = []
+    for minute in range(60):
+        control.decide(PRODUCT, Signals(decay=alarm()))
+        if not control.idle:
+            starts.append(minute)
+            begins(desk)
+            desk.engine.fail(EngineError("ended by SIGKILL"))
+            control.follow()
+        desk.wait(minutes=1)
+    assert starts == [0, 5, 15, 35]
+
+
+def test_a_signal_whose_run_failed_is_still_owed(desk: Desk) -> None:
+    """The schedule looks at the start of the last run; that this one failed must not cost a month."""
+    with_champion(desk)
+    desk.wait(days=31)
+    control = training(desk)
+    control.decide(PRODUCT, QUIET)
+    assert desk.engine.request.trigger == "schedule"
+    begins(desk)
+    desk.engine.fail(EngineError("ended by SIGKILL"))
+    control.follow()
+    desk.wait(minutes=4)
+    control.decide(PRODUCT, QUIET)
+    assert control.idle
+    desk.wait(minutes=2)
+    control.decide(PRODUCT, QUIET)
+    assert desk.engine.request.trigger == "schedule"
+    assert "failed" in desk.engine.request.reason
+
+
+def test_a_run_by_hand_that_failed_is_not_repeated_unasked(desk: Desk) -> None:
+    with_champion(desk)
+    desk.wait(hours=2)
+    control = training(desk)
+    control.start_by_hand(by_hand())
+    begins(desk)
+    desk.engine.fail(EngineError("ended by SIGKILL"))
+    control.follow()
+    desk.wait(days=2)
+    control.decide(PRODUCT, QUIET)
+    assert len(desk.engine.jobs) == 1
+
+
+# -- interrupted runs ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_controller_died_is_taken_up_at_once(desk: Desk) -> None:
+    first = training(desk)
+    first.start_by_hand(by_hand())
+    run = begins(desk)
+    control = training(desk)  # another process, after a kill
+    control.decide(PRODUCT, QUIET)
+    request = desk.engine.request
+    assert (request.trigger, request.reason) == ("manual", f"takes up {run}, which was interrupted")
+    (failed,) = desk.bodies(RunFailed)
+    assert failed.run == run
+    assert desk.bodies(RetrainDecided)[-1].decision.numbers["trigger"] == "interrupted"
+
+
+def test_a_run_that_takes_its_controller_down_each_time_is_not_taken_up_in_a_storm(desk: Desk) -> None:
+    starts = []
+    for minute in range(60):
+        control = training(desk)
+        control.decide(PRODUCT, QUIET)
+        if not control.idle:
+            starts.append(minute)
+            begins(desk)  # and then everything is killed
+        desk.wait(minutes=1)
+    assert starts == [0, 1, 11, 31]
+
+
+def test_while_paused_an_interrupted_run_waits(desk: Desk) -> None:
+    from windlass.records.event import ProductPaused, ProductResumed
+
+    training(desk).start_by_hand(by_hand())
+    begins(desk)
+    desk.write(ProductPaused(reason="holidays"))
+    control = training(desk)
+    control.decide(PRODUCT, QUIET)
+    assert control.idle
+    desk.write(ProductResumed(reason="back"))
+    control.decide(PRODUCT, QUIET)
+    assert "takes up" in desk.engine.request.reason
+
+
+def test_stopping_cancels_and_leaves_the_run_to_the_next(desk: Desk) -> None:
+    control = training(desk)
+    control.declare_all()
+    control.start_by_hand(by_hand())
+    begins(desk)
+    control.cancel()
+    assert desk.engine.cancelled == desk.engine.jobs
+    assert control.idle
+    assert desk.state.run is not None
+
+
+def test_who_lost_the_lease_starts_nothing(desk: Desk) -> None:
+    assert desk.context.fence is not None
+    desk.ledger.release(desk.context.fence)
+    desk.ledger.acquire("another", 60)
+    with pytest.raises(LeaseLost):
+        training(desk).decide(PRODUCT, QUIET)
+    assert desk.engine.jobs == []
+
+
+# -- declaring -------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_waits_for_products_to_be_read(desk: Desk) -> None:
+    control = training(desk)
+    control.declare_all()
+    control.decide(PRODUCT, QUIET)  # not before the settings in force are known
+    assert [function.rpartition(":")[2] for function, _ in desk.engine.submitted] == ["declare"]
+    assert not control.quiet
+    desk.engine.finish()
+    control.follow()
+    assert control.quiet
+    control.decide(PRODUCT, QUIET)
+    assert desk.engine.submitted[-1][0].endswith("run_training")
+
+
+def test_a_product_that_cannot_be_read_is_an_incident_until_it_can(desk: Desk) -> None:
+    control = training(desk)
+    control.declare_all()
+    desk.engine.fail(ProductError("there is no class P", where="m.py:3", remedy="define it"))
+    control.follow()
+    (opened,) = desk.bodies(IncidentOpened)
+    assert (opened.title, opened.remedy, "m.py:3" in opened.cause) == (UNDECLARED, "define it", True)
+    later = training(desk)
+    later.declare_all()
+    desk.engine.finish()
+    later.follow()
+    assert desk.state.incidents == {}
+
+
+def test_reading_one_product_raises_what_is_wrong_with_it(desk: Desk) -> None:
+    control = training(desk)
+    submit = desk.engine.submit
+
+    def fail_at_once(function: str, argument: Any = None) -> Any:
+        job = submit(function, argument)
+        desk.engine.fail(ProductError("there is no class P"))
+        return job
+
+    desk.engine.submit = fail_at_once
+    with pytest.raises(ProductError, match="no class"):
+        control.declare(PRODUCT)
