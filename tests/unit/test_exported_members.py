@@ -1,0 +1,59 @@
+"""What `import windlass` gives, and what it must not pull in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import windlass
+
+HEAVY = {
+    "alembic", "deltalake", "jinja2", "lightgbm", "numpy", "optuna", "pandera", "polars", "prometheus_client", "scipy",
+    "skops", "sklearn", "sqlalchemy", "starlette", "uvicorn",
+}  # fmt: skip
+
+
+def imported_by(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after `code`."""
+    tell = "import sys; print('|' + ' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
+    script = f"import contextlib\nwith contextlib.suppress(SystemExit):\n    {code}\n{tell}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.rpartition("|")[2].split())
+
+
+def test_every_name_of_the_list_can_be_imported() -> None:
+    for name in windlass.__all__:
+        assert getattr(windlass, name) is not None
+
+
+def test_the_list_is_sorted_and_short() -> None:
+    assert list(windlass.__all__) == sorted(set(windlass.__all__))
+    assert len(windlass.__all__) <= 12
+
+
+def test_nothing_public_is_there_beside_the_list() -> None:
+    namespace: dict[str, object] = {}
+    exec("from windlass import *", namespace)
+    assert set(namespace) - {"__builtins__"} == set(windlass.__all__)
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Prodct'"):
+        _ = windlass.Prodct
+
+
+def test_importing_windlass_imports_nothing_heavy() -> None:
+    assert imported_by("import windlass") & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["runs", "compare", "--help"]])
+def test_asking_for_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    loaded = imported_by(f"import sys; sys.argv[1:] = {arguments!r}; from windlass.cli.main import main; main()")
+    assert "typer" in loaded, "the command has not run"
+    assert loaded & HEAVY == set()
+
+
+def test_the_check_for_heavy_imports_can_fail() -> None:
+    assert "numpy" in imported_by("import numpy") & HEAVY
