@@ -64,12 +64,14 @@ def _listing(folder: Path) -> Iterator[Segment]:
 
 
 def has_writer(path: Path) -> bool:
-    """Whether a process still holds the segment and may append to it."""
-    with path.open("rb") as file:
-        try:
+    """Whether a process still holds the segment and may append to it; raises LakeError when that cannot be told."""
+    try:
+        with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise _unreadable(path, error) from error
     return False
 
 
@@ -83,9 +85,7 @@ def read_segment(path: Path, start: int = 0) -> Reading:
             file.seek(start)
             data = file.read()
     except OSError as error:
-        raise LakeError(
-            f"a segment cannot be read: {error.strerror}", where=str(path), remedy="see to the file's permissions"
-        ) from error
+        raise _unreadable(path, error) from error
     if start == 0:
         if data[: len(MAGIC)] != MAGIC:
             return Reading(records=[], end=0, stop="torn" if MAGIC.startswith(data) else "corrupt")
@@ -133,6 +133,14 @@ def _decode(payload: memoryview, checksum: int) -> Captured | None:
     if isinstance(batch, PredictionBatch) and not same_lengths(batch):
         return None
     return batch
+
+
+def _unreadable(path: Path, error: OSError) -> LakeError:
+    return LakeError(
+        f"a segment cannot be read: {error.strerror}",
+        where=str(path),
+        remedy="the user who runs the controller must be able to read what the serving workers write",
+    )
 
 
 def set_aside(segment: Segment) -> Path:

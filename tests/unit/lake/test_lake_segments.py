@@ -271,6 +271,12 @@ def test_a_listing_that_misses_an_earlier_file_does_not_let_a_later_one_pass(tmp
     assert [found.index for found in list_segments(tmp_path)["1-ab"]] == [0, 1]
 
 
+def test_a_segment_that_is_gone_is_a_clear_error(tmp_path):
+    for look in (has_writer, read_segment):
+        with pytest.raises(LakeError, match="a segment cannot be read"):
+            look(tmp_path / "1-ab.00000000.segment")
+
+
 def test_files_of_others_are_left_alone(tmp_path, make):
     for name in ("notes.txt", "1-ab.00000000.segment.corrupt", "x.segment", "1-ab.00000000.new"):
         (tmp_path / name).write_bytes(b"")
