@@ -24,7 +24,7 @@ from windlass.records.capture import Captured, OutcomeBatch, PredictionBatch
 _SHIFT = 40
 
 
-class Committed(msgspec.Struct, frozen=True, kw_only=True):
+class Committed(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What one call brought into the lake."""
 
     predictions: pl.DataFrame
@@ -94,22 +94,35 @@ class Committer:
         if haul.answers.batches:
             predictions = self._predictions.append(prediction_rows(haul.answers.batches), moves=haul.answers.moves)
         outcomes, complete = self._commit_outcomes(haul.labels, problems)
-        if complete:
+        if self._settle(problems) and complete:
             self._read = haul.read
             problems += [_put_aside(segment) for segment in haul.damaged]
             problems += _delete(haul.done)
+        self._tidy(problems)
+        return Committed(
+            predictions=predictions,
+            outcomes=outcomes,
+            segments=sum(not segment.path.exists() for segment in haul.done),
+            problems=tuple(problems),
+            more=haul.full,
+        )
+
+    def _settle(self, problems: list[str]) -> bool:
+        """Whether what was committed is on the disk, so that segments may go."""
+        try:
+            self._predictions.settle()
+            self._outcomes.settle()
+        except LakeError as error:
+            problems.append(f"the tables could not be synced, so the segments are kept: {error}")
+            return False
+        return True
+
+    def _tidy(self, problems: list[str]) -> None:
         for table in (self._predictions, self._outcomes):
             try:
                 table.tidy()
             except LakeError as error:
                 problems.append(f"small files could not be put together, which only costs time: {error}")
-        return Committed(
-            predictions=predictions,
-            outcomes=outcomes,
-            segments=len(haul.done) if complete else 0,
-            problems=tuple(problems),
-            more=haul.full,
-        )
 
     def _collect(self, folder: Path, *, limit_bytes: int) -> _Haul:
         haul = _Haul(

@@ -39,7 +39,6 @@ def ingest(
         if retyped:
             table.retype(retyped)
         table.append(_stamped(fresh, table.schema(), now=now))
-        table.tidy()
     return Ingested(
         source=source,
         rows_seen=frame.height,
@@ -200,20 +199,19 @@ def _returned(
 
     A key with several revisions in one batch is a history, which was taken in before, unless a part of it is new.
     """
-    held = pl.col(_ROW).is_in(absent[_ROW].implode()).not_()
+    is_absent = pl.col(_ROW).is_in(absent[_ROW].implode())
     of_key = numbered.filter(pl.col(key).is_not_null()).select(
         _ROW,
-        key,
-        alone=pl.len().over(key) == 1,
-        last=pl.col(_ROW) == pl.col(_ROW).max().over(key),
-        grown=~held.all().over(key),
+        pl.col(key).alias("_key"),
+        (pl.len().over(key) == 1).alias("_alone"),
+        (pl.col(_ROW) == pl.col(_ROW).max().over(key)).alias("_last"),
+        is_absent.any().over(key).alias("_grown"),
     )
-    candidates = matched.join(of_key.filter(pl.col("last")), on=_ROW, how="inner")
+    candidates = matched.join(of_key.filter(pl.col("_last")), on=_ROW, how="inner")
     if candidates.is_empty():
         return candidates
     newest = table.read(
-        lambda every: every.select(key, SEQUENCE).group_by(key).agg(pl.col(SEQUENCE).max().alias("_newest"))
-    )
-    newest = newest.cast({key: numbered[key].dtype})
-    overtaken = pl.col("alone") & (pl.col(SEQUENCE) < pl.col("_newest"))
-    return candidates.join(newest, on=key, how="inner").filter(overtaken | pl.col("grown"))
+        lambda every: every.select(pl.col(key).alias("_key"), pl.col(SEQUENCE).alias("_newest")).group_by("_key").max()
+    ).cast({"_key": numbered[key].dtype})
+    overtaken = pl.col("_alone") & (pl.col(SEQUENCE) < pl.col("_newest"))
+    return candidates.join(newest, on="_key", how="inner").filter(overtaken | pl.col("_grown"))

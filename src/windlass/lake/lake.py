@@ -72,7 +72,10 @@ class Lake:
         """
         with self._lock:
             table = self._handle(product, f"examples/{_checked(source)}")
-            return table.retrying(lambda: examples.ingest(table, frame, source=source, time=time, key=key, now=now))
+            ingested = table.retrying(lambda: examples.ingest(table, frame, source=source, time=time, key=key, now=now))
+            table.settle()
+            table.tidy()
+            return ingested
 
     def watermark(self, product: str) -> datetime | None:
         """The event time up to which every source is in: the least of the sources' latest event times."""
@@ -134,6 +137,7 @@ class Lake:
                 return table.append(fresh.join(held, on=same, how="anti", nulls_equal=True, maintain_order="left"))
 
             appended = table.retrying(append)
+            table.settle()
             table.tidy()
             latest = self._read(table, OUTCOMES, lambda every: every.select(pl.col("observed_at").max())).item()
             return Ingested(

@@ -27,13 +27,13 @@ _SERVED = "served"
 SERVED_COLUMNS = ("prediction_id", "key", "at", "event_time", "request", "value", "observed_at")
 
 
-class TrainingSet(msgspec.Struct, frozen=True, kw_only=True):
+class TrainingSet(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What a model learns from, before the sources are assembled to one row per example."""
 
     sources: dict[str, pl.DataFrame]
     """By name: the last revision of each example, in ingest order, as the user's columns."""
     served: pl.DataFrame
-    """Answered predictions with their label, in the order they were answered (`SERVED_COLUMNS`)."""
+    """Answered predictions with their label, in the order they came into the lake (`SERVED_COLUMNS`)."""
 
 
 def make_pin(

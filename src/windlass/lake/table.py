@@ -7,6 +7,7 @@ have no gaps and no transaction counts twice, whether or not two processes were 
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ _CONFIGURATION = {
 _WRITER = deltalake.WriterProperties(compression="ZSTD", compression_level=1)
 """Captured requests take 40 % less room than in Delta's default, for the same time."""
 _ATTEMPTS = 8
+_UNSETTLED = 3
+"""The most commits that are made without a sync between them."""
 _LEVELS = ((32, 2**18), (512, 2**22), (8192, 2**26))
 """Every so many commits, files smaller than so many bytes are put together: each row is rewritten a few times only."""
 
@@ -57,6 +60,8 @@ class Table:
         """Version of the table, and the columns it has."""
         self._tidied = -1
         """Version of the table when small files were last looked at."""
+        self._settled = -1
+        """Version of the table up to which its files are known to be on the disk."""
 
     def refresh(self) -> bool:
         """Take in what others committed; False while the table does not exist."""
@@ -69,8 +74,7 @@ class Table:
             if self._handle is None:
                 if not (self.path / "_delta_log").is_dir() or not deltalake.DeltaTable.is_deltatable(str(self.path)):
                     return False
-                self._handle = deltalake.DeltaTable(str(self.path))
-                self._tidied = self._handle.version()
+                self._take_up()
         return True
 
     @property
@@ -160,20 +164,36 @@ class Table:
 
     def retype(self, types: Mapping[str, pl.DataType]) -> None:
         """Give columns other types: every row is written anew, with its sequence and all else as it was."""
-        rows = self.read(lambda all_rows: all_rows.cast(dict(types)).sort(SEQUENCE))  # type: ignore[arg-type]
-        self._write(rows, replace=True)
+        with self._rewriting(wait=True):
+            rows = self.read(lambda all_rows: all_rows.cast(dict(types)).sort(SEQUENCE))  # type: ignore[arg-type]
+            self._write(rows, replace=True)
 
     def tidy(self) -> None:
         """Put small files together when enough commits have passed, so that a scan stays quick."""
-        before, self._tidied = self._tidied, self.version
-        due = [size for every, size in _LEVELS if before // every != self.version // every]
-        if due and self._handle is not None:
+        due = [size for every, size in _LEVELS if self._tidied // every != self.version // every]
+        if not due or self._handle is None:
+            return
+        with self._rewriting(wait=False) as alone:
+            if not alone:
+                return  # the next call looks again
+            self.refresh()
             with self._clearly("compacted"):
                 self._handle.optimize.compact(
                     target_size=max(due), writer_properties=_WRITER, commit_properties=_once([])
                 )
-            self._settle(self._tidied)
-            self._tidied = self.version
+        self.settle()
+        self._tidied = self.version
+
+    def settle(self) -> None:
+        """Bring everything that was committed to the disk; only then may what it was made from be deleted."""
+        if self._settled == self.version:
+            return
+        with self._clearly("synced"):
+            for version in range(self._settled + 1, self.version + 1):
+                self._sync(version)
+            sync_file(self.path)
+            sync_file(self.path / "_delta_log")
+        self._settled = self.version
 
     # -- below ------------------------------------------------------------------------------------------------------
 
@@ -190,7 +210,6 @@ class Table:
         replace: bool = False,
         transactions: list[deltalake.Transaction] | None = None,
     ) -> None:
-        before = self.version
         with self._clearly("written"):
             if self._handle is None:
                 self.path.mkdir(parents=True, exist_ok=True)
@@ -204,25 +223,45 @@ class Table:
                 commit_properties=_once(transactions or []),
             )
             if self._handle is None:
-                self._handle = deltalake.DeltaTable(str(self.path))
-                self._tidied = self._handle.version()
-        self._settle(before)
+                self._take_up()
 
-    def _settle(self, before: int) -> None:
-        """Bring the files of every commit after `before` to the disk: segments are deleted once they are here."""
+    def _take_up(self) -> None:
+        self._handle = deltalake.DeltaTable(str(self.path))
+        version = self._handle.version()
+        self._next, self._schema, self._tidied = (-1, 0), (-1, {}), version
+        # Whoever wrote before may have been killed between its last commits and their sync.
+        self._settled = max(-1, version - _UNSETTLED)
+
+    def _sync(self, version: int) -> None:
         log = self.path / "_delta_log"
-        for version in range(before + 1, self.version + 1):
-            commit = log / f"{version:020d}.json"
+        commit = log / f"{version:020d}.json"
+        if commit.exists():  # an old one may have been pruned
             for line in commit.read_bytes().splitlines():
                 added = json.loads(line).get("add")
                 if added is not None:
                     sync_file(self.path / unquote(added["path"]))
             sync_file(commit)
-            for checkpoint in log.glob(f"{version:020d}.checkpoint*"):
-                sync_file(checkpoint)
-                sync_file(log / "_last_checkpoint")
-        sync_file(self.path)
-        sync_file(log)
+        for checkpoint in log.glob(f"{version:020d}.checkpoint*"):
+            sync_file(checkpoint)
+            sync_file(log / "_last_checkpoint")
+        if version == 0:
+            for folder in self.path.parents[:3]:
+                sync_file(folder)
+
+    @contextmanager
+    def _rewriting(self, *, wait: bool) -> Iterator[bool]:
+        """Nobody else rewrites the table meanwhile; False when somebody does and `wait` is not wanted.
+
+        Delta lets an append and a compaction happen at once, and rightly so. But it also lets two compactions of the
+        same files happen at once, and then their rows are there twice (seen with deltalake 1.6.6).
+        """
+        with self._clearly("locked"), (self.path / "_rewriting").open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     @contextmanager
     def _clearly(self, done: str) -> Iterator[None]:

@@ -80,7 +80,7 @@ def crash(folder: Path, root: str, point: str) -> None:
         "predictions": (Table, "append"),
         "outcomes": (Table, "append"),
         "compaction": (Table, "tidy"),
-        "settle": (Table, "_settle"),
+        "settle": (Table, "settle"),
         "deletion": (module.Path, "unlink"),  # type: ignore[attr-defined]
         "setting aside": (module, "set_aside"),
     }[place]

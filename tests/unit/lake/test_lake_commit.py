@@ -285,6 +285,32 @@ def test_outcomes_that_fail_stay_in_their_segment_and_predictions_are_told(lake,
     assert (again.predictions.height, again.outcomes.height, again.segments) == (0, 1, 1)
 
 
+def test_segments_are_kept_until_the_tables_are_synced(lake, segments, make, monkeypatch):
+    writer = SegmentWriter(segments / "w0")
+    writer.append(make.predictions("p1"))
+    writer.append(make.outcomes(make.outcome(1, key="k")))
+    writer.close()
+
+    def fails(path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    for again in (lake, Lake(lake.root)):
+        with monkeypatch.context() as patch:
+            patch.setattr("windlass.lake.table.sync_file", fails)
+            committed = again.commit_segments("flights", segments, make.noon)
+        assert "could not be synced" in committed.problems[0]
+        assert (committed.predictions.height, committed.segments) == (1 if again is lake else 0, 0)
+        assert len(files(segments)) == 1
+    synced = []
+    monkeypatch.setattr("windlass.lake.table.sync_file", synced.append)
+    assert Lake(lake.root).commit_segments("flights", segments, make.noon).segments == 1
+    for table in ("predictions", "outcomes"):
+        folder = lake.root / "flights" / table
+        assert {*folder.glob("*.parquet"), *folder.glob("_delta_log/*.json"), folder, folder / "_delta_log"} <= {
+            *synced
+        }
+
+
 def test_many_small_commits_stay_few_files_and_lose_nothing(lake, segments, make):
     writer = SegmentWriter(segments / "w0")
     for number in range(70):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -54,6 +55,27 @@ def test_the_systems_own_columns_are_there_when_asked_for(lake, make):
     assert lake.examples("flights", "main").columns == ["flight", "scheduled", "delay"]
 
 
+def test_two_who_bring_the_same_rows_at_once_bring_them_once(lake, make):
+    bring(lake, make.flights((0, make.noon, 0.0)))
+    got = []
+
+    def work() -> None:
+        mine = Lake(lake.root)
+        for number in range(1, 7):
+            got.append(
+                bring(mine, make.flights(*((flight, make.noon, 1.0) for flight in range(1, number + 1)))).rows_new
+            )
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(got) == 6
+    found = lake.examples("flights", "main", system=True)
+    assert (sorted(found["flight"]), found["_sequence"].to_list()) == (list(range(7)), list(range(7)))
+
+
 def test_a_changed_row_is_a_newer_revision(lake, make):
     bring(lake, make.flights((1, make.noon, None), (2, make.noon, 3.0)))
     assert bring(lake, make.flights((1, make.noon, 7.0), (2, make.noon, 3.0))).rows_new == 1
@@ -81,6 +103,13 @@ def test_a_history_in_one_batch_is_kept_in_order_and_once(lake, make):
     assert bring(lake, history).rows_new == 2
     assert bring(lake, history).rows_new == 0
     assert lake.examples("flights", "main", key="flight")["delay"].to_list() == [6.0]
+
+
+@pytest.mark.parametrize("name", ["last", "alone", "row", "_key", "_newest", "value", "index", "literal", "len"])
+def test_a_key_may_have_any_name(lake, make, name):
+    for delay in (5.0, 6.0, 5.0):
+        bring(lake, make.flights((1, make.noon, delay)).rename({"flight": name}), key=name)
+    assert lake.examples("flights", "main", key=name)["delay"].to_list() == [5.0]
 
 
 def test_the_last_word_of_a_history_counts_even_if_it_was_said_before(lake, make):
@@ -152,6 +181,12 @@ def test_a_known_row_with_a_new_column_is_a_revision_only_where_it_has_a_value(l
         (pl.Series([1.5, 2], dtype=pl.Float32), pl.Series([0.1, 2]), pl.Float64()),
         (pl.Series([None, None]), pl.Series([1.5, 2]), pl.Float64()),
         (pl.Series([None, None]), pl.Series([[1], [2]]), pl.List(pl.Int64())),
+        (pl.Series([None, None]), pl.Series([True, None]), pl.Boolean()),
+        (pl.Series([None, None]), pl.Series([b"a", None]), pl.Binary()),
+        (pl.Series([None, None]), pl.Series([date(2024, 1, 1), None]), pl.Date()),
+        (pl.Series([None, None]), pl.Series([NAIVE, None]), pl.Datetime("us", "UTC")),
+        (pl.Series([None, None]), pl.Series([{"a": 1}, None]), pl.Struct({"a": pl.Int64()})),
+        (pl.Series([None, None]), pl.Series([Decimal("1.5"), None], dtype=pl.Decimal(4, 1)), pl.Decimal(4, 1)),
         (pl.Series([1, 2]), pl.Series([None, None]), pl.Int64()),
         (pl.Series([1, 2]), pl.Series([None, None], dtype=pl.String), pl.Int64()),
         (pl.Series([date(2024, 1, 1)] * 2), pl.Series([NAIVE] * 2), pl.Datetime("us", "UTC")),

@@ -101,6 +101,53 @@ def test_transactions_and_sequences_survive_compaction_and_retyping(table):
     assert held(again) == [(number, float(number)) for number in range(40)]
 
 
+def test_rows_that_come_while_files_are_put_together_are_kept(table, monkeypatch):
+    for number in range(33):
+        table.append(rows(number))
+    other = Table(table.path)
+    other.refresh()
+    other.append(rows(33))
+    with monkeypatch.context() as patch:
+        patch.setattr(table, "refresh", lambda: True)  # they come after it has looked
+        table.tidy()
+    assert table.files()[0] == 2
+    table.refresh()
+    assert table.append(rows(34))["_sequence"].to_list() == [34]
+    assert held(other) == [(number, number) for number in range(35)]
+
+
+def test_two_who_put_the_same_files_together_do_not_double_them(table):
+    for number in range(33):
+        table.append(rows(number))
+    other = Table(table.path)
+    other.refresh()
+    other._tidied = 0
+    other.tidy()
+    table.tidy()
+    assert table.files()[0] == 1
+    assert held(other) == [(number, number) for number in range(33)]
+
+
+def test_files_that_somebody_else_is_putting_together_are_left_to_him(table):
+    for number in range(33):
+        table.append(rows(number))
+    with Table(table.path)._rewriting(wait=True):
+        table.tidy()
+        assert table.files()[0] == 33
+    table.tidy()
+    assert table.files()[0] == 1
+
+
+def test_a_retyping_of_what_is_no_longer_there_is_refused(table):
+    table.append(rows(0))
+    other = Table(table.path)
+    other.refresh()
+    other.append(rows(1))
+    with pytest.raises(Conflict):
+        table.retype({"x": pl.Float64()})
+    assert held(table) == [(0, 0), (1, 1)]
+
+
 def test_a_handle_that_slept_through_the_log_s_pruning_opens_the_table_anew(table):
     sleeper = Table(table.path)
     table.append(rows(0))
