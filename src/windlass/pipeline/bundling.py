@@ -29,8 +29,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def bundle(training: Training, prepared: Prepared, trained: Finished, evaluated: Finished) -> str:
-    """The digest of the published bundle. It does not count as a version before it is registered."""
+def bundle(training: Training, prepared: Prepared, released: Finished, evaluated: Finished) -> str:
+    """The digest of the published bundle with the model that is to answer; no version before it is registered."""
     step = Step(
         name="bundle",
         parameters={
@@ -43,25 +43,25 @@ def bundle(training: Training, prepared: Prepared, trained: Finished, evaluated:
             "pin": prepared.rows.pin.digest,
             "rows": prepared.rows.step.digest(),
             "features": prepared.step.digest(),
-            "model": trained.digest(),
+            "model": released.digest(),
             "evaluation": evaluated.digest(),
         },
     )
-    work = partial(_bundle, training, prepared, trained, evaluated)
+    work = partial(_bundle, training, prepared, released, evaluated)
     finished = training.runner.run(step, work, still_valid=partial(_still_there, training))
     return read_record(finished.folder / "bundle.json", Published).digest
 
 
-def _bundle(training: Training, prepared: Prepared, trained: Finished, evaluated: Finished, folder: Path) -> Summary:
+def _bundle(training: Training, prepared: Prepared, released: Finished, evaluated: Finished, folder: Path) -> Summary:
     training.registry.clear_staging(training.name)  # what a killed run left; under the lease nobody else publishes
     staged = training.registry.stage(training.name)
     training.source.write(staged / SOURCE)
-    shutil.copytree(trained.folder / MODEL, staged / MODEL)
-    for name in (EVALUATION, LATENCY):
+    shutil.copytree(released.folder / MODEL, staged / MODEL)
+    for name in (EVALUATION, LATENCY, PREDICTIONS):
         shutil.copyfile(evaluated.folder / name, staged / name)
     _write_reference(prepared, evaluated, staged)
     evaluation = read_record(evaluated.folder / EVALUATION, Evaluation)
-    file = read_record(trained.folder / "model.json", ModelFile)
+    file = read_record(released.folder / "model.json", ModelFile)
     manifest = Manifest(
         product=training.name,
         entry=training.source.entry,

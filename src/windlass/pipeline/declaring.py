@@ -121,7 +121,7 @@ def _check_kind(product: type[Product], imported: Imported, path: Path) -> None:
     positive = task.positive if isinstance(task, BinaryClassification) else None
     if positive is not None and positive != imported.classes[-1]:
         raise ProductError(
-            f"the model answers with the probability of {imported.classes[-1]!r}, and the task calls {positive!r} positive",
+            f"the model gives the probability of {imported.classes[-1]!r}, and the task calls {positive!r} positive",
             where=str(path),
             remedy=f"declare positive={imported.classes[-1]!r}, or leave it out",
         )

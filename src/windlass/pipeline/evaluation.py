@@ -89,6 +89,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """The weightiest first."""
     split: Split
     """How training rows and holdout were parted; the next challenger is judged on rows that this one has not seen."""
+    judged_on: str
+    """Digest of the rows; a challenger from the same rows is compared with what the judged model said of them."""
 
 
 def main_metric(gate: Gate | None, kind: TaskKind) -> Metric:

@@ -32,7 +32,6 @@ from windlass.product.model import predict
 from windlass.product.policy import to_plain
 from windlass.records.decision import Decision
 from windlass.records.event import Body, GateDecided
-from windlass.registry.bundle import Bundle
 
 Array = np.ndarray[Any, Any]
 
@@ -79,6 +78,7 @@ def _evaluate(training: Training, prepared: Prepared, trained: Finished, folder:
         residuals=residuals_of(truth, predictions, kind),
         importances=permutation_importances(holdout.features, truth, answer, kind),
         split=prepared.rows.split,
+        judged_on=prepared.rows.step.digest(),
     )
     latency = measure_latency(
         holdout.rows,
@@ -162,22 +162,30 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
 
 
 def _champion(training: Training, prepared: Prepared, digest: str) -> tuple[Array, Array]:
-    """The champion's predictions of the rows of the holdout that it has not learned from, and which ones these are."""
+    """The champion's predictions of the rows of the holdout that it has not learned from, and which ones these are.
+
+    Made from the very same rows, it has learned from all of them by now; but what it said of this holdout before it was
+    fitted on it was kept, and is what a candidate of the same rows compares with.
+    """
     bundle = training.registry.open(training.name, digest)
     holdout = prepared.holdout_part()
-    unseen = _unseen(bundle, prepared, len(holdout))
-    scores = np.asarray(bundle.predict(holdout.rows.filter(pl.Series(unseen))).scores)
+    file = bundle.folder / EVALUATION
+    evaluation = read_record(file, Evaluation) if file.is_file() else None
+    if evaluation is not None and evaluation.judged_on == prepared.rows.step.digest():
+        scores = from_frame(read_frame(bundle.folder / PREDICTIONS))
+        unseen = np.ones(len(holdout), dtype=bool)
+    else:
+        unseen = _unseen(evaluation, prepared, len(holdout))
+        scores = np.asarray(bundle.predict(holdout.rows.filter(pl.Series(unseen))).scores)
     return align(scores, bundle.manifest.classes, prepared.learned.classes), unseen
 
 
-def _unseen(bundle: Bundle, prepared: Prepared, rows: int) -> Array:
+def _unseen(evaluation: Evaluation | None, prepared: Prepared, rows: int) -> Array:
     """Rows that came after all the champion learned from; all of them where its split was not by time."""
     moments = prepared.rows.moments
-    file = bundle.folder / EVALUATION
-    boundary = read_record(file, Evaluation).split.boundary if file.is_file() else None
-    if boundary is None or moments is None:
+    if evaluation is None or evaluation.split.until is None or moments is None:
         return np.ones(rows, dtype=bool)
-    return (moments[len(moments) - rows :] >= boundary).to_numpy()
+    return (moments[len(moments) - rows :] > evaluation.split.until).to_numpy()
 
 
 def align(scores: Array, old: tuple[Any, ...], new: tuple[Any, ...]) -> Array:

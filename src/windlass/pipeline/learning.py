@@ -61,6 +61,9 @@ class Prepared:
     def training_part(self) -> Examples:
         return self._examples(slice(0, self.rows.split.train))
 
+    def all_rows(self) -> Examples:
+        return self._examples(slice(None))
+
     def holdout_part(self) -> Examples:
         return self._examples(slice(self.rows.split.train, None))
 
@@ -184,12 +187,46 @@ def train(training: Training, prepared: Prepared, tuned: Finished | None) -> Fin
     return training.runner.run(step, partial(_train, training, prepared, tuned), also=partial(_notes_of, training))
 
 
+def refit(training: Training, prepared: Prepared, tuned: Finished | None, trained: Finished) -> Finished:
+    """Fit what passed the gate once more, on all rows, by the same recipe; without time the judged model is the one.
+
+    What `train` notes is that of the judged model alone.
+    """
+    if prepared.rows.split.by != "time":
+        return trained
+    step = Step(
+        name="refit",
+        code=training.code("train", "estimator", "task"),
+        parameters={"environment": _libraries(training)},
+        inputs={
+            "rows": prepared.rows.step.digest(),
+            "features": prepared.step.digest(),
+            "judged": trained.digest(*(name for name in trained.outputs if name.startswith("model"))),
+        },
+    )
+    return training.runner.run(step, partial(_refit, training, prepared, tuned))
+
+
+def _refit(training: Training, prepared: Prepared, tuned: Finished | None, folder: Path) -> Summary:
+    examples = prepared.all_rows()
+    with active(Run.nowhere()):
+        model = _recipe(training, tuned).train(examples)
+    _check_model(training, model, examples, prepared.classes)
+    write_record(models.save(model, folder / "model"), folder / "model.json")
+    return {"rows": len(examples), "model": type(model).__name__}
+
+
+def _recipe(training: Training, tuned: Finished | None) -> Product:
+    """The product with the best parameters that were found, if any were looked for."""
+    if tuned is None:
+        return training.product()
+    best = read_record(tuned.folder / "tuning.json", Tuning).best
+    return _tuned(training.product, resolve(training.product.search, best))
+
+
 def _train(training: Training, prepared: Prepared, tuned: Finished | None, folder: Path) -> Summary:
     examples = prepared.training_part()
-    instance = training.product()
-    if tuned is not None:
-        best = read_record(tuned.folder / "tuning.json", Tuning).best
-        instance = _tuned(training.product, resolve(training.product.search, best))
+    instance = _recipe(training, tuned)
     noted: list[RunLogged] = []
     notes = Run(
         training.run,

@@ -1,8 +1,9 @@
 """Which rows train and which judge.
 
-No model is fitted again on the rows that judged it: what was gated is what is released. It also keeps the next gate
-honest, since the champion has then learned from none of the rows that judge its challenger: by time they are later than
-all it has seen, and without time a row's side is settled for good by its key.
+The candidate that the gate judges has learned from none of the rows that judge it. By time, a candidate that passed is
+then fitted once more on all rows, since the newest ones are the most telling where the world changes; the next gate
+compares it on rows that came later. Without time there is no newest row, a row's side is settled for good by its key,
+and nothing is fitted again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import polars as pl
 from windlass.errors import DataError
 
 HOLDOUT = 0.2
-"""The part of the rows, the latest ones, that no candidate has learned from."""
+"""The part of the rows, the latest ones, that no judged candidate has learned from."""
+MOST = 10_000
+"""Rows that judge, at the most: more would make the judged candidate older, and the judgement hardly surer."""
 MINIMUM = 20
 """Labelled rows below which nothing is trained."""
 MINIMUM_PART = 4
@@ -33,6 +36,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     holdout: int
     boundary: datetime | None = None
     """The event time of the first row that judges, in UTC."""
+    until: datetime | None = None
+    """The event time of the last row, in UTC."""
 
 
 def split_rows(
@@ -40,8 +45,9 @@ def split_rows(
 ) -> tuple[Split, np.ndarray[Any, Any] | None]:
     """The split of `rows`, and the order to bring them into first (None: they are in it).
 
-    With `moments` (datetimes in UTC, one a row, rising) the last fifth judges, and rows of the same moment stay on one
-    side. Without, or when all moments are the same, about a fifth is drawn by a hash of the key, or of the whole row.
+    With `moments` (datetimes in UTC, one a row, rising) the last fifth judges, at most 10,000 rows; rows of the same
+    moment stay on one side. Without, or when all moments are the same, about a fifth is drawn by a hash of the key, or
+    of the whole row.
     Raises DataError when there are fewer than 20 rows.
     """
     count = rows.height
@@ -51,12 +57,12 @@ def split_rows(
             where="training set",
             remedy="wait for more labels, let `extract` return more history, or widen Retrain.window",
         )
-    wanted = round(count * (1 - HOLDOUT))
+    wanted = count - min(count - round(count * (1 - HOLDOUT)), MOST)
     place = None if moments is None else _boundary(moments, wanted)
     if moments is None or place is None:
         order = _by_hash(rows, key, wanted)
         return Split(by="key", train=wanted, holdout=count - wanted), order
-    return Split(by="time", train=place, holdout=count - place, boundary=moments[place]), None
+    return Split(by="time", train=place, holdout=count - place, boundary=moments[place], until=moments[-1]), None
 
 
 def _boundary(moments: pl.Series, wanted: int) -> int | None:

@@ -91,7 +91,8 @@ def _run(training: Training, began: float) -> TrainingResult:
     outcome: Outcome = "rejected"
     last: list[Body] = []
     if judged.decision.verdict == "pass":
-        digest = bundle(training, prepared, trained, evaluated)
+        released = learning.refit(training, prepared, tuned, trained)
+        digest = bundle(training, prepared, released, evaluated)
         version, registered = registration(training, digest, metrics)
         outcome = "unchanged" if registered is None else "registered"
         last = [] if registered is None else [registered]

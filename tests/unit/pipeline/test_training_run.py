@@ -36,7 +36,7 @@ from windlass.records.event import RunFailed as RunFailedEvent
 if TYPE_CHECKING:
     from tests.unit.pipeline.conftest import Project
 
-STEPS = ["extract", "pin", "check", "features", "train", "evaluate", "gate", "bundle"]
+STEPS = ["extract", "pin", "check", "features", "train", "evaluate", "gate", "refit", "bundle"]
 
 
 def test_a_run_leaves_a_version_and_its_whole_story(project: Project) -> None:
@@ -54,14 +54,19 @@ def test_a_run_leaves_a_version_and_its_whole_story(project: Project) -> None:
     assert project.ledger.verify().ok
 
 
-def test_the_bundle_answers_as_it_was_judged(project: Project) -> None:
+def test_the_bundle_keeps_how_it_was_judged_and_answers_with_all_it_could_learn(project: Project) -> None:
     result = project.train()
     bundle = project.registry.open("flights", result.digest)
     (rows,) = (project.paths.root / "artifacts").rglob("rows.arrow")
     holdout = pl.read_ipc(rows).tail(60)
+    judged = pl.read_ipc(bundle.folder / "predictions.arrow").to_series().to_numpy()
+    assert ((judged >= 0.5) == holdout.get_column("late").to_numpy()).mean() == pytest.approx(
+        result.metrics["accuracy"]
+    )
     answered = bundle.predict(holdout.drop("late"))
-    again = ((answered.scores >= 0.5) == holdout.get_column("late").to_numpy()).mean()
-    assert again == pytest.approx(result.metrics["accuracy"])
+    assert not np.array_equal(answered.scores, judged)
+    rows_of = {body.step: body.summary.get("rows") for body in project.bodies(StepFinished)}
+    assert (rows_of["train"], rows_of["refit"]) == (240, 300)
     assert [column.name for column in bundle.manifest.columns] == ["id", "at", "wind", "carrier"]
     assert bundle.manifest.features == ("wind", "carrier")
     assert bundle.manifest.pin == project.bodies(DataPinned)[0].pin
@@ -82,7 +87,7 @@ def test_nothing_new_is_unchanged(project: Project) -> None:
     second = project.train()
     assert (second.outcome, second.version, second.digest) == ("unchanged", "v1", first.digest)
     assert project.steps("run-2", reused=False) == ["extract", "pin"]
-    assert project.calls() == ["extract", "train", "extract"]
+    assert project.calls() == ["extract", "train", "train", "extract"]
     assert len(project.bodies(VersionRegistered)) == 1
     assert [body.run for body in project.bodies(GateDecided)] == ["run-1", "run-2"]
 
@@ -91,7 +96,7 @@ def test_force_repeats_everything(project: Project) -> None:
     project.train()
     forced = project.train(force=True)
     assert forced.reused == ()
-    assert project.calls() == ["extract", "train"] * 2
+    assert project.calls() == ["extract", "train", "train"] * 2
     assert (forced.outcome, forced.version) == ("registered", "v2")
 
 
@@ -107,7 +112,7 @@ def test_rejected_by_the_floor(project: Project) -> None:
     project.edit("estimator =", "gate = wl.Gate('roc_auc', at_least=0.99)\n    estimator =")
     result = project.train()
     assert (result.outcome, result.version, result.digest) == ("rejected", None, None)
-    assert project.steps("run-1") == STEPS[:-1]
+    assert project.steps("run-1") == STEPS[:-2]
     assert project.bodies(VersionRegistered) == []
     assert project.bodies(RunFinished)[0].outcome == "rejected"
     # The floor is lowered: only the gate and what follows is done again.
@@ -115,7 +120,7 @@ def test_rejected_by_the_floor(project: Project) -> None:
     again = project.train()
     assert again.outcome == "registered"
     assert "train" in again.reused
-    assert project.calls().count("train") == 1
+    assert project.calls() == ["extract", "train", "extract", "train"]  # the second one is the refit
 
 
 def test_a_mended_train_takes_up_where_it_stopped(project: Project) -> None:
@@ -131,7 +136,7 @@ def test_a_mended_train_takes_up_where_it_stopped(project: Project) -> None:
     result = project.train()
     assert result.outcome == "registered"
     assert result.reused == ("extract", "pin", "check", "features")
-    assert project.calls() == ["extract", "train", "train"]
+    assert project.calls() == ["extract", "train", "train", "train"]  # failed, mended, refit
     assert project.bodies(RunStarted)[1].resumes == "run-1"
     assert len(project.bodies(DataExtracted)) == 1
     assert [body.run for body in project.bodies(DataPinned)] == ["run-1", "run-2"]
@@ -210,29 +215,38 @@ def test_steps_of_earlier_runs_are_given_back(project: Project) -> None:
 
 def test_the_champion_is_asked_about_the_same_rows(project: Project) -> None:
     first = project.train()
-    project.edit("return flights()", "return flights(320, seed=1)")
+    project.edit("return flights()", "return flights(400)")
     second = project.train(champion="v1", champion_digest=first.digest)
     decided = project.bodies(GateDecided)[1]
     assert decided.against == "v1"
     assert decided.decision.numbers["champion"] == pytest.approx(decided.decision.numbers["candidate"], abs=0.2)
-    assert decided.decision.numbers["rows"] == 64
+    assert decided.decision.numbers["rows"] == 80
     assert second.outcome == "registered"
 
 
 def test_rows_that_the_champion_has_learned_from_do_not_count(project: Project) -> None:
     first = project.train()
-    # Older history turns up: the holdout of the new run begins before the champion's own.
+    # Older history turns up with a few new rows: the holdout of the new run begins before the champion's last row.
     project.edit(
         "flights()",
-        "pl.concat([flights(), flights(300).with_columns("
-        "pl.col('id') + 1000, pl.col('at') - timedelta(days=100))])"
-        ".filter(pl.col('at') < datetime(2026, 1, 12))",
+        "pl.concat([flights(340), flights(300).with_columns(pl.col('id') + 1000, pl.col('at') - timedelta(days=100))])",
     )
     project.train(champion="v1", champion_digest=first.digest)
     rows = [body.decision.numbers["rows"] for body in project.bodies(GateDecided)]
-    # The new holdout has 120 rows from 8 January on; the champion has learned from those before 11 January.
-    assert [body.summary["rows"] for body in project.bodies(StepFinished) if body.step == "evaluate"] == [60, 120]
-    assert rows == [60, 60]
+    # The champion has learned from the first 300 of the flights; of the 128 in the new holdout 40 are later.
+    assert [body.summary["rows"] for body in project.bodies(StepFinished) if body.step == "evaluate"] == [60, 128]
+    assert rows == [60, 40]
+
+
+def test_other_code_on_the_same_rows_is_compared_with_what_the_champion_said_before_it_saw_them(
+    project: Project,
+) -> None:
+    first = project.train()
+    project.edit("LogisticRegression()", "LogisticRegression(C=0.5)")
+    project.train(champion="v1", champion_digest=first.digest)
+    numbers = project.bodies(GateDecided)[1].decision.numbers
+    assert numbers["rows"] == 60
+    assert numbers["champion"] == pytest.approx(first.metrics["roc_auc"])
 
 
 def test_a_champion_that_cannot_answer_keeps_nobody_out(project: Project) -> None:
@@ -442,7 +456,7 @@ def test_a_model_of_the_users_own_class_follows_its_source(project: Project) -> 
     project.write(OWN_MODEL)
     first = project.train()
     assert project.train().outcome == "unchanged"
-    assert project.calls() == ["train"]
+    assert project.calls() == ["train", "train"]
     # Code that `train` does not reach: the model must be made again all the same, or the bundle could not load it.
     project.write(OWN_MODEL + "\n\ndef elsewhere():\n    return 1\n")
     second = project.train()
