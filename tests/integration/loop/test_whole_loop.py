@@ -1,0 +1,192 @@
+"""The loop from the first run to the second promotion and back, on real stores and in the real training process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from windlass.errors import LeaseLost
+from windlass.records.event import (
+    AlarmCleared,
+    AlarmRaised,
+    ChampionChanged,
+    ControllerStarted,
+    IncidentClosed,
+    IncidentOpened,
+    ReleaseAdvanced,
+    ReleaseFinished,
+    ReleaseStarted,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+)
+
+from .conftest import PRODUCT, World  # type: ignore[import-not-found]
+
+
+def first_champion(world: World) -> None:
+    world.start()
+    assert world.wait_for(ChampionChanged).version == "v1"
+
+
+def hour(world: World) -> None:
+    """An hour of traffic, and as many looks as it takes for a run that it set off to end."""
+    world.serve()
+    world.look()
+    world.wait_until(lambda: world.quiet)
+
+
+def hours_until(world: World, condition: Callable[[], bool], *, most: int = 40) -> int:
+    """Hours of traffic until something holds."""
+    for passed in range(most):
+        if condition():
+            return passed
+        hour(world)
+    raise AssertionError(f"not within {most} hours: {[event.kind for event in world.ledger.events()][-8:]}")
+
+
+def sequence(world: World, *kinds: Any) -> list[int]:
+    """Where in the ledger the first event of each kind stands."""
+    return [world.ledger.events([kind])[0].sequence for kind in kinds]
+
+
+def test_from_the_first_run_to_the_second_promotion(world: World) -> None:
+    first_champion(world)
+    (run,) = world.bodies(RunStarted)
+    assert run.trigger == "first"
+    for _ in range(4):
+        hour(world)
+    assert (world.champion, world.stage) == ("v1", None)
+    assert len(world.bodies(RunStarted)) == 1
+
+    world.flipped = True
+    hours_until(world, lambda: bool(world.bodies(AlarmRaised)))
+    (alarm,) = world.bodies(AlarmRaised)
+    (incident,) = world.bodies(IncidentOpened)
+    assert (alarm.signal, alarm.version, incident.alarm) == ("decay", "v1", alarm.alarm)
+
+    hours_until(world, lambda: world.stage == "shadow")
+    assert {body.trigger for body in world.bodies(RunStarted)[1:]} == {"decay"}
+    assert world.routing().mode == "shadow"
+    hours_until(world, lambda: world.stage == "canary")
+    assert (world.routing().mode, world.routing().share) == ("canary", 0.5)
+    assert world.champion == "v1"
+    hours_until(world, lambda: world.champion == "v2")
+    assert world.stage == "probation"
+    routing = world.routing()
+    assert routing.challenger is not None
+    assert (routing.mode, routing.challenger.version) == ("shadow", "v1")
+    assert len(world.bodies(AlarmCleared)) == len(world.bodies(AlarmRaised))
+    assert len(world.bodies(IncidentClosed)) == len(world.bodies(IncidentOpened))
+
+    hours_until(world, lambda: world.stage is None)
+    assert world.champion == "v2"
+    finished = world.bodies(ReleaseFinished)[-1]
+    assert (finished.version, finished.outcome, finished.decision.verdict) == ("v2", "promoted", "keep")
+    assert finished.decision.numbers["loss_difference"] < -0.3
+    assert sequence(world, AlarmRaised, AlarmCleared) == sorted(sequence(world, AlarmRaised, AlarmCleared))
+    assert world.ledger.verify().ok
+
+
+def test_a_bad_version_that_a_person_insists_on_is_rolled_back_in_probation(world: World) -> None:
+    first_champion(world)
+    world.flipped = True
+    hours_until(world, lambda: world.champion == "v2" and world.stage is None)
+    world.ask("promote", "v1")
+    world.look()
+    assert (world.champion, world.stage) == ("v1", "probation")
+    by_hand = world.state.release
+    assert by_hand is not None
+    hours_until(world, lambda: world.champion == "v2", most=4)
+    (finished,) = [body for body in world.bodies(ReleaseFinished) if body.release == by_hand.release]
+    assert (finished.version, finished.outcome, finished.decision.verdict) == ("v1", "rolled_back", "roll_back")
+    assert "clearly worse" in finished.decision.reasons[0]
+    assert [body.version for body in world.bodies(ChampionChanged)] == ["v1", "v2", "v1", "v2"]
+
+
+def test_killed_in_the_middle_of_every_stage_it_goes_on(world: World) -> None:
+    """Each hour another controller takes over from one that said nothing; the story is the same as ever."""
+    first_champion(world)
+    world.flipped = True
+    stages = set()
+    for _ in range(40):
+        world.start()
+        hour(world)
+        stages.add(world.stage)
+        if world.champion == "v2" and world.stage is None:
+            break
+    assert stages == {None, "shadow", "canary", "probation"}
+    assert [body.version for body in world.bodies(ChampionChanged)] == ["v1", "v2"]
+    assert [body.stage for body in world.bodies(ReleaseAdvanced)] == ["shadow", "canary", "probation"]
+    assert [body.outcome for body in world.bodies(ReleaseFinished)] == ["promoted", "promoted"]
+    assert len(world.bodies(AlarmRaised)) == len(world.bodies(AlarmCleared)) == 1
+    assert not world.bodies(RunFailed)
+    assert len(world.bodies(ControllerStarted)) > 10
+    captured = world.controller_lake.predictions(PRODUCT)
+    assert captured["prediction_id"].n_unique() == world.answered
+
+
+def test_a_run_whose_controller_was_killed_is_taken_up_without_doing_anything_twice(world: World) -> None:
+    world.start()
+    while len(world.bodies(StepFinished)) < 2:
+        world.look()
+        world.breathe()
+    (interrupted,) = world.bodies(RunStarted)
+    world.kill_engine()
+    world.start()
+    assert world.wait_for(ChampionChanged, RunFailed) is not None
+    world.wait_until(lambda: world.champion == "v1")
+    taken_up = world.bodies(RunStarted)[-1]
+    assert (taken_up.resumes, taken_up.trigger) == (interrupted.run, "first")
+    assert interrupted.run in taken_up.reason
+    done = [body for body in world.bodies(StepFinished) if body.run == taken_up.run and body.reused]
+    assert {body.step for body in done} >= {"extract", "pin"}
+    (failed,) = world.bodies(RunFailed)
+    assert failed.run == interrupted.run
+    assert [body.outcome for body in world.bodies(RunFinished)] == ["registered"]
+
+
+def test_of_two_controllers_the_second_waits_and_the_fenced_one_can_do_nothing(world: World) -> None:
+    first_champion(world)
+    first = world.controller
+    world.serve(40)
+    held = world.ledger.lease()
+    assert held is not None
+    assert world.ledger.acquire("a second one", 60) is None
+
+    second = world.start()  # the first one's lease has run out
+    for _ in range(2):
+        second.tick()
+    captured = world.controller_lake.predictions(PRODUCT).height
+    head, routing = world.ledger.head(), world.routing()
+    world.serve(40)
+    world.ask("pause")
+    world.lapse(first)
+    with pytest.raises(LeaseLost):
+        first.tick()
+    with pytest.raises(LeaseLost):
+        first.stop("it does not know yet")
+    newer = [event.kind for event in world.ledger.events(after=head)]
+    assert newer == ["command.requested"]
+    assert world.routing() == routing
+    second.tick()
+    assert world.state.paused == "because"
+    assert world.controller_lake.predictions(PRODUCT).height == captured + 40  # each answer once, whoever tried
+
+
+def test_stopped_and_started_again_it_writes_nothing_new(world: World) -> None:
+    first_champion(world)
+    world.serve(30)
+    world.controller.stop("asked to stop")
+    assert world.ledger.lease() is None
+    assert world.controller_lake.predictions(PRODUCT).height == 30
+    world.start()
+    world.wait_until(lambda: world.quiet)
+    head = world.ledger.head()
+    world.look(5)
+    assert world.ledger.head() == head
+    assert [body.outcome for body in world.bodies(RunFinished)] == ["registered"]
+    assert len(world.bodies(ReleaseStarted)) == 1
