@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 AFTERWARDS = """
-until [ "$(windlass data show outcomes --json | grep --count prediction_id)" = 3 ]; do sleep 0.2; done
+until [ "$(windlass data show outcomes --json | grep --count prediction_id)" = 5 ]; do sleep 0.2; done
 windlass data show predictions --limit 1000 --json > predictions.json
 windlass data show outcomes --json > outcomes.json
 windlass versions --json > versions.json
@@ -47,9 +47,10 @@ def followed(root: Path, fences: Callable, shell: Callable, tmp_path_factory: py
     *blocks, stop = [fence.body for fence in fences(example / "README.md") if fence.tag == "sh"]
     page = fences(root / "docs" / "how-to" / "call-over-http.md")
     requests = [fence.body for fence in page if fence.tag == "sh"]
+    late = [fence.body for fence in fences(root / "docs" / "how-to" / "late-labels.md") if fence.tag == "sh"]
     scripts = [f"python - <<'END_OF_FENCE'\n{fence.body}END_OF_FENCE\n" for fence in page if fence.tag == "python"]
     sent = [f"{{\n{request}}} > request-{number}.out\n" for number, request in enumerate(requests)]
-    done = shell("\n".join([*blocks, *sent, *scripts, AFTERWARDS, stop]), at=home)
+    done = shell("\n".join([*blocks, *sent, *scripts, *late, AFTERWARDS, stop]), at=home)
     project = home / "tumour"
     return Followed(
         project=project,
@@ -76,8 +77,9 @@ def test_every_answer_is_captured(followed: Followed) -> None:
 
 def test_the_outcome_reaches_its_answer(followed: Followed) -> None:
     told = followed.read("answer")["predictions"][0]["id"]
-    values = {row["prediction_id"]: json.loads(row["value"]) for row in followed.read("outcomes")}
+    values = {row["prediction_id"] or row["key"]: json.loads(row["value"]) for row in followed.read("outcomes")}
     assert values[told] == "malignant"
+    assert values["s0568"] == "benign"  # by key, from the page on late labels
     assert [outcome["value"] for outcome in followed.read("trace")["outcomes"]] == ["malignant"]
 
 

@@ -66,7 +66,6 @@ def test_labels_that_come_apart_find_their_rows(train: Callable) -> None:
 
 
 def test_a_search_space_is_searched(train: Callable) -> None:
-    pytest.importorskip("optuna")
     versions, events = train("tune", 0, "versions", "events --steps --limit 1000")
     assert versions[0]["metrics"]["roc_auc"] > 0.9
     assert any(event["kind"] == "step.finished" and "step tune" in event["what"] for event in events)
@@ -82,6 +81,19 @@ def test_a_script_logs_a_run(sample: Path, fences: Callable, shell: Callable) ->
     facts = {(row["group"], row["name"]): row["a"] for row in compared["rows"]}
     assert facts["param", "depth"] == 3
     assert facts["metric", "roc_auc"] == 0.83
+
+
+def test_every_command_of_the_operators_page_works(
+    sample: Path, tmp_path: Path, fences: Callable, shell: Callable
+) -> None:
+    project = tmp_path / "tumours"
+    shutil.copytree(sample, project)
+    script = "".join(fence.body for fence in fences(HOW_TO / "operate.md") if fence.tag == "sh")
+    printed = shell(f"windlass train\n{script}", at=project).stdout
+    assert "\nv1\n" in printed  # the one-liner that reads the champion from JSON
+    kinds = [event["kind"] for event in json.loads(shell("windlass events --json", at=project).stdout)]
+    assert kinds.count("product.paused") == kinds.count("product.resumed") == 1
+    assert "the ledger holds" in printed
 
 
 @pytest.mark.parametrize("page", POLICIES)

@@ -64,7 +64,7 @@ def test_the_trace_goes_back_to_the_run_and_the_rows(followed) -> None:
     assert trace["run"]["run"] == run["run"]
     assert trace["data"]["rows"] == sum(1 for _ in (folder / "data" / "history.csv").open()) - 1
     assert [step["step"] for step in trace["run"]["steps"]] == [
-        "extract", "pin", "check", "features", "train", "evaluate", "gate", "bundle",
+        "extract", "pin", "check", "features", "train", "evaluate", "gate", "refit", "bundle",
     ]  # fmt: skip
     assert trace["outcomes"][0]["value"] is False
 
