@@ -1,0 +1,250 @@
+"""`windlass up` as a user runs it: a process of its own, real workers, real HTTP, signals."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from windlass.lake.lake import Lake
+from windlass.ledger.ledger import Ledger
+from windlass.ledger.view import StateView
+from windlass.records.event import (
+    Body,
+    ChampionChanged,
+    ControllerStarted,
+    ControllerStopped,
+    ProductPaused,
+    RunFailed,
+    RunFinished,
+)
+from windlass.records.paths import Paths
+from windlass.records.state import ProductState
+
+PRODUCT = "lateness"
+SOURCE = """
+from pathlib import Path
+
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+import windlass as wl
+
+
+class Lateness(wl.Product):
+    task = wl.BinaryClassification(target="late", time="at", key="id")
+    estimator = LogisticRegression(C=1.0)
+    gate = wl.Gate("roc_auc", at_least=0.6)
+    release = wl.Release(shadow=1_000_000, probation="7d")
+
+    def extract(self, since):
+        return pl.read_parquet(Path({history!r}))
+
+    def features(self, rows):
+        return rows.select("wind", "rain")
+"""
+
+
+class Up:
+    """A project, and the processes that run it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.paths = Paths(folder / ".windlass")
+        self.processes: list[subprocess.Popen[str]] = []
+        self.said: dict[int, list[str]] = {}
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._history()
+
+    def _history(self) -> None:
+        random = np.random.default_rng(7)
+        wind, rain = random.normal(size=(2, 400))
+        hours = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 17, 15), "1h", eager=True)
+        late = wind + 0.5 * random.normal(size=400) > 0
+        frame = pl.DataFrame({"id": range(400), "at": hours, "wind": wind, "rain": rain, "late": late})
+        history = self.folder / "history.parquet"
+        frame.write_parquet(history)
+        (self.folder / "lateness.py").write_text(SOURCE.format(history=str(history)))
+
+    # -- processes ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> subprocess.Popen[str]:
+        environment = {
+            **os.environ,
+            "WINDLASS_PORT": str(self.port),
+            "WINDLASS_LEASE_SECONDS": "4",
+            "WINDLASS_POLL_SECONDS": "0.1",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "windlass", "up", "--project", str(self.folder)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        lines = self.said[process.pid] = []
+        threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True).start()
+        return process
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=90)
+
+    def wait_until(self, condition: Callable[[], Any], *, seconds: float = 90) -> Any:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = condition()
+            if found:
+                return found
+            threading.Event().wait(0.05)
+        log = self.paths.log.read_text()[-3000:] if self.paths.log.exists() else ""
+        raise AssertionError(f"not within {seconds} s; {self.said}\n{self.events()[-10:]}\n{log}")
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    # -- what is known -----------------------------------------------------------------------------------------------
+
+    def events(self, *kinds: type[Body]) -> list[Any]:
+        if not self.paths.ledger.exists():
+            return []
+        with Ledger(f"sqlite:///{self.paths.ledger}") as ledger:
+            return [event.body for event in ledger.events(kinds)]
+
+    @property
+    def state(self) -> ProductState:
+        with Ledger(f"sqlite:///{self.paths.ledger}") as ledger:
+            return StateView(ledger).refresh().products.get(PRODUCT) or ProductState(name=PRODUCT)
+
+    def champion(self) -> str | None:
+        """Who answers over HTTP now."""
+        answer = self.predict(1)
+        return answer[0]["version"] if answer else None
+
+    def predict(self, count: int) -> list[dict[str, Any]]:
+        """The answers of one request; none while nobody answers."""
+        row = {"at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}
+        rows = [{"id": number, **row} for number in range(count)]
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            body = json.dumps({"rows": rows})
+            connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            content = json.loads(response.read())
+        except OSError:
+            return []
+        predictions: list[dict[str, Any]] = content["predictions"] if response.status == 200 else []
+        return predictions
+
+    def captured(self) -> set[str]:
+        return set(Lake(self.paths.lake).predictions(PRODUCT, stages=["champion"])["prediction_id"])
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    project = Up(tmp_path / "project")
+    yield project
+    project.close()
+
+
+def test_it_trains_serves_obeys_and_leaves_cleanly(up: Up) -> None:
+    process = up.start()
+    assert up.wait_until(up.champion) == "v1"
+    assert any("serving on" in line for line in up.said[process.pid])
+
+    done = up.command("pause", "--reason", "holidays")
+    assert (done.returncode, "paused" in done.stdout) == (0, True), done.stderr
+    assert [body.reason for body in up.events(ProductPaused)] == ["holidays"]
+    assert up.command("resume", "--reason", "back").returncode == 0
+
+    source = up.folder / "lateness.py"
+    source.write_text(source.read_text().replace("C=1.0", "C=0.1"))
+    trained = up.command("train")
+    assert (trained.returncode, "v2" in trained.stdout) == (0, True), trained.stdout + trained.stderr
+    assert up.champion() == "v1"  # v2 is in its shadow stage
+    promoted = up.command("promote", "v2", "--reason", "it is urgent")
+    assert (promoted.returncode, "v2 answers now" in promoted.stdout) == (0, True), promoted.stderr
+    up.wait_until(lambda: up.champion() == "v2")
+    rolled_back = up.command("rollback", "--reason", "it was a mistake")
+    assert (rolled_back.returncode, "v1 answers now" in rolled_back.stdout) == (0, True), rolled_back.stderr
+    up.wait_until(lambda: up.champion() == "v1")
+    refused = up.command("promote", "v9", "--reason", "why not")
+    assert (refused.returncode, "no version 'v9'" in refused.stderr) == (2, True)
+    assert [body.version for body in up.events(ChampionChanged)] == ["v1", "v2", "v1"]
+
+    answered = {answer["id"] for _ in range(20) for answer in up.predict(5)}
+    assert len(answered) == 100
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0, up.said
+    assert answered <= up.captured()
+    (stopped,) = up.events(ControllerStopped)
+    assert stopped.reason == "asked to stop"
+    with Ledger(f"sqlite:///{up.paths.ledger}") as ledger:
+        assert ledger.lease() is None
+        assert ledger.verify().ok
+    assert up.predict(1) == []
+    assert not list(up.paths.segments(PRODUCT).rglob("*.segment"))
+
+
+def test_a_second_one_waits_and_takes_over_when_the_first_is_killed(up: Up) -> None:
+    first = up.start()
+    assert up.wait_until(up.champion) == "v1"
+    answered = {answer["id"] for answer in up.predict(30)}
+    second = up.start()
+    up.wait_until(lambda: any("waiting to take over" in line for line in up.said[second.pid]))
+    assert len(up.events(ControllerStarted)) == 1
+    first.kill()
+    first.wait()
+    up.wait_until(lambda: len(up.events(ControllerStarted)) == 2)
+    started = up.events(ControllerStarted)
+    assert started[1].token > started[0].token
+    assert up.wait_until(up.champion) == "v1"
+    up.wait_until(lambda: answered <= up.captured())  # what the first had answered is not lost
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(30) == 0, up.said
+    assert len(up.events(ControllerStopped)) == 1
+    assert [body.outcome for body in up.events(RunFinished)] == ["registered"]
+
+
+def test_killed_while_it_trains_the_next_one_takes_the_run_up(up: Up) -> None:
+    first = up.start()
+    up.wait_until(lambda: any(event.kind() == "step.finished" for event in up.events()))
+    first.kill()
+    first.wait()
+    up.start()
+    assert up.wait_until(up.champion) == "v1"
+    (failed,) = up.events(RunFailed)
+    resumed = [event for event in up.events() if event.kind() == "run.started"][-1]
+    assert resumed.resumes == failed.run
+    assert len(up.events(RunFinished)) == 1
+    assert len(up.events(ChampionChanged)) == 1
+
+
+def test_a_waiting_one_leaves_when_it_is_told(up: Up) -> None:
+    up.start()
+    up.wait_until(lambda: up.events(ControllerStarted))
+    second = up.start()
+    up.wait_until(lambda: any("waiting to take over" in line for line in up.said[second.pid]))
+    second.send_signal(signal.SIGINT)
+    assert second.wait(30) == 0
+    assert len(up.events(ControllerStarted)) == 1
