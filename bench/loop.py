@@ -1,7 +1,7 @@
 """What a whole retrain costs, from the signal to the new champion: `python bench/loop.py [loops]`.
 
 A real ledger, lake and registry in a temporary folder, the warm training process, a serving worker over real HTTP, and
-a product whose own code does next to nothing. Each loop: the schedule says that it is time, the run does its nine steps,
+a product whose own code does next to nothing. Each loop: the schedule says that it is time, the run does its steps,
 the gate compares with the champion, the version is registered, released and answers. Prints JSON: medians of the whole
 and of its parts, in milliseconds; fails when the whole is above the bar.
 """
@@ -142,7 +142,7 @@ class Bench:
 
     def _until_ended(self) -> None:
         """As `windlass up` does: look, rest, look."""
-        while not self._events(RunFinished, RunFailed) or not self.controller._training.quiet:  # noqa: SLF001
+        while not self._events(RunFinished, RunFailed) or not self.controller._training.quiet:
             self.controller.rest(self.stopping, self.settings.poll_seconds)
             self.controller.tick()
         failed = self._bodies(RunFailed)
