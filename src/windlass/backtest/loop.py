@@ -13,7 +13,7 @@ from windlass.backtest.result import BacktestEvent
 from windlass.backtest.stream import Array, Stream, Window
 from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
-from windlass.decisions.losses import losses
+from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
@@ -197,10 +197,14 @@ class Loop:
 
     def _paired(self, positions: Array, probation: Probation) -> PairedLosses:
         kind = self._stream.product.task.kind
+        gate = self._stream.product.gate
+        metric = "default" if gate is None else gate.metric
         truth = self._stream.target[positions]
         truth = truth if kind == "regression" else truth.astype(np.int64)
         new, previous = (
-            losses(truth, self.trainer.predict_at(version.model, positions), kind) if len(positions) else np.empty(0)
+            compared_losses(truth, self.trainer.predict_at(version.model, positions), kind, metric=metric)
+            if len(positions)
+            else np.empty(0)
             for version in (self._champion, probation.previous)
         )
         loss = self._champion.reference.loss

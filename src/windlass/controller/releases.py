@@ -164,7 +164,8 @@ class Releases:
 
     def _paired(self, product: ProductState, release: ReleaseState, stage: _Stage) -> PairedLosses:
         """The losses of both versions on the same rows; read again when outcomes have come, or time alone may tell."""
-        outcome = policies_of(product).outcome
+        policies = policies_of(product)
+        outcome = policies.outcome
         if stage.paired is None or outcome.absent is not None:
             labelled = self._context.lake.labelled(
                 product.name,
@@ -181,6 +182,7 @@ class Releases:
                 codec=stage.codec,
                 old_codec=stage.old_codec,
                 bound=stage.bound,
+                metric="default" if policies.gate is None else policies.gate.metric,
             )
         return stage.paired
 

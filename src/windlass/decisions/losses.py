@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
 
+RANKING = frozenset({"roc_auc", "average_precision"})
+"""Metrics that only the order of the scores matters to."""
 _LEAST = float(np.finfo(np.float64).eps)
 """Probabilities are kept this far from 0 and 1 in the log loss, as scikit-learn does."""
 
@@ -31,6 +33,36 @@ def losses(truth: Array, predictions: Array, kind: TaskKind) -> Floats:
     if kind == "regression":
         return absolute(truth, predictions)
     return brier(truth, predictions)
+
+
+def compared_losses(truth: Array, predictions: Array, kind: TaskKind, *, metric: str) -> Floats:
+    """The losses by which two versions are compared on the same rows: those of the metric that their gate names.
+
+    A gate that asks for a ranking says that only the order of the scores counts; a version must not be withdrawn for
+    their level then, which moves with the base rate of the season. All other gates are served by `losses`, and so is
+    this one while only one class has come, since there is nothing to rank.
+    """
+    ranked = kind == "binary" and metric in RANKING and len(np.unique(truth)) > 1
+    return misranked(truth, predictions) if ranked else losses(truth, predictions, kind)
+
+
+def misranked(truth: Array, scores: Array) -> Floats:
+    """`(m,)` for m disjoint pairs of a positive and a negative: 1 if the negative scores higher, 0.5 for a tie, else 0.
+
+    Its mean estimates 1 - AUC, and since no row is in two pairs, the pairs are as independent as the rows. Each row of
+    the rarer class is paired with the one of the other before it, or the next that is free, so that both are of about
+    the same time; which rows make a pair depends on the labels alone, so two models are compared on the same pairs.
+    """
+    positive, negative = np.flatnonzero(truth == 1), np.flatnonzero(truth == 0)
+    swap = len(positive) > len(negative)
+    rare, common = (negative, positive) if swap else (positive, negative)
+    place = np.arange(len(rare))
+    before = np.maximum(np.searchsorted(common, rare) - 1, 0)
+    partner = np.maximum.accumulate(before - place) + place if len(rare) else place
+    found = partner < len(common)
+    one, other = rare[found], common[partner[found]]
+    high, low = (other, one) if swap else (one, other)
+    return np.where(scores[low] > scores[high], 1.0, np.where(scores[low] == scores[high], 0.5, 0.0))
 
 
 def least_losses(predictions: Array, kind: TaskKind) -> Floats:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from windlass.decisions.losses import losses
+from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import Answers, ReleaseEvidence
 from windlass.decisions.rollback import RollbackEvidence
@@ -93,12 +94,13 @@ def paired_losses(
     codec: LabelCodec,
     old_codec: LabelCodec | None = None,
     bound: float | None = 1.0,
+    metric: str = "default",
 ) -> PairedLosses:
     """Losses of two versions on the rows that both answered and whose label is known, in the order of the outcomes.
 
     `labelled` is what `Lake.labelled` gives for both, shadow answers included. `codec` is the new version's and
     `old_codec` the old one's, where it differs. A label that the new version does not know is left out, since its loss
-    is not known. `bound` is that of `PairedLosses`.
+    is not known. `bound` is that of `PairedLosses`, `metric` the gate's.
     """
     known = labelled.filter(pl.col("value").is_not_null(), pl.col("error").is_null())
     sides = [
@@ -110,9 +112,10 @@ def paired_losses(
     truth = both["_truth"].to_numpy()
     other = old_codec or codec
     previous = predictions_of(both["score_old"], both["probabilities_old"], other)
+    compared = partial(compared_losses, kind=codec.kind, metric=metric)
     return PairedLosses(
-        new=losses(truth, predictions_of(both["score"], both["probabilities"], codec), codec.kind),
-        previous=losses(truth, _in_order_of(previous, other, codec), codec.kind),
+        new=compared(truth, predictions_of(both["score"], both["probabilities"], codec)),
+        previous=compared(truth, _in_order_of(previous, other, codec)),
         bound=bound,
     )
 
