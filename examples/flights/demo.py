@@ -1,6 +1,6 @@
 """Ten months of flights in two minutes: a model is trained, released, served, watched, retrained and released again.
 
-    python examples/flights/demo.py [--until 2013-07-01] [--days-per-second 2.5]
+    python examples/flights/demo.py [--until 2013-07-01] [--days-per-second 4]
 
 History is January and February. From March on, every hour's departures are sent over HTTP and what became of them is
 posted a day later, under a scaled clock that all parts share. Nothing is computed beforehand, and nobody touches the
@@ -23,6 +23,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from shutil import rmtree
 
+import data
 import polars as pl
 from report import Scores, score, write_page
 from rich.console import Console
@@ -30,7 +31,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-import data
 from windlass.app.describe import describe
 from windlass.app.workspace import Workspace
 from windlass.clock import SharedClock
@@ -41,6 +41,8 @@ HERE = Path(__file__).parent
 PRODUCT = "flight-delays"
 START = datetime(2013, 3, 1, tzinfo=UTC)
 LABEL_DELAY = timedelta(days=1)
+SLOWER = 8
+"""How many times slower the clock goes while a model trains."""
 SHOWN = (
     events.RunStarted,
     events.RunFinished,
@@ -111,6 +113,28 @@ class World:
         return parsed
 
 
+class Pace:
+    """How fast the shared clock goes."""
+
+    def __init__(self, clock: SharedClock, *, usual: float) -> None:
+        self._clock = clock
+        self._usual = usual
+        self._moved = time.monotonic()
+        self.slow = False
+        """A model trains."""
+
+    @property
+    def days_per_second(self) -> float:
+        return self._usual / SLOWER if self.slow else self._usual
+
+    def move(self, *, limit: datetime) -> None:
+        """Move the clock by the time that has passed, at most to `limit`."""
+        moment = time.monotonic()
+        step = timedelta(days=(moment - self._moved) * self.days_per_second)
+        self._moved = moment
+        self._clock.move_to(min(self._clock.now() + step, limit))
+
+
 class Timeline:
     """What the ledger says, as it happens."""
 
@@ -118,13 +142,15 @@ class Timeline:
         self._workspace = workspace
         self._console = console
         self._seen = 0
-        self.retrains = 0
+        self.training = False
 
     def show_new(self) -> None:
         for event in self._workspace.ledger.events(kinds=SHOWN, after=self._seen):
             self._seen = event.sequence
             if isinstance(event.body, events.RunStarted):
-                self.retrains += 1
+                self.training = True
+            elif isinstance(event.body, (events.RunFinished, events.RunFailed)):
+                self.training = False
             words = describe(event)
             strong = isinstance(event.body, (events.ChampionChanged, events.AlarmRaised))
             self._console.print(
@@ -173,35 +199,36 @@ def main() -> None:
 def _play(
     world: World, clock: SharedClock, timeline: Timeline, console: Console, arguments: argparse.Namespace
 ) -> None:
-    """Move the clock at its pace, never past the hour that comes next, and send each hour when it has come."""
-    pace = timedelta(days=arguments.days_per_second)
-    began = time.monotonic()
-    shown = 0.0
+    """Move the clock at its pace, never past the hour that comes next, and send each hour when it has come.
+
+    While a model trains the clock goes slower: a fit takes the same real seconds however fast the world is played, and
+    at full pace ten of them would be a month.
+    """
+    pace = Pace(clock, usual=arguments.days_per_second)
+    began = shown = time.monotonic()
     with Live(console=console, refresh_per_second=8, transient=True) as live:
         while not world.over:
-            due = START + (time.monotonic() - began) * pace
-            hour = world.next_hour()
-            if due < hour:
-                clock.move_to(max(clock.now(), due))
-                time.sleep(min(0.05, (hour - due) / pace))
+            pace.move(limit=world.next_hour())
+            if clock.now() < world.next_hour():
+                time.sleep(0.005)
             else:
-                clock.move_to(hour)
                 world.play()
             if time.monotonic() - shown > 0.12:
                 shown = time.monotonic()
                 timeline.show_new()
-                live.update(_progress(world, clock, shown - began))
+                pace.slow = timeline.training
+                live.update(_progress(world, clock, pace, shown - began))
 
 
-def _progress(world: World, clock: SharedClock, elapsed: float) -> Text:
+def _progress(world: World, clock: SharedClock, pace: Pace, elapsed: float) -> Text:
     filled = round(30 * world.sent / world.rows)
-    speed = (clock.now() - START) / timedelta(days=1) / max(elapsed, 1e-9)
     return Text.assemble(
         (f"{clock.now():%a %d %b %Y %H:%M}  ", "bold cyan"),
         ("━" * filled, "cyan"),
         ("━" * (30 - filled), "dim"),
         f"  {world.sent:,} of {world.rows:,} departures, {world.requests / max(elapsed, 1e-9):.0f} requests/s, ",
-        f"{world.outcomes:,} outcomes, 1 s = {speed:.1f} days",
+        f"{world.outcomes:,} outcomes, 1 s = {pace.days_per_second:g} days",
+        " while a model trains" if pace.slow else "",
     )
 
 
@@ -271,7 +298,7 @@ def _arguments() -> argparse.Namespace:
         default=datetime(2014, 1, 1, tzinfo=UTC),
         help="play the world until this day (default: the end of the year)",
     )
-    parser.add_argument("--days-per-second", type=float, default=2.6, help="pace of the scaled clock (default: 2.6)")
+    parser.add_argument("--days-per-second", type=float, default=4.0, help="pace of the scaled clock (default: 4)")
     return parser.parse_args()
 
 

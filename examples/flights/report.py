@@ -17,7 +17,6 @@ from windlass.records.event import Event
 from windlass.web.charts import Line, Marker, line_chart
 from windlass.web.page import Column, Figure, Figures, Section, Table, Text, render_page
 
-
 STORY = (
     events.RunStarted,
     events.GateDecided,
@@ -131,9 +130,9 @@ def write_page(workspace: Workspace, product: str, scores: Scores, path: Path) -
                 heading="The outcome",
                 blocks=[
                     Text(
-                        text="Will a departure from New York arrive more than 15 minutes late? The first version learned from "
-                        "January and February. From March on every hour's departures were sent over HTTP, and what became of "
-                        "them was posted a day later."
+                        text="Will a departure from New York arrive more than 15 minutes late? The first version "
+                        "learned from January and February. From March on every hour's departures were sent over HTTP, "
+                        "and what became of them was posted a day later."
                     ),
                     figures,
                     chart,
