@@ -55,6 +55,7 @@ def versions(workspace: Workspace, product: str | None) -> list[Row]:
 
 def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
     """The last runs, newest last, those that people logged by hand included."""
+    _check_known(workspace, product)
     found: dict[str, Row] = {}
     kinds: tuple[type[Body], ...] = (events.RunStarted, events.RunFinished, events.RunFailed, events.GateDecided)
     for event in workspace.ledger.events(kinds=kinds, product=product):
@@ -63,6 +64,7 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
             found[body.run] = {
                 "run": body.run,
                 "product": event.product,
+                "name": body.name or None,
                 "trigger": body.trigger,
                 "started": event.at,
                 "reason": body.reason,
@@ -81,6 +83,7 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
 
 
 def releases(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
+    _check_known(workspace, product)
     found: dict[str, Row] = {}
     kinds: tuple[type[Body], ...] = (events.ReleaseStarted, events.ReleaseAdvanced, events.ReleaseFinished)
     for event in workspace.ledger.events(kinds=kinds, product=product):
@@ -106,6 +109,7 @@ def releases(workspace: Workspace, product: str | None, *, limit: int) -> list[R
 
 
 def alarms(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
+    _check_known(workspace, product)
     found: dict[str, Row] = {}
     for event in workspace.ledger.events(kinds=(events.AlarmRaised, events.AlarmCleared), product=product):
         body = event.body
@@ -126,6 +130,7 @@ def alarms(workspace: Workspace, product: str | None, *, limit: int) -> list[Row
 
 
 def incidents(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
+    _check_known(workspace, product)
     found: dict[str, Row] = {}
     for event in workspace.ledger.events(kinds=(events.IncidentOpened, events.IncidentClosed), product=product):
         body = event.body
@@ -147,6 +152,7 @@ def incidents(workspace: Workspace, product: str | None, *, limit: int) -> list[
 
 def timeline(workspace: Workspace, product: str | None, *, limit: int, steps: bool) -> list[Row]:
     """What happened, newest last; the steps of runs only on request, since they are many."""
+    _check_known(workspace, product)
     left_out = () if steps else (events.StepStarted, events.StepFinished, events.DataPinned)
     kinds = tuple(kind for kind in events.ALL if kind not in left_out)
     return [event_row(event) for event in workspace.ledger.events(kinds=kinds, product=product, newest=limit)]
@@ -161,6 +167,11 @@ def event_row(event: Event) -> Row:
         "actor": event.actor,
         "what": describe(event),
     }
+
+
+def _check_known(workspace: Workspace, product: str | None) -> None:
+    if product is not None:
+        the_product(workspace, product)
 
 
 def _status(product: ProductState) -> Row:

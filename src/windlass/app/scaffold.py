@@ -64,7 +64,11 @@ def _names(folder: Path) -> dict[str, Any]:
 def _claim(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError("there is something here already", where=str(folder), remedy="choose a name that is free")
-    (folder / "tests").mkdir(parents=True)
+    try:
+        (folder / "tests").mkdir(parents=True)
+    except OSError as error:
+        what = f"the project cannot be made: {error.strerror}"
+        raise UsageError(what, where=str(folder), remedy="choose a place that you may write to") from error
 
 
 def _write(folder: Path, names: dict[str, Any], *, product: str, test: str) -> None:

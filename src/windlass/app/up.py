@@ -12,6 +12,7 @@ from types import FrameType
 from windlass.app.act import context_for, holder_name
 from windlass.app.workspace import Workspace
 from windlass.controller.controller import Controller
+from windlass.errors import WindlassError
 from windlass.product.loading import discover
 from windlass.records.lease import Fence
 from windlass.serving.supervisor import Server
@@ -32,11 +33,16 @@ def up(workspace: Workspace, *, say: Say) -> None:
     context = context_for(workspace, fence)
     controller = Controller(context=context, engine=workspace.engine, entries=entries)
     server = Server(workspace.settings, workspace.paths, on_event=controller.hear, log=workspace.paths.log)
-    server.start()
+    try:
+        server.start()
+    except WindlassError:
+        workspace.ledger.release(fence)
+        raise
     say(f"windlass: serving on {server.url} ({', '.join(entries)})")
     say(f"windlass: the loop runs as {fence.holder}; stop it with Ctrl-C or SIGTERM")
     try:
         controller.start()
+        _say_what_is_wrong(workspace, say)
         while not stopping.is_set():
             controller.tick()
             stopping.wait(workspace.settings.poll_seconds)
@@ -72,6 +78,12 @@ def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -
             told = True
         stopping.wait(workspace.settings.poll_seconds)
     return None
+
+
+def _say_what_is_wrong(workspace: Workspace, say: Say) -> None:
+    for product in workspace.state().products.values():
+        for incident in product.incidents.values():
+            say(f"windlass: {product.name}: {incident.opened.title}: {incident.opened.cause}")
 
 
 def _stop_on_signals() -> threading.Event:

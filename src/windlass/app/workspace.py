@@ -44,7 +44,14 @@ class Workspace:
                 where=str(settings.project),
                 remedy="change to the project's folder, give it with --project, or make one with `windlass init NAME`",
             )
-        settings.workspace.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.workspace.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"the workspace cannot be made: {error.strerror}",
+                where=str(settings.workspace),
+                remedy="free the place, or name another with the setting `workspace`",
+            ) from error
         return workspace
 
     @cached_property

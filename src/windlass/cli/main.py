@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
@@ -41,6 +42,8 @@ app.add_typer(ledger.app, name="ledger")
 
 def main() -> None:
     """Run the command line; an error of ours is one message and exit code 1 (2 for a wrong call)."""
+    # What is logged belongs into files; without this Python would print errors a second time.
+    logging.getLogger("windlass").addHandler(logging.NullHandler())
     try:
         app()
     except WindlassError as error:

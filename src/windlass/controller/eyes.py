@@ -43,12 +43,15 @@ class Eyes:
     unknown: list[str] = field(default_factory=list)
     """Labels that came for its answers and are none that it knows."""
 
-    def observe(self, captured: pl.DataFrame, *, features: bool = True) -> None:
-        """Answers in the order in which they came into the lake; `features`: they count for drift too."""
+    def observe(self, captured: pl.DataFrame, *, features: bool = True, given_up: datetime | None = None) -> None:
+        """Answers in the order in which they came into the lake; `features`: they count for drift too.
+
+        Answers up to `given_up` are not waited for any more, so it does not matter when exactly they were given.
+        """
         answered = captured.filter(
             pl.col("version") == self.version, pl.col("stage").is_in(ANSWERED), pl.col("error").is_null()
         )
-        for moment, rows in self._stretches(answered):
+        for moment, rows in self._stretches(answered, window=self.window if features else None, given_up=given_up):
             self.watch.observe(
                 features_of(rows, self.reference) if features else None,
                 predictions_of(rows["score"], rows["probabilities"], self.codec),
@@ -72,14 +75,19 @@ class Eyes:
         waiting = labelled.filter(pl.col("value").is_null(), pl.col("at") >= now - self.within)
         self.waiting_since = earliest(waiting) or latest(labelled) or self.waiting_since
 
-    def _stretches(self, answered: pl.DataFrame) -> Iterator[tuple[datetime, pl.DataFrame]]:
+    def _stretches(
+        self, answered: pl.DataFrame, *, window: int | None, given_up: datetime | None
+    ) -> Iterator[tuple[datetime, pl.DataFrame]]:
         """The rows in their order, cut where a window is full and where another stretch of time begins."""
         if not answered.height:
             return
         length = min(_LONGEST, max(self.within / 100, timedelta(milliseconds=1)))
         stretch = pl.col("at").dt.truncate(f"{length // timedelta(microseconds=1)}us")
-        window = (pl.int_range(pl.len()) + self.seen) // self.window
-        cut = answered.with_columns(_stretch=stretch, _run=pl.struct(stretch, window).rle_id())
+        if given_up is not None:
+            settled = pl.lit(given_up - 2 * length, dtype=answered.schema["at"])
+            stretch = pl.max_horizontal(stretch, settled)
+        full = pl.lit(0) if window is None else (pl.int_range(pl.len()) + self.seen) // window
+        cut = answered.with_columns(_stretch=stretch, _run=pl.struct(stretch, full).rle_id())
         for rows in cut.partition_by("_run", maintain_order=True):
             yield rows["_stretch"][0] + length, rows
 

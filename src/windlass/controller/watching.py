@@ -24,6 +24,7 @@ from windlass.records.state import ProductState, VersionState
 
 _RECALLED = 500_000
 """The newest answers, read again after a restart: ten times what decay looks back on, since labels come late."""
+_AT_ONCE = 50_000
 _LIGHT = [SEQUENCE, "prediction_id", "at", "version", "stage", "score", "probabilities", "error"]
 _REMEDIES = {
     "decay": "the loop retrains if the policy says so; otherwise run `windlass train`, or `windlass rollback`",
@@ -141,11 +142,13 @@ class Watching:
         eyes.seen = recalled
         if count == 0:
             return
-        self._context.keep()
         light = lake.predictions(
             name, versions=version, stages=ANSWERED, columns=_LIGHT, after_sequence=sequences[recalled] - 1
         )
-        eyes.observe(light.filter(pl.col(SEQUENCE) < sequences[watched]), features=False)
+        given_up = self._context.now - eyes.within
+        for part in light.filter(pl.col(SEQUENCE) < sequences[watched]).iter_slices(_AT_ONCE):
+            self._context.keep()
+            eyes.observe(part, features=False, given_up=given_up)
         eyes.observe(lake.predictions(name, versions=version, stages=ANSWERED, after_sequence=sequences[watched] - 1))
 
     # -- its labels ------------------------------------------------------------------------------------------------

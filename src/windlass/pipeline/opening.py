@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from windlass.decisions.metrics import NAMES
+from windlass.decisions.metrics import NAMES, metric_for
 from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.tuning import need_optuna
 from windlass.product.declaration import check_declaration
 from windlass.product.loading import load
-from windlass.product.policy import to_plain
+from windlass.product.policy import Gate, to_plain
 from windlass.product.product import Product
 from windlass.product.source import Source, read_source
+from windlass.product.task import TaskKind
 from windlass.records.event import ProductDeclared
 from windlass.settings import Settings
 
@@ -29,9 +30,20 @@ def open_product(settings: Settings, *, product: str, entry: str) -> tuple[type[
             remedy="write its name as plain text in the class body, so that it can be read without running the code",
         )
     check_declaration(loaded, metrics=NAMES)
+    if loaded.gate is not None:
+        _check_bounds(loaded.gate, loaded.task.kind, f"{entry}.gate")
     if loaded.search is not None:
         need_optuna()
     return loaded, source
+
+
+def _check_bounds(gate: Gate, kind: TaskKind, where: str) -> None:
+    """A floor is for a metric where larger is better, a ceiling for one where smaller is."""
+    metric = metric_for(gate.metric, kind, cost=gate.cost, own=gate.own)
+    wrong, right = ("at_most", "at_least") if metric.larger_is_better else ("at_least", "at_most")
+    if getattr(gate, wrong) is not None:
+        better = "larger" if metric.larger_is_better else "smaller"
+        raise ProductError(f"{better} is better for {metric.name}", where=where, remedy=f"give {right}, not {wrong}")
 
 
 def declaration_of(product: type[Product], source: Source) -> ProductDeclared:

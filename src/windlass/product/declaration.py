@@ -40,6 +40,7 @@ def check_declaration(product: type[Product], *, metrics: Mapping[TaskKind, Coll
     where = f"{product.__module__.rpartition('.')[2]}:{product.__name__}"
     _check_task(product, where)
     _check_policies(product, where)
+    _check_names(product, where)
     instance = _instance(product, where)
     for method, arguments in _METHODS.items():
         _check_method(getattr(instance, method, None), arguments, f"{where}.{method}")
@@ -76,6 +77,25 @@ def check_rows(product: type[Product] | Product, rows: pl.DataFrame) -> None:
             codec.check_value(product.outcome.absent)
         except DataError as error:
             raise DataError(error.what, where=f"{product.name}, Outcome.absent", remedy=error.remedy) from error
+
+
+def _check_names(product: type[Product], where: str) -> None:
+    """A name that is almost one of ours would do nothing, silently."""
+    ours = [name for name in dir(Product) if not name.startswith("_")]
+    for name in vars(product):
+        close = [] if name.startswith("_") or name in ours else get_close_matches(name, ours, n=1, cutoff=0.85)
+        if close:
+            raise ProductError(
+                f"{name!r} means nothing to Windlass",
+                where=f"{where}.{name}",
+                remedy=f"did you mean {close[0]!r}? If not, call it something else, such as '_{name}'",
+            )
+    if product.contract is not None and not hasattr(product.contract, "validate"):
+        raise ProductError(
+            f"a {type(product.contract).__name__} is no contract",
+            where=f"{where}.contract",
+            remedy="give a pandera.polars DataFrameModel class or DataFrameSchema",
+        )
 
 
 def _check_task(product: type[Product], where: str) -> None:

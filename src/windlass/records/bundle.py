@@ -18,7 +18,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     nullable: bool = True
     required: bool = True
     exact: str = ""
-    """The polars type the training frame had, such as `Int32` or `Datetime[ms, UTC]`; empty: the usual one of `dtype`."""
+    """The polars type the training frame had, such as `Int32` or `Datetime[ms, UTC]`; empty: the usual one."""
 
 
 class ModelFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ class PredictionBatch(msgspec.Struct, frozen=True, kw_only=True, tag="prediction
     probabilities: tuple[tuple[float, ...], ...] | None = None
     """Multiclass: all classes, in the order of the manifest's `classes`."""
     rows: tuple[bytes, ...]
-    """Each request row as JSON: the fields the product knows, after validation, so that it decodes the same for ever."""
+    """Each request row as JSON: the fields the product knows, after validation, so that it decodes the same later."""
     features: tuple[bytes, ...] | None = None
     """Each row of features as JSON; None when every feature is a column of the request row, unchanged."""
     error: str | None = None

@@ -26,8 +26,8 @@ class PinnedPart(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: int
     columns: tuple[tuple[str, str], ...]
-    """Each column and its dtype in the lake's own words; a column that came later does not belong to the set. Pairs, since
-    the digest follows their order, and canonical JSON would sort the names of an object."""
+    """Each column and its dtype in the lake's own words; a column that came later does not belong to the set. Pairs,
+    since the digest follows their order, and canonical JSON would sort the names of an object."""
     digest: str
 
 
