@@ -21,7 +21,7 @@ demo: $(VENV)/.installed ## train, release, serve, watch and retrain on the flig
 	$(BIN)/python examples/flights/demo.py
 
 test: $(VENV)/.installed ## all tests
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 check: $(VENV)/.installed ## lint, types and layers
 	$(BIN)/ruff check .

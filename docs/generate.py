@@ -1,4 +1,4 @@
-"""Write the generated pages of the reference: `python docs/generate.py`; with `--check` only say whether they are stale."""
+"""Write the generated pages of the reference: `python docs/generate.py`; `--check` only says whether they are stale."""
 
 from __future__ import annotations
 
