@@ -145,18 +145,19 @@ def test_a_shadow_and_failed_answers_are_not_the_champions(desk: Desk) -> None:
 # -- after a restart -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     hours=st.lists(
         st.tuples(st.integers(1, 90), st.booleans(), st.sampled_from([0.0, 0.0, 3.0])), min_size=3, max_size=10
     ),
     restarts=st.sets(st.integers(0, 9), min_size=1),
+    within=st.sampled_from(["2d", "1h"]),
 )
 def test_whoever_was_restarted_judges_as_who_was_not(
-    tmp_path_factory: pytest.TempPathFactory, hours: list[tuple[int, bool, float]], restarts: set[int]
+    tmp_path_factory: pytest.TempPathFactory, hours: list[tuple[int, bool, float]], restarts: set[int], within: str
 ) -> None:
     desk = Desk(tmp_path_factory.mktemp("workspace") / "w")
-    desk.declare()
+    desk.declare(replace(POLICIES, outcome=Outcome(within=within)))
     crown(desk, "v1")
     steady, broken = watching(desk), watching(desk)
     steady.judge(PRODUCT)
