@@ -67,6 +67,19 @@ def test_without_a_champion_or_a_reference_there_is_nothing_to_watch(desk: Desk)
     assert (found.drift, found.decay, alarms(desk)) == (None, None, [])
 
 
+def test_a_model_that_came_without_rows_is_watched_against_its_first_answers(desk: Desk) -> None:
+    crown(desk, "v1", reference=False)
+    eyes = watching(desk)
+    for _ in range(4):
+        live(desk, eyes, 100)
+    assert alarms(desk) == []
+    for _ in range(4):
+        live(desk, eyes, 100, shift=3.0)
+    assert alarms(desk) == ["drift"]
+    (alarm,) = desk.state.alarms.values()
+    assert alarm.raised.version == "v1"
+
+
 def test_decay_raises_one_alarm_with_its_incident(desk: Desk) -> None:
     crown(desk, "v1")
     eyes = watching(desk)
@@ -148,7 +161,7 @@ def test_a_shadow_and_failed_answers_are_not_the_champions(desk: Desk) -> None:
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     hours=st.lists(
-        st.tuples(st.integers(1, 90), st.booleans(), st.sampled_from([0.0, 0.0, 3.0])), min_size=3, max_size=10
+        st.tuples(st.integers(1, 90), st.sampled_from([True, False, None]), st.sampled_from([0.0, 0.0, 3.0])), min_size=3, max_size=10
     ),
     restarts=st.sets(st.integers(0, 9), min_size=1),
     within=st.sampled_from(["2d", "1h"]),
@@ -164,7 +177,8 @@ def test_whoever_was_restarted_judges_as_who_was_not(
     for hour, (count, right, shift) in enumerate(hours):
         desk.wait(minutes=40)
         ids = desk.answer(count, scores=desk.random.uniform(0.6, 1.0, size=count), shift=shift)
-        desk.observe(ids, right)
+        if right is not None:
+            desk.observe(ids, right)
         desk.commit(steady, broken)
         if hour in restarts:
             broken = watching(desk)
