@@ -158,10 +158,18 @@ def test_a_shadow_and_failed_answers_are_not_the_champions(desk: Desk) -> None:
 # -- after a restart -------------------------------------------------------------------------------------------------
 
 
+def judged_by(numbers: dict[str, Any]) -> dict[str, Any]:
+    """What a verdict rests on. When exactly an overdue answer stops to be waited for hangs on how its batch was cut, and
+    moves no verdict."""
+    return {name: value for name, value in numbers.items() if name != "pending"}
+
+
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     hours=st.lists(
-        st.tuples(st.integers(1, 90), st.sampled_from([True, False, None]), st.sampled_from([0.0, 0.0, 3.0])), min_size=3, max_size=10
+        st.tuples(st.integers(1, 90), st.sampled_from([True, False, None]), st.sampled_from([0.0, 0.0, 3.0])),
+        min_size=3,
+        max_size=10,
     ),
     restarts=st.sets(st.integers(0, 9), min_size=1),
     within=st.sampled_from(["2d", "1h"]),
@@ -186,7 +194,8 @@ def test_whoever_was_restarted_judges_as_who_was_not(
         broken.judge(PRODUCT)
         for name in ("drift", "decay"):
             mine, theirs = getattr(steady.signals(PRODUCT), name), getattr(broken.signals(PRODUCT), name)
-            assert (mine.verdict, mine.reasons, mine.numbers) == (theirs.verdict, theirs.reasons, theirs.numbers), name
+            assert (mine.verdict, mine.reasons) == (theirs.verdict, theirs.reasons), name
+            assert judged_by(mine.numbers) == judged_by(theirs.numbers), name
     desk.close()
 
 
