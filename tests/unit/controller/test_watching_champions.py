@@ -159,8 +159,8 @@ def test_a_shadow_and_failed_answers_are_not_the_champions(desk: Desk) -> None:
 
 
 def judged_by(numbers: dict[str, Any]) -> dict[str, Any]:
-    """What a verdict rests on. When exactly an overdue answer stops to be waited for hangs on how its batch was cut, and
-    moves no verdict."""
+    """What a verdict rests on. When exactly an overdue answer stops to be waited for hangs on how its batch was cut,
+    and moves no verdict."""
     return {name: value for name, value in numbers.items() if name != "pending"}
 
 
