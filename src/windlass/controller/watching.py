@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,14 +15,12 @@ from windlass.controller.pace import Pace
 from windlass.controller.training import Signals
 from windlass.lake.table import SEQUENCE
 from windlass.monitoring import reference as references
-from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import LabelCodec
 from windlass.records.decision import Decision
 from windlass.records.event import AlarmRaised
 from windlass.records.ids import new_id
 from windlass.records.state import ProductState, VersionState
-from windlass.release.evidence import predictions_of
 
 _RECALLED = 500_000
 """The newest answers, read again after a restart: ten times what decay looks back on, since labels come late."""
@@ -106,8 +103,7 @@ class Watching:
         if champion is None:
             return None
         watched = self._watched.get(product.name)
-        same = watched is not None and watched.version == champion.version
-        if watched is not None and same and (watched.eyes is not None or not self._openings.due(product.name)):
+        if watched is not None and watched.version == champion.version:
             return watched
         self.forget(product.name)
         self._clear_others(product, champion)
@@ -120,35 +116,20 @@ class Watching:
 
     def _open(self, product: ProductState, champion: VersionState) -> Eyes | None:
         manifest = self._context.registry.verify(product.name, champion.digest)
-        window, within = self._context.settings.watch_rows, policies_of(product).outcome.within
-        codec = LabelCodec.from_manifest(manifest.task["task"], manifest.classes, column=str(manifest.task["target"]))
         reference = references.load(self._context.paths.bundle(product.name, champion.digest))
         if reference is None:
-            reference = self._first_answers(product.name, champion.version, codec, window)
-        if reference is None:
             return None
+        window, within = self._context.settings.watch_rows, policies_of(product).outcome.within
         eyes = Eyes(
             version=champion.version,
             reference=reference,
-            codec=codec,
+            codec=LabelCodec.from_manifest(reference.kind, manifest.classes, column=str(manifest.task["target"])),
             watch=Watch(reference, window=window, within=within),
             window=window,
             within=within,
         )
         self._recall(product.name, eyes)
         return eyes
-
-    def _first_answers(self, name: str, version: str, codec: LabelCodec, window: int) -> Reference | None:
-        """What an imported model is watched against, since it came without its rows: its first answers, once there are
-        enough. They are the same whenever they are read; its losses have no reference, so decay is not judged."""
-        answered = self._context.lake.predictions(name, versions=[version], stages=ANSWERED)
-        first = answered.filter(pl.col("error").is_null()).sort(SEQUENCE).head(window)
-        if first.height < window:
-            return None
-        texts = first.select(pl.coalesce("features", "request"))[:, 0].to_list()
-        features = pl.read_ndjson(io.BytesIO("\n".join(texts).encode()), infer_schema_length=None)
-        predictions = predictions_of(first["score"], first["probabilities"], codec)
-        return references.make_reference(features, kind=codec.kind, predictions=predictions)
 
     def _recall(self, name: str, eyes: Eyes) -> None:
         """What it answered so far; the features, which are the most of it, only of the last full window and since."""

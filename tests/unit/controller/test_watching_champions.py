@@ -67,19 +67,6 @@ def test_without_a_champion_or_a_reference_there_is_nothing_to_watch(desk: Desk)
     assert (found.drift, found.decay, alarms(desk)) == (None, None, [])
 
 
-def test_a_model_that_came_without_rows_is_watched_against_its_first_answers(desk: Desk) -> None:
-    crown(desk, "v1", reference=False)
-    eyes = watching(desk)
-    for _ in range(4):
-        live(desk, eyes, 100)
-    assert alarms(desk) == []
-    for _ in range(4):
-        live(desk, eyes, 100, shift=3.0)
-    assert alarms(desk) == ["drift"]
-    (alarm,) = desk.state.alarms.values()
-    assert alarm.raised.version == "v1"
-
-
 def test_decay_raises_one_alarm_with_its_incident(desk: Desk) -> None:
     crown(desk, "v1")
     eyes = watching(desk)
@@ -158,35 +145,25 @@ def test_a_shadow_and_failed_answers_are_not_the_champions(desk: Desk) -> None:
 # -- after a restart -------------------------------------------------------------------------------------------------
 
 
-def judged_by(numbers: dict[str, Any]) -> dict[str, Any]:
-    """What a verdict rests on. When exactly an overdue answer stops to be waited for hangs on how its batch was cut,
-    and moves no verdict."""
-    return {name: value for name, value in numbers.items() if name != "pending"}
-
-
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     hours=st.lists(
-        st.tuples(st.integers(1, 90), st.sampled_from([True, False, None]), st.sampled_from([0.0, 0.0, 3.0])),
-        min_size=3,
-        max_size=10,
+        st.tuples(st.integers(1, 90), st.booleans(), st.sampled_from([0.0, 0.0, 3.0])), min_size=3, max_size=10
     ),
     restarts=st.sets(st.integers(0, 9), min_size=1),
-    within=st.sampled_from(["2d", "1h"]),
 )
 def test_whoever_was_restarted_judges_as_who_was_not(
-    tmp_path_factory: pytest.TempPathFactory, hours: list[tuple[int, bool, float]], restarts: set[int], within: str
+    tmp_path_factory: pytest.TempPathFactory, hours: list[tuple[int, bool, float]], restarts: set[int]
 ) -> None:
     desk = Desk(tmp_path_factory.mktemp("workspace") / "w")
-    desk.declare(replace(POLICIES, outcome=Outcome(within=within)))
+    desk.declare()
     crown(desk, "v1")
     steady, broken = watching(desk), watching(desk)
     steady.judge(PRODUCT)
     for hour, (count, right, shift) in enumerate(hours):
         desk.wait(minutes=40)
         ids = desk.answer(count, scores=desk.random.uniform(0.6, 1.0, size=count), shift=shift)
-        if right is not None:
-            desk.observe(ids, right)
+        desk.observe(ids, right)
         desk.commit(steady, broken)
         if hour in restarts:
             broken = watching(desk)
@@ -194,8 +171,7 @@ def test_whoever_was_restarted_judges_as_who_was_not(
         broken.judge(PRODUCT)
         for name in ("drift", "decay"):
             mine, theirs = getattr(steady.signals(PRODUCT), name), getattr(broken.signals(PRODUCT), name)
-            assert (mine.verdict, mine.reasons) == (theirs.verdict, theirs.reasons), name
-            assert judged_by(mine.numbers) == judged_by(theirs.numbers), name
+            assert (mine.verdict, mine.reasons, mine.numbers) == (theirs.verdict, theirs.reasons, theirs.numbers), name
     desk.close()
 
 
