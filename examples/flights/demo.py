@@ -1,6 +1,6 @@
 """Ten months of flights in two minutes: a model is trained, released, served, watched, retrained and released again.
 
-    python examples/flights/demo.py [--until 2013-07-01] [--days-per-second 4]
+    python examples/flights/demo.py [--until 2013-07-01] [--days-per-second 6]
 
 History is January and February. From March on, every hour's departures are sent over HTTP and what became of them is
 posted a day later, under a scaled clock that all parts share. Nothing is computed beforehand, and nobody touches the
@@ -128,11 +128,14 @@ class Pace:
         return self._usual / SLOWER if self.slow else self._usual
 
     def move(self, *, limit: datetime) -> None:
-        """Move the clock by the time that has passed, at most to `limit`."""
+        """Move the clock by the time that has passed, at most to `limit`; wait while that is ahead, 5 ms at most."""
         moment = time.monotonic()
         step = timedelta(days=(moment - self._moved) * self.days_per_second)
         self._moved = moment
-        self._clock.move_to(min(self._clock.now() + step, limit))
+        now = min(self._clock.now() + step, limit)
+        self._clock.move_to(now)
+        if now < limit:
+            time.sleep(min(0.005, (limit - now) / timedelta(days=self.days_per_second)))
 
 
 class Timeline:
@@ -209,9 +212,7 @@ def _play(
     with Live(console=console, refresh_per_second=8, transient=True) as live:
         while not world.over:
             pace.move(limit=world.next_hour())
-            if clock.now() < world.next_hour():
-                time.sleep(0.005)
-            else:
+            if clock.now() == world.next_hour():
                 world.play()
             if time.monotonic() - shown > 0.12:
                 shown = time.monotonic()
@@ -298,7 +299,7 @@ def _arguments() -> argparse.Namespace:
         default=datetime(2014, 1, 1, tzinfo=UTC),
         help="play the world until this day (default: the end of the year)",
     )
-    parser.add_argument("--days-per-second", type=float, default=4.0, help="pace of the scaled clock (default: 4)")
+    parser.add_argument("--days-per-second", type=float, default=6.0, help="pace of the scaled clock (default: 6)")
     return parser.parse_args()
 
 
