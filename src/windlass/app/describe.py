@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from windlass.pipeline.remarks import remarks
 from windlass.records import event as events
 from windlass.records.event import Body, Event
 from windlass.release.director import describe as describe_stage
@@ -18,7 +19,7 @@ def describe(event: Event) -> str:
 
 def _ingested(body: events.DataExtracted) -> str:
     parts = [f"{item.rows_new:,} new rows of {item.rows_seen:,} from {item.source}" for item in body.ingested]
-    return "extracted " + ", ".join(parts) if parts else "extracted nothing"
+    return "; ".join(["extracted " + ", ".join(parts), *remarks(body.ingested)]) if parts else "extracted nothing"
 
 
 def _finished(body: events.RunFinished) -> str:

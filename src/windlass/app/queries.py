@@ -8,6 +8,7 @@ from typing import Any
 from windlass.app.describe import describe
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
+from windlass.pipeline.remarks import remarks
 from windlass.records import event as events
 from windlass.records.event import Body, Event
 from windlass.records.state import OpenAlarm, ProductState
@@ -57,7 +58,13 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
     """The last runs, newest last, those that people logged by hand included."""
     _check_known(workspace, product)
     found: dict[str, Row] = {}
-    kinds: tuple[type[Body], ...] = (events.RunStarted, events.RunFinished, events.RunFailed, events.GateDecided)
+    kinds: tuple[type[Body], ...] = (
+        events.RunStarted,
+        events.DataExtracted,
+        events.GateDecided,
+        events.RunFinished,
+        events.RunFailed,
+    )
     for event in workspace.ledger.events(kinds=kinds, product=product):
         body = event.body
         if isinstance(body, events.RunStarted):
@@ -72,7 +79,10 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
                 "outcome": "running",
                 "version": None,
                 "seconds": None,
+                "remarks": None,
             }
+        elif isinstance(body, events.DataExtracted) and body.run in found:
+            found[body.run]["remarks"] = "; ".join(remarks(body.ingested)) or None
         elif isinstance(body, events.GateDecided) and body.run in found:
             found[body.run]["gate"] = body.decision.verdict
         elif isinstance(body, events.RunFinished) and body.run in found:

@@ -2,7 +2,7 @@
 
 A row is brought in once however often it is extracted. Two rows are the same when they agree in every column that the
 batch has (nulls equal nulls, NaN equals NaN). A row that differs from an earlier one with the same key is a newer
-revision of it; so is one that goes back to an earlier revision.
+revision of it; so is one that goes back to an earlier revision. Of several in one batch the latest is the newest.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import polars as pl
 
 from windlass.errors import DataError
 from windlass.lake.dtypes import TIMESTAMP, cast_exactly, conform, wider
+from windlass.lake.repeats import settle
 from windlass.lake.table import SEQUENCE, Table
 from windlass.records.data import Ingested
 
@@ -32,7 +33,7 @@ def ingest(
     where = f"source {source!r}"
     _check_names(frame, where=where)
     rows = _with_event_time(conform(frame, where=where), time=time, key=key, where=where)
-    rows = rows.unique(keep="last", maintain_order=True)
+    rows, repeats = settle(rows, key=key, time=EVENT_TIME)
     rows, retyped = _fit(table, rows, where=where)
     fresh = _fresh(table, rows, key=key) if table.exists else rows
     if not fresh.is_empty():
@@ -43,6 +44,10 @@ def ingest(
         source=source,
         rows_seen=frame.height,
         rows_new=fresh.height,
+        rows_equal=repeats.equal,
+        rows_superseded=repeats.superseded,
+        keys_superseded=repeats.keys,
+        first_superseded=repeats.first,
         watermark=watermark(table),
         sequence=table.next_sequence() - 1,
     )

@@ -17,6 +17,7 @@ from windlass.lake.commit import Committed, Committer
 from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.join import NEEDED, join_outcomes
 from windlass.lake.pins import TrainingSet, make_pin, read_pin
+from windlass.lake.repeats import settle
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, outcome_rows
 from windlass.lake.table import SEQUENCE, Table
 from windlass.product.policy import Outcome
@@ -126,7 +127,10 @@ class Lake:
         """Append labels that came with an extract; a row that is there already (id, key, value, time) is left out."""
         batch = OutcomeBatch(request_id=request_id, received_at=now, outcomes=tuple(rows))
         same = ["prediction_id", "key", "value", "observed_at"]
-        fresh = outcome_rows([batch]).unique(same, keep="first", maintain_order=True)
+        # Of one case there may be several in the course of time; of one moment the last counts.
+        moment = pl.struct("prediction_id", "key", "observed_at").alias("_moment")
+        settled, repeats = settle(outcome_rows([batch]).with_columns(moment), key="_moment", time="observed_at")
+        fresh = settled.drop("_moment")
         with self._lock:
             table = self._handle(product, "outcomes")
 
@@ -144,6 +148,9 @@ class Lake:
                 source="outcomes",
                 rows_seen=len(rows),
                 rows_new=appended.height,
+                rows_equal=repeats.equal,
+                rows_superseded=repeats.superseded,
+                keys_superseded=repeats.keys,
                 watermark=latest,
                 sequence=table.next_sequence() - 1,
             )

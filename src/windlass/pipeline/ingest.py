@@ -12,6 +12,7 @@ import polars as pl
 from windlass.errors import ProductError
 from windlass.pipeline.context import Training
 from windlass.pipeline.labels import outcome_rows, without_repeats
+from windlass.pipeline.remarks import remarks
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_record, write_record
 from windlass.records.data import Ingested
@@ -46,14 +47,26 @@ def _extract(training: Training, folder: Path) -> Summary:
     sources = _sources(answer, where=f"{training.product.__qualname__}.extract")
     ingested = tuple(_ingest(training, name, frame) for name, frame in sources.items() if frame.width)
     write_record(Extracted(ingested=ingested), folder / "extracted.json")
+    for each in ingested:
+        _show_superseded(training, each, sources[each.source])
     new = sum(each.rows_new for each in ingested)
     return {
         "rows": sum(each.rows_seen for each in ingested),
         "new": new,
         "naive": _is_naive(sources, training.task.time, otherwise=naive),
         "since": None if since is None else since.isoformat(),
-        "note": f"{new:,} new",
+        "note": "; ".join([f"{new:,} new", *remarks(ingested)]),
     }
+
+
+def _show_superseded(training: Training, ingested: Ingested, frame: pl.DataFrame) -> None:
+    """Name a key that came more than once to whoever watches, and in the step's log; the ledger holds no keys."""
+    if ingested.first_superseded is None or training.task.key is None:
+        return
+    key = frame.get_column(training.task.key)[ingested.first_superseded[0]]
+    text = f"{training.task.key} {key!r} came in several different rows at once: the latest counts"
+    print(text)  # noqa: T201 (the output of a step goes to its log)
+    training.runner.tell("extract", text)
 
 
 def _ingest(training: Training, source: str, frame: pl.DataFrame) -> Ingested:

@@ -15,6 +15,15 @@ class Ingested(msgspec.Struct, frozen=True, kw_only=True):
     """Rows that `extract` returned."""
     rows_new: int
     """Rows that were not in the lake already."""
+    rows_equal: int = 0
+    """Rows that another row of the same frame equals in every column: of these one is kept."""
+    rows_superseded: int = 0
+    """Rows whose key came with a later, differing row in the same frame, which counts in their place."""
+    keys_superseded: int = 0
+    """Keys that came with several differing rows in one frame."""
+    first_superseded: tuple[int, int] | None = None
+    """An example: a superseded row and the one that counts, by their numbers in the frame. The key itself would be
+    personal data, which the ledger does not hold; the step's log names it."""
     watermark: datetime | None
     """The latest event time seen so far: the next `since`."""
     sequence: int

@@ -43,8 +43,32 @@ def test_a_little_too_much_is_fine(lake, make):
     assert lake.examples("flights", "main", key="flight")["flight"].to_list() == [1, 2, 3]
 
 
-def test_the_same_row_twice_in_one_batch_counts_once(lake, make):
-    assert bring(lake, make.flights((1, make.noon, float("nan")), (1, make.noon, float("nan")))).rows_new == 1
+def test_the_same_row_twice_in_one_batch_counts_once_and_is_told(lake, make):
+    twice = make.flights((1, make.noon, float("nan")), (1, make.noon, float("nan")))
+    for new in (1, 0):
+        got = bring(lake, twice)
+        assert (got.rows_seen, got.rows_new, got.rows_equal, got.rows_superseded) == (2, new, 1, 0)
+
+
+def test_of_several_rows_of_a_key_in_one_batch_the_latest_counts_whatever_their_order(lake, make):
+    rows = [(1, make.noon + 2 * DAY, 7.0), (2, make.noon, 1.0), (1, make.noon, 5.0), (1, make.noon + DAY, 6.0)]
+    for name, frame in (("given", make.flights(*rows)), ("turned", make.flights(*rows[::-1]))):
+        got = bring(lake, frame, source=name)
+        assert (got.rows_new, got.rows_equal, got.rows_superseded, got.keys_superseded) == (4, 0, 2, 1)
+        assert sorted(lake.examples("flights", name, key="flight").rows()) == [rows[0], rows[1]]
+        assert bring(lake, frame, source=name).rows_new == 0
+        superseded, counts = got.first_superseded
+        assert frame.row(counts) == rows[0]
+        assert frame.row(superseded) in rows[2:]
+
+
+def test_of_the_same_moment_the_last_in_the_batch_counts(lake, make):
+    got = bring(lake, make.flights((1, make.noon, 5.0), (2, make.noon, 1.0), (1, make.noon, 6.0)))
+    assert got.first_superseded == (0, 2)
+    assert lake.examples("flights", "main", key="flight").rows() == [(2, make.noon, 1.0), (1, make.noon, 6.0)]
+    untimed = bring(lake, make.flights((1, make.noon, 6.0), (1, make.noon, 5.0)), source="untimed", time=None)
+    assert untimed.first_superseded == (0, 1)
+    assert lake.examples("flights", "untimed", key="flight")["delay"].to_list() == [5.0]
 
 
 def test_the_systems_own_columns_are_there_when_asked_for(lake, make):
@@ -124,7 +148,8 @@ def test_rows_without_a_key_all_stand_for_themselves(lake, make):
     frame = make.flights((1, make.noon, 5.0), (1, make.noon, 6.0)).with_columns(flight=pl.lit(None, dtype=pl.Int64))
     bring(lake, frame)
     assert lake.examples("flights", "main", key="flight").height == 2
-    assert bring(lake, frame).rows_new == 0
+    again = bring(lake, frame)
+    assert (again.rows_new, again.rows_superseded) == (0, 0)
     bring(lake, make.flights((1, make.noon, 5.0), (1, make.noon, 6.0)), source="keyless", key=None)
     assert lake.examples("flights", "keyless").height == 2
 
@@ -435,6 +460,8 @@ def _bring_naively(held: list[tuple], batch: list[tuple]) -> int:
     known = [_same(row) for row in held]
     newest = {row[0]: _same(row) for row in held}
     distinct = list({_same(row): row for row in batch[::-1]}.values())[::-1]
+    by_time = {flight: iter(sorted((row for row in distinct if row[0] == flight), key=_day)) for flight in (1, 2, 3)}
+    distinct = [next(by_time[row[0]]) for row in distinct]
     fresh = []
     for row in distinct:
         mine = [_same(other) for other in distinct if other[0] == row[0]]
@@ -444,6 +471,10 @@ def _bring_naively(held: list[tuple], batch: list[tuple]) -> int:
             fresh.append(row)
     held += fresh
     return len(fresh)
+
+
+def _day(row: tuple) -> int:
+    return row[1]
 
 
 def _same(row: tuple) -> tuple:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from windlass.app import queries
+from windlass.app.describe import describe
+from windlass.app.workspace import Workspace
 from windlass.errors import LeaseLost, RunFailed
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
@@ -90,6 +94,29 @@ def test_nothing_new_is_unchanged(project: Project) -> None:
     assert project.calls() == ["extract", "train", "train", "extract"]
     assert len(project.bodies(VersionRegistered)) == 1
     assert [body.run for body in project.bodies(GateDecided)] == ["run-1", "run-2"]
+
+
+def test_rows_that_do_not_count_are_told_and_the_latest_of_a_key_is_learned_from(project: Project) -> None:
+    project.edit(
+        "return flights()",
+        "rows = flights()\n"
+        "        later = rows.head(2).with_columns(at=pl.col('at').dt.offset_by('1y'), carrier=pl.lit('later'))\n"
+        "        return pl.concat([later, rows, rows.tail(3)])",
+    )
+    assert project.train().outcome == "registered"
+    told = "3 rows left out, equal to another row of the frame; 2 rows superseded by a later row of the same key"
+    example = "(2 keys, such as row 2 by row 0)"
+    extracted = next(message for message in project.messages if message.state == "finished")
+    assert extracted.text == f"302 new; {told} {example}"
+    assert any(message.text.startswith("id 0 came in several") for message in project.messages)
+    assert "id 0 came in several different rows at once" in project.log("run-1", "extract")
+    (event,) = project.ledger.events([DataExtracted])
+    assert describe(event) == f"extracted 302 new rows of 305 from rows; {told} {example}"
+    with closing(Workspace(project.settings)) as workspace:
+        assert [row["remarks"] for row in queries.runs(workspace, None, limit=5)] == [f"{told} {example}"]
+    (rows,) = (project.paths.root / "artifacts").rglob("rows.arrow")
+    learned = pl.read_ipc(rows).sort("id")
+    assert (learned.height, learned["carrier"][:2].to_list()) == (300, ["later", "later"])
 
 
 def test_force_repeats_everything(project: Project) -> None:
