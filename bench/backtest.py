@@ -21,7 +21,7 @@ import polars as pl
 
 from windlass.backtest.file import FileRequest, stream_from_file
 from windlass.backtest.replay import run_backtest
-from windlass.product.encoder import FrameEncoder
+from windlass.product.model.encoder import FrameEncoder
 
 LIMIT = 0.15
 

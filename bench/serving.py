@@ -24,9 +24,9 @@ import numpy as np
 import polars as pl
 from sklearn.linear_model import LogisticRegression
 
+from windlass.product.code.loading import load_product
+from windlass.product.code.source import read_source
 from windlass.product.contract import columns_of
-from windlass.product.loading import load_product
-from windlass.product.source import read_source
 from windlass.records.bundle import Environment, Manifest
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target

@@ -13,7 +13,7 @@ from windlass.controller.releases import Releases
 from windlass.controller.training import Training
 from windlass.errors import UsageError
 from windlass.pipeline.progress import Emit, ProgressMessage
-from windlass.product.loading import discover
+from windlass.product.code.loading import discover
 from windlass.records.event import CommandRequested, RunFailed, RunFinished, RunStarted, StepFinished
 from windlass.records.ids import new_id
 from windlass.records.state import ProductState

@@ -13,7 +13,7 @@ from windlass.app.act import context_for, holder_name
 from windlass.app.workspace import Workspace
 from windlass.controller.controller import Controller
 from windlass.errors import WindlassError
-from windlass.product.loading import discover
+from windlass.product.code.loading import discover
 from windlass.records.lease import Fence
 from windlass.serving.supervisor import Server
 

@@ -13,9 +13,9 @@ from windlass.backtest.file import encode_target
 from windlass.backtest.stream import NEVER, Array, Stream
 from windlass.backtest.timeline import known_moments, moments_of, read_time
 from windlass.errors import DataError, ProductError
+from windlass.product.checks.proof import prove_row_local
 from windlass.product.policy import Retrain
 from windlass.product.product import Product
-from windlass.product.proof import prove_row_local
 
 OUTCOMES = "outcomes"
 """The source of `extract` that brings labels which came later."""

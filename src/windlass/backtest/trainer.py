@@ -9,7 +9,7 @@ import numpy as np
 
 from windlass.backtest.stopwatch import Stopwatch
 from windlass.backtest.stream import Array, Stream
-from windlass.product.model import predict
+from windlass.product.model.predict import predict
 
 LEAST = 4
 """Labelled rows below which nothing is fitted."""

@@ -144,7 +144,7 @@ def _only_for_files(given: dict[str, str | None]) -> None:
 
 def _product(project: Path | None, name: str | None) -> type[Product]:
     """The product of the project that is called so, or the only one."""
-    from windlass.product.loading import discover, load_product
+    from windlass.product.code.loading import discover, load_product
 
     settings = load_settings(directory=project)
     found = discover(settings.project, settings.products)

@@ -1,7 +1,7 @@
 """The process that runs user code: `python -m windlass.engines.worker SOCKET LIFELINE MODULE...`.
 
 It imports the heavy libraries once, then runs one task after the other until the parent goes away. User code is never
-imported under its own name here (see `product.loading`), so a warm worker sees an edited file.
+imported under its own name here (see `product.code.loading`), so a warm worker sees an edited file.
 """
 
 from __future__ import annotations

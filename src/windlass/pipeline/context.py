@@ -11,8 +11,8 @@ from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.request import TrainingRequest
 from windlass.pipeline.step import StepRunner
+from windlass.product.code.source import Source
 from windlass.product.product import Product
-from windlass.product.source import Source
 from windlass.product.task import Task, TaskKind
 from windlass.records.bundle import Environment
 from windlass.records.paths import Paths

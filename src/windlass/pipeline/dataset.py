@@ -15,8 +15,8 @@ from windlass.pipeline.labels import MOMENT, as_target, fill_labels, labels_by_k
 from windlass.pipeline.split import Split, split_rows
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
+from windlass.product.checks.declaration import check_rows
 from windlass.product.contract import check_frame, columns_of, decode_rows
-from windlass.product.declaration import check_rows
 from windlass.product.policy import to_plain
 from windlass.product.product import Product
 from windlass.records.bundle import Column

@@ -14,9 +14,9 @@ from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.step import ACTOR
+from windlass.product.code.source import Source
 from windlass.product.policy import to_plain
 from windlass.product.product import Product
-from windlass.product.source import Source
 from windlass.product.task import BinaryClassification
 from windlass.records.bundle import Manifest
 from windlass.records.event import VersionRegistered

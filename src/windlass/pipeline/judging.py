@@ -28,7 +28,7 @@ from windlass.pipeline.explanation import measure_latency, permutation_importanc
 from windlass.pipeline.learning import Prepared, model_of
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
-from windlass.product.model import predict
+from windlass.product.model.predict import predict
 from windlass.product.policy import to_plain
 from windlass.records.decision import Decision
 from windlass.records.event import Body, GateDecided

@@ -20,13 +20,13 @@ from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
 from windlass.pipeline.tracking import active
 from windlass.pipeline.tuning import Tuning, resolve, search
+from windlass.product.checks.proof import prove_row_local
+from windlass.product.code.namespace import PREFIX, private_name
+from windlass.product.code.source import Source
 from windlass.product.examples import Examples
 from windlass.product.labels import LabelCodec
-from windlass.product.model import predict
-from windlass.product.namespace import PREFIX, private_name
+from windlass.product.model.predict import predict
 from windlass.product.product import Product
-from windlass.product.proof import prove_row_local
-from windlass.product.source import Source
 from windlass.records.bundle import ModelFile
 from windlass.records.event import Body, RunLogged
 from windlass.registry import models

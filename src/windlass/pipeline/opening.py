@@ -8,11 +8,11 @@ from windlass.decisions.metrics import NAMES, metric_for
 from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.tuning import need_optuna
-from windlass.product.declaration import check_declaration
-from windlass.product.loading import load
+from windlass.product.checks.declaration import check_declaration
+from windlass.product.code.loading import load
+from windlass.product.code.source import Source, read_source
 from windlass.product.policy import Gate, to_plain
 from windlass.product.product import Product
-from windlass.product.source import Source, read_source
 from windlass.product.task import TaskKind
 from windlass.records.event import ProductDeclared
 from windlass.settings import Settings

@@ -85,7 +85,7 @@ class Product:
 
         By default the `estimator`, behind an encoding of strings, dates and missing values that suits it.
         """
-        from windlass.product.encoding import fit_estimator
+        from windlass.product.model.encoding import fit_estimator
 
         return fit_estimator(self.estimator, examples, kind=self.task.kind)
 

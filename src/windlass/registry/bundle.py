@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windlass.errors import BundleCorrupt, ProductError, RegistryError
-from windlass.product.loading import load_source
-from windlass.product.model import predict
+from windlass.product.code.loading import load_source
+from windlass.product.model.predict import predict
 from windlass.product.task import TaskKind, task_from
 from windlass.records.bundle import Manifest
 from windlass.registry import files, models

@@ -13,7 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from windlass.errors import BundleCorrupt, RegistryError
-from windlass.product.source import path_of, split_entry
+from windlass.product.code.source import path_of, split_entry
 from windlass.records.bundle import Manifest
 from windlass.records.paths import Paths
 from windlass.registry import files

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from windlass.errors import WindlassError
-from windlass.product.rows import InvalidRows, MalformedBody, Problem
+from windlass.product.contract.rows import InvalidRows, MalformedBody, Problem
 
 
 class NotFound(WindlassError):

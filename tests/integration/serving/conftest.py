@@ -15,9 +15,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from windlass.lake import segments
+from windlass.product.code.loading import load_product
+from windlass.product.code.source import read_source
 from windlass.product.contract import columns_of
-from windlass.product.loading import load_product
-from windlass.product.source import read_source
 from windlass.records.bundle import Environment, Manifest
 from windlass.records.capture import Captured, PredictionBatch
 from windlass.records.paths import Paths

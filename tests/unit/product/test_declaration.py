@@ -16,7 +16,7 @@ from sklearn.svm import LinearSVC
 
 import windlass as wl
 from windlass.errors import DataError, ProductError
-from windlass.product.declaration import check_declaration, check_rows
+from windlass.product.checks.declaration import check_declaration, check_rows
 from windlass.product.product import Product
 
 BINARY = wl.BinaryClassification(target="late", time="at", key="id")

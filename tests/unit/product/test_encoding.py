@@ -20,9 +20,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from windlass.errors import ProductError
-from windlass.product.encoding import FrameEncoder, default_estimator, fit_estimator, style_for
 from windlass.product.examples import Examples
-from windlass.product.model import predict
+from windlass.product.model.encoding import FrameEncoder, default_estimator, fit_estimator, style_for
+from windlass.product.model.predict import predict
 
 STYLES = ("codes", "trees", "dense")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -239,7 +239,7 @@ def test_what_is_learned_survives_skops():
     expected = predict(model, frame, "binary")  # asked before it is saved: what is looked up quickly is not kept
     saved = skops.io.dumps(model)
     unknown = skops.io.get_untrusted_types(data=saved)
-    assert unknown == ["windlass.product.encoder.FrameEncoder"]
+    assert unknown == ["windlass.product.model.encoder.FrameEncoder"]
     loaded = skops.io.loads(saved, trusted=unknown)
     np.testing.assert_array_equal(predict(loaded, frame, "binary"), expected)
 

@@ -15,10 +15,10 @@ from typing import Protocol
 import pytest
 
 from windlass.errors import ProductError
-from windlass.product.loading import discover, load_product, load_source
-from windlass.product.namespace import private_name
+from windlass.product.code.loading import discover, load_product, load_source
+from windlass.product.code.namespace import private_name
+from windlass.product.code.source import read_source
 from windlass.product.product import Product
-from windlass.product.source import read_source
 
 
 class Write(Protocol):
@@ -106,7 +106,7 @@ WITH_CLASSES = """
 READ = """
 import pickle, sys
 from pathlib import Path
-from windlass.product.loading import load_product
+from windlass.product.code.loading import load_product
 folder = Path(sys.argv[1])
 loaded = load_product("flights:Flights", folder)
 again = pickle.loads((folder / "m.pkl").read_bytes())

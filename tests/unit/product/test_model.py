@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import LinearSVC
 
 from windlass.errors import ProductError
-from windlass.product.model import predict
+from windlass.product.model.predict import predict
 
 FRAME = pl.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1, 0, 1, 0]})
 

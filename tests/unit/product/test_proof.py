@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import windlass as wl
 from windlass.errors import NotRowLocal, ProductError, SettingsError
-from windlass.product.proof import prove_row_local
+from windlass.product.checks.proof import prove_row_local
 
 Features = Callable[[pl.DataFrame], object]
 

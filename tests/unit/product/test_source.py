@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass.errors import ProductError
-from windlass.product.source import Source, read_source, source_from_folder
+from windlass.product.code.source import Source, read_source, source_from_folder
 
 
 class Write(Protocol):

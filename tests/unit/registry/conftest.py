@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import windlass as wl
+from windlass.product.code.source import Source, read_source
 from windlass.product.policy import to_plain
-from windlass.product.source import Source, read_source
 from windlass.records.bundle import Column, Environment, Manifest, ModelFile
 from windlass.records.paths import Paths
 from windlass.registry import models

@@ -23,9 +23,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from windlass.errors import BundleCorrupt, ProductError, RegistryError, UntrustedModel
-from windlass.product.loading import load
-from windlass.product.namespace import private_name
-from windlass.product.source import Source
+from windlass.product.code.loading import load
+from windlass.product.code.namespace import private_name
+from windlass.product.code.source import Source
 from windlass.records.bundle import ModelFile
 from windlass.records.paths import Paths
 from windlass.registry import models

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from windlass.product.constraints import Rule
-from windlass.product.declared import name_of
-from windlass.product.rows import MOST_PROBLEMS, InvalidRows, Problem
-from windlass.product.violations import verdicts
+from windlass.product.contract.constraints import Rule
+from windlass.product.contract.rows import MOST_PROBLEMS, InvalidRows, Problem
+from windlass.product.contract.schema import name_of
+from windlass.product.contract.violations import verdicts
 
 
 class Leftover:

@@ -10,11 +10,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from windlass.errors import ProductError, WindlassError
-from windlass.product.discovery import Found, find_classes, find_named
-from windlass.product.namespace import import_private, private_name
+from windlass.product.code.discovery import Found, find_classes, find_named
+from windlass.product.code.namespace import import_private, private_name
+from windlass.product.code.sharing import share
+from windlass.product.code.source import Source, read_source, source_from_folder, split_entry
 from windlass.product.product import Product
-from windlass.product.sharing import share
-from windlass.product.source import Source, read_source, source_from_folder, split_entry
 
 
 def load_product(entry: str, project: Path) -> type[Product]:

@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from windlass.errors import ContractViolated
-from windlass.product.declared import declared_column, name_of
+from windlass.product.contract.schema import declared_column, name_of
 
 _SHOWN = 5
 """Values and row numbers that a message lists of one finding."""

@@ -9,7 +9,7 @@ import polars as pl
 from sklearn.base import BaseEstimator
 
 from windlass.errors import ProductError
-from windlass.product.columns import (
+from windlass.product.model.encoder_columns import (
     CYCLES,
     Array,
     codes_of,

@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from windlass.errors import ProductError
-from windlass.product.bindings import Defined, Foreign, Table, bound_names, normalise, read_table, targets
-from windlass.product.effects import resolve
+from windlass.product.code.bindings import Defined, Foreign, Table, bound_names, normalise, read_table, targets
+from windlass.product.code.effects import resolve
+from windlass.product.code.source import Source, parse, read_source, split_entry
 from windlass.product.product import Product
-from windlass.product.source import Source, parse, read_source, split_entry
 
 _IS_PRODUCT = frozenset({"windlass.Product", "windlass.product.product.Product"})
 

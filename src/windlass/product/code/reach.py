@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from windlass.product.bindings import (
+from windlass.product.code.bindings import (
     FUNCTIONS,
     Defined,
     Foreign,
@@ -25,8 +25,8 @@ from windlass.product.bindings import (
     read_table,
     root_and_path,
 )
-from windlass.product.effects import acting, descend, resolve
-from windlass.product.imports import absolute, parents
+from windlass.product.code.effects import acting, descend, resolve
+from windlass.product.code.imports import absolute, parents
 from windlass.product.product import Product
 
 _CALLS_ANYTHING = frozenset({"__builtins__", "__import__", "compile", "eval", "exec", "globals", "locals", "vars"})

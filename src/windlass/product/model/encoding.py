@@ -22,7 +22,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from windlass.errors import ProductError
-from windlass.product.encoder import FrameEncoder, Style
+from windlass.product.model.encoder import FrameEncoder, Style
 
 if TYPE_CHECKING:
     from windlass.product.examples import Examples

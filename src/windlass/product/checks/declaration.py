@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 
 from windlass.errors import DataError, ProductError
+from windlass.product.checks.trainable import check_training
 from windlass.product.labels import LabelCodec
 from windlass.product.model_file import ModelFile
 from windlass.product.policy import Gate, Outcome, Release, Retrain
 from windlass.product.product import Product
 from windlass.product.task import Task, TaskKind
-from windlass.product.trainable import check_training
 
 _POLICIES: dict[str, tuple[type, bool]] = {
     "outcome": (Outcome, False),

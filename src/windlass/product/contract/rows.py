@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from windlass.errors import DataError
-from windlass.product.dtypes import dtype_of, from_text, needs_restoring, restore, wire_type
+from windlass.product.contract.types import dtype_of, from_text, needs_restoring, restore, wire_type
 from windlass.records.bundle import Column
 
 MOST_PROBLEMS = 100

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from windlass.product.source import Source, path_of
+from windlass.product.code.source import Source, path_of
 
 PREFIX = "_windlass_product_"
 

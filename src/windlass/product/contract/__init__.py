@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from windlass.product.declared import declared_column, schema_of
-from windlass.product.decoder import RowDecoder
-from windlass.product.dtypes import describe
+from windlass.product.contract.decoder import RowDecoder
+from windlass.product.contract.rows import Decoded, InvalidRows, MalformedBody, Problem, decode_rows, empty_frame
+from windlass.product.contract.schema import declared_column, schema_of
+from windlass.product.contract.types import describe
+from windlass.product.contract.violations import validated
 from windlass.product.product import Product
-from windlass.product.rows import Decoded, InvalidRows, MalformedBody, Problem, decode_rows, empty_frame
-from windlass.product.violations import validated
 from windlass.records.bundle import Column
 
 __all__ = [

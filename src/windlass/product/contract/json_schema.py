@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from windlass.product.constraints import Rule
-from windlass.product.declared import name_of
+from windlass.product.contract.constraints import Rule
+from windlass.product.contract.schema import name_of
 
 
 def row_schema(rules: Sequence[Rule], *, strict: bool) -> dict[str, Any]:

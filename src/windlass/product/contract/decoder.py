@@ -11,12 +11,12 @@ import msgspec
 import polars as pl
 
 from windlass.errors import DataError
-from windlass.product.constraints import Rule, compile_rule
-from windlass.product.declared import declared_column, schema_of
-from windlass.product.dtypes import needs_restoring, restore, usual
-from windlass.product.json_schema import row_schema
-from windlass.product.leftover import Leftover
-from windlass.product.rows import Decoded, InvalidRows, MalformedBody, Problem
+from windlass.product.contract.constraints import Rule, compile_rule
+from windlass.product.contract.json_schema import row_schema
+from windlass.product.contract.leftover import Leftover
+from windlass.product.contract.rows import Decoded, InvalidRows, MalformedBody, Problem
+from windlass.product.contract.schema import declared_column, schema_of
+from windlass.product.contract.types import needs_restoring, restore, usual
 from windlass.records.bundle import Column
 
 _PATH = re.compile(r" - at `(\$.*)`$", re.DOTALL)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from windlass.product.bindings import (
+from windlass.product.code.bindings import (
     FUNCTIONS,
     Binding,
     Defined,

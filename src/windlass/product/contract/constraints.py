@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import polars as pl
 
-from windlass.product.dtypes import bounds_of, dtype_of
+from windlass.product.contract.types import bounds_of, dtype_of
 from windlass.records.bundle import Column
 
 _BASE: dict[str, type] = {

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 from windlass.errors import ProductError
-from windlass.product.imports import imported_names, module_name, parents
-from windlass.product.reach import Reach
+from windlass.product.code.imports import imported_names, module_name, parents
+from windlass.product.code.reach import Reach
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from windlass.product.imports import absolute
+from windlass.product.code.imports import absolute
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from windlass.product.namespace import add_world, private_name
-from windlass.product.source import Source, source_from_folder
+from windlass.product.code.namespace import add_world, private_name
+from windlass.product.code.source import Source, source_from_folder
 
 _PACKAGE = """\
 from pathlib import Path
-from windlass.product.sharing import adopt
+from windlass.product.code.sharing import adopt
 adopt(__name__, Path(__file__).parent / "source", {entry!r}, Path({folder!r}))
 """
 

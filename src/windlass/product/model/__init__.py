@@ -1,0 +1,1 @@
+"""From a frame to a model and from a model to predictions."""
