@@ -15,6 +15,7 @@ from windlass.backtest.stream import NEVER, Stream
 from windlass.backtest.timeline import is_number, known_moments, moments_of, read_time
 from windlass.errors import DataError, UsageError
 from windlass.product.labels import LabelCodec
+from windlass.product.model.encoder_columns import kind_of
 from windlass.product.policy import Gate, Outcome, Retrain
 from windlass.product.product import Product
 from windlass.product.task import BinaryClassification, MulticlassClassification, Regression, Task, TaskKind
@@ -77,7 +78,7 @@ def stream_from_file(request: FileRequest) -> Stream:
     if target.dtype.is_float():
         target = pl.select(pl.when(target.is_finite()).then(target).alias(target.name)).to_series()
     task = _task(target, request, notes)
-    features = _features(frame, order, request)
+    features = _features(frame, order, request, notes)
     at = moments_of(order, windows=request.windows)
     known_at = known_moments(order, at, delay=request.label_delay, label_times=label_times)
     codes, classes = encode_target(target, task, notes)
@@ -204,12 +205,17 @@ def _in_order(
     return frame, order, label_times
 
 
-def _features(frame: pl.DataFrame, order: pl.Series, request: FileRequest) -> pl.DataFrame:
+def _features(frame: pl.DataFrame, order: pl.Series, request: FileRequest, notes: list[str]) -> pl.DataFrame:
     away = {request.target, request.label_time, *request.drop}
     away |= {request.time} if order.dtype.is_numeric() else set()
     features = frame.drop([name for name in frame.columns if name in away])
     if request.time in features.columns:
         features = features.with_columns(order.alias(request.time))
+    nested = {name: dtype for name, dtype in features.schema.items() if kind_of(dtype) is None}
+    if nested:
+        listed = ", ".join(f"{name} ({dtype})" for name, dtype in nested.items())
+        notes.append(f"no estimator takes values of such a type, so these are no features: {listed}")
+        features = features.drop(list(nested))
     if not features.width:
         raise UsageError("no column is left to predict from", where=str(request.path), remedy="drop fewer columns")
     return features

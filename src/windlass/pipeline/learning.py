@@ -25,6 +25,7 @@ from windlass.product.code.namespace import PREFIX, private_name
 from windlass.product.code.source import Source
 from windlass.product.examples import Examples
 from windlass.product.labels import LabelCodec
+from windlass.product.model.encoding import check_features
 from windlass.product.model.predict import predict
 from windlass.product.product import Product
 from windlass.records.bundle import ModelFile
@@ -85,6 +86,9 @@ def make_features(training: Training, rows: Rows) -> Prepared:
 def _features(training: Training, rows: Rows, folder: Path) -> Summary:
     frame = rows.frame
     features = prove_row_local(training.product(), frame.drop(training.task.target))
+    if training.product.train is Product.train:
+        where = f"{training.product.name}, features"
+        check_features(training.product.estimator, features, where=where)
     target = frame.get_column(training.task.target)
     codec = LabelCodec.learn(target, training.task)
     write_frame(features, folder / "features.arrow")

@@ -64,6 +64,12 @@ def test_rows_are_put_in_order_and_ties_stay_as_in_the_file(tmp_path):
     assert (np.diff(found.at) > 0).all()
 
 
+def test_columns_of_lists_are_no_features_and_told(tmp_path):
+    found = stream(tmp_path, table(tags=[["a", "b"]] * ROWS))
+    assert found.features.columns == ["day", "size", "kind"]
+    assert any("tags (List(String))" in note for note in found.notes)
+
+
 def test_rows_without_a_time_are_left_out_and_told(tmp_path):
     days = [None if n < 5 else date(2024, 1, 1) + timedelta(days=n) for n in range(ROWS)]
     found = stream(tmp_path, table(day=days))

@@ -70,6 +70,13 @@ CASES: list[Any] = [
     ("features", FEATURES, "return rows.select(pl.col('wind') - pl.col('wind').mean())", NotRowLocal, "wind"),
     ("features", FEATURES, "return rows.select(pl.col('wind').shift(1))", NotRowLocal, "wind"),
     ("features", FEATURES, "return rows.filter(pl.col('wind') > 0).select('wind')", NotRowLocal, "rows"),
+    (
+        "features",
+        OWN_TRAIN,
+        "    def features(self, rows):\n        return rows.select('wind', tags=pl.concat_list('carrier'))",
+        ProductError,
+        "'tags' of type List(String)",
+    ),
     ("features", FEATURES, "return rows.select('gusts')", ProductError, "gusts"),
     ("features", FEATURES, "pass", ProductError, "NoneType"),
 ]
@@ -114,6 +121,13 @@ def test_what_only_train_can_get_wrong(project: Project, new: str, kind: type[Wi
     assert type(caught.value) is kind
     (failed,) = project.bodies(RunFailedEvent)
     assert failed.step == "train"
+
+
+def test_a_train_of_ones_own_gets_the_frame_as_it_is(project: Project) -> None:
+    project.edit(FEATURES, "return rows.select('wind', tags=pl.concat_list('carrier'))")
+    project.edit(TRAIN, "assert examples.features['tags'].dtype == pl.List(pl.String); raise KeyError('seen')")
+    with pytest.raises(RunFailed, match="seen"):
+        project.train()
 
 
 def test_a_product_without_extract_says_what_is_missing(project: Project) -> None:

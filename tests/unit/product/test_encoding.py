@@ -116,20 +116,43 @@ def test_any_frame_is_encoded_and_a_rows_code_is_its_own(learned, asked, style):
     np.testing.assert_array_equal(found[:1], first)
 
 
-def test_what_cannot_be_encoded_is_left_out_by_name():
+def test_what_says_nothing_is_left_out_by_name():
     frame = mixed(200).with_columns(
         constant=pl.lit(3),
         empty=pl.lit(None, dtype=pl.Null),
-        nested=pl.concat_list("amount", "amount"),
-        pair=pl.struct("amount", "count"),
         ticket=pl.int_range(pl.len()).cast(pl.String),
-        raw=pl.lit(b"x"),
         infinite=pl.lit(float("inf")),
     )
     encoder = FrameEncoder(regression=False).fit(frame, labels(frame))
-    assert set(encoder.left_out_) == {"constant", "empty", "nested", "pair", "ticket", "raw", "infinite"}
+    assert set(encoder.left_out_) == {"constant", "empty", "ticket", "infinite"}
     assert "value of its own" in encoder.left_out_["ticket"]
-    assert "List" in encoder.left_out_["nested"]
+
+
+@pytest.mark.parametrize(
+    ("column", "words", "remedy"),
+    [
+        (pl.concat_list("amount", "amount"), "'odd' of type List(Float64)", "pl.col('odd').list.get(0)"),
+        (pl.concat_list("amount", "amount").list.to_array(2), "'odd' of type Array", "pl.col('odd').arr.get(0)"),
+        (pl.struct("amount", "count"), "'odd' of type Struct", "rows.unnest('odd')"),
+        (pl.lit(b"x"), "'odd' of type Binary", "a number, a text or a date"),
+    ],
+)
+def test_a_type_without_an_encoding_is_told_and_never_dropped(column, words, remedy):
+    frame = mixed(200).with_columns(column.alias("odd"))
+    with pytest.raises(ProductError) as caught:
+        fit_estimator(LogisticRegression(), examples(frame, labels(frame)), kind="binary")
+    assert words in caught.value.what
+    assert remedy in caught.value.remedy
+    assert "'odd'" in caught.value.where
+
+
+def test_a_pipeline_of_ones_own_takes_any_type():
+    frame = mixed(200).with_columns(odd=pl.concat_list("amount", "amount"))
+    own = ColumnTransformer([("numbers", StandardScaler(), ["count"])])
+    model = fit_estimator(
+        make_pipeline(own, HistGradientBoostingClassifier(max_iter=2)), examples(frame, labels(frame)), kind="binary"
+    )
+    assert len(predict(model, frame, "binary")) == 200
 
 
 def test_nothing_but_useless_columns_still_makes_a_matrix():

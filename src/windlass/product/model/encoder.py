@@ -12,6 +12,7 @@ from windlass.errors import ProductError
 from windlass.product.model.encoder_columns import (
     CYCLES,
     Array,
+    check_encodable,
     codes_of,
     kind_of,
     numbers_of,
@@ -36,8 +37,8 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
     other folds, so that no row sees its own label; folds are stretches of rows, since rows come in the order of time
     and later rows are what the model is for. Moments become hour, weekday and day of the year as far as the training
     rows went round these cycles, and their position in time unless it merely rises with the rows: past the last day
-    that was seen, a tree knows nothing and a line knows too much. Columns without a sound encoding, constant columns
-    and near-unique ids are left out; `left_out_` says which and why.
+    that was seen, a tree knows nothing and a line knows too much. Constant columns and near-unique ids are left out;
+    `left_out_` says which and why. A column of a type without a sound encoding is a ProductError.
 
     What is learned are lists, dicts and numpy arrays.
     """
@@ -74,6 +75,7 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
                 where="FrameEncoder.fit",
                 remedy="return a polars DataFrame from `features`",
             )
+        check_encodable(frame, where="FrameEncoder.fit")
         self.feature_names_in_ = np.array(frame.columns, dtype=object)
         self.n_features_in_ = frame.width
         self.left_out_: dict[str, str] = {}
@@ -83,10 +85,8 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
         target = None if y is None else self._targets(np.asarray(y))
         crossed: dict[str, Array] = {}
         for column in frame.get_columns():
-            kind = kind_of(column.dtype)
-            if kind is None:
-                self._leave_out(column, "its type has no encoding")
-            elif not _varies(column, kind):
+            kind = kind_of(column.dtype) or ""  # all have one, as was checked
+            if not _varies(column, kind):
                 self._leave_out(column, "it never varies")
             elif kind == "number":
                 self.numbers_.append(column.name)

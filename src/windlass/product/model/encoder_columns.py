@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from windlass.errors import ProductError
+
 Array = np.ndarray[Any, Any]
 
 _SHORT = 64  # rows up to which a dict is quicker than a cast to an Enum (160 us a column, whatever its length)
@@ -25,9 +27,34 @@ def kind_of(dtype: pl.DataType) -> str | None:
         return "number"
     if dtype in (pl.Date, pl.Datetime):
         return "moment"
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
+    if dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null):
         return "category"
     return None
+
+
+def check_encodable(frame: pl.DataFrame, *, where: str) -> None:
+    """Raise ProductError that names every column whose dtype has no sound encoding."""
+    wrong = {name: dtype for name, dtype in frame.schema.items() if kind_of(dtype) is None}
+    if not wrong:
+        return
+    name, dtype = next(iter(wrong.items()))
+    raise ProductError(
+        "an estimator gets numbers, and the default encoding has none for "
+        + ", ".join(f"{name!r} of type {dtype}" for name, dtype in wrong.items()),
+        where=f"{where}, column {name!r}",
+        remedy=f"{_spread(name, dtype)} in `features`, leave it out there, or define `train`, "
+        "which gets the frame as it is",
+    )
+
+
+def _spread(name: str, dtype: pl.DataType) -> str:
+    """What makes encodable columns of one that is not."""
+    if isinstance(dtype, pl.Struct):
+        return f"spread it into columns (rows.unnest({name!r}))"
+    if isinstance(dtype, pl.List | pl.Array):
+        space = "list" if isinstance(dtype, pl.List) else "arr"
+        return f"spread it into columns (pl.col({name!r}).{space}.get(0), .{space}.len(), ...)"
+    return "turn it into a number, a text or a date"
 
 
 def numbers_of(column: pl.Series) -> Array:

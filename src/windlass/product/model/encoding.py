@@ -23,12 +23,15 @@ from sklearn.utils.validation import has_fit_parameter
 
 from windlass.errors import ProductError
 from windlass.product.model.encoder import FrameEncoder, Style
+from windlass.product.model.encoder_columns import check_encodable
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from windlass.product.examples import Examples
     from windlass.product.task import TaskKind
 
-__all__ = ["FrameEncoder", "default_estimator", "fit_estimator", "style_for"]
+__all__ = ["FrameEncoder", "check_features", "default_estimator", "fit_estimator", "style_for"]
 
 SEED = 0
 """Takes the place of every `random_state` that was left open, so that the same rows give the same model."""
@@ -67,6 +70,12 @@ def fit_estimator(estimator: Any, examples: Examples, *, kind: TaskKind) -> Any:
         options["categorical_feature"] = encoder.categorical_
     _fit(learner, matrix, examples, where, options)
     return Pipeline([("encoder", encoder), ("estimator", learner)])
+
+
+def check_features(estimator: Any, features: pl.DataFrame, *, where: str) -> None:
+    """Raise ProductError for a feature that `fit_estimator` could not hand to `estimator`, with nothing fitted yet."""
+    if not _brings_encoding(estimator):
+        check_encodable(features, where=where)
 
 
 def style_for(estimator: Any) -> Style:
