@@ -22,6 +22,7 @@ from windlass.pipeline.declaring import DeclareRequest, declare
 from windlass.pipeline.evaluation import Evaluation
 from windlass.pipeline.judging import align, as_frame, from_frame
 from windlass.pipeline.tables import read_record
+from windlass.product.contract import RowDecoder
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
 from windlass.records.event import (
     DataExtracted,
@@ -84,6 +85,27 @@ def test_the_bundle_keeps_how_it_was_judged_and_answers_with_all_it_could_learn(
     watched = reference.load(bundle.folder)
     assert watched is not None
     assert watched.features.rows == 240
+
+
+def test_a_contract_may_be_about_naive_moments_from_the_extract_to_the_request(project: Project) -> None:
+    project.edit(
+        "class Flights",
+        "import pandera.polars as pa\n\n"
+        "class Contract(pa.DataFrameModel):\n    at: datetime = pa.Field(ge=datetime(2020, 1, 1))\n\n"
+        "class Flights",
+    )
+    project.edit("estimator =", "contract = Contract\n    estimator =")
+    project.edit(
+        'rows.select("wind", "carrier")', 'rows.select("wind", early=pl.col("at") < pl.lit(datetime(2026, 1, 5)))'
+    )
+    result = project.train()
+    assert result.outcome == "registered"
+    bundle = project.registry.open("flights", result.digest)
+    assert bundle.product is not None
+    decoder = RowDecoder(bundle.manifest.columns, bundle.product.contract)
+    row = {"id": 1, "wind": 0.5, "carrier": "A"}
+    asked = decoder.from_records([row | {"at": "2026-01-04T00:00:00Z"}, row | {"at": "2026-01-06T00:00:00"}])
+    assert bundle.predict(asked.frame).features["early"].to_list() == [True, False]
 
 
 def test_nothing_new_is_unchanged(project: Project) -> None:

@@ -192,6 +192,58 @@ def test_coercion_happens_where_the_contract_wants_it() -> None:
         check_frame(P, pl.DataFrame({"a": ["1", "x"]}))
 
 
+class Naive(pa.DataFrameModel):
+    at: datetime = pa.Field(ge=datetime(2013, 1, 1))  # noqa: DTZ001 (the naive moment that users write)
+    told: Annotated[pl.Datetime, "ms", "Europe/Paris"]
+    size: pl.UInt8
+    carrier: pl.Categorical
+    kind: Annotated[pl.Enum, ["x", "y"]] = pa.Field(nullable=True)
+
+
+class NaiveFlights(Product):
+    task = BinaryClassification(target="late", time="at")
+    contract = Naive
+
+
+def test_types_that_the_lake_keeps_as_others_come_as_the_contract_declares_them_also_in_a_request() -> None:
+    moment = datetime(2013, 1, 1, 5, tzinfo=UTC)
+    kept = pl.DataFrame(
+        {
+            "at": pl.Series([moment], dtype=pl.Datetime("us", "UTC")),
+            "told": pl.Series([moment], dtype=pl.Datetime("us", "UTC")),
+            "size": pl.Series([3], dtype=pl.Int16),
+            "carrier": ["AA"],
+            "kind": ["x"],
+        }
+    )
+    declared = {
+        "at": pl.Datetime("us"),
+        "told": pl.Datetime("ms", "Europe/Paris"),
+        "size": pl.UInt8(),
+        "carrier": pl.Categorical(),
+        "kind": pl.Enum(["x", "y"]),
+    }
+    checked = check_frame(NaiveFlights, kept)
+    assert checked.schema == declared
+    assert checked["at"].to_list() == [moment.replace(tzinfo=None)]
+    assert checked["told"].to_list() == [moment]
+    asked = RowDecoder(columns_of(NaiveFlights, checked), Naive)
+    row = {"at": "2013-01-01T06:00:00+01:00", "told": "2013-01-01T05:00:00Z", "size": 3, "carrier": "AA", "kind": "x"}
+    decoded = asked.read(body(row))
+    assert decoded.frame.equals(checked)
+    assert decode_rows(decoded.rows, asked.columns).equals(checked)
+    with pytest.raises(InvalidRows, match="greater_than_or_equal_to"):
+        asked.read(body({**row, "at": "2012-12-31T23:59:59"}))
+
+
+@pytest.mark.parametrize(("column", "value"), [("size", -1), ("size", 300), ("kind", "z")])
+def test_a_value_that_the_declared_type_cannot_hold_is_refused(column: str, value: Any) -> None:
+    moment = datetime(2013, 1, 1, tzinfo=UTC)
+    row = {"at": moment, "told": moment, "size": 3, "carrier": "AA", "kind": "x"} | {column: value}
+    with pytest.raises(ContractViolated, match=f"{column}: must be "):
+        check_frame(NaiveFlights, pl.DataFrame([row]))
+
+
 def test_a_wrong_type_is_named_without_coercion() -> None:
     with pytest.raises(ContractViolated, match=r"distance: must be Int64, is Float64"):
         check_frame(Flights, flights().with_columns(pl.col("distance").cast(pl.Float64)))

@@ -10,7 +10,7 @@ import polars as pl
 
 from windlass.product.contract.decoder import RowDecoder
 from windlass.product.contract.rows import Decoded, InvalidRows, MalformedBody, Problem, decode_rows, empty_frame
-from windlass.product.contract.schema import declared_column, schema_of
+from windlass.product.contract.schema import as_declared, declared_column, schema_of
 from windlass.product.contract.types import describe
 from windlass.product.contract.violations import validated
 from windlass.product.product import Product
@@ -67,6 +67,8 @@ def columns_of(product: type[Product] | Product, rows: pl.DataFrame) -> tuple[Co
 def check_frame(product: type[Product] | Product, rows: pl.DataFrame) -> pl.DataFrame:
     """`rows` as the contract leaves them (coerced, filled, filtered), NaN turned into null as it comes from JSON.
 
+    Where the lake keeps a type that the contract declares as another one, they come in the declared one.
+
     The target is checked too when it is there and the contract names it; target, time and key may be missing in the
     contract even if it is strict. Raises one ContractViolated that lists every finding.
     """
@@ -77,7 +79,7 @@ def check_frame(product: type[Product] | Product, rows: pl.DataFrame) -> pl.Data
     roles = [name for name in product.task.roles if name in rows.columns and declared_column(schema, name) is None]
     if product.task.target in schema.columns and product.task.target not in rows.columns:
         schema = schema.remove_columns([product.task.target])
-    checked = validated(schema, plain.drop(roles))
+    checked = validated(schema, as_declared(schema, plain.drop(roles)))
     merged = checked.with_columns(plain.get_column(name) for name in roles) if roles else checked
     order = [name for name in rows.columns if name in merged.columns]
     return merged.select([*order, *(name for name in merged.columns if name not in order)])

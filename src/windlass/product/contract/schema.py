@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import polars as pl
+
 from windlass.errors import ProductError
 
 
@@ -34,6 +36,38 @@ def declared_column(schema: Any | None, name: str) -> Any | None:
         return schema.columns[name]
     patterns = (column for column in schema.columns.values() if getattr(column, "regex", False))
     return next((column for column in patterns if re.search(column.name, name)), None)
+
+
+def as_declared(schema: Any, rows: pl.DataFrame) -> pl.DataFrame:
+    """`rows` in the contract's own types where the lake keeps another one that holds the same values.
+
+    Moments are kept in UTC and microseconds, categories and enums as texts, unsigned integers as signed ones. A
+    contract that says `pl.Datetime("us")` is about naive moments in UTC, and its checks and `features` get just these.
+    A column with a value that the declared type cannot hold stays as it is, for pandera to refuse.
+    """
+    columns = []
+    for series in rows.iter_columns():
+        dtype = _dtype_of(declared_column(schema, series.name))
+        if dtype is not None and _is_kept_as(dtype, series.dtype):
+            cast = series.cast(dtype, strict=False)
+            columns.append(cast if cast.null_count() == series.null_count() else series)
+        else:
+            columns.append(series)
+    return pl.DataFrame(columns)
+
+
+def _dtype_of(declared: Any | None) -> pl.DataType | None:
+    return None if declared is None or declared.dtype is None else declared.dtype.type
+
+
+def _is_kept_as(declared: pl.DataType, found: pl.DataType) -> bool:
+    if declared == found:
+        return False
+    if isinstance(declared, pl.Datetime):
+        return found == pl.Datetime("us", "UTC")
+    if isinstance(declared, pl.Categorical | pl.Enum):
+        return found == pl.String
+    return declared.is_unsigned_integer() and found.is_signed_integer()
 
 
 def name_of(check: Any) -> str:
