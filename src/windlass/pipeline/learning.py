@@ -188,7 +188,12 @@ def train(training: Training, prepared: Prepared, tuned: Finished | None) -> Fin
         parameters={"environment": _libraries(training)},
         inputs=inputs if tuned is None else {**inputs, "tuning": tuned.digest("tuning.json")},
     )
-    return training.runner.run(step, partial(_train, training, prepared, tuned), also=partial(_notes_of, training))
+    return training.runner.run(
+        step,
+        partial(_train, training, prepared, tuned),
+        also=partial(_notes_of, training),
+        still_valid=partial(_loads_with, training.source),
+    )
 
 
 def refit(training: Training, prepared: Prepared, tuned: Finished | None, trained: Finished) -> Finished:
@@ -208,7 +213,8 @@ def refit(training: Training, prepared: Prepared, tuned: Finished | None, traine
             "judged": trained.digest(*(name for name in trained.outputs if name.startswith("model"))),
         },
     )
-    return training.runner.run(step, partial(_refit, training, prepared, tuned))
+    work = partial(_refit, training, prepared, tuned)
+    return training.runner.run(step, work, still_valid=partial(_loads_with, training.source))
 
 
 def _refit(training: Training, prepared: Prepared, tuned: Finished | None, folder: Path) -> Summary:
