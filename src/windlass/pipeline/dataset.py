@@ -54,13 +54,15 @@ class Rows:
         self.moments = moments_of(self.frame, training.task.time)
 
 
-def pin(training: Training) -> Pinned:
-    """Fix which rows belong to the training set. A run that was taken up has it fixed already."""
+def pin(training: Training, extracted: Finished) -> Pinned:
+    """Fix which rows belong to the training set. A run that was taken up has it fixed already, unless its extract had
+    to be made again."""
     task, window = training.task, training.request.window
     step = Step(
         name="pin",
         parameters={
             "origin": training.origin,
+            "extract": extracted.key,
             "time": task.time,
             "key": task.key,
             "outcome": to_plain(training.product.policies())["outcome"],

@@ -78,8 +78,7 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
 
 
 def _run(training: Training, began: float) -> TrainingResult:
-    extract(training)
-    rows = check(training, pin(training))
+    rows = check(training, pin(training, extract(training)))
     prepared = learning.make_features(training, rows)
     tuned = learning.tune(training, prepared)
     trained = learning.train(training, prepared, tuned)

@@ -49,8 +49,8 @@ class Story:
     def finish(self, run: str) -> None:
         self.say(RunFinished(run=run, outcome="registered", seconds=1.0))
 
-    def fail(self, run: str) -> None:
-        self.say(RunFailed(run=run, step="train", error="ValueError", message="broken"))
+    def fail(self, run: str, *, step: str | None = "train") -> None:
+        self.say(RunFailed(run=run, step=step, error="ValueError", message="broken"))
 
 
 @pytest.fixture
@@ -71,6 +71,16 @@ def test_a_killed_and_a_failed_run_are_taken_up(story: Story) -> None:
     story.fail("run-1")
     assert unfinished_run(story.ledger, "flights", now=NOW) == ("run-1", "run-1")
     assert unfinished_run(story.ledger, "other", now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "taken_up"),
+    [("prepare", True), ("extract", False), ("pin", False), ("check", False), ("features", True), (None, True)],
+)
+def test_a_run_whose_data_could_not_be_used_is_left(story: Story, step: str | None, taken_up: bool) -> None:
+    story.start("run-1")
+    story.fail("run-1", step=step)
+    assert (unfinished_run(story.ledger, "flights", now=NOW) is not None) == taken_up
 
 
 def test_the_chain_leads_to_its_start(story: Story) -> None:

@@ -15,7 +15,7 @@ import pytest
 from windlass.app import queries
 from windlass.app.describe import describe
 from windlass.app.workspace import Workspace
-from windlass.errors import LeaseLost, RunFailed
+from windlass.errors import DataError, LeaseLost, RunFailed
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.monitoring import reference
@@ -218,7 +218,19 @@ def test_a_changed_extract_is_asked_again_also_when_resuming(project: Project) -
         project.train()
     project.edit("1 / 0", "pass")
     project.edit("return flights()", "return flights(310)")
-    assert "extract" not in project.train().reused
+    result = project.train()
+    assert (result.outcome, result.reused) == ("registered", ())
+    assert [body.pin.rows for body in project.bodies(DataPinned)] == [300, 310]
+
+
+def test_data_that_was_mended_at_its_source_is_asked_for_again(project: Project) -> None:
+    project.edit("return flights()", "return flights().filter(pl.lit((HERE / 'mended').exists()))")
+    with pytest.raises(DataError, match="no rows"):
+        project.train()
+    (project.folder / "mended").write_text("the table has been filled; no code has changed")
+    result = project.train()
+    assert (result.outcome, result.reused) == ("registered", ())
+    assert project.bodies(RunStarted)[1].resumes is None
 
 
 def test_a_run_that_must_not_resume_begins_anew(project: Project) -> None:
