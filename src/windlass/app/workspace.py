@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 class Workspace:
     """One environment: a ledger, a lake, a registry, and any number of products. Parts are made when first used."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, create: bool = False) -> None:
+        """With `create`, a ledger that is not there is begun."""
         self.settings = settings
+        self._create = create
         self.paths = Paths(settings.workspace)
 
     @classmethod
     def open(cls, settings: Settings, *, create: bool = False) -> Workspace:
         """The workspace that `settings` names; made if `create`, else UsageError when there is none."""
-        workspace = cls(settings)
+        workspace = cls(settings, create=create)
         if not create and not settings.ledger and not workspace.paths.ledger.is_file():
             raise UsageError(
                 "there is no workspace here yet",
@@ -70,7 +72,7 @@ class Workspace:
         from windlass.records.event import WorkspaceCreated
         from windlass.records.ids import new_id
 
-        ledger = Ledger(self.paths.ledger_url(self.settings.ledger))
+        ledger = Ledger(self.paths.ledger_url(self.settings.ledger), create=self._create)
         if ledger.head() == 0:
             now = self.clock.now()
             created = WorkspaceCreated(workspace=new_id("workspace", now), windlass=__version__)

@@ -14,6 +14,8 @@ from windlass.records.event import BY_KIND, Body, Event
 
 START = "0" * 64
 """What the first event names as the hash before it."""
+_LONGEST_NAME = 500
+"""Characters. PostgreSQL refuses an index entry of more than 2704 bytes, and a character may take four."""
 
 # Sorted dicts: two bodies that say the same give the same text.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
@@ -64,13 +66,13 @@ def seal(
 
 def _plain(name: Any) -> Any:
     """`name`, if every database gives it back as it was: another type would break the chain when it is read."""
-    if name is None or (type(name) is str and name.isprintable()):
+    if name is None or (type(name) is str and name.isprintable() and len(name) <= _LONGEST_NAME):
         return name
-    if not isinstance(name, str) or "\0" in name or not _is_unicode(name):
+    if not isinstance(name, str) or "\0" in name or not _is_unicode(name) or len(name) > _LONGEST_NAME:
         raise LedgerError(
-            f"{name!r} cannot be recorded as the product, subject, run or actor of an event",
+            f"{name!r:.80} cannot be recorded as the product, subject, run or actor of an event",
             where="event",
-            remedy="give text, without NUL characters or lone surrogates",
+            remedy=f"give text of at most {_LONGEST_NAME} characters, without NUL characters or lone surrogates",
         )
     return str(name)
 

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Protocol
 
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from windlass.errors import LedgerError
-from windlass.ledger import sqlite
+from windlass.ledger import postgres, sqlite
 from windlass.ledger.schema import REVISIONS
 from windlass.ledger.upgrade import revision_of, upgrade
 
-_DIALECTS = {"sqlite": sqlite}
+
+class Dialect(Protocol):
+    """What differs between databases; each has a module of this shape."""
+
+    READING: Mapping[str, Any]
+    """Execution options of a transaction that sees one moment."""
+    WRITING: Mapping[str, Any]
+    """Execution options of a transaction that others' writes wait for."""
+
+    def place(self, url: URL) -> str:
+        """What messages call the database; without a password."""
+        ...
+
+    def open_engine(self, url: URL, *, create: bool) -> Engine:
+        """Connections that are set up; raises LedgerError when there is nothing to connect to and not `create`."""
+        ...
+
+    def prepare(self, connection: Connection) -> None:
+        """In a writing transaction, before the tables are made or changed: from here on one process at a time."""
+        ...
+
+    def time(self, connection: Connection) -> datetime:
+        """Real time, the same for all who use the database; in UTC."""
+        ...
+
+    def explain(self, error: DBAPIError, *, where: str) -> LedgerError:
+        """What an error of the driver means for the reader."""
+        ...
+
+
+_DIALECTS: dict[str, Dialect] = {"sqlite": sqlite, "postgresql": postgres}
 
 
 class Database:
@@ -22,13 +54,14 @@ class Database:
     def __init__(self, url: str, *, create: bool) -> None:
         parsed = _parsed(url)
         self._dialect = _DIALECTS[parsed.get_backend_name()]
-        self.where = str(self._dialect.file_of(parsed) or parsed.render_as_string(hide_password=True))
-        self._reader = self._dialect.open_engine(parsed, create=create)
-        self._writer = self._reader.execution_options(**{self._dialect.WRITES: True})
+        self.where = self._dialect.place(parsed)
+        self._engine = self._dialect.open_engine(parsed, create=create)
+        self._reader = self._engine.execution_options(**self._dialect.READING)
+        self._writer = self._engine.execution_options(**self._dialect.WRITING)
         try:
-            self._bring_up_to_date()
+            self._bring_up_to_date(create=create)
         except BaseException:
-            self._reader.dispose()
+            self.close()
             raise
 
     @contextmanager
@@ -39,18 +72,33 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that holds the right to write from its start; committed unless something is raised."""
+        """A transaction that may write; committed unless something is raised.
+
+        Writers come one after the other: on SQLite from its start, elsewhere from when it locks the head's row.
+        """
         with self._translated(), self._writer.begin() as connection:
             yield connection
 
-    def close(self) -> None:
-        self._reader.dispose()
+    def time(self, connection: Connection) -> datetime:
+        """Real time by the one clock that all who use this database share."""
+        return self._dialect.time(connection)
 
-    def _bring_up_to_date(self) -> None:
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _bring_up_to_date(self, *, create: bool) -> None:
         with self.reading() as connection:
-            if revision_of(connection, where=self.where) == REVISIONS[-1]:
-                return
+            found = revision_of(connection, where=self.where)
+        if found == REVISIONS[-1]:
+            return
+        if found is None and not create:
+            raise LedgerError(
+                "there is no ledger here",
+                where=self.where,
+                remedy="check the setting `ledger`; `windlass up` and `windlass train` begin one",
+            )
         with self.writing() as connection:
+            self._dialect.prepare(connection)
             # Looked at again under the lock: another process may have done it while this one waited.
             if revision_of(connection, where=self.where) != REVISIONS[-1]:
                 upgrade(connection)
@@ -68,17 +116,15 @@ class Database:
 
 
 def _parsed(url: str) -> URL:
+    remedy = "write sqlite:///PATH or postgresql://USER@HOST/DATABASE, or leave the setting empty"
     try:
         parsed = make_url(url)
         known = parsed.get_backend_name() in _DIALECTS
-    except ArgumentError as error:
-        raise LedgerError(
-            f"{url!r} is not a database URL", where="setting `ledger`", remedy="write sqlite:///PATH"
-        ) from error
+    except (ArgumentError, ValueError) as error:  # the latter for a port that is no number
+        shown = f"...@{url.rpartition('@')[2]}" if "@" in url else url  # a password may stand before it
+        raise LedgerError(f"{shown!r} is not a database URL", where="setting `ledger`", remedy=remedy) from error
     if not known:
         raise LedgerError(
-            f"this release keeps no ledger in {parsed.get_backend_name()}",
-            where="setting `ledger`",
-            remedy="write sqlite:///PATH, or leave the setting empty",
+            f"this release keeps no ledger in {parsed.get_backend_name()}", where="setting `ledger`", remedy=remedy
         )
     return parsed

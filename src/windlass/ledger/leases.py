@@ -1,10 +1,12 @@
 """One controller at a time: the lease, and the fence that shows who holds it.
 
-Each function works inside a transaction of its caller's, so that what is decided here still holds at the commit.
+Each function works inside a transaction of its caller's, so that what is decided here still holds at the commit. The
+time is asked for only once the row is locked: who waited for it must not judge by the time at which it began to wait.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +17,9 @@ from windlass.ledger.chain import from_text, to_text
 from windlass.ledger.schema import lease as table
 from windlass.records.lease import Fence, Lease
 
+Time = Callable[[Connection], datetime]
+"""Real time, in UTC."""
+
 _NAME = "controller"
 # On databases that lock rows, a writer of events shares the row and a change of holder takes it alone; SQLite locks
 # the whole file anyway, and leaves the words out.
@@ -23,14 +28,15 @@ _SHARE = _READ.with_for_update(read=True)
 _TAKE = _READ.with_for_update()
 
 
-def current(connection: Connection, *, now: datetime) -> Lease | None:
+def current(connection: Connection, *, time: Time) -> Lease | None:
     """The lease in force; None when it is free or has expired."""
-    return _in_force(connection.execute(_READ).one(), now=now)
+    return _in_force(connection.execute(_READ).one(), now=time(connection))
 
 
-def acquire(connection: Connection, *, holder: str, seconds: float, now: datetime) -> Fence | None:
+def acquire(connection: Connection, *, holder: str, seconds: float, time: Time) -> Fence | None:
     """Take a lease that is free or has expired; None when somebody has it, whatever he calls himself."""
     row = connection.execute(_TAKE).one()
+    now = time(connection)
     if _in_force(row, now=now) is not None:
         return None
     fence = Fence(holder=holder, token=row.token + 1)
@@ -38,10 +44,11 @@ def acquire(connection: Connection, *, holder: str, seconds: float, now: datetim
     return fence
 
 
-def renew(connection: Connection, fence: Fence, *, seconds: float, now: datetime, where: str) -> None:
+def renew(connection: Connection, fence: Fence, *, seconds: float, time: Time, where: str) -> None:
     """Hold it longer. Raises LeaseLost when somebody took over, or it was given back."""
     _compare(connection.execute(_TAKE).one(), fence, where=where)
-    _write(connection, holder=fence.holder, token=fence.token, expires_at=now + timedelta(seconds=seconds))
+    expires_at = time(connection) + timedelta(seconds=seconds)
+    _write(connection, holder=fence.holder, token=fence.token, expires_at=expires_at)
 
 
 def release(connection: Connection, fence: Fence) -> None:

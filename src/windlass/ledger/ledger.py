@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,23 +25,23 @@ _INSERT = insert(events_table)
 _MOVE_HEAD = update(head_table).values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
 
 
-def machine_time() -> datetime:
-    """Real time, for leases only: they are about processes, not about data."""
-    return datetime.now(UTC)
-
-
 class Ledger:
     """The ledger of one workspace; safe to use from many threads and many processes at once.
 
     Opening one that is not there begins it (`create=False`: raises LedgerError instead), opening an older one brings
-    its schema up to date. Whatever cannot be read or written is a LedgerError that names the file and the remedy.
+    its schema up to date. Whatever cannot be read or written is a LedgerError that names the place and the remedy.
     """
 
-    def __init__(self, url: str, *, create: bool = True, now: Callable[[], datetime] = machine_time) -> None:
-        """`url` is a database URL, `sqlite:///PATH` or `sqlite://` for memory; `now` is the real time of leases."""
+    def __init__(self, url: str, *, create: bool = True, now: Callable[[], datetime] | None = None) -> None:
+        """`url` is a database URL: `sqlite:///PATH`, `sqlite://` for memory, or `postgresql://USER@HOST/DATABASE`, with
+        `?schema=NAME` to keep workspaces apart that share a database.
+
+        `now` is the real time of leases; without it, it is the one clock that all who use the database share: the
+        server's, or the machine's under SQLite. Raises MissingExtra when the database's driver is not installed.
+        """
         self.url = url
-        self._now = now
         self._database = Database(url, create=create)
+        self._time: leases.Time = self._database.time if now is None else lambda _: now()
 
     def append(
         self,
@@ -118,12 +118,12 @@ class Ledger:
         if self.lease() is not None:  # without the write lock: a standby asks often
             return None
         with self._database.writing() as connection:
-            return leases.acquire(connection, holder=holder, seconds=seconds, now=self._now())
+            return leases.acquire(connection, holder=holder, seconds=seconds, time=self._time)
 
     def renew(self, fence: Fence, seconds: float) -> None:
         """Hold the lease for `seconds` from now. Raises LeaseLost when somebody else took it over."""
         with self._database.writing() as connection:
-            leases.renew(connection, fence, seconds=seconds, now=self._now(), where=self._database.where)
+            leases.renew(connection, fence, seconds=seconds, time=self._time, where=self._database.where)
 
     def release(self, fence: Fence) -> None:
         """Give the lease back, so that the next one need not wait; nothing happens if it was lost already."""
@@ -133,7 +133,7 @@ class Ledger:
     def lease(self) -> Lease | None:
         """Who holds the lease; None when it is free or has expired."""
         with self._database.reading() as connection:
-            return leases.current(connection, now=self._now())
+            return leases.current(connection, time=self._time)
 
     def verify(self) -> Verification:
         """Read the whole ledger and say what was changed, dropped, inserted or reordered behind its back.

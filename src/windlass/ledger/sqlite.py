@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
@@ -13,8 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from windlass.errors import LedgerCorrupt, LedgerError
 
-WRITES = "windlass_writes"
-"""Execution option of the engine that writes: its transactions take the write lock at once."""
+_WRITES = "windlass_writes"
+READING: Mapping[str, Any] = {}
+WRITING: Mapping[str, Any] = {_WRITES: True}
+"""A transaction that writes takes the write lock at once."""
 _BUSY_SECONDS = 60.0
 """How long a writer waits for the others. A transaction holds the lock for under a millisecond."""
 _CHECKPOINT_BYTES = 64 * 2**20
@@ -51,9 +55,14 @@ class _File:
         return found.st_dev, found.st_ino
 
 
+def place(url: URL) -> str:
+    """The file, absolute; the URL of a ledger in memory."""
+    return str(_file_of(url) or url)
+
+
 def open_engine(url: URL, *, create: bool) -> Engine:
     """An engine for a file or, with no path in the URL, for a ledger in this process's memory."""
-    path = file_of(url)
+    path = _file_of(url)
     if path is None:
         # A database in memory belongs to its one connection; threads take turns at it.
         return _prepared(
@@ -79,10 +88,13 @@ def open_engine(url: URL, *, create: bool) -> Engine:
     return engine
 
 
-def file_of(url: URL) -> Path | None:
-    """The database's file, absolute; None for one in memory."""
-    name = (url.database or "").removeprefix("file:")
-    return None if name in ("", ":memory:") or url.query.get("mode") == "memory" else Path(name).absolute()
+def prepare(connection: Connection) -> None:
+    """Nothing: a transaction that writes keeps all others from writing since it began."""
+
+
+def time(connection: Connection) -> datetime:  # noqa: ARG001 (the signature of every dialect)
+    """The machine's clock: all processes on the file run on one machine."""
+    return datetime.now(UTC)
 
 
 def explain(error: DBAPIError | sqlite3.Error, *, where: str) -> LedgerError:
@@ -108,6 +120,12 @@ def explain(error: DBAPIError | sqlite3.Error, *, where: str) -> LedgerError:
     return LedgerError(f"the ledger cannot be used: {text}", where=where, remedy=remedy)
 
 
+def _file_of(url: URL) -> Path | None:
+    """The database's file, absolute; None for one in memory."""
+    name = (url.database or "").removeprefix("file:")
+    return None if name in ("", ":memory:") or url.query.get("mode") == "memory" else Path(name).absolute()
+
+
 def _prepared(engine: Engine) -> Engine:
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
@@ -127,20 +145,20 @@ def _set_up(connection: Any, _record: Any) -> None:
 def _use_wal(cursor: Any) -> None:
     """Readers never wait for the writer, nor it for them. The mode is kept in the file: it is set once in its life."""
     (mode,) = cursor.execute("PRAGMA journal_mode").fetchone()
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = monotonic() + _BUSY_SECONDS
     while mode not in ("wal", "memory"):
         try:
             (mode,) = cursor.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
             # SQLite does not wait by itself here, when another process opens the new file at the same moment.
-            if "locked" not in str(error) or time.monotonic() > deadline:
+            if "locked" not in str(error) or monotonic() > deadline:
                 raise
-            time.sleep(0.01)
+            sleep(0.01)
 
 
 def _begin(connection: Connection) -> None:
     """A writer locks at once: one that starts as a reader fails when another has written in between."""
-    writes = connection.get_execution_options().get(WRITES, False)
+    writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 
 import pytest
 
@@ -54,8 +53,8 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_eight_processes_open_a_new_ledger_and_write_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+def test_eight_processes_open_a_new_ledger_and_write_at_once(ledger_url: str) -> None:
+    url = ledger_url
     writers = [writer(url, f"writer-{number}", appends=40, at_once=2) for number in range(8)]
     for process in writers:
         assert said(process) == "ready"
@@ -76,8 +75,8 @@ def test_eight_processes_open_a_new_ledger_and_write_at_once(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("after", [1, 7, 30])
-def test_a_writer_killed_in_the_middle_leaves_a_whole_ledger(tmp_path: Path, after: int) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+def test_a_writer_killed_in_the_middle_leaves_a_whole_ledger(ledger_url: str, after: int) -> None:
+    url = ledger_url
     victims = [writer(url, f"victim-{number}", appends=100_000, at_once=5) for number in range(2)]
     for process in victims:
         assert said(process) == "ready"

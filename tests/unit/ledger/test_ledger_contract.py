@@ -102,6 +102,7 @@ def test_a_fenced_kind_needs_a_fence(ledger: Ledger) -> None:
         (RunLogged(run="run-1"), "\ud800"),
         (RunLogged(run="run-1"), "a\0nn"),
         (RunLogged(run="run-1"), 7),
+        (RunLogged(run="run-1"), "a" * 501),
         (RunLogged(run="run-1", params={"depth": object()}), "ann"),  # type: ignore[dict-item]
         (RunLogged(run=7), "ann"),  # type: ignore[arg-type]
     ],
@@ -111,6 +112,15 @@ def test_what_cannot_be_read_again_is_not_written(ledger: Ledger, body: RunLogge
         ledger.append(body, at=AT, actor=actor)
 
     assert ledger.head() == 0
+
+
+def test_the_longest_names_and_texts_come_back(ledger: Ledger) -> None:
+    name = "".join(chr(0x1F300 + place) for place in range(500))  # nothing that an index could make shorter
+    body = RunStarted(run=name, trigger="manual", reason="because " * 100_000)
+    written = ledger.append(body, at=AT, actor=name, product=name)
+
+    assert ledger.events(run=name, product=name, subject=name) == list(written)
+    assert ledger.verify().ok
 
 
 def test_a_kind_of_ones_own_is_refused(ledger: Ledger) -> None:

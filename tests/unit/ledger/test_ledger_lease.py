@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy.exc import OperationalError
 
 from windlass.clock import SimulatedClock
 from windlass.errors import LeaseLost, LedgerError
 from windlass.ledger.ledger import Ledger
 from windlass.records.event import ProductPaused, RunLogged
 from windlass.records.lease import Fence, Lease
+
+from .conftest import Backdoor  # type: ignore[import-not-found]
 
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
 PAUSE = ProductPaused(reason="holiday")
@@ -23,7 +27,7 @@ def holds(ledger: Ledger, fence: Fence) -> bool:
     """Whether a fenced event can be written; its absence after LeaseLost is checked on the way."""
     before = ledger.head()
     try:
-        ledger.append(PAUSE, at=ledger._now(), actor="controller", product="flights", fence=fence)
+        ledger.append(PAUSE, at=NOON, actor="controller", product="flights", fence=fence)
     except LeaseLost:
         assert ledger.head() == before
         return False
@@ -119,7 +123,7 @@ def test_the_right_token_under_another_name_is_refused(ledger: Ledger) -> None:
 
 def test_a_fence_is_checked_for_unfenced_kinds_too(ledger: Ledger) -> None:
     with pytest.raises(LeaseLost):
-        ledger.append(RunLogged(run="run-1"), at=ledger._now(), actor="pipeline", fence=Fence(holder="one", token=1))
+        ledger.append(RunLogged(run="run-1"), at=NOON, actor="pipeline", fence=Fence(holder="one", token=1))
     assert ledger.head() == 0
 
 
@@ -129,15 +133,41 @@ def test_a_lease_needs_a_name_and_a_time(ledger: Ledger, holder: str, seconds: f
         ledger.acquire(holder, seconds)
 
 
+def test_leases_run_on_real_time_unless_told_otherwise(ledger_url: str, backdoor: Backdoor) -> None:
+    with Ledger(ledger_url) as one, Ledger(ledger_url) as two:
+        assert one.acquire("one", 3600) == Fence(holder="one", token=1)
+        assert two.acquire("two", 3600) is None
+        backdoor.run("UPDATE lease SET expires_at = :past", past="2026-01-01T00:00:00.000000Z")
+        assert two.acquire("two", 3600) == Fence(holder="two", token=2)
+
+
+def test_the_time_is_asked_for_once_the_lease_is_locked(ledger_url: str, backdoor: Backdoor) -> None:
+    """Who waited for the row must not judge by the time at which it began to wait."""
+    impatient = "PRAGMA busy_timeout = 1" if ledger_url.startswith("sqlite") else "SET LOCAL lock_timeout = 1"
+    asked = 0
+
+    def now() -> datetime:
+        nonlocal asked
+        asked += 1
+        if asked == 2:  # the first look only asks who holds it
+            with pytest.raises(OperationalError, match="lock"):
+                backdoor.run(f"{impatient}; UPDATE lease SET holder = 'another'")
+        return NOON
+
+    with Ledger(ledger_url, now=now) as ledger:
+        assert ledger.acquire("one", 10) == Fence(holder="one", token=1)
+        assert asked == 2
+
+
 class Leases(RuleBasedStateMachine):
     """Whatever happens in whatever order, only the fence given out last, and not given back, can write."""
 
     fences = Bundle("fences")
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
         self.clock = SimulatedClock(NOON)
-        self.ledger = Ledger("sqlite://", now=self.clock.now)
+        self.ledger = Ledger(url, now=self.clock.now)
         self.last: Fence | None = None
         self.expires_at = NOON
         self.token = 0
@@ -191,5 +221,7 @@ class Leases(RuleBasedStateMachine):
         )
 
 
-TestLeases = Leases.TestCase
-TestLeases.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+def test_only_the_fence_given_out_last_can_write(new_ledger_url: Callable[[], str]) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: Leases(new_ledger_url()), settings=settings(max_examples=20, stateful_step_count=20, deadline=None)
+    )

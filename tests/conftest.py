@@ -1,0 +1,37 @@
+"""The two databases that a ledger may lie in, for every test that wants one or both."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .postgres_server import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real server, started when the first test of this process asks for it; it takes a second or two."""
+    try:
+        server = PostgresServer()
+    except FileNotFoundError as missing:
+        pytest.fail(str(missing), pytrace=False)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def new_ledger_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Where ledgers can begin: each call names a place of its own, first in files, then on the server."""
+    if request.param == "sqlite":
+        folder, numbers = tmp_path_factory.mktemp("ledgers"), itertools.count(1)
+        return lambda: f"sqlite:///{folder / f'ledger-{next(numbers)}.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_url
+
+
+@pytest.fixture
+def ledger_url(new_ledger_url: Callable[[], str]) -> str:
+    """Where a ledger of this test's own can begin: one run of the test in a file, one on the server."""
+    return new_ledger_url()
