@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windlass.backtest.scoring import gate_metric
 from windlass.backtest.stream import Array, Stream
 from windlass.backtest.trainer import Trainer
+from windlass.decisions.baseline import constant_answer
 from windlass.decisions.gate import GateEvidence, decide_gate
+from windlass.decisions.metrics import main_metric
 from windlass.decisions.paired import compare
 from windlass.monitoring.reference import Reference, make_reference
 from windlass.product.policy import Gate
@@ -94,7 +95,8 @@ class Workshop:
         if best is None:
             return None
         recipe, judged, answers = best
-        decision = self._gate(judged, holdout, answers, self._trainer.predict_at(champion, holdout), now)
+        others = self._trainer.predict_at(champion, holdout)
+        decision = self._gate(judged, recipe.choose(rest), holdout, answers=answers, champion=others, now=now)
         mask = np.zeros(len(self._stream), dtype=bool)
         if decision.verdict != "pass":
             return Challenger(decision=decision, recipe=recipe, model=None, learned=mask, reference=None)
@@ -106,7 +108,7 @@ class Workshop:
 
     def _clearly_better(self, holdout: Array, answers: Array, others: Array) -> bool:
         """Whether the first model is better beyond noise (95 %); ties go to the recipe that is named first."""
-        metric = gate_metric(self._stream.product.gate, self._kind)
+        metric = main_metric(self._stream.product.gate, self._kind)
         return compare(metric, self._truth(holdout), answers, others).lower > 0
 
     def first_reference(self, known: Array) -> Reference:
@@ -132,12 +134,18 @@ class Workshop:
     def _watched(self, positions: Array) -> pl.DataFrame:
         return self._stream.take(positions).select(self._stream.watched)
 
-    def _gate(self, judged: Any, holdout: Array, answers: Array, champion: Array, now: datetime) -> Decision:
+    def _gate(
+        self, judged: Any, trained: Array, holdout: Array, *, answers: Array, champion: Array, now: datetime
+    ) -> Decision:
         policy = self._stream.product.gate
+        constant = constant_answer(
+            self._truth(trained), rows=len(holdout), classes=len(self._stream.classes), kind=self._kind
+        )
         evidence = GateEvidence(
             kind=self._kind,
             truth=self._truth(holdout),
             candidate=answers,
+            constant=constant,
             champion=champion,
             slices=self._slices(policy, holdout),
             latency_ms=self._latency(judged, holdout) if policy is not None and policy.latency_ms else None,

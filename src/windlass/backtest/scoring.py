@@ -7,15 +7,7 @@ import math
 import numpy as np
 
 from windlass.backtest.stream import Array, Stream, Window
-from windlass.decisions.metrics import Metric, metric_for
-from windlass.product.policy import Gate
-from windlass.product.task import TaskKind
-
-
-def gate_metric(gate: Gate | None, kind: TaskKind) -> Metric:
-    """The metric that the gate judges by."""
-    gate = gate or Gate()
-    return metric_for(gate.metric, kind, cost=gate.cost, own=gate.own)
+from windlass.decisions.metrics import Metric, main_metric, metric_for
 
 
 class Scorer:
@@ -24,7 +16,7 @@ class Scorer:
     def __init__(self, *, stream: Stream) -> None:
         task = stream.product.task
         self._stream = stream
-        self.metric = gate_metric(stream.product.gate, task.kind)
+        self.metric = main_metric(stream.product.gate, task.kind)
         self.log_loss = metric_for("log_loss", task.kind) if task.kind == "binary" else None
 
     def score(self, metric: Metric, window: Window, predictions: Array) -> float | None:

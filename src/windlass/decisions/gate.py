@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from windlass.decisions import paired
 from windlass.decisions.divergence import holm, ks_distance
 from windlass.decisions.figures import decision, show
-from windlass.decisions.metrics import Metric, metric_for
+from windlass.decisions.metrics import Metric, main_metric
 from windlass.product.policy import Gate
 from windlass.records.decision import Decision
 
@@ -33,15 +33,19 @@ MINIMUM_CLASS = 10
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GateEvidence:
-    """Predictions of rows that neither model has learned from, in the order of their time."""
+    """Predictions of n rows that the candidate has not learned from, in the order of their time."""
 
     kind: TaskKind
     truth: Array
     """`(n,)` codes or values; only rows whose label is final."""
     candidate: Array
     """Predictions of the candidate: `(n,)`, or `(n, k)` for multiclass."""
+    constant: Array | None = None
+    """What a model that knows the training labels alone says of them (`baseline.constant_answer`); None: not asked."""
     champion: Array | None = None
-    """Predictions of the champion for the same rows; None when there is none."""
+    """Predictions of the champion for the rows that it has not learned from either; None when there is no champion."""
+    unseen: Array | None = None
+    """`(n,)` bool: which rows these are; None: all of them."""
     slices: Mapping[str, Array] = field(default_factory=dict)
     """Column -> `(n,)` group of each row, as strings."""
     latency_ms: float | None = None
@@ -63,13 +67,14 @@ class _Hearing:
 def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> Decision:
     """`pass` or `reject`.
 
-    A candidate is rejected when it misses the floor or the ceiling, is slower than allowed, is clearly worse than the
-    champion on the same rows (one-sided, 5 %), or is clearly worse in one of the slices (5 % over all of them, Holm).
-    With no policy only the champion is asked. Without a champion only the floors are. Raises ProductError for a metric
-    that does not exist.
+    A candidate is rejected when it misses the floor or the ceiling, when its metric is undefined, is slower than
+    allowed, is clearly worse than the champion on the same rows (one-sided, 5 %), or is clearly worse in one of the
+    slices (5 % over all of them, Holm). Bounds are judged on all rows, the champion on those that it has not learned
+    from. With no policy only the champion is asked. Without a champion only the bounds are. Raises ProductError for a
+    metric that does not exist.
     """
     policy = policy or Gate()
-    metric = metric_for(policy.metric, evidence.kind, cost=policy.cost, own=policy.own)
+    metric = main_metric(policy, evidence.kind)
     hearing = _Hearing(evidence=evidence, policy=policy, metric=metric)
     hearing.numbers.update({"metric": metric.name, "rows": len(evidence.truth)})
     _judge_floor(hearing)
@@ -77,8 +82,9 @@ def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> D
     if evidence.champion is None:
         hearing.remarks.append("There is no champion to compare it with.")
     else:
-        _judge_champion(hearing, evidence.champion)
-        _judge_slices(hearing, evidence.champion)
+        fair = replace(hearing, evidence=_unseen(evidence))
+        _judge_champion(fair, evidence.champion)
+        _judge_slices(fair, evidence.champion)
     verdict = "reject" if hearing.against else "pass"
     return decision("gate", verdict, [*hearing.against, *hearing.remarks], hearing.numbers, now)
 
@@ -87,7 +93,8 @@ def _judge_floor(hearing: _Hearing) -> None:
     evidence, policy, name = hearing.evidence, hearing.policy, hearing.metric.name
     rows = len(evidence.truth)
     score = hearing.metric.score(evidence.truth, evidence.candidate)
-    baseline = float("nan") if np.isnan(score) else hearing.metric.score(evidence.truth, _constant(evidence))
+    constant = evidence.constant
+    baseline = float("nan") if constant is None else hearing.metric.score(evidence.truth, constant)
     hearing.numbers.update(
         {
             "candidate": score,
@@ -97,8 +104,8 @@ def _judge_floor(hearing: _Hearing) -> None:
         }
     )
     has_floor = policy.at_least is not None or policy.at_most is not None
-    if np.isnan(score) and has_floor:
-        hearing.against.append(f"The {name} is undefined on these {rows} rows, so no floor can be shown.")
+    if np.isnan(score):
+        hearing.against.append(f"Its {name} is undefined on these {rows} rows, so nothing speaks for it.")
     if policy.at_least is not None and score < policy.at_least:
         hearing.against.append(f"Its {name} of {show(score)} is below the floor of {show(policy.at_least)}.")
     if policy.at_most is not None and score > policy.at_most:
@@ -133,6 +140,7 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
     p_value = found.p_worse(hearing.policy.tolerance)
     hearing.numbers.update(
         {
+            "rows_compared": rows,
             "champion": found.champion,
             "gain": found.gain,
             "gain_low": found.lower,
@@ -189,15 +197,18 @@ def _both_classes(truth: Array) -> bool:
     return len(counts) > 1 and int(counts.min()) >= MINIMUM_CLASS
 
 
-def _constant(evidence: GateEvidence) -> Array:
-    """The best one answer for all rows: the class frequencies, or the median."""
-    truth, shape = evidence.truth, evidence.candidate.shape
-    if evidence.kind == "regression":
-        return np.full(shape, float(np.median(truth)))
-    if evidence.kind == "binary":
-        return np.full(shape, float(np.mean(truth)))
-    width = max(shape[1], int(truth.max()) + 1)
-    return np.tile(np.bincount(np.asarray(truth, dtype=np.int64), minlength=width) / len(truth), (len(truth), 1))
+def _unseen(evidence: GateEvidence) -> GateEvidence:
+    """Of the evidence the rows that neither model has learned from."""
+    rows = evidence.unseen
+    if rows is None:
+        return evidence
+    return replace(
+        evidence,
+        truth=evidence.truth[rows],
+        candidate=evidence.candidate[rows],
+        unseen=None,
+        slices={column: np.asarray(values)[rows] for column, values in evidence.slices.items()},
+    )
 
 
 def score_shift(first: Array, second: Array) -> float:

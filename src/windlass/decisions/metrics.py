@@ -12,6 +12,7 @@ import numpy as np
 from windlass.decisions import losses as per_row
 from windlass.decisions import ranking
 from windlass.errors import ProductError
+from windlass.product.policy import Gate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,6 +79,13 @@ def metric_for(
             remedy=f"use one of {', '.join(NAMES[kind])}, or pass a function (y_true, y_score) -> float",
         )
     return make
+
+
+def main_metric(gate: Gate | None, kind: TaskKind) -> Metric:
+    """The metric that the gate judges by; without one the kind's own. Raises ProductError for one that does not exist
+    for this kind of task."""
+    gate = gate or Gate()
+    return metric_for(gate.metric, kind, cost=gate.cost, own=gate.own)
 
 
 def _mean(name: str, kind: TaskKind, loss: PerRow) -> Metric:

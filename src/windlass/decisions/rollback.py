@@ -75,7 +75,7 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
 
 def _kept(outcomes: int, gap: float) -> str:
     if outcomes == 0:
-        return "Probation is over; no outcome has come, so nothing speaks against it."
+        return "Probation is over; no outcome has come by which the two compare, so nothing speaks against it."
     side = "higher" if gap > 0 else "lower"
     return f"Probation is over; on {outcomes} outcomes its loss is {show(abs(gap))} {side} than its predecessor's."
 

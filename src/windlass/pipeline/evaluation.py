@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from windlass.decisions.losses import chosen
-from windlass.decisions.metrics import NAMES, Metric, metric_for
+from windlass.decisions.metrics import NAMES, main_metric, metric_for
 from windlass.pipeline.split import Split
 from windlass.product.policy import Gate
 
@@ -93,12 +93,6 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Digest of the rows; a challenger from the same rows is compared with what the judged model said of them."""
 
 
-def main_metric(gate: Gate | None, kind: TaskKind) -> Metric:
-    """The metric the gate judges. Raises ProductError for one that does not exist for this kind of task."""
-    gate = gate or Gate()
-    return metric_for(gate.metric, kind, cost=gate.cost, own=gate.own)
-
-
 def score_all(truth: Array, predictions: Array, *, gate: Gate | None, kind: TaskKind) -> dict[str, float]:
     """Every figure there is for the kind of task, and the gate's own; those that are undefined are left out."""
     main = main_metric(gate, kind)
@@ -106,15 +100,6 @@ def score_all(truth: Array, predictions: Array, *, gate: Gate | None, kind: Task
     metrics = [main, *(metric_for(name, kind) for name in names)]
     scores = {metric.name: metric.score(truth, predictions) for metric in metrics}
     return {name: score for name, score in scores.items() if np.isfinite(score)}
-
-
-def constant_answer(target: Array, *, rows: int, classes: int, kind: TaskKind) -> Array:
-    """What a model that only knows the training labels says of `rows` rows: class frequencies, or the median."""
-    if kind == "regression":
-        return np.full(rows, float(np.median(target)))
-    if kind == "binary":
-        return np.full(rows, float(np.mean(target)))
-    return np.tile(np.bincount(target.astype(np.int64), minlength=classes) / len(target), (rows, 1))
 
 
 def slice_table(

@@ -11,15 +11,15 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from windlass.decisions.alignment import align
+from windlass.decisions.baseline import constant_answer
 from windlass.decisions.gate import GateEvidence, decide_gate
-from windlass.errors import DataError
+from windlass.decisions.metrics import main_metric
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import (
     Evaluation,
     Latency,
     calibration_of,
-    constant_answer,
-    main_metric,
     residuals_of,
     score_all,
     slice_table,
@@ -65,7 +65,7 @@ def _evaluate(training: Training, prepared: Prepared, trained: Finished, folder:
 
     instance = training.product()
     predictions = answer(holdout.features)
-    constant = constant_answer(prepared.training_part().target, rows=len(holdout), classes=classes, kind=kind)
+    constant = constant_of(prepared)
     main = main_metric(gate, kind)
     evaluation = Evaluation(
         rows=len(holdout),
@@ -89,6 +89,16 @@ def _evaluate(training: Training, prepared: Prepared, trained: Finished, folder:
     write_record(latency, folder / LATENCY)
     write_frame(as_frame(predictions), folder / PREDICTIONS)
     return {"rows": len(holdout), **evaluation.metrics, "single_p99_ms": latency.single_p99}
+
+
+def constant_of(prepared: Prepared) -> Array:
+    """What a model that knows the training labels alone says of the holdout."""
+    return constant_answer(
+        prepared.training_part().target,
+        rows=len(prepared.holdout_part()),
+        classes=prepared.classes,
+        kind=prepared.kind,
+    )
 
 
 def groups_of(training: Training, prepared: Prepared) -> dict[str, Array]:
@@ -136,21 +146,21 @@ def gate(training: Training, prepared: Prepared, evaluated: Finished) -> Judged:
 def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: Path) -> Summary:
     candidate = from_frame(read_frame(evaluated.folder / PREDICTIONS))
     holdout = prepared.holdout_part()
-    unseen = np.ones(len(holdout), dtype=bool)
-    champion, remark = None, ""
+    champion, unseen, remark = None, None, ""
     if training.request.champion_digest is not None:
         try:
             champion, unseen = _champion(training, prepared, training.request.champion_digest)
         except Exception as error:  # noqa: BLE001 (an old version's code may raise anything, and is told in the decision)
             # A champion that cannot read today's rows fails in production too: it must not keep its successor out.
             remark = f"The champion could not be asked about these rows: {error}"
-    slices = {name: values[unseen] for name, values in groups_of(training, prepared).items()}
     evidence = GateEvidence(
         kind=training.kind,
-        truth=holdout.target[unseen],
-        candidate=candidate[unseen],
+        truth=holdout.target,
+        candidate=candidate,
+        constant=constant_of(prepared),
         champion=champion,
-        slices=slices,
+        unseen=unseen,
+        slices=groups_of(training, prepared),
         latency_ms=read_record(evaluated.folder / LATENCY, Latency).single_p99,
     )
     decision = decide_gate(evidence, training.product.gate, training.now)
@@ -158,7 +168,7 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
         decision = msgspec.structs.replace(decision, reasons=(*decision.reasons, remark))
     against = None if champion is None else training.request.champion
     write_record(Judged(against=against, decision=decision), folder / "decision.json")
-    return {"rows": int(unseen.sum()), "verdict": decision.verdict, "note": decision.reasons[0]}
+    return {"rows": len(holdout), "verdict": decision.verdict, "note": decision.reasons[0]}
 
 
 def _champion(training: Training, prepared: Prepared, digest: str) -> tuple[Array, Array]:
@@ -186,24 +196,6 @@ def _unseen(evaluation: Evaluation | None, prepared: Prepared, rows: int) -> Arr
     if evaluation is None or evaluation.split.until is None or moments is None:
         return np.ones(rows, dtype=bool)
     return (moments[len(moments) - rows :] > evaluation.split.until).to_numpy()
-
-
-def align(scores: Array, old: tuple[Any, ...], new: tuple[Any, ...]) -> Array:
-    """The champion's probabilities in the order of the candidate's classes; a class that it does not know gets 0.
-
-    Raises DataError when two-class models do not speak of the same classes.
-    """
-    if old == new or not new:
-        return scores
-    if scores.ndim == 1:
-        if tuple(reversed(old)) == new:
-            return 1 - scores
-        raise DataError(f"it tells {old} apart, and the labels are now {new}", where="champion")
-    aligned = np.zeros((len(scores), len(new)))
-    for place, label in enumerate(old):
-        if label in new:
-            aligned[:, new.index(label)] = scores[:, place]
-    return aligned
 
 
 def _decided(training: Training, finished: Finished) -> list[Body]:

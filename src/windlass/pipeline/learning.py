@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from windlass.decisions.metrics import main_metric
 from windlass.errors import ProductError
 from windlass.pipeline.context import Training
 from windlass.pipeline.dataset import Rows
-from windlass.pipeline.evaluation import main_metric
 from windlass.pipeline.notes import Run
 from windlass.pipeline.split import split_rows
 from windlass.pipeline.step import Finished, Step, Summary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from windlass.decisions.metrics import NAMES, metric_for
+from windlass.decisions.metrics import NAMES, main_metric
 from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.tuning import need_optuna
@@ -39,7 +39,7 @@ def open_product(settings: Settings, *, product: str, entry: str) -> tuple[type[
 
 def _check_bounds(gate: Gate, kind: TaskKind, where: str) -> None:
     """A floor is for a metric where larger is better, a ceiling for one where smaller is."""
-    metric = metric_for(gate.metric, kind, cost=gate.cost, own=gate.own)
+    metric = main_metric(gate, kind)
     wrong, right = ("at_most", "at_least") if metric.larger_is_better else ("at_least", "at_most")
     if getattr(gate, wrong) is not None:
         better = "larger" if metric.larger_is_better else "smaller"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from windlass.decisions.alignment import align
 from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import Answers, ReleaseEvidence
@@ -100,7 +101,8 @@ def paired_losses(
 
     `labelled` is what `Lake.labelled` gives for both, shadow answers included. `codec` is the new version's and
     `old_codec` the old one's, where it differs. A label that the new version does not know is left out, since its loss
-    is not known. `bound` is that of `PairedLosses`, `metric` the gate's.
+    is not known. Two binary versions that do not speak of the same classes have no losses to compare: none then.
+    `bound` is that of `PairedLosses`, `metric` the gate's.
     """
     known = labelled.filter(pl.col("value").is_not_null(), pl.col("error").is_null())
     sides = [
@@ -112,10 +114,14 @@ def paired_losses(
     truth = both["_truth"].to_numpy()
     other = old_codec or codec
     previous = predictions_of(both["score_old"], both["probabilities_old"], other)
+    try:
+        previous = align(previous, other.classes, codec.classes)
+    except DataError:  # the decision says that nothing could be compared
+        return PairedLosses(new=np.empty(0), previous=np.empty(0), bound=bound)
     compared = partial(compared_losses, kind=codec.kind, metric=metric)
     return PairedLosses(
         new=compared(truth, predictions_of(both["score"], both["probabilities"], codec)),
-        previous=compared(truth, _in_order_of(previous, other, codec)),
+        previous=compared(truth, previous),
         bound=bound,
     )
 
@@ -150,16 +156,3 @@ def _code(label: Any, codec: LabelCodec) -> float | int | None:
     except DataError:
         return None
     return code
-
-
-def _in_order_of(predictions: Array, old: LabelCodec, new: LabelCodec) -> Array:
-    """The old version's predictions for the new version's classes; a class that it does not know it gave no chance."""
-    if old.classes == new.classes:
-        return predictions
-    if old.kind == "binary":
-        return 1 - predictions if tuple(reversed(old.classes)) == new.classes else predictions
-    aligned = np.zeros((len(predictions), len(new.classes)))
-    for place, label in enumerate(new.classes):
-        if label in old.classes:
-            aligned[:, place] = predictions[:, old.classes.index(label)]
-    return aligned

@@ -47,11 +47,15 @@ def gate_evidence(draw: st.DrawFn) -> GateEvidence:
         if kind == "regression"
         else arrays(np.int64, rows, elements=st.integers(0, 2 if kind == "multiclass" else 1))
     )
+    unseen = draw(st.none() | arrays(np.bool_, rows))
+    compared = (rows if unseen is None else int(unseen.sum()), *shape[1:])
     return GateEvidence(
         kind=kind,
         truth=draw(truth),
         candidate=draw(arrays(np.float64, shape, elements=values)),
-        champion=draw(st.none() | arrays(np.float64, shape, elements=values)),
+        constant=draw(st.none() | arrays(np.float64, shape, elements=values)),
+        champion=draw(st.none() | arrays(np.float64, compared, elements=values)),
+        unseen=unseen,
         slices={"group": draw(arrays("U1", rows, elements=st.sampled_from("ab")))},
         latency_ms=draw(st.none() | ANY),
     )

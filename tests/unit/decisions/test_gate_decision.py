@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -25,6 +26,7 @@ def evidence(
         kind="binary",
         truth=truth,
         candidate=scores(1.0),
+        constant=np.full(rows, 0.5),
         champion=None if champion is None else scores(champion),
         **more,
     )
@@ -128,8 +130,38 @@ def test_one_class_on_the_holdout_is_told(now: datetime) -> None:
     ones = GateEvidence(
         kind="binary", truth=np.ones(50, dtype=int), candidate=np.linspace(0, 1, 50), champion=np.linspace(1, 0, 50)
     )
-    assert "cannot be compared" in decide_gate(ones, None, now).reasons[0]
-    assert "undefined on these 50 rows" in decide_gate(ones, Gate(at_least=0.5), now).reasons[0]
+    undefined, incomparable = decide_gate(ones, None, now).reasons
+    assert "undefined on these 50 rows" in undefined
+    assert "cannot be compared" in incomparable
+    # Also without a floor, and with nobody to compare it with: no figure is no reason to release.
+    first = decide_gate(replace(ones, champion=None), None, now)
+    assert (first.verdict, first.reasons[0]) == ("reject", undefined)
+
+
+def test_bounds_are_judged_on_all_rows_and_the_champion_on_those_it_has_not_seen(
+    rng: np.random.Generator, now: datetime
+) -> None:
+    whole = evidence(rng, rows=1000, latency_ms=1.0)
+    unseen = np.arange(1000) >= 900
+    candidate = np.where(unseen, 1 - whole.candidate, whole.candidate)  # good on the whole, turned round on the newest
+    partly = replace(whole, candidate=candidate, champion=whole.champion[unseen], unseen=unseen)
+    decision = decide_gate(partly, Gate("roc_auc", at_least=0.6, latency_ms=5), now)
+    assert (decision.numbers["rows"], decision.numbers["rows_compared"]) == (1000, 100)
+    assert decision.numbers["candidate"] > 0.6
+    assert decision.reasons[0].startswith("It is clearly worse than the champion on the same 100 rows")
+    assert decision.verdict == "reject"
+    none = decide_gate(replace(partly, champion=whole.champion[:0], unseen=np.zeros(1000, dtype=bool)), None, now)
+    assert "Only 0 rows can be compared" in none.reasons[0]
+
+
+def test_slices_are_compared_on_the_unseen_rows(rng: np.random.Generator, now: datetime) -> None:
+    whole = evidence(rng, rows=2000)
+    unseen = np.arange(2000) >= 1500
+    groups = np.where(np.arange(2000) % 2, "odd", "even")
+    partly = replace(whole, champion=whole.champion[unseen], unseen=unseen, slices={"group": groups})
+    assert decide_gate(partly, Gate(slices=["group"]), now).numbers["slices_judged"] == 2
+    few = replace(partly, unseen=unseen & (groups == "odd"), champion=whole.champion[unseen & (groups == "odd")])
+    assert decide_gate(few, Gate(slices=["group"]), now).numbers["slices_judged"] == 1
 
 
 def test_cost_and_own_metrics(rng: np.random.Generator, now: datetime) -> None:
@@ -146,7 +178,9 @@ def test_cost_and_own_metrics(rng: np.random.Generator, now: datetime) -> None:
 
 
 def test_no_better_than_a_constant_is_said(rng: np.random.Generator, now: datetime) -> None:
-    blind = GateEvidence(kind="regression", truth=rng.normal(size=100), candidate=np.full(100, 9.0))
+    blind = GateEvidence(
+        kind="regression", truth=rng.normal(size=100), candidate=np.full(100, 9.0), constant=np.zeros(100)
+    )
     assert any(
         "no better than always giving the same answer" in reason for reason in decide_gate(blind, None, now).reasons
     )

@@ -45,7 +45,7 @@ def test_as_good_is_waited_for_and_then_kept(rng: np.random.Generator) -> None:
 def test_without_outcomes_it_is_kept_and_says_so() -> None:
     nothing = RollbackEvidence(started_at=START, losses=PairedLosses(new=np.empty(0), previous=np.empty(0)))
     assert decide_rollback(nothing, POLICY, DURING).verdict == "wait"
-    assert "no outcome has come" in decide_rollback(nothing, POLICY, AFTER).reasons[0]
+    assert "no outcome has come by which the two compare" in decide_rollback(nothing, POLICY, AFTER).reasons[0]
 
 
 def test_errors_roll_back_without_any_outcome() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from windlass.pipeline.evaluation import calibration_of, constant_answer, residuals_of, score_all, slice_table
+from windlass.decisions.baseline import constant_answer
+from windlass.pipeline.evaluation import calibration_of, residuals_of, score_all, slice_table
 from windlass.pipeline.explanation import measure_latency, permutation_importances
 from windlass.product.policy import Gate
 

@@ -22,7 +22,7 @@ from windlass.monitoring import reference
 from windlass.pipeline.compare import compare_runs
 from windlass.pipeline.declaring import DeclareRequest, declare
 from windlass.pipeline.evaluation import Evaluation
-from windlass.pipeline.judging import align, as_frame, from_frame
+from windlass.pipeline.judging import as_frame, from_frame
 from windlass.pipeline.tables import read_record
 from windlass.product.contract import RowDecoder
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
@@ -83,7 +83,9 @@ def test_the_bundle_keeps_how_it_was_judged_and_answers_with_all_it_could_learn(
     assert evaluation.split.boundary == datetime(2026, 1, 11, tzinfo=UTC)
     assert evaluation.importances[0].feature == "wind"
     assert evaluation.metrics["roc_auc"] > 0.7
-    assert "roc_auc" in evaluation.baseline
+    numbers = project.bodies(GateDecided)[0].decision.numbers
+    assert (numbers["candidate"], numbers["baseline"]) == (evaluation.metrics["roc_auc"], 0.5)
+    assert evaluation.baseline["roc_auc"] == 0.5
     watched = reference.load(bundle.folder)
     assert watched is not None
     assert watched.features.rows == 240
@@ -295,10 +297,11 @@ def test_rows_that_the_champion_has_learned_from_do_not_count(project: Project) 
         "pl.concat([flights(340), flights(300).with_columns(pl.col('id') + 1000, pl.col('at') - timedelta(days=100))])",
     )
     project.train(champion="v1", champion_digest=first.digest)
-    rows = [body.decision.numbers["rows"] for body in project.bodies(GateDecided)]
+    numbers = [body.decision.numbers for body in project.bodies(GateDecided)]
     # The champion has learned from the first 300 of the flights; of the 128 in the new holdout 40 are later.
-    assert [body.summary["rows"] for body in project.bodies(StepFinished) if body.step == "evaluate"] == [60, 128]
-    assert rows == [60, 40]
+    # What the candidate is by itself is judged on all of them.
+    assert [each["rows"] for each in numbers] == [60, 128]
+    assert [each.get("rows_compared") for each in numbers] == [None, 40]
 
 
 def test_other_code_on_the_same_rows_is_compared_with_what_the_champion_said_before_it_saw_them(
@@ -323,14 +326,6 @@ def test_a_champion_that_cannot_answer_keeps_nobody_out(project: Project) -> Non
     assert decided.against is None
     assert any("could not be asked" in reason for reason in decided.decision.reasons)
     assert second.outcome == "registered"
-
-
-def test_classes_are_brought_into_the_candidates_order() -> None:
-    scores = np.array([[0.7, 0.3], [0.1, 0.9]])
-    assert align(scores, ("a", "b"), ("b", "c", "a")).tolist() == [[0.3, 0, 0.7], [0.9, 0, 0.1]]
-    assert align(np.array([0.2]), (False, True), (False, True)).tolist() == [0.2]
-    assert align(np.array([0.25]), ("no", "yes"), ("yes", "no")).tolist() == [0.75]
-    assert align(np.array([3.0]), (), ()).tolist() == [3.0]
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 1)])

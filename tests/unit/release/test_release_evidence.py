@@ -212,6 +212,13 @@ def test_two_classes_that_changed_sides_are_turned_round() -> None:
     assert (found.new.tolist(), found.previous.tolist()) == ([0.0], [0.0])
 
 
+def test_versions_of_other_classes_have_nothing_to_compare() -> None:
+    old = LabelCodec.from_manifest("binary", ["no", "yes"])
+    rows = labelled(("p1", "v1", 0.0, True, 0), ("p1", "v2", 1.0, True, 0))
+    found = paired_losses(rows, new="v2", old="v1", codec=BINARY, old_codec=old)
+    assert (found.rows, len(found.previous)) == (0, 0)
+
+
 def test_a_label_that_is_none_is_left_out_and_stops_nothing() -> None:
     rows = labelled(
         ("p1", "v1", 0.5, "perhaps", 0),
