@@ -7,7 +7,7 @@ challenger is felt by the caller.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from windlass.clock import Clock
 from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
 from windlass.records.capture import PredictionBatch
 from windlass.records.ids import new_id
-from windlass.serving.asking import Question, Verdict, ask, keys_of
+from windlass.serving.asking import Question, Verdict, ask, keys_of, problems_of
 from windlass.serving.capture import Capture
 from windlass.serving.limits import MOST_ROWS
 from windlass.serving.lineup import Lineup, Loaded
@@ -100,9 +100,11 @@ class Answering:
         if only is None and lineup.mode == "canary":
             return self._split(lineup, question, read)
         verdict = ask(leader, question)
-        self._keep(lineup.product, verdict)
         if verdict.error is not None:
-            raise _failed(leader, verdict.error)
+            self._refuse(leader, question, verdict)
+            self._keep(lineup.product, verdict)
+            raise _failed(verdict)
+        self._keep(lineup.product, verdict)
         shadow = self._shadow(lineup, question, read) if only is None else None
         return Answered(
             product=lineup.product,
@@ -137,10 +139,12 @@ class Answering:
                 found.update(zip(chosen, answers_of(challenger, verdict), strict=True))
         rest = [place for place in range(len(keys)) if place not in found]
         if rest:
-            verdict = ask(champion, question if len(rest) == len(keys) else question.take(rest))
+            asked = question if len(rest) == len(keys) else question.take(rest)
+            verdict = ask(champion, asked)
             if verdict.error is not None:  # nothing of this request is answered, so only the failures are kept
+                self._refuse(champion, asked, verdict, places=rest)
                 self._keep(lineup.product, *(kept for kept in (*verdicts, verdict) if kept.error is not None))
-                raise _failed(champion, verdict.error)
+                raise _failed(verdict)
             verdicts.append(verdict)
             found.update(zip(rest, answers_of(champion, verdict), strict=True))
         self._keep(lineup.product, *verdicts)
@@ -175,10 +179,31 @@ class Answering:
             same_rows=lineup.same_rows,
         )
 
+    def _refuse(
+        self, loaded: Loaded, question: Question, verdict: Verdict, *, places: Sequence[int] | None = None
+    ) -> None:
+        """Raise InvalidRows if the rows are why `loaded` failed; `places` are theirs in the request.
+
+        Such a failure is the caller's: it is neither captured nor counted, so that it tells nothing against a version.
+        """
+        problems = problems_of(loaded, question, verdict)
+        if not problems:
+            return
+        if places is not None:
+            problems = [
+                problem if problem.row is None else msgspec.structs.replace(problem, row=places[problem.row])
+                for problem in problems
+            ]
+        _log.info("version %s cannot take rows of request %s: %s", loaded.version, question.request_id, verdict.error)
+        raise InvalidRows.of(problems) from verdict.cause
+
     def _keep(self, product: str, *verdicts: Verdict) -> None:
         self._capture.write(product, *(verdict.batch for verdict in verdicts))
         for verdict in verdicts:
             batch = verdict.batch
+            if verdict.cause is not None:
+                told = "version %s failed on %d rows of request %s"
+                _log.error(told, batch.version, len(batch.ids), batch.request_id, exc_info=verdict.cause)
             labels = (product, batch.version, batch.stage)
             if batch.error is None:
                 self._metrics.predictions.labels(*labels).inc(len(batch.ids))
@@ -231,5 +256,6 @@ def _unreadable(question: Question, challenger: Loaded, error: InvalidRows) -> V
     return Verdict(batch=empty, labels=())
 
 
-def _failed(loaded: Loaded, error: str) -> PredictionFailed:
-    return PredictionFailed(f"version {loaded.version} could not predict these rows: {error}")
+def _failed(verdict: Verdict) -> PredictionFailed:
+    batch = verdict.batch
+    return PredictionFailed.of(f"version {batch.version} could not predict: {batch.error}", error_id=batch.request_id)

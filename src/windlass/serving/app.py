@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -14,6 +16,7 @@ from starlette.types import ASGIApp
 
 from windlass.clock import Clock
 from windlass.errors import WindlassError
+from windlass.records.ids import new_id
 from windlass.serving import inference, mlflow
 from windlass.serving.answering import Answering
 from windlass.serving.capture import Capture
@@ -26,6 +29,8 @@ from windlass.serving.predict import Outcomes, Predict
 from windlass.serving.probes import Probes
 from windlass.serving.refusal import Refusal, refusal_for
 from windlass.serving.shadow import Shadow
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +62,7 @@ def build_app(parts: Parts) -> ASGIApp:
             WindlassError: _refuse,
             ClientDisconnect: _nobody_listens,
             HTTPException: _no_route,
-            Exception: _fault,
+            Exception: _fault(parts.clock),
         },
     )
     return Measured(app, parts.metrics)
@@ -72,8 +77,8 @@ def _posts(parts: Parts) -> list[Route]:
         ("/{product}/predict", Predict(board=board, answering=answering, shadow=shadow), {}),
         ("/{product}/outcomes", outcomes, {}),
         ("/{product}/invocations", invocations, {"media": (JSON, CSV), "explain": mlflow.explain}),
-        ("/v2/models/{name}/infer", infer, {"explain": inference.explain}),
-        ("/v2/models/{name}/versions/{version}/infer", infer, {"explain": inference.explain}),
+        ("/v2/models/{name}/infer", infer, {}),
+        ("/v2/models/{name}/versions/{version}/infer", infer, {}),
     ]
     return [
         Route(path, Poster(handle, route=path, pool=parts.pool, shadow=shadow, **more), methods=["POST"])  # type: ignore[arg-type]
@@ -114,9 +119,16 @@ async def _refuse(request: Request, error: Exception) -> Response:
     return _error(request, refusal)
 
 
-async def _fault(request: Request, error: Exception) -> Response:
-    """A fault of ours. Starlette raises it again after this answer, so that the log has its traceback."""
-    return _error(request, Refusal(status=500, message=f"the server failed on this request: {type(error).__name__}"))
+def _fault(clock: Clock) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers for a fault of ours. Starlette raises it again afterwards, so that the log has its traceback."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        error_id = new_id("e", clock.now())
+        _log.error("%s: %s %s failed, as the traceback below says", error_id, request.method, request.url.path)
+        message = f"the server failed on this request: {type(error).__name__}; its log names {error_id}"
+        return _error(request, Refusal(status=500, message=message, error_id=error_id))
+
+    return answer
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +12,22 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from windlass.product.contract import Decoded
+from windlass.errors import WindlassError
+from windlass.product.contract import Decoded, Problem
+from windlass.product.task import TaskKind
 from windlass.records.capture import PredictionBatch
 from windlass.records.routing import Stage
-from windlass.serving.lineup import Loaded
+from windlass.serving.blame import blame
+from windlass.serving.lineup import Loaded, Prediction
 from windlass.serving.refusal import PredictionFailed
 
-_log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
+_FAILURES = (Exception, pl.exceptions.PanicException, SystemExit)
+"""Features and model are the user's: whatever they raise is their failure. A panic of polars is no Exception, and user
+code that leaves with `sys.exit` must not take the worker along."""
+
+Scores = tuple[float, ...]
+Chances = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +57,8 @@ class Verdict:
     batch: PredictionBatch
     labels: tuple[Any, ...]
     """The likeliest class of each row; empty for regression and after an error."""
+    cause: BaseException | None = None
+    """What features or model raised."""
 
     @property
     def error(self) -> str | None:
@@ -59,25 +68,49 @@ class Verdict:
 def ask(loaded: Loaded, question: Question) -> Verdict:
     """What `loaded` says. A version that raises, or gives anything but finite numbers, comes back as an error."""
     started = time.perf_counter()
+    frame = question.decoded.frame
     try:
-        predicted = loaded.bundle.predict(question.decoded.frame)
-        scores, probabilities = _checked(np.asarray(predicted.scores, dtype=np.float64), loaded, question)
-        features = _features(predicted.features, question.decoded.frame)
-    # Features and model are the user's: whatever they raise is their failure. A panic of polars is no Exception.
-    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001
-        _log.exception("version %s failed on %d rows", loaded.version, len(question.ids))
-        told = f"{type(error).__name__}: {error}"[:500]
-        return Verdict(batch=_batch(loaded, question, started, error=told), labels=())
+        predicted, scores, probabilities = _answer(loaded, frame)
+        features = _features(predicted.features, frame)
+    except _FAILURES as error:
+        return Verdict(batch=_batch(loaded, question, started, error=_told(error)), labels=(), cause=error)
+    loaded.witness.keep(frame)
     batch = _batch(loaded, question, started, scores=scores, probabilities=probabilities, features=features)
     return Verdict(batch=batch, labels=_labels(loaded, batch))
 
 
-def _checked(
-    answer: np.ndarray[Any, Any], loaded: Loaded, question: Question
-) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...] | None]:
-    """Scores, and for multiclass the probabilities of all classes."""
-    rows = len(question.ids)
-    multiclass = loaded.task.kind == "multiclass"
+def problems_of(loaded: Loaded, question: Question, verdict: Verdict) -> list[Problem]:
+    """What is wrong with rows that `loaded` failed on; empty when it fails on other rows too, and it is not them."""
+
+    def attempt(frame: pl.DataFrame) -> str | None:
+        try:
+            _answer(loaded, frame)
+        except _FAILURES as error:
+            return _told(error)
+        return None
+
+    return blame(
+        attempt,
+        question.decoded.frame,
+        verdict.error or "",
+        witness=loaded.witness,
+        columns=loaded.manifest.columns,
+    )
+
+
+def _answer(loaded: Loaded, frame: pl.DataFrame) -> tuple[Prediction, Scores, Chances | None]:
+    """The version's own answer, its scores, and for multiclass the probabilities of all classes."""
+    predicted = loaded.bundle.predict(frame)
+    return predicted, *_checked(np.asarray(predicted.scores, dtype=np.float64), loaded.task.kind, frame.height)
+
+
+def _told(error: BaseException) -> str:
+    text = error.what if isinstance(error, WindlassError) else str(error)
+    return f"{type(error).__name__}: {text}"[:500]
+
+
+def _checked(answer: np.ndarray[Any, Any], kind: TaskKind, rows: int) -> tuple[Scores, Chances | None]:
+    multiclass = kind == "multiclass"
     if answer.shape[:1] != (rows,) or answer.ndim != (2 if multiclass else 1):
         raise PredictionFailed(f"the answer has shape {answer.shape} for {rows} rows")
     if not np.isfinite(answer).all():

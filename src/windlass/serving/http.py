@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from windlass.serving.limits import MOST_BYTES
 from windlass.serving.metrics import Metrics
-from windlass.serving.refusal import Refusal, TooLarge, WrongMedia
+from windlass.serving.refusal import Refusal, TooLarge, WrongMedia, details_of
 from windlass.serving.shadow import Shadow
 
 encode = msgspec.json.Encoder().encode
@@ -60,10 +60,7 @@ class Call:
 
 def explain(refusal: Refusal) -> dict[str, Any]:
     """The error object of Windlass's own routes."""
-    told: dict[str, Any] = {"error": refusal.message}
-    if refusal.problems:
-        told["fields"] = refusal.problems
-    return told
+    return {"error": refusal.message, **details_of(refusal)}
 
 
 class Poster:

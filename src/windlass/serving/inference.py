@@ -18,7 +18,6 @@ from windlass.serving.answering import Answer, Answered, Answering
 from windlass.serving.http import Call, Reply
 from windlass.serving.lineup import Board, Loaded
 from windlass.serving.predict import after
-from windlass.serving.refusal import Refusal
 from windlass.serving.shadow import Shadow
 
 DATATYPES = {"bool": "BOOL", "int": "INT64", "float": "FP64", "str": "BYTES", "datetime": "BYTES", "date": "BYTES"}
@@ -58,11 +57,6 @@ class _Request(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Request)
-
-
-def explain(refusal: Refusal) -> dict[str, Any]:
-    """The protocol's error object: `error`, and beside it our list of fields."""
-    return {"error": refusal.message, **({"fields": refusal.problems} if refusal.problems else {})}
 
 
 class Infer:

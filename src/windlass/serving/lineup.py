@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -13,6 +13,7 @@ from windlass.product.contract import RowDecoder
 from windlass.product.task import Task, task_from
 from windlass.records.bundle import Manifest
 from windlass.records.routing import Routing
+from windlass.serving.blame import Witness
 from windlass.serving.refusal import NoChampion, NotFound
 
 _SCALE = float(2**64)
@@ -50,6 +51,7 @@ class Loaded:
     version: str
     digest: str
     bundle: Servable
+    witness: Witness = field(default_factory=Witness)
 
     @classmethod
     def of(cls, version: str, digest: str, bundle: Servable) -> Loaded:

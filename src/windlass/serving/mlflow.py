@@ -21,7 +21,7 @@ from windlass.serving.answering import Answering
 from windlass.serving.http import CSV, Call, Reply
 from windlass.serving.lineup import Board
 from windlass.serving.predict import after
-from windlass.serving.refusal import Refusal
+from windlass.serving.refusal import Refusal, details_of
 from windlass.serving.shadow import Shadow
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -30,11 +30,10 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def explain(refusal: Refusal) -> dict[str, Any]:
-    """MLflow's error object, with our list of fields beside it."""
+    """MLflow's error object, with ours beside it where there is more to tell."""
     told: dict[str, Any] = {"error_code": _CODES.get(refusal.status, "INTERNAL_ERROR"), "message": refusal.message}
-    if refusal.problems:
-        told |= {"error": refusal.message, "fields": refusal.problems}
-    return told
+    details = details_of(refusal)
+    return {**told, "error": refusal.message, **details} if details else told
 
 
 class Invocations:

@@ -23,7 +23,11 @@ _PROBLEM = {
 _ERROR = {
     "type": "object",
     "required": ["error"],
-    "properties": {"error": _STRING, "fields": {"type": "array", "items": _PROBLEM}},
+    "properties": {
+        "error": _STRING,
+        "fields": {"type": "array", "items": _PROBLEM},
+        "error_id": {"type": "string", "description": "By which the log names a failure of the version or the server"},
+    },
 }
 _MLFLOW_ERROR = {
     "type": "object",
@@ -35,8 +39,8 @@ _REFUSALS = {
     "404": "There is no such product or version",
     "413": "The body is too large",
     "415": "The content type is not read here",
-    "422": "The rows do not fit; `fields` says where and why",
-    "500": "The version failed on rows that fit",
+    "422": "The rows do not fit, or the version fails on their values; `fields` says where and why",
+    "500": "The version or the server failed, and not for these rows; the log names `error_id`",
     "503": "No version can answer, or the answer could not be recorded",
 }
 

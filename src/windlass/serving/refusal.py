@@ -30,7 +30,16 @@ class CaptureFailed(WindlassError):
 
 
 class PredictionFailed(WindlassError):
-    """A version that raised, or gave no usable number, on rows that fit its contract."""
+    """A version that raised, or gave no usable number, and not for these rows alone."""
+
+    error_id: str | None = None
+
+    @classmethod
+    def of(cls, what: str, *, error_id: str) -> PredictionFailed:
+        """`error_id` is the request's: the log and the captured failure carry it."""
+        error = cls(what)
+        error.error_id = error_id
+        return error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +49,8 @@ class Refusal:
     status: int
     message: str
     problems: tuple[Problem, ...] = ()
+    error_id: str | None = None
+    """By which the log names a failure that the caller cannot mend."""
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -64,4 +75,14 @@ def refusal_for(error: Exception) -> Refusal | None:
     if isinstance(error, InvalidRows):
         return Refusal(status=status, message=error.what, problems=error.problems, headers=headers)
     message = error.what if not error.remedy else f"{error.what}; {error.remedy}"
-    return Refusal(status=status, message=message, headers=headers)
+    return Refusal(status=status, message=message, error_id=getattr(error, "error_id", None), headers=headers)
+
+
+def details_of(refusal: Refusal) -> dict[str, object]:
+    """What stands beside the message in every protocol: the fields that do not fit, the name of the failure."""
+    found: dict[str, object] = {}
+    if refusal.problems:
+        found["fields"] = refusal.problems
+    if refusal.error_id is not None:
+        found["error_id"] = refusal.error_id
+    return found
