@@ -12,7 +12,7 @@ from types import FrameType
 from windlass.app.act import context_for, holder_name
 from windlass.app.workspace import Workspace
 from windlass.controller.controller import Controller
-from windlass.errors import WindlassError
+from windlass.errors import LedgerError, WindlassError
 from windlass.product.code.loading import discover
 from windlass.records.lease import Fence
 from windlass.serving.supervisor import Server
@@ -67,15 +67,29 @@ def serve(workspace: Workspace, *, say: Say) -> None:
 
 
 def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -> Fence | None:
-    told = False
+    """The lease, as soon as it is free; None when told to stop.
+
+    A standby outlives what the holder outlives: once it waits, a ledger that cannot be asked is asked again.
+    """
+    ledger, told, wrong = workspace.ledger, False, ""
     while not stopping.is_set():
-        fence = workspace.ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
-        if fence is not None:
-            return fence
-        if not told:
-            lease = workspace.ledger.lease()
-            say(f"windlass: {lease.holder if lease else 'another controller'} holds the lease; waiting to take over")
-            told = True
+        try:
+            fence = ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
+            lease = ledger.lease() if fence is None and not told else None
+        except LedgerError as error:
+            if not told:
+                raise
+            if str(error) != wrong:
+                wrong = str(error)
+                log.exception("the lease cannot be asked for")
+                say(f"windlass: {error}")
+        else:
+            if fence is not None:
+                return fence
+            if not told:
+                holder = lease.holder if lease else "another controller"
+                say(f"windlass: {holder} holds the lease; waiting to take over")
+            told, wrong = True, ""
         stopping.wait(workspace.settings.poll_seconds)
     return None
 

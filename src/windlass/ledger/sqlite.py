@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from windlass.errors import LedgerCorrupt, LedgerError
+from windlass.ledger.lock_holder import LockHolder, find_lock_holder
 
 _WRITES = "windlass_writes"
 READING: Mapping[str, Any] = {}
@@ -21,6 +22,8 @@ WRITING: Mapping[str, Any] = {_WRITES: True}
 """A transaction that writes takes the write lock at once."""
 _BUSY_SECONDS = 60.0
 """How long a writer waits for the others. A transaction holds the lock for under a millisecond."""
+_LOOK_SECONDS = 2.0
+"""How often it looks meanwhile whether the one that holds the lock can ever give it back."""
 _CHECKPOINT_BYTES = 64 * 2**20
 """What the write-ahead file is cut back to after a checkpoint, should a long reader have let it grow."""
 
@@ -68,7 +71,8 @@ def open_engine(url: URL, *, create: bool) -> Engine:
         return _prepared(
             create_engine(
                 url, poolclass=QueuePool, pool_size=1, max_overflow=0, connect_args={"check_same_thread": False}
-            )
+            ),
+            path,
         )
     if create:
         _make_folder(path)
@@ -81,7 +85,7 @@ def open_engine(url: URL, *, create: bool) -> Engine:
     if not (url.database or "").startswith("file:"):
         url = url.set(database=str(path))  # absolute: a later connection must not depend on the folder worked in then
     file = _File(path)
-    engine = _prepared(create_engine(url, connect_args={"timeout": _BUSY_SECONDS}))
+    engine = _prepared(create_engine(url, connect_args={"timeout": _BUSY_SECONDS}), path)
     event.listen(engine, "do_connect", lambda *_: file.check())  # or SQLite would make a new, empty file
     event.listen(engine, "begin", lambda _: file.check(), insert=True)
     event.listen(engine, "connect", lambda *_: file.note())
@@ -126,9 +130,9 @@ def _file_of(url: URL) -> Path | None:
     return None if name in ("", ":memory:") or url.query.get("mode") == "memory" else Path(name).absolute()
 
 
-def _prepared(engine: Engine) -> Engine:
+def _prepared(engine: Engine, path: Path | None) -> Engine:
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", lambda connection: _begin(connection, path))
     return engine
 
 
@@ -156,10 +160,44 @@ def _use_wal(cursor: Any) -> None:
             sleep(0.01)
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: Connection, path: Path | None) -> None:
     """A writer locks at once: one that starts as a reader fails when another has written in between."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get(_WRITES, False):
+        connection.exec_driver_sql("BEGIN")
+    elif path is None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # one connection: there is nobody to wait for
+    else:
+        _take_write_lock(connection.connection.dbapi_connection, path)
+
+
+def _take_write_lock(session: Any, path: Path) -> None:
+    """Wait for the other writers, but not for one that is stopped: nothing can take the lock from a living process."""
+    deadline = monotonic() + _BUSY_SECONDS
+    session.execute(f"PRAGMA busy_timeout = {_LOOK_SECONDS * 1000:.0f}")
+    try:
+        while True:
+            try:
+                session.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:  # the rest says why it is busy
+                    raise explain(error, where=str(path)) from error
+                holder = find_lock_holder(path)
+                if (holder is not None and holder.stopped) or monotonic() > deadline:
+                    raise _locked(holder, path) from error
+    finally:
+        session.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
+
+
+def _locked(holder: LockHolder | None, path: Path) -> LedgerError:
+    if holder is None:
+        by, remedy = "another process", f"find it (`fuser {path}` names all that have the file open) and end it"
+    elif holder.stopped:
+        by = f"process {holder.pid} ({holder.command}), which is stopped"
+        remedy = f"let it go on (kill -CONT {holder.pid}) or end it (kill -9 {holder.pid}); its write is undone"
+    else:
+        by, remedy = f"process {holder.pid} ({holder.command})", f"end it: kill {holder.pid}"
+    return LedgerError(f"the ledger is locked by {by}", where=str(path), remedy=remedy)
 
 
 def _make_folder(path: Path) -> None:

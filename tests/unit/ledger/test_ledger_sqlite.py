@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import pytest
 from windlass.clock import SimulatedClock
 from windlass.errors import LedgerCorrupt, LedgerError
 from windlass.ledger.ledger import Ledger
+from windlass.ledger.lock_holder import LockHolder, find_lock_holder
 from windlass.records.event import RunLogged
 
 AT = datetime(2013, 3, 1, 12, tzinfo=UTC)
@@ -114,6 +116,7 @@ def test_a_ledger_that_somebody_locks_for_long_is_an_error_of_ours(
 ) -> None:
     on_file.acquire("one", 60)
     monkeypatch.setattr("windlass.ledger.sqlite._BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("windlass.ledger.sqlite._LOOK_SECONDS", 0.02)
     with (
         closing(sqlite3.connect(file, isolation_level=None)) as raw,
         Ledger(f"sqlite:///{file}", now=real_time.now) as ledger,
@@ -121,7 +124,10 @@ def test_a_ledger_that_somebody_locks_for_long_is_an_error_of_ours(
         raw.execute("BEGIN IMMEDIATE")
         assert ledger.head() == 0  # readers do not wait,
         assert ledger.acquire("two", 60) is None  # nor does a standby that finds the lease taken
-        with pytest.raises(LedgerError, match=r"locked[\s\S]*fuser"):
+        with pytest.raises(LedgerError, match=rf"locked by process {os.getpid()} \(.*pytest[\s\S]*end it: kill"):
+            ledger.append(LOGGED, at=AT, actor="ann")
+        monkeypatch.setattr("windlass.ledger.lock_holder._PROC", file)  # as on a system without it
+        with pytest.raises(LedgerError, match=r"locked by another process[\s\S]*fuser .*ledger\.db"):
             ledger.append(LOGGED, at=AT, actor="ann")
         raw.execute("ROLLBACK")
         assert ledger.append(LOGGED, at=AT, actor="ann")[0].sequence == 1
@@ -137,3 +143,29 @@ def test_a_ledger_that_is_not_there_can_be_left_so(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="there is no ledger here"):
         Ledger(f"sqlite:///{tmp_path}/none/ledger.db", create=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_holder_of_the_lock_is_told_from_other_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ledger.db-shm").touch()
+    inode = (tmp_path / "ledger.db-shm").stat().st_ino
+    monkeypatch.setattr("windlass.ledger.lock_holder._PROC", tmp_path)
+    others = [
+        f"1: FLOCK  ADVISORY  WRITE 1 fe:00:{inode} 0 EOF",
+        f"2: POSIX  ADVISORY  READ 2 fe:00:{inode} 120 120",
+        f"3: POSIX  ADVISORY  WRITE 3 fe:00:{inode} 124 124",
+        f"4: POSIX  ADVISORY  WRITE 4 fe:00:{inode}1 120 120",
+        f"5: -> POSIX  ADVISORY  WRITE 5 fe:00:{inode} 120 120",
+        f"6: POSIX  ADVISORY  WRITE 6 fe:00:{inode} 0 EOF",
+    ]
+    (tmp_path / "locks").write_text("\n".join(others))
+    assert find_lock_holder(tmp_path / "ledger.db") is None
+
+    (tmp_path / "locks").write_text("\n".join([*others, f"7: POSIX  ADVISORY  WRITE 70 fe:00:{inode} 120 127"]))
+    assert find_lock_holder(tmp_path / "ledger.db") is None  # it has gone since
+    (tmp_path / "70").mkdir()
+    (tmp_path / "70" / "cmdline").write_text("python\0-m\0windlass\0up\0")
+    for state, stopped in {"S": False, "T": True, "t": True}.items():
+        (tmp_path / "70" / "stat").write_text(f"70 (a) b) {state} 1 70")
+        assert find_lock_holder(tmp_path / "ledger.db") == LockHolder(
+            pid=70, command="python -m windlass up", stopped=stopped
+        )

@@ -1,0 +1,70 @@
+"""A second controller waits for the lease, and outlives what the first one outlives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from windlass.app.up import _wait_for_lease
+from windlass.app.workspace import Workspace
+from windlass.errors import LedgerError
+from windlass.ledger.ledger import Ledger
+from windlass.records.lease import Fence
+from windlass.settings import Settings
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    settings = Settings(project=tmp_path, workspace=tmp_path / ".windlass", poll_seconds=0.01)
+    with Workspace(settings, create=True) as opened:
+        yield opened
+
+
+def answers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, *before: Callable[[], Fence | None]) -> None:
+    """What the ledger says to the first questions for the lease; then it answers itself."""
+    acquire, left = workspace.ledger.acquire, list(before)
+    monkeypatch.setattr(workspace.ledger, "acquire", lambda *asked: left.pop(0)() if left else acquire(*asked))
+
+
+def gone() -> Fence | None:
+    raise LedgerError("the server is gone", where="there", remedy="wait")
+
+
+def test_it_goes_on_waiting_when_the_ledger_cannot_be_asked(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(workspace, monkeypatch, lambda: None, gone, gone, lambda: None, gone)
+    said: list[str] = []
+
+    fence = _wait_for_lease(workspace, threading.Event(), said.append)
+
+    assert fence is not None
+    assert [line.partition("\n")[0] for line in said] == [
+        "windlass: another controller holds the lease; waiting to take over",
+        "windlass: the server is gone (at there)",  # said once, however often it is asked,
+        "windlass: the server is gone (at there)",  # and again after it was back
+    ]
+
+
+def test_one_that_never_reached_the_ledger_says_so_and_ends(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(workspace, monkeypatch, gone)
+    with pytest.raises(LedgerError, match="the server is gone"):
+        _wait_for_lease(workspace, threading.Event(), lambda _: None)
+
+
+def test_it_names_the_holder_and_leaves_when_told(workspace: Workspace) -> None:
+    stopping, said = threading.Event(), list[str]()
+    with Ledger(workspace.ledger.url) as other:
+        other.acquire("the-first", 60)
+
+        def say(line: str) -> None:
+            said.append(line)
+            stopping.set()
+
+        assert _wait_for_lease(workspace, stopping, say) is None
+    assert said == ["windlass: the-first holds the lease; waiting to take over"]
