@@ -160,15 +160,18 @@ def incidents(workspace: Workspace, product: str | None, *, limit: int) -> list[
     return list(found.values())[-limit:]
 
 
-def timeline(workspace: Workspace, product: str | None, *, limit: int, steps: bool) -> list[Row]:
-    """What happened, newest last; the steps of runs only on request, since they are many."""
+def timeline(
+    workspace: Workspace, product: str | None, *, steps: bool, limit: int | None = None, after: int = 0
+) -> list[Row]:
+    """What happened after the event `after`, newest last; the steps of runs only on request, since they are many."""
     _check_known(workspace, product)
     left_out = () if steps else (events.StepStarted, events.StepFinished, events.DataPinned)
     kinds = tuple(kind for kind in events.ALL if kind not in left_out)
-    return [event_row(event) for event in workspace.ledger.events(kinds=kinds, product=product, newest=limit)]
+    found = workspace.ledger.events(kinds=kinds, product=product, after=after, newest=limit)
+    return [_event_row(event) for event in found]
 
 
-def event_row(event: Event) -> Row:
+def _event_row(event: Event) -> Row:
     return {
         "sequence": event.sequence,
         "at": event.at,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -45,7 +47,7 @@ def up(workspace: Workspace, *, say: Say) -> None:
         _say_what_is_wrong(workspace, say)
         while not stopping.is_set():
             controller.tick()
-            stopping.wait(workspace.settings.poll_seconds)
+            controller.rest(stopping, workspace.settings.poll_seconds)
     finally:
         server.stop()  # first: what is in flight is answered and captured before the last commit
     controller.stop("asked to stop")
@@ -111,8 +113,15 @@ def _stop_on_signals() -> threading.Event:
     return stopping
 
 
+def _copy_and_empty(source: str, destination: str) -> None:
+    """Rotate without a rename: workers have the file open too, and would go on writing into the old one."""
+    shutil.copyfile(source, destination)
+    os.truncate(source, 0)
+
+
 def _log_to_file(workspace: Workspace) -> None:
     handler = RotatingFileHandler(workspace.paths.log, maxBytes=8 << 20, backupCount=3)
+    handler.rotator = _copy_and_empty
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root = logging.getLogger("windlass")
     root.setLevel(workspace.settings.log_level.upper())

@@ -175,7 +175,7 @@ class Loop:
         positions = self._stream.known(self._matured_to, start=probation.first, stop=max(complete, probation.first))
         positions = positions[np.argsort(self._stream.known_at[positions], kind="stable")]
         evidence = RollbackEvidence(
-            started_at=probation.started_at, losses=self._paired(positions, probation), rows=start - probation.first
+            started_at=probation.started_at, losses=self._paired(positions, probation), requests=start - probation.first
         )
         decision = decide_rollback(evidence, self._stream.product.release, self._clock.now())
         if decision.verdict == "wait":

@@ -104,14 +104,14 @@ def events(
     from windlass.app import queries
 
     with workspace(project) as opened:
+        seen = opened.ledger.head()  # before the table is read, so that nothing falls between the two
         rows = queries.timeline(opened, product, limit=limit, steps=steps)
         print_rows(rows, as_json=as_json, title="Events", empty="nothing has happened yet")
-        seen = opened.ledger.head()
+        seen = max([seen, *(row["sequence"] for row in rows)])
         while follow:
             time.sleep(opened.settings.poll_seconds)
-            for event in opened.ledger.events(product=product, after=seen):
-                seen = event.sequence
-                row = queries.event_row(event)
+            for row in queries.timeline(opened, product, steps=steps, after=seen):
+                seen = row["sequence"]
                 if as_json:
                     print_json(row)
                 else:

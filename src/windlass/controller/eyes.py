@@ -14,9 +14,9 @@ from windlass.monitoring.profile import ColumnProfile
 from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import LabelCodec
+from windlass.records.routing import ANSWERED
 from windlass.release.evidence import codes_of, predictions_of
 
-ANSWERED = ("champion", "canary")
 _LONGEST = timedelta(hours=1)
 _DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
 

@@ -126,6 +126,7 @@ class Releases:
             expected_shift=stage.expected_shift,
             paired=shadow,
             refused=refused,
+            paused=product.release_paused(now),
         )
         return decide_release(evidence, policy, now)
 

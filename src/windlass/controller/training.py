@@ -10,7 +10,7 @@ from windlass.controller.incidents import Incidents
 from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
-from windlass.errors import LedgerError, UsageError, WindlassError
+from windlass.errors import LeaseLost, LedgerError, UsageError, WindlassError
 from windlass.pipeline.declaring import DeclareRequest
 from windlass.pipeline.progress import Emit, ProgressMessage, silent
 from windlass.pipeline.request import TrainingRequest
@@ -101,7 +101,10 @@ class Training:
         """One that cannot be read is an incident, and its champion goes on serving."""
         try:
             job.result()
-        except LedgerError:
+        except LeaseLost:
+            raise
+        except LedgerError:  # it was read, and could not be written down
+            self._declaring[product] = self._read(product)
             raise
         except WindlassError as error:
             log.exception("%s cannot be read", product)

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from windlass.controller.context import LoopContext, policies_of
-from windlass.controller.eyes import ANSWERED, Eyes
+from windlass.controller.eyes import Eyes
 from windlass.controller.incidents import Incidents
 from windlass.controller.pace import Pace
 from windlass.controller.training import Signals
@@ -20,6 +20,7 @@ from windlass.product.labels import LabelCodec
 from windlass.records.decision import Decision
 from windlass.records.event import AlarmRaised
 from windlass.records.ids import new_id
+from windlass.records.routing import ANSWERED
 from windlass.records.state import ProductState, VersionState
 
 _RECALLED = 500_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -45,20 +45,23 @@ class Answers:
     """What one version answered in a stage."""
 
     scores: Array = field(default_factory=_nothing)
-    """`(n,)` scores of the rows answered (multiclass: of the likeliest class); NaN where an answer had none."""
-    errors: int = 0
-    """Rows that it failed to answer; they are not among `scores`."""
+    """`(n,)` scores of the rows answered (multiclass: of the likeliest class)."""
     latency_ms: Array = field(default_factory=_nothing)
-    """One figure for each request answered."""
+    """`(m,)` one figure for each request answered."""
+    errors: int = 0
+    """Requests that it failed to answer: a bad row fails all rows of its request, so rows are no independent trials."""
 
     @property
     def rows(self) -> int:
-        return len(self.scores) + self.errors
+        return len(self.scores)
 
     @property
-    def failed(self) -> int:
-        """Rows without a usable answer."""
-        return self.errors + int(np.count_nonzero(~np.isfinite(self.scores)))
+    def requests(self) -> int:
+        return len(self.latency_ms) + self.errors
+
+    @property
+    def error_rate(self) -> float:
+        return self.errors / self.requests if self.requests else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +83,8 @@ class ReleaseEvidence:
     """In shadow, once outcomes have come: of both on the same rows, the challenger's as `new`."""
     refused: str | None = None
     """Why a serving worker could not load the challenger; None: none said so."""
+    paused: timedelta = timedelta()
+    """How long the product has been paused since `started_at`: time in which nothing could advance."""
 
 
 def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) -> Decision:
@@ -103,7 +108,7 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
     if not missing:
         reason = f"{evidence.challenger.rows} rows were answered in {_name(evidence)} without harm."
         return decision("release", "advance", [reason], numbers, now)
-    if now >= evidence.started_at + policy.deadline:
+    if now >= evidence.started_at + policy.deadline + evidence.paused:
         late = f"The release was not decided within {format_duration(policy.deadline)}."
         return decision("release", "roll_back", [late, *missing], numbers, now)
     return decision("release", "wait", missing, numbers, now)
@@ -118,7 +123,7 @@ def _missing(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[
     until = evidence.stage_started_at + policy.bake
     if evidence.stage == "canary" and now < until:
         missing.append(f"{_name(evidence).capitalize()} lasts until {until:%Y-%m-%d %H:%M} at least.")
-    if evidence.challenger.rows and _rate(evidence.challenger) > _rate(evidence.champion) + ERROR_MARGIN:
+    if evidence.challenger.error_rate > evidence.champion.error_rate + ERROR_MARGIN:
         missing.append("It fails more often than the champion, though not yet clearly.")
     return missing
 
@@ -132,14 +137,15 @@ def _refused(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
 
 def _errors(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
     challenger, champion = evidence.challenger, evidence.champion
-    least, _ = proportion_bounds(challenger.failed, challenger.rows, ALPHA / 2)
-    _, most = proportion_bounds(champion.failed, champion.rows, ALPHA / 2)
-    numbers |= {"error_rate": _rate(challenger), "champion_error_rate": _rate(champion), "error_rate_low": least}
-    said = f"It fails on {_rate(challenger):.2%} of {challenger.rows} rows"
-    if least > ERROR_CAP and _rate(challenger) > _rate(champion):
+    own, others = challenger.error_rate, champion.error_rate
+    least, _ = proportion_bounds(challenger.errors, challenger.requests, ALPHA / 2)
+    _, most = proportion_bounds(champion.errors, champion.requests, ALPHA / 2)
+    numbers |= {"error_rate": own, "champion_error_rate": others, "error_rate_low": least}
+    said = f"It fails on {own:.2%} of {challenger.requests} requests"
+    if least > ERROR_CAP and own > others:
         return f"{said}; more than {ERROR_CAP:.0%} is not allowed."
     if least > most:
-        return f"{said}, the champion on {_rate(champion):.2%}: clearly more."
+        return f"{said}, the champion on {others:.2%}: clearly more."
     return None
 
 
@@ -167,7 +173,7 @@ def _latency(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
 
 
 def _constant(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
-    own, others = _finite(evidence.challenger), _finite(evidence.champion)
+    own, others = evidence.challenger.scores, evidence.champion.scores
     if len(own) < 100 or len(others) < 100:
         return None
     numbers["constant"] = bool(own.min() == own.max())
@@ -179,7 +185,7 @@ def _constant(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
 
 
 def _shift(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
-    own, others = _finite(evidence.challenger), _finite(evidence.champion)
+    own, others = evidence.challenger.scores, evidence.champion.scores
     if len(own) == 0 or len(others) == 0:
         return None
     distance = ks_distance(own, others)
@@ -202,15 +208,6 @@ def _outcomes(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
     if proof < 1 / ALPHA:
         return None
     return f"On {evidence.losses.rows} outcomes its loss is {show(gap)} higher than the champion's: clearly worse."
-
-
-def _rate(answers: Answers) -> float:
-    return answers.failed / answers.rows if answers.rows else 0.0
-
-
-def _finite(answers: Answers) -> Array:
-    scores = np.asarray(answers.scores, dtype=np.float64)
-    return scores[np.isfinite(scores)]
 
 
 def _name(evidence: ReleaseEvidence) -> str:

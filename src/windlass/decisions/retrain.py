@@ -139,7 +139,10 @@ def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, tri
 
 
 def _cooldown(policy: Retrain, rejections: int) -> timedelta:
-    return policy.cooldown * int(2 ** min(rejections, 5))
+    """A cooldown of nothing is meant for runs that bring something; those in vain are never repeated at once."""
+    if not rejections:
+        return policy.cooldown
+    return max(policy.cooldown, _FIRST_PAUSE) * int(2 ** min(rejections, 5))
 
 
 def _after_failures(failures: int) -> timedelta:

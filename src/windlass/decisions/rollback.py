@@ -29,10 +29,10 @@ class RollbackEvidence:
     """When probation began."""
     losses: PairedLosses
     """On the same rows: of the new champion as `new`, of the one before, which runs in shadow."""
-    rows: int = 0
-    """Rows asked of the new champion."""
+    requests: int = 0
+    """Asked of the new champion."""
     errors: int = 0
-    """Rows of these that it failed to answer."""
+    """Requests of these that it failed to answer."""
     refused: str | None = None
     """Why a serving worker could not load the new champion; None: none said so."""
 
@@ -45,15 +45,15 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
     so.
     """
     proof = evidence_of_worse(evidence.losses)
-    least, _ = proportion_bounds(evidence.errors, evidence.rows, ALPHA)
+    least, _ = proportion_bounds(evidence.errors, evidence.requests, ALPHA)
     gap = _mean_difference(evidence.losses)
     numbers: dict[str, Any] = {
         "outcomes": evidence.losses.rows,
         "loss_difference": gap,
         "evidence_worse": proof,
         "evidence_needed": 1 / ALPHA,
-        "rows": evidence.rows,
-        "error_rate": evidence.errors / evidence.rows if evidence.rows else 0.0,
+        "requests": evidence.requests,
+        "error_rate": evidence.errors / evidence.requests if evidence.requests else 0.0,
     }
     if evidence.refused is not None:
         reason = f"It cannot be loaded for serving: {evidence.refused}"
@@ -64,7 +64,7 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
         )
         return decision("rollback", "roll_back", [reason], numbers, now)
     if least > ERROR_CAP:
-        failing = f"{evidence.errors / evidence.rows:.2%} of {evidence.rows} rows"
+        failing = f"{evidence.errors / evidence.requests:.2%} of {evidence.requests} requests"
         reason = f"It fails on {failing}; more than {ERROR_CAP:.0%} is not allowed."
         return decision("rollback", "roll_back", [reason], numbers, now)
     until = evidence.started_at + policy.probation

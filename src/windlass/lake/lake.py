@@ -23,11 +23,10 @@ from windlass.lake.table import SEQUENCE, Table
 from windlass.product.policy import Outcome
 from windlass.records.capture import OutcomeBatch, OutcomeRow
 from windlass.records.data import DataPin, Ingested
+from windlass.records.routing import ANSWERED
 
-__all__ = ["ANSWERED", "Committed", "Lake", "TableInfo", "TrainingSet"]
+__all__ = ["Committed", "Lake", "TableInfo", "TrainingSet"]
 
-ANSWERED = ("champion", "canary")
-"""The stages whose answers somebody got."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 Query = Callable[[pl.LazyFrame], pl.LazyFrame]
 _TIMES = {"predictions": "at", "outcomes": "observed_at"}

@@ -21,6 +21,7 @@ from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
 from windlass.lake.table import SEQUENCE, Table
 from windlass.product.policy import Outcome
 from windlass.records.data import DataPin, PinnedPart
+from windlass.records.routing import ANSWERED
 
 _EXAMPLES = "examples/"
 _SERVED = "served"
@@ -126,7 +127,7 @@ def _examples(pin: DataPin, name: str, table: Table) -> pl.DataFrame:
 def _served(pin: DataPin, *, predictions: Table, outcomes: Table) -> pl.DataFrame:
     answered = (
         pl.col("error").is_null()
-        & pl.col("stage").is_in(["champion", "canary"])
+        & pl.col("stage").is_in(ANSWERED)
         & (pl.col("at") <= pl.lit(pin.as_of, dtype=TIMESTAMP))
     )
     if pin.start is not None:

@@ -109,12 +109,15 @@ def _declared(state: ProductState, body: ProductDeclared, _event: Event) -> Prod
     return replace(state, declared=body)
 
 
-def _paused(state: ProductState, body: ProductPaused, _event: Event) -> ProductState:
-    return replace(state, paused=body.reason)
+def _paused(state: ProductState, body: ProductPaused, event: Event) -> ProductState:
+    return replace(state, paused=body.reason, paused_at=state.paused_at or event.at)
 
 
-def _resumed(state: ProductState, _body: ProductResumed, _event: Event) -> ProductState:
-    return replace(state, paused=None)
+def _resumed(state: ProductState, _body: ProductResumed, event: Event) -> ProductState:
+    release = state.release
+    if release is not None:
+        release = replace(release, paused_seconds=state.release_paused(event.at).total_seconds())
+    return replace(state, paused=None, paused_at=None, release=release)
 
 
 def _registered(state: ProductState, body: VersionRegistered, event: Event) -> ProductState:
@@ -203,6 +206,8 @@ def _release_advanced(state: ProductState, body: ReleaseAdvanced, event: Event) 
 def _release_finished(state: ProductState, body: ReleaseFinished, _event: Event) -> ProductState:
     if state.release is None or state.release.release != body.release:
         return state
+    if body.outcome == "superseded":  # neither a gain nor a loss: its outcomes were never all seen
+        return replace(state, release=None)
     rejections = 0 if body.outcome == "promoted" else state.rejections + 1
     return replace(state, release=None, rejections=rejections)
 

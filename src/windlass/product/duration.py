@@ -14,6 +14,8 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 def parse_duration(text: str | timedelta, *, where: str = "") -> timedelta:
     """`text` as a timedelta; raises ProductError naming `where` when it is not a duration."""
     if isinstance(text, timedelta):
+        if text < timedelta():
+            raise ProductError(f"{text} is a negative duration", where=where, remedy="give 0 or more")
         return text
     compact = text.replace(" ", "")
     if not compact or _PART.sub("", compact):

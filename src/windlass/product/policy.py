@@ -114,6 +114,8 @@ class Release:
                 where="Release.canary",
                 remedy="[0.05, 0.25], say; the full share is the promotion itself",
             )
+        for name, value, least in (("shadow", shadow, 0), ("minimum", minimum, 1)):
+            _at_least(value, least, where=f"Release.{name}")
         _set(
             self,
             shadow=shadow,
@@ -153,6 +155,9 @@ class Retrain:
         per_week: int = 7,
         window: str | timedelta | None = None,
     ) -> None:
+        _at_least(per_week, 1, where="Retrain.per_week")
+        if on_rows is not None:
+            _at_least(on_rows, 1, where="Retrain.on_rows")
         _set(
             self,
             every=None if every is None else parse_duration(every, where="Retrain.every"),
@@ -204,6 +209,13 @@ def _plain(policy: Outcome | Gate | Release | Retrain) -> dict[str, Any]:
         else value
         for name, value in values.items()
     }
+
+
+def _at_least(value: int, least: int, *, where: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ProductError(
+            f"{value!r} is not a whole number from {least} on", where=where, remedy=f"give {least} or more"
+        )
 
 
 def _set(record: object, **values: Any) -> None:

@@ -265,7 +265,7 @@ class ReleaseFinished(Body, frozen=True, kw_only=True, tag="release.finished"):
     subject_field = "release"
     release: str
     version: str
-    outcome: Literal["promoted", "rolled_back", "abandoned"]
+    outcome: Literal["promoted", "rolled_back", "abandoned", "superseded"]
     decision: Decision
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from datetime import datetime
 
+OF_REQUEST = r"-\d+$"
+"""What to cut off a prediction id (a regular expression) to have what all answers of its request share."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
 
@@ -12,6 +14,12 @@ def new_id(prefix: str, at: datetime) -> str:
     """`prefix-` + 9 characters of the moment (milliseconds) + 10 random ones (50 bits)."""
     stamp = int(at.timestamp() * 1000)
     return f"{prefix}-{_encode(stamp, 9)}{_encode(int.from_bytes(os.urandom(7)) >> 6, 10)}"
+
+
+def prediction_ids(at: datetime, count: int) -> tuple[str, ...]:
+    """The ids of the answers to one request: `request-0`, `request-1`, ..."""
+    base = new_id("p", at)
+    return tuple(f"{base}-{place}" for place in range(count))
 
 
 def _encode(number: int, width: int) -> str:

@@ -6,8 +6,11 @@ from typing import Literal
 
 import msgspec
 
-Stage = Literal["shadow", "canary", "champion"]
-"""The role a version answered in. A version on probation answers as the champion."""
+Stage = Literal["shadow", "canary", "champion", "direct"]
+"""The role a version answered in. A version on probation answers as the champion; `direct`: a challenger that the
+caller asked by its name."""
+ANSWERED: tuple[Stage, ...] = ("champion", "canary", "direct")
+"""The stages whose answers somebody got."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

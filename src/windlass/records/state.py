@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -48,6 +48,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     plan: dict[str, Any]
     """The release policy in force when it started."""
     run: str | None
+    paused_seconds: float = 0.0
+    """How long the product was paused meanwhile, in pauses that are over."""
 
 
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,9 +128,20 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     version that passed its release sets it to 0."""
     paused: str | None = None
     """Why the loop was paused; None: it is not."""
+    paused_at: datetime | None = None
+    """Since when; None: it is not."""
     alarms: dict[str, OpenAlarm] = {}
     incidents: dict[str, OpenIncident] = {}
     last_retrain: Decision | None = None
+
+    def release_paused(self, now: datetime) -> timedelta:
+        """How long the product has been paused since its release under way began."""
+        if self.release is None:
+            return timedelta()
+        before = timedelta(seconds=self.release.paused_seconds)
+        if self.paused_at is None:
+            return before
+        return before + max(timedelta(), now - max(self.paused_at, self.release.started_at))
 
 
 class WorkspaceState(msgspec.Struct, frozen=True, kw_only=True):

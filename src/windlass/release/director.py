@@ -17,7 +17,7 @@ from windlass.records.event import Body, ChampionChanged, ReleaseAdvanced, Relea
 from windlass.records.state import ProductState, ReleaseState, VersionState
 
 Stage = Literal["shadow", "canary", "probation"]
-Outcome = Literal["promoted", "rolled_back", "abandoned"]
+Outcome = Literal["promoted", "rolled_back", "abandoned", "superseded"]
 Step = tuple[Stage, float]
 """A stage and the share of the keys that the challenger answers in it."""
 
@@ -167,8 +167,11 @@ def _ending(active: ReleaseState | None, *, in_favour_of: VersionState, decision
     outcome: Outcome
     if in_favour_of.version == active.version:
         outcome = "promoted"
+    elif active.stage == "probation" and in_favour_of.version == active.previous:
+        outcome = "rolled_back"
     elif active.stage == "probation":
-        outcome = "rolled_back" if in_favour_of.version == active.previous else "promoted"
+        reason = f"{in_favour_of.version} came before its probation was over."
+        return [_finished(active, "superseded", _verdict("superseded", reason, now=decision.at))]
     else:
         outcome = "rolled_back" if active.stage == "canary" else "abandoned"
     return [_finished(active, outcome, decision)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from windlass.decisions.release import Answers, ReleaseEvidence
 from windlass.decisions.rollback import RollbackEvidence
 from windlass.errors import DataError
 from windlass.product.labels import LabelCodec
+from windlass.records.ids import OF_REQUEST
 from windlass.records.state import ReleaseState
 
 if TYPE_CHECKING:
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-COLUMNS = ("prediction_id", "request_id", "at", "version", "stage", "score", "latency_ms", "error")
+COLUMNS = ("prediction_id", "at", "version", "stage", "score", "latency_ms", "error")
 """What is needed of each captured answer."""
+_ANSWERED = pl.col("error").is_null() & pl.col("score").is_finite().fill_null(value=False)
 
 
 def release_evidence(
@@ -35,6 +38,7 @@ def release_evidence(
     expected_shift: float | None = None,
     paired: PairedLosses | None = None,
     refused: str | None = None,
+    paused: timedelta = timedelta(),
 ) -> ReleaseEvidence:
     """Evidence of a shadow or canary stage; `captured` holds the answers (`COLUMNS`) since the stage began.
 
@@ -55,6 +59,7 @@ def release_evidence(
         expected_shift=expected_shift,
         losses=paired,
         refused=refused,
+        paused=paused,
     )
 
 
@@ -67,24 +72,33 @@ def rollback_evidence(
     refused: str | None = None,
 ) -> RollbackEvidence:
     """Evidence of a probation: the champion's answers since its promotion, and its losses beside its predecessor's."""
-    own = captured.filter(pl.col("version") == champion, pl.col("stage") != "shadow")
+    asked = _requests(captured.filter(pl.col("version") == champion, pl.col("stage") != "shadow"))
     return RollbackEvidence(
         started_at=release.stage_started_at,
         losses=paired,
-        rows=own.height,
-        errors=own["error"].count(),
+        requests=len(asked),
+        errors=int(asked["failed"].sum()),
         refused=refused,
     )
 
 
 def answers(captured: pl.DataFrame) -> Answers:
     """The answers of one version."""
-    good = captured.filter(pl.col("error").is_null())
+    asked = _requests(captured)
     return Answers(
-        scores=good["score"].fill_null(np.nan).to_numpy(),
-        errors=captured.height - good.height,
-        latency_ms=good.unique("request_id", maintain_order=True)["latency_ms"].to_numpy(),
+        scores=captured.filter(_ANSWERED)["score"].to_numpy(),
+        latency_ms=asked.filter(~pl.col("failed"))["latency_ms"].to_numpy(),
+        errors=int(asked["failed"].sum()),
     )
+
+
+def _requests(captured: pl.DataFrame) -> pl.DataFrame:
+    """One row for each request: `latency_ms`, and whether it `failed`.
+
+    The ids of its answers tell which belong together. A caller's own request id does not: a gateway may repeat it.
+    """
+    request = pl.col("prediction_id").str.replace(OF_REQUEST, "")
+    return captured.group_by(request, maintain_order=True).agg(pl.col("latency_ms").first(), failed=~_ANSWERED.all())
 
 
 def paired_losses(

@@ -6,6 +6,7 @@ challenger is felt by the caller.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import msgspec
 from windlass.clock import Clock
 from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
 from windlass.records.capture import PredictionBatch
-from windlass.records.ids import new_id
+from windlass.records.ids import new_id, prediction_ids
 from windlass.serving.asking import Question, Verdict, ask, keys_of, problems_of
 from windlass.serving.capture import Capture
 from windlass.serving.limits import MOST_ROWS
@@ -89,12 +90,11 @@ class Answering:
             reason = f"{len(decoded)} rows are too many; send at most {MOST_ROWS} at a time"
             raise InvalidRows.of([Problem(field="rows", row=None, reason=reason)])
         at = self._clock.now()
-        base = new_id("p", at)
         question = Question(
             request_id=request_id or decoded.request_id or new_id("r", at),
             at=at,
-            stage=_stage_of(leader, lineup),
-            ids=tuple(f"{base}-{place}" for place in range(len(decoded))),
+            stage="champion" if leader is lineup.champion else "direct",
+            ids=prediction_ids(at, len(decoded)),
             decoded=decoded,
         )
         if only is None and lineup.mode == "canary":
@@ -115,25 +115,22 @@ class Answering:
 
     def repeat(self, work: ShadowWork) -> None:
         """Ask the challenger in shadow about an answered request and write down what it says."""
-        question = Question(
-            request_id=work.question.request_id,
-            at=work.question.at,
-            stage="shadow",
-            ids=work.question.ids,
-            decoded=work.question.decoded if work.same_rows else work.read(work.challenger.decoder),
-        )
-        self._keep(work.product, ask(work.challenger, question))
+        question = dataclasses.replace(work.question, stage="shadow")
+        verdict = _ask_challenger(work.challenger, question, work.read, same_rows=work.same_rows)
+        self._keep(work.product, verdict)
 
     def _split(self, lineup: Lineup, question: Question, read: Reader) -> Answered:
         champion, challenger = lineup.leader(), lineup.challenger
         if challenger is None:
             raise ValueError("a canary needs a challenger")
         keys = keys_of(question.decoded, champion.task.key)
-        chosen = [place for place, key in enumerate(keys) if lineup.goes_to_challenger(key or question.request_id)]
+        together = question.ids[0] if question.ids else ""  # rows without a key stay with their request
+        chosen = [place for place, key in enumerate(keys) if lineup.goes_to_challenger(key or together)]
         found: dict[int, Answer] = {}
         verdicts = []
         if chosen:
-            verdict = self._ask_canary(lineup, challenger, question, chosen, read)
+            mine = dataclasses.replace(question, stage="canary").take(chosen)
+            verdict = _ask_challenger(challenger, mine, read, same_rows=lineup.same_rows, chosen=chosen)
             verdicts.append(verdict)
             if verdict.error is None:
                 found.update(zip(chosen, answers_of(challenger, verdict), strict=True))
@@ -150,23 +147,6 @@ class Answering:
         self._keep(lineup.product, *verdicts)
         answers = tuple(found[place] for place in range(len(keys)))
         return Answered(product=lineup.product, version=champion.version, answers=answers)
-
-    def _ask_canary(
-        self, lineup: Lineup, challenger: Loaded, question: Question, chosen: list[int], read: Reader
-    ) -> Verdict:
-        mine = Question(
-            request_id=question.request_id, at=question.at, stage="canary", ids=question.ids, decoded=question.decoded
-        ).take(chosen)
-        if lineup.same_rows:
-            return ask(challenger, mine)
-        try:
-            decoded = read(challenger.decoder).take(chosen)
-        except InvalidRows as error:  # rows that the champion accepts and the challenger would refuse: its failure
-            return _unreadable(mine, challenger, error)
-        return ask(
-            challenger,
-            Question(request_id=mine.request_id, at=mine.at, stage="canary", ids=mine.ids, decoded=decoded),
-        )
 
     def _shadow(self, lineup: Lineup, question: Question, read: Reader) -> ShadowWork | None:
         if lineup.mode != "shadow" or lineup.challenger is None:
@@ -232,11 +212,20 @@ def answers_of(loaded: Loaded, verdict: Verdict) -> list[Answer]:
     ]
 
 
-def _stage_of(leader: Loaded, lineup: Lineup) -> Any:
-    """The role of whoever is asked for the whole request; a challenger can only be asked by its name."""
-    if leader is lineup.champion:
-        return "champion"
-    return "canary" if lineup.mode == "canary" else "shadow"
+def _ask_challenger(
+    challenger: Loaded, question: Question, read: Reader, *, same_rows: bool, chosen: Sequence[int] | None = None
+) -> Verdict:
+    """What the challenger says of a question that was decoded for the champion; `chosen`: only of these rows of the
+    request, which are the rows of the question."""
+    if same_rows:
+        return ask(challenger, question)
+    try:
+        decoded = read(challenger.decoder)
+    except InvalidRows as error:  # rows that the champion accepts and the challenger would refuse: its failure
+        return _unreadable(question, challenger, error)
+    if chosen is not None:
+        decoded = decoded.take(chosen)
+    return ask(challenger, dataclasses.replace(question, decoded=decoded))
 
 
 def _unreadable(question: Question, challenger: Loaded, error: InvalidRows) -> Verdict:

@@ -149,6 +149,3 @@ class Board:
 
     def put(self, lineup: Lineup) -> None:
         self._lineups = {**self._lineups, lineup.product: lineup}
-
-    def drop(self, product: str) -> None:
-        self._lineups = {name: lineup for name, lineup in self._lineups.items() if name != product}

@@ -112,7 +112,7 @@ def _predictions(loaded: Loaded) -> dict[str, Any]:
             "id": _STRING,
             "score": _NUMBER,
             "version": _STRING,
-            "stage": {"enum": ["champion", "canary", "shadow"]},
+            "stage": {"enum": ["champion", "canary", "direct"]},
         },
     }
     if loaded.task.kind != "regression":

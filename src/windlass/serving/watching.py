@@ -51,8 +51,8 @@ class Watcher:
     def refresh(self) -> None:
         """Bring the board in step; a record or a version that cannot be used leaves what serves now in place."""
         stamps, now = self._stamps(), time.monotonic()
-        for product in self._seen.keys() - stamps.keys():
-            self._forget(product)
+        for product in self._seen.keys() - stamps.keys():  # a copy that was lost is made again by the controller
+            _log.warning("%s: its routing record is gone; what serves goes on serving", product)
         for product, stamp in stamps.items():
             due = self._retry_at.get(product, float("inf")) <= now
             if stamp != self._seen.get(product) or due:
@@ -124,17 +124,9 @@ class Watcher:
             return None
         return loaded
 
-    def _forget(self, product: str) -> None:
-        current = self._board.lineups.get(product)
-        self._board.drop(product)
-        self._retry_at.pop(product, None)
-        if current is not None:
-            self._publish(current, None)
-            _log.info("%s is no longer routed", product)
-
-    def _publish(self, before: Lineup | None, after: Lineup | None) -> None:
+    def _publish(self, before: Lineup | None, after: Lineup) -> None:
         """Tell metrics, log and controller what changed."""
-        product = (after or before).product  # type: ignore[union-attr]
+        product = after.product
         roles_before, roles_after = _roles(before), _roles(after)
         for version, role in roles_before - roles_after:
             self._metrics.loaded.labels(product, version, role).set(0)
@@ -145,15 +137,14 @@ class Watcher:
             self._metrics.refused.labels(product, version).set(0)
         for version in wanted_after - wanted_before:
             self._metrics.refused.labels(product, version).set(1)
-        if after is not None:
-            self._metrics.sequence.labels(product).set(after.routing.sequence)
-            if before is None or before.problems != after.problems:
-                for problem in after.problems:
-                    self._report("refused", product, problem)
-            if roles_before != roles_after:
-                told = ", ".join(f"{version} as {role}" for version, role in sorted(roles_after)) or "nothing"
-                _log.info("%s: routing %d, serving %s", product, after.routing.sequence, told)
-                self._report("serving", product, told)
+        self._metrics.sequence.labels(product).set(after.routing.sequence)
+        if before is None or before.problems != after.problems:
+            for problem in after.problems:
+                self._report("refused", product, problem)
+        if roles_before != roles_after:
+            told = ", ".join(f"{version} as {role}" for version, role in sorted(roles_after)) or "nothing"
+            _log.info("%s: routing %d, serving %s", product, after.routing.sequence, told)
+            self._report("serving", product, told)
 
 
 def _roles(lineup: Lineup | None) -> set[tuple[str, str]]:

@@ -205,7 +205,7 @@ class World:
     def _answer(self, rows: pl.DataFrame) -> None:
         routing = self.routing()
         assert routing.champion is not None
-        request, ids = self._name("r"), [self._name("p") for _ in range(rows.height)]
+        request, ids = self._name("r"), [f"{self._name('p')}-0" for _ in range(rows.height)]
         self.answered += len(ids)
         self._open.extend(rows.select("id", "late").rows())
         challenger = routing.challenger if routing.mode != "none" else None

@@ -192,8 +192,8 @@ class Desk:
         rows: Sequence[bytes] | None = None,
         classes: int | None = None,
     ) -> list[str]:
-        """One request of `count` rows, answered now; the ids of the predictions."""
-        names = list(ids) if ids is not None else [f"p-{next(self._numbers)}" for _ in range(count)]
+        """`count` requests of one row, answered now and captured together; the ids of the predictions."""
+        names = list(ids) if ids is not None else [f"p{next(self._numbers)}-0" for _ in range(count)]
         inputs = self.random.normal(size=(count, 2)) + shift
         given = 1 / (1 + np.exp(-3 * inputs[:, 0])) if scores is None else np.asarray(scores)
         texts = [json.dumps({"wind": wind, "rain": rain}).encode() for wind, rain in inputs.tolist()]

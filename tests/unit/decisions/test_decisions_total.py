@@ -144,7 +144,7 @@ def test_rollback(losses: np.ndarray, bound: float | None, rows: int) -> None:
     evidence = RollbackEvidence(
         started_at=NOW,
         losses=PairedLosses(new=losses[0], previous=losses[1], bound=bound),
-        rows=rows,
+        requests=rows,
         errors=rows // 2,
     )
     check(decide_rollback(evidence, Release(probation="0s"), NOW), {"keep", "wait", "roll_back"})

@@ -67,8 +67,7 @@ def test_what_stays_undecided_is_rolled_back_at_the_deadline(rng: np.random.Gene
 @pytest.mark.parametrize(
     ("challenger", "said"),
     [
-        ({"errors": 60}, "It fails on 9.09% of 660 rows"),
-        ({"scores": np.full(600, np.nan)}, "It fails on 100.00%"),
+        ({"errors": 60}, "It fails on 9.09% of 660 requests"),
         ({"scores": np.full(600, 0.3)}, "are the same"),
         ({"latency_ms": np.full(600, 90.0)}, "take more than"),
         ({"scores": np.full(600, 0.99) + np.linspace(0, 0.001, 600)}, "from the champion's"),
@@ -92,6 +91,12 @@ def test_a_total_failure_needs_few_rows(rng: np.random.Generator) -> None:
 def test_more_errors_than_the_champion_but_not_clearly_more_waits(rng: np.random.Generator) -> None:
     shaky = evidence(rng, challenger=answers(rng, 300, errors=4))
     assert "not yet clearly" in decide_release(shaky, POLICY, LATER).reasons[0]
+
+
+def test_a_pause_does_not_run_against_the_deadline(rng: np.random.Generator) -> None:
+    few = evidence(rng, challenger=answers(rng, 10), paused=timedelta(days=5))
+    assert decide_release(few, POLICY, START + timedelta(days=6)).verdict == "wait"
+    assert decide_release(few, POLICY, START + timedelta(days=7)).verdict == "roll_back"
 
 
 def test_a_champion_that_fails_as_often_excuses(rng: np.random.Generator) -> None:

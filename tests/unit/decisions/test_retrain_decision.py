@@ -106,6 +106,14 @@ def test_a_first_version_that_was_rejected_waits_too() -> None:
     assert decide_retrain(rejected, None, NOW + timedelta(days=3)).numbers["trigger"] == "first"
 
 
+def test_without_a_cooldown_runs_in_vain_are_not_repeated_at_once() -> None:
+    eager = Retrain(every="1d", cooldown="0s")
+    vain = RetrainEvidence(has_champion=False, last_run_at=NOW, rejections=1)
+    assert decide_retrain(vain, eager, NOW + timedelta(minutes=9)).verdict == "wait"
+    assert decide_retrain(vain, eager, NOW + timedelta(minutes=10)).verdict == "retrain"
+    assert decide_retrain(known(last_run_at=NOW, decay=heard("decay")), eager, NOW).verdict == "retrain"
+
+
 @settings(deadline=None)
 @given(
     hours=st.lists(st.integers(1, 12), min_size=1, max_size=120),
@@ -115,7 +123,7 @@ def test_a_first_version_that_was_rejected_waits_too() -> None:
 )
 def test_never_a_storm(hours: list[int], per_week: int, cooldown: int, fails: list[bool]) -> None:
     """Every signal always on, asked at random times: no seven days ever hold more runs than the budget."""
-    policy = Retrain(every="0s", on_rows=0, on_drift=True, cooldown=timedelta(hours=cooldown), per_week=per_week)
+    policy = Retrain(every="0s", on_rows=1, on_drift=True, cooldown=timedelta(hours=cooldown), per_week=per_week)
     now, starts, failures = NOW, [], 0
     for step, failed in zip(hours, fails, strict=False):
         now += step * HOUR

@@ -50,10 +50,10 @@ def test_without_outcomes_it_is_kept_and_says_so() -> None:
 
 def test_errors_roll_back_without_any_outcome() -> None:
     none = PairedLosses(new=np.empty(0), previous=np.empty(0))
-    failing = RollbackEvidence(started_at=START, losses=none, rows=500, errors=50)
-    assert "fails on 10.00% of 500 rows" in decide_rollback(failing, POLICY, DURING).reasons[0]
+    failing = RollbackEvidence(started_at=START, losses=none, requests=500, errors=50)
+    assert "fails on 10.00% of 500 requests" in decide_rollback(failing, POLICY, DURING).reasons[0]
     assert (
-        decide_rollback(RollbackEvidence(started_at=START, losses=none, rows=500, errors=5), POLICY, DURING).verdict
+        decide_rollback(RollbackEvidence(started_at=START, losses=none, requests=500, errors=5), POLICY, DURING).verdict
         == "wait"
     )
 

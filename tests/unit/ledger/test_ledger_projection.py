@@ -140,6 +140,16 @@ def test_declarations_and_pauses() -> None:
     assert product_after(ProductPaused(reason="holiday"), ProductResumed(reason="back")).paused is None
 
 
+def test_the_pauses_of_a_release_add_up() -> None:
+    """The release begins in the second hour, in a pause; the pauses last to the third, and from the fourth on."""
+    story = (registered("v1"), ProductPaused(reason="a"), release_started("v1"), ProductResumed(reason="b"))
+    assert product_after(*story).release_paused(hour(9)) == timedelta(hours=1)
+    again = product_after(*story, ProductPaused(reason="c"), ProductPaused(reason="still"))
+    assert again.release_paused(hour(9)) == timedelta(hours=5)
+    assert again.release_paused(hour(4)) == timedelta(hours=1), "clocks may go back"
+    assert product_after(ProductPaused(reason="a")).release_paused(hour(9)) == timedelta()
+
+
 def test_versions_keep_their_order_and_champions_their_history() -> None:
     state = product_after(
         registered("v1"), champion("v1", "first"), registered("v2"), champion("v2"), champion("v1", "rolled back")

@@ -234,7 +234,7 @@ class Releases(RuleBasedStateMachine):
 TestReleases = Releases.TestCase
 
 
-def test_a_superseded_probation_ends_as_promoted_before_the_next_release_begins() -> None:
+def test_a_probation_cut_short_is_neither_gain_nor_loss_and_ends_before_the_next_release_begins() -> None:
     story = Story()
     for name in ("v1", "v2", "v3"):
         story.register(name)
@@ -242,7 +242,9 @@ def test_a_superseded_probation_ends_as_promoted_before_the_next_release_begins(
         if name == "v2":
             story.judge("advance")
     finished = story.bodies(ReleaseFinished)
-    assert [(body.version, body.outcome) for body in finished] == [("v1", "promoted"), ("v2", "promoted")]
+    assert [(body.version, body.outcome) for body in finished] == [("v1", "promoted"), ("v2", "superseded")]
+    assert finished[1].decision.reasons == ("v3 came before its probation was over.",)
+    assert story.product.rejections == 0
     assert story.product.release is not None
     assert (story.product.release.version, story.product.release.previous) == ("v3", "v2")
 
@@ -254,7 +256,7 @@ def test_a_superseded_probation_ends_as_promoted_before_the_next_release_begins(
         ("canary", "v1", True, "rolled_back"),
         ("canary", "v3", False, "promoted"),
         ("probation", "v2", False, "rolled_back"),
-        ("probation", "v1", False, "promoted"),
+        ("probation", "v1", False, "superseded"),
     ],
 )
 def test_a_choice_by_hand_says_how_the_release_under_way_ended(

@@ -122,17 +122,20 @@ def test_in_canary_what_was_answered_in_another_role_does_not_count() -> None:
     assert (found.started_at, found.stage_started_at) == (NOON - timedelta(hours=1), NOON)
 
 
-def test_errors_count_as_rows_and_not_as_scores() -> None:
+def test_errors_and_latency_are_counted_by_request_whatever_its_caller_calls_it() -> None:
     found = answers(
         captured(
-            ("p1", "v2", "canary", 0.1, None),
-            ("p2", "v2", "canary", None, None),  # an answer that was not finite
-            ("p3", "v2", "canary", None, "it raised"),
-            ("p4", "v2", "canary", 0.4, None),
-        )
+            ("a-0", "v2", "canary", 0.1, None),
+            ("a-1", "v2", "canary", 0.2, None),
+            ("b-0", "v2", "canary", None, "it raised"),  # 3 rows, and one failure
+            ("b-1", "v2", "canary", None, "it raised"),
+            ("b-2", "v2", "canary", None, "it raised"),
+            ("c-0", "v2", "canary", 0.4, None),
+            ("d-0", "v2", "canary", None, None),  # an answer that was not finite
+        ).with_columns(request_id=pl.lit("every request of this gateway"))
     )
-    assert (found.rows, found.errors, found.failed) == (4, 1, 2)
-    assert found.latency_ms.tolist() == [0.0, 1.0]  # one figure a request
+    assert (found.rows, found.requests, found.errors, found.error_rate) == (3, 4, 2, 0.5)
+    assert found.latency_ms.tolist() == [0.0, 2.0]
 
 
 def test_nothing_captured_is_no_evidence() -> None:
@@ -151,7 +154,7 @@ def test_probation_counts_the_new_champion_in_every_role_but_shadow() -> None:
     )
     nothing = paired_losses(labelled(("p", "v", 0.5, None, 0)), new="v2", old="v1", codec=BINARY)
     found = rollback_evidence(release("probation"), rows, champion="v2", paired=nothing)
-    assert (found.rows, found.errors, found.losses.rows, found.started_at) == (2, 1, 0, NOON)
+    assert (found.requests, found.errors, found.losses.rows, found.started_at) == (2, 1, 0, NOON)
 
 
 # -- losses ----------------------------------------------------------------------------------------------------------

@@ -160,8 +160,10 @@ class Stage:
         if refresh:
             self.watcher.refresh()
 
-    def add(self, version: str, bundle: Any = None, **more: Any) -> None:
-        self.bundles[f"d-{version}"] = bundle if bundle is not None else FakeBundle(manifest(), **more)
+    def add(self, version: str, bundle: Any = None, *, also: tuple[Column, ...] = (), **more: Any) -> None:
+        """`also`: columns that this version demands beside the usual ones."""
+        made = FakeBundle(manifest(columns=(*COLUMNS, *also)), **more) if bundle is None else bundle
+        self.bundles[f"d-{version}"] = made
 
     @property
     def captured(self) -> list[PredictionBatch]:

@@ -280,7 +280,7 @@ def test_a_version_asked_for_by_name_answers_everything(flights: Any) -> None:
     assert reply.json()["outputs"][0]["data"] == [0.9]
     assert infer(flights, *inputs, path="/v2/models/flights/versions/v9/infer").status_code == 404
     assert infer(flights, *inputs, path="/v2/models/flights/versions/v1/infer").json()["model_version"] == "v1"
-    assert [batch.stage for batch in flights.captured] == ["canary", "champion"]
+    assert [batch.stage for batch in flights.captured] == ["direct", "champion"]
 
 
 # -- descriptions ------------------------------------------------------------------------------------------------

@@ -83,10 +83,9 @@ def test_one_request_is_split_by_key_and_answered_in_order(canary: Any) -> None:
 
 def test_rows_without_a_key_stay_together_by_their_request(canary: Any) -> None:
     seen = set()
-    for number in range(40):
-        answers = canary.predict(*[{**canary.row, "flight": None}] * 3, request_id=f"request {number}").json()[
-            "predictions"
-        ]
+    rows = [{**canary.row, "flight": None}] * 3
+    for _ in range(40):
+        answers = canary.predict(*rows, request_id="every request of this gateway").json()["predictions"]
         assert len({answer["version"] for answer in answers}) == 1
         seen.add(answers[0]["version"])
     assert seen == {"v1", "v2"}
@@ -162,6 +161,18 @@ def test_a_shadow_that_fails_is_captured_and_felt_by_nobody(shadow: Any) -> None
     assert shadow.captured[1].stage == "shadow"
 
 
+def test_rows_that_only_the_shadow_refuses_are_its_failures(shadow: Any) -> None:
+    """A version that refuses what the champion accepts must not pass the stage as one that never failed."""
+    shadow.add("v3", also=(Column(name="terminal", dtype="str", nullable=False, required=True),))
+    shadow.route("v1", "v3", mode="shadow")
+    assert shadow.predict(*keys(shadow, 2)).status_code == 200
+    shadow.drain_shadow()
+    refused = shadow.captured[1]
+    assert (refused.version, refused.stage, len(refused.ids)) == ("v3", "shadow", 2)
+    assert "refuses rows that the champion accepts" in str(refused.error)
+    assert shadow.metric('windlass_shadow_dropped_rows_total{product="flights"}') == 0
+
+
 def test_a_shadow_that_cannot_be_written_down_is_counted(shadow: Any) -> None:
     began, go_on = threading.Event(), threading.Event()
 
@@ -216,7 +227,7 @@ def test_a_version_asked_for_by_name_is_not_repeated_in_shadow(shadow: Any) -> N
     reply = shadow.client.post("/v2/models/flights/versions/v2/infer", json=body)
     assert reply.json()["model_version"] == "v2"
     shadow.drain_shadow()
-    assert [(batch.version, batch.stage) for batch in shadow.captured] == [("v2", "shadow")]
+    assert [(batch.version, batch.stage) for batch in shadow.captured] == [("v2", "direct")]
 
 
 TENSORS = [

@@ -98,16 +98,18 @@ def test_a_record_that_cannot_be_read_changes_nothing(flights: Any) -> None:
         assert served(flights)[0] == "v1"
 
 
-def test_products_come_and_go(flights: Any) -> None:
+def test_a_product_comes_and_a_record_that_is_lost_takes_nothing_away(flights: Any) -> None:
     flights.add("w1")
     flights.route("w1", product="weather")
     assert sorted(flights.board.lineups) == ["flights", "weather"]
     assert flights.client.get("/weather/ping").status_code == 200
     flights.paths.routing("weather").unlink()
     flights.watcher.refresh()
-    assert sorted(flights.board.lineups) == ["flights"]
-    assert flights.client.get("/weather/ping").status_code == 404
-    assert flights.metric('windlass_loaded_version{product="weather",role="champion",version="w1"}') == 0
+    assert flights.client.get("/weather/ping").status_code == 200
+    assert flights.metric('windlass_loaded_version{product="weather",role="champion",version="w1"}') == 1
+    flights.add("w2")
+    flights.route("w2", product="weather")
+    assert flights.board.of("weather").leader().version == "w2"
 
 
 def test_swaps_under_load_fail_no_request(flights: Any) -> None:
