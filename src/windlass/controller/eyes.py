@@ -13,9 +13,9 @@ import polars as pl
 from windlass.monitoring.profile import ColumnProfile
 from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
-from windlass.product.labels import LabelCodec
+from windlass.product.labels import UNKNOWN, LabelCodec
 from windlass.records.routing import ANSWERED
-from windlass.release.evidence import codes_of, predictions_of
+from windlass.release.evidence import predictions_of
 
 _LONGEST = timedelta(hours=1)
 _DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
@@ -41,7 +41,7 @@ class Eyes:
     waiting_since: datetime | None = None
     """The oldest answer whose outcome may still come."""
     unknown: list[str] = field(default_factory=list)
-    """Labels that came for its answers and are none that it knows."""
+    """Labels that came for its answers and that it does not know."""
 
     def observe(self, captured: pl.DataFrame, *, features: bool = True, given_up: datetime | None = None) -> None:
         """Answers in the order in which they came into the lake; `features`: they count for drift too.
@@ -67,9 +67,10 @@ class Eyes:
     def mature(self, labelled: pl.DataFrame, now: datetime) -> None:
         """Settle what has become known; `labelled` holds the version's answers since `waiting_since`, with `value`."""
         known = labelled.filter(pl.col("value").is_not_null()).sort("observed_at", maintain_order=True)
-        known = known.with_columns(_truth=codes_of(known["value"], self.codec))
-        nonsense = known.filter(pl.col("_truth").is_null())["value"].unique().sort().head(5).to_list()
-        self.unknown = sorted({*self.unknown, *nonsense})[:5]
+        known = known.with_columns(_truth=self.codec.encode_texts(known["value"]))
+        new_class = (pl.col("_truth") == UNKNOWN) & pl.lit(self.codec.kind == "multiclass")
+        strange = known.filter(pl.col("_truth").is_null() | new_class)["value"].unique().sort().head(5).to_list()
+        self.unknown = sorted({*self.unknown, *strange})[:5]
         known = known.filter(pl.col("_truth").is_not_null())
         self.watch.mature(known["prediction_id"], known["_truth"].to_numpy())
         waiting = labelled.filter(pl.col("value").is_null(), pl.col("at") >= now - self.within)

@@ -189,7 +189,8 @@ class Watching:
                 name,
                 title=f"{eyes.version}{_STRANGE}",
                 cause=f"it knows {', '.join(map(repr, eyes.codec.classes)) or 'finite numbers'}; "
-                f"there came {', '.join(eyes.unknown)}, which were left out",
+                f"there came {', '.join(eyes.unknown)}, "
+                + ("about which it was wrong" if eyes.codec.kind == "multiclass" else "which were left out"),
                 remedy="correct them at their source and send them again; if they are a new class, train again",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,6 +10,7 @@ import msgspec
 import polars as pl
 
 from windlass.errors import DataError
+from windlass.lake.dtypes import cast_exactly
 from windlass.lake.lake import Lake
 from windlass.product.labels import LabelCodec
 from windlass.product.task import Task
@@ -94,23 +96,44 @@ def fill_labels(rows: pl.DataFrame, labels: pl.DataFrame, task: Task) -> pl.Data
         labels, on=KEY, how="left", maintain_order="left"
     )
     filled = as_target(found.get_column(VALUE), like=known, task=task)
-    return rows.with_columns(filled if known is None else known.fill_null(filled))
+    return rows.with_columns(filled if known is None or is_empty(known) else pl.coalesce(task.target, filled))
 
 
-def as_target(values: pl.Series, *, like: pl.Series | None, task: Task) -> pl.Series:
+def is_empty(labels: pl.Series) -> bool:
+    """Whether a column of labels holds none, so that its type means nothing yet."""
+    return labels.null_count() == len(labels)
+
+
+def as_target(texts: pl.Series, *, like: pl.Series | None, task: Task) -> pl.Series:
     """Labels written as JSON text (null: unknown) as a column like the target that is there already, if one is.
 
-    Raises DataError for a value that is none of its labels.
+    Of several classes new ones may have come up, which stay what they are. Raises DataError for a value that cannot be
+    a label beside those of `like`.
     """
-    plain = [None if text is None else msgspec.json.decode(text) for text in values.to_list()]
-    given = [value for value in plain if value is not None]
-    if like is None or like.null_count() == len(like):
-        return pl.Series(task.target, plain, strict=False)
-    codec = _codec(like, given, task)
-    decoded = iter(codec.decode(codec.encode_values(given)))
-    return pl.Series(task.target, [None if value is None else next(decoded) for value in plain], strict=False).cast(
-        like.dtype
-    )
+    if task.kind == "regression":
+        return _numbers(texts, like, task)
+    distinct = texts.drop_nulls().unique()
+    values = [json.loads(text) for text in distinct]
+    if like is None or is_empty(like):
+        labels = pl.Series(task.target, values, strict=False)
+    else:
+        codec = _codec(like, values, task)
+        for value in values:
+            codec.check_value(value)
+        labels = pl.Series(task.target, [codec.recognise(value) for value in values], strict=False).cast(like.dtype)
+    if distinct.is_empty():
+        return pl.Series(task.target, [None] * len(texts), dtype=labels.dtype)
+    return texts.replace_strict(distinct, labels, default=None, return_dtype=labels.dtype).alias(task.target)
+
+
+def _numbers(texts: pl.Series, like: pl.Series | None, task: Task) -> pl.Series:
+    codec = LabelCodec(kind="regression", column=task.target)
+    numbers = codec.encode_texts(texts).alias(task.target)
+    impossible = texts.filter(numbers.is_null() & texts.is_not_null())
+    if len(impossible):
+        codec.check_value(json.loads(impossible[0]))
+    same = None if like is None or is_empty(like) else cast_exactly(numbers, like.dtype)
+    return numbers if same is None else same
 
 
 def _codec(like: pl.Series, given: Sequence[bool | int | float | str], task: Task) -> LabelCodec:
@@ -118,5 +141,5 @@ def _codec(like: pl.Series, given: Sequence[bool | int | float | str], task: Tas
     try:
         return LabelCodec.learn(like, task)
     except DataError:
-        together = pl.Series(task.target, [*like.drop_nulls().to_list(), *given], strict=False)
+        together = pl.Series(task.target, [*like.drop_nulls().unique().to_list(), *given], strict=False)
         return LabelCodec.learn(together, task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ import numpy as np
 import polars as pl
 
 from windlass.errors import DataError
+from windlass.product.classes import LABEL_TYPES, Label, check_many, check_two, classes_in, listed, positive_last
 from windlass.product.task import BinaryClassification, Task, TaskKind
 
-Label = bool | int | str
 Scalar = bool | int | float | str | None
-MOST_CLASSES = 1000
-"""More distinct labels than this are taken for a mistake: a number or an identifier instead of a class."""
+UNKNOWN = -1
+"""The code of a class that has come up since the codec was learned: whoever did not know it was wrong about it."""
 _TEXT_BOOLS = {"true": True, "false": False}
 
 
@@ -49,11 +50,11 @@ class LabelCodec:
             codec = cls(kind="regression", column=column)
             codec.encode(known)
             return codec
-        classes = _classes_in(known, column)
+        classes = classes_in(known, column)
         if isinstance(task, BinaryClassification):
-            _check_two(classes, column)
-            return cls(kind="binary", classes=_positive_last(classes, task.positive, column), column=column)
-        _check_many(classes, column)
+            check_two(classes, column)
+            return cls(kind="binary", classes=positive_last(classes, task.positive, column), column=column)
+        check_many(classes, column)
         return cls(kind="multiclass", classes=classes, column=column)
 
     @classmethod
@@ -83,18 +84,41 @@ class LabelCodec:
             self._refuse(f"the label {plain.filter(wrong)[0]!r} is not one of {self._named()}", wrong)
         return plain.replace_strict(list(codes), list(codes.values()), return_dtype=pl.Int64).to_numpy()
 
-    def encode_values(self, values: Sequence[Scalar]) -> np.ndarray[Any, Any]:
-        """The same for plain Python values, such as outcomes that came as JSON."""
-        numbers = [self._number(value) if self.kind == "regression" else self._code(value) for value in values]
-        for row, (value, number) in enumerate(zip(values, numbers, strict=True)):
-            if number is None:
-                raise self._impossible(value, f"column {self.column!r}, row {row}")
-        return np.array(numbers, dtype=np.float64 if self.kind == "regression" else np.int64)
+    def encode_texts(self, texts: pl.Series) -> pl.Series:
+        """n labels as JSON texts (null: not known), as outcomes are kept, to n codes (Int64), or values (Float64).
+
+        Null where there is none, and where the text cannot be a label of this task; `UNKNOWN` for a new class.
+        """
+        if self.kind == "regression":
+            numbers = texts.cast(pl.Float64, strict=False)
+            numbers = numbers.set(numbers.is_finite().not_(), None)
+            spelt = texts.filter(numbers.is_null() & texts.is_not_null()).unique()
+            return numbers.fill_null(_mapped(texts, spelt, [self._number(json.loads(text)) for text in spelt]))
+        distinct = texts.drop_nulls().unique()
+        return _mapped(texts, distinct, [self._code_or_unknown(json.loads(text)) for text in distinct], dtype=pl.Int64())
+
+    def recognise(self, value: Scalar) -> Label | float | None:
+        """The label, or number, that a value stands for however it was carried; None when it can be none.
+
+        Of several classes it may be one that has come up since: any value of the type that the known ones have.
+        """
+        if self.kind == "regression":
+            return self._number(value)
+        code = self._code(value)
+        return self.newcomer(value) if code is None else self.classes[code]
+
+    def newcomer(self, value: Scalar) -> Label | None:
+        """The class that a value which is none of the known ones names; None where there can be no other."""
+        if self.kind != "multiclass" or isinstance(value, bool):
+            return None
+        if all(isinstance(label, str) for label in self.classes):
+            return value if isinstance(value, str) else None
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        return int(value) if whole and all(isinstance(label, int) for label in self.classes) else None  # type: ignore[arg-type]
 
     def check_value(self, value: Scalar) -> None:
-        """Raise DataError when `value` cannot be a label of this task."""
-        found = self._number(value) if self.kind == "regression" else self._code(value)
-        if found is None:
+        """Raise DataError when `value` cannot be a label of this task (see `recognise`)."""
+        if self.recognise(value) is None:
             raise self._impossible(value, f"column {self.column!r}")
 
     def decode(self, codes: np.ndarray[Any, Any] | Sequence[int]) -> list[Any]:
@@ -117,6 +141,10 @@ class LabelCodec:
     def _yes_or_no(self) -> bool:
         """Whether the classes are 0 and 1 in any spelling; otherwise a truth value is no label, though True == 1."""
         return {_meaning(label) for label in self.classes} == {0.0, 1.0}
+
+    def _code_or_unknown(self, value: Scalar) -> int | None:
+        code = self._code(value)
+        return UNKNOWN if code is None and self.newcomer(value) is not None else code
 
     def _code(self, value: object) -> int | None:
         if isinstance(value, bool):
@@ -148,7 +176,7 @@ class LabelCodec:
     def _numbers(self, labels: pl.Series) -> np.ndarray[Any, Any]:
         dtype = labels.dtype
         if not dtype.is_numeric() and dtype != pl.Null:
-            remedy = "declare BinaryClassification or MulticlassClassification" if dtype in _LABEL_TYPES else ""
+            remedy = "declare BinaryClassification or MulticlassClassification" if dtype in LABEL_TYPES else ""
             raise DataError(
                 f"a regression learns numbers, and the target is of type {dtype}",
                 where=f"column {self.column!r}",
@@ -170,88 +198,25 @@ class LabelCodec:
 
     def _impossible(self, value: object, where: str) -> DataError:
         wanted = "a finite number" if self.kind == "regression" else f"one of {self._named()}"
+        wanted += ", or a new class of the same type" if self.kind == "multiclass" else ""
         return DataError(f"{value!r} cannot be a label: it must be {wanted}", where=where, remedy=f"send {wanted}")
 
     def _named(self) -> str:
-        return _listed(self.classes)
+        return listed(self.classes)
 
 
-_LABEL_TYPES = (pl.Boolean, pl.String, pl.Categorical, pl.Enum)
+def _mapped(
+    texts: pl.Series, distinct: pl.Series, found: Sequence[object], *, dtype: pl.DataType = pl.Float64()
+) -> pl.Series:
+    """What was found for each distinct text, in its places; null elsewhere."""
+    if distinct.is_empty():
+        return pl.Series(texts.name, [None] * len(texts), dtype=dtype)
+    return texts.replace_strict(distinct, pl.Series(found, dtype=dtype), default=None, return_dtype=dtype)
 
 
 def _without_nan(labels: pl.Series) -> pl.Series:
     """NaN is how many a file spells a missing number."""
     return labels.fill_nan(None) if labels.dtype.is_float() else labels
-
-
-def _classes_in(labels: pl.Series, column: str) -> tuple[Label, ...]:
-    dtype = labels.dtype
-    if dtype.is_float() or dtype.is_decimal():
-        distinct = labels.cast(pl.Float64).unique()
-        broken = distinct.filter(~distinct.is_finite() | (distinct != distinct.round()))
-        if len(broken):
-            raise DataError(
-                f"the label {broken[0]} is a fraction, and classes are whole numbers, text or truth values",
-                where=f"column {column!r}",
-                remedy="declare wl.Regression if it is a quantity, or cut it into classes in `extract`",
-            )
-        return tuple(sorted(int(value) for value in distinct))
-    if dtype not in _LABEL_TYPES and not dtype.is_integer() and dtype != pl.Null:
-        raise DataError(
-            f"values of type {dtype} cannot be classes",
-            where=f"column {column!r}",
-            remedy="turn them into text, whole numbers or truth values in `extract`",
-        )
-    plain = labels.cast(pl.String) if isinstance(dtype, pl.Categorical | pl.Enum) else labels
-    return tuple(plain.unique().sort())
-
-
-def _check_two(classes: Sequence[Label], column: str) -> None:
-    where = f"column {column!r}"
-    if len(classes) < 2:
-        only = f"only the label {classes[0]!r}" if classes else "no label at all"
-        raise DataError(
-            f"there is {only}, and a binary task needs two",
-            where=where,
-            remedy="extract rows of both classes; rows whose outcome is not known yet may come along without a label",
-        )
-    if len(classes) > 2:
-        numbers = all(isinstance(label, int) for label in classes) and len(classes) > 20
-        other = "Regression" if numbers else "MulticlassClassification"
-        raise DataError(
-            f"there are {len(classes)} labels ({_listed(classes)}), and a binary task has two",
-            where=where,
-            remedy=f"declare wl.{other}, or make two of them in `extract`",
-        )
-
-
-def _check_many(classes: Sequence[Label], column: str) -> None:
-    where = f"column {column!r}"
-    if len(classes) < 2:
-        only = f"only the label {classes[0]!r}" if classes else "no label at all"
-        raise DataError(f"there is {only}", where=where, remedy="extract rows of every class")
-    if len(classes) == 2:
-        raise DataError(
-            f"there are just two labels ({_listed(classes)})", where=where, remedy="declare wl.BinaryClassification"
-        )
-    if len(classes) > MOST_CLASSES:
-        raise DataError(
-            f"there are {len(classes)} different labels",
-            where=where,
-            remedy="declare wl.Regression if it is a quantity; if it is an identifier, `target` names the wrong column",
-        )
-
-
-def _positive_last(classes: tuple[Label, ...], positive: Label | None, column: str) -> tuple[Label, ...]:
-    if positive is None:
-        return classes
-    if positive not in classes:
-        raise DataError(
-            f"the positive class {positive!r} does not occur among {_listed(classes)}",
-            where=f"column {column!r}",
-            remedy="set `positive` of the task to one of them, with its type",
-        )
-    return tuple(sorted(classes, key=lambda label: label == positive))
 
 
 def _meaning(label: Label) -> float | None:
@@ -267,8 +232,3 @@ def _parsed(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
-
-
-def _listed(classes: Sequence[Label]) -> str:
-    shown = ", ".join(repr(label) for label in classes[:5])
-    return f"{shown}, ..." if len(classes) > 5 else shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -114,8 +113,8 @@ def paired_losses(
     """Losses of two versions on the rows that both answered and whose label is known, in the order of the outcomes.
 
     `labelled` is what `Lake.labelled` gives for both, shadow answers included. `codec` is the new version's and
-    `old_codec` the old one's, where it differs. A label that the new version does not know is left out, since its loss
-    is not known. Two binary versions that do not speak of the same classes have no losses to compare: none then.
+    `old_codec` the old one's, where it differs. What can be no label is left out; a class that a version does not know,
+    it was wrong about. Two binary versions that do not speak of the same classes have no losses to compare: none then.
     `bound` is that of `PairedLosses`, `metric` the gate's.
     """
     known = labelled.filter(pl.col("value").is_not_null(), pl.col("error").is_null())
@@ -124,7 +123,7 @@ def paired_losses(
         for version in (new, old)
     ]
     both = sides[0].join(sides[1], on="prediction_id", how="inner", suffix="_old").sort("observed_at", "prediction_id")
-    both = both.with_columns(_truth=codes_of(both["value"], codec)).filter(pl.col("_truth").is_not_null())
+    both = both.with_columns(_truth=codec.encode_texts(both["value"])).filter(pl.col("_truth").is_not_null())
     truth = both["_truth"].to_numpy()
     other = old_codec or codec
     previous = predictions_of(both["score_old"], both["probabilities_old"], other)
@@ -145,28 +144,3 @@ def predictions_of(scores: pl.Series, probabilities: pl.Series, codec: LabelCode
     if codec.kind != "multiclass":
         return scores.cast(pl.Float64).to_numpy()
     return np.asarray(probabilities.to_list(), dtype=np.float64).reshape(-1, len(codec.classes))
-
-
-def codes_of(values: pl.Series, codec: LabelCodec) -> pl.Series:
-    """Labels as JSON texts to codes or values; null where the text is null or no label that the version knows."""
-    dtype = pl.Float64() if codec.kind == "regression" else pl.Int64()
-    texts = values.drop_nulls().unique().to_list()
-    if not texts:
-        return pl.Series(values.name, [None] * len(values), dtype=dtype)
-    return values.replace_strict(texts, _codes(texts, codec), default=None, return_dtype=dtype)
-
-
-def _codes(texts: list[str], codec: LabelCodec) -> list[float | int | None]:
-    labels = [json.loads(text) for text in texts]
-    try:
-        return list(codec.encode_values(labels).tolist())
-    except DataError:  # one of them is none: ask for each
-        return [_code(label, codec) for label in labels]
-
-
-def _code(label: Any, codec: LabelCodec) -> float | int | None:
-    try:
-        code: float | int = codec.encode_values([label]).item()
-    except DataError:
-        return None
-    return code

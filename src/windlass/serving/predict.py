@@ -10,6 +10,7 @@ import msgspec
 
 from windlass.clock import Clock
 from windlass.product.contract import InvalidRows, MalformedBody, Problem
+from windlass.product.labels import LabelCodec
 from windlass.records.capture import OutcomeBatch, OutcomeRow
 from windlass.records.ids import new_id
 from windlass.serving.answering import Answering
@@ -123,7 +124,7 @@ def _row(outcome: _Outcome, leader: Loaded, now: datetime) -> OutcomeRow:
 
 
 def _value(value: Label, leader: Loaded) -> Label:
-    """The label as the product knows it: 1, 1.0 and true are the same class."""
+    """The label as the product knows it: 1, 1.0 and true are the same class. Of several classes a new one may come."""
     if leader.task.kind == "regression":
         if isinstance(value, bool | str) or not math.isfinite(value):
             raise _Wrong("value", f"must be a finite number, not {value!r}")
@@ -134,6 +135,9 @@ def _value(value: Label, leader: Loaded) -> Label:
     for known in classes:
         if known == value and isinstance(known, str) == isinstance(value, str):
             return known
+    new = LabelCodec.from_manifest(leader.task.kind, classes).newcomer(value)
+    if new is not None:
+        return new
     choices = ", ".join(map(repr, classes[:20]))
     raise _Wrong("value", f"{value!r} is not a label of this product; labels: {choices}"[:400])
 

@@ -490,6 +490,41 @@ def test_several_classes_without_time(project: Project) -> None:
     assert project.train(champion="v1", champion_digest=result.digest).outcome == "unchanged"
 
 
+SKIES = (
+    "return flights().with_columns(kind=pl.when(pl.col('wind') > 0.4).then(pl.lit('high'))"
+    ".when(pl.col('wind') < -0.4).then(pl.lit('low')).otherwise(pl.lit('middle'))).drop('late')"
+)
+
+
+def test_a_class_that_came_up_since_is_learned_at_the_next_training(project: Project) -> None:
+    project.edit('BinaryClassification(target="late"', "MulticlassClassification(target='kind'")
+    project.edit("return flights()", SKIES)
+    first = project.train()
+    project.edit(
+        SKIES,
+        SKIES.replace("return flights()", "f = flights(360)")
+        + "\n        return {'rows': f.with_columns(kind=pl.when(pl.col('id') < 320).then('kind')),"
+        " 'outcomes': f.select('id', value=pl.when(pl.col('id') < 320).then('kind').otherwise(pl.lit('storm')))}",
+    )
+    second = project.train(champion="v1", champion_digest=first.digest)
+    assert project.registry.open("flights", second.digest).manifest.classes == ("high", "low", "middle", "storm")
+    numbers = project.bodies(GateDecided)[1].decision.numbers
+    assert (numbers["rows"], numbers["rows_compared"]) == (72, 60)
+    # 40 of the 60 were of a class that neither has learned: the one does not know it, the other has seen none of it.
+    assert numbers["champion"] == pytest.approx(1 / 3, abs=0.05)
+    assert numbers["gain"] == pytest.approx(0, abs=0.1)
+
+
+def test_a_third_label_of_two_is_an_error_that_names_it(project: Project) -> None:
+    project.edit(
+        "return flights()",
+        "f = flights(); return {'rows': f.with_columns(late=pl.when(pl.col('id') < 280).then('late')),"
+        " 'outcomes': f.filter(pl.col('id') >= 280).select('id', value=pl.lit('storm'))}",
+    )
+    with pytest.raises(DataError, match="'storm' cannot be a label"):
+        project.train()
+
+
 OWN_MODEL = """
 class Threshold:
     windlass_input = "polars"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.errors import DataError
-from windlass.product.labels import LabelCodec
+from windlass.product.labels import UNKNOWN, LabelCodec
 from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
 
 BINARY = BinaryClassification(target="late")
@@ -125,17 +127,17 @@ def test_a_value_is_recognised_however_it_was_carried(
     if code is None:
         with pytest.raises(DataError, match="cannot be a label: it must be one of"):
             codec.check_value(value)  # type: ignore[arg-type]
-        with pytest.raises(DataError, match="row 1"):
-            codec.encode_values([classes[0], value])  # type: ignore[list-item]
+        assert codec.recognise(value) is None  # type: ignore[arg-type]
     else:
         codec.check_value(value)  # type: ignore[arg-type]
-        assert codec.encode_values([value]).tolist() == [code]  # type: ignore[list-item]
+        assert codec.recognise(value) == classes[code]  # type: ignore[arg-type]
+        assert codec.encode_texts(pl.Series([json.dumps(value)])).to_list() == [code]
 
 
 @pytest.mark.parametrize(("value", "number"), [(1, 1.0), ("12.5", 12.5), (-0.5, -0.5), (Decimal("1.5"), 1.5)])
 def test_a_number_is_a_number(value: object, number: float) -> None:
     codec = LabelCodec.from_manifest("regression", ())
-    assert codec.encode_values([value]).tolist() == [number]  # type: ignore[list-item]
+    assert codec.recognise(value) == number  # type: ignore[arg-type]
     assert codec.decode(np.array([number])) == [number]
 
 
@@ -149,7 +151,7 @@ def test_what_is_no_number_is_refused(value: object) -> None:
 def test_a_column_and_its_values_one_by_one_get_the_same_codes(labels: list[str]) -> None:
     codec = LabelCodec.from_manifest("multiclass", ("", "1", "a", "b", "c", "true"))
     codes = codec.encode(pl.Series("late", labels))
-    assert codes.tolist() == codec.encode_values(labels).tolist()
+    assert codes.tolist() == codec.encode_texts(pl.Series([json.dumps(label) for label in labels])).to_list()
     assert codec.decode(codes) == labels
 
 
@@ -159,3 +161,47 @@ def test_truth_values_as_numbers_get_the_same_codes(labels: list[bool | None]) -
     known = [label for label in labels if label is not None]
     for dtype in (pl.Boolean, pl.Int8, pl.Float32):
         assert codec.encode(pl.Series("late", known, dtype=pl.Boolean).cast(dtype)).tolist() == [int(v) for v in known]
+
+
+@pytest.mark.parametrize(
+    ("classes", "value", "label"),
+    [
+        (("calm", "rain", "snow"), "storm", "storm"), (("calm", "rain", "snow"), 3, None),
+        (("calm", "rain", "snow"), True, None), (("calm", "rain", "snow"), None, None),
+        ((1, 2, 3), 4, 4), ((1, 2, 3), 4.0, 4), ((1, 2, 3), 4.5, None), ((1, 2, 3), "4", None),
+        ((1, 2, 3), float("nan"), None), ((1, 2, 3), float("inf"), None), ((1, 2, 3), True, None),
+    ],
+)  # fmt: skip
+def test_of_several_classes_a_new_one_of_their_type_may_come(
+    classes: tuple[Any, ...], value: Any, label: object
+) -> None:
+    codec = LabelCodec.from_manifest("multiclass", classes)
+    assert codec.recognise(value) == label
+    codes = codec.encode_texts(pl.Series([json.dumps(classes[2]), json.dumps(value)]))
+    assert codes.to_list() == [2, None if label is None else UNKNOWN]
+    if label is None:
+        with pytest.raises(DataError, match="one of .*, or a new class of the same type"):
+            codec.check_value(value)
+
+
+def test_of_two_classes_there_is_no_third() -> None:
+    codec = LabelCodec.from_manifest("binary", ("no", "yes"))
+    assert codec.recognise("maybe") is None
+    assert codec.encode_texts(pl.Series(['"maybe"', None])).to_list() == [None, None]
+
+
+@given(st.lists(st.sampled_from([True, False, 1, 0, 1.0, "true", "False", None, "maybe", 7, [1], {"a": 1}])))
+def test_every_text_is_a_code_or_null(values: list[Any]) -> None:
+    texts = pl.Series("value", [None if value is None else json.dumps(value) for value in values], dtype=pl.String)
+    found = LabelCodec.from_manifest("binary", (False, True)).encode_texts(texts)
+    assert found.dtype == pl.Int64
+    known = {True: 1, False: 0, "true": 1, "False": 0}  # 1 and 0 are found as True and False
+    expected = [known.get(value) if isinstance(value, (bool, int, float, str)) else None for value in values]
+    assert found.to_list() == expected
+
+
+def test_texts_of_numbers_are_values() -> None:
+    texts = pl.Series("value", ["1.5", None, "-2", '"3"', '"x"', "true", "1e400", '"nan"'])
+    found = LabelCodec.from_manifest("regression", ()).encode_texts(texts)
+    assert found.to_list() == [1.5, None, -2.0, 3.0, None, None, None, None]
+    assert LabelCodec.from_manifest("regression", ()).encode_texts(texts.clear()).dtype == pl.Float64

@@ -188,6 +188,16 @@ def test_a_regression_takes_numbers_only(stage: Any) -> None:
     assert stage.outcomes[0].outcomes[0].value == 3.0
 
 
+def test_of_several_classes_a_new_one_is_kept_for_the_next_training(stage: Any) -> None:
+    task = {"task": "multiclass", "target": "sky"}
+    stage.add("v1", stage.fake(stage.manifest(task, classes=("calm", "rain", "snow"))))
+    stage.route("v1")
+    post = lambda value: stage.client.post("/flights/outcomes", json={"outcomes": [{"key": "a", "value": value}]})  # noqa: E731
+    assert post("storm").status_code == 202
+    assert stage.outcomes[0].outcomes[0].value == "storm"
+    assert [post(bad).status_code for bad in (True, 3, None)] == [422, 422, 422]
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------
 
 GOOD = b'{"rows": [{"flight": "f1", "at": "2013-03-01T10:00:00Z", "distance": 0.25, "seats": 3, "carrier": "AA"}]}'
