@@ -93,9 +93,11 @@ class LabelCodec:
             numbers = texts.cast(pl.Float64, strict=False)
             numbers = numbers.set(numbers.is_finite().not_(), None)
             spelt = texts.filter(numbers.is_null() & texts.is_not_null()).unique()
-            return numbers.fill_null(_mapped(texts, spelt, [self._number(json.loads(text)) for text in spelt]))
+            return numbers.fill_null(
+                _mapped(texts, spelt, [self._number(json.loads(text)) for text in spelt], dtype=pl.Float64)
+            )
         distinct = texts.drop_nulls().unique()
-        return _mapped(texts, distinct, [self._code_or_unknown(json.loads(text)) for text in distinct], dtype=pl.Int64())
+        return _mapped(texts, distinct, [self._code_or_unknown(json.loads(text)) for text in distinct], dtype=pl.Int64)
 
     def recognise(self, value: Scalar) -> Label | float | None:
         """The label, or number, that a value stands for however it was carried; None when it can be none.
@@ -205,9 +207,7 @@ class LabelCodec:
         return listed(self.classes)
 
 
-def _mapped(
-    texts: pl.Series, distinct: pl.Series, found: Sequence[object], *, dtype: pl.DataType = pl.Float64()
-) -> pl.Series:
+def _mapped(texts: pl.Series, distinct: pl.Series, found: Sequence[object], *, dtype: type[pl.DataType]) -> pl.Series:
     """What was found for each distinct text, in its places; null elsewhere."""
     if distinct.is_empty():
         return pl.Series(texts.name, [None] * len(texts), dtype=dtype)

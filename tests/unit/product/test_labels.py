@@ -180,7 +180,7 @@ def test_of_several_classes_a_new_one_of_their_type_may_come(
     codes = codec.encode_texts(pl.Series([json.dumps(classes[2]), json.dumps(value)]))
     assert codes.to_list() == [2, None if label is None else UNKNOWN]
     if label is None:
-        with pytest.raises(DataError, match="one of .*, or a new class of the same type"):
+        with pytest.raises(DataError, match=r"one of .*, or a new class of the same type"):
             codec.check_value(value)
 
 
