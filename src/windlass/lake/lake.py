@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -77,15 +77,17 @@ class Lake:
             table.tidy()
             return ingested
 
-    def watermark(self, product: str) -> datetime | None:
-        """The event time up to which every source is in: the least of the sources' latest event times."""
+    def watermark(self, product: str, sources: Collection[str] | None = None) -> datetime | None:
+        """The event time up to which all `sources` (None: every one) are in: the least of their latest event times."""
         with self._lock:
-            latest = [examples.watermark(self._table(product, f"examples/{name}")) for name in self.sources(product)]
+            names = self.sources(product, sources)
+            latest = [examples.watermark(self._table(product, f"examples/{name}")) for name in names]
             return min((moment for moment in latest if moment is not None), default=None)
 
-    def sources(self, product: str) -> list[str]:
-        """The names of all sources that ever brought a row."""
-        return [name.removeprefix("examples/") for name in self._names(product) if name.startswith("examples/")]
+    def sources(self, product: str, among: Collection[str] | None = None) -> list[str]:
+        """The names of all sources that ever brought a row, or of those `among` these."""
+        names = [name.removeprefix("examples/") for name in self._names(product) if name.startswith("examples/")]
+        return names if among is None else [name for name in names if name in among]
 
     def examples(
         self, product: str, source: str, *, key: str | None = None, upto: int | None = None, system: bool = False
@@ -246,12 +248,16 @@ class Lake:
         outcome: Outcome,
         as_of: datetime,
         start: datetime | None = None,
+        sources: Collection[str] | None = None,
     ) -> tuple[TrainingSet, DataPin]:
-        """Everything that is known as of `as_of` with an event time from `start` on, and how to read it again."""
+        """Everything that is known as of `as_of` with an event time from `start` on, and how to read it again.
+
+        `sources` leaves out what others brought (None: none is left out).
+        """
         with self._lock:
             return make_pin(
                 product,
-                sources={name: self._table(product, f"examples/{name}") for name in self.sources(product)},
+                sources={name: self._table(product, f"examples/{name}") for name in self.sources(product, sources)},
                 predictions=self._table(product, "predictions"),
                 outcomes=self._table(product, "outcomes"),
                 time=time,

@@ -11,6 +11,7 @@ import polars as pl
 from windlass.errors import DataError
 from windlass.lake.lake import TrainingSet
 from windlass.pipeline.context import Training
+from windlass.pipeline.ingest import Extracted
 from windlass.pipeline.labels import MOMENT, as_target, fill_labels, labels_by_key
 from windlass.pipeline.split import Split, split_rows
 from windlass.pipeline.step import Finished, Step, Summary
@@ -70,11 +71,12 @@ def pin(training: Training, extracted: Finished) -> Pinned:
         },
     )
     found: list[TrainingSet] = []
-    finished = training.runner.run(step, partial(_pin, training, found), also=partial(_told, training))
+    work = partial(_pin, training, found, extracted)
+    finished = training.runner.run(step, work, also=partial(_told, training))
     return Pinned(training, finished, found[0] if found else None)
 
 
-def _pin(training: Training, found: list[TrainingSet], folder: Path) -> Summary:
+def _pin(training: Training, found: list[TrainingSet], extracted: Finished, folder: Path) -> Summary:
     now, window = training.now, training.request.window
     training_set, fixed = training.lake.pin(
         training.name,
@@ -83,6 +85,7 @@ def _pin(training: Training, found: list[TrainingSet], folder: Path) -> Summary:
         outcome=training.product.outcome,
         as_of=now,
         start=None if window is None else now - window,
+        sources=read_record(extracted.folder / "extracted.json", Extracted).sources,
     )
     found.append(training_set)
     write_record(fixed, folder / "pin.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,16 @@ ROWS = "rows"
 """The source that a plain frame goes to."""
 OUTCOMES = "outcomes"
 """The source of labels that came later."""
+_LOOK_BACK = 50
+"""Extracts, of which at least one names a source of examples."""
 
 
 class Extracted(msgspec.Struct, frozen=True, kw_only=True):
     """What the step keeps."""
 
     ingested: tuple[Ingested, ...]
+    sources: tuple[str, ...]
+    """The sources of examples that make the training set."""
 
 
 def extract(training: Training) -> Finished:
@@ -41,12 +46,17 @@ def extract(training: Training) -> Finished:
 
 
 def _extract(training: Training, folder: Path) -> Summary:
-    since = training.lake.watermark(training.name)
+    known = _sources_in_use(training)
+    since = training.lake.watermark(training.name, known)
     naive = _naive_before(training)
-    answer = training.product().extract(since.replace(tzinfo=None) if since is not None and naive else since)
-    sources = _sources(answer, where=f"{training.product.__qualname__}.extract")
+    sources = _ask(training, since.replace(tzinfo=None) if since is not None and naive else since)
+    named = tuple(name for name in sources if name != OUTCOMES) or known
+    if since is not None and not set(named) <= set(known):
+        training.runner.tell("extract", f"{', '.join(sorted(set(named) - set(known)))} is new: asking for all of it")
+        since, sources = None, _ask(training, None)
+        named = tuple(name for name in sources if name != OUTCOMES) or known
     ingested = tuple(_ingest(training, name, frame) for name, frame in sources.items() if frame.width)
-    write_record(Extracted(ingested=ingested), folder / "extracted.json")
+    write_record(Extracted(ingested=ingested, sources=named), folder / "extracted.json")
     for each in ingested:
         _show_superseded(training, each, sources[each.source])
     new = sum(each.rows_new for each in ingested)
@@ -57,6 +67,22 @@ def _extract(training: Training, folder: Path) -> Summary:
         "since": None if since is None else since.isoformat(),
         "note": "; ".join([f"{new:,} new", *remarks(ingested)]),
     }
+
+
+def _ask(training: Training, since: datetime | None) -> dict[str, pl.DataFrame]:
+    return _sources(training.product().extract(since), where=f"{training.product.__qualname__}.extract")
+
+
+def _sources_in_use(training: Training) -> tuple[str, ...]:
+    """The sources of examples that the last extract named, or all there are.
+
+    A source that is named no more is left out, or none could ever be renamed or dropped. An extract that brought
+    outcomes alone says nothing of them.
+    """
+    for event in reversed(training.ledger.events([DataExtracted], product=training.name, newest=_LOOK_BACK)):
+        if isinstance(event.body, DataExtracted) and event.body.sources:
+            return event.body.sources
+    return tuple(training.lake.sources(training.name))
 
 
 def _show_superseded(training: Training, ingested: Ingested, frame: pl.DataFrame) -> None:
@@ -120,7 +146,7 @@ def _is_naive(sources: dict[str, pl.DataFrame], time: str | None, *, otherwise: 
 def _naive_before(training: Training) -> bool:
     """Whether the product's event times carried no zone last time: `since` then comes without one too, in UTC, so that
     it compares with the user's own columns."""
-    events = training.ledger.events([StepFinished], product=training.name, newest=50)
+    events = training.ledger.events([StepFinished], product=training.name, newest=_LOOK_BACK)
     for event in reversed(events):
         if isinstance(event.body, StepFinished) and event.body.step == "extract":
             return bool(event.body.summary.get("naive"))
@@ -132,4 +158,4 @@ def _told(training: Training, finished: Finished) -> list[Body]:
     if finished.reused is not None:
         return []
     extracted = read_record(finished.folder / "extracted.json", Extracted)
-    return [DataExtracted(run=training.run, ingested=extracted.ingested)]
+    return [DataExtracted(run=training.run, ingested=extracted.ingested, sources=extracted.sources)]

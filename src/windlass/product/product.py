@@ -57,7 +57,8 @@ class Product:
         your own event times have none, so that it compares with them.
 
         Rows returned twice are kept once, so it is safe to return a little too much. A dict gives several sources by
-        name; `outcomes` (columns: the key, `value`, and `at` if known) brings labels that came later.
+        name; `outcomes` (columns: the key, `value`, and `at` if known) brings labels that came later. Name every source
+        each time, with no rows when it has nothing new: one that is not named belongs to the training set no more.
         """
         raise ProductError(
             "this product has no `extract`",

@@ -202,6 +202,8 @@ class StepFailed(Body, frozen=True, kw_only=True, tag="step.failed"):
 class DataExtracted(Body, frozen=True, kw_only=True, tag="data.extracted"):
     run: str
     ingested: tuple[Ingested, ...]
+    sources: tuple[str, ...] = ()
+    """The sources of examples that `extract` named, with rows or without: a training set holds these and no others."""
 
 
 class DataPinned(Body, frozen=True, kw_only=True, tag="data.pinned"):

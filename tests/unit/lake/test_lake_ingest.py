@@ -162,6 +162,8 @@ def test_the_watermark_is_that_of_the_slowest_source(lake, make):
     bring(lake, make.flights((1, make.noon, 5.0)), source="carriers", time=None)
     assert lake.watermark("flights") == make.noon - DAY
     assert lake.sources("flights") == ["carriers", "flights", "weather"]
+    assert lake.watermark("flights", ["flights", "carriers", "no such source"]) == make.noon
+    assert lake.sources("flights", ["flights", "no such source"]) == ["flights"]
     late = bring(lake, make.flights((9, make.noon - 3 * DAY, 5.0)), source="flights")
     assert late.watermark == make.noon
 

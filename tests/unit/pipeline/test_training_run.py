@@ -414,6 +414,54 @@ def test_since_compares_with_the_users_own_times(project: Project, zone: str, pr
     assert [body.ingested[0].rows_seen for body in project.bodies(DataExtracted)] == [300, 0, 0]
 
 
+SINCE = "f = flights(); f = f if since is None else f.filter(pl.col('at') > since)"
+
+
+def test_a_source_can_be_renamed_and_brings_all_of_its_rows(project: Project) -> None:
+    project.edit("return flights()", f"{SINCE}; return {{'old': f}}")
+    assert project.train().outcome == "registered"
+    project.edit("return {'old': f}", "return {'fresh': f}")
+    result = project.train()
+    assert result.outcome != "rejected"
+    assert project.calls().count("extract") == 3  # since the watermark of `old`, and all of `fresh`
+    assert [body.sources for body in project.bodies(DataExtracted)] == [("old",), ("fresh",)]
+    assert [sorted(body.pin.upto) for body in project.bodies(DataPinned)] == [
+        ["examples/old", "outcomes", "predictions"],
+        ["examples/fresh", "outcomes", "predictions"],
+    ]
+    assert [body.pin.rows for body in project.bodies(DataPinned)] == [300, 300]
+    project.train()
+    assert project.calls().count("extract") == 4
+
+
+def test_a_source_can_be_dropped(project: Project) -> None:
+    project.edit(
+        "return flights()",
+        f"{SINCE}; return {{'rows': f.drop('carrier'), 'carriers': f.select('id', 'carrier')}}",
+    )
+    join = "sources['rows'].join(sources['carriers'], on='id')"
+    project.edit("def features", f"def assemble(self, sources):\n        return {join}\n\n    def features")
+    project.train()
+    project.edit("{'rows': f.drop('carrier'), 'carriers': f.select('id', 'carrier')}", "{'rows': f.drop('carrier')}")
+    project.edit(join, "sources['rows']")
+    project.edit('rows.select("wind", "carrier")', 'rows.select("wind")')
+    assert project.train().outcome == "registered"
+    assert project.bodies(DataPinned)[1].pin.rows == 300
+
+
+def test_outcomes_alone_leave_the_sources_as_they_are(project: Project) -> None:
+    project.edit(
+        "return flights()",
+        "f = flights(); rows = {'rows': f.with_columns(late=pl.when(pl.col('id') < 200).then('late'))}; "
+        "late = {'outcomes': f.filter(pl.col('id') >= 250).select('id', value='late')}; "
+        "return rows if since is None else late",
+    )
+    project.train()
+    project.train()
+    assert [body.sources for body in project.bodies(DataExtracted)] == [("rows",), ("rows",)]
+    assert [body.summary["rows"] for body in project.bodies(StepFinished) if body.step == "check"] == [200, 250]
+
+
 def test_window(project: Project) -> None:
     project.train(window=timedelta(days=50))
     # 1 March and a minute minus 50 days is 10 January, 00:01: the rows from 01:00 on, of 300 hours from 1 January.
