@@ -27,8 +27,11 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: str) -> Path:
-    """A project that serves `model`; a pickle or joblib file is read only with `trust`, and later by its digest."""
+def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: str) -> str:
+    """A project that serves `model`; a pickle or joblib file is read only with `trust`, and later by its digest.
+
+    Returns why it is in doubt that the model answers here; nothing when it was seen to answer.
+    """
     from windlass.registry.importing import import_model
 
     if not model.is_file():
@@ -47,7 +50,7 @@ def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: s
         "sample": False,
     }
     _write(folder, names | described, product="model_product.py.jinja", test="test_model_product.py.jinja")
-    return folder
+    return imported.doubt
 
 
 def _names(folder: Path) -> dict[str, Any]:

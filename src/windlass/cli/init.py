@@ -26,8 +26,10 @@ def init(
         folder = make_project(name)
         typer.echo(f"made {folder}; next: cd {folder} && windlass train && windlass up")
     else:
-        folder = make_project_from_model(name, from_model, trust=trust, target=target)
-        typer.echo(f"made {folder}; next: cd {folder} && windlass up")
+        doubt = make_project_from_model(name, from_model, trust=trust, target=target)
+        if doubt:
+            typer.echo(f"the model did not answer a row of zeros, or of ones; try one of its own: {doubt}", err=True)
+        typer.echo(f"made {name}; next: cd {name} && windlass serve")
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
 from windlass.clock import clock_from
 from windlass.errors import ProductError
@@ -15,10 +16,13 @@ from windlass.ledger.ledger import Ledger
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.step import ACTOR
 from windlass.product.code.source import Source
+from windlass.product.contract import columns_of, schema_of
+from windlass.product.contract.schema import declared_column
+from windlass.product.contract.types import dtype_of
 from windlass.product.policy import to_plain
 from windlass.product.product import Product
 from windlass.product.task import BinaryClassification
-from windlass.records.bundle import Manifest
+from windlass.records.bundle import Column, Manifest
 from windlass.records.event import VersionRegistered
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
@@ -87,7 +91,7 @@ def _take_in(
 def _publish(product: type[Product], source: Source, imported: Imported, registry: Registry, settings: Settings) -> str:
     """The bundle's digest. The product's code goes along only if it stands between the request and the model."""
     staged = registry.stage(product.name)
-    has_code = product.features is not Product.features
+    has_code = product.features is not Product.features or product.contract is not None
     if has_code:
         source.write(staged / SOURCE)
     file = imported.write(staged / "model")
@@ -98,7 +102,7 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
         created_at=clock_from(settings.clock).now(),
         task=msgspec.to_builtins(product.task),
         policies=to_plain(product.policies()),
-        columns=imported.columns,
+        columns=_columns(product, imported),
         features=imported.features,
         classes=imported.classes,
         model=msgspec.structs.replace(file, file=f"model/{file.file}"),
@@ -108,6 +112,24 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
         files={},
     )
     return registry.publish(staged, manifest)
+
+
+def _columns(product: type[Product], imported: Imported) -> tuple[Column, ...]:
+    """What a request row holds: what the contract declares, and what the model wants besides.
+
+    With `features` of its own the product needs other columns than the model, which only the contract can tell.
+    """
+    schema = schema_of(product.contract)
+    if schema is None:
+        return imported.columns
+    own = product.features is not Product.features
+    of_model = {} if own else {column.name: column for column in imported.columns}
+    types = {name: dtype_of(column) for name, column in of_model.items()}
+    types |= {name: each.dtype.type for name, each in schema.columns.items() if each.dtype and not each.regex}
+    declared = columns_of(product, pl.DataFrame(schema=types))
+    return tuple(
+        column if declared_column(schema, column.name) is not None else of_model[column.name] for column in declared
+    )
 
 
 def _check_kind(product: type[Product], imported: Imported, path: Path) -> None:

@@ -1,37 +1,48 @@
-"""What a model that somebody else trained takes and answers, as far as it tells."""
+"""What a model that somebody else trained takes and answers, as far as it tells or shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from windlass.errors import RegistryError
+from windlass.product.model.transformers import dropped_columns, known_columns, parts_of
 from windlass.product.task import TaskKind
 from windlass.records.bundle import Column
+from windlass.registry.native import NativeModel
+from windlass.registry.probing import probe
 
 Label = bool | int | str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """What can be told of a fitted model."""
+    """What is known of a fitted model."""
 
     kind: TaskKind
     classes: tuple[Label, ...]
     columns: tuple[Column, ...]
+    """Without those that the model drops itself."""
+    doubt: str
+    """Why the model answered no plain row, so that nobody knows which columns take gaps; empty when it did."""
 
 
 def describe(model: Any, *, where: str) -> Described:
     """Kind of task, classes and columns of a fitted model; raises RegistryError when it does not tell them."""
     kind, classes = _kind_and_classes(model, where)
     names = _names(model, where)
-    texts = _text_columns(model)
+    known = model.known_columns if isinstance(model, NativeModel) else known_columns(model, names)
+    dropped = dropped_columns(model, names)
     gaps = _takes_gaps(model)
-    columns = tuple(Column(name=name, dtype=texts.get(name, "float"), nullable=gaps or name in texts) for name in names)
-    return Described(kind=kind, classes=classes, columns=columns)
+    columns = [
+        Column(name=name, dtype=known[name].dtype if name in known else "float", nullable=gaps)
+        for name in names
+        if name not in dropped
+    ]
+    probed = probe(model, columns, known, kind=kind, classes=len(classes), where=where)
+    return Described(kind=kind, classes=classes, columns=probed.columns, doubt=probed.doubt)
 
 
 def _kind_and_classes(model: Any, where: str) -> tuple[TaskKind, tuple[Label, ...]]:
@@ -72,11 +83,11 @@ def _label(value: Any, where: str) -> Label:
 
 
 def _names(model: Any, where: str) -> list[str]:
-    for part in _parts(model):
+    for part in parts_of(model):
         names = getattr(part, "feature_names_in_", None)
         if names is not None:
             return [str(name) for name in names]
-    count = next((n for part in _parts(model) if (n := getattr(part, "n_features_in_", None)) is not None), None)
+    count = next((n for part in parts_of(model) if (n := getattr(part, "n_features_in_", None)) is not None), None)
     if count is None:
         raise RegistryError(
             f"a {type(model).__name__} does not say what columns it takes",
@@ -86,26 +97,12 @@ def _names(model: Any, where: str) -> list[str]:
     return [f"x{place}" for place in range(int(count))]
 
 
-def _text_columns(model: Any) -> dict[str, Literal["str"]]:
-    """Columns that an encoder has learned categories of, with the type of these."""
-    found: dict[str, Literal["str"]] = {}
-    for part in _parts(model):
-        for _, transformer, names in getattr(part, "transformers_", ()):
-            for inner in _parts(transformer):
-                for name, categories in zip(names, getattr(inner, "categories_", ()), strict=False):
-                    known = [each for each in categories if each is not None and each == each]  # noqa: PLR0124 (NaN)
-                    text = np.asarray(categories).dtype.kind in "UO" and all(isinstance(each, str) for each in known)
-                    if isinstance(name, str) and text:
-                        found[name] = "str"
-    return found
-
-
 def _takes_gaps(model: Any) -> bool:
     """Whether missing values may come, by scikit-learn's tags; a pipeline answers for its first step."""
     from sklearn.utils import get_tags
 
     try:
-        return bool(get_tags(next(iter(_parts(model)))).input_tags.allow_nan)
+        return bool(get_tags(next(iter(parts_of(model)))).input_tags.allow_nan)
     except (AttributeError, TypeError):  # a stranger without scikit-learn's tags
         return True
 
@@ -117,18 +114,3 @@ def _is_classifier(model: Any) -> bool:
         return bool(is_classifier(model))
     except (AttributeError, TypeError):
         return False
-
-
-def _parts(model: Any) -> Iterator[Any]:
-    """The model, or the steps of a pipeline."""
-    steps = getattr(model, "steps", None)
-    if isinstance(steps, list):
-        for _, step in steps:
-            if step is not None and not isinstance(step, str):
-                yield from _parts(step)
-        return
-    yield model
-    for name in ("best_estimator_", "estimator_"):
-        inner = getattr(model, name, None)
-        if inner is not None:
-            yield from _parts(inner)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickletools
-import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ from windlass.product.task import TaskKind
 from windlass.records.bundle import Column, ModelFile
 from windlass.registry import models
 from windlass.registry.describing import describe
+from windlass.registry.native import NativeModel, native_from
+from windlass.registry.native.protobuf import fields
 from windlass.registry.pickles import decompressed, imports_of
 
 Format = Literal["skops", "pickle", "joblib", "onnx", "lightgbm", "xgboost"]
@@ -33,7 +34,6 @@ class Imported:
     model: Any
     format: Format
     """Of the file it came from."""
-    path: Path
     kind: TaskKind
     classes: tuple[bool | int | str, ...]
     """The labels in the order of the model's probabilities, the positive one last; empty for regression."""
@@ -41,15 +41,15 @@ class Imported:
     """What a request row holds; the names are made up (`x0`, ...) when the model knows only how many there are."""
     features: tuple[str, ...]
     vouched_by: str
+    doubt: str = ""
+    """Why the model answered no plain row when it was asked; empty when it did."""
 
     def write(self, folder: Path) -> ModelFile:
         """Write the model into `folder`, in the safest format that holds it; `ModelFile.file` is relative to it."""
-        if self.format in {"skops", "pickle", "joblib"}:
-            return models.save(self.model, folder, vouched_by=self.vouched_by)
-        folder.mkdir(parents=True, exist_ok=True)
-        name = f"model{self.path.suffix or '.' + self.format}"
-        shutil.copyfile(self.path, folder / name)
-        return ModelFile(format=self.format, file=name, kind=type(self.model).__name__)
+        if isinstance(self.model, NativeModel):
+            name = self.model.write(folder)
+            return ModelFile(format=self.model.format, file=name, kind=type(self.model).__name__)
+        return models.save(self.model, folder, vouched_by=self.vouched_by)
 
 
 def inspect_model_file(path: Path) -> Format:
@@ -89,17 +89,18 @@ def import_model(path: Path, *, trust: bool = False, sha256: str | None = None, 
         )
     trusted = trust or sha256 is not None
     file = ModelFile(format=found, file=path.name, kind="", types=_types(path, content, found, trusted=trusted))
-    model = models.load(path.parent, file, vouched=trusted)
+    loaded = models.load(path.parent, file, vouched=trusted)
+    model = native_from(loaded) or loaded
     described = describe(model, where=str(path))
     return Imported(
         model=model,
         format=found,
-        path=path,
         kind=described.kind,
         classes=described.classes,
         columns=described.columns,
         features=tuple(column.name for column in described.columns),
         vouched_by=vouched_by or f"sha256 {digest}",
+        doubt=described.doubt,
     )
 
 
@@ -170,32 +171,8 @@ def _is_pickle(data: bytes) -> bool:
 
 def _is_onnx(data: bytes) -> bool:
     """Whether the bytes are a protobuf message with the fields of ONNX's ModelProto: 1 ir_version, 7 graph."""
-    fields: set[int] = set()
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        field, wire = key >> 3, key & 7
-        if wire == 0:
-            _, place = _varint(data, place)
-        elif wire == 2:
-            size, place = _varint(data, place)
-            place += size
-        else:
-            return False
-        fields.add(field)
-        if not 1 <= field <= 30:
-            return False
-    return place == len(data) and {1, 7} <= fields
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 64, 7):
-        if place >= len(data):
-            break
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    return 0, len(data) + 1  # no number: makes the caller's sum wrong
+    try:
+        numbers = {number for number, _, _ in fields(data)}
+    except ValueError:
+        return False
+    return {1, 7} <= numbers <= set(range(1, 31))

@@ -26,7 +26,7 @@ _FLOATS = {"FP16", "FP32", "FP64"}
 _FITS = {
     "bool": {"BOOL"},
     "int": _INTEGERS | _FLOATS,
-    "float": _INTEGERS | _FLOATS,
+    "float": _INTEGERS | _FLOATS | {"BOOL"},
     "str": {"BYTES"},
     "datetime": {"BYTES"},
     "date": {"BYTES"},

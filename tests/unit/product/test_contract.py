@@ -400,6 +400,15 @@ def test_whole_numbers_may_be_written_with_a_point(decoder: RowDecoder) -> None:
     assert decoder.decode(body({**GOOD, "distance": 100.0}))["distance"].to_list() == [100]
 
 
+def test_truth_values_are_numbers_where_no_more_is_known_than_that_a_number_is_wanted() -> None:
+    rows = [{"a": True}, {"a": 0.5}, {"a": False}]
+    unknown = RowDecoder((Column(name="a", dtype="float"),)).read(body(*rows))
+    assert unknown.frame["a"].to_list() == [1.0, 0.5, 0.0]
+    assert unknown.rows[0] == b'{"a":1.0}'
+    with pytest.raises(InvalidRows, match=r"a of row 0: Expected `float \| null`, got `bool`"):
+        RowDecoder((Column(name="a", dtype="float", exact="Float64"),)).read(body(*rows))
+
+
 def test_naive_moments_are_utc_and_offsets_are_honoured(decoder: RowDecoder) -> None:
     frame = decoder.decode(
         body({**GOOD, "scheduled": "2013-01-01T05:00:00"}, {**GOOD, "scheduled": "2013-01-01T07:00:00+02:00"})

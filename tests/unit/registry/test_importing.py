@@ -19,13 +19,16 @@ import skops.io
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
 from windlass.errors import MissingExtra, RegistryError, UntrustedModel, UsageError
+from windlass.product.contract import RowDecoder
 from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
 from windlass.records.bundle import Column
 from windlass.records.paths import Paths
@@ -193,7 +196,7 @@ def test_a_classifier_of_named_columns_is_described(tmp_path: Path) -> None:
     imported = import_model(put(tmp_path, "skops", model))
     assert (imported.kind, imported.classes) == ("binary", ("benign", "malignant"))
     assert imported.features == tuple(frame.columns)
-    assert imported.columns[0] == Column(name="mean radius", dtype="float", nullable=True)
+    assert imported.columns[0] == Column(name="mean radius", dtype="float", nullable=False)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +252,115 @@ def test_what_cannot_be_served_is_one_clear_error(model: Any, said: str, tmp_pat
         assert import_model(path, trust=True).classes == (0, 1)
 
 
+def test_a_model_of_several_outputs_is_refused_before_anybody_asks_it(tmp_path: Path) -> None:
+    x = np.arange(8.0).reshape(4, 2)
+    with pytest.raises(RegistryError, match=r"the shape \(1, 2\)[\s\S]*one prediction"):
+        import_model(put(tmp_path, "skops", LinearRegression().fit(x, x)))
+
+
+# -- which columns take gaps, found by asking ------------------------------------------------------------------------
+
+MIXED = pl.DataFrame(
+    {
+        "age": [20.0, 30.0, 40.0, 50.0] * 5,
+        "pay": [1.0, 3.0, 2.0, 5.0] * 5,
+        "city": ["Rome", "Oslo", "Rome", "Bonn"] * 5,
+        "member": [True, False, False, True] * 5,
+        "ticket": [f"t{number}" for number in range(20)],
+    }
+)
+SAID = ["no", "yes", "no", "yes"] * 5
+
+
+def imputing() -> Any:
+    return make_column_transformer(
+        (SimpleImputer(), ["age"]),
+        (StandardScaler(), ["pay"]),
+        (OneHotEncoder(handle_unknown="ignore"), ["city"]),
+        (OrdinalEncoder(), ["member"]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "nullable"),
+    [
+        (LogisticRegression(), [False, False]),
+        (make_pipeline(StandardScaler(), LogisticRegression()), [False, False]),
+        (make_pipeline(SimpleImputer(), LogisticRegression()), [True, True]),
+        (
+            make_pipeline(make_column_transformer((SimpleImputer(), [1]), ("passthrough", [0])), GaussianNB()),
+            [False, True],
+        ),
+        (HistGradientBoostingClassifier(max_iter=2), [True, True]),
+    ],
+)
+def test_a_column_may_be_null_where_the_model_answers_a_gap(model: Any, nullable: list[bool], tmp_path: Path) -> None:
+    imported = import_model(put(tmp_path, "pickle5", fitted(model)), trust=True)
+    assert [column.nullable for column in imported.columns] == nullable
+    assert imported.doubt == ""
+
+
+def test_columns_of_a_frame_are_described_one_by_one_and_dropped_ones_not_asked_for(tmp_path: Path) -> None:
+    model = make_pipeline(imputing(), LogisticRegression()).fit(MIXED, SAID)
+    imported = import_model(put(tmp_path, "pickle5", model), trust=True)
+    assert [(column.name, column.dtype, column.nullable) for column in imported.columns] == [
+        ("age", "float", True),
+        ("pay", "float", False),
+        ("city", "str", True),
+        ("member", "bool", False),
+    ]
+    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    asked = RowDecoder(imported.columns).from_records(MIXED.head(4).to_dicts())
+    assert np.allclose(bundle.predict(asked.frame).scores, model.predict_proba(MIXED.head(4))[:, 1])
+
+
+def test_a_gap_in_any_of_many_columns_is_found(tmp_path: Path) -> None:
+    x = np.random.default_rng(1).normal(size=(50, 40))
+    takes = make_column_transformer((SimpleImputer(), list(range(0, 40, 3))), remainder="passthrough")
+    model = make_pipeline(takes, LogisticRegression()).fit(x, x[:, 0] > 0)
+    imported = import_model(put(tmp_path, "pickle5", model), trust=True)
+    assert [place for place, column in enumerate(imported.columns) if column.nullable] == list(range(0, 40, 3))
+
+
+class Picky(LogisticRegression):
+    """Answers no plain row."""
+
+    def predict_proba(self, x: Any) -> Any:
+        if np.abs(x).max() < 5:
+            raise ValueError("these are no measurements")
+        return super().predict_proba(x)
+
+
+def test_a_model_that_answers_no_plain_row_is_taken_with_a_doubt(tmp_path: Path) -> None:
+    imported = import_model(put(tmp_path, "pickle5", fitted(Picky())), trust=True)
+    assert imported.doubt == "ValueError: these are no measurements"
+    assert [column.nullable for column in imported.columns] == [False, False]
+
+
+class Framed(LogisticRegression):
+    """Wants a frame that has what pandas has and polars has not."""
+
+    def predict_proba(self, x: Any) -> Any:
+        return super().predict_proba(x.assign())
+
+
+def test_a_model_that_wants_pandas_is_marked_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pandas:
+        def __init__(self, frame: pl.DataFrame) -> None:
+            self.assign = lambda: frame
+
+    path = put(tmp_path, "pickle5", Framed().fit(ROWS, [0, 1, 1]))
+    monkeypatch.setattr(pl.DataFrame, "to_pandas", lambda frame: Pandas(frame))  # noqa: PLW0108 (binds the frame)
+    imported = import_model(path, trust=True)
+    assert (imported.model.windlass_input, imported.doubt) == ("pandas", "")
+
+    def nowhere(_frame: pl.DataFrame) -> Any:
+        raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+
+    monkeypatch.setattr(pl.DataFrame, "to_pandas", nowhere)
+    assert "pip install pandas pyarrow" in import_model(path, trust=True).doubt
+
+
 # -- into a bundle -------------------------------------------------------------------------------------------------
 
 
@@ -298,6 +410,60 @@ def test_lightgbm_serves_from_its_own_format(tmp_path: Path) -> None:
     assert bundle.manifest.model.format == "lightgbm"
     rows = ROWS.rename({"x0": "Column_0", "x1": "Column_1"})
     assert np.allclose(bundle.predict(rows).scores, trained.predict(rows.to_numpy()))
+
+
+CITIES = ["Bonn", "Oslo", "Rome"]
+
+
+def with_categories(**settings: Any) -> lightgbm.Booster:
+    """A booster as pandas makes it: of a number, of cities and of a number that is a category."""
+    chance = np.random.default_rng(3)
+    codes = np.column_stack([chance.normal(size=300), chance.integers(0, 3, 300), chance.integers(0, 2, 300)])
+    rows = lightgbm.Dataset(
+        codes, (codes[:, 1] == 2) ^ (codes[:, 2] == 1), feature_name=["pay", "city", "zone"], categorical_feature=[1, 2]
+    )
+    made = lightgbm.train({"objective": "binary", "verbose": -1, "min_data_in_leaf": 5} | settings, rows, 5)
+    made.pandas_categorical = [CITIES, [7, 9]]
+    return made
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "pickle5"])
+def test_lightgbm_gets_its_categories_by_name(kind: str, tmp_path: Path) -> None:
+    trained = with_categories()
+    imported = import_model(put(tmp_path, kind, trained), trust=True)
+    assert [(column.name, column.dtype) for column in imported.columns] == [
+        ("pay", "float"),
+        ("city", "str"),
+        ("zone", "float"),
+    ]
+    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    assert bundle.manifest.model.format == "lightgbm"
+    rows = pl.DataFrame(
+        {"pay": [0.5, -1.0, 2.0, 0.1], "city": ["Rome", "Bonn", "Atlantis", None], "zone": [9.0, 7.0, 9.0, None]}
+    )
+    codes = np.array([[0.5, 2, 1], [-1.0, 0, 0], [2.0, np.nan, 1], [0.1, np.nan, np.nan]])
+    trained.pandas_categorical = None
+    assert np.allclose(bundle.predict(rows).scores, trained.predict(codes))
+
+
+def test_lightgbm_s_wrapper_with_categories_keeps_its_labels(tmp_path: Path) -> None:
+    chance = np.random.default_rng(3)
+    codes = np.column_stack([chance.normal(size=200), chance.integers(0, 3, 200)])
+    said = np.where(codes[:, 1] == 1, "yes", "no")
+    model = lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(codes, said, categorical_feature=[1])
+    model.booster_.pandas_categorical = [CITIES]
+    imported = import_model(put(tmp_path, "pickle5", model), trust=True)
+    assert (imported.classes, imported.columns[1].dtype) == (("no", "yes"), "str")
+    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    rows = pl.DataFrame({"Column_0": [0.0, 0.0], "Column_1": ["Oslo", "Rome"]})
+    assert (bundle.predict(rows).scores > 0.5).tolist() == [True, False]
+
+
+def test_categories_of_columns_that_are_not_named_are_refused(tmp_path: Path) -> None:
+    trained = with_categories()
+    trained.pandas_categorical = [CITIES]
+    with pytest.raises(RegistryError, match=r"categories of columns that it does not name"):
+        import_model(put(tmp_path, "lightgbm", trained))
 
 
 def test_lightgbm_of_many_classes_and_of_numbers(tmp_path: Path) -> None:

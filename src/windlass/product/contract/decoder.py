@@ -154,7 +154,8 @@ class RowDecoder:
         return envelope.rows, envelope.request_id
 
     def _mend(self, records: list[dict[str, msgspec.Raw]]) -> list[Any]:
-        """Rows that did not decode at once: whole numbers written `1.0` are taken, everything else is a problem."""
+        """Rows that did not decode at once: whole numbers written `1.0` are taken, and truth values where only a number
+        is known to be wanted; everything else is a problem."""
         problems: list[Problem] = []
         mended = [self._mend_row(place, record, problems) for place, record in enumerate(records)]
         if problems:
@@ -185,6 +186,8 @@ class RowDecoder:
                 number = msgspec.json.decode(raw)
                 if isinstance(number, float) and number.is_integer():
                     raw = str(int(number)).encode()
+            elif rule.column.dtype == "float" and not rule.column.exact:
+                raw = _TRUTH.get(raw.strip(), raw)
             return msgspec.json.decode(raw, type=rule.nullable_type), None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             return None, _reason(rule, error)
@@ -195,6 +198,8 @@ class _Envelope(msgspec.Struct):
     request_id: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
+# An imported model seldom says which of its numbers were truth values in its training rows.
+_TRUTH = {b"true": b"1", b"false": b"0"}
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _encode = msgspec.json.Encoder().encode
 

@@ -3,7 +3,7 @@
 What a model is given:
 
 - one that knows the names of its columns (`feature_names_in_`, as scikit-learn sets it): the polars frame with these
-  columns, in their order;
+  columns, in their order, whether or not with those that its first step drops;
 - one that only knows how many there are (`n_features_in_`: it was fitted on an array): a float64 matrix of all
   columns, in the frame's order;
 - any other: the polars frame as it is.
@@ -19,11 +19,16 @@ import numpy as np
 import polars as pl
 
 from windlass.errors import MissingExtra, ProductError
+from windlass.product.model.transformers import dropped_columns
 
 if TYPE_CHECKING:
     from windlass.product.task import TaskKind
 
 Array = np.ndarray[Any, Any]
+
+
+class NotFinite(ProductError):
+    """An answer that is no number, for this row; other rows may have one."""
 
 
 def predict(model: Any, features: pl.DataFrame, kind: TaskKind, *, classes: int | None = None) -> Array:
@@ -62,7 +67,7 @@ def _input(model: Any, features: pl.DataFrame, where: str) -> Any:
     wanted = getattr(model, "windlass_input", None)
     names = getattr(model, "feature_names_in_", None)
     if names is not None:
-        features = _select(features, [str(name) for name in names], where)
+        features = _select(model, features, [str(name) for name in names], where)
     elif wanted is None and (count := getattr(model, "n_features_in_", None)) is not None:
         if count != features.width:
             raise ProductError(
@@ -87,17 +92,17 @@ def _input(model: Any, features: pl.DataFrame, where: str) -> Any:
     raise ProductError(f"windlass_input is {wanted!r}", where=where, remedy="use 'polars', 'numpy' or 'pandas'")
 
 
-def _select(features: pl.DataFrame, names: list[str], where: str) -> pl.DataFrame:
+def _select(model: Any, features: pl.DataFrame, names: list[str], where: str) -> pl.DataFrame:
     if features.columns == names:
         return features
     missing = [name for name in names if name not in features.columns]
-    if missing:
+    if missing and not dropped_columns(model, names).issuperset(missing):
         raise ProductError(
             f"the model was trained with columns that are not there: {', '.join(missing)}",
             where=where,
             remedy="let `features` return them, as null where they are not known",
         )
-    return features.select(names)
+    return features.select([name for name in names if name not in missing])
 
 
 def _matrix(features: pl.DataFrame, where: str) -> Array:
@@ -157,7 +162,7 @@ def _check_finite(answer: Array, where: str) -> None:
     finite = np.isfinite(answer)
     if not finite.all():
         bad = np.flatnonzero(~finite.reshape(len(answer), -1).all(axis=1))
-        raise ProductError(
+        raise NotFinite(
             f"{len(bad)} of {len(answer)} answers are not finite, the first in row {bad[0]}",
             where=where,
             remedy="find what the model does with such a row: missing values and infinities are the usual cause",

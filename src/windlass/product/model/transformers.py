@@ -1,0 +1,107 @@
+"""What the transformers inside a fitted scikit-learn model tell of the columns that it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+# The last one is how gradient boosting by histograms encodes the categories of a frame.
+_INNER = ("best_estimator_", "estimator_", "_preprocessor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known of a column."""
+
+    dtype: Literal["bool", "int", "float", "str"]
+    example: bool | int | float | str
+    """A value that the model has met."""
+
+
+def parts_of(model: Any) -> Iterator[Any]:
+    """The model, the steps of a pipeline, and what a search or a wrapper has fitted."""
+    steps = getattr(model, "steps", None)
+    if isinstance(steps, list):
+        for _, step in steps:
+            if step is not None and not isinstance(step, str):
+                yield from parts_of(step)
+        return
+    yield model
+    for name in _INNER:
+        inner = getattr(model, name, None)
+        if inner is not None:
+            yield from parts_of(inner)
+
+
+def known_columns(model: Any, names: Sequence[str]) -> dict[str, Known]:
+    """Type and an example of the columns among `names` whose categories or words a transformer has learned."""
+    found: dict[str, Known] = {}
+    for part in parts_of(model):
+        if hasattr(part, "transformers_"):
+            for _, transformer, chosen in part.transformers_:
+                found |= _known_to(transformer, _resolved(chosen, names))
+    first = next(parts_of(model))
+    if hasattr(first, "categories_"):
+        found |= _known_to(first, names)
+    return found
+
+
+def known_of(categories: Sequence[Any]) -> Known:
+    """The type that categories have together, and the first of them."""
+    values = [value.item() if isinstance(value, np.generic) else value for value in categories]
+    values = [value for value in values if value is not None and value == value]  # noqa: PLR0124 (NaN)
+    if values and all(isinstance(value, str) for value in values):
+        return Known(dtype="str", example=values[0])
+    if values and all(isinstance(value, bool) for value in values):
+        return Known(dtype="bool", example=values[0])
+    number = values[0] if values and isinstance(values[0], int | float) else 0.0
+    return Known(dtype="float", example=float(number))
+
+
+def dropped_columns(model: Any, names: Sequence[str]) -> frozenset[str]:
+    """Those of `names` that the model's first step leaves out, so that nobody needs to have them."""
+    for part in parts_of(model):
+        if list(getattr(part, "feature_names_in_", ())) != list(names):
+            break
+        if hasattr(part, "transformers_"):
+            used = [chosen for _, transformer, chosen in part.transformers_ if not _is_drop(transformer)]
+            return frozenset(names) - {name for chosen in used for name in _resolved(chosen, names)}
+        if not any(hasattr(part, name) for name in _INNER):
+            break  # a step before the others, which gets all columns
+    return frozenset()
+
+
+def _is_drop(transformer: Any) -> bool:
+    return isinstance(transformer, str) and transformer == "drop"
+
+
+def _known_to(transformer: Any, names: Sequence[str]) -> dict[str, Known]:
+    found: dict[str, Known] = {}
+    for part in parts_of(transformer):
+        found |= {
+            name: known_of(categories)
+            for name, categories in zip(names, getattr(part, "categories_", ()), strict=False)
+        }
+        if hasattr(part, "build_analyzer"):  # it takes texts apart into words
+            found |= {name: Known(dtype="str", example="") for name in names}
+    return found
+
+
+def _resolved(chosen: Any, names: Sequence[str]) -> list[str]:
+    """The names behind what a ColumnTransformer was told to choose: names, places, a slice of either, or a mask."""
+    if isinstance(chosen, str):
+        return [chosen]
+    if isinstance(chosen, slice):
+        ends = [list(names).index(end) if isinstance(end, str) else end for end in (chosen.start, chosen.stop)]
+        if isinstance(chosen.stop, str):
+            ends[1] += 1  # named ends are part of the slice
+        return list(names[ends[0] : ends[1] : chosen.step])
+    places = np.atleast_1d(np.asarray(chosen))
+    if not places.size:
+        return []
+    if places.dtype == bool:
+        return [name for name, taken in zip(names, places, strict=True) if taken]
+    return [each if isinstance(each, str) else names[int(each)] for each in places.tolist()]

@@ -1,0 +1,101 @@
+"""What fitted transformers tell of their columns, in every way in which columns can be chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from windlass.errors import ProductError
+from windlass.product.model.predict import predict
+from windlass.product.model.transformers import dropped_columns, known_columns, known_of
+
+ROWS = pl.DataFrame(
+    {
+        "age": [1.0, 2.0, 3.0, 4.0] * 4,
+        "city": ["Rome", "Oslo", "Oslo", "Bonn"] * 4,
+        "note": ["good day", "bad day", "day", "bad night"] * 4,
+        "ticket": list("abcdefghijklmnop"),
+    }
+)
+NAMES = ROWS.columns
+SAID = np.array([0, 1, 0, 1] * 4)
+
+
+def chosen(columns: Any) -> Any:
+    """A model that scales the age and encodes the columns it is told to."""
+    parts = [("age", StandardScaler(), ["age"]), ("text", OneHotEncoder(handle_unknown="ignore"), columns)]
+    return make_pipeline(ColumnTransformer(parts), LogisticRegression()).fit(ROWS, SAID)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ["city"],
+        [1],
+        [-3],
+        slice(1, 2),
+        slice("city", "city"),
+        [False, True, False, False],
+        np.array([False, True, False, False]),
+        lambda frame: [name for name in frame.columns if name == "city"],
+    ],
+)
+def test_a_choice_of_columns_is_understood_and_the_rest_is_not_needed(columns: Any) -> None:
+    model = chosen(columns)
+    assert {name: known.dtype for name, known in known_columns(model, NAMES).items()} == {"city": "str"}
+    assert dropped_columns(model, NAMES) == {"note", "ticket"}
+    asked = predict(model, ROWS.select("city", "age"), "binary")
+    np.testing.assert_array_equal(asked, model.predict_proba(ROWS)[:, 1])
+    with pytest.raises(ProductError, match="not there: age, note, ticket"):
+        predict(model, ROWS.select("city"), "binary")
+
+
+def test_nothing_is_dropped_by_a_remainder_that_stays_or_behind_a_step_that_takes_all() -> None:
+    numbers = ROWS.select("age", other=pl.col("age") * 2)
+    stays = ColumnTransformer([("age", StandardScaler(), ["age"])], remainder="passthrough")
+    assert dropped_columns(make_pipeline(stays, LogisticRegression()).fit(numbers, SAID), numbers.columns) == set()
+    first = SimpleImputer().set_output(transform="polars")
+    drops = ColumnTransformer([("age", StandardScaler(), ["age"])])
+    behind = make_pipeline(first, drops, LogisticRegression()).fit(numbers, SAID)
+    assert dropped_columns(behind, numbers.columns) == set()
+    assert dropped_columns(LogisticRegression().fit(numbers, SAID), numbers.columns) == set()
+
+
+def test_columns_are_known_inside_a_search_a_pipeline_and_a_booster() -> None:
+    search = GridSearchCV(chosen(["city"]), {"logisticregression__C": [1.0]}, cv=2).fit(ROWS, SAID)
+    assert known_columns(search, NAMES)["city"].example == "Bonn"
+    assert dropped_columns(search, NAMES) == {"note", "ticket"}
+    first = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(ROWS.select("city"), SAID)
+    assert known_columns(first, ["city"])["city"].dtype == "str"
+    frame = ROWS.select("age", pl.col("city").cast(pl.Categorical))
+    booster = HistGradientBoostingClassifier(max_iter=1, categorical_features="from_dtype").fit(frame, SAID)
+    assert known_columns(booster, frame.columns)["city"].dtype == "str"
+    words = make_pipeline(ColumnTransformer([("words", CountVectorizer(), "note")]), LogisticRegression())
+    assert known_columns(words.fit(ROWS, SAID), NAMES)["note"].dtype == "str"
+
+
+@pytest.mark.parametrize(
+    ("categories", "dtype", "example"),
+    [
+        (np.array(["b", None, "a"], dtype=object), "str", "b"),
+        (np.array([False, True]), "bool", False),
+        (np.array([3, 4]), "float", 3.0),
+        (np.array([np.nan, 1.5]), "float", 1.5),
+        (["a", 1], "float", 0.0),
+        ([], "float", 0.0),
+    ],
+)
+def test_the_type_of_categories_is_what_all_of_them_are(categories: Any, dtype: str, example: Any) -> None:
+    known = known_of(categories)
+    assert (known.dtype, known.example, type(known.example)) == (dtype, example, type(example))
