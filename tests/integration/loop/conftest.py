@@ -64,15 +64,16 @@ class Lateness(wl.Product):
 class World:
     """A project and its workspace, served by hand: this class answers as a serving worker would, and posts outcomes."""
 
-    def __init__(self, folder: Path, engine: Any) -> None:
+    def __init__(self, folder: Path, engine: Any, *, ledger: str = "") -> None:
+        """`ledger`: its database URL; empty: SQLite in the workspace."""
         self.folder = folder
         self.engine = engine
         folder.mkdir()
         self.clock = SharedClock.create(folder / "clock", NOON)
-        flags = {"clock": f"shared:{folder / 'clock'}", "watch_rows": 200}
+        flags = {"clock": f"shared:{folder / 'clock'}", "watch_rows": 200, "ledger": ledger}
         self.settings = load_settings(directory=folder, environment={}, flags=flags)
         self.paths = Paths(self.settings.workspace)
-        self.ledger = Ledger(f"sqlite:///{self.paths.ledger}")
+        self.ledger = Ledger(self.paths.ledger_url(ledger))
         self.registry = Registry(self.paths)
         self.controller: Controller
         self.answered = 0
@@ -92,7 +93,7 @@ class World:
 
     def context(self, *, seconds: float = 3600) -> LoopContext:
         """Everything as a new process would have it, and the lease."""
-        ledger = Ledger(f"sqlite:///{self.paths.ledger}")
+        ledger = Ledger(self.ledger.url)
         fence = ledger.acquire(f"controller-{next(self._numbers)}", seconds)
         return LoopContext(
             ledger=ledger,
@@ -271,7 +272,9 @@ def engine() -> Iterator[LocalEngine]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, engine: LocalEngine) -> Iterator[World]:
-    world = World(tmp_path / "project", engine)
+def world(request: pytest.FixtureRequest, tmp_path: Path, engine: LocalEngine) -> Iterator[World]:
+    """With SQLite, or the database that the test asks for."""
+    server = request.getfixturevalue("postgres") if getattr(request, "param", "sqlite") == "postgres" else None
+    world = World(tmp_path / "project", engine, ledger="" if server is None else server.new_url())
     yield world
     world.close()

@@ -26,6 +26,8 @@ from windlass.records.event import (
 
 from .conftest import PRODUCT, World  # type: ignore[import-not-found]
 
+on_both_databases = pytest.mark.parametrize("world", ["sqlite", "postgres"], indirect=True)
+
 
 def first_champion(world: World) -> None:
     world.start()
@@ -53,6 +55,7 @@ def sequence(world: World, *kinds: Any) -> list[int]:
     return [world.ledger.events([kind])[0].sequence for kind in kinds]
 
 
+@on_both_databases
 def test_from_the_first_run_to_the_second_promotion(world: World) -> None:
     first_champion(world)
     (run,) = world.bodies(RunStarted)
@@ -149,6 +152,7 @@ def test_a_run_whose_controller_was_killed_is_taken_up_without_doing_anything_tw
     assert [body.outcome for body in world.bodies(RunFinished)] == ["registered"]
 
 
+@on_both_databases
 def test_of_two_controllers_the_second_waits_and_the_fenced_one_can_do_nothing(world: World) -> None:
     first_champion(world)
     first = world.controller

@@ -61,10 +61,13 @@ class Lateness(wl.Product):
 class Up:
     """A project, and the processes that run it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, ledger: str) -> None:
+        """`ledger`: its database URL; empty: SQLite in the workspace."""
         self.folder = folder
         folder.mkdir()
+        (folder / "windlass.toml").write_text(f"ledger = {json.dumps(ledger)}\n")
         self.paths = Paths(folder / ".windlass")
+        self.ledger_url = self.paths.ledger_url(ledger)
         self.processes: list[subprocess.Popen[str]] = []
         self.said: dict[int, list[str]] = {}
         with socket.socket() as probe:
@@ -126,14 +129,12 @@ class Up:
     # -- what is known -----------------------------------------------------------------------------------------------
 
     def events(self, *kinds: type[Body]) -> list[Any]:
-        if not self.paths.ledger.exists():
-            return []
-        with Ledger(f"sqlite:///{self.paths.ledger}") as ledger:
+        with Ledger(self.ledger_url) as ledger:
             return [event.body for event in ledger.events(kinds)]
 
     @property
     def state(self) -> ProductState:
-        with Ledger(f"sqlite:///{self.paths.ledger}") as ledger:
+        with Ledger(self.ledger_url) as ledger:
             return StateView(ledger).refresh().products.get(PRODUCT) or ProductState(name=PRODUCT)
 
     def champion(self) -> str | None:
@@ -160,13 +161,19 @@ class Up:
         return set(Lake(self.paths.lake).predictions(PRODUCT, stages=["champion"])["prediction_id"])
 
 
+on_both_databases = pytest.mark.parametrize("up", ["sqlite", "postgres"], indirect=True)
+
+
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    project = Up(tmp_path / "project")
+def up(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Up]:
+    """With SQLite, or the database that the test asks for."""
+    server = request.getfixturevalue("postgres") if getattr(request, "param", "sqlite") == "postgres" else None
+    project = Up(tmp_path / "project", ledger="" if server is None else server.new_url())
     yield project
     project.close()
 
 
+@on_both_databases
 def test_it_trains_serves_obeys_and_leaves_cleanly(up: Up) -> None:
     process = up.start()
     assert up.wait_until(up.champion) == "v1"
@@ -199,13 +206,19 @@ def test_it_trains_serves_obeys_and_leaves_cleanly(up: Up) -> None:
     assert answered <= up.captured()
     (stopped,) = up.events(ControllerStopped)
     assert stopped.reason == "asked to stop"
-    with Ledger(f"sqlite:///{up.paths.ledger}") as ledger:
+    with Ledger(up.ledger_url) as ledger:
         assert ledger.lease() is None
         assert ledger.verify().ok
+    (status,) = json.loads(up.command("status", "--json").stdout)
+    assert (status["champion"], status["paused"]) == ("v1", None)
+    traced = json.loads(up.command("trace", next(iter(answered)), "--json").stdout)
+    assert (traced["version"]["version"], traced["run"]["trigger"]) == ("v1", "first")
+    assert "every hash follows from the one before" in up.command("ledger", "verify").stdout
     assert up.predict(1) == []
     assert not list(up.paths.segments(PRODUCT).rglob("*.segment"))
 
 
+@on_both_databases
 def test_a_second_one_waits_and_takes_over_when_the_first_is_killed(up: Up) -> None:
     first = up.start()
     assert up.wait_until(up.champion) == "v1"
