@@ -38,10 +38,13 @@ class WindlassError(Exception):
         self.where = where
         self.remedy = remedy
 
+    @property
+    def fault(self) -> str:
+        """What is wrong and where, for a place that shows the remedy apart."""
+        return f"{self.what} (at {self.where})" if self.where else self.what
+
     def __str__(self) -> str:
-        place = f" (at {self.where})" if self.where else ""
-        remedy = f"\n  remedy: {self.remedy}" if self.remedy else ""
-        return f"{self.what}{place}{remedy}"
+        return f"{self.fault}\n  remedy: {self.remedy}" if self.remedy else self.fault
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.what, self.where, self.remedy))

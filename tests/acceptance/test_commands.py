@@ -155,6 +155,25 @@ def test_unknown_ids_and_products_are_one_clear_error(project: Path) -> None:
     assert "other" in windlass("train", "--product", "other", at=project, expect=2).stderr
 
 
+def test_a_run_that_fails_says_what_where_and_what_to_do_and_one_that_is_rejected_says_why(tmp_path: Path) -> None:
+    windlass("init", "tumours", at=tmp_path)
+    folder = tmp_path / "tumours"
+    product = folder / "product.py"
+    right = product.read_text()
+    product.write_text(right.replace('target="malignant"', 'target="malignnt"'))
+    failed = windlass("train", at=folder, expect=1)
+    assert " failed in check: the target 'malignnt' is not among the columns (at " in failed.stdout
+    assert "\n  remedy: did you mean 'malignant'?\n" in failed.stdout
+    assert "malignnt" not in failed.stderr  # once is enough
+    (incident,) = as_json("incidents", at=folder)
+    assert "remedy" not in str(incident["cause"])
+
+    product.write_text(right.replace("at_least=0.9", "at_least=1.0"))
+    rejected = windlass("train", at=folder, expect=1)
+    assert "the gate rejected the candidate: Its roc_auc of 0.99" in rejected.stdout
+    assert "is below the floor of 1" in rejected.stdout
+
+
 @pytest.mark.parametrize("command", ["status", "versions", "releases", "alarms", "incidents", "events", "runs"])
 def test_each_view_is_readable_without_a_terminal(project: Path, command: str) -> None:
     shown = windlass(command, at=project)

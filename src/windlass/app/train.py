@@ -11,12 +11,12 @@ from windlass.controller.commands import Commands
 from windlass.controller.incidents import Incidents
 from windlass.controller.releases import Releases
 from windlass.controller.training import Training
-from windlass.errors import UsageError
+from windlass.errors import UsageError, WindlassError
 from windlass.pipeline.progress import Emit, ProgressMessage
 from windlass.product.code.loading import discover
-from windlass.records.event import CommandRequested, RunFailed, RunFinished, RunStarted, StepFinished
+from windlass.records.event import CommandRequested, GateDecided, RunFailed, RunFinished, RunStarted, StepFinished
 from windlass.records.ids import new_id
-from windlass.records.state import ProductState
+from windlass.records.state import ProductState, RunState
 from windlass.release.routing import publish_routing, routing_for
 
 
@@ -56,7 +56,7 @@ def train(workspace: Workspace, *, product: str | None, force: bool, reason: str
         publish_routing(routing_for(state.products[name], sequence=state.sequence), workspace.paths)
     finally:
         workspace.ledger.release(fence)
-    return _how_it_ended(context.product(name))
+    return _how_it_ended(workspace, context.product(name))
 
 
 def _by_controller(workspace: Workspace, name: str, *, force: bool, reason: str, show: Emit) -> Finished:
@@ -74,11 +74,11 @@ def _by_controller(workspace: Workspace, name: str, *, force: bool, reason: str,
                 state = "reused" if body.reused else "finished"
                 show(ProgressMessage(run=body.run, step=body.step, state=state, seconds=body.seconds))  # type: ignore[arg-type]
             elif isinstance(body, (RunFinished, RunFailed)) and body.run == run:
-                return _how_it_ended(workspace.state().products[name])
+                return _how_it_ended(workspace, workspace.state().products[name])
         time.sleep(0.1)
 
 
-def _how_it_ended(product: ProductState) -> Finished:
+def _how_it_ended(workspace: Workspace, product: ProductState) -> Finished:
     run = product.last_run
     if run is None:
         return Finished(ok=False, message="the run left no trace; see `windlass events`")
@@ -95,8 +95,26 @@ def _how_it_ended(product: ProductState) -> Finished:
             ok=True, message=f"{run.run}: nothing has changed since {run.version}, so there is no new version"
         )
     if run.outcome == "rejected":
-        return Finished(ok=False, message=f"{run.run}: the gate rejected the candidate; see `windlass runs`")
-    return Finished(ok=False, message=f"{run.run} failed: {run.message}")
+        return Finished(ok=False, message=f"{run.run}: the gate rejected the candidate: {_verdict(workspace, run)}")
+    return Finished(ok=False, message=f"{run.run} failed{_fault(workspace, run)}")
+
+
+def _verdict(workspace: Workspace, run: RunState) -> str:
+    """What the gate had against the candidate, all of it."""
+    events = workspace.ledger.events((GateDecided,), subject=run.run)
+    return " ".join(
+        reason for event in events if isinstance(event.body, GateDecided) for reason in event.body.decision.reasons
+    )
+
+
+def _fault(workspace: Workspace, run: RunState) -> str:
+    """Where the run failed, what was wrong, and the remedy."""
+    for event in workspace.ledger.events((RunFailed,), subject=run.run):
+        if isinstance(event.body, RunFailed):
+            step = f" in {event.body.step}" if event.body.step else ""
+            error = WindlassError(event.body.message, where=event.body.where, remedy=event.body.remedy)
+            return f"{step}: {error}"
+    return ": another run began before it had come to its end"
 
 
 def _chosen(entries: dict[str, str], product: str | None) -> str:

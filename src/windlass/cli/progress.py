@@ -44,5 +44,6 @@ class RunDisplay:
             return
         seconds = f"[dim]{message.seconds:6.2f} s[/dim]" if message.seconds else " " * 8
         rows = f"[dim]{message.rows:,} rows[/dim] " if message.rows is not None else ""
-        text = message.text.replace("[", r"\[")
+        # Why a step failed is said at the end, with the place and the remedy.
+        text = "" if message.state == "failed" else message.text.replace("[", r"\[")
         self._console.print(f"{self._MARKS[message.state]} {message.step:<10}{seconds}  {rows}{text}")

@@ -117,12 +117,12 @@ class Controller:
         except LedgerError:
             raise
         except Exception as error:
-            remedy = error.remedy if isinstance(error, WindlassError) else ""
+            ours = error if isinstance(error, WindlassError) else WindlassError(str(error))
             told = self._incidents.open(
                 product,
                 title=title,
-                cause=f"{type(error).__name__}: {error}",
-                remedy=remedy or "windlass.log has the whole story",
+                cause=f"{type(error).__name__}: {ours.fault}",
+                remedy=ours.remedy or "windlass.log has the whole story",
             )
             if told:
                 log.exception("%s: %s cannot go on", product, part)

@@ -10,7 +10,7 @@ from windlass.controller.incidents import Incidents
 from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
-from windlass.errors import LeaseLost, LedgerError, UsageError, WindlassError
+from windlass.errors import EngineError, LeaseLost, LedgerError, UsageError, WindlassError
 from windlass.pipeline.declaring import DeclareRequest
 from windlass.pipeline.progress import Emit, ProgressMessage, silent
 from windlass.pipeline.request import TrainingRequest
@@ -109,7 +109,7 @@ class Training:
         except WindlassError as error:
             log.exception("%s cannot be read", product)
             remedy = error.remedy or "mend the product and restart"
-            self._incidents.open(product, title=UNDECLARED, cause=str(error), remedy=remedy)
+            self._incidents.open(product, title=UNDECLARED, cause=error.fault, remedy=remedy)
         else:
             self._incidents.close(product, title=UNDECLARED, resolution="it was read")
 
@@ -124,7 +124,7 @@ class Training:
         if interrupted is not None and product.paused is not None:
             return  # it is taken up when the product goes on
         if interrupted is not None:  # the ledger says that it is under way, and nobody works on it
-            self._note_death(name, interrupted.run, "its process ended before the run did")
+            self._note_death(name, interrupted.run, EngineError("its process ended before the run did"))
             product = self._context.product(name)
         now = self._context.now
         evidence = self._evidence(product, signals, interrupted=interrupted is not None)
@@ -228,14 +228,16 @@ class Training:
         if not under_way and not self._context.ledger.events((RunStarted,), subject=request.run):
             # Its process could not even begin. It counts all the same, or it would be tried again at every look.
             began = RunStarted(run=request.run, trigger=request.trigger, reason=request.reason)
-            self._note_death(request.product, request.run, str(error), began)
+            self._note_death(request.product, request.run, error, began)
         elif under_way:
-            self._note_death(request.product, request.run, str(error))
+            self._note_death(request.product, request.run, error)
         remedy = error.remedy or "mend what the log names; finished steps are not repeated"
-        self._incidents.open(request.product, title=FAILED, cause=str(error), remedy=remedy)
+        self._incidents.open(request.product, title=FAILED, cause=error.fault, remedy=remedy)
 
-    def _note_death(self, product: str, run: str, message: str, *before: Body) -> None:
-        died = RunFailed(run=run, step=None, error="EngineError", message=message)
+    def _note_death(self, product: str, run: str, error: WindlassError, *before: Body) -> None:
+        died = RunFailed(
+            run=run, step=None, error="EngineError", message=error.what, where=error.where, remedy=error.remedy
+        )
         self._context.record(*before, died, product=product, run=run)
 
 

@@ -227,6 +227,7 @@ class StepRunner:
                 step=step,
                 error=kind,
                 message=raised.what,
+                where=raised.where,
                 remedy=raised.remedy,
                 log=log.relative_to(self._paths.root).as_posix(),
             )

@@ -159,6 +159,8 @@ class RunFailed(Body, frozen=True, kw_only=True, tag="run.failed"):
     step: str | None
     error: str
     message: str
+    where: str = ""
+    """The place that the error names: a column, a file and line."""
     remedy: str = ""
     log: str = ""
     """Path of the step's log below the workspace."""

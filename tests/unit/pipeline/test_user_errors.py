@@ -98,7 +98,7 @@ def test_told_before_training(  # noqa: PLR0917 (parameters)
     assert not any(body.step == "train" for body in project.bodies(StepStarted))
     (failed,) = project.bodies(RunFailedEvent)
     assert (failed.run, failed.step, failed.message) == ("run-1", step, caught.value.what)
-    assert failed.remedy
+    assert (failed.where, failed.remedy) == (caught.value.where, caught.value.remedy)
     assert "Traceback" in (project.paths.root / failed.log).read_text()
     assert len(project.bodies(StepFailed)) == (step != "prepare")
     assert project.messages[-1].state == "failed"
