@@ -12,7 +12,7 @@ from windlass.errors import DataError
 from windlass.lake.lake import TrainingSet
 from windlass.pipeline.context import Training
 from windlass.pipeline.ingest import Extracted
-from windlass.pipeline.labels import MOMENT, as_target, fill_labels, labels_by_key
+from windlass.pipeline.labels import MOMENT, as_target, fill_absent, fill_labels, labels_by_key
 from windlass.pipeline.split import Split, split_rows
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
@@ -106,7 +106,11 @@ def check(training: Training, pinned: Pinned) -> Rows:
     step = Step(
         name="check",
         code=training.code("assemble", "contract", "task", "outcome", "gate"),
-        parameters={"task": msgspec.to_builtins(task)},
+        parameters={
+            "task": msgspec.to_builtins(task),
+            # What has not come by now may mean something by tomorrow, with the same rows and labels.
+            "as_of": None if training.product.outcome.absent is None else pinned.pin.as_of.isoformat(),
+        },
         inputs={"rows": pinned.pin.digest, "labels": pinned.step.digest("labels.arrow")},
     )
     return Rows(training, pinned, training.runner.run(step, partial(_check, training, pinned)))
@@ -115,7 +119,9 @@ def check(training: Training, pinned: Pinned) -> Rows:
 def _check(training: Training, pinned: Pinned, folder: Path) -> Summary:
     product, task = training.product, training.task
     training_set = pinned.read()
-    examples = fill_labels(_assembled(product(), training_set.sources), pinned.labels, task)
+    assembled = fill_labels(_assembled(product(), training_set.sources), pinned.labels, task)
+    served_keys = training_set.served.get_column("key")
+    examples = fill_absent(assembled, task, outcome=product.outcome, as_of=pinned.pin.as_of, told=served_keys)
     rows = _with_served(product, examples, training_set.served)
     check_rows(product, rows)
     labelled = rows.filter(_has_label(rows.get_column(task.target)))

@@ -13,6 +13,7 @@ from windlass.errors import DataError
 from windlass.lake.dtypes import cast_exactly
 from windlass.lake.lake import Lake
 from windlass.product.labels import LabelCodec
+from windlass.product.policy import Outcome
 from windlass.product.task import Task
 from windlass.records.capture import OutcomeRow
 from windlass.records.data import DataPin
@@ -104,6 +105,33 @@ def is_empty(labels: pl.Series) -> bool:
     return labels.null_count() == len(labels)
 
 
+def fill_absent(
+    rows: pl.DataFrame, task: Task, *, outcome: Outcome, as_of: datetime, told: pl.Series | None = None
+) -> pl.DataFrame:
+    """`rows` with `Outcome.absent` for a target that is still missing when more than `within` has passed since the row.
+
+    The same claim as for a prediction that was served (`lake.join`). Rows without a time say nothing of how long ago
+    they were and are left; so are those whose key is in `told`, the keys whose label is known from serving. Raises
+    DataError when `absent` is none of the target's labels.
+    """
+    timed = task.time is not None and isinstance(rows.schema.get(task.time), pl.Date | pl.Datetime)
+    if outcome.absent is None or not timed or task.target not in rows.columns:
+        return rows
+    target = rows.get_column(task.target)
+    if is_empty(target) or not target.null_count():
+        return rows
+    try:
+        label = as_target(pl.Series([msgspec.json.encode(outcome.absent).decode()]), like=target, task=task)
+    except DataError as error:
+        raise DataError(error.what, where="Outcome.absent", remedy=error.remedy) from error
+    overdue = pl.col(str(task.time)).cast(MOMENT) + outcome.within < pl.lit(as_of, dtype=MOMENT)
+    missing = pl.col(task.target).is_null() & overdue
+    if told is not None and task.key is not None and task.key in rows.columns:
+        missing &= ~pl.col(task.key).cast(pl.String).is_in(told.implode()).fill_null(value=False)
+    filled = pl.when(missing).then(pl.lit(label[0], dtype=target.dtype)).otherwise(pl.col(task.target))
+    return rows.with_columns(filled.alias(task.target))
+
+
 def as_target(texts: pl.Series, *, like: pl.Series | None, task: Task) -> pl.Series:
     """Labels written as JSON text (null: unknown) as a column like the target that is there already, if one is.
 
@@ -120,10 +148,21 @@ def as_target(texts: pl.Series, *, like: pl.Series | None, task: Task) -> pl.Ser
         codec = _codec(like, values, task)
         for value in values:
             codec.check_value(value)
-        labels = pl.Series(task.target, [codec.recognise(value) for value in values], strict=False).cast(like.dtype)
+        labels = _typed(pl.Series(task.target, [codec.recognise(value) for value in values], strict=False), like)
     if distinct.is_empty():
         return pl.Series(task.target, [None] * len(texts), dtype=labels.dtype)
     return texts.replace_strict(distinct, labels, default=None, return_dtype=labels.dtype).alias(task.target)
+
+
+def _typed(labels: pl.Series, like: pl.Series) -> pl.Series:
+    try:
+        return labels.cast(like.dtype)
+    except pl.exceptions.PolarsError as error:  # `like` holds too few labels to tell by itself what is none
+        raise DataError(
+            f"{labels[0]!r} cannot be a label: the column holds {like.dtype}",
+            where=f"column {labels.name!r}",
+            remedy="give labels of the column's type",
+        ) from error
 
 
 def _numbers(texts: pl.Series, like: pl.Series | None, task: Task) -> pl.Series:

@@ -354,6 +354,67 @@ def test_labels_from_the_source_outcomes(project: Project) -> None:
     assert "check" not in project.train().reused
 
 
+HAPPENED = "f = flights(); return {'rows': f.drop('late'), 'outcomes': f.filter('late').select('id', value='late')}"
+
+
+def test_what_never_came_is_the_absent_label_of_an_extracted_row_too(project: Project) -> None:
+    """Only what happened is ever reported; the rest is known when the time for it is over."""
+    project.edit("return flights()", HAPPENED)
+    project.edit("    estimator =", "    outcome = wl.Outcome(within='50d', absent=False)\n    estimator =")
+    project.train()
+    check = next(body for body in project.bodies(StepFinished, run="run-1") if body.step == "check")
+    rows = Lake(project.paths.lake).examples("flights", "rows")
+    late = Lake(project.paths.lake).outcomes("flights").get_column("key")
+    waiting = rows.filter(
+        pl.col("at") + timedelta(days=50) >= project.clock.now(), ~pl.col("id").cast(pl.String).is_in(late.implode())
+    )
+    assert 0 < waiting.height < 100
+    assert check.summary["unlabelled"] == waiting.height
+    assert project.train().outcome == "unchanged"
+
+    project.clock.move_to(project.clock.now() + timedelta(days=30))
+    project.train()
+    check = next(body for body in project.bodies(StepFinished, run="run-3") if body.step == "check")
+    assert (check.summary["rows"], check.summary["unlabelled"]) == (300, 0)
+
+
+def test_an_absent_label_that_is_none_is_named(project: Project) -> None:
+    project.edit("return flights()", HAPPENED)
+    project.edit("    estimator =", "    outcome = wl.Outcome(within='50d', absent='no')\n    estimator =")
+    with pytest.raises(DataError, match=r"'no' cannot be a label.*Outcome\.absent"):
+        project.train()
+
+
+def test_an_answer_whose_outcome_came_outweighs_the_silence_about_its_row(project: Project) -> None:
+    told = "f = flights(); return f.with_columns(late=pl.when(pl.col('id') != 5).then('late'))"
+    project.edit("return flights()", told)
+    project.edit("    estimator =", "    outcome = wl.Outcome(within='1d', absent=False)\n    estimator =")
+    project.train()
+    at = datetime(2026, 2, 1, tzinfo=UTC)
+    writer = SegmentWriter(project.paths.segments("flights"))
+    writer.append(
+        PredictionBatch(
+            request_id="r",
+            at=at,
+            version="v1",
+            stage="champion",
+            latency_ms=1.0,
+            ids=("p1",),
+            keys=("5",),
+            event_times=(at,),
+            scores=(0.5,),
+            rows=(b'{"id": 5, "at": "2026-02-01T00:00:00Z", "wind": 1.0, "carrier": "A"}',),
+        )
+    )
+    outcome = OutcomeRow(prediction_id="p1", value=True, observed_at=at)
+    writer.append(OutcomeBatch(request_id="o", received_at=at, outcomes=(outcome,)))
+    writer.close()
+    Lake(project.paths.lake).commit_segments("flights", project.paths.segments("flights"), project.clock.now())
+    project.train()
+    check = next(body for body in project.bodies(StepFinished, run="run-2") if body.step == "check")
+    assert (check.summary["served"], check.summary["unlabelled"], check.summary["rows"]) == (1, 1, 300)
+
+
 def test_served_rows_with_outcomes_are_learned_from(project: Project) -> None:
     project.train()
     at = datetime(2026, 2, 1, tzinfo=UTC)
