@@ -15,12 +15,11 @@ from typing import Any
 import msgspec
 
 from windlass.clock import Clock
-from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
+from windlass.product.contract import Decoded, InvalidRows, RowDecoder
 from windlass.records.capture import PredictionBatch
 from windlass.records.ids import new_id, prediction_ids
 from windlass.serving.asking import Question, Verdict, ask, keys_of, problems_of
 from windlass.serving.capture import Capture
-from windlass.serving.limits import MOST_ROWS
 from windlass.serving.lineup import Lineup, Loaded
 from windlass.serving.metrics import Metrics
 from windlass.serving.refusal import PredictionFailed
@@ -86,9 +85,6 @@ class Answering:
         """
         leader = only or lineup.leader()
         decoded = read(leader.decoder)
-        if len(decoded) > MOST_ROWS:
-            reason = f"{len(decoded)} rows are too many; send at most {MOST_ROWS} at a time"
-            raise InvalidRows.of([Problem(field="rows", row=None, reason=reason)])
         at = self._clock.now()
         question = Question(
             request_id=request_id or decoded.request_id or new_id("r", at),

@@ -128,7 +128,9 @@ def _labels(loaded: Loaded, batch: PredictionBatch) -> tuple[Any, ...]:
         return tuple(names[row.index(max(row))] for row in batch.probabilities or ())
     if kind == "binary":
         negative, positive = classes if len(classes) == 2 else (0, 1)
-        return tuple(positive if score is not None and score >= 0.5 else negative for score in batch.scores)
+        return tuple(
+            positive if score is not None and score >= loaded.threshold else negative for score in batch.scores
+        )
     return ()
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from windlass.product.contract import InvalidRows, MalformedBody, Problem, RowDecoder
+from windlass.product.contract import InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
 from windlass.records.bundle import Column
 from windlass.serving.answering import Answer, Answered, Answering
 from windlass.serving.http import Call, Reply
@@ -104,11 +104,10 @@ def _decode(body: bytes) -> _Request:
     try:
         return _DECODER.decode(body)
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at ")
-        field = path.strip("`").removeprefix("$").removeprefix(".") or "body"
-        raise InvalidRows.of([Problem(field=field, row=None, reason=reason)]) from error
+        problem = Problem(field=path_of(error) or "body", row=None, reason=reason_of(error))
+        raise InvalidRows.of([problem]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBody(f"the body is not valid JSON: {error}", remedy="send UTF-8 encoded JSON") from error
+        raise MalformedBody.json(body, error) from error
 
 
 # -- inputs ------------------------------------------------------------------------------------------------------
@@ -116,6 +115,7 @@ def _decode(body: bytes) -> _Request:
 
 def _columns(inputs: Sequence[_Input], decoder: RowDecoder) -> dict[str, list[Any]]:
     """The tensors as columns of values."""
+    decoder.check_count(max(tensor.shape[0] for tensor in inputs))
     if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].shape[1] != 1:
         return _matrix(inputs[0], decoder.columns)
     known = {column.name: column for column in decoder.columns}

@@ -9,11 +9,13 @@ from typing import Any, Literal, Protocol
 
 import polars as pl
 
+from windlass.decisions.losses import cost_threshold
 from windlass.product.contract import RowDecoder
 from windlass.product.task import Task, task_from
 from windlass.records.bundle import Manifest
 from windlass.records.routing import Routing
 from windlass.serving.blame import Witness
+from windlass.serving.limits import MOST_ROWS
 from windlass.serving.refusal import NoChampion, NotFound
 
 _SCALE = float(2**64)
@@ -68,8 +70,15 @@ class Loaded:
         return task_from(self.manifest.task)
 
     @cached_property
+    def threshold(self) -> float:
+        """The probability from which a binary answer is positive: what the gate's costs imply, or one half."""
+        gate = self.manifest.policies.get("gate") or {}
+        return 0.5 if gate.get("cost") is None else cost_threshold(gate["cost"])
+
+    @cached_property
     def decoder(self) -> RowDecoder:
-        return RowDecoder(self.manifest.columns, getattr(self.bundle.product, "contract", None))
+        contract = getattr(self.bundle.product, "contract", None)
+        return RowDecoder(self.manifest.columns, contract, most=MOST_ROWS)
 
     def reads_rows_like(self, other: Loaded) -> bool:
         """Whether rows decoded for `other` are what this version would have decoded from the same request."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from windlass.product.contract import Decoded, InvalidRows, MalformedBody, Problem, RowDecoder
+from windlass.product.contract import Decoded, InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
 from windlass.records.bundle import Column
 from windlass.serving.answering import Answering
 from windlass.serving.http import CSV, Call, Reply
@@ -25,13 +28,14 @@ from windlass.serving.refusal import Refusal, details_of
 from windlass.serving.shadow import Shadow
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-_CODES = {400: "BAD_REQUEST", 404: "RESOURCE_DOES_NOT_EXIST", 422: "BAD_REQUEST", 503: "TEMPORARILY_UNAVAILABLE"}
+_CODES = {404: "RESOURCE_DOES_NOT_EXIST", 503: "TEMPORARILY_UNAVAILABLE"}
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def explain(refusal: Refusal) -> dict[str, Any]:
     """MLflow's error object, with ours beside it where there is more to tell."""
-    told: dict[str, Any] = {"error_code": _CODES.get(refusal.status, "INTERNAL_ERROR"), "message": refusal.message}
+    otherwise = "BAD_REQUEST" if refusal.status < 500 else "INTERNAL_ERROR"
+    told: dict[str, Any] = {"error_code": _CODES.get(refusal.status, otherwise), "message": refusal.message}
     details = details_of(refusal)
     return {**told, "error": refusal.message, **details} if details else told
 
@@ -55,8 +59,10 @@ class Invocations:
 def _json_reader(body: bytes) -> Any:
     try:
         request = msgspec.json.decode(body)
+    except msgspec.ValidationError as error:  # JSON, but a number that no float64 and no 64 bits can hold
+        raise _wrong(path_of(error) or "body", reason_of(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBody(f"the body is not valid JSON: {error}", remedy="send UTF-8 encoded JSON") from error
+        raise MalformedBody.json(body, error) from error
     if not isinstance(request, dict):
         raise _wrong("body", f"must be an object with exactly one of {', '.join(FORMS)}")
     given = [form for form in FORMS if form in request]
@@ -72,14 +78,15 @@ def _split(value: Any, decoder: RowDecoder) -> Decoded:
     names = value.get("columns", [column.name for column in decoder.columns])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _wrong("dataframe_split.columns", "must be a list of names")
-    if len(set(names)) != len(names):
-        raise _wrong("dataframe_split.columns", "names a column twice")
+    _check_names(names, "dataframe_split.columns")
+    decoder.check_count(len(value["data"]))
     return decoder.from_records([_named(row, names, place, "data") for place, row in enumerate(value["data"])])
 
 
 def _records(value: Any, decoder: RowDecoder) -> Decoded:
     if not isinstance(value, list):
         raise _wrong("dataframe_records", "must be a list of objects")
+    decoder.check_count(len(value))
     for place, record in enumerate(value):
         if not isinstance(record, dict):
             raise _wrong("dataframe_records", "must be an object", row=place)
@@ -90,6 +97,7 @@ def _instances(value: Any, decoder: RowDecoder) -> Decoded:
     """Row by row: objects, or lists of values in the order of the columns."""
     if not isinstance(value, list):
         raise _wrong("instances", "must be a list with one entry for each row")
+    decoder.check_count(len(value))
     if all(isinstance(row, dict) for row in value):
         return decoder.from_records(value)
     return _matrix(value, decoder, "instances")
@@ -100,10 +108,11 @@ def _inputs(value: Any, decoder: RowDecoder) -> Decoded:
     if isinstance(value, dict):
         columns = {name: _flat(cells) for name, cells in value.items()}
         return decoder.from_columns(columns)
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        return decoder.from_records(value)
     if not isinstance(value, list):
         raise _wrong("inputs", "must be an object of columns or a list of rows")
+    decoder.check_count(len(value))
+    if value and all(isinstance(row, dict) for row in value):
+        return decoder.from_records(value)
     return _matrix(value, decoder, "inputs")
 
 
@@ -112,15 +121,23 @@ _FORMS = {"dataframe_split": _split, "dataframe_records": _records, "instances":
 
 def _matrix(value: Sequence[Any], decoder: RowDecoder, field: str) -> Decoded:
     names = [column.name for column in decoder.columns]
-    rows = [row if isinstance(row, list) else [row] for row in value]
+    rows = [row if isinstance(row, list | dict) else [row] for row in value]
     return decoder.from_records([_named(row, names, place, field) for place, row in enumerate(rows)])
 
 
 def _named(row: Any, names: Sequence[str], place: int, field: str) -> dict[str, Any]:
     if not isinstance(row, list) or len(row) != len(names):
-        found = f"{len(row)} values" if isinstance(row, list) else type(row).__name__
+        found = (
+            f"{len(row)} values" if isinstance(row, list) else "an object" if isinstance(row, dict) else repr(row)[:100]
+        )
         raise _wrong(field, f"must be a list of {len(names)} values ({', '.join(names)[:200]}), is {found}", row=place)
     return dict(zip(names, row, strict=True))
+
+
+def _check_names(names: Sequence[str], field: str) -> None:
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise _wrong(field, f"names the column {twice[:100]!r} twice")
 
 
 def _flat(cells: Any) -> list[Any]:
@@ -147,7 +164,10 @@ def _table(table: list[list[str]], decoder: RowDecoder) -> Decoded:
         raise _wrong("header", "is missing: the first line must name the columns")
     kinds = {column.name: column for column in decoder.columns}
     names, records = table[0], []
-    for place, row in enumerate(line for line in table[1:] if line):
+    lines = [line for line in table[1:] if line]
+    _check_names(names, "header")
+    decoder.check_count(len(lines))
+    for place, row in enumerate(lines):
         cells = _named(row, names, place, "row")
         records.append({name: _cell(text, kinds.get(name)) for name, text in cells.items()})
     return decoder.from_records(records)
@@ -157,13 +177,17 @@ def _cell(text: str, column: Column | None) -> Any:
     """A cell as JSON would have it; what does not fit stays text, and is refused as such."""
     if column is None or text == "":
         return None if text == "" else text
-    try:
-        return _PARSERS.get(column.dtype, str)(text)
-    except (ValueError, KeyError):
+    if column.dtype == "bool":
+        return _TRUTH.get(text.lower(), text)
+    if column.dtype not in ("int", "float") or _NUMBER.fullmatch(text) is None:
         return text
+    number = int(text) if len(text) < 20 and _WHOLE.fullmatch(text) else float(text)
+    return number if math.isfinite(number) else text
 
 
-_PARSERS: Mapping[str, Any] = {"int": int, "float": float, "bool": lambda text: _TRUTH[text.lower()]}
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""`nan` and `inf` are none: JSON, in whose terms a row is checked, would carry them as null."""
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def _wrong(field: str, reason: str, *, row: int | None = None) -> InvalidRows:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 
 from windlass.clock import Clock
-from windlass.product.contract import InvalidRows, MalformedBody, Problem
+from windlass.product.contract import InvalidRows, MalformedBody, Problem, path_of, reason_of
 from windlass.product.labels import LabelCodec
 from windlass.records.capture import OutcomeBatch, OutcomeRow
 from windlass.records.ids import new_id
@@ -22,6 +22,8 @@ from windlass.serving.metrics import Metrics
 from windlass.serving.shadow import Shadow
 
 Label = bool | int | float | str
+_AHEAD = timedelta(days=1)
+"""How far the clock of whoever reports an outcome may run ahead: a day forgives a wrong time zone too."""
 
 
 class Predict:
@@ -83,7 +85,7 @@ def _rows(body: bytes, leader: Loaded, now: datetime) -> list[OutcomeRow]:
     for place, raw in enumerate(_parts(body)):
         try:
             rows.append(_row(_ONE.decode(raw), leader, now))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, OverflowError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
             problems.append(_problem(place, error))
     if problems:
         raise InvalidRows.of(problems)
@@ -94,13 +96,13 @@ def _parts(body: bytes) -> list[msgspec.Raw]:
     try:
         return _ENVELOPE.decode(body).outcomes
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at ")
-        field = "outcomes" if "outcomes" in path or "outcomes" in reason else "body"
+        reason = reason_of(error)
+        field = "outcomes" if "outcomes" in path_of(error) or "outcomes" in reason else "body"
         if "length >= 1" in reason:
             reason = "there are no outcomes"
         raise InvalidRows.of([Problem(field=field, row=None, reason=reason)]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBody(f"the body is not valid JSON: {error}", remedy="send UTF-8 encoded JSON") from error
+        raise MalformedBody.json(body, error) from error
 
 
 class _Wrong(ValueError):
@@ -112,23 +114,34 @@ class _Wrong(ValueError):
 def _row(outcome: _Outcome, leader: Loaded, now: datetime) -> OutcomeRow:
     if (outcome.prediction_id is None) == (outcome.key is None):
         raise _Wrong("prediction_id", "give either prediction_id or key")
-    seen = outcome.observed_at
-    if seen is not None:
-        seen = seen.replace(tzinfo=UTC) if seen.tzinfo is None else seen.astimezone(UTC)
+    if outcome.key is not None and leader.task.key is None:
+        raise _Wrong("key", "this product's task names no key; give prediction_id")
     return OutcomeRow(
         prediction_id=outcome.prediction_id,
         key=None if outcome.key is None else str(outcome.key),
         value=_value(outcome.value, leader),
-        observed_at=now if seen is None else seen,
+        observed_at=now if outcome.observed_at is None else _moment(outcome.observed_at, now),
     )
+
+
+def _moment(seen: datetime, now: datetime) -> datetime:
+    """In UTC, and not in the future: an outcome counts from its moment on, so a slip of the pen would hide it."""
+    try:
+        moment = seen.replace(tzinfo=UTC) if seen.tzinfo is None else seen.astimezone(UTC)
+    except OverflowError:
+        raise _Wrong("observed_at", "is too far in the past or the future") from None
+    if moment - now > _AHEAD:
+        raise _Wrong("observed_at", f"is in the future: it is {now:%Y-%m-%dT%H:%M:%SZ} here")
+    return moment
 
 
 def _value(value: Label, leader: Loaded) -> Label:
     """The label as the product knows it: 1, 1.0 and true are the same class. Of several classes a new one may come."""
     if leader.task.kind == "regression":
-        if isinstance(value, bool | str) or not math.isfinite(value):
-            raise _Wrong("value", f"must be a finite number, not {value!r}")
-        return float(value)
+        number = _number(value)
+        if number is None:
+            raise _Wrong("value", f"must be a finite number, not {_spelt(value)}")
+        return number
     classes = leader.manifest.classes
     if not classes:
         return value
@@ -138,17 +151,31 @@ def _value(value: Label, leader: Loaded) -> Label:
     new = LabelCodec.from_manifest(leader.task.kind, classes).newcomer(value)
     if new is not None:
         return new
-    choices = ", ".join(map(repr, classes[:20]))
-    raise _Wrong("value", f"{value!r} is not a label of this product; labels: {choices}"[:400])
+    choices = ", ".join(map(_spelt, classes[:20]))
+    raise _Wrong("value", f"{_spelt(value)} is not a label of this product; labels: {choices}"[:400])
+
+
+def _number(value: Label) -> float | None:
+    """A finite float64; None for anything else, text and whole numbers beyond its range included."""
+    if isinstance(value, bool | str):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _spelt(value: Label) -> str:
+    """As it stands in JSON, for whoever sent it; shortened."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _problem(place: int, error: Exception) -> Problem:
     if isinstance(error, _Wrong):
         return Problem(field=error.field, row=place, reason=str(error))
-    reason, _, path = str(error).partition(" - at ")
-    field = path.strip("`").removeprefix("$").removeprefix(".") or "outcome"
-    return Problem(
-        field=field,
-        row=place,
-        reason="is too far in the past or the future" if isinstance(error, OverflowError) else reason[:300],
-    )
+    reason = reason_of(error)
+    if reason == "Object missing required field `value`":
+        return Problem(field="value", row=place, reason="is missing")
+    return Problem(field=path_of(error) or "outcome", row=place, reason=reason[:300])

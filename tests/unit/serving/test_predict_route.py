@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -128,6 +129,19 @@ def test_without_a_champion_the_caller_is_told_to_come_back(stage: Any) -> None:
     assert stage.client.get("/readyz").status_code == 503
 
 
+@pytest.mark.parametrize(
+    ("cost", "labels"),
+    [(None, [False, False, True]), (((0, 1), (3, 0)), [False, True, True]), (((0, 3), (1, 0)), [False, False, False])],
+)
+def test_the_label_follows_the_costs_that_the_gate_judged_by(stage: Any, cost: Any, labels: list[bool]) -> None:
+    judged = msgspec.structs.replace(stage.manifest(), policies={"gate": {"cost": cost}})
+    stage.add("v1", stage.fake(judged))
+    stage.route("v1")
+    rows = [{**stage.row, "distance": chance} for chance in (0.2, 0.3, 0.7)]
+    answers = stage.client.post("/flights/predict", json={"rows": rows}).json()["predictions"]
+    assert [answer["label"] for answer in answers] == labels
+
+
 # -- outcomes ----------------------------------------------------------------------------------------------------
 
 
@@ -158,7 +172,7 @@ BAD_OUTCOMES: list[tuple[Any, str, int | None]] = [
     ({"outcomes": [1]}, "outcome", 0),
     ({"outcomes": [{"value": 1}]}, "prediction_id", 0),
     ({"outcomes": [{"value": 1, "key": "a", "prediction_id": "b"}]}, "prediction_id", 0),
-    ({"outcomes": [{"key": "a", "value": 1}, {"key": "a"}]}, "outcome", 1),
+    ({"outcomes": [{"key": "a", "value": 1}, {"key": "a"}]}, "value", 1),
     ({"outcomes": [{"key": "a", "value": None}]}, "value", 0),
     ({"outcomes": [{"key": "a", "value": 2}]}, "value", 0),
     ({"outcomes": [{"key": "a", "value": "true"}]}, "value", 0),
@@ -166,7 +180,8 @@ BAD_OUTCOMES: list[tuple[Any, str, int | None]] = [
     ({"outcomes": [{"key": "", "value": 1}]}, "key", 0),
     ({"outcomes": [{"key": 1.5, "value": 1}]}, "key", 0),
     ({"outcomes": [{"key": "a", "value": 1, "observed_at": "later"}]}, "observed_at", 0),
-    ({"outcomes": [{"key": "a", "value": 1, "observed_at": "0001-01-01T00:00:00+09:00"}]}, "outcome", 0),
+    ({"outcomes": [{"key": "a", "value": 1, "observed_at": "0001-01-01T00:00:00+09:00"}]}, "observed_at", 0),
+    ({"outcomes": [{"key": "a", "value": 1, "observed_at": "2013-03-02T12:00:01Z"}]}, "observed_at", 0),
 ]
 
 
@@ -179,17 +194,38 @@ def test_a_bad_outcome_is_named_and_none_is_kept(flights: Any, body: Any, field:
     assert flights.outcomes == []
 
 
+def test_a_wrong_label_is_told_as_it_was_sent(flights: Any) -> None:
+    reply = flights.client.post("/flights/outcomes", json={"outcomes": [{"key": "a", "value": "true"}]})
+    assert reply.json()["error"] == 'value of row 0: "true" is not a label of this product; labels: false, true'
+
+
+def test_an_outcome_may_be_told_a_little_ahead_of_the_clock_here(flights: Any) -> None:
+    body = {"outcomes": [{"key": "a", "value": 1, "observed_at": "2013-03-02T12:00:00Z"}]}
+    assert flights.client.post("/flights/outcomes", json=body).status_code == 202
+
+
+def test_where_no_row_has_a_key_no_outcome_has_one(stage: Any) -> None:
+    stage.add("v1", stage.fake(stage.manifest({"task": "binary", "target": "late"})))
+    stage.route("v1")
+    refused = stage.client.post("/flights/outcomes", json={"outcomes": [{"key": "a", "value": 1}]})
+    assert (refused.status_code, refused.json()["fields"][0]["field"]) == (422, "key")
+    taken = stage.client.post("/flights/outcomes", json={"outcomes": [{"prediction_id": "p-1", "value": 1}]})
+    assert taken.status_code == 202
+
+
 def test_a_regression_takes_numbers_only(stage: Any) -> None:
-    stage.add("v1", stage.fake(stage.manifest({"task": "regression", "target": "delay"}, classes=())))
+    task = {"task": "regression", "target": "delay", "key": "flight"}
+    stage.add("v1", stage.fake(stage.manifest(task, classes=())))
     stage.route("v1")
     post = lambda value: stage.client.post("/flights/outcomes", json={"outcomes": [{"key": "a", "value": value}]})  # noqa: E731
     assert post(3).status_code == 202
-    assert [post(bad).status_code for bad in (True, "3", None)] == [422, 422, 422]
+    assert [post(bad).status_code for bad in (True, "3", None, 10**400)] == [422, 422, 422, 422]
+    assert post(10**400).json()["fields"][0]["field"] == "value"
     assert stage.outcomes[0].outcomes[0].value == 3.0
 
 
 def test_of_several_classes_a_new_one_is_kept_for_the_next_training(stage: Any) -> None:
-    task = {"task": "multiclass", "target": "sky"}
+    task = {"task": "multiclass", "target": "sky", "key": "flight"}
     stage.add("v1", stage.fake(stage.manifest(task, classes=("calm", "rain", "snow"))))
     stage.route("v1")
     post = lambda value: stage.client.post("/flights/outcomes", json={"outcomes": [{"key": "a", "value": value}]})  # noqa: E731
@@ -253,6 +289,26 @@ def test_a_bad_body_is_refused_with_a_reason_and_never_a_500(flights: Any, name:
     assert reply.json()["error"]
     assert (status == 422) == bool(reply.json().get("fields"))
     assert flights.captured == []
+
+
+@pytest.mark.parametrize("row", [b"{}", b'{"distance": "x"}', b'{"flight": "f1"}'])
+def test_too_many_bad_rows_are_refused_by_their_number(flights: Any, row: bytes) -> None:
+    """Listing what is wrong with each of a few million rows would take a worker down."""
+    body = b'{"rows": [' + b",".join([row] * 10_001) + b"]}"
+    reply = flights.client.post("/flights/predict", content=body, headers={"Content-Type": JSON})
+    assert reply.json()["fields"] == [
+        {"field": "rows", "row": None, "reason": "10001 rows are too many; send at most 10000 at a time"}
+    ]
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_does_not_have_is_named_with_its_place(flights: Any, word: str) -> None:
+    body = json.dumps({"rows": [{**flights.row, "distance": float(word)}]})
+    reply = flights.client.post("/flights/predict", content=body, headers={"Content-Type": JSON})
+    assert reply.status_code == 400
+    assert f"JSON has no {word.removeprefix('-')}" in reply.json()["error"]
+    assert '"distance": ' in reply.json()["error"]
+    assert "send null where a value is missing" in reply.json()["error"]
 
 
 BAD_FIELDS: list[tuple[str, Any]] = [

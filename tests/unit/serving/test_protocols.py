@@ -82,6 +82,49 @@ def test_a_regression_gives_values(stage: Any) -> None:
     assert invoke(stage, {"dataframe_records": [stage.row]}).json() == {"predictions": [0.25]}
 
 
+def test_csv_numbers_are_read_as_tables_write_them(numbers: Any) -> None:
+    text = "a,b\n.25,1.0\n+7.5e-1,0002\n,\n"
+    reply = numbers.client.post("/flights/invocations", content=text, headers={"Content-Type": "text/csv"})
+    assert reply.json() == {"predictions": ["no", "yes", "yes"]}
+    assert [json.loads(row) for row in numbers.captured[0].rows] == [
+        {"a": 0.25, "b": 1},
+        {"a": 0.75, "b": 2},
+        {"a": None, "b": None},
+    ]
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-Infinity", "1e400", "1_0", "0x1", "9" * 400, "٣", " 1"])
+@pytest.mark.parametrize("column", ["a", "b"])
+def test_a_cell_that_is_no_finite_number_is_refused(numbers: Any, column: str, cell: str) -> None:
+    text = f"a,b\n{cell},1\n" if column == "a" else f"a,b\n1,{cell}\n"
+    reply = numbers.client.post("/flights/invocations", content=text.encode(), headers={"Content-Type": "text/csv"})
+    assert reply.status_code == 422
+    assert [(problem["field"], problem["row"]) for problem in reply.json()["fields"]] == [(column, 0)]
+
+
+def test_a_header_that_names_a_column_twice_is_refused(numbers: Any) -> None:
+    reply = numbers.client.post("/flights/invocations", content="a,a,b\n1,2,3\n", headers={"Content-Type": "text/csv"})
+    assert reply.json()["message"] == "header: names the column 'a' twice"
+
+
+TOO_MANY: dict[str, Any] = {
+    "dataframe_split": {"columns": ["a"], "data": [1] * 10_001},
+    "dataframe_records": [{}] * 10_001,
+    "instances": [1] * 10_001,
+    "inputs": {"a": [1] * 10_001, "b": ["x"] * 10_001},
+}
+
+
+@pytest.mark.parametrize("form", TOO_MANY)
+def test_too_many_rows_are_refused_before_they_are_unfolded(numbers: Any, form: str) -> None:
+    assert invoke(numbers, {form: TOO_MANY[form]}).json()["message"].startswith("rows: 10001 rows are too many")
+
+
+def test_too_many_tensor_rows_are_refused_before_they_are_unfolded(numbers: Any) -> None:
+    reply = infer(numbers, tensor("a", [1] * 10_001), tensor("b", [[1]], [2**31, 1]))
+    assert reply.json()["error"] == "rows: 2147483648 rows are too many; send at most 10000 at a time"
+
+
 BAD_INVOCATIONS: list[tuple[Any, int]] = [
     ([], 422),
     (1, 422),
@@ -132,12 +175,15 @@ def test_a_bad_invocation_has_the_error_object_of_mlflow_and_our_fields(numbers:
         (b"a,b\n1", "text/csv", 422),
         (b"a,b\nx,1", "text/csv", 422),
         (b"a,b\n1,1", "text/plain", 415),
+        (b'{"instances": [[1e400, 1]]}', "application/json", 422),
+        (b'{"instances": [[' + b"9" * 5000 + b", 1]]}", "application/json", 422),
     ],
 )
 def test_bad_bytes_to_invocations(numbers: Any, content: bytes, media: str, status: int) -> None:
     reply = numbers.client.post("/flights/invocations", content=content, headers={"Content-Type": media})
     assert reply.status_code == status
     assert reply.json()["message"]
+    assert reply.json()["error_code"] == "BAD_REQUEST"
 
 
 def test_ping_health_and_version(numbers: Any) -> None:

@@ -9,7 +9,16 @@ from __future__ import annotations
 import polars as pl
 
 from windlass.product.contract.decoder import RowDecoder
-from windlass.product.contract.rows import Decoded, InvalidRows, MalformedBody, Problem, decode_rows, empty_frame
+from windlass.product.contract.rows import (
+    Decoded,
+    InvalidRows,
+    MalformedBody,
+    Problem,
+    decode_rows,
+    empty_frame,
+    path_of,
+    reason_of,
+)
 from windlass.product.contract.schema import as_declared, declared_column, schema_of
 from windlass.product.contract.types import describe
 from windlass.product.contract.violations import validated
@@ -26,6 +35,8 @@ __all__ = [
     "columns_of",
     "decode_rows",
     "empty_frame",
+    "path_of",
+    "reason_of",
     "schema_of",
 ]
 

@@ -14,7 +14,7 @@ from windlass.errors import DataError
 from windlass.product.contract.constraints import Rule, compile_rule
 from windlass.product.contract.json_schema import row_schema
 from windlass.product.contract.leftover import Leftover
-from windlass.product.contract.rows import Decoded, InvalidRows, MalformedBody, Problem
+from windlass.product.contract.rows import Decoded, InvalidRows, MalformedBody, Problem, reason_of
 from windlass.product.contract.schema import declared_column, schema_of
 from windlass.product.contract.types import needs_restoring, restore, usual
 from windlass.records.bundle import Column
@@ -29,10 +29,12 @@ class RowDecoder:
     `columns` say what a row holds; `contract` (a pandera model or schema, or None) adds its bounds and checks. What can
     be expressed in types is compiled once, here; the rest is asked of pandera once for each batch. A check that looks
     at a whole column (a mean, uniqueness) is not asked: whether a row is accepted never depends on its neighbours.
+    `most` bounds the rows of one request; more are refused before any of them is looked at closely.
     """
 
-    def __init__(self, columns: Sequence[Column], contract: Any | None = None) -> None:
+    def __init__(self, columns: Sequence[Column], contract: Any | None = None, *, most: int | None = None) -> None:
         self.columns = tuple(columns)
+        self._most = most
         self._schema = schema_of(contract)
         self.rules = tuple(compile_rule(column, declared_column(self._schema, column.name)) for column in self.columns)
         self._leftover = None if self._schema is None else Leftover(self._schema, self.rules)
@@ -69,13 +71,16 @@ class RowDecoder:
             request = self._body.decode(body)
         except msgspec.ValidationError:
             records, request_id = self._envelope(body)
+            self.check_count(len(records))
             return self._finish(self._mend(records), request_id)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(error) from error
+            raise MalformedBody.json(body, error) from error
+        self.check_count(len(request.rows))
         return self._finish(request.rows, request.request_id)
 
     def from_records(self, records: Sequence[Mapping[str, Any]], *, request_id: str | None = None) -> Decoded:
         """The rows of another protocol, one mapping of field to JSON value each; the same checks."""
+        self.check_count(len(records))
         try:
             rows = self._rows.decode(_encode(list(records)))
         except msgspec.ValidationError:
@@ -89,8 +94,15 @@ class RowDecoder:
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise InvalidRows.of([Problem(field="columns", row=None, reason=f"columns differ in length: {told}")])
+        self.check_count(max(lengths.values(), default=0))
         records = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         return self.from_records(records, request_id=request_id)
+
+    def check_count(self, rows: int) -> None:
+        """Raise InvalidRows for more rows than one request may bring; a protocol asks before it unfolds them."""
+        if self._most is not None and rows > self._most:
+            reason = f"{rows} rows are too many; send at most {self._most} at a time"
+            raise InvalidRows.of([Problem(field="rows", row=None, reason=reason)])
 
     @property
     def asks_pandera(self) -> bool:
@@ -150,7 +162,7 @@ class RowDecoder:
         except msgspec.ValidationError as error:
             raise InvalidRows.of([_about_envelope(error)]) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(error) from error
+            raise MalformedBody.json(body, error) from error
         return envelope.rows, envelope.request_id
 
     def _mend(self, records: list[dict[str, msgspec.Raw]]) -> list[Any]:
@@ -229,11 +241,6 @@ def _utc(moment: datetime) -> datetime | None:
         return None
 
 
-def _malformed(error: Exception) -> MalformedBody:
-    reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-    return MalformedBody(f"the body is not valid JSON: {reason}", remedy="send UTF-8 encoded JSON")
-
-
 def _about_envelope(error: msgspec.ValidationError) -> Problem:
     message = str(error)
     found = _PATH.search(message)
@@ -247,7 +254,7 @@ def _about_envelope(error: msgspec.ValidationError) -> Problem:
 
 
 def _reason(rule: Rule, error: Exception) -> str:
-    reason = _PATH.sub("", str(error))
+    reason = reason_of(error)
     if rule.allowed is not None and reason.startswith("Invalid enum value"):
         shown = ", ".join(map(repr, rule.allowed[:20])) + (", ..." if len(rule.allowed) > 20 else "")
         return f"{reason.replace('Invalid enum value', 'there is no choice')}; choose from {shown}"

@@ -6,6 +6,7 @@ The same rows come in three shapes: the bytes of a request (`RowDecoder.read`), 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,41 @@ class InvalidRows(DataError):
 
 class MalformedBody(DataError):
     """A request body that is not JSON at all."""
+
+    @classmethod
+    def json(cls, body: bytes, error: Exception) -> MalformedBody:
+        """What `error`, which decoding `body` raised, means to whoever sent it, with the text before the place."""
+        if isinstance(error, RecursionError):
+            return cls("the body is not valid JSON: it is nested too deeply", remedy="send flat rows")
+        place = _PLACE.search(str(error))
+        if place is None:
+            return cls(f"the body is not valid JSON: {error}", remedy="send UTF-8 encoded JSON")
+        at = int(place[1])
+        before = body[max(0, at - 40) : at].decode(errors="replace")
+        word = _NO_NUMBER.match(body, at)
+        if word is None:
+            return cls(f"the body is not valid JSON: {error}, after {before!r}", remedy="send UTF-8 encoded JSON")
+        what = f"JSON has no {word[0].decode()} (byte {at}, after {before!r})"
+        return cls(f"the body is not valid JSON: {what}", remedy="send null where a value is missing")
+
+
+_PLACE = re.compile(r"\(byte (\d+)\)")
+_NO_NUMBER = re.compile(rb"NaN|Infinity")
+_SHAPES = {
+    "Invalid RFC3339 encoded datetime": "write it as 2013-03-01T10:00:00Z",
+    "Invalid RFC3339 encoded date": "write it as 2013-03-01",
+}
+
+
+def reason_of(error: Exception) -> str:
+    """What the decoder has against a value, with an example where its own words give none; without the path."""
+    reason = str(error).partition(" - at ")[0]
+    return f"{reason}; {_SHAPES[reason]}" if reason in _SHAPES else reason
+
+
+def path_of(error: Exception) -> str:
+    """The field that the decoder stumbled on, such as `inputs[0].shape`; empty for the whole."""
+    return str(error).partition(" - at ")[2].strip("`").removeprefix("$").removeprefix(".")
 
 
 @dataclass(frozen=True, kw_only=True)
