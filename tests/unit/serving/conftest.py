@@ -27,7 +27,7 @@ NOW = datetime(2013, 3, 1, 12, tzinfo=UTC)
 COLUMNS = (
     Column(name="flight", dtype="str", required=False),
     Column(name="at", dtype="datetime"),
-    Column(name="distance", dtype="float", nullable=False),
+    Column(name="distance", dtype="float", nullable=False, exact="Float64"),
     Column(name="seats", dtype="int"),
     Column(name="carrier", dtype="str"),
 )

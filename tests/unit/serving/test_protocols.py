@@ -8,7 +8,7 @@ import pytest
 
 from windlass.records.bundle import Column
 
-NUMBERS = (Column(name="a", dtype="float"), Column(name="b", dtype="int"))
+NUMBERS = (Column(name="a", dtype="float", exact="Float64"), Column(name="b", dtype="int"))
 TASK = {"task": "binary", "target": "y"}
 AB = {"columns": ["a", "b"], "data": [[0.25, 1], [0.75, 2]]}
 
