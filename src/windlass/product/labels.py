@@ -77,6 +77,7 @@ class LabelCodec:
         if labels.dtype.is_nested() or labels.dtype == pl.Object:
             self._refuse(f"a label of type {labels.dtype} is not one of {self._named()}", labels.is_not_null())
         plain = labels.cast(pl.String) if isinstance(labels.dtype, pl.Categorical | pl.Enum) else labels
+        plain = plain.cast(pl.Float64) if plain.dtype.is_decimal() else plain
         codes = {value: self._code(value) for value in plain.unique()}
         unknown = [value for value, code in codes.items() if code is None]
         if unknown:

@@ -161,6 +161,20 @@ def test_nothing_but_useless_columns_still_makes_a_matrix():
     assert predict(model, frame, "binary") == pytest.approx(0.5)
 
 
+def test_a_column_that_is_the_same_but_for_rounding_does_not_blow_up_what_is_unseen():
+    frame = pl.DataFrame({"pair": [f"p{n // 2}" for n in range(60)], "size": [n % 7 for n in range(60)]})
+    encoder = FrameEncoder(regression=False).fit(frame, np.arange(60) % 2)  # every pair is as common as the others
+    assert np.abs(encoder.transform(pl.DataFrame({"pair": ["p99"], "size": [3]}))).max() < 10
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(), RandomForestClassifier(n_estimators=3)])
+def test_numbers_that_few_estimators_can_hold_are_gaps(estimator):
+    frame = mixed(200).with_columns(huge=pl.col("amount") * 1e300, sentinel=pl.lit(1.7e308))
+    model = fit_estimator(estimator, examples(frame, labels(frame)), kind="binary")
+    without = fit_estimator(estimator, examples(mixed(200), labels(frame)), kind="binary")
+    np.testing.assert_array_equal(predict(model, frame, "binary"), predict(without, mixed(200), "binary"))
+
+
 def test_labels_of_random_ids_do_not_leak_into_training():
     random = np.random.default_rng(3)
     target = random.integers(0, 2, 3000)

@@ -36,6 +36,7 @@ def late(*values: object, dtype: pl.DataType | type[pl.DataType] | None = None) 
         (late("b", "a", dtype=pl.Categorical()), ("a", "b")),
         (late("b", "a", dtype=pl.Enum(["b", "a"])), ("a", "b")),
         (late(Decimal("1.0"), Decimal("0.0")), (0, 1)),
+        (late(Decimal("1.0"), Decimal("0.0"), dtype=pl.Decimal(10, 2)), (0, 1)),
     ],
 )
 def test_two_labels_of_any_type_become_codes_and_come_back(labels: pl.Series, classes: tuple[object, ...]) -> None:

@@ -26,6 +26,7 @@ Style = Literal["codes", "trees", "dense"]
 gaps filled (median and an indicator), moments on circles, all scaled: linear models, and whatever is not known."""
 
 _DAY = 86_400.0
+_LARGEST = float(np.finfo(np.float32).max)  # beyond it and at infinity is a gap: many estimators compute in float32
 _MOST_CLASSES = 20  # classes whose share a category's mean target tells apart
 
 
@@ -165,7 +166,8 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
         filled = np.where(missing, self.fill_, raw)
         self.centre_ = filled.mean(axis=0)
         spread = filled.std(axis=0)
-        self.scale_ = np.where(spread > 0, spread, 1.0)
+        # The spread of equal numbers is a rounding error, not zero; dividing by it would blow up all that is unseen.
+        self.scale_ = np.where(spread > 1e-12 * np.abs(self.centre_), spread, 1.0)
 
     # -- applying ------------------------------------------------------------------------------------------------
 
@@ -202,7 +204,7 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
         if not blocks:
             return np.zeros((frame.height, 1))
         raw = np.column_stack(blocks)
-        raw[np.isinf(raw)] = np.nan
+        raw[np.abs(raw) > _LARGEST] = np.nan
         return raw
 
     def _moment(self, seconds: Array, moment: dict[str, Any]) -> list[Array]:
@@ -238,7 +240,7 @@ def _varies(column: pl.Series, kind: str) -> bool:
     if kind != "number":
         return column.n_unique() > 1
     values = numbers_of(column)
-    return pl.Series(np.where(np.isfinite(values), values, np.nan)).n_unique() > 1
+    return pl.Series(np.where(np.abs(values) <= _LARGEST, values, np.nan)).n_unique() > 1
 
 
 def _column(frame: pl.DataFrame, name: str) -> pl.Series:
