@@ -13,7 +13,7 @@ import polars as pl
 from windlass.backtest.stream import Array, Stream
 from windlass.backtest.trainer import Trainer
 from windlass.decisions.baseline import constant_answer
-from windlass.decisions.gate import GateEvidence, decide_gate
+from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
 from windlass.decisions.metrics import main_metric
 from windlass.decisions.paired import compare
 from windlass.monitoring.reference import Reference, make_reference
@@ -23,7 +23,8 @@ from windlass.records.decision import Decision
 HOLDOUT = 0.2
 """The part of the labelled rows, the latest ones, that judges; at most half of what is new to the champion."""
 LEAST_HOLDOUT = 200
-"""Rows that judge at least, where there are that many new ones."""
+"""Rows that judge at least, up to half of all: fewer say too little of a model for it to be watched by. The champion
+may have learned from some of them, and is compared on the others."""
 _LATENCY_ROWS = 50
 
 
@@ -79,11 +80,13 @@ class Workshop:
     ) -> Challenger | None:
         """Train by each recipe, and let the gate judge the best against the champion, which learned from `learned`.
 
-        Rows from `complete` on do not judge, since their labels are not all there. None when there are no rows to
-        train and judge on.
+        Rows from `complete` on do not judge, since their labels are not all there. None when there are too few rows to
+        train on, or to compare with the champion.
         """
         holdout = self._holdout(known[known < complete], learned)
-        rest = known[known < holdout[0]] if len(holdout) else holdout
+        if (~learned[holdout]).sum() < MINIMUM_ROWS:
+            return None
+        rest = known[known < holdout[0]]
         best: tuple[Recipe, Any, Array] | None = None
         for recipe in self.recipes(known, now):
             if not self._trainer.can_fit(recipe.choose(rest)):
@@ -95,8 +98,11 @@ class Workshop:
         if best is None:
             return None
         recipe, judged, answers = best
-        others = self._trainer.predict_at(champion, holdout)
-        decision = self._gate(judged, recipe.choose(rest), holdout, answers=answers, champion=others, now=now)
+        unseen = ~learned[holdout]
+        others = self._trainer.predict_at(champion, holdout[unseen])
+        decision = self._gate(
+            judged, recipe.choose(rest), holdout, answers=answers, champion=others, unseen=unseen, now=now
+        )
         mask = np.zeros(len(self._stream), dtype=bool)
         if decision.verdict != "pass":
             return Challenger(decision=decision, recipe=recipe, model=None, learned=mask, reference=None)
@@ -112,19 +118,18 @@ class Workshop:
         return compare(metric, self._truth(holdout), answers, others).lower > 0
 
     def first_reference(self, known: Array) -> Reference:
-        """What the first champion is watched against: how its recipe did on the last fifth of the history."""
-        rest = known[: len(known) - max(round(len(known) * HOLDOUT), 1)]
+        """What the first champion is watched against: how its recipe did on the last part of the history."""
+        holdout = known[len(known) - _holdout_of(len(known)) :]
+        rest = known[: len(known) - len(holdout)]
         if not self._trainer.can_fit(rest):
             return make_reference(self._watched(known), kind=self._kind)
-        holdout = known[len(rest) :]
         return self._reference(known, holdout, self._trainer.predict_at(self._trainer.fit(rest), holdout))
 
     def _holdout(self, positions: Array, learned: Array) -> Array:
-        """The latest labelled rows that the champion has not learned from."""
-        new = np.flatnonzero(learned[positions])
-        fresh = len(positions) - (int(new[-1]) + 1 if len(new) else 0)
-        wanted = max(min(round(len(positions) * HOLDOUT), fresh // 2), min(LEAST_HOLDOUT, fresh))
-        return positions[len(positions) - wanted :]
+        """The latest labelled rows: those that the champion has not learned from, and more where these are few."""
+        old = np.flatnonzero(learned[positions])
+        fresh = len(positions) - (int(old[-1]) + 1 if len(old) else 0)
+        return positions[len(positions) - _holdout_of(len(positions), most=fresh // 2) :]
 
     def _reference(self, learned: Array, holdout: Array, answers: Array) -> Reference:
         return make_reference(
@@ -135,7 +140,15 @@ class Workshop:
         return self._stream.take(positions).select(self._stream.watched)
 
     def _gate(
-        self, judged: Any, trained: Array, holdout: Array, *, answers: Array, champion: Array, now: datetime
+        self,
+        judged: Any,
+        trained: Array,
+        holdout: Array,
+        *,
+        answers: Array,
+        champion: Array,
+        unseen: Array,
+        now: datetime,
     ) -> Decision:
         policy = self._stream.product.gate
         constant = constant_answer(
@@ -147,6 +160,7 @@ class Workshop:
             candidate=answers,
             constant=constant,
             champion=champion,
+            unseen=unseen,
             slices=self._slices(policy, holdout),
             latency_ms=self._latency(judged, holdout) if policy is not None and policy.latency_ms else None,
         )
@@ -169,6 +183,12 @@ class Workshop:
             self._trainer.predict(model, int(position), int(position) + 1)
             taken.append(perf_counter() - started)
         return float(np.quantile(taken, 0.99)) * 1000
+
+
+def _holdout_of(rows: int, *, most: int | None = None) -> int:
+    """How many of so many labelled rows judge: their fifth, or `most`, but `LEAST_HOLDOUT` in any case, up to half."""
+    wanted = round(rows * HOLDOUT) if most is None else min(round(rows * HOLDOUT), most)
+    return max(wanted, min(LEAST_HOLDOUT, rows // 2), min(rows, 1))
 
 
 def _microseconds(moment: datetime) -> int:

@@ -11,18 +11,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windlass.backtest.stream import NEVER, Stream
-from windlass.backtest.timeline import is_number, known_moments, moments_of, read_time
-from windlass.errors import DataError, UsageError
-from windlass.product.labels import LabelCodec
+from windlass.backtest.leaks import telling_columns
+from windlass.backtest.reading import read_file
+from windlass.backtest.stream import HISTORY, NEVER, Array, Stream
+from windlass.backtest.target import encode_of_file, plain_target, task_of
+from windlass.backtest.timeline import early_labels, known_moments, moments_in, moments_of, read_time
+from windlass.decisions.metrics import NAMES, metric_for
+from windlass.errors import DataError, ProductError, UsageError
 from windlass.product.model.encoder_columns import kind_of
+from windlass.product.model.encoding import default_estimator
 from windlass.product.policy import Gate, Outcome, Retrain
 from windlass.product.product import Product
-from windlass.product.task import BinaryClassification, MulticlassClassification, Regression, Task, TaskKind
+from windlass.product.task import Task, TaskKind
 
-MOST_CLASSES = 20
-"""Whole numbers with more distinct values than this are taken for a quantity, not for classes."""
-_NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]
+_MOST_DELAYS = 0.95
+"""The part of the delays seen in the history that `Outcome.within` must leave room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,33 +37,14 @@ class FileRequest:
     time: str
     task: TaskKind | None = None
     estimator: Any = None
+    """None: the default one of the task."""
     windows: int = 20
     label_delay: str | None = None
     label_time: str | None = None
     drop: tuple[str, ...] = ()
     metric: str = "default"
-
-
-def read_file(path: Path) -> pl.DataFrame:
-    """The rows of a parquet or CSV file; raises UsageError or DataError when it cannot be read."""
-    if not path.is_file():
-        raise UsageError("there is no such file", where=str(path), remedy="check the path")
-    kind = path.suffix.lower()
-    if kind not in (".parquet", ".pq", ".csv", ".tsv"):
-        raise UsageError(
-            f"files ending in {kind or 'nothing'} are not read",
-            where=str(path),
-            remedy="give a .parquet or a .csv file",
-        )
-    try:
-        if kind in (".parquet", ".pq"):
-            return pl.read_parquet(path)
-        separator = "\t" if kind == ".tsv" else ","
-        return pl.read_csv(
-            path, separator=separator, try_parse_dates=True, infer_schema_length=None, null_values=_NULLS
-        )
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the file cannot be read: {error}", where=str(path), remedy="check what wrote it") from error
+    seed: int = 0
+    """Of the default estimator; another one brings its own."""
 
 
 def stream_from_file(request: FileRequest) -> Stream:
@@ -70,20 +54,25 @@ def stream_from_file(request: FileRequest) -> Stream:
     `FrameEncoder`), a plain order number is none. Raises UsageError for roles that cannot be, DataError for rows that
     cannot be replayed.
     """
-    frame = read_file(request.path)
-    _check_roles(frame, request)
     notes: list[str] = []
+    frame = read_file(request.path, notes)
+    _check_roles(frame, request)
     frame, order, label_times = _in_order(frame, request, notes)
-    target = frame.get_column(request.target)
-    if target.dtype.is_float():
-        target = pl.select(pl.when(target.is_finite()).then(target).alias(target.name)).to_series()
-    task = _task(target, request, notes)
+    target = plain_target(frame.get_column(request.target), kind=request.task)
+    task = task_of(target, request.task, notes)
+    _check_metric(request.metric, task.kind)
+    codes, classes = encode_of_file(target, task, notes)
     features = _features(frame, order, request, notes)
     at = moments_of(order, windows=request.windows)
     known_at = known_moments(order, at, delay=request.label_delay, label_times=label_times)
-    codes, classes = encode_target(target, task, notes)
+    if label_times is not None:
+        _tell_label_times(label_times, early_labels(order, label_times), codes, notes)
+    notes += [
+        f"{name} alone tells {request.target} of every row: if it is filled in afterwards, leave it out (--drop {name})"
+        for name in telling_columns(features, codes, task.kind)
+    ]
     return Stream(
-        product=product_for(task, request),
+        product=product_for(task, request, within=_within(request, at, known_at), window=_window(request, at, notes)),
         features=features,
         rows=frame.drop(request.target),
         watched=tuple(name for name in features.columns if name != request.time),
@@ -96,93 +85,96 @@ def stream_from_file(request: FileRequest) -> Stream:
     )
 
 
-def product_for(task: Task, request: FileRequest) -> type[Product]:
-    """A product with the default policies; a label takes as long as the delay says, or up to the default time."""
-    delay = request.label_delay
-    known: str | timedelta = "0s" if delay is None or is_number(delay) else delay
-    within = known if request.label_time is None else Outcome().within
+def product_for(task: Task, request: FileRequest, *, within: timedelta, window: timedelta) -> type[Product]:
+    """A product with the default policies, for labels that take up to `within`.
+
+    Where windows are shorter than the default cooldown it is one window, and the budget allows a run for each: else a
+    file of a few hours would allow no run at all.
+    """
+    usual = Retrain()
+    short = window < usual.cooldown
 
     class Backtest(Product):
         name = "backtest"
         outcome = Outcome(within=within)
         gate = Gate(request.metric)
-        retrain = Retrain()
-        estimator = request.estimator
+        retrain = Retrain(cooldown=window, per_week=max(usual.per_week, request.windows)) if short else usual
+        estimator = default_estimator(task.kind, seed=request.seed) if request.estimator is None else request.estimator
 
     Backtest.task = task
     return Backtest
 
 
-def encode_target(target: pl.Series, task: Task, notes: list[str]) -> tuple[np.ndarray[Any, Any], tuple[Any, ...]]:
-    """(n,) float64 codes or values with NaN where there is no label, and the classes."""
-    codec = LabelCodec.learn(target, task)
-    known = target.is_not_null().to_numpy()
-    codes = np.full(len(target), np.nan)
-    codes[known] = codec.encode(target.drop_nulls())
-    if not known.all():
-        notes.append(f"{int((~known).sum()):,} rows have no {task.target}: they are predicted, not learned or scored")
-    return codes, codec.classes
+def _within(request: FileRequest, at: Array, known_at: Array) -> timedelta:
+    """How long a label may take on the simulated clock, before nobody waits for it any more.
+
+    With a delay, that delay. With times of their own, the default time, or longer if the labels that are known at the
+    end of the history took longer.
+    """
+    taken = (known_at - at)[known_at < NEVER]
+    if request.label_time is None:
+        return timedelta(microseconds=int(taken.max())) if len(taken) else timedelta(0)
+    usual = Outcome().within
+    first = min(round(len(at) * HISTORY), len(at) - 1)
+    seen = (known_at - at)[:first][known_at[:first] <= at[first]]
+    return max(usual, timedelta(microseconds=int(np.quantile(seen, _MOST_DELAYS)))) if len(seen) else usual
 
 
-def infer_task(target: pl.Series, name: str) -> TaskKind:
-    """What kind of label a column holds; raises DataError when nothing can be learned from it."""
-    where = f"column {name!r}"
-    if target.dtype.is_nested():
-        raise DataError(f"values of type {target.dtype} cannot be a target", where=where, remedy="name another column")
-    known = target.drop_nulls()
-    distinct = known.n_unique()
-    if distinct < 2:
-        what = f"always {known[0]!r}" if len(known) else "empty"
-        raise DataError(f"the target is {what}", where=where, remedy="name the column to be predicted with --target")
-    if distinct == 2 and not (known.dtype.is_float() and (known != known.round()).any()):
-        return "binary"
-    if not known.dtype.is_numeric():
-        if distinct > max(100, len(known) // 20):
-            raise DataError(
-                f"{distinct} different values of type {known.dtype} cannot be classes",
-                where=where,
-                remedy="name another column, or say --task multiclass if they are",
-            )
-        return "multiclass"
-    whole = not known.dtype.is_float() or not (known != known.round()).any()
-    return "multiclass" if whole and distinct <= MOST_CLASSES and _dense(known, distinct) else "regression"
+def _window(request: FileRequest, at: Array, notes: list[str]) -> timedelta:
+    """How long a window lasts on the simulated clock, on average."""
+    first = min(round(len(at) * HISTORY), len(at) - 1)
+    window = timedelta(microseconds=int(at[-1] - at[first]) // min(request.windows, len(at) - first))
+    if window < Retrain().cooldown:
+        notes.append("windows are shorter than the default cooldown of a day, so the loop may retrain once a window")
+    return window
 
 
-def _dense(known: pl.Series, distinct: int) -> bool:
-    """Whether whole numbers run without gaps from 0 or 1, as class codes do and quantities rarely."""
-    least, most = int(known.min()), int(known.max())  # type: ignore[arg-type]  # numeric, since the caller asked
-    return least in (0, 1) and most - least + 1 == distinct
-
-
-def _task(target: pl.Series, request: FileRequest, notes: list[str]) -> Task:
-    kind = request.task
-    if kind is None:
-        kind = infer_task(target, request.target)
-        notes.append(f"taken for a {kind} task by its target; --task says otherwise")
-    elif target.drop_nulls().n_unique() < 2:
-        infer_task(target, request.target)
-    if kind == "binary":
-        return BinaryClassification(target=request.target)
-    return (MulticlassClassification if kind == "multiclass" else Regression)(target=request.target)
+def _check_metric(name: str, kind: TaskKind) -> None:
+    try:
+        metric_for(name, kind)
+    except ProductError as error:
+        known = [each for each in NAMES[kind] if each != "cost"]
+        near = get_close_matches(name, known, n=1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(error.what, where="--metric", remedy=f"{guess}use one of {', '.join(known)}") from error
 
 
 def _check_roles(frame: pl.DataFrame, request: FileRequest) -> None:
     if request.label_delay is not None and request.label_time is not None:
         raise UsageError("--label-delay and --label-time exclude each other", remedy="give one of them")
     roles = [("--target", request.target), ("--time", request.time), ("--label-time", request.label_time)]
-    wanted = [(flag, name) for flag, name in roles if name is not None] + [("--drop", name) for name in request.drop]
-    for flag, name in wanted:
+    wanted = [(flag, name) for flag, name in roles if name is not None]
+    for flag, name in [*wanted, *(("--drop", name) for name in request.drop)]:
         if name not in frame.columns:
-            near = get_close_matches(name, frame.columns, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(frame.columns[:20])}"
-            raise UsageError(f"there is no column {name!r}", where=f"{flag}, {request.path}", remedy=remedy)
-    named: dict[str, str] = {}
-    for flag, name in wanted:
-        if name in named and named[name] != flag and {named[name], flag} != {"--time", "--label-time"}:
-            raise UsageError(f"{name!r} is given as {named[name]} and as {flag}", remedy="give it one role")
-        named[name] = flag
+            raise UsageError(
+                f"there is no column {name!r}", where=f"{flag}, {request.path}", remedy=_nearest(name, frame.columns)
+            )
+    if request.target in request.drop:
+        raise UsageError(f"{request.target!r} is given as --target and as --drop", remedy="give it one role")
+    for flag, name in wanted[1:]:
+        if name == request.target:
+            raise UsageError(f"{name!r} is given as --target and as {flag}", remedy="give it one role")
     if not frame.height:
         raise DataError("the file has no rows", where=str(request.path), remedy="check what wrote it")
+
+
+def _nearest(name: str, columns: list[str]) -> str:
+    folded = {column.strip().casefold(): column for column in columns}
+    near = get_close_matches(name.strip().casefold(), list(folded), n=1)
+    if near:
+        return f"did you mean {folded[near[0]]!r}?"
+    more = f" and {len(columns) - 20} more" if len(columns) > 20 else ""
+    return f"the columns are {', '.join(columns[:20])}{more}"
+
+
+def _tell_label_times(label_times: pl.Series, early: Array, codes: Array, notes: list[str]) -> None:
+    labelled = np.isfinite(codes)
+    never = int((labelled & label_times.is_null().to_numpy()).sum())
+    if never:
+        notes.append(f"{never:,} labels have no {label_times.name}: they are scored, but never known to a policy")
+    before = int((labelled & early).sum())
+    if before:
+        notes.append(f"{before:,} labels have a {label_times.name} before their row: they count as known with the row")
 
 
 def _in_order(
@@ -211,6 +203,9 @@ def _features(frame: pl.DataFrame, order: pl.Series, request: FileRequest, notes
     features = frame.drop([name for name in frame.columns if name in away])
     if request.time in features.columns:
         features = features.with_columns(order.alias(request.time))
+    features = features.with_columns(
+        moments for column in features.get_columns() if (moments := moments_in(column)) is not None
+    )
     nested = {name: dtype for name, dtype in features.schema.items() if kind_of(dtype) is None}
     if nested:
         listed = ", ".join(f"{name} ({dtype})" for name, dtype in nested.items())

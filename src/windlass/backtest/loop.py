@@ -69,6 +69,7 @@ class Loop:
         self._rejections = 0
         self._alarmed: set[str] = set()
         self._at = (0, trained_to)
+        self._handed_over = np.arange(len(stream)) < trained_to  # nobody is watched by the history
 
     def run(self, index: int, window: Window) -> Array:
         """Look, act, and answer the window's rows."""
@@ -98,12 +99,15 @@ class Loop:
             self._retrain(start)
 
     def _mature(self, now: int, start: int) -> None:
-        """Hand over the labels that became known since the last look, in the order in which they did."""
-        fresh = np.flatnonzero(
-            (self._stream.known_at[:start] <= now) & (self._stream.known_at[:start] > self._matured_to)
-        )
+        """Hand over the labels that became known since the last look, in the order in which they did.
+
+        A row that came after the last look, but at the same moment, may have had its label then already; so it is kept
+        which rows were handed over, not until when.
+        """
         self._matured_to = now
-        fresh = fresh[np.isfinite(self._stream.target[fresh])]
+        known = self._stream.known(now, start=0, stop=start)
+        fresh = known[~self._handed_over[known]]
+        self._handed_over[fresh] = True
         fresh = fresh[np.argsort(self._stream.known_at[fresh], kind="stable")]
         if len(fresh):
             self._champion.watch.mature(fresh, self._stream.target[fresh])

@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 
 from windlass.backtest.estimators import with_seed
-from windlass.backtest.file import encode_target
 from windlass.backtest.stream import NEVER, Array, Stream
+from windlass.backtest.target import encode_target
 from windlass.backtest.timeline import known_moments, moments_of, read_time
 from windlass.errors import DataError, ProductError
 from windlass.product.checks.proof import prove_row_local
-from windlass.product.policy import Retrain
+from windlass.product.policy import Outcome, Retrain
 from windlass.product.product import Product
 
 OUTCOMES = "outcomes"
@@ -54,6 +54,8 @@ def stream_of(product: type[Product], *, label_delay: str | None = None) -> Stre
     at = moments_of(order, windows=20)
     delay = label_delay if label_delay is not None else product.outcome.within
     known_at = known_moments(order, at, delay=delay, label_times=None)
+    if label_delay is not None:
+        product = _waiting(product, (known_at - at)[known_at < NEVER])
     rows, known_at = _with_outcomes(product, rows, outcomes, at, known_at)
     target, known_at = _with_absent(product, rows, at, known_at)
     codes, classes = encode_target(target, product.task, notes)
@@ -82,6 +84,13 @@ def with_defaults(product: type[Product], *, estimator: Any, seed: int) -> type[
         "estimator": chosen if chosen is None else with_seed(chosen, seed),
     }
     return type(product.__name__, (product,), members)
+
+
+def _waiting(product: type[Product], delays: Array) -> type[Product]:
+    """The product with an `Outcome.within` of the longest of these delays, in microseconds."""
+    longest = timedelta(microseconds=int(delays.max())) if len(delays) else timedelta(0)
+    outcome = Outcome(within=longest, absent=product.outcome.absent)
+    return type(product.__name__, (product,), {"name": product.name, "outcome": outcome})
 
 
 def _rows(product: type[Product]) -> tuple[pl.DataFrame, pl.DataFrame | None]:

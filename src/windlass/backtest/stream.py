@@ -88,9 +88,11 @@ class Stream:
         )
 
     def time_at(self, position: int) -> str | float:
-        """The time of a row as the user has it: ISO 8601 text or a number."""
+        """The time of a row as the user has it: ISO 8601 text or a number, whole ones without a point."""
         value = self.order[position]
-        return float(value) if isinstance(value, int | float) else str(value.isoformat())
+        if not isinstance(value, int | float):
+            return str(value.isoformat())
+        return int(value) if value == int(value) else value
 
     def take(self, positions: Array) -> pl.DataFrame:
         """The features of these rows."""

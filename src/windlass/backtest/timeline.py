@@ -18,7 +18,8 @@ from windlass.errors import DataError, UsageError, WindlassError
 from windlass.product.duration import parse_duration
 
 Array = np.ndarray[Any, Any]
-_WEEK = 7 * 86_400 * 1_000_000
+_DAY = 86_400 * 1_000_000
+_WEEK = 7 * _DAY
 _ORIGIN = 946_684_800 * 1_000_000  # 2000-01-01: where the clock of plain numbers starts
 FORMATS = (
     "%Y-%m-%d %H:%M:%S%.f",
@@ -42,6 +43,11 @@ FORMATS = (
     "%Y%m%d",
 )
 """How times are written in files, besides ISO 8601 with a zone; the first that reads every value is taken."""
+_WITH_ZONE = ("%+", "%Y-%m-%d %H:%M:%S%#z")
+_WITH_TIME = tuple(pattern for pattern in FORMATS if "%H" in pattern)
+_WITHOUT_TIME = tuple(pattern for pattern in FORMATS if "%H" not in pattern)
+_SAMPLE = 100
+_LIKE_A_DATE = r"^(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}-[A-Za-z]{3}-\d{4}|[A-Za-z]{3} \d{1,2}, \d{4})"
 
 
 def read_time(column: pl.Series) -> pl.Series:
@@ -58,6 +64,8 @@ def read_time(column: pl.Series) -> pl.Series:
     if isinstance(dtype, pl.Datetime):
         zoned = column.dt.replace_time_zone("UTC") if dtype.time_zone is None else column.dt.convert_time_zone("UTC")
         return zoned.cast(pl.Datetime("us", "UTC"))
+    if dtype in (pl.Time, pl.Duration):  # of one day, or since a start that is not known
+        return column.cast(pl.Duration("us")).to_physical().cast(pl.Datetime("us", "UTC"))
     if dtype in (pl.String, pl.Categorical, pl.Enum):
         return _read_text(column.cast(pl.String).str.strip_chars())
     raise DataError(
@@ -67,27 +75,51 @@ def read_time(column: pl.Series) -> pl.Series:
     )
 
 
+def moments_in(column: pl.Series) -> pl.Series | None:
+    """A column of texts that are all dates or datetimes as what they say; None for any other column."""
+    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return None
+    text = _without_blanks(column.cast(pl.String).str.strip_chars())
+    sample = text.drop_nulls().head(_SAMPLE)
+    if not sample.len() or not sample.str.contains(_LIKE_A_DATE).all() or _parsed(sample) is None:
+        return None
+    return _parsed(text)
+
+
 def _read_text(text: pl.Series) -> pl.Series:
-    text = pl.select(pl.when(text != "").then(text).alias(text.name)).to_series()
+    text = _without_blanks(text)
+    found = _parsed(text)
+    if found is not None:
+        return found
     numbers = text.cast(pl.Float64, strict=False)
-    parsed = [text.str.to_datetime(pattern, strict=False, time_unit="us") for pattern in ("%+", "%Y-%m-%d %H:%M:%S%#z")]
-    parsed += [text.str.to_datetime(pattern, strict=False, time_unit="us") for pattern in FORMATS if "%H" in pattern]
-    for found in parsed:
-        if found.null_count() == text.null_count():
-            return read_time(found)
-    for pattern in (pattern for pattern in FORMATS if "%H" not in pattern):
-        found = text.str.to_date(pattern, strict=False)
-        if found.null_count() == text.null_count():
-            return found
     if numbers.null_count() == text.null_count():
         return numbers
-    best = min(parsed, key=lambda found: found.null_count())
+    tries = [text.str.to_datetime(pattern, strict=False, time_unit="us") for pattern in (*_WITH_ZONE, *_WITH_TIME)]
+    tries += [text.str.to_date(pattern, strict=False) for pattern in _WITHOUT_TIME]
+    best = min(tries, key=lambda attempt: attempt.null_count())
     example = text.filter(best.is_null() & text.is_not_null())[0]
     raise DataError(
         f"{example!r} is not read as a time",
         where=f"column {text.name!r}",
         remedy="write times as 2024-03-31 or 2024-03-31 14:05, or give a column of numbers",
     )
+
+
+def _parsed(text: pl.Series) -> pl.Series | None:
+    """Date, or Datetime (microseconds, UTC), by the first format that reads every value."""
+    for pattern in (*_WITH_ZONE, *_WITH_TIME):
+        found = text.str.to_datetime(pattern, strict=False, time_unit="us")
+        if found.null_count() == text.null_count():
+            return read_time(found)
+    for pattern in _WITHOUT_TIME:
+        found = text.str.to_date(pattern, strict=False)
+        if found.null_count() == text.null_count():
+            return found
+    return None
+
+
+def _without_blanks(text: pl.Series) -> pl.Series:
+    return pl.select(pl.when(text != "").then(text).alias(text.name)).to_series()
 
 
 def moments_of(order: pl.Series, *, windows: int) -> Array:
@@ -103,7 +135,8 @@ def known_moments(
 ) -> Array:
     """(n,) int64: when each label is known, given a delay or the column that says when; NEVER where that is null.
 
-    A label is never known before its row. Raises UsageError for a delay that does not fit the time, DataError for a
+    A label is never known before its row. A mere date is over before a label of that day counts as known, where rows
+    have a time of day. Raises UsageError for a delay that does not fit the time, DataError for a
     label time of another kind than the time.
     """
     if order.dtype.is_numeric():
@@ -111,10 +144,24 @@ def known_moments(
     if label_times is not None:
         if label_times.dtype.is_numeric():
             raise _other_kind(label_times, "dates, as the time is")
-        return np.maximum(_microseconds(label_times), at)
-    wait = _duration(delay or "0s")
-    known: Array = at + round(wait.total_seconds() * 1e6)
+        return np.maximum(_due(label_times, order), at)
+    wait = _duration(delay if delay is not None else "0s") // timedelta(microseconds=1)
+    known: Array = at + min(wait, NEVER - 1 - int(at.max()))
     return known
+
+
+def early_labels(order: pl.Series, label_times: pl.Series) -> Array:
+    """(n,) bool: the label time lies before the row's own."""
+    if order.dtype.is_numeric():
+        return np.asarray(label_times.to_numpy() < order.to_numpy())
+    return np.asarray(_due(label_times, order) < _microseconds(order))
+
+
+def _due(label_times: pl.Series, order: pl.Series) -> Array:
+    moments = _microseconds(label_times)
+    if label_times.dtype == pl.Date and order.dtype != pl.Date:
+        return np.where(moments < NEVER, moments + _DAY, NEVER)
+    return moments
 
 
 def _known_by_number(order: pl.Series, at: Array, *, delay: Any, label_times: pl.Series | None) -> Array:
@@ -124,7 +171,7 @@ def _known_by_number(order: pl.Series, at: Array, *, delay: Any, label_times: pl
             raise _other_kind(label_times, "numbers, as the time is")
         due = label_times.to_numpy()
     else:
-        due = numbers + _number(delay or "0")
+        due = numbers + _number(delay if delay is not None else "0")
     place = np.searchsorted(numbers, np.where(np.isnan(due), np.inf, due), side="left")
     moments = np.append(at, NEVER)[place]
     return np.asarray(np.maximum(moments, at))
@@ -139,19 +186,13 @@ def _duration(delay: str | timedelta) -> timedelta:
     try:
         return parse_duration(delay, where="--label-delay") if delay != "0" else timedelta(0)
     except WindlassError as error:
+        if str(delay).lstrip().startswith("-"):
+            raise _negative(delay) from error
         raise UsageError(
-            f"{delay!r} is not a duration, and the time is one of dates",
+            f"{error.what}, and the time is one of dates",
             where="--label-delay",
             remedy="write a number and s, m, h, d or w, such as 7d or 12h",
         ) from error
-
-
-def is_number(delay: str) -> bool:
-    """Whether a delay was given as a plain number."""
-    try:
-        return float(delay) >= 0
-    except ValueError:
-        return False
 
 
 def _number(delay: str | timedelta) -> float:
@@ -159,6 +200,8 @@ def _number(delay: str | timedelta) -> float:
         number = float(delay)  # type: ignore[arg-type]  # a timedelta raises TypeError, which is told below
     except (TypeError, ValueError):
         number = float("nan")
+    if number < 0:
+        raise _negative(delay)
     if not number >= 0 or number == float("inf"):
         raise UsageError(
             f"{delay!r} is not a number, and the time is one of numbers",
@@ -166,6 +209,14 @@ def _number(delay: str | timedelta) -> float:
             remedy="give the delay in the units of the time column, such as 100",
         )
     return number
+
+
+def _negative(delay: str | timedelta) -> UsageError:
+    return UsageError(
+        f"the delay {str(delay)!r} is negative: a label would be known before its row",
+        where="--label-delay",
+        remedy="give how long a label takes after its row, such as 7d, or 0",
+    )
 
 
 def _other_kind(label_times: pl.Series, wanted: str) -> DataError:

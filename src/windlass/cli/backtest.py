@@ -63,7 +63,7 @@ def backtest(
     metric: Annotated[
         str, typer.Option("--metric", help="Metric to compare by: the task's default, or a name.")
     ] = "default",
-    seed: Annotated[int, typer.Option("--seed", help="Start of every random number.", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Start of every random number.", min=0, max=2**32 - 1)] = 0,
     json: Annotated[
         Path | None, typer.Option("--json", help="Write the figures to this file; - prints them.", show_default=False)
     ] = None,
@@ -88,8 +88,11 @@ def backtest(
     for flag, path in (("--json", json), ("--html", html)):
         if path is not None and str(path) != "-" and not path.absolute().parent.is_dir():
             raise UsageError(f"the folder of {path} does not exist", where=flag, remedy="make it first")
+        if path is not None and path.is_dir():
+            raise UsageError(f"{path} is a folder", where=flag, remedy="name a file in it")
     if data is None:
         only = {"--target": target, "--time": time, "--task": task, "--label-time": label_time, "--drop": drop}
+        only["--metric"] = None if metric == "default" else metric
         _only_for_files(only)
         chosen = _product(project, product)
         stream = stream_of(
@@ -110,6 +113,7 @@ def backtest(
             label_time=label_time,
             drop=tuple(name.strip() for name in (drop or "").split(",") if name.strip()),
             metric=metric,
+            seed=seed,
         )
         stream = stream_from_file(request)
         title = f"Backtest of {data.name}"

@@ -24,7 +24,10 @@ def parse_duration(text: str | timedelta, *, where: str = "") -> timedelta:
             where=where,
             remedy="write a number and s, m, h, d or w, such as '15m' or '7d'",
         )
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(compact)))
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(compact)))
+    except OverflowError as error:
+        raise ProductError(f"{text!r} is too long", where=where, remedy="write a shorter duration") from error
 
 
 def format_duration(duration: timedelta) -> str:

@@ -6,16 +6,14 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
-from windlass.backtest.file import FileRequest, infer_task, stream_from_file
+from windlass.backtest.file import FileRequest, stream_from_file
 from windlass.backtest.stream import NEVER
-from windlass.backtest.timeline import known_moments, moments_of, read_time
 from windlass.errors import DataError, UsageError
+from windlass.product.policy import Retrain
 
 ROWS = 40
-DAY = 86_400_000_000
 
 
 def table(**columns) -> pl.DataFrame:
@@ -91,38 +89,6 @@ def test_a_null_or_not_a_number_is_no_label(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        ([0, 1] * 20, "binary"),
-        ([True, False] * 20, "binary"),
-        (["no", "yes"] * 20, "binary"),
-        ([0.0, 1.0] * 20, "binary"),
-        ([7, 9] * 20, "binary"),
-        (["a", "b", "c", "d"] * 10, "multiclass"),
-        ([0, 1, 2, 3] * 10, "multiclass"),
-        ([1.0, 2.0, 3.0, None] * 10, "multiclass"),
-        ([0, 10, 20, 30] * 10, "regression"),
-        ([0.5, 1.5] * 20, "regression"),
-        (list(range(40)), "regression"),
-        ([float(n) / 3 for n in range(40)], "regression"),
-    ],
-)
-def test_the_task_is_told_by_the_target(values, kind):
-    assert infer_task(pl.Series(values), "label") == kind
-
-
-def test_a_target_that_says_nothing_is_an_error():
-    with pytest.raises(DataError, match="always 3"):
-        infer_task(pl.Series([3, 3, None]), "label")
-    with pytest.raises(DataError, match="empty"):
-        infer_task(pl.Series([None, None]), "label")
-    with pytest.raises(DataError, match="type List"):
-        infer_task(pl.Series([[1], [2]]), "label")
-    with pytest.raises(DataError, match="200 different values of type String"):
-        infer_task(pl.Series([f"id {n}" for n in range(200)]), "label")
-
-
-@pytest.mark.parametrize(
     ("request_", "message"),
     [
         ({"target": "lable"}, "did you mean 'label'"),
@@ -133,7 +99,13 @@ def test_a_target_that_says_nothing_is_an_error():
         ({"label_delay": "1d", "label_time": "day"}, "exclude each other"),
         ({"label_delay": "soon"}, "not a duration"),
         ({"label_delay": "5"}, "not a duration"),
+        ({"label_delay": "-1d"}, "negative"),
         ({"drop": ("size", "kind"), "time": "day"}, None),
+        ({"target": "LABEL"}, "did you mean 'label'"),
+        ({"label_time": "label"}, "given as --target and as --label-time"),
+        ({"drop": ("day", "size", "kind")}, "no column is left"),
+        ({"metric": "auc"}, "no metric 'auc' for a binary task"),
+        ({"metric": "cost"}, "needs a cost matrix"),
         ({"label_time": "size"}, "label time has the type"),
         ({"label_time": "kind"}, "not read as a time"),
         ({"time": "kind"}, "'a' is not read as a time"),
@@ -150,77 +122,66 @@ def test_wrong_roles_say_which_and_what_to_do(tmp_path, request_, message):
     assert caught.value.remedy
 
 
-def test_unreadable_files_are_one_clear_error(tmp_path):
-    for name, content, message in [
-        ("gone.parquet", None, "no such file"),
-        ("data.xlsx", b"PK", "files ending in .xlsx are not read"),
-        ("broken.parquet", b"not parquet at all", "cannot be read"),
-        ("ragged.csv", b"a,b\n1,2\n1,2,3,4\n", "cannot be read"),
-        ("empty.csv", b"", "cannot be read"),
-    ]:
-        path = tmp_path / name
-        if content is not None:
-            path.write_bytes(content)
-        with pytest.raises((UsageError, DataError), match=message):
-            stream_from_file(FileRequest(path=path, target="a", time="b"))
+def test_the_times_may_be_dropped_as_features_and_keep_their_roles(tmp_path):
+    frame = table(told=[datetime(2024, 3, 1)] * ROWS)
+    found = stream(tmp_path, frame, label_time="told", drop=("told", "day"))
+    assert found.features.columns == ["size", "kind"]
+    assert found.order.to_list() == frame["day"].to_list()
+    assert found.known_at[0] == 1_709_251_200_000_000
 
 
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ["2024-03-01", "2024-03-02"],
-        ["2024-03-01 10:20", "2024-03-02 00:00"],
-        ["2024-03-01T10:20:30.5Z", "2024-03-02T00:00:00Z"],
-        ["2024-03-01T10:20:30+02:00", "2024-03-02T00:00:00+02:00"],
-        ["01.03.2024", "02.03.2024"],
-        ["03/01/2024", "03/02/2024"],
-        ["31/01/2024", "01/02/2024"],
-        ["1709251200", "1709337600"],
-    ],
-)
-def test_times_are_read_as_files_write_them(texts):
-    found = read_time(pl.Series("t", [*texts, None, ""]))
-    assert found.null_count() == 2
-    assert found[0] < found[1]
+def test_labels_without_a_time_or_before_their_row_are_told(tmp_path):
+    told = [None if n < 3 else date(2023, 1, 1) if n < 5 else date(2024, 6, 1) for n in range(ROWS)]
+    labels = [None if n == 0 else n % 2 for n in range(ROWS)]
+    found = stream(tmp_path, table(told=told, label=labels), label_time="told")
+    assert any("2 labels have no told" in note for note in found.notes)
+    assert any("2 labels have a told before their row" in note for note in found.notes)
+    assert (found.known_at[:3] == NEVER).all()
+    assert (found.known_at[3:5] == found.at[3:5]).all()
 
 
-def test_a_time_that_is_none_is_refused():
-    with pytest.raises(DataError, match="has the type Boolean"):
-        read_time(pl.Series("t", [True, False]))
+def test_how_long_labels_take_is_known_to_the_loop(tmp_path):
+    def within(frame, **request):
+        return stream(tmp_path, frame, **request).product.outcome.within
+
+    days = table()["day"]
+    assert within(table()) == timedelta(0)
+    assert within(table(), label_delay="36h") == timedelta(hours=36)
+    # among numbers a label takes as many windows, each a week, as its delay spans; six rows of 40 in 20 windows
+    numbers = table(step=list(range(ROWS)))
+    assert within(numbers, time="step", label_delay="6") == timedelta(weeks=6 * 20 / 32)
+    quick = table(told=days + timedelta(days=2))
+    assert within(quick, label_time="told") == timedelta(days=30)
+    # 3 rows a day, so that the history of 40 days sees labels that take 35 days
+    slow = pl.concat([table(day=days + timedelta(days=40 * n)) for n in range(5)])
+    slow = slow.with_columns(told=pl.col("day") + timedelta(days=35))
+    assert within(slow, label_time="told") == timedelta(days=35)
 
 
-def test_a_delay_counts_from_the_row():
-    order = pl.Series("t", [date(2024, 1, 1), date(2024, 1, 3)])
-    at = moments_of(order, windows=5)
-    assert np.diff(at).tolist() == [2 * DAY]
-    assert (known_moments(order, at, delay="36h", label_times=None) - at).tolist() == [1.5 * DAY] * 2
-    assert (known_moments(order, at, delay="0", label_times=None) == at).all()
+def test_windows_of_hours_may_retrain_each(tmp_path):
+    minutes = [datetime(2024, 1, 1) + timedelta(minutes=n) for n in range(ROWS)]
+    found = stream(tmp_path, table(day=minutes), windows=4)
+    assert found.product.retrain.cooldown == timedelta(minutes=31) / 4
+    assert any("once a window" in note for note in found.notes)
+    assert stream(tmp_path, table(), windows=4).product.retrain == Retrain()
 
 
-def test_a_label_is_never_known_before_its_row_and_may_never_come():
-    order = pl.Series("t", [date(2024, 1, 5), date(2024, 1, 6), date(2024, 1, 7)])
-    at = moments_of(order, windows=5)
-    told = pl.Series("told", [date(2024, 1, 1), date(2024, 2, 6), None])
-    known = known_moments(order, at, delay=None, label_times=told)
-    assert known.tolist() == [at[0], at[1] + 31 * DAY, NEVER]
+def test_what_gives_the_answer_away_is_told(tmp_path):
+    frame = pl.concat([table(copy=[n % 2 == 0 for n in range(ROWS)])] * 2)
+    assert any("copy alone tells label" in note for note in stream(tmp_path, frame).notes)
 
 
-@given(
-    st.lists(st.integers(0, 30), min_size=1, max_size=40).map(sorted),
-    st.integers(0, 40),
-    st.data(),
-)
-def test_with_numbers_a_label_is_known_when_a_row_has_come_so_far(numbers, delay, data):
-    order = pl.Series("t", numbers, dtype=pl.Float64)
-    at = moments_of(order, windows=5)
-    known = known_moments(order, at, delay=str(delay), label_times=None)
-    row = data.draw(st.integers(0, len(numbers) - 1))
-    now = data.draw(st.integers(row, len(numbers) - 1))
-    assert (known[row] <= at[now]) == (numbers[now] >= numbers[row] + delay)
+def test_texts_that_are_dates_become_dates(tmp_path):
+    frame = table(due=["31.12.2023", "01.02.2024"] * (ROWS // 2))
+    assert stream(tmp_path, frame).features.schema["due"] == pl.Date
 
 
-@pytest.mark.parametrize("delay", ["7d", "-1", "nan", "inf", "x"])
-def test_a_delay_among_numbers_is_a_number(delay):
-    order = pl.Series("t", [1.0, 2.0])
-    with pytest.raises(UsageError, match="time is one of numbers"):
-        known_moments(order, moments_of(order, windows=5), delay=delay, label_times=None)
+def test_the_seed_is_that_of_the_default_estimator_and_leaves_others_alone(tmp_path):
+    assert stream(tmp_path, table(), seed=7).product.estimator.random_state == 7
+    assert stream(tmp_path, table(), seed=7, estimator=LogisticRegression()).product.estimator.random_state is None
+
+
+def test_times_are_shown_as_the_file_has_them(tmp_path):
+    assert stream(tmp_path, table()).time_at(0) == "2024-01-01"
+    assert stream(tmp_path, table(year=[2015] * ROWS), time="year").time_at(0) == 2015
+    assert stream(tmp_path, table(step=[n / 4 for n in range(ROWS)]), time="step").time_at(1) == 0.25

@@ -50,7 +50,10 @@ def test_a_products_rows_are_replayed_with_its_own_features_and_policies():
     assert stream.product.retrain == wl.Retrain()
     result = run_backtest(stream, windows=4)
     assert result.policies["every-window"].retrains == 3
-    assert (stream_of(Orders, label_delay="1d").known_at - stream.at == DAY).all()
+    late = stream_of(Orders, label_delay="9d")
+    assert (late.known_at - late.at == 9 * DAY).all()
+    assert late.product.outcome.within == timedelta(days=9)
+    assert late.product.name == Orders.name
 
 
 def test_a_schedule_of_the_products_own_is_kept():

@@ -19,8 +19,7 @@ from windlass.backtest.trainer import Trainer
 from windlass.errors import DataError
 from windlass.product.policy import Gate, Retrain
 
-from .conftest import START as NOW
-from .conftest import drifting
+from .conftest import START, drifting
 
 
 def test_a_turned_relation_is_noticed_and_learned(make_stream):
@@ -36,6 +35,27 @@ def test_a_turned_relation_is_noticed_and_learned(make_stream):
     assert after[:4] == ["alarm.raised", "retrain.decided", "gate.decided", "champion.changed"]
     assert 5 <= alarm.window <= 9  # the turn comes after two fifths of the rows: with the fifth window
     assert next(event.version for event in result.events if event.kind == "champion.changed") == "v2"
+
+
+@pytest.mark.parametrize(
+    ("times", "request_"),
+    [
+        (
+            {"when": pl.lit(START)},
+            {},
+        ),  # a label is known with its row, whenever that was looked for
+        ({"when": pl.int_range(4000)}, {"label_delay": "500"}),  # labels come three windows later
+        ({"when": pl.int_range(4000), "told": pl.int_range(4000) + 500}, {"label_time": "told"}),
+    ],
+)
+def test_the_turn_is_noticed_on_any_clock(make_stream, times, request_):
+    tree = DecisionTreeClassifier(max_depth=6, min_samples_leaf=20)
+    frame = drifting(4000, change=0.4).with_columns(**times)
+    result = run_backtest(make_stream(frame, estimator=tree, **request_))
+    alarms = [event.window for event in result.events if event.decision and event.decision.judgement == "decay"]
+    assert 5 <= alarms[0] <= 10
+    assert result.policies["windlass"].retrains >= 1
+    assert result.policies["windlass"].metric > result.policies["frozen"].metric + 0.05
 
 
 def test_all_starts_alike_and_frozen_stays(make_stream):
@@ -215,7 +235,7 @@ def test_recipes_compete_on_rows_that_none_has_seen(make_stream):
     workshop.recipes = lambda known, now: [Recipe(name="all"), Recipe(name="latest", rows=500)]
     learned = np.arange(2000) < 400
     champion = trainer.fit(np.arange(400))
-    made = workshop.challenge(np.arange(1600), champion, learned=learned, complete=1600, now=NOW)
+    made = workshop.challenge(np.arange(1600), champion, learned=learned, complete=1600, now=START)
     assert made.recipe.name == "latest"
     assert np.flatnonzero(made.learned).tolist() == list(range(1100, 1600))
     assert made.decision.verdict == "pass"
@@ -223,7 +243,7 @@ def test_recipes_compete_on_rows_that_none_has_seen(make_stream):
     still = make_stream(drifting(2000, change=None))
     workshop = Workshop(stream=still, trainer=Trainer(stream=still, seed=0))
     workshop.recipes = lambda known, now: [Recipe(name="all"), Recipe(name="latest", rows=500)]
-    assert workshop.challenge(np.arange(1600), champion, learned=learned, complete=1600, now=NOW).recipe.name == "all"
+    assert workshop.challenge(np.arange(1600), champion, learned=learned, complete=1600, now=START).recipe.name == "all"
 
 
 def test_windows_cover_the_rest_evenly():

@@ -39,11 +39,11 @@ _HISTOGRAM = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 _OWN_ENCODING = ("ColumnTransformer", "FrameEncoder", "FunctionTransformer")
 
 
-def default_estimator(kind: TaskKind) -> Any:
+def default_estimator(kind: TaskKind, *, seed: int = SEED) -> Any:
     """What a product gets that names no estimator: gradient boosting without early stopping, with a fixed seed."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    settings: dict[str, Any] = {"early_stopping": False, "l2_regularization": 5.0, "random_state": SEED}
+    settings: dict[str, Any] = {"early_stopping": False, "l2_regularization": 5.0, "random_state": seed}
     if kind == "regression":
         return HistGradientBoostingRegressor(**settings)
     return HistGradientBoostingClassifier(**settings)
