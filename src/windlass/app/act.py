@@ -9,6 +9,7 @@ import time
 from windlass.app.workspace import Workspace
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
+from windlass.controller.releases import Releases
 from windlass.errors import UsageError
 from windlass.records.event import CommandFinished, CommandName, CommandRequested
 from windlass.records.ids import new_id
@@ -33,6 +34,12 @@ def context_for(workspace: Workspace, fence: Fence | None) -> LoopContext:
         view=workspace.view,
         fence=fence,
     )
+
+
+def release_candidate(context: LoopContext, product: str) -> None:
+    """Begin the release of a version that waits for it, and tell the serving workers; for one who holds the lease."""
+    Releases(context=context).step(product)
+    context.route(product)
 
 
 def ask(

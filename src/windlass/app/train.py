@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from windlass.app.act import ask, context_for, holder_name
+from windlass.app.act import ask, context_for, holder_name, release_candidate
 from windlass.app.workspace import Workspace
 from windlass.controller.commands import Commands
 from windlass.controller.incidents import Incidents
-from windlass.controller.releases import Releases
 from windlass.controller.training import Training
 from windlass.errors import UsageError, WindlassError
 from windlass.pipeline.progress import Emit, ProgressMessage
@@ -17,7 +16,6 @@ from windlass.product.code.loading import discover
 from windlass.records.event import CommandRequested, GateDecided, RunFailed, RunFinished, RunStarted, StepFinished
 from windlass.records.ids import new_id
 from windlass.records.state import ProductState, RunState
-from windlass.release.routing import publish_routing, routing_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +49,7 @@ def train(workspace: Workspace, *, product: str | None, force: bool, reason: str
             training.follow()
             workspace.ledger.renew(fence, workspace.settings.lease_seconds)
             time.sleep(0.02)
-        Releases(context=context).step(name)
-        state = context.state
-        publish_routing(routing_for(state.products[name], sequence=state.sequence), workspace.paths)
+        release_candidate(context, name)
     finally:
         workspace.ledger.release(fence)
     return _how_it_ended(workspace, context.product(name))

@@ -12,6 +12,7 @@ from logging.handlers import RotatingFileHandler
 from types import FrameType
 
 from windlass.app.act import context_for, holder_name
+from windlass.app.debut import bring_in_model_files
 from windlass.app.workspace import Workspace
 from windlass.controller.controller import Controller
 from windlass.errors import LedgerError, WindlassError
@@ -55,9 +56,13 @@ def up(workspace: Workspace, *, say: Say) -> None:
 
 
 def serve(workspace: Workspace, *, say: Say) -> None:
-    """Serve the champions until SIGTERM or SIGINT; the loop is run by another process, or by nobody."""
+    """Serve the champions until SIGTERM or SIGINT; the loop is run by another process, or by nobody.
+
+    A product that has none yet, but a model file, is served from that. Raises UsageError when nothing can answer.
+    """
     stopping = _stop_on_signals()
     _log_to_file(workspace)
+    bring_in_model_files(workspace, say=say)
     server = Server(workspace.settings, workspace.paths, log=workspace.paths.log)
     server.start()
     say(f"windlass: serving on {server.url}")

@@ -34,13 +34,14 @@ class Workspace:
     def open(cls, settings: Settings, *, create: bool = False) -> Workspace:
         """The workspace that `settings` names; made if `create`, else UsageError when there is none."""
         workspace = cls(settings, create=create)
-        if not create and not settings.ledger and not workspace.paths.ledger.is_file():
+        there = bool(settings.ledger) or workspace.paths.ledger.is_file()
+        if not create and not there:
             raise UsageError(
                 "there is no workspace here yet",
                 where=str(settings.workspace),
                 remedy="run `windlass train` or `windlass up` in a project, or `windlass init NAME` to make one",
             )
-        if create and find_file(settings.project) is None and not any(settings.project.glob("*.py")):
+        if not there and find_file(settings.project) is None and not any(settings.project.glob("*.py")):
             raise UsageError(
                 f"this folder is no project: it has neither a {FILE} nor a Python file",
                 where=str(settings.project),

@@ -29,7 +29,7 @@ def init(
         doubt = make_project_from_model(name, from_model, trust=trust, target=target)
         if doubt:
             typer.echo(f"the model did not answer a row of zeros, or of ones; try one of its own: {doubt}", err=True)
-        typer.echo(f"made {name}; next: cd {name} && windlass serve")
+        typer.echo(f"made {name}; next: cd {name} && windlass up")
 
 
 def register(app: typer.Typer) -> None:

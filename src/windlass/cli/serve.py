@@ -34,10 +34,10 @@ def serve(
     workers: WorkersOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Serve the champions over HTTP, and nothing else; what they answer is captured."""
+    """Serve the champions, or a product's model file, over HTTP, and nothing else; what they answer is captured."""
     from windlass.app.up import serve as run_server
 
-    with workspace(project, host=host, port=port, workers=workers) as opened:
+    with workspace(project, create=True, host=host, port=port, workers=workers) as opened:
         run_server(opened, say=typer.echo)
 
 
