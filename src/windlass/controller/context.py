@@ -79,10 +79,13 @@ class LoopContext:
             self.ledger.append(*bodies, at=self.now, actor=self.actor, product=product, run=run, fence=self.held())
 
     def route(self, name: str) -> None:
-        """Set the routing record right, if it is not: what the ledger says is copied for the serving workers."""
+        """Set the routing record right, if it is not: what the ledger says is copied for the serving workers.
+
+        A product without a champion is routed too, so that its callers hear that it is to come.
+        """
         state = self.state
         product = state.products.get(name)
-        if product is not None and product.champion is not None:
+        if product is not None:
             publish_routing(routing_for(product, sequence=state.sequence), self.paths)
 
 

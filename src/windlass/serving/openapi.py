@@ -207,7 +207,7 @@ _SERVER = {
     "/livez": {"get": {"summary": "Is the process alive", "responses": _ok({"type": "object"})}},
     "/readyz": {
         "get": {
-            "summary": "Can every product be answered for",
+            "summary": "Can every champion answer",
             "responses": {**_ok({"type": "object"}), "503": {"description": "Not yet", **_content({"type": "object"})}},
         }
     },

@@ -29,7 +29,7 @@ class Probes:
         return Reply.json({"live": True})
 
     def ready(self, _: Request) -> Reply:
-        """200 when something is routed and every routed product has a champion loaded; what is wrong is told anyway."""
+        """200 when there is a champion and every champion is loaded; what is wrong is told anyway."""
         products = {name: _told(lineup) for name, lineup in sorted(self._board.lineups.items())}
         ready = self._is_ready()
         return Reply.json({"ready": ready, "products": products}, status=200 if ready else 503)
@@ -73,8 +73,9 @@ class Probes:
         return Reply.json({"name": lineup.product, "ready": ready}, status=200 if ready else 503)
 
     def _is_ready(self) -> bool:
-        lineups = self._board.lineups.values()
-        return bool(lineups) and all(lineup.ready for lineup in lineups)
+        """A product that has no champion yet does not take those that have one out of a load balancer."""
+        released = [lineup for lineup in self._board.lineups.values() if lineup.routing.champion is not None]
+        return bool(released) and all(lineup.ready for lineup in released)
 
 
 def _told(lineup: Lineup) -> dict[str, Any]:

@@ -64,6 +64,13 @@ def test_it_says_when_it_acts_and_when_it_no_longer_does(desk: Desk) -> None:
     assert desk.lake.predictions(PRODUCT).height == 7  # all that was captured
 
 
+def test_a_product_without_a_champion_is_routed_so_that_callers_hear_that_it_is_to_come(desk: Desk) -> None:
+    controller(desk).tick()
+    routing = read_routing(desk.paths.routing(PRODUCT))
+    assert routing is not None
+    assert routing.champion is None
+
+
 def test_one_look_takes_in_releases_routes_watches_and_decides(desk: Desk) -> None:
     acting = controller(desk)
     desk.register("v1")
@@ -171,7 +178,9 @@ def test_who_lost_the_lease_hears_of_it_before_it_does_anything(desk: Desk) -> N
         acting.tick()
     assert desk.ledger.head() == head
     assert not (desk.paths.lake / PRODUCT).exists()
-    assert not desk.paths.routing(PRODUCT).exists()
+    routing = read_routing(desk.paths.routing(PRODUCT))
+    assert routing is not None
+    assert routing.champion is None  # as it was when the controller started
 
 
 def test_the_lease_is_held_as_long_as_there_are_looks(desk: Desk) -> None:

@@ -129,6 +129,15 @@ def test_without_a_champion_the_caller_is_told_to_come_back(stage: Any) -> None:
     assert stage.client.get("/readyz").status_code == 503
 
 
+def test_a_product_that_was_never_released_does_not_take_the_others_out_of_service(flights: Any) -> None:
+    flights.route(None, product="trains")
+    ready = flights.client.get("/readyz")
+    assert (ready.status_code, ready.json()["products"]["trains"]["champion"]) == (200, None)
+    assert flights.client.get("/v2/health/ready").status_code == 200
+    assert flights.client.get("/v2/models/trains/ready").status_code == 503
+    assert flights.client.post("/trains/predict", json={"rows": [flights.row]}).status_code == 503
+
+
 @pytest.mark.parametrize(
     ("cost", "labels"),
     [(None, [False, False, True]), (((0, 1), (3, 0)), [False, True, True]), (((0, 3), (1, 0)), [False, False, False])],
