@@ -50,6 +50,11 @@ class WindlassError(Exception):
         return (_rebuild, (type(self), self.what, self.where, self.remedy))
 
 
+def fault_of(error: BaseException) -> str:
+    """What is wrong, for a message with a remedy of its own: two remedies for one fault leave the reader to choose."""
+    return error.fault if isinstance(error, WindlassError) else str(error)
+
+
 def _rebuild(kind: type[WindlassError], what: str, where: str, remedy: str) -> WindlassError:
     return kind(what, where=where, remedy=remedy)
 

@@ -113,7 +113,7 @@ class Committer:
             self._predictions.settle()
             self._outcomes.settle()
         except LakeError as error:
-            problems.append(f"the tables could not be synced, so the segments are kept: {error}")
+            problems.append(f"the tables could not be synced, so the segments are kept: {error.fault}")
             return False
         return True
 
@@ -122,7 +122,7 @@ class Committer:
             try:
                 table.tidy()
             except LakeError as error:
-                problems.append(f"small files could not be put together, which only costs time: {error}")
+                problems.append(f"small files could not be put together, which only costs time: {error.fault}")
 
     def _collect(self, folder: Path, *, limit_bytes: int) -> _Haul:
         haul = _Haul(
@@ -170,7 +170,7 @@ class Committer:
             # The pipeline writes outcomes too, from another process.
             return self._outcomes.retrying(lambda: self._outcomes.append(rows, moves=labels.moves)), True
         except LakeError as error:
-            problems.append(f"outcomes could not be committed and stay in their segments: {error}")
+            problems.append(f"outcomes could not be committed and stay in their segments: {error.fault}")
             return empty(OUTCOMES), False
 
 

@@ -15,6 +15,7 @@ from windlass.decisions.alignment import align
 from windlass.decisions.baseline import constant_answer
 from windlass.decisions.gate import GateEvidence, decide_gate
 from windlass.decisions.metrics import main_metric
+from windlass.errors import fault_of
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import (
     Evaluation,
@@ -152,7 +153,7 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
             champion, unseen = _champion(training, prepared, training.request.champion_digest)
         except Exception as error:  # noqa: BLE001 (an old version's code may raise anything, and is told in the decision)
             # A champion that cannot read today's rows fails in production too: it must not keep its successor out.
-            remark = f"The champion could not be asked about these rows: {error}"
+            remark = f"The champion could not be asked about these rows: {fault_of(error)}"
     evidence = GateEvidence(
         kind=training.kind,
         truth=holdout.target,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from windlass.errors import MissingExtra, ProductError, WindlassError
+from windlass.errors import MissingExtra, ProductError, WindlassError, fault_of
 from windlass.pipeline.notes import plain
 
 SEED = 0
@@ -90,7 +90,7 @@ def _try(number: int, params: dict[str, Any], score: Score, metric: str) -> tupl
     try:
         reached = score(params)
     except (WindlassError, ValueError, TypeError, ArithmeticError) as error:
-        return Trial(number=number, params=shown, score=None, error=str(error)), error
+        return Trial(number=number, params=shown, score=None, error=fault_of(error)), error
     if not np.isfinite(reached):
         return Trial(number=number, params=shown, score=None, error=f"the {metric} is undefined"), None
     return Trial(number=number, params=shown, score=float(reached)), None

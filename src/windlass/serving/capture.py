@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from windlass.errors import WindlassError
+from windlass.errors import WindlassError, fault_of
 from windlass.records.capture import Captured
 from windlass.serving.metrics import Metrics
 from windlass.serving.refusal import CaptureFailed
@@ -41,7 +41,7 @@ class Capture:
         except (OSError, WindlassError) as error:
             self._metrics.capture_failures.labels(product).inc(len(batches))
             raise CaptureFailed(
-                f"it could not be recorded, so it is not answered: {error}",
+                f"it could not be recorded, so it is not answered: {fault_of(error)}",
                 where=product,
                 remedy="the server needs a writable workspace with free disk space",
             ) from error

@@ -69,6 +69,16 @@ def test_when_none_can_be_trained_the_reason_is_told() -> None:
         search(SPACE, broken, trials=3, metric="loss", larger_is_better=False)
 
 
+def test_one_fault_has_one_remedy() -> None:
+    def broken(params: dict[str, Any]) -> float:
+        raise ProductError("a label is missing", where="estimator", remedy="leave such rows out")
+
+    with pytest.raises(ProductError) as caught:
+        search(SPACE, broken, trials=3, metric="loss", larger_is_better=False)
+    assert "a label is missing (at estimator)" in str(caught.value)
+    assert str(caught.value).count("remedy") == 1
+
+
 def test_one_trial_with_one_choice() -> None:
     found = search({"k": ["only"]}, lambda params: 1.0, trials=1, metric="loss", larger_is_better=True)
     assert resolve({"k": ["only"]}, found.best) == {"k": "only"}

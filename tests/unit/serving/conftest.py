@@ -85,7 +85,7 @@ class ListSink:
 
     def append(self, batch: Captured) -> None:
         if self.broken:
-            raise LakeError("No space left on device", where="segment")
+            raise LakeError("No space left on device", where="segment", remedy="make room")
         self.batches.append(batch)
 
     def close(self) -> None:

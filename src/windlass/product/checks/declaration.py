@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from windlass.errors import DataError, ProductError
+from windlass.errors import DataError, ProductError, fault_of
 from windlass.product.checks.trainable import check_training
 from windlass.product.labels import LabelCodec
 from windlass.product.model_file import ModelFile
@@ -149,7 +149,7 @@ def _instance(product: type[Product], where: str) -> Product:
         return product()
     except Exception as error:
         raise ProductError(
-            f"an instance cannot be made: {type(error).__name__}: {error}",
+            f"an instance cannot be made: {type(error).__name__}: {fault_of(error)}",
             where=where,
             remedy="let __init__ work without arguments, or leave it out; an instance keeps nothing between calls",
         ) from error
