@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 
+from windlass.app.holder import Holder
 from windlass.app.workspace import Workspace
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.controller.releases import Releases
-from windlass.errors import UsageError
-from windlass.records.event import CommandFinished, CommandName, CommandRequested
+from windlass.errors import UsageError, WindlassError
+from windlass.records.event import CommandFinished, CommandName, CommandRequested, CommandWithdrawn
 from windlass.records.ids import new_id
 from windlass.records.lease import Fence
-from windlass.records.state import PendingCommand
+
+Say = Callable[[str], None]
+Act = Callable[[LoopContext], None]
+_BLINK = 0.05  # seconds between two looks at the ledger
+_SOON = 1.5  # seconds within which a living controller has answered: until then there is nothing to tell
+_PATIENCE = 30.0  # seconds that a living holder of the lease may take to answer
 
 
 def holder_name(workspace: Workspace) -> str:
@@ -42,54 +49,91 @@ def release_candidate(context: LoopContext, product: str) -> None:
     context.route(product)
 
 
+def carry_out(context: LoopContext) -> None:
+    """Do what is asked for, but for runs: they want an engine, and wait for whoever has one."""
+    Commands(context=context).handle()
+
+
 def ask(
     workspace: Workspace,
     name: CommandName,
     *,
     product: str,
-    version: str | None,
+    version: str | None = None,
     reason: str,
     force: bool = False,
-    patience: float = 30.0,
+    say: Say,
+    act: Act = carry_out,
+    rest: Callable[[float], None] = time.sleep,
+    real_time: Callable[[], float] = time.monotonic,
 ) -> str:
     """Put the request into the ledger and see it through; answers with what came of it.
 
-    Whoever holds the lease carries it out: a running controller within its next look, else this process itself.
-    Raises UsageError when it was refused, or not answered within `patience` seconds.
+    A living holder of the lease carries it out within its next look. When nobody holds the lease, or its holder is dead
+    and it has run out, this process takes it and does `act`, which carries out what is pending. `say` hears whom the
+    request waits for.
+
+    Raises UsageError when it was refused, or when a holder that keeps renewing its lease does not answer within half a
+    minute. Whoever leaves without an answer takes the request back.
     """
     command = new_id("command", workspace.clock.now())
     requested = CommandRequested(command=command, name=name, version=version, force=force, reason=reason)
-    (event,) = workspace.ledger.append(requested, at=workspace.clock.now(), actor=workspace.actor, product=product)
-    deadline = time.monotonic() + patience
-    while True:
-        answer = _answer(workspace, command, after=event.sequence)
-        if answer is not None:
-            break
-        fence = workspace.ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
-        if fence is not None:
-            try:
-                Commands(context=context_for(workspace, fence), train=_no_training).handle()
-            finally:
-                workspace.ledger.release(fence)
-        elif time.monotonic() > deadline:
-            raise UsageError(
-                f"the controller has not answered within {patience:.0f} s; the request stays in the ledger",
-                where=f"command {command}",
-                remedy="see `windlass events`; a controller that hangs loses its lease, and the next one takes it up",
-            )
-        else:
-            time.sleep(0.05)
+    workspace.ledger.append(requested, at=workspace.clock.now(), actor=workspace.actor, product=product)
+    try:
+        answer = _see_through(workspace, command, say=say, act=act, rest=rest, real_time=real_time)
+    except WindlassError as error:
+        _take_back(workspace, command, product=product, reason=error.what)
+        raise
+    except KeyboardInterrupt:
+        if _take_back(workspace, command, product=product, reason="interrupted before there was an answer"):
+            say("the request was taken back")
+        raise
     if not answer.done:
-        raise UsageError(answer.message, where=f"command {command}")
+        raise UsageError(answer.message)
     return answer.message
 
 
-def _answer(workspace: Workspace, command: str, *, after: int) -> CommandFinished | None:
-    found = workspace.ledger.events((CommandFinished,), subject=command, after=after)
+def _see_through(
+    workspace: Workspace,
+    command: str,
+    *,
+    say: Say,
+    act: Act,
+    rest: Callable[[float], None],
+    real_time: Callable[[], float],
+) -> CommandFinished:
+    began, holder, untold = real_time(), Holder(), False
+    while (answer := _answer(workspace, command)) is None:
+        fence = workspace.ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
+        if fence is not None:
+            try:
+                act(context_for(workspace, fence))
+            finally:
+                workspace.ledger.release(fence)
+            continue
+        untold = holder.see(workspace.ledger.lease()) or untold
+        waited = real_time() - began
+        if waited > _PATIENCE and holder.alive:
+            raise UsageError(
+                f"{holder}, but has not answered within {_PATIENCE:.0f} s; the request was taken back",
+                remedy="see `windlass events` and windlass.log for what keeps it busy, and ask again",
+            )
+        if untold and waited > _SOON:
+            say(f"waiting: {holder}")
+            untold = False
+        rest(_BLINK)
+    return answer
+
+
+def _answer(workspace: Workspace, command: str) -> CommandFinished | None:
+    found = workspace.ledger.events((CommandFinished,), subject=command)
     return found[0].body if found and isinstance(found[0].body, CommandFinished) else None
 
 
-def _no_training(pending: PendingCommand) -> str:
-    raise UsageError(
-        f"a run was asked for by {pending.actor}, but no controller runs", remedy="run `windlass train` again"
-    )
+def _take_back(workspace: Workspace, command: str, *, product: str, reason: str) -> bool:
+    """Whether there was something to take back: what has been done stays done."""
+    if _answer(workspace, command) is not None:
+        return False
+    withdrawn = CommandWithdrawn(command=command, reason=reason)
+    workspace.ledger.append(withdrawn, at=workspace.clock.now(), actor=workspace.actor, product=product)
+    return True

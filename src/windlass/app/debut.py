@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from windlass.app.act import context_for, holder_name, release_candidate
 from windlass.app.workspace import Workspace
 from windlass.controller.context import LoopContext
+from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
-from windlass.controller.training import Training
 from windlass.errors import UsageError, WindlassError
 from windlass.product.code.loading import discover
 
@@ -46,11 +46,11 @@ def _bring_in(
 ) -> list[WindlassError]:
     """What stood in the way, product by product."""
     incidents = Incidents(context=context)
-    training = Training(context=context, engine=workspace.engine, incidents=incidents, entries=dict(entries))
+    products = Declarations(context=context, engine=workspace.engine, incidents=incidents, entries=dict(entries))
     wrong = []
     for name in entries:
         try:
-            training.declare(name)
+            products.read(name)
             release_candidate(context, name)
         except WindlassError as error:
             wrong.append(error)

@@ -23,8 +23,16 @@ def _ingested(body: events.DataExtracted) -> str:
 
 
 def _finished(body: events.RunFinished) -> str:
-    made = f" as {body.version}" if body.version else ""
-    return f"run {body.outcome}{made} after {body.seconds:.1f} s"
+    after = f"after {body.seconds:.1f} s"
+    match body.outcome:
+        case "registered":
+            return f"run registered as {body.version} {after}"
+        case "rejected":
+            return f"run ended {after}: the gate rejected its candidate"
+        case "unchanged":
+            return f"run ended {after}: nothing has changed since {body.version}"
+        case "done":
+            return f"run done {after}"
 
 
 def _step(body: events.StepFinished) -> str:
@@ -45,7 +53,8 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.CommandRequested: lambda body: f"asked to {body.name} {body.version or ''}: {body.reason}".replace(
         " :", ":"
     ),
-    events.CommandFinished: lambda body: f"{'done' if body.done else 'refused'}: {body.message}",
+    events.CommandFinished: lambda body: f"{'done' if body.done else 'refused'}: {body.message.splitlines()[0]}",
+    events.CommandWithdrawn: lambda body: f"taken back: {body.reason}",
     events.ProductDeclared: lambda body: f"settings in force from {body.entry}",
     events.ProductPaused: lambda body: f"paused: {body.reason}",
     events.ProductResumed: lambda body: f"resumed: {body.reason}",

@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from windlass.app.act import ask, context_for, holder_name, release_candidate
+from windlass.app.act import Say, ask, release_candidate
+from windlass.app.follow import follow
 from windlass.app.workspace import Workspace
 from windlass.controller.commands import Commands
+from windlass.controller.context import LoopContext
+from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.controller.training import Training
 from windlass.errors import UsageError, WindlassError
-from windlass.pipeline.progress import Emit, ProgressMessage
+from windlass.pipeline.progress import Emit
 from windlass.product.code.loading import discover
-from windlass.records.event import CommandRequested, GateDecided, RunFailed, RunFinished, RunStarted, StepFinished
-from windlass.records.ids import new_id
+from windlass.records.event import GateDecided, RunFailed
 from windlass.records.state import ProductState, RunState
+
+_BLINK = 0.02  # seconds between two looks at the run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,52 +30,56 @@ class Finished:
     message: str
 
 
-def train(workspace: Workspace, *, product: str | None, force: bool, reason: str, show: Emit) -> Finished:
+def train(workspace: Workspace, *, product: str | None, force: bool, reason: str, show: Emit, say: Say) -> Finished:
     """Run once and begin the release of what passed.
 
-    While a controller holds the lease it is asked to do so, and its steps are shown as the ledger tells them.
+    While a controller holds the lease it is asked to do so, and its steps are shown as the ledger tells them. The lease
+    of a dead one is waited for. `show` hears what the run does, `say` what else there is to know.
     """
     entries = discover(workspace.settings.project, workspace.settings.products)
     name = _chosen(entries, product)
-    fence = workspace.ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
-    if fence is None:
-        return _by_controller(workspace, name, force=force, reason=reason, show=show)
-    context = context_for(workspace, fence)
-    training = Training(
-        context=context, engine=workspace.engine, incidents=Incidents(context=context), entries=entries, show=show
-    )
-    try:
-        training.declare(name)
-        requested = CommandRequested(command=new_id("command", context.now), name="train", force=force, reason=reason)
-        workspace.ledger.append(requested, at=context.now, actor=workspace.actor, product=name)
-        Commands(context=context, train=training.start_by_hand).handle()
-        while not training.idle:
-            training.follow()
-            workspace.ledger.renew(fence, workspace.settings.lease_seconds)
-            time.sleep(0.02)
-        release_candidate(context, name)
-    finally:
-        workspace.ledger.release(fence)
-    return _how_it_ended(workspace, context.product(name))
-
-
-def _by_controller(workspace: Workspace, name: str, *, force: bool, reason: str, show: Emit) -> Finished:
     before = workspace.ledger.head()
-    ask(workspace, "train", product=name, version=None, reason=reason, force=force)
-    seen = before
-    run: str | None = None
-    while True:
-        for event in workspace.ledger.events(product=name, after=seen):
-            seen = event.sequence
-            body = event.body
-            if isinstance(body, RunStarted) and body.trigger == "manual":
-                run = body.run
-            elif isinstance(body, StepFinished) and body.run == run:
-                state = "reused" if body.reused else "finished"
-                show(ProgressMessage(run=body.run, step=body.step, state=state, seconds=body.seconds))  # type: ignore[arg-type]
-            elif isinstance(body, (RunFinished, RunFailed)) and body.run == run:
-                return _how_it_ended(workspace, workspace.state().products[name])
-        time.sleep(0.1)
+    here: list[LoopContext] = []
+
+    def act(context: LoopContext) -> None:
+        here.append(context)
+        _run(workspace, context, name, entries=entries, show=show)
+
+    try:
+        ask(workspace, "train", product=name, reason=reason, force=force, say=say, act=act)
+        if not here and not follow(workspace.ledger, name, after=before, show=show):
+            lost = "nobody holds the lease any more: the next `windlass up` or `windlass train` takes the run up"
+            return Finished(ok=False, message=lost)
+    except KeyboardInterrupt:
+        under_way = workspace.state().products.get(name)
+        if under_way is None or under_way.run is None:
+            raise
+        goes_on = "the next `windlass train` or `windlass up` takes it up" if here else "the controller goes on with it"
+        return Finished(ok=False, message=f"interrupted; the run is not lost: {goes_on}")
+    return _how_it_ended(workspace, workspace.state().products[name])
+
+
+def _run(workspace: Workspace, context: LoopContext, name: str, *, entries: dict[str, str], show: Emit) -> None:
+    """Be the holder of the lease for as long as the run takes; what people ask for meanwhile is done too."""
+    incidents = Incidents(context=context)
+    declarations = Declarations(context=context, engine=workspace.engine, incidents=incidents, entries=entries)
+    training = Training(
+        context=context,
+        engine=workspace.engine,
+        incidents=incidents,
+        declarations=declarations,
+        entries=entries,
+        show=show,
+    )
+    declarations.read(name)
+    commands = Commands(context=context, train=training.start_by_hand)
+    commands.handle()
+    while not training.idle:
+        time.sleep(_BLINK)
+        training.follow()
+        commands.handle()
+        context.keep()
+    release_candidate(context, name)
 
 
 def _how_it_ended(workspace: Workspace, product: ProductState) -> Finished:

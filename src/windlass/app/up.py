@@ -8,50 +8,40 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from types import FrameType
 
-from windlass.app.act import context_for, holder_name
+from windlass.app.act import Say, context_for, holder_name
 from windlass.app.debut import bring_in_model_files
+from windlass.app.holder import Holder
+from windlass.app.timeline import Timeline
 from windlass.app.workspace import Workspace
+from windlass.controller.context import LoopContext
 from windlass.controller.controller import Controller
-from windlass.errors import LedgerError, WindlassError
+from windlass.errors import LeaseLost, LedgerError, ProductError
 from windlass.product.code.loading import discover
 from windlass.records.lease import Fence
 from windlass.serving.supervisor import Server
 
 log = logging.getLogger(__name__)
 
-Say = Callable[[str], None]
-
 
 def up(workspace: Workspace, *, say: Say) -> None:
-    """Serve and run the loop until SIGTERM or SIGINT; then finish what is in flight and leave."""
+    """Serve and run the loop until SIGTERM or SIGINT; then finish what is in flight and leave.
+
+    Only one process may do so in a workspace: another one waits until the lease is free, and so does this one again
+    when it has lost it.
+    """
     stopping = _stop_on_signals()
     _log_to_file(workspace)
-    entries = discover(workspace.settings.project, workspace.settings.products)
-    fence = _wait_for_lease(workspace, stopping, say)
-    if fence is None:
-        return
-    context = context_for(workspace, fence)
-    controller = Controller(context=context, engine=workspace.engine, entries=entries)
-    server = Server(workspace.settings, workspace.paths, on_event=controller.hear, log=workspace.paths.log)
-    try:
-        server.start()
-    except WindlassError:
-        workspace.ledger.release(fence)
-        raise
-    say(f"windlass: serving on {server.url} ({', '.join(entries)})")
-    say(f"windlass: the loop runs as {fence.holder}; stop it with Ctrl-C or SIGTERM")
-    try:
-        controller.start()
-        _say_what_is_wrong(workspace, say)
-        while not stopping.is_set():
-            controller.tick()
-            controller.rest(stopping, workspace.settings.poll_seconds)
-    finally:
-        server.stop()  # first: what is in flight is answered and captured before the last commit
-    controller.stop("asked to stop")
+    entries = _entries(workspace, say)
+    while (fence := _wait_for_lease(workspace, stopping, say)) is not None:
+        try:
+            _serve_and_act(workspace, context_for(workspace, fence), entries, stopping, say)
+        except LeaseLost as error:
+            log.warning("%s", error)
+            say(f"windlass: {error.what}{'' if stopping.is_set() else '; waiting to take over again'}")
     say("windlass: stopped")
 
 
@@ -73,18 +63,75 @@ def serve(workspace: Workspace, *, say: Say) -> None:
         say("windlass: stopped")
 
 
+def _serve_and_act(
+    workspace: Workspace, context: LoopContext, entries: dict[str, str], stopping: threading.Event, say: Say
+) -> None:
+    controller = Controller(context=context, engine=workspace.engine, entries=entries)
+    server = Server(workspace.settings, workspace.paths, on_event=controller.hear, log=workspace.paths.log)
+    timeline = Timeline(workspace.ledger, say=say)
+    acting = False
+    try:
+        server.start(meanwhile=_keeping(context))
+        say(f"windlass: serving on {server.url} ({', '.join(entries)})")
+        say(f"windlass: the loop runs as {context.held().holder}; stop it with Ctrl-C or SIGTERM")
+        _say_what_is_wrong(workspace, say)
+        controller.start()
+        acting = True
+        while not stopping.is_set():
+            controller.tick()
+            with suppress(LedgerError):  # the look has told of it, and the next one tells what is missed now
+                timeline.tell()
+            controller.rest(stopping, workspace.settings.poll_seconds)
+    finally:
+        controller.abandon()
+        server.stop(meanwhile=_keeping(context))  # what is in flight is answered and captured before the last commit
+        if not acting:
+            workspace.ledger.release(context.held())
+    controller.stop("asked to stop")
+
+
+def _keeping(context: LoopContext) -> Callable[[], None]:
+    """Hold the lease while workers start or end: they are not left half way for a ledger that is away.
+
+    That it is away, or that the lease is lost, is raised by the next write.
+    """
+
+    def keep() -> None:
+        with suppress(LedgerError):
+            context.keep()
+
+    return keep
+
+
+def _entries(workspace: Workspace, say: Say) -> dict[str, str]:
+    """The products of the project. While a file of theirs cannot be read, those that the workspace knows already.
+
+    Raises ProductError when there are none, so that there is nothing to serve.
+    """
+    try:
+        return discover(workspace.settings.project, workspace.settings.products)
+    except ProductError as error:
+        products = workspace.state().products.values()
+        known = {product.name: product.declared.entry for product in products if product.declared is not None}
+        if not known:
+            raise
+        log.exception("the products cannot be read")
+        say(f"windlass: {error}")
+        return known
+
+
 def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -> Fence | None:
     """The lease, as soon as it is free; None when told to stop.
 
     A standby outlives what the holder outlives: once it waits, a ledger that cannot be asked is asked again.
     """
-    ledger, told, wrong = workspace.ledger, False, ""
+    ledger, holder, waits, wrong = workspace.ledger, Holder(), False, ""
     while not stopping.is_set():
         try:
             fence = ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
-            lease = ledger.lease() if fence is None and not told else None
+            news = fence is None and holder.see(ledger.lease())
         except LedgerError as error:
-            if not told:
+            if not waits:
                 raise
             if str(error) != wrong:
                 wrong = str(error)
@@ -93,10 +140,9 @@ def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -
         else:
             if fence is not None:
                 return fence
-            if not told:
-                holder = lease.holder if lease else "another controller"
-                say(f"windlass: {holder} holds the lease; waiting to take over")
-            told, wrong = True, ""
+            if news:
+                say(f"windlass: {holder}; waiting to take over")
+            waits, wrong = True, ""
         stopping.wait(workspace.settings.poll_seconds)
     return None
 
@@ -104,7 +150,8 @@ def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -
 def _say_what_is_wrong(workspace: Workspace, say: Say) -> None:
     for product in workspace.state().products.values():
         for incident in product.incidents.values():
-            say(f"windlass: {product.name}: {incident.opened.title}: {incident.opened.cause}")
+            opened = incident.opened
+            say(f"windlass: {product.name}: still open: {opened.title}: {opened.cause}\n  remedy: {opened.remedy}")
 
 
 def _stop_on_signals() -> threading.Event:

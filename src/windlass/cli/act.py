@@ -51,8 +51,12 @@ def _ask(name: CommandName, version: str | None, *, reason: str, product: str | 
     from windlass.app.queries import the_product
 
     with workspace(project) as opened:
-        message = ask(opened, name, product=the_product(opened, product).name, version=version, reason=reason)
+        message = ask(opened, name, product=the_product(opened, product).name, version=version, reason=reason, say=_say)
         typer.echo(message)
+
+
+def _say(text: str) -> None:
+    typer.echo(f"windlass: {text}", err=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -37,6 +37,10 @@ class RunDisplay:
     def close(self) -> None:
         self._status.stop()
 
+    def say(self, text: str) -> None:
+        """A line of its own, beside what the run tells."""
+        self._console.print(f"windlass: {text}", markup=False)
+
     def show(self, message: ProgressMessage) -> None:
         """Called with each message of the run."""
         if message.state == "started":

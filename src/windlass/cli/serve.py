@@ -55,7 +55,7 @@ def train(
     from windlass.cli.progress import RunDisplay
 
     with workspace(project, create=True) as opened, RunDisplay() as display:
-        finished = run_training(opened, product=product, force=force, reason=reason, show=display.show)
+        finished = run_training(opened, product=product, force=force, reason=reason, show=display.show, say=display.say)
         display.close()
         typer.echo(finished.message)
         if not finished.ok:

@@ -18,20 +18,22 @@ Train = Callable[[PendingCommand], str]
 
 
 class Commands:
-    """Carries out what is pending; `train` starts a run and is given by whoever has an engine.
+    """Carries out what is pending; `train` starts a run. Without it, requests for runs wait for whoever has an engine.
 
     What a request changes and that it is done are one write, so it is done once whenever the process is killed. A run
     is the exception, since another process works on it: killed between the two, the next holder starts it again, and
     the run finds its finished steps.
     """
 
-    def __init__(self, *, context: LoopContext, train: Train) -> None:
+    def __init__(self, *, context: LoopContext, train: Train | None = None) -> None:
         self._context = context
         self._train = train
 
     def handle(self) -> None:
         for pending in self._context.state.pending:
             self._context.keep()
+            if pending.request.name == "train" and self._train is None:
+                continue
             try:
                 bodies, message = self._answer(pending)
             except LedgerError:
@@ -50,6 +52,8 @@ class Commands:
         request = pending.request
         match request.name:
             case "train":
+                if self._train is None:
+                    raise AssertionError("requests for runs are left to whoever has an engine")
                 return [], self._train(pending)
             case "pause":
                 return [ProductPaused(reason=request.reason)], f"{product.name} is paused; it goes on serving"

@@ -8,6 +8,7 @@ from threading import Event
 
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
+from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.controller.intake import Intake
 from windlass.controller.releases import Releases
@@ -38,7 +39,14 @@ class Controller:
         self._incidents = Incidents(context=context)
         self._workers = Workers(context=context, incidents=self._incidents)
         self._releases = Releases(context=context, refused=self._workers.refused)
-        self._training = Training(context=context, engine=engine, incidents=self._incidents, entries=entries)
+        self._declarations = Declarations(context=context, engine=engine, incidents=self._incidents, entries=entries)
+        self._training = Training(
+            context=context,
+            engine=engine,
+            incidents=self._incidents,
+            declarations=self._declarations,
+            entries=entries,
+        )
         self._watching = Watching(context=context, incidents=self._incidents)
         self._intake = Intake(context=context, incidents=self._incidents, listeners=(self._releases, self._watching))
         self._commands = Commands(context=context, train=self._training.start_by_hand)
@@ -62,7 +70,7 @@ class Controller:
         self._context.record(ControllerStarted(holder=fence.holder, token=fence.token), product=None)
         for product in self._products():
             self._context.route(product)
-        self._training.declare_all()
+        self._declarations.read_all()
 
     def tick(self) -> None:
         """Look once at everything. Raises LeaseLost when another controller has taken over."""
@@ -81,22 +89,29 @@ class Controller:
     def rest(self, stopping: Event, seconds: float) -> None:
         """Wait until `seconds` are over, `stopping` is set, or the engine has come to an end with something."""
         deadline = self._context.real_time() + seconds
-        while (left := deadline - self._context.real_time()) > 0 and not self._training.arrived:
-            if stopping.wait(left if self._training.quiet else min(left, _BLINK)):
+        while (left := deadline - self._context.real_time()) > 0:
+            jobs = (*self._declarations.jobs, *self._training.jobs)
+            if any(job.done for job in jobs) or stopping.wait(min(left, _BLINK) if jobs else left):
                 return
 
     def stop(self, reason: str) -> None:
         """Bring what was captured into the lake and give the lease back; a run under way is taken up next time."""
-        self._training.cancel()
+        self.abandon()
         for product in self._products():
             self._guard(product, "taking in what was captured", self._intake.drain)
         fence = self._context.held()
         self._context.record(ControllerStopped(holder=fence.holder, reason=reason), product=None)
         self._context.ledger.release(fence)
 
+    def abandon(self) -> None:
+        """End what the engine does for this controller; all there is to do once another one has taken over."""
+        self._training.cancel()
+        self._declarations.cancel()
+
     def _look(self) -> None:
         self._context.keep()
         self._workers.note()
+        self._declarations.follow()
         self._training.follow()
         self._commands.handle()
         for product in self._products():

@@ -6,12 +6,12 @@ import logging
 from dataclasses import dataclass
 
 from windlass.controller.context import LoopContext, policies_of
+from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
-from windlass.errors import EngineError, LeaseLost, LedgerError, UsageError, WindlassError
-from windlass.pipeline.declaring import DeclareRequest
+from windlass.errors import EngineError, UsageError, WindlassError
 from windlass.pipeline.progress import Emit, ProgressMessage, silent
 from windlass.pipeline.request import TrainingRequest
 from windlass.records.decision import Decision
@@ -22,10 +22,7 @@ from windlass.records.state import PendingCommand, ProductState, RunState
 log = logging.getLogger(__name__)
 
 FAILED = "training failed"
-UNDECLARED = "the product cannot be read"
-_DECLARE = "windlass.pipeline.declaring:declare"
 _TRAIN = "windlass.pipeline.training:run_training"
-_PATIENCE = 1.0  # seconds between two looks at the lease while one waits for the engine
 _SIGNALS: tuple[Signal, ...] = ("first", "schedule", "volume", "drift", "decay")
 
 
@@ -47,17 +44,20 @@ class Training:
         context: LoopContext,
         engine: LocalEngine,
         incidents: Incidents,
+        declarations: Declarations,
         entries: dict[str, str],
         show: Emit = silent,
     ) -> None:
         self._context = context
         self._engine = engine
         self._incidents = incidents
+        self._declarations = declarations
         self._entries = entries
         self._show = show
         self._job: Job | None = None
         self._request: TrainingRequest | None = None
-        self._declaring: dict[str, Job] = {}
+        self._began = 0
+        """The ledger's last event when the run under way was started."""
 
     @property
     def idle(self) -> bool:
@@ -65,67 +65,21 @@ class Training:
         return self._job is None
 
     @property
-    def quiet(self) -> bool:
-        """Whether the engine has nothing to do for this controller."""
-        return self._job is None and not self._declaring
-
-    @property
-    def arrived(self) -> bool:
-        """Whether the engine has come to an end with something that `follow` has not looked at."""
-        return any(job.done for job in self._jobs())
-
-    def _jobs(self) -> list[Job]:
-        return [*self._declaring.values(), *([] if self._job is None else [self._job])]
-
-    # -- what the products declare ---------------------------------------------------------------------------------
-
-    def declare(self, product: str) -> None:
-        """Read the product in the engine's process and write down what differs from the settings in force."""
-        job = self._read(product)
-        while not job.wait(_PATIENCE):
-            self._context.keep()
-        job.result()
-
-    def declare_all(self) -> None:
-        """Have every product read; `follow` hears what came of it. Nobody waits: importing user code may take long."""
-        for product in self._entries:
-            self._declaring[product] = self._read(product)
-
-    def _read(self, product: str) -> Job:
-        request = DeclareRequest(
-            settings=self._context.settings, product=product, entry=self._entries[product], fence=self._context.held()
-        )
-        return self._engine.submit(_DECLARE, request)
-
-    def _hear_declared(self, product: str, job: Job) -> None:
-        """One that cannot be read is an incident, and its champion goes on serving."""
-        try:
-            job.result()
-        except LeaseLost:
-            raise
-        except LedgerError:  # it was read, and could not be written down
-            self._declaring[product] = self._read(product)
-            raise
-        except WindlassError as error:
-            log.exception("%s cannot be read", product)
-            remedy = error.remedy or "mend the product and restart"
-            self._incidents.open(product, title=UNDECLARED, cause=error.fault, remedy=remedy)
-        else:
-            self._incidents.close(product, title=UNDECLARED, resolution="it was read")
+    def jobs(self) -> tuple[Job, ...]:
+        """What the engine does for it now."""
+        return () if self._job is None else (self._job,)
 
     # -- when to train ---------------------------------------------------------------------------------------------
 
     def decide(self, name: str, signals: Signals) -> None:
         """Ask whether to train now, keep the answer if it is a new one, and start the run."""
         product = self._context.product(name)
-        if product.declared is None or name in self._declaring or name not in self._entries or not self.idle:
+        if product.declared is None or self._declarations.awaits(name) or name not in self._entries or not self.idle:
             return
         interrupted = product.run
         if interrupted is not None and product.paused is not None:
             return  # it is taken up when the product goes on
-        if interrupted is not None:  # the ledger says that it is under way, and nobody works on it
-            self._note_death(name, interrupted.run, EngineError("its process ended before the run did"))
-            product = self._context.product(name)
+        product = self._mourned(product)
         now = self._context.now
         evidence = self._evidence(product, signals, interrupted=interrupted is not None)
         decision = decide_retrain(evidence, policies_of(product).retrain, now)
@@ -159,11 +113,13 @@ class Training:
         )
 
     def start_by_hand(self, pending: PendingCommand) -> str:
-        """A run that a person asked for; refused while another one is under way."""
+        """A run that a person asked for; refused while one is under way that had begun before it was asked for."""
         product = self._context.product(pending.product or "")
         if product.name not in self._entries:
             known = ", ".join(sorted(self._entries)) or "none"
             raise UsageError(f"there is no product {product.name!r} in this project", remedy=f"choose one of: {known}")
+        if self._request is not None and self._answers(self._request, pending):
+            return f"run {self._request.run} started"
         if not self.idle:
             raise UsageError("a run is under way already", remedy="ask again when it is done: `windlass runs`")
         if product.declared is not None and not product.declared.trains:
@@ -172,15 +128,13 @@ class Training:
             )
         run = new_id("run", self._context.now)
         reason = f"{pending.actor}: {pending.request.reason}"
-        self._start(product, run=run, trigger="manual", reason=reason, force=pending.request.force)
+        self._start(self._mourned(product), run=run, trigger="manual", reason=reason, force=pending.request.force)
         return f"run {run} started"
 
     # -- the run under way -----------------------------------------------------------------------------------------
 
     def follow(self) -> None:
         """Pass on what the run says; when it is over, note a death and open or close the incident."""
-        for product in [name for name, job in self._declaring.items() if job.done]:
-            self._hear_declared(product, self._declaring.pop(product))
         if self._job is None or self._request is None:
             return
         for message in self._job.messages():
@@ -199,9 +153,8 @@ class Training:
 
     def cancel(self) -> None:
         """End the process of a run under way; the next controller takes the run up."""
-        for job in self._jobs():
+        for job in self.jobs:
             job.cancel()
-        self._declaring.clear()
         self._job = self._request = None
 
     def _start(self, product: ProductState, *, run: str, trigger: Trigger, reason: str, force: bool = False) -> None:
@@ -219,7 +172,24 @@ class Training:
             champion=None if product.champion is None else product.champion.version,
             champion_digest=None if product.champion is None else product.champion.digest,
         )
+        self._began = self._context.state.sequence
         self._job = self._engine.submit(_TRAIN, self._request)
+
+    def _answers(self, under_way: TrainingRequest, pending: PendingCommand) -> bool:
+        """Whether the run under way is what was asked for: it began afterwards, so it sees all that the person saw."""
+        asked = pending.request
+        same = under_way.product == pending.product and under_way.trigger == "manual"
+        return same and pending.sequence <= self._began and (under_way.force or not asked.force)
+
+    def _mourned(self, product: ProductState) -> ProductState:
+        """A run that is under way by the ledger, and that nobody works on, has failed."""
+        if product.run is None:
+            return product
+        remedy = "its finished steps are kept: the next run takes them up"
+        self._note_death(
+            product.name, product.run.run, EngineError("its process ended before the run did", remedy=remedy)
+        )
+        return self._context.product(product.name)
 
     def _failed(self, request: TrainingRequest, error: WindlassError) -> None:
         log.error("%s: %s failed: %s", request.product, request.run, error)

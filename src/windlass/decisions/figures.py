@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from windlass.records.decision import Decision, Judgement
@@ -39,3 +39,8 @@ def plain(value: Any) -> Number:
 def show(value: float | None) -> str:
     """A figure as a sentence shows it: four significant digits, `undefined` for what is not finite."""
     return "undefined" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def show_moment(moment: datetime) -> str:
+    """A moment as a sentence shows it: to the minute, in UTC, as all of Windlass tells times."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from windlass.decisions.divergence import ks_distance
-from windlass.decisions.figures import decision, show
+from windlass.decisions.figures import decision, show, show_moment
 from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse
 from windlass.decisions.sequential import distribution_radius, proportion_bounds
 from windlass.product.duration import format_duration
@@ -122,7 +122,7 @@ def _missing(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[
         missing.append(f"Fewer than {max(needed, 1)} rows have been answered in {_name(evidence)}.")
     until = evidence.stage_started_at + policy.bake
     if evidence.stage == "canary" and now < until:
-        missing.append(f"{_name(evidence).capitalize()} lasts until {until:%Y-%m-%d %H:%M} at least.")
+        missing.append(f"{_name(evidence).capitalize()} lasts until {show_moment(until)} at least.")
     if evidence.challenger.error_rate > evidence.champion.error_rate + ERROR_MARGIN:
         missing.append("It fails more often than the champion, though not yet clearly.")
     return missing

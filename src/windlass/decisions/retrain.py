@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from windlass.decisions.figures import decision
+from windlass.decisions.figures import decision, show_moment
 from windlass.product.duration import format_duration
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
@@ -81,7 +81,8 @@ def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
     if evidence.failures and evidence.last_run_at is not None and not _taken_up(evidence):
         until = evidence.last_run_at + _after_failures(evidence.failures)
         if now < until:
-            return f"The last {_times(evidence.failures, 'run')} failed; the next try is at {_moment(until)}."
+            runs = "run" if evidence.failures == 1 else f"{evidence.failures} runs"
+            return f"The last {runs} failed; the next try is at {show_moment(until)}."
     return None
 
 
@@ -122,7 +123,7 @@ def _overdue(last: datetime | None, every: timedelta | None, now: datetime) -> s
     if last is None:
         return f"It has never been trained here, and the schedule says every {format_duration(every)}."
     if now >= last + every:
-        return f"The last run was at {_moment(last)}, and the schedule says every {format_duration(every)}."
+        return f"The last run was at {show_moment(last)}, and the schedule says every {format_duration(every)}."
     return None
 
 
@@ -131,7 +132,7 @@ def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, tri
         until = evidence.last_run_at + _cooldown(policy, evidence.rejections)
         if now < until:
             after = f" after {_times(evidence.rejections, 'run')} without a better model" if evidence.rejections else ""
-            return f"The cooldown{after} lasts until {_moment(until)}."
+            return f"The cooldown{after} lasts until {show_moment(until)}."
     recent = sum(now - _WEEK < start <= now for start in evidence.run_starts)
     if recent >= policy.per_week and trigger not in ("first", "interrupted"):
         return f"The weekly budget of {_times(policy.per_week, 'run')} is spent."
@@ -160,7 +161,7 @@ def _why_quiet(evidence: RetrainEvidence, policy: Retrain) -> str:
     if policy.on_rows is not None:
         parts.append(f"fewer than {policy.on_rows} rows were labelled since the last run")
     if policy.every is not None and evidence.last_run_at is not None:
-        parts.append(f"the schedule asks at {_moment(evidence.last_run_at + policy.every)}")
+        parts.append(f"the schedule asks at {show_moment(evidence.last_run_at + policy.every)}")
     return f"No signal: {', '.join(parts)}." if parts else "No signal has been heard."
 
 
@@ -181,7 +182,3 @@ def _numbers(evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None
 
 def _times(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from windlass.decisions.figures import decision, show
+from windlass.decisions.figures import decision, show, show_moment
 from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse
 from windlass.decisions.sequential import proportion_bounds
 from windlass.product.policy import Release
@@ -69,7 +69,7 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
         return decision("rollback", "roll_back", [reason], numbers, now)
     until = evidence.started_at + policy.probation
     if now < until:
-        return decision("rollback", "wait", [f"Probation lasts until {until:%Y-%m-%d %H:%M}."], numbers, now)
+        return decision("rollback", "wait", [f"Probation lasts until {show_moment(until)}."], numbers, now)
     return decision("rollback", "keep", [_kept(evidence.losses.rows, gap)], numbers, now)
 
 

@@ -20,6 +20,7 @@ from windlass.records.event import (
     ChampionChanged,
     CommandFinished,
     CommandRequested,
+    CommandWithdrawn,
     ControllerStarted,
     ControllerStopped,
     Event,
@@ -98,7 +99,7 @@ def _requested(state: WorkspaceState, body: CommandRequested, event: Event) -> W
     return replace(state, pending=(*state.pending, asked))
 
 
-def _command_finished(state: WorkspaceState, body: CommandFinished, _event: Event) -> WorkspaceState:
+def _answered(state: WorkspaceState, body: CommandFinished | CommandWithdrawn, _event: Event) -> WorkspaceState:
     return replace(state, pending=tuple(asked for asked in state.pending if asked.request.command != body.command))
 
 
@@ -169,7 +170,7 @@ def _run_finished(state: ProductState, body: RunFinished, event: Event) -> Produ
 def _run_failed(state: ProductState, body: RunFailed, event: Event) -> ProductState:
     if state.run is None or state.run.run != body.run:
         return state
-    ended = replace(state.run, finished_at=event.at, outcome="failed", message=f"{body.error}: {body.message}")
+    ended = replace(state.run, finished_at=event.at, outcome="failed", message=body.message)
     return replace(state, run=None, last_run=ended, failures=state.failures + 1)
 
 
@@ -245,7 +246,8 @@ _OF_WORKSPACE: dict[type[Body], Callable[[WorkspaceState, Any, Event], Workspace
     ControllerStarted: _controller_started,
     ControllerStopped: _controller_stopped,
     CommandRequested: _requested,
-    CommandFinished: _command_finished,
+    CommandFinished: _answered,
+    CommandWithdrawn: _answered,
 }
 _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]] = {
     ProductDeclared: _declared,

@@ -82,6 +82,15 @@ class CommandFinished(Body, frozen=True, kw_only=True, tag="command.finished"):
     message: str
 
 
+class CommandWithdrawn(Body, frozen=True, kw_only=True, tag="command.withdrawn"):
+    """Whoever asked went away without an answer, and does not want it done any more."""
+
+    fenced = False
+    subject_field = "command"
+    command: str
+    reason: str
+
+
 # -- products ----------------------------------------------------------------------------------------------------
 
 
@@ -329,6 +338,7 @@ ALL: tuple[type[Body], ...] = (
     ControllerStopped,
     CommandRequested,
     CommandFinished,
+    CommandWithdrawn,
     ProductDeclared,
     ProductPaused,
     ProductResumed,

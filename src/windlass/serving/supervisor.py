@@ -31,9 +31,18 @@ LONGEST_DELAY = 10.0
 HEALTHY_SECONDS = 10.0
 """A worker that lived this long is replaced at once; one that did not, after twice the delay of the time before."""
 _STOP_SECONDS = 10.0
+_BLINK = 0.02  # seconds between two looks at whether the workers have ended
+_ASIDE = 0.25  # seconds after which whoever waits for the workers gets to do something else
 # A request is a few rows: spreading them over cores costs more than it gives (half of the time of a request, measured),
 # and workers would fight for the same cores. What the environment says already wins.
 _ONE_THREAD_EACH = dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+Meanwhile = Callable[[], None]
+
+
+def _nothing() -> None:
+    """There is nothing else to do while the workers start or stop."""
 
 
 class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,10 +108,11 @@ class Server:
         """The workers that run now."""
         return tuple(process.pid for process in self._processes.values() if process.poll() is None)
 
-    def start(self) -> Server:
+    def start(self, *, meanwhile: Meanwhile = _nothing) -> Server:
         """Bind and start the workers; returns when each has loaded what is routed and answers.
 
-        Raises UsageError when the address cannot be had and EngineError when a worker ends before it is ready.
+        `meanwhile` is called a few times a second until then. Raises UsageError when the address cannot be had and
+        EngineError when a worker ends before it is ready.
         """
         self._listener = _bind(self._settings)
         self._port = int(self._listener.getsockname()[1])
@@ -113,10 +123,7 @@ class Server:
             thread = threading.Thread(target=self._look_after, args=(name,), name=f"serving-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._failed or self._ready >= set(names), self._ready_seconds)
-            self._up = self._ready >= set(names)
-            failure = None if self._up else self._failed or f"not ready within {self._ready_seconds:g} s"
+        failure = self._wait_until_ready(set(names), meanwhile)
         if failure is not None:
             self.stop()
             raise EngineError(
@@ -126,8 +133,11 @@ class Server:
             )
         return self
 
-    def stop(self, timeout: float = _STOP_SECONDS) -> None:
-        """Stop accepting, let requests in flight finish and segments close; kill what is left after `timeout`."""
+    def stop(self, timeout: float = _STOP_SECONDS, *, meanwhile: Meanwhile = _nothing) -> None:
+        """Stop accepting, let requests in flight finish and segments close; kill what is left after `timeout`.
+
+        `meanwhile` is called a few times a second until then; it must not raise.
+        """
         with self._changed:
             self._stopping.set()
             processes = list(self._processes.values())
@@ -136,10 +146,11 @@ class Server:
         deadline = time.monotonic() + timeout
         for process in processes:
             process.terminate()
+        while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+            meanwhile()
+            time.sleep(_BLINK)
         for process in processes:
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if process.poll() is None:
                 process.kill()
         for thread in self._threads:
             thread.join()
@@ -155,6 +166,16 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _wait_until_ready(self, names: set[str], meanwhile: Meanwhile) -> str | None:
+        """Why the workers are not ready; None when they are."""
+        deadline = time.monotonic() + self._ready_seconds
+        with self._changed:
+            while not (self._failed or self._ready >= names) and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(min(left, _ASIDE))
+                meanwhile()
+            self._up = self._ready >= names
+            return None if self._up else self._failed or f"not ready within {self._ready_seconds:g} s"
 
     # -- one thread for each worker -----------------------------------------------------------------------------
 
@@ -239,10 +260,15 @@ def _bind(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
         raise UsageError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+            f"cannot listen on {settings.host}:{settings.port}: {_told(error)}",
             where="settings `host` and `port`",
             remedy="stop whatever listens there, or take another port (0 takes a free one)",
         ) from error
+
+
+def _told(error: OSError) -> str:
+    """What the system says, without what `create_server` adds to it."""
+    return os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error)
 
 
 @contextlib.contextmanager

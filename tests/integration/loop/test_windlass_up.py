@@ -27,6 +27,8 @@ from windlass.records.event import (
     ChampionChanged,
     ControllerStarted,
     ControllerStopped,
+    IncidentClosed,
+    IncidentOpened,
     ProductPaused,
     RunFailed,
     RunFinished,
@@ -36,6 +38,7 @@ from windlass.records.state import ProductState
 
 PRODUCT = "lateness"
 SOURCE = """
+import time
 from pathlib import Path
 
 import polars as pl
@@ -51,6 +54,8 @@ class Lateness(wl.Product):
     release = wl.Release(shadow=1_000_000, probation="7d")
 
     def extract(self, since):
+        while Path({hold!r}).exists():
+            time.sleep(0.01)
         return pl.read_parquet(Path({history!r}))
 
     def features(self, rows):
@@ -64,6 +69,7 @@ class Up:
     def __init__(self, folder: Path, *, ledger: str) -> None:
         """`ledger`: its database URL; empty: SQLite in the workspace."""
         self.folder = folder
+        self.source = folder / "lateness.py"
         folder.mkdir()
         (folder / "windlass.toml").write_text(f"ledger = {json.dumps(ledger)}\n")
         self.paths = Paths(folder / ".windlass")
@@ -83,20 +89,25 @@ class Up:
         frame = pl.DataFrame({"id": range(400), "at": hours, "wind": wind, "rain": rain, "late": late})
         history = self.folder / "history.parquet"
         frame.write_parquet(history)
-        (self.folder / "lateness.py").write_text(SOURCE.format(history=str(history)))
+        self.hold = self.folder / "hold"
+        """While this file is there, extracting does not come to an end."""
+        self.source.write_text(SOURCE.format(history=str(history), hold=str(self.hold)))
 
     # -- processes ---------------------------------------------------------------------------------------------------
 
-    def start(self) -> subprocess.Popen[str]:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "WINDLASS_PORT": str(self.port),
             "WINDLASS_LEASE_SECONDS": "4",
             "WINDLASS_POLL_SECONDS": "0.1",
         }
+
+    def start(self, command: str = "up") -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "windlass", "up", "--project", str(self.folder)],
-            env=environment,
+            [sys.executable, "-m", "windlass", command, "--project", str(self.folder)],
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -108,7 +119,7 @@ class Up:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=90)
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=90, env=self.environment)
 
     def wait_until(self, condition: Callable[[], Any], *, seconds: float = 90) -> Any:
         deadline = time.monotonic() + seconds
@@ -178,14 +189,14 @@ def test_it_trains_serves_obeys_and_leaves_cleanly(up: Up) -> None:
     process = up.start()
     assert up.wait_until(up.champion) == "v1"
     assert any("serving on" in line for line in up.said[process.pid])
+    assert any("run started (first)" in line for line in up.said[process.pid])
 
     done = up.command("pause", "--reason", "holidays")
     assert (done.returncode, "paused" in done.stdout) == (0, True), done.stderr
     assert [body.reason for body in up.events(ProductPaused)] == ["holidays"]
     assert up.command("resume", "--reason", "back").returncode == 0
 
-    source = up.folder / "lateness.py"
-    source.write_text(source.read_text().replace("C=1.0", "C=0.1"))
+    up.source.write_text(up.source.read_text().replace("C=1.0", "C=0.1"))
     trained = up.command("train")
     assert (trained.returncode, "v2" in trained.stdout) == (0, True), trained.stdout + trained.stderr
     assert up.champion() == "v1"  # v2 is in its shadow stage
@@ -261,3 +272,50 @@ def test_a_waiting_one_leaves_when_it_is_told(up: Up) -> None:
     second.send_signal(signal.SIGINT)
     assert second.wait(30) == 0
     assert len(up.events(ControllerStarted)) == 1
+
+
+def test_after_a_kill_the_next_run_by_hand_is_not_refused_and_takes_the_run_up(up: Up) -> None:
+    up.hold.touch()
+    first = up.start("train")
+    up.wait_until(lambda: any(event.kind() == "step.started" for event in up.events()))
+    first.kill()
+    first.wait()
+    up.hold.unlink()
+    trained = up.command("train")
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    assert "v1 registered; it answers now" in trained.stdout
+    (failed,) = up.events(RunFailed)
+    resumed = [event for event in up.events() if event.kind() == "run.started"][-1]
+    assert resumed.resumes == failed.run
+    assert "its process ended before" in failed.message
+
+
+def test_a_file_that_cannot_be_read_at_the_start_is_an_incident_and_the_champion_serves(up: Up) -> None:
+    assert up.command("train").returncode == 0
+    whole = up.source.read_text()
+    up.source.write_text(whole.replace("def features(self, rows):", "def features(self, rows:"))
+    process = up.start()
+    assert up.wait_until(up.champion) == "v1"
+    (opened,) = up.wait_until(lambda: up.events(IncidentOpened))
+    assert (opened.title, "lateness.py" in opened.cause) == ("the product cannot be read", True)
+    assert "not valid Python" in opened.cause
+    up.source.write_text(whole)
+    up.wait_until(lambda: up.events(IncidentClosed))  # it is read again by itself
+    assert (process.poll(), up.champion()) == (None, "v1")
+
+
+def test_an_extract_that_raises_is_an_incident_and_the_process_stays(up: Up) -> None:
+    whole = up.source.read_text()
+    up.source.write_text(whole.replace("return pl.read_parquet", "raise ConnectionError('refused')  #"))
+    process = up.start()
+    (opened,) = up.wait_until(lambda: up.events(IncidentOpened))
+    assert opened.title == "training failed"
+    assert "ConnectionError: refused" in opened.cause
+    assert "lateness.py:" in opened.cause
+    assert "extract.log" in opened.remedy
+    up.wait_until(lambda: any("remedy:" in line for line in up.said[process.pid]))
+    up.wait_until(lambda: up.state.last_retrain is not None and "next try is at" in up.state.last_retrain.reasons[0])
+    up.source.write_text(whole)
+    assert up.command("train").returncode == 0  # the mended file is read, though the process is the same
+    assert up.wait_until(up.champion) == "v1"
+    assert (process.poll(), up.state.incidents) == (None, {})

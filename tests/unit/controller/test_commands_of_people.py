@@ -10,6 +10,7 @@ from windlass.records.event import (
     ChampionChanged,
     CommandFinished,
     CommandName,
+    CommandWithdrawn,
     ProductPaused,
     ProductResumed,
     ReleaseFinished,
@@ -84,6 +85,22 @@ def test_a_pause_holds_until_it_is_ended(desk: Desk) -> None:
 def test_a_run_is_started_by_whoever_has_an_engine(desk: Desk) -> None:
     finished = answer(desk, "train")
     assert (finished.done, finished.message) == (True, "started for ada")
+
+
+def test_who_has_no_engine_leaves_runs_to_those_who_have_one(desk: Desk) -> None:
+    desk.ask("train")
+    pause = desk.ask("pause")
+    (finished,) = carry_out(desk, None)
+    assert (finished.command, finished.done) == (pause, True)
+    assert [pending.request.name for pending in desk.context.state.pending] == ["train"]
+    assert [finished.message for finished in carry_out(desk)] == ["started for ada"]
+
+
+def test_what_was_taken_back_is_not_done(desk: Desk) -> None:
+    command = desk.ask("pause")
+    desk.ledger.append(CommandWithdrawn(command=command, reason="interrupted"), at=NOON, actor="ada", product=PRODUCT)
+    assert carry_out(desk) == []
+    assert desk.state.paused is None
 
 
 def test_a_promotion_answers_at_once_and_is_watched(desk: Desk) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
-from windlass.controller.training import FAILED, UNDECLARED, Signals, Training
-from windlass.errors import DataError, EngineError, LeaseLost, ProductError, UsageError
+from windlass.controller.training import FAILED, Signals, Training
+from windlass.errors import DataError, EngineError, LeaseLost, UsageError
 from windlass.pipeline.progress import ProgressMessage
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
@@ -30,12 +31,14 @@ QUIET = Signals()
 def training(desk: Desk, *, entries: dict[str, str] | None = None, show: Any = None) -> Training:
     """As in a controller that has just started."""
     context = desk.context
+    incidents, entries = Incidents(context=context), entries or {PRODUCT: "m:P"}
     more = {} if show is None else {"show": show}
     return Training(
         context=context,
         engine=desk.engine,
-        incidents=Incidents(context=context),
-        entries=entries or {PRODUCT: "m:P"},
+        incidents=incidents,
+        declarations=Declarations(context=context, engine=desk.engine, incidents=incidents, entries=entries),
+        entries=entries,
         **more,
     )
 
@@ -44,9 +47,10 @@ def alarm(judgement: Any = "decay") -> Decision:
     return Decision(judgement=judgement, verdict="alarm", reasons=("It has decayed.",), numbers={}, at=NOON)
 
 
-def by_hand() -> PendingCommand:
-    request = CommandRequested(command="c", name="train", force=True, reason="because")
-    return PendingCommand(sequence=1, at=NOON, actor="ada", product=PRODUCT, request=request)
+def by_hand(*, sequence: int = 1, force: bool = True, product: str = PRODUCT) -> PendingCommand:
+    """A person's request; `sequence`: where it stands in the ledger."""
+    request = CommandRequested(command="c", name="train", force=force, reason="because")
+    return PendingCommand(sequence=sequence, at=NOON, actor="ada", product=product, request=request)
 
 
 def begins(desk: Desk) -> str:
@@ -145,8 +149,34 @@ def test_a_person_may_start_a_run(desk: Desk) -> None:
     assert control.start_by_hand(by_hand()).endswith("started")
     request = desk.engine.request
     assert (request.trigger, request.reason, request.force) == ("manual", "ada: because", True)
+
+
+def test_a_run_that_began_before_it_was_asked_for_is_not_what_was_asked_for(desk: Desk) -> None:
+    """The code may have been mended in between."""
+    control = training(desk)
+    control.start_by_hand(by_hand())
     with pytest.raises(UsageError, match="under way"):
-        control.start_by_hand(by_hand())
+        control.start_by_hand(by_hand(sequence=desk.ledger.head() + 1))
+    assert len(desk.engine.jobs) == 1
+
+
+def test_two_who_ask_before_a_run_begins_get_the_same_one(desk: Desk) -> None:
+    control = training(desk)
+    asked = desk.ledger.head()
+    first = control.start_by_hand(by_hand(sequence=asked, force=False))
+    assert control.start_by_hand(by_hand(sequence=asked, force=False)) == first
+    with pytest.raises(UsageError, match="under way"):  # who wants every step repeated does not get that
+        control.start_by_hand(by_hand(sequence=asked, force=True))
+    assert len(desk.engine.jobs) == 1
+
+
+def test_a_run_that_nobody_works_on_has_failed_before_another_begins(desk: Desk) -> None:
+    training(desk).start_by_hand(by_hand())
+    run = begins(desk)
+    training(desk).start_by_hand(by_hand())  # another process, after a kill
+    (failed,) = desk.bodies(RunFailed)
+    assert (failed.run, "ended before" in failed.message) == (run, True)
+    assert desk.state.run is None
 
 
 def test_a_person_is_told_what_cannot_train(desk: Desk) -> None:
@@ -178,7 +208,7 @@ def test_a_failed_run_is_an_incident_that_the_next_success_closes(desk: Desk) ->
     run = begins(desk)
     desk.write(RunFailed(run=run, step="check", error="DataError", message="nulls"))
     desk.engine.fail(DataError("the time column has nulls", where="column 'at'", remedy="leave them out"))
-    assert control.arrived
+    assert [job.done for job in control.jobs] == [True]
     control.follow()
     assert control.idle
     (opened,) = desk.bodies(IncidentOpened)
@@ -315,7 +345,6 @@ def test_while_paused_an_interrupted_run_waits(desk: Desk) -> None:
 
 def test_stopping_cancels_and_leaves_the_run_to_the_next(desk: Desk) -> None:
     control = training(desk)
-    control.declare_all()
     control.start_by_hand(by_hand())
     begins(desk)
     control.cancel()
@@ -331,48 +360,3 @@ def test_who_lost_the_lease_starts_nothing(desk: Desk) -> None:
     with pytest.raises(LeaseLost):
         training(desk).decide(PRODUCT, QUIET)
     assert desk.engine.jobs == []
-
-
-# -- declaring -------------------------------------------------------------------------------------------------------
-
-
-def test_nobody_waits_for_products_to_be_read(desk: Desk) -> None:
-    control = training(desk)
-    control.declare_all()
-    control.decide(PRODUCT, QUIET)  # not before the settings in force are known
-    assert [function.rpartition(":")[2] for function, _ in desk.engine.submitted] == ["declare"]
-    assert not control.quiet
-    desk.engine.finish()
-    control.follow()
-    assert control.quiet
-    control.decide(PRODUCT, QUIET)
-    assert desk.engine.submitted[-1][0].endswith("run_training")
-
-
-def test_a_product_that_cannot_be_read_is_an_incident_until_it_can(desk: Desk) -> None:
-    control = training(desk)
-    control.declare_all()
-    desk.engine.fail(ProductError("there is no class P", where="m.py:3", remedy="define it"))
-    control.follow()
-    (opened,) = desk.bodies(IncidentOpened)
-    assert (opened.title, opened.remedy) == (UNDECLARED, "define it")
-    assert opened.cause == "there is no class P (at m.py:3)"
-    later = training(desk)
-    later.declare_all()
-    desk.engine.finish()
-    later.follow()
-    assert desk.state.incidents == {}
-
-
-def test_reading_one_product_raises_what_is_wrong_with_it(desk: Desk) -> None:
-    control = training(desk)
-    submit = desk.engine.submit
-
-    def fail_at_once(function: str, argument: Any = None) -> Any:
-        job = submit(function, argument)
-        desk.engine.fail(ProductError("there is no class P"))
-        return job
-
-    desk.engine.submit = fail_at_once
-    with pytest.raises(ProductError, match="no class"):
-        control.declare(PRODUCT)

@@ -50,7 +50,7 @@ def test_it_waits_for_rows_and_for_the_bake(rng: np.random.Generator) -> None:
     early = decide_release(evidence(rng), POLICY, START + timedelta(minutes=14))
     assert (early.verdict, early.reasons[0]) == (
         "wait",
-        "The canary on 10% of the keys lasts until 2026-03-01 00:15 at least.",
+        "The canary on 10% of the keys lasts until 2026-03-01 00:15 UTC at least.",
     )
     assert decide_release(evidence(rng), POLICY, START + timedelta(minutes=15)).verdict == "advance"
 

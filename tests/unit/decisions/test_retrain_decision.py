@@ -53,7 +53,11 @@ def test_each_signal_trains(evidence: RetrainEvidence, policy: Retrain | None, t
         (known(decay=heard("decay"), drift=heard("drift")), None, "no retrain policy"),
         (known(decay=heard("decay")), Retrain(on_decay=False), "No signal"),
         (known(drift=heard("drift")), Retrain(), "No signal"),
-        (known(last_run_at=NOW - 5 * HOUR, decay=heard("decay")), EVERYTHING, "cooldown lasts until 2026-03-02 07:00"),
+        (
+            known(last_run_at=NOW - 5 * HOUR, decay=heard("decay")),
+            EVERYTHING,
+            "cooldown lasts until 2026-03-02 07:00 UTC",
+        ),
         (known(run_starts=(NOW - 30 * HOUR,) * 7, decay=heard("decay")), EVERYTHING, "weekly budget of 7 runs"),
     ],
 )

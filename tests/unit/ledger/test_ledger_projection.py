@@ -23,6 +23,7 @@ from windlass.records.event import (
     ChampionChanged,
     CommandFinished,
     CommandRequested,
+    CommandWithdrawn,
     ControllerStarted,
     ControllerStopped,
     Event,
@@ -121,12 +122,14 @@ def test_only_its_own_end_ends_a_controller(holder: str, acts: bool) -> None:
     assert (state.controller is not None) == acts
 
 
-def test_commands_are_pending_until_finished() -> None:
+def test_commands_are_pending_until_finished_or_taken_back() -> None:
     events = happened(
         CommandRequested(command="c1", name="pause", reason="holiday"),
         CommandRequested(command="c2", name="promote", version="v2", reason="looks good"),
         CommandFinished(command="c1", done=True, message="paused"),
         CommandFinished(command="never asked", done=True, message=""),
+        CommandRequested(command="c3", name="promote", version="v3", reason="too"),
+        CommandWithdrawn(command="c3", reason="interrupted"),
     )
     (asked,) = fold(EMPTY, events).pending
     assert (asked.sequence, asked.at, asked.product, asked.actor) == (2, hour(2), "flights", "controller")
@@ -195,7 +198,7 @@ def test_a_failed_run_says_why() -> None:
     state = product_after(run_started("r1"), RunFailed(run="r1", step="train", error="ValueError", message="no rows"))
     assert state.run is None
     assert state.last_run is not None
-    assert (state.last_run.outcome, state.last_run.message) == ("failed", "ValueError: no rows")
+    assert (state.last_run.outcome, state.last_run.message) == ("failed", "no rows")
 
 
 def test_a_run_that_another_replaces_is_lost() -> None:
@@ -345,6 +348,7 @@ _BODIES: Sequence[st.SearchStrategy[Body]] = [
     st.builds(ControllerStopped, holder=_few, reason=_text),
     st.builds(CommandRequested, command=_few, name=st.just("pause"), reason=_text),
     st.builds(CommandFinished, command=_few, done=st.booleans(), message=_text),
+    st.builds(CommandWithdrawn, command=_few, reason=_text),
     st.builds(ProductPaused, reason=_text),
     st.builds(ProductResumed, reason=_text),
     _few.map(registered),

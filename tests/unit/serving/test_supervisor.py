@@ -1,0 +1,55 @@
+"""The parent of the workers, with workers that only do what a test needs of them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from windlass.errors import UsageError
+from windlass.serving.supervisor import Server
+from windlass.settings import Settings
+
+WORKER = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: None)
+def wait_for(name):
+    while not pathlib.Path({folder!r}, name).exists():
+        time.sleep(0.001)
+wait_for("may-be-ready")
+print('{{"kind": "ready"}}', flush=True)
+wait_for("may-end")
+"""
+
+
+def server(folder: Path, **settings: object) -> Server:
+    code = WORKER.format(folder=str(folder))
+    made = Settings(workspace=folder, port=0, **settings)  # type: ignore[arg-type]
+    return Server(made, command=(sys.executable, "-c", code))
+
+
+def test_whoever_waits_for_the_workers_gets_to_do_something_else(tmp_path: Path) -> None:
+    """A controller holds its lease that way: without it, these workers would neither start nor end."""
+    made = server(tmp_path)
+    made.start(meanwhile=(tmp_path / "may-be-ready").touch)
+    assert len(made.pids) == 1
+    made.stop(timeout=60, meanwhile=(tmp_path / "may-end").touch)
+    assert made.pids == ()
+
+
+def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    made = server(tmp_path)
+    made.start(meanwhile=(tmp_path / "may-be-ready").touch)
+    made.stop(timeout=0.1)
+    assert made.pids == ()
+
+
+def test_a_port_that_is_taken_is_told_with_its_remedy(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError) as told:
+            Server(Settings(workspace=tmp_path, port=port)).start()
+    assert told.value.what == f"cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert "another port" in told.value.remedy
