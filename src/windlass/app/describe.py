@@ -48,6 +48,8 @@ def _champion(body: events.ChampionChanged) -> str:
 
 _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.WorkspaceCreated: lambda body: f"workspace made by Windlass {body.windlass}",
+    events.BackupMade: lambda body: f"backed up to {body.place} as of event {body.sequence}",
+    events.WorkspaceRestored: lambda body: f"restored from {body.place}, a backup of {body.made_at:%Y-%m-%d %H:%M}",
     events.ControllerStarted: lambda body: f"controller {body.holder} took the lease",
     events.ControllerStopped: lambda body: f"controller stopped: {body.reason}",
     events.CommandRequested: lambda body: f"asked to {body.name} {body.version or ''}: {body.reason}".replace(

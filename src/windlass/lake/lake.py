@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -271,6 +272,14 @@ class Lake:
         """The training set that `pin` fixed, bit for bit; raises PinBroken, saying what differs."""
         with self._lock:
             return read_pin(pin, lambda name: self._table(pin.product, name))
+
+    @contextmanager
+    def held(self, product: str, table: str) -> Iterator[list[Path]]:
+        """As `Table.held`, of one table; raises LakeError for one that is not there."""
+        with self._lock:
+            found = self._existing(product, table)
+        with found.held() as files:
+            yield files
 
     # -- looking ---------------------------------------------------------------------------------------------------
 

@@ -184,6 +184,20 @@ class Table:
         self.settle()
         self._tidied = self.version
 
+    @contextmanager
+    def held(self) -> Iterator[list[Path]]:
+        """The files that the table consists of now: the rows' first, then its log. For copying them.
+
+        None goes away inside the block: appends go on, but nothing is rewritten or thrown away meanwhile.
+        """
+        with self._rewriting(wait=True):
+            self.refresh()
+            with self._clearly("read"):
+                added = pl.DataFrame(self._open().get_add_actions(flatten=True))["path"].to_list()
+                rows = [self.path / unquote(name) for name in added]
+                log = sorted((self.path / "_delta_log").glob("[0-9]*"))
+            yield rows + [file for file in log if int(file.name[:20]) <= self.version]
+
     def settle(self) -> None:
         """Bring everything that was committed to the disk; only then may what it was made from be deleted."""
         if self._settled == self.version:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from windlass.errors import LedgerCorrupt, LedgerError
 from windlass.ledger import leases, query
 from windlass.ledger.chain import decode, encode_body, seal, to_text
+from windlass.ledger.copying import copy_tables
 from windlass.ledger.database import Database
 from windlass.ledger.schema import events as events_table
 from windlass.ledger.schema import head as head_table
@@ -144,6 +145,22 @@ class Ledger:
         with self._database.reading() as connection:
             head = self._head(connection)
             return verify_rows(query.stream(connection), head=head)
+
+    def copy_to(self, other: Ledger) -> tuple[int, str]:
+        """Copy all there is at one moment into `other`, which may be in another database: for backups.
+
+        Returns the sequence and the hash of the last event. Raises LedgerError when `other` holds events already.
+        """
+        with self._database.reading() as source, other._database.writing() as target:
+            head = other._head(target, lock=True)
+            if head[0]:
+                raise LedgerError(
+                    f"this ledger holds {head[0]} events already",
+                    where=other._database.where,
+                    remedy="copy into an empty one: name another with the setting `ledger`",
+                )
+            copy_tables(source, target)
+            return self._head(source)
 
     def close(self) -> None:
         """Close the connections; the ledger cannot be used after."""

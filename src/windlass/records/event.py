@@ -45,6 +45,25 @@ class WorkspaceCreated(Body, frozen=True, kw_only=True, tag="workspace.created")
     windlass: str
 
 
+class BackupMade(Body, frozen=True, kw_only=True, tag="backup.made"):
+    """The workspace was copied to another place, as far as the event `sequence`."""
+
+    fenced = False
+    place: str
+    sequence: int
+    files: int
+    bytes: int
+
+
+class WorkspaceRestored(Body, frozen=True, kw_only=True, tag="workspace.restored"):
+    """All events before this one came out of a backup that was made at `made_at`."""
+
+    fenced = False
+    place: str
+    sequence: int
+    made_at: datetime
+
+
 class ControllerStarted(Body, frozen=True, kw_only=True, tag="controller.started"):
     """A controller took the lease and acts from now on."""
 
@@ -334,6 +353,8 @@ class IncidentClosed(Body, frozen=True, kw_only=True, tag="incident.closed"):
 
 ALL: tuple[type[Body], ...] = (
     WorkspaceCreated,
+    BackupMade,
+    WorkspaceRestored,
     ControllerStarted,
     ControllerStopped,
     CommandRequested,

@@ -24,15 +24,19 @@ class Paths(msgspec.Struct, frozen=True):
     def lake(self) -> Path:
         return self.root / "lake"
 
+    @property
+    def registry(self) -> Path:
+        return self.root / "registry"
+
     def bundles(self, product: str) -> Path:
-        return self.root / "registry" / product
+        return self.registry / product
 
     def bundle(self, product: str, digest: str) -> Path:
         return self.bundles(product) / digest
 
     def staging(self, product: str) -> Path:
         """Where bundles are put together; same filesystem as `bundles`, so that publishing is one rename."""
-        return self.root / "registry" / ".staging" / product
+        return self.registry / ".staging" / product
 
     def step(self, product: str, key: str) -> Path:
         return self.root / "artifacts" / product / "steps" / key

@@ -71,6 +71,10 @@ class Registry:
         """
         return Bundle(manifest=self.verify(product, digest), digest=digest, folder=self._paths.bundle(product, digest))
 
+    def holds(self, product: str, digest: str) -> bool:
+        """Whether the version is here at all; nothing of it is read."""
+        return self._paths.bundle(product, digest).is_dir()
+
     def manifest(self, product: str, digest: str) -> Manifest:
         """The manifest alone, checked against the digest; no other file is read."""
         folder = self._paths.bundle(product, digest)
