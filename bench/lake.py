@@ -27,7 +27,7 @@ import polars as pl
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.product.policy import Outcome
-from windlass.records.capture import OutcomeRow, PredictionBatch
+from windlass.records.capture import PredictionBatch
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 REQUEST = json.dumps({f"feature_{number}": number * 1.37 for number in range(20)}).encode()
@@ -150,7 +150,12 @@ def sets(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]
     yield f"ingest {rows:,} rows x 20 columns", f"{took(lambda: ingest(frame)):.2f} s"
     yield "ingest all of them again", f"{took(lambda: ingest(frame)):.2f} s"
     yield "ingest the last 1,000 again", f"{best(lambda: ingest(frame.tail(1_000))):.3f} s"
-    outcomes = [OutcomeRow(key=str(row), value=1, observed_at=START) for row in range(1_000)]
+    outcomes = pl.select(
+        prediction_id=pl.lit(None, dtype=pl.String),
+        key=pl.int_range(1_000).cast(pl.String),
+        value=pl.lit("1"),
+        observed_at=pl.lit(START),
+    )
     seconds = took(lambda: lake.append_outcomes("bench", outcomes, request_id="r", now=START))
     yield "append 1,000 outcomes", f"{seconds:.3f} s"
     policy = {"time": "scheduled", "key": "flight", "outcome": OUTCOME, "as_of": START + timedelta(days=400)}

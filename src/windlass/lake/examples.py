@@ -7,13 +7,14 @@ revision of it; so is one that goes back to an earlier revision. Of several in o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import polars as pl
 
 from windlass.errors import DataError
 from windlass.lake.dtypes import TIMESTAMP, cast_exactly, conform, wider
-from windlass.lake.repeats import settle
+from windlass.lake.repeats import Repeats, settle
 from windlass.lake.table import SEQUENCE, Table
 from windlass.records.data import Ingested
 
@@ -30,11 +31,7 @@ def ingest(
 
     Raises DataError for rows that cannot be kept, naming the column, before anything is written.
     """
-    where = f"source {source!r}"
-    _check_names(frame, where=where)
-    rows = _with_event_time(conform(frame, where=where), time=time, key=key, where=where)
-    rows, repeats = settle(rows, key=key, time=EVENT_TIME)
-    rows, retyped = _fit(table, rows, where=where)
+    rows, repeats, retyped = _prepared(table, frame, source=source, time=time, key=key)
     fresh = _fresh(table, rows, key=key) if table.exists else rows
     if not fresh.is_empty():
         if retyped:
@@ -53,6 +50,37 @@ def ingest(
     )
 
 
+def as_kept(table: Table, frame: pl.DataFrame, *, source: str, time: str | None, key: str | None) -> pl.DataFrame:
+    """The rows of `frame`, the last of each key, as `current` would give them after `ingest`, without keeping them.
+
+    Raises DataError as `ingest` does.
+    """
+    rows, _, _ = _prepared(table, frame, source=source, time=time, key=key)
+    known = table.schema()
+    missing = [pl.lit(None, dtype=known[name]).alias(name) for name in known if name not in (*rows.columns, *SYSTEM)]
+    rows = rows.drop(EVENT_TIME).with_columns(missing)
+    return last_of_each(rows, key)
+
+
+def last_of_each(rows: pl.DataFrame, key: str | None) -> pl.DataFrame:
+    """The last row of each key, in the frame's order; rows without a key all stand for themselves."""
+    if key is None or key not in rows.columns:
+        return rows
+    return rows.filter(pl.col(key).is_null() | pl.col(key).is_last_distinct())
+
+
+def _prepared(
+    table: Table, frame: pl.DataFrame, *, source: str, time: str | None, key: str | None
+) -> tuple[pl.DataFrame, Repeats, dict[str, pl.DataType]]:
+    """The rows in the types and the order in which they are kept, and the columns of the table that must be wider."""
+    where = f"source {source!r}"
+    _check_names(frame, where=where)
+    rows = _with_event_time(conform(frame, where=where), time=time, key=key, where=where)
+    rows, repeats = settle(rows, key=key, time=EVENT_TIME)
+    rows, retyped = _fit(table, rows, where=where)
+    return rows, repeats, retyped
+
+
 def watermark(table: Table) -> datetime | None:
     """The latest event time in the table; None while there is none."""
     if not table.exists:
@@ -61,12 +89,20 @@ def watermark(table: Table) -> datetime | None:
     return None if latest is None else latest.astimezone(UTC)
 
 
-def current(table: Table, *, key: str | None, upto: int | None = None) -> pl.DataFrame:
+def current(
+    table: Table, *, key: str | None, upto: int | None = None, columns: Collection[str] | None = None
+) -> pl.DataFrame:
     """The last revision of each key, in the order it was ingested, with the system columns in front.
 
-    Without a key, or where the key is null, every row stands for itself. `upto` is the highest sequence to count.
+    Without a key, or where the key is null, every row stands for itself. `upto` is the highest sequence to count,
+    `columns` saves reading the others.
     """
-    rows = table.read(lambda every: every if upto is None else every.filter(pl.col(SEQUENCE) <= upto)).sort(SEQUENCE)
+    wanted = (
+        pl.all() if columns is None else pl.col(*(name for name in table.schema() if name in {*SYSTEM, key, *columns}))
+    )
+    rows = table.read(
+        lambda every: (every if upto is None else every.filter(pl.col(SEQUENCE) <= upto)).select(wanted)
+    ).sort(SEQUENCE)
     if key is None or key not in rows.columns:
         return rows
     last = pl.col(SEQUENCE) == pl.col(SEQUENCE).max().over(key)

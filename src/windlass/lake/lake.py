@@ -19,10 +19,9 @@ from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.join import NEEDED, join_outcomes
 from windlass.lake.pins import TrainingSet, make_pin, read_pin
 from windlass.lake.repeats import settle
-from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, outcome_rows
+from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
 from windlass.lake.table import SEQUENCE, Table
 from windlass.product.policy import Outcome
-from windlass.records.capture import OutcomeBatch, OutcomeRow
 from windlass.records.data import DataPin, Ingested
 from windlass.records.routing import ANSWERED
 
@@ -78,6 +77,14 @@ class Lake:
             table.tidy()
             return ingested
 
+    def as_kept(
+        self, product: str, source: str, frame: pl.DataFrame, *, time: str | None, key: str | None
+    ) -> pl.DataFrame:
+        """`frame` as `examples` would give it after `ingest`, without keeping it; raises DataError as that does."""
+        with self._lock:
+            table = self._table(product, f"examples/{_checked(source)}")
+            return examples.as_kept(table, frame, source=source, time=time, key=key)
+
     def watermark(self, product: str, sources: Collection[str] | None = None) -> datetime | None:
         """The event time up to which all `sources` (None: every one) are in: the least of their latest event times."""
         with self._lock:
@@ -91,15 +98,23 @@ class Lake:
         return names if among is None else [name for name in names if name in among]
 
     def examples(
-        self, product: str, source: str, *, key: str | None = None, upto: int | None = None, system: bool = False
+        self,
+        product: str,
+        source: str,
+        *,
+        key: str | None = None,
+        upto: int | None = None,
+        columns: Collection[str] | None = None,
+        system: bool = False,
     ) -> pl.DataFrame:
         """The last revision of each `key` (None: every row), in ingest order; `upto` is the highest sequence to count.
 
-        `system` keeps the lake's own columns (`_sequence`, `_ingested_at`, `_event_time`).
+        `columns` saves reading others, besides the key; names that the source does not have are passed over. `system`
+        keeps the lake's own columns (`_sequence`, `_ingested_at`, `_event_time`).
         """
         with self._lock:
             table = self._existing(product, f"examples/{source}")
-            rows = examples.current(table, key=key, upto=upto)
+            rows = examples.current(table, key=key, upto=upto, columns=columns)
             return rows if system else rows.drop(examples.SYSTEM)
 
     # -- answers and labels ----------------------------------------------------------------------------------------
@@ -125,13 +140,17 @@ class Lake:
                 self._committers[product] = committer
             return committer.commit(folder, limit_bytes=limit_bytes)
 
-    def append_outcomes(self, product: str, rows: Sequence[OutcomeRow], *, request_id: str, now: datetime) -> Ingested:
-        """Append labels that came with an extract; a row that is there already (id, key, value, time) is left out."""
-        batch = OutcomeBatch(request_id=request_id, received_at=now, outcomes=tuple(rows))
+    def append_outcomes(self, product: str, rows: pl.DataFrame, *, request_id: str, now: datetime) -> Ingested:
+        """Append labels that came with an extract; a row that is there already (id, key, value, time) is left out.
+
+        `rows` has these four as columns, the value as JSON text.
+        """
         same = ["prediction_id", "key", "value", "observed_at"]
+        stamped = rows.with_columns(received_at=pl.lit(now), request_id=pl.lit(request_id))
+        stamped = stamped.select(pl.col(name).cast(dtype) for name, dtype in OUTCOMES.items() if name != SEQUENCE)
         # Of one case there may be several in the course of time; of one moment the last counts.
         moment = pl.struct("prediction_id", "key", "observed_at").alias("_moment")
-        settled, repeats = settle(outcome_rows([batch]).with_columns(moment), key="_moment", time="observed_at")
+        settled, repeats = settle(stamped.with_columns(moment), key="_moment", time="observed_at")
         fresh = settled.drop("_moment")
         with self._lock:
             table = self._handle(product, "outcomes")
@@ -148,7 +167,7 @@ class Lake:
             latest = self._read(table, OUTCOMES, lambda every: every.select(pl.col("observed_at").max())).item()
             return Ingested(
                 source="outcomes",
-                rows_seen=len(rows),
+                rows_seen=rows.height,
                 rows_new=appended.height,
                 rows_equal=repeats.equal,
                 rows_superseded=repeats.superseded,

@@ -8,25 +8,22 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from windlass.errors import DataError
 from windlass.lake.lake import TrainingSet
 from windlass.pipeline.context import Training
 from windlass.pipeline.ingest import Extracted
-from windlass.pipeline.labels import MOMENT, as_target, fill_absent, fill_labels, labels_by_key
+from windlass.pipeline.labelled import LabelledRows, labelled_rows
+from windlass.pipeline.labels import KEY, VALUE, moments_of
 from windlass.pipeline.split import Split, split_rows
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
-from windlass.product.checks.declaration import check_rows
-from windlass.product.contract import check_frame, columns_of, decode_rows
 from windlass.product.policy import to_plain
-from windlass.product.product import Product
 from windlass.records.bundle import Column
 from windlass.records.data import DataPin
 from windlass.records.event import Body, DataPinned
 
 
 class Pinned:
-    """The outputs of the step `pin`: which rows, and the labels that came apart from them."""
+    """The outputs of the step `pin`: which rows, and the outcomes of their keys."""
 
     def __init__(self, training: Training, step: Finished, found: TrainingSet | None) -> None:
         self.step = step
@@ -35,8 +32,9 @@ class Pinned:
         self._found = found
 
     @property
-    def labels(self) -> pl.DataFrame:
-        return read_frame(self.step.folder / "labels.arrow")
+    def outcomes(self) -> pl.DataFrame:
+        """The last outcome of each key as of the pin: `key`, `value` and `observed_at`."""
+        return read_frame(self.step.folder / "outcomes.arrow")
 
     def read(self) -> TrainingSet:
         """The rows themselves; raises PinBroken when they do not read the same any more."""
@@ -89,8 +87,19 @@ def _pin(training: Training, found: list[TrainingSet], extracted: Finished, fold
     )
     found.append(training_set)
     write_record(fixed, folder / "pin.json")
-    write_frame(labels_by_key(training.lake, fixed), folder / "labels.arrow")
+    write_frame(_outcomes_of(training, fixed), folder / "outcomes.arrow")
     return {"rows": fixed.rows, "digest": fixed.digest}
+
+
+def _outcomes_of(training: Training, pin: DataPin) -> pl.DataFrame:
+    outcomes = training.lake.outcomes(pin.product, as_of=pin.as_of)
+    return (
+        outcomes.filter(pl.col(KEY).is_not_null() & (pl.col("_sequence") <= pin.upto.get("outcomes", -1)))
+        .sort("observed_at", "_sequence")
+        .unique(KEY, keep="last")
+        .sort(KEY)
+        .select(KEY, VALUE, "observed_at")
+    )
 
 
 def _told(training: Training, finished: Finished) -> list[Body]:
@@ -106,85 +115,36 @@ def check(training: Training, pinned: Pinned) -> Rows:
     step = Step(
         name="check",
         code=training.code("assemble", "contract", "task", "outcome", "gate"),
-        parameters={
-            "task": msgspec.to_builtins(task),
-            # What has not come by now may mean something by tomorrow, with the same rows and labels.
-            "as_of": None if training.product.outcome.absent is None else pinned.pin.as_of.isoformat(),
-        },
-        inputs={"rows": pinned.pin.digest, "labels": pinned.step.digest("labels.arrow")},
+        parameters={"task": msgspec.to_builtins(task), "as_of": pinned.pin.as_of.isoformat()},
+        inputs={"rows": pinned.pin.digest, "outcomes": pinned.step.digest("outcomes.arrow")},
     )
     return Rows(training, pinned, training.runner.run(step, partial(_check, training, pinned)))
 
 
 def _check(training: Training, pinned: Pinned, folder: Path) -> Summary:
-    product, task = training.product, training.task
-    training_set = pinned.read()
-    assembled = fill_labels(_assembled(product(), training_set.sources), pinned.labels, task)
-    served_keys = training_set.served.get_column("key")
-    examples = fill_absent(assembled, task, outcome=product.outcome, as_of=pinned.pin.as_of, told=served_keys)
-    rows = _with_served(product, examples, training_set.served)
-    check_rows(product, rows)
-    labelled = rows.filter(_has_label(rows.get_column(task.target)))
-    checked = check_frame(product, labelled)
-    if task.time is not None:
-        checked = checked.sort(task.time, maintain_order=True)
-    split, order = split_rows(checked, moments=moments_of(checked, task.time), key=task.key)
-    write_frame(checked if order is None else checked[order], folder / "rows.arrow")
+    task = training.task
+    found = labelled_rows(training.product(), pinned.read(), pinned.outcomes, as_of=pinned.pin.as_of)
+    rows = found.rows if task.time is None else found.rows.sort(task.time, maintain_order=True)
+    split, order = split_rows(rows, moments=moments_of(rows, task.time), key=task.key)
+    write_frame(rows if order is None else rows[order], folder / "rows.arrow")
     write_record(split, folder / "split.json")
-    write_record(columns_of(product, checked.drop(task.target)), folder / "columns.json")
+    write_record(found.columns, folder / "columns.json")
+    _show_broken(training, found)
+    parts = [f"{split.train:,} to train on, {split.holdout:,} to judge by", *found.remarks]
     return {
-        "rows": checked.height,
-        "served": rows.height - examples.height,
-        "unlabelled": rows.height - labelled.height,
+        "rows": rows.height,
+        "served": found.served,
+        "unlabelled": found.unlabelled,
+        "set_aside": found.broken,
         "holdout": split.holdout,
         "split": split.by,
-        "note": f"{split.train:,} to train on, {split.holdout:,} to judge by",
+        "note": "; ".join(parts),
     }
 
 
-def _assembled(product: Product, sources: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """One row per example. A single source is taken as it is, unless the product says how to assemble it."""
-    filled = {name: frame for name, frame in sources.items() if frame.width}
-    if not filled:
-        raise DataError(
-            "there are no rows",
-            where=f"{product.name}, extract",
-            remedy="see that `extract(None)` returns all rows there are, and that its source is not empty",
-        )
-    if len(filled) == 1 and type(product).assemble is Product.assemble:
-        return next(iter(filled.values()))
-    assembled: object = product.assemble(filled)
-    if not isinstance(assembled, pl.DataFrame):
-        raise DataError(
-            f"assemble returned a {type(assembled).__name__}",
-            where=f"{product.name}, assemble",
-            remedy="return a polars DataFrame with one row for each example",
-        )
-    return assembled
-
-
-def _with_served(product: type[Product], examples: pl.DataFrame, served: pl.DataFrame) -> pl.DataFrame:
-    """The examples, and below them the served rows whose label is known and that are no example themselves."""
-    task = product.task
-    if task.key is not None and task.key in examples.columns:
-        target = examples.get_column(task.target) if task.target in examples.columns else None
-        labelled = examples if target is None else examples.filter(_has_label(target))
-        keys = labelled.select(pl.col(task.key).cast(pl.String).alias("key"))
-        served = served.join(keys, on="key", how="anti", maintain_order="left")
-    if served.is_empty():
-        return examples
-    known = examples.drop(task.target, strict=False)
-    decoded = decode_rows(served.get_column("request"), columns_of(product, known)).select(known.columns)
-    like = examples.get_column(task.target) if task.target in examples.columns else None
-    target = as_target(served.get_column("value"), like=like, task=task)
-    return pl.concat([examples, decoded.with_columns(target).select(examples.columns)], how="vertical_relaxed")
-
-
-def _has_label(target: pl.Series) -> pl.Series:
-    known = target.is_not_null()
-    return known & target.is_not_nan().fill_null(value=True) if target.dtype.is_float() else known
-
-
-def moments_of(rows: pl.DataFrame, time: str | None) -> pl.Series | None:
-    """The event times in UTC; None without a time column."""
-    return None if time is None else rows.get_column(time).cast(MOMENT)
+def _show_broken(training: Training, found: LabelledRows) -> None:
+    """Show values of the rows that were set aside to whoever watches, and in the step's log; the ledger holds none."""
+    for finding in found.findings:
+        text = f"set aside: {finding}"
+        print(text)  # noqa: T201 (the output of a step goes to its log)
+        training.runner.tell("check", text)

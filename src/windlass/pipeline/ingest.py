@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import polars as pl
 
-from windlass.errors import ProductError
+from windlass.pipeline.assembly import OUTCOMES, roles_of, sources_of
 from windlass.pipeline.context import Training
-from windlass.pipeline.labels import outcome_rows, without_repeats
+from windlass.pipeline.door import inspect
+from windlass.pipeline.labels import OUTCOME_COLUMNS, outcome_frame, without_repeats
 from windlass.pipeline.remarks import remarks
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_record, write_record
 from windlass.records.data import Ingested
 from windlass.records.event import Body, DataExtracted, StepFinished
 
-ROWS = "rows"
-"""The source that a plain frame goes to."""
-OUTCOMES = "outcomes"
-"""The source of labels that came later."""
 _LOOK_BACK = 50
 """Extracts, of which at least one names a source of examples."""
 
@@ -50,12 +47,12 @@ def _extract(training: Training, folder: Path) -> Summary:
     since = training.lake.watermark(training.name, known)
     naive = _naive_before(training)
     sources = _ask(training, since.replace(tzinfo=None) if since is not None and naive else since)
-    named = tuple(name for name in sources if name != OUTCOMES) or known
+    named = _named(sources) or known
     if since is not None and not set(named) <= set(known):
         training.runner.tell("extract", f"{', '.join(sorted(set(named) - set(known)))} is new: asking for all of it")
         since, sources = None, _ask(training, None)
-        named = tuple(name for name in sources if name != OUTCOMES) or known
-    ingested = tuple(_ingest(training, name, frame) for name, frame in sources.items() if frame.width)
+        named = _named(sources) or known
+    ingested = tuple(_take_in(training, sources))
     write_record(Extracted(ingested=ingested, sources=named), folder / "extracted.json")
     for each in ingested:
         _show_superseded(training, each, sources[each.source])
@@ -69,8 +66,28 @@ def _extract(training: Training, folder: Path) -> Summary:
     }
 
 
+def _named(sources: dict[str, pl.DataFrame]) -> tuple[str, ...]:
+    """The sources of examples among them."""
+    return tuple(name for name in sources if name != OUTCOMES)
+
+
+def _take_in(training: Training, sources: dict[str, pl.DataFrame]) -> Iterator[Ingested]:
+    """Bring all of it into the lake, or, when a part of it cannot be used, nothing."""
+    now, told = training.now, sources.get(OUTCOMES, pl.DataFrame())
+    examples = {name: sources[name] for name in _named(sources)}
+    outcomes = pl.DataFrame(schema=OUTCOME_COLUMNS)
+    if told.width:
+        outcomes = outcome_frame(told, key=training.task.key, now=now)
+    inspect(training.product(), training.lake, examples, outcomes)
+    for name, frame in examples.items():
+        if frame.width:
+            yield _ingest(training, name, frame)
+    if told.width:
+        yield _append(training, outcomes, now)
+
+
 def _ask(training: Training, since: datetime | None) -> dict[str, pl.DataFrame]:
-    return _sources(training.product().extract(since), where=f"{training.product.__qualname__}.extract")
+    return sources_of(training.product().extract(since), where=f"{training.product.__qualname__}.extract")
 
 
 def _sources_in_use(training: Training) -> tuple[str, ...]:
@@ -96,45 +113,13 @@ def _show_superseded(training: Training, ingested: Ingested, frame: pl.DataFrame
 
 
 def _ingest(training: Training, source: str, frame: pl.DataFrame) -> Ingested:
-    if source == OUTCOMES:
-        now = training.now
-        rows = outcome_rows(frame, key=training.task.key, now=now)
-        fresh = without_repeats(rows, training.lake.outcomes(training.name), now=now)
-        return training.lake.append_outcomes(training.name, fresh, request_id=training.origin, now=now)
-    # A plain frame must have both roles, and the lake says so; of several sources only one may.
-    time, key = (
-        name if name is not None and (source == ROWS or name in frame.columns) else None
-        for name in (training.task.time, training.task.key)
-    )
+    time, key = roles_of(training.product(), source, frame)
     return training.lake.ingest(training.name, source, frame, time=time, key=key, now=training.now)
 
 
-def _sources(answer: Any, *, where: str) -> dict[str, pl.DataFrame]:
-    """What `extract` returned as frames by name. Raises ProductError for anything else."""
-    named = answer if isinstance(answer, dict) else {ROWS: answer}
-    for name, frame in named.items():
-        place = where if name == ROWS else f"{where}, source {name!r}"
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ProductError(f"{name!r} cannot be a source's name", where=where, remedy="use letters, digits and _")
-        if not isinstance(frame, pl.DataFrame):
-            raise ProductError(
-                f"extract returned {_kind(frame)} instead of a polars DataFrame", where=place, remedy=_remedy(frame)
-            )
-    return named
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__module__.partition('.')[0]} {type(value).__qualname__}"
-
-
-def _remedy(value: object) -> str:
-    if isinstance(value, pl.LazyFrame):
-        return "end it with .collect()"
-    if type(value).__module__.startswith("pandas"):
-        return "wrap it: pl.from_pandas(frame)"
-    if value is None:
-        return "end it with `return`, and return a frame without rows when there is nothing new"
-    return "return a polars DataFrame, or a dict of them by source"
+def _append(training: Training, outcomes: pl.DataFrame, now: datetime) -> Ingested:
+    fresh = without_repeats(outcomes, training.lake.outcomes(training.name), now=now)
+    return training.lake.append_outcomes(training.name, fresh, request_id=training.origin, now=now)
 
 
 def _is_naive(sources: dict[str, pl.DataFrame], time: str | None, *, otherwise: bool) -> bool:

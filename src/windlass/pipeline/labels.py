@@ -1,34 +1,42 @@
-"""Labels that arrive apart from their rows: as outcomes of a key, or of a served prediction."""
+"""Labels that arrive apart from their rows: as outcomes of a key, or by staying away for too long.
+
+What label a row has, as of a moment, is one rule for training and for the backtest: the row's own label; else the
+outcome of its key that was observed last by then; else `Outcome.absent`, once the time for an outcome is over. A label
+is never known before its row. Answers that were served have the same rule in `lake.join`, and outcomes by prediction id
+before all others.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-import msgspec
 import polars as pl
 
 from windlass.errors import DataError
-from windlass.lake.dtypes import cast_exactly
-from windlass.lake.lake import Lake
+from windlass.lake.dtypes import TIMESTAMP, cast_exactly
+from windlass.lake.served import json_of
+from windlass.product.classes import check_two, classes_in
 from windlass.product.labels import LabelCodec
 from windlass.product.policy import Outcome
 from windlass.product.task import Task
-from windlass.records.capture import OutcomeRow
-from windlass.records.data import DataPin
 
 KEY = "key"
 VALUE = "value"
-MOMENT = pl.Datetime("us", "UTC")
-SCHEMA = {KEY: pl.String(), VALUE: pl.String()}
+OUTCOME_COLUMNS = {"prediction_id": pl.String(), KEY: pl.String(), VALUE: pl.String(), "observed_at": TIMESTAMP}
+"""The columns of outcomes that an extract brings; values are JSON text."""
+_SUBJECT = ["prediction_id", KEY]
+_OVER = timedelta(microseconds=1)
+"""An outcome that comes in the very moment its time is over still comes in time."""
 
 
-def outcome_rows(frame: pl.DataFrame, *, key: str | None, now: datetime) -> list[OutcomeRow]:
-    """The source `outcomes` of an extract as records: the key (or `prediction_id`), `value`, and `at` if known.
+def outcome_frame(frame: pl.DataFrame, *, key: str | None, now: datetime | None) -> pl.DataFrame:
+    """The source `outcomes` of an extract as `OUTCOME_COLUMNS`.
 
-    `now` stands for a time that is not known. Rows without a value or without a subject say nothing and are left out.
-    Raises DataError for missing columns.
+    It has the key or `prediction_id`, `value`, and `at` where that is known; `now` stands for a time that is not. Rows
+    without a value or without a subject say nothing and are left out.
+    Raises DataError for missing columns and for a number that is not finite.
     """
     subjects = [name for name in (key, "prediction_id") if name is not None and name in frame.columns]
     if not subjects or VALUE not in frame.columns:
@@ -37,99 +45,142 @@ def outcome_rows(frame: pl.DataFrame, *, key: str | None, now: datetime) -> list
             where="extract, source 'outcomes'",
             remedy=f"return {key or 'prediction_id'!r}, `value` and, if it is known, `at`",
         )
-    times = frame.get_column("at") if "at" in frame.columns else pl.Series([None] * frame.height, dtype=MOMENT)
+    times = frame.get_column("at") if "at" in frame.columns else pl.Series([None] * frame.height, dtype=TIMESTAMP)
     if times.dtype != pl.Date and not isinstance(times.dtype, pl.Datetime | pl.Null):
         raise DataError(
             f"the time of an outcome is of type {times.dtype}",
             where="extract, source 'outcomes', column 'at'",
             remedy="make it a datetime: pl.col('at').str.to_datetime(), say",
         )
-    named = {name: frame.get_column(name).cast(pl.String).to_list() for name in subjects}
-    nobody = [None] * frame.height
-    return [
-        OutcomeRow(key=of_key, prediction_id=of_id, value=value, observed_at=now if at is None else at)
-        for of_key, of_id, value, at in zip(
-            named.get(key or "", nobody),
-            named.get("prediction_id", nobody),
-            frame.get_column(VALUE).to_list(),
-            times.cast(MOMENT).to_list(),
-            strict=True,
-        )
-        if value is not None and (of_key is not None or of_id is not None)
+    named = {"prediction_id": "prediction_id", KEY: key}
+    columns = [
+        frame.get_column(name).cast(pl.String).alias(column)
+        if name in subjects
+        else pl.Series(column, [None] * frame.height, dtype=pl.String)
+        for column, name in named.items()
     ]
+    observed = times.cast(TIMESTAMP).alias("observed_at")
+    observed = observed if now is None else observed.fill_null(now)
+    rows = pl.DataFrame([*columns, _as_texts(frame.get_column(VALUE)), observed])
+    return rows.filter(pl.col(VALUE).is_not_null() & pl.any_horizontal(pl.col("prediction_id", KEY).is_not_null()))
 
 
-def without_repeats(rows: Sequence[OutcomeRow], held: pl.DataFrame, *, now: datetime) -> list[OutcomeRow]:
-    """`rows` without those that came without a time (`now`) and say what is the last word in `held` already.
+def _as_texts(values: pl.Series) -> pl.Series:
+    distinct = values.drop_nulls().unique()
+    if distinct.is_empty():
+        return pl.Series(VALUE, [None] * len(values), dtype=pl.String)
+    texts = pl.Series([json_of(value) for value in distinct], dtype=pl.String)
+    return values.replace_strict(distinct, texts, default=None, return_dtype=pl.String).alias(VALUE)
+
+
+def without_repeats(rows: pl.DataFrame, held: pl.DataFrame, *, now: datetime) -> pl.DataFrame:
+    """`rows` (`OUTCOME_COLUMNS`) without those that came without a time (`now`) and are the last word in `held`.
 
     `held` are the lake's outcomes in the order received. Else every extract would add the same labels once more.
     """
-    last = held.sort("observed_at", maintain_order=True).unique(["prediction_id", "key"], keep="last")
-    known = {(of_id, of_key): value for of_id, of_key, value in last.select("prediction_id", "key", "value").rows()}
-    return [
-        row
-        for row in rows
-        if row.observed_at != now or known.get((row.prediction_id, row.key)) != msgspec.json.encode(row.value).decode()
-    ]
+    timeless = pl.col("observed_at") == pl.lit(now, dtype=TIMESTAMP)
+    known = rows.filter(timeless).join(last_words(held), on=[*_SUBJECT, VALUE], how="semi", nulls_equal=True)
+    return rows.join(known, on=list(OUTCOME_COLUMNS), how="anti", nulls_equal=True, maintain_order="left")
 
 
-def labels_by_key(lake: Lake, pin: DataPin) -> pl.DataFrame:
-    """The label that each key has as of the pin (`SCHEMA`; values as JSON text), in the order of the keys.
+def last_words(held: pl.DataFrame) -> pl.DataFrame:
+    """What was last said of each prediction and key: these, and `value`."""
+    return held.sort("observed_at", maintain_order=True).unique(_SUBJECT, keep="last").select(*_SUBJECT, VALUE)
 
-    Of several the one observed last counts, then the one received last.
+
+# -- which label a row has ---------------------------------------------------------------------------------------------
+
+
+def label_history(cases: pl.DataFrame, outcomes: pl.DataFrame, *, outcome: Outcome) -> pl.DataFrame:
+    """Every label that n rows get apart from themselves, in the order in which these become known.
+
+    `cases` are the rows: `key` (text; null: none) and `at`, the event time (null: not known). `outcomes` are in the
+    order received: `key`, `value` (JSON text) and `observed_at` (null: when the time for it is over). Returns `row`,
+    the position of the case, `value` and `known_at`; an outcome corrects what was known before it.
     """
-    outcomes = lake.outcomes(pin.product, as_of=pin.as_of)
-    return (
-        outcomes.filter(pl.col(KEY).is_not_null() & (pl.col("_sequence") <= pin.upto.get("outcomes", -1)))
-        .sort("observed_at", "_sequence")
-        .unique(KEY, keep="last")
-        .sort(KEY)
-        .select(KEY, VALUE)
+    cases = cases.with_row_index("row").with_columns(due=pl.col("at") + outcome.within)
+    told = (
+        cases.join(outcomes.select(KEY, VALUE, "observed_at"), on=KEY, how="inner", maintain_order="right")
+        .with_columns(pl.coalesce("observed_at", "due"))
+        .with_columns(known_at=pl.max_horizontal("observed_at", "at"))
+        .sort("known_at", "observed_at", maintain_order=True)
+        .select("row", VALUE, "known_at")
+    )
+    if outcome.absent is None:
+        return told
+    in_time = told.join(cases.select("row", "due"), on="row", how="left").filter(pl.col("known_at") <= pl.col("due"))
+    absent = (
+        cases.filter(pl.col("due").is_not_null())
+        .join(in_time, on="row", how="anti", maintain_order="left")
+        .select("row", pl.lit(json_of(outcome.absent)).alias(VALUE), (pl.col("due") + _OVER).alias("known_at"))
+    )
+    return pl.concat([absent, told]).sort("known_at", maintain_order=True)
+
+
+def labels_as_of(history: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+    """The label of each row that has one by `moment`: `row` and `value`."""
+    known = history.filter(pl.col("known_at") <= pl.lit(moment, dtype=TIMESTAMP))
+    return known.unique("row", keep="last", maintain_order=True).select("row", VALUE)
+
+
+def cases_of(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
+    """Key and event time of each row, as `label_history` wants them."""
+    nothing = [None] * rows.height
+    key = None if task.key is None or task.key not in rows.columns else rows.get_column(task.key).cast(pl.String)
+    moments = moments_of(rows, task.time)
+    return pl.DataFrame(
+        [
+            pl.Series(KEY, nothing, dtype=pl.String) if key is None else key.alias(KEY),
+            pl.Series("at", nothing, dtype=TIMESTAMP) if moments is None else moments.alias("at"),
+        ]
     )
 
 
-def fill_labels(rows: pl.DataFrame, labels: pl.DataFrame, task: Task) -> pl.DataFrame:
-    """`rows` with the target filled in by key where it is missing; labels of unknown keys are left."""
-    if labels.is_empty() or task.key is None or task.key not in rows.columns:
+def with_labels(
+    rows: pl.DataFrame, outcomes: pl.DataFrame, *, task: Task, outcome: Outcome, as_of: datetime
+) -> pl.DataFrame:
+    """`rows` with the target filled in where it is missing and known as of `as_of`; labels of other keys are left.
+
+    Raises DataError for a value that cannot be a label.
+    """
+    own = rows.get_column(task.target) if task.target in rows.columns else None
+    like = as_target(outcomes.get_column(VALUE), like=None, task=task) if own is None or is_empty(own) else own
+    if outcome.absent is not None:
+        _check_absent(json_of(outcome.absent), like, task)
+    told = labels_as_of(label_history(cases_of(rows, task), outcomes, outcome=outcome), as_of)
+    if told.is_empty():
         return rows
-    known = rows.get_column(task.target) if task.target in rows.columns else None
-    found = rows.select(pl.col(task.key).cast(pl.String).alias(KEY)).join(
-        labels, on=KEY, how="left", maintain_order="left"
-    )
-    filled = as_target(found.get_column(VALUE), like=known, task=task)
-    return rows.with_columns(filled if known is None or is_empty(known) else pl.coalesce(task.target, filled))
+    places = pl.int_range(rows.height, dtype=pl.UInt32, eager=True).alias("row").to_frame()
+    texts = places.join(told, on="row", how="left", maintain_order="left").get_column(VALUE)
+    filled = as_target(texts, like=like, task=task)
+    return rows.with_columns(filled if own is None or is_empty(own) else pl.coalesce(task.target, filled))
+
+
+def _check_absent(text: str, like: pl.Series, task: Task) -> None:
+    try:
+        as_target(pl.Series([text]), like=like, task=task)
+    except DataError as error:
+        remedy = "give a label of the task, or leave it out"
+        raise DataError(error.what, where="Outcome.absent", remedy=remedy) from error
+
+
+def moments_of(rows: pl.DataFrame, time: str | None) -> pl.Series | None:
+    """The event times in UTC; None without a time column."""
+    return None if time is None else rows.get_column(time).cast(TIMESTAMP)
+
+
+def has_label(target: pl.Series) -> pl.Series:
+    """Which labels are known: NaN is how many a file spells a missing number."""
+    known = target.is_not_null()
+    return known & target.is_not_nan().fill_null(value=True) if target.dtype.is_float() else known
+
+
+# -- labels as text ----------------------------------------------------------------------------------------------------
 
 
 def is_empty(labels: pl.Series) -> bool:
     """Whether a column of labels holds none, so that its type means nothing yet."""
     return labels.null_count() == len(labels)
-
-
-def fill_absent(
-    rows: pl.DataFrame, task: Task, *, outcome: Outcome, as_of: datetime, told: pl.Series | None = None
-) -> pl.DataFrame:
-    """`rows` with `Outcome.absent` for a target that is still missing when more than `within` has passed since the row.
-
-    The same claim as for a prediction that was served (`lake.join`). Rows without a time say nothing of how long ago
-    they were and are left; so are those whose key is in `told`, the keys whose label is known from serving. Raises
-    DataError when `absent` is none of the target's labels.
-    """
-    timed = task.time is not None and isinstance(rows.schema.get(task.time), pl.Date | pl.Datetime)
-    if outcome.absent is None or not timed or task.target not in rows.columns:
-        return rows
-    target = rows.get_column(task.target)
-    if is_empty(target) or not target.null_count():
-        return rows
-    try:
-        label = as_target(pl.Series([msgspec.json.encode(outcome.absent).decode()]), like=target, task=task)
-    except DataError as error:
-        raise DataError(error.what, where="Outcome.absent", remedy=error.remedy) from error
-    overdue = pl.col(str(task.time)).cast(MOMENT) + outcome.within < pl.lit(as_of, dtype=MOMENT)
-    missing = pl.col(task.target).is_null() & overdue
-    if told is not None and task.key is not None and task.key in rows.columns:
-        missing &= ~pl.col(task.key).cast(pl.String).is_in(told.implode()).fill_null(value=False)
-    filled = pl.when(missing).then(pl.lit(label[0], dtype=target.dtype)).otherwise(pl.col(task.target))
-    return rows.with_columns(filled.alias(task.target))
 
 
 def as_target(texts: pl.Series, *, like: pl.Series | None, task: Task) -> pl.Series:
@@ -176,9 +227,12 @@ def _numbers(texts: pl.Series, like: pl.Series | None, task: Task) -> pl.Series:
 
 
 def _codec(like: pl.Series, given: Sequence[bool | int | float | str], task: Task) -> LabelCodec:
-    """The labels of the column; where it does not hold all of them, the arrivals count too."""
+    """The labels of the column; where it does not hold all of them yet, the arrivals count too."""
     try:
         return LabelCodec.learn(like, task)
     except DataError:
         together = pl.Series(task.target, [*like.drop_nulls().unique().to_list(), *given], strict=False)
-        return LabelCodec.learn(together, task)
+        classes = classes_in(together, task.target)
+        if task.kind == "binary" and len(classes) > 2:
+            check_two(classes, task.target)
+        return LabelCodec(kind=task.kind, classes=classes, column=task.target)

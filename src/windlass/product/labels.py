@@ -142,8 +142,8 @@ class LabelCodec:
 
     @functools.cached_property
     def _yes_or_no(self) -> bool:
-        """Whether the classes are 0 and 1 in any spelling; otherwise a truth value is no label, though True == 1."""
-        return {_meaning(label) for label in self.classes} == {0.0, 1.0}
+        """Whether all classes are 0 or 1 in any spelling; otherwise a truth value is no label, though True == 1."""
+        return {_meaning(label) for label in self.classes} <= {0.0, 1.0}
 
     def _code_or_unknown(self, value: Scalar) -> int | None:
         code = self._code(value)

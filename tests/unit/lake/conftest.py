@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from windlass.lake.lake import Lake
+from windlass.lake.served import outcome_rows
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
 from windlass.records.routing import Stage
 
@@ -59,6 +60,11 @@ class Make:
     @staticmethod
     def outcomes(*rows: OutcomeRow, request: str = "o", at: datetime = NOON) -> OutcomeBatch:
         return OutcomeBatch(request_id=request, received_at=at, outcomes=rows)
+
+    @classmethod
+    def told(cls, *rows: OutcomeRow) -> pl.DataFrame:
+        """The same as an extract brings them."""
+        return outcome_rows([cls.outcomes(*rows)]).select("prediction_id", "key", "value", "observed_at")
 
     @staticmethod
     def flights(*rows: tuple[int, datetime, float | None]) -> pl.DataFrame:

@@ -238,7 +238,8 @@ def test_outcomes_from_two_processes_get_one_sequence(lake, segments, make):
     writer = SegmentWriter(segments / "w0")
     for number in range(4):
         writer.append(make.outcomes(make.outcome(f"c{number}", key="k")))
-        other.append_outcomes("flights", [make.outcome(f"p{number}", key="k")], request_id="run-1", now=make.noon)
+        told = make.told(make.outcome(f"p{number}", key="k"))
+        other.append_outcomes("flights", told, request_id="run-1", now=make.noon)
         assert lake.commit_segments("flights", segments, make.noon).outcomes["value"].to_list() == [f'"c{number}"']
     assert sorted(values(lake)) == sorted(f'"{who}{number}"' for number in range(4) for who in "cp")
     assert values(lake) == values(other)

@@ -177,25 +177,27 @@ def test_outcomes_are_found_by_id_by_key_and_as_of(lake, captured, make):
 
 
 def test_extracted_outcomes_come_in_once(lake, make):
-    rows = [make.outcome(1, key="a"), make.outcome(1, key="a"), make.outcome("x", prediction_id="p1")]
+    rows = make.told(make.outcome(1, key="a"), make.outcome(1, key="a"), make.outcome("x", prediction_id="p1"))
     first = lake.append_outcomes("flights", rows, request_id="run-1", now=make.noon)
     assert (first.source, first.rows_seen, first.rows_new, first.sequence) == ("outcomes", 3, 2, 1)
     assert (first.rows_equal, first.rows_superseded) == (1, 0)
     assert first.watermark == make.noon + HOUR
     again = lake.append_outcomes("flights", rows, request_id="run-2", now=make.noon + HOUR)
     assert (again.rows_new, again.sequence) == (0, 1)
-    more = lake.append_outcomes("flights", [make.outcome(0, key="a")], request_id="run-3", now=make.noon)
+    more = lake.append_outcomes("flights", make.told(make.outcome(0, key="a")), request_id="run-3", now=make.noon)
     assert (more.rows_new, more.sequence) == (1, 2)
     assert lake.outcomes("flights")["request_id"].to_list() == ["run-1", "run-1", "run-3"]
-    nothing = lake.append_outcomes("flights", [], request_id="run-4", now=make.noon)
+    nothing = lake.append_outcomes("flights", make.told(), request_id="run-4", now=make.noon)
     assert (nothing.rows_seen, nothing.rows_new, nothing.sequence) == (0, 0, 2)
 
 
 def test_two_labels_of_one_moment_are_told_and_two_in_the_course_of_time_are_not(lake, make):
-    rows = [make.outcome(0, key="a"), make.outcome(1, key="b"), make.outcome(1, key="a")]
+    rows = make.told(make.outcome(0, key="a"), make.outcome(1, key="b"), make.outcome(1, key="a"))
     got = lake.append_outcomes("flights", rows, request_id="run-1", now=make.noon)
     assert (got.rows_new, got.rows_superseded, got.keys_superseded) == (3, 1, 1)
-    later = [make.outcome(0, key="b", at=make.noon + 2 * HOUR), make.outcome(1, key="b", at=make.noon + 3 * HOUR)]
+    later = make.told(
+        make.outcome(0, key="b", at=make.noon + 2 * HOUR), make.outcome(1, key="b", at=make.noon + 3 * HOUR)
+    )
     assert lake.append_outcomes("flights", later, request_id="run-2", now=make.noon).rows_superseded == 0
 
 

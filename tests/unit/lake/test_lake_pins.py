@@ -228,7 +228,7 @@ def _happen(lake, make, number, event) -> None:
             capture(lake, make.predictions(f"p{number}", keys=[key], at=make.noon + day * DAY))
         case ["outcome", key, day]:
             outcome = make.outcome(number, key=key, at=make.noon + day * DAY)
-            lake.append_outcomes("flights", [outcome], request_id="r", now=make.noon)
+            lake.append_outcomes("flights", make.told(outcome), request_id="r", now=make.noon)
         case ["column"]:
             bring(lake, make.flights((9, make.noon, 0.0)).with_columns(pl.lit(number).alias(f"c{number}")))
         case ["widen"]:

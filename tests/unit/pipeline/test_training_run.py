@@ -116,7 +116,7 @@ def test_nothing_new_is_unchanged(project: Project) -> None:
     first = project.train()
     second = project.train()
     assert (second.outcome, second.version, second.digest) == ("unchanged", "v1", first.digest)
-    assert project.steps("run-2", reused=False) == ["extract", "pin"]
+    assert project.steps("run-2", reused=False) == ["extract", "pin", "check"]
     assert project.calls() == ["extract", "train", "train", "extract"]
     assert len(project.bodies(VersionRegistered)) == 1
     assert [body.run for body in project.bodies(GateDecided)] == ["run-1", "run-2"]
@@ -241,7 +241,7 @@ def test_a_run_that_must_not_resume_begins_anew(project: Project) -> None:
         project.train()
     project.edit("1 / 0", "pass")
     result = project.train(resume=False)
-    assert result.reused == ("check", "features")
+    assert result.reused == ("features",)
     assert project.bodies(RunStarted)[1].resumes is None
 
 
@@ -347,11 +347,44 @@ def test_labels_from_the_source_outcomes(project: Project) -> None:
     (check,) = [body for body in project.bodies(StepFinished) if body.step == "check"]
     assert (check.summary["rows"], check.summary["unlabelled"]) == (250, 50)
     # The same labels again are no news, although each extract says them without a time.
-    assert "check" in project.train().reused
+    assert "features" in project.train().reused
     assert Lake(project.paths.lake).outcomes("flights").height == 50
     # A correction of a label is a new training set, though no row has changed.
     project.edit("value='late')", "value=~pl.col('late'))")
-    assert "check" not in project.train().reused
+    assert "features" not in project.train().reused
+
+
+def serve(project: Project, row: str, *, ids: range, outcomes: dict[int, object]) -> None:
+    """Answer rows, each the text `row` with its number filled in, and bring what became of them a day later."""
+    at = datetime(2026, 2, 1, tzinfo=UTC)
+    writer = SegmentWriter(project.paths.segments("flights"))
+    batch = PredictionBatch(
+        request_id="r",
+        at=at,
+        version="v1",
+        stage="champion",
+        latency_ms=1.0,
+        ids=tuple(f"p{number}" for number in ids),
+        keys=tuple(str(number) for number in ids),
+        event_times=(at,) * len(ids),
+        scores=(0.5,) * len(ids),
+        rows=tuple((row % number).encode() for number in ids),
+    )
+    writer.append(batch)
+    told = tuple(
+        OutcomeRow(prediction_id=f"p{number}", value=value, observed_at=at + timedelta(days=1))  # type: ignore[arg-type]
+        for number, value in outcomes.items()
+    )
+    writer.append(OutcomeBatch(request_id="o", received_at=at, outcomes=told))
+    writer.close()
+    Lake(project.paths.lake).commit_segments("flights", project.paths.segments("flights"), project.clock.now())
+
+
+SERVED = '{"id": %d, "at": "2026-02-01T00:00:00Z", "wind": 1.5, "carrier": "A"}'
+
+
+def checked(project: Project, run: str) -> dict[str, object]:
+    return next(body.summary for body in project.bodies(StepFinished, run=run) if body.step == "check")
 
 
 HAPPENED = "f = flights(); return {'rows': f.drop('late'), 'outcomes': f.filter('late').select('id', value='late')}"
@@ -390,63 +423,52 @@ def test_an_answer_whose_outcome_came_outweighs_the_silence_about_its_row(projec
     project.edit("return flights()", told)
     project.edit("    estimator =", "    outcome = wl.Outcome(within='1d', absent=False)\n    estimator =")
     project.train()
-    at = datetime(2026, 2, 1, tzinfo=UTC)
-    writer = SegmentWriter(project.paths.segments("flights"))
-    writer.append(
-        PredictionBatch(
-            request_id="r",
-            at=at,
-            version="v1",
-            stage="champion",
-            latency_ms=1.0,
-            ids=("p1",),
-            keys=("5",),
-            event_times=(at,),
-            scores=(0.5,),
-            rows=(b'{"id": 5, "at": "2026-02-01T00:00:00Z", "wind": 1.0, "carrier": "A"}',),
-        )
-    )
-    outcome = OutcomeRow(prediction_id="p1", value=True, observed_at=at)
-    writer.append(OutcomeBatch(request_id="o", received_at=at, outcomes=(outcome,)))
-    writer.close()
-    Lake(project.paths.lake).commit_segments("flights", project.paths.segments("flights"), project.clock.now())
+    serve(project, SERVED, ids=range(5, 6), outcomes={5: True})
     project.train()
-    check = next(body for body in project.bodies(StepFinished, run="run-2") if body.step == "check")
-    assert (check.summary["served"], check.summary["unlabelled"], check.summary["rows"]) == (1, 1, 300)
+    summary = checked(project, "run-2")
+    assert (summary["served"], summary["unlabelled"], summary["rows"]) == (0, 0, 300)
+    (rows,) = (project.paths.root / "artifacts").rglob("rows.arrow")
+    assert pl.read_ipc(rows).filter(pl.col("id") == 5)["late"].to_list() == [True]
 
 
 def test_served_rows_with_outcomes_are_learned_from(project: Project) -> None:
     project.train()
-    at = datetime(2026, 2, 1, tzinfo=UTC)
-    writer = SegmentWriter(project.paths.segments("flights"))
-    batch = PredictionBatch(
-        request_id="r",
-        at=at,
-        version="v1",
-        stage="champion",
-        latency_ms=1.0,
-        ids=("p1", "p2", "p3"),
-        keys=("9001", "9002", "5"),
-        event_times=(at, at, at),
-        scores=(0.5, 0.5, 0.5),
-        rows=tuple(
-            b'{"id": %d, "at": "2026-02-01T00:00:00Z", "wind": %f, "carrier": "A"}' % (key, wind)
-            for key, wind in ((9001, 1.5), (9002, -1.5), (5, 0.0))
-        ),
-    )
-    writer.append(batch)
-    outcomes = tuple(
-        OutcomeRow(prediction_id=name, value=value, observed_at=at + timedelta(days=1))
-        for name, value in (("p1", True), ("p3", True))
-    )
-    writer.append(OutcomeBatch(request_id="o", received_at=at, outcomes=outcomes))
-    writer.close()
-    Lake(project.paths.lake).commit_segments("flights", project.paths.segments("flights"), project.clock.now())
+    # 9001 gets a label, 9002 gets none, 5 is an example that was extracted with its label.
+    serve(project, SERVED, ids=range(9001, 9003), outcomes={9001: True})
+    serve(project, SERVED, ids=range(5, 6), outcomes={5: True})
     project.train()
-    check = next(body for body in project.bodies(StepFinished, run="run-2") if body.step == "check")
-    # p1 has a label, p2 has none, p3 is the example 5 that was extracted with its label.
-    assert check.summary["served"] == 1
-    assert check.summary["rows"] == 301
+    summary = checked(project, "run-2")
+    assert (summary["served"], summary["rows"]) == (1, 301)
+
+
+def test_served_rows_come_in_the_types_that_the_contract_makes_of_extracted_ones(project: Project) -> None:
+    project.edit(
+        "class Flights",
+        "import pandera.polars as pa\n\nclass Contract(pa.DataFrameModel):\n    zip: str = pa.Field(coerce=True)\n\n"
+        "class Flights",
+    )
+    project.edit("estimator =", "contract = Contract\n    estimator =")
+    project.edit("return flights()", "return flights().with_columns(zip=pl.col('id') + 10000)")
+    project.train()
+    serve(project, SERVED.replace('"A"}', '"A", "zip": "07030"}'), ids=range(9001, 9002), outcomes={9001: True})
+    project.train()
+    assert checked(project, "run-2")["served"] == 1
+    (rows,) = (project.paths.root / "artifacts").rglob("rows.arrow")
+    assert pl.read_ipc(rows)["zip"].tail(1).to_list() == ["07030"]
+
+
+def test_served_rows_that_break_todays_contract_are_set_aside(project: Project) -> None:
+    project.train()
+    serve(project, SERVED, ids=range(9001, 9004), outcomes={9001: True, 9002: False})
+    project.edit(
+        "class Flights",
+        "import pandera.polars as pa\n\nclass Contract(pa.DataFrameModel):\n    gust: float\n\nclass Flights",
+    )
+    project.edit("estimator =", "contract = Contract\n    estimator =")
+    project.edit("return flights()", "return {'gusty': flights().with_columns(gust=1.0)}")
+    assert project.train().outcome == "registered"
+    summary = checked(project, "run-2")
+    assert (summary["rows"], summary["served"], summary["set_aside"]) == (300, 0, 2)
 
 
 # -- since -------------------------------------------------------------------------------------------------------

@@ -55,6 +55,13 @@ def check_rows(product: type[Product] | Product, rows: pl.DataFrame) -> None:
     Rows without a label are fine, since outcomes may come later, as long as the labelled ones can be learned from.
     The same key twice is fine too: a later row revises an earlier one.
     """
+    check_roles(product, rows)
+    check_keys(product, rows)
+    check_labels(product, rows)
+
+
+def check_roles(product: type[Product] | Product, rows: pl.DataFrame) -> None:
+    """Raise DataError unless there are rows, and time, key and slices are columns of the right types."""
     task = product.task
     if not rows.height:
         raise DataError(
@@ -62,7 +69,6 @@ def check_rows(product: type[Product] | Product, rows: pl.DataFrame) -> None:
             where=f"{product.name}, extract",
             remedy="see that `extract(None)` returns all rows there are, and that its source is not empty",
         )
-    _check_column(rows, task.target, "target")
     if task.time is not None:
         _check_column(rows, task.time, "time")
         _check_time(rows[task.time])
@@ -71,6 +77,18 @@ def check_rows(product: type[Product] | Product, rows: pl.DataFrame) -> None:
         _check_key(rows[task.key])
     for name in () if product.gate is None else product.gate.slices:
         _check_column(rows, name, "slice of the gate")
+
+
+def check_keys(product: type[Product] | Product, rows: pl.DataFrame) -> None:
+    """Raise DataError for rows without a key."""
+    if product.task.key is not None:
+        _check_nulls(rows[product.task.key], "key", "leave such rows out in `extract`, or give them a key")
+
+
+def check_labels(product: type[Product] | Product, rows: pl.DataFrame) -> None:
+    """Raise DataError unless the labels of `rows` can be learned from, and `Outcome.absent` is one of them."""
+    task = product.task
+    _check_column(rows, task.target, "target")
     codec = LabelCodec.learn(rows[task.target], task)
     if product.outcome.absent is not None:
         try:
@@ -235,7 +253,6 @@ def _check_key(column: pl.Series) -> None:
             where=where,
             remedy="make it text or a whole number in `extract`",
         )
-    _check_nulls(column, "key", "leave such rows out in `extract`, or give them a key")
 
 
 def _check_nulls(column: pl.Series, role: str, remedy: str) -> None:

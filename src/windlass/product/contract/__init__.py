@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from windlass.product.contract.decoder import RowDecoder
+from windlass.product.contract.frame import Sifted, check_frame, sift_frame
 from windlass.product.contract.rows import (
     Decoded,
     InvalidRows,
@@ -19,9 +20,8 @@ from windlass.product.contract.rows import (
     path_of,
     reason_of,
 )
-from windlass.product.contract.schema import as_declared, declared_column, schema_of
+from windlass.product.contract.schema import declared_column, schema_of
 from windlass.product.contract.types import describe
-from windlass.product.contract.violations import validated
 from windlass.product.product import Product
 from windlass.records.bundle import Column
 
@@ -31,6 +31,7 @@ __all__ = [
     "MalformedBody",
     "Problem",
     "RowDecoder",
+    "Sifted",
     "check_frame",
     "columns_of",
     "decode_rows",
@@ -38,6 +39,7 @@ __all__ = [
     "path_of",
     "reason_of",
     "schema_of",
+    "sift_frame",
 ]
 
 
@@ -73,24 +75,3 @@ def columns_of(product: type[Product] | Product, rows: pl.DataFrame) -> tuple[Co
                 Column(name=declared.name, dtype=kind, nullable=bool(declared.nullable), required=False, exact=exact)
             )
     return tuple(columns)
-
-
-def check_frame(product: type[Product] | Product, rows: pl.DataFrame) -> pl.DataFrame:
-    """`rows` as the contract leaves them (coerced, filled, filtered), NaN turned into null as it comes from JSON.
-
-    Where the lake keeps a type that the contract declares as another one, they come in the declared one.
-
-    The target is checked too when it is there and the contract names it; target, time and key may be missing in the
-    contract even if it is strict. Raises one ContractViolated that lists every finding.
-    """
-    schema = schema_of(product.contract)
-    plain = rows.with_columns(pl.col(name).fill_nan(None) for name, dtype in rows.schema.items() if dtype.is_float())
-    if schema is None:
-        return plain
-    roles = [name for name in product.task.roles if name in rows.columns and declared_column(schema, name) is None]
-    if product.task.target in schema.columns and product.task.target not in rows.columns:
-        schema = schema.remove_columns([product.task.target])
-    checked = validated(schema, as_declared(schema, plain.drop(roles)))
-    merged = checked.with_columns(plain.get_column(name) for name in roles) if roles else checked
-    order = [name for name in rows.columns if name in merged.columns]
-    return merged.select([*order, *(name for name in merged.columns if name not in order)])

@@ -48,7 +48,7 @@ def as_declared(schema: Any, rows: pl.DataFrame) -> pl.DataFrame:
     columns = []
     for series in rows.iter_columns():
         dtype = _dtype_of(declared_column(schema, series.name))
-        if dtype is not None and _is_kept_as(dtype, series.dtype):
+        if dtype is not None and is_kept_as(dtype, series.dtype):
             cast = series.cast(dtype, strict=False)
             columns.append(cast if cast.null_count() == series.null_count() else series)
         else:
@@ -60,7 +60,8 @@ def _dtype_of(declared: Any | None) -> pl.DataType | None:
     return None if declared is None or declared.dtype is None else declared.dtype.type
 
 
-def _is_kept_as(declared: pl.DataType, found: pl.DataType) -> bool:
+def is_kept_as(declared: pl.DataType, found: pl.DataType) -> bool:
+    """Whether the lake keeps the declared type as the one that was found."""
     if declared == found:
         return False
     if isinstance(declared, pl.Datetime):

@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from windlass.errors import ContractViolated
-from windlass.product.contract.schema import declared_column, name_of
+from windlass.product.contract.schema import declared_column, is_kept_as, name_of
 
 _SHOWN = 5
 """Values and row numbers that a message lists of one finding."""
@@ -23,14 +23,23 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     failing: int
     values: tuple[Any, ...] = ()
     rows: tuple[int, ...] = ()
+    mask: pl.Series | None = None
+    """Which rows it is about, as truth values; None: it is about the frame as a whole."""
 
     def __str__(self) -> str:
         if not self.failing:
-            return f"{self.column}: {self.check}"
+            return self.brief
         cases = ", ".join(f"{value!r} in row {row}" for value, row in zip(self.values, self.rows, strict=False))
         more = ", ..." if self.failing > len(self.rows) else ""
+        return f"{self.brief} ({cases}{more})"
+
+    @property
+    def brief(self) -> str:
+        """The finding without a value of anybody's."""
+        if not self.failing:
+            return f"{self.column}: {self.check}"
         noun = "row" if self.failing == 1 else "rows"
-        return f"{self.column}: {self.check} fails in {self.failing} {noun} ({cases}{more})"
+        return f"{self.column}: {self.check} fails in {self.failing:,} {noun}"
 
 
 def validated(schema: Any, rows: pl.DataFrame) -> pl.DataFrame:
@@ -44,7 +53,7 @@ def validated(schema: Any, rows: pl.DataFrame) -> pl.DataFrame:
     try:
         result: pl.DataFrame = schema.validate(rows, lazy=True)
     except (SchemaError, SchemaErrors, pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        findings = list(_findings(schema, rows))
+        findings = list(findings_of(schema, rows))
         listed = "\n  ".join(map(str, findings)) or str(error).strip()[:2000]
         raise ContractViolated(
             f"the rows break the contract {schema.name or ''}:\n  {listed}".replace(" :", ":"),
@@ -54,7 +63,8 @@ def validated(schema: Any, rows: pl.DataFrame) -> pl.DataFrame:
     return result
 
 
-def _findings(schema: Any, rows: pl.DataFrame) -> Iterator[Finding]:
+def findings_of(schema: Any, rows: pl.DataFrame) -> Iterator[Finding]:
+    """Each way in which `rows` break the contract, column by column and check by check."""
     yield from _shape(schema, rows)
     for name in rows.columns:
         declared = declared_column(schema, name)
@@ -66,7 +76,7 @@ def _findings(schema: Any, rows: pl.DataFrame) -> Iterator[Finding]:
             yield wrong_type
             continue
         if not declared.nullable and declared.default is None and series.null_count():
-            yield _finding(name, "must not be null:", series, series.is_null())
+            yield missing(name, series)
         if declared.unique:
             yield from _some(name, "must be unique:", series, series.is_duplicated())
         for check in declared.checks:
@@ -95,7 +105,7 @@ def _shape(schema: Any, rows: pl.DataFrame) -> Iterator[Finding]:
 def _wrong_type(declared: Any, series: pl.Series, *, coerce: bool) -> Finding | None:
     if declared.dtype is None or series.dtype == declared.dtype.type:
         return None
-    if not coerce:
+    if not coerce and not is_kept_as(declared.dtype.type, series.dtype):
         return Finding(column=series.name, check=f"must be {declared.dtype}, is {series.dtype}", failing=0)
     cast = series.cast(declared.dtype.type, strict=False)
     lost = cast.is_null() & series.is_not_null()
@@ -133,7 +143,13 @@ def _finding(column: str, check: str, series: pl.Series, failing: pl.Series) -> 
         failing=len(rows),
         values=tuple(series.gather(first).to_list()),
         rows=tuple(first.to_list()),
+        mask=failing.fill_null(value=False),
     )
+
+
+def missing(column: str, series: pl.Series) -> Finding:
+    """The finding that a column must not hold nulls and does."""
+    return _finding(column, "must not be null:", series, series.is_null())
 
 
 def verdicts(check: Any, column: str | None, frame: pl.DataFrame) -> tuple[pl.Series | None, str | None]:
