@@ -63,7 +63,7 @@ def metric_for(
     matrix behind the metric `cost`. Raises ProductError for a name that does not exist for this kind of task.
     """
     if own is not None:
-        return Metric(name=name, kind=kind, larger_is_better=True, function=own)
+        return Metric(name=name, kind=kind, larger_is_better=True, function=partial(_own, own, name))
     name = DEFAULTS[kind] if name == "default" else name
     if name == "cost" and kind == "binary":
         if cost is None:
@@ -79,6 +79,16 @@ def metric_for(
             remedy=f"use one of {', '.join(NAMES[kind])}, or pass a function (y_true, y_score) -> float",
         )
     return make
+
+
+def _own(function: Callable[[Any, Any], float], name: str, truth: Array, predictions: Array) -> float:
+    value: object = function(truth, predictions)
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise ProductError(
+            f"{name} returned {value!r}"[:300], where="Gate.metric", remedy="return a number; larger is better"
+        ) from error
 
 
 def main_metric(gate: Gate | None, kind: TaskKind) -> Metric:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from windlass.errors import DataError
 from windlass.lake.lake import TrainingSet
 from windlass.pipeline.context import Training
 from windlass.pipeline.ingest import Extracted
@@ -17,6 +18,7 @@ from windlass.pipeline.split import Split, split_rows
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
 from windlass.product.policy import to_plain
+from windlass.product.task import Task
 from windlass.records.bundle import Column
 from windlass.records.data import DataPin
 from windlass.records.event import Body, DataPinned
@@ -126,7 +128,9 @@ def _check(training: Training, pinned: Pinned, folder: Path) -> Summary:
     found = labelled_rows(training.product(), pinned.read(), pinned.outcomes, as_of=pinned.pin.as_of)
     rows = found.rows if task.time is None else found.rows.sort(task.time, maintain_order=True)
     split, order = split_rows(rows, moments=moments_of(rows, task.time), key=task.key)
-    write_frame(rows if order is None else rows[order], folder / "rows.arrow")
+    ordered = rows if order is None else rows[order]
+    _check_learnable(ordered.get_column(task.target).head(split.train), task)
+    write_frame(ordered, folder / "rows.arrow")
     write_record(split, folder / "split.json")
     write_record(found.columns, folder / "columns.json")
     _show_broken(training, found)
@@ -140,6 +144,16 @@ def _check(training: Training, pinned: Pinned, folder: Path) -> Summary:
         "split": split.by,
         "note": "; ".join(parts),
     }
+
+
+def _check_learnable(target: pl.Series, task: Task) -> None:
+    """Raise DataError when the rows that train hold one class only: the other came up in those that judge."""
+    if task.kind != "regression" and target.n_unique() < 2:
+        raise DataError(
+            f"all {len(target)} rows to train on have the label {target[0]!r}; the others come only in the holdout",
+            where=f"column {task.target!r}",
+            remedy="train on a longer stretch of time, or check how the target is made",
+        )
 
 
 def _show_broken(training: Training, found: LabelledRows) -> None:

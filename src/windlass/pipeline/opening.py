@@ -44,6 +44,18 @@ def _check_bounds(gate: Gate, kind: TaskKind, where: str) -> None:
     if getattr(gate, wrong) is not None:
         better = "larger" if metric.larger_is_better else "smaller"
         raise ProductError(f"{better} is better for {metric.name}", where=where, remedy=f"give {right}, not {wrong}")
+    if gate.own is None and gate.at_least is not None and gate.at_least > 1:
+        raise ProductError(
+            f"no {metric.name} is above 1, so none reaches {gate.at_least}",
+            where=f"{where}.at_least",
+            remedy="give a share such as 0.65, not a percentage",
+        )
+    if metric.name != "cost" and gate.at_most is not None and gate.at_most < 0:
+        raise ProductError(
+            f"no {metric.name} is below 0, so none keeps to {gate.at_most}",
+            where=f"{where}.at_most",
+            remedy="give the most that is still good enough",
+        )
 
 
 def declaration_of(product: type[Product], source: Source) -> ProductDeclared:

@@ -17,7 +17,7 @@ def parse_duration(text: str | timedelta, *, where: str = "") -> timedelta:
         if text < timedelta():
             raise ProductError(f"{text} is a negative duration", where=where, remedy="give 0 or more")
         return text
-    compact = text.replace(" ", "")
+    compact = text.replace(" ", "") if isinstance(text, str) else ""
     if not compact or _PART.sub("", compact):
         raise ProductError(
             f"{text!r} is not a duration",

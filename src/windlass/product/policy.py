@@ -6,9 +6,11 @@ ledger. Durations are event time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from numbers import Real
 from typing import Any
 
 from windlass.errors import ProductError
@@ -62,18 +64,23 @@ class Gate:
         latency_ms: float | None = None,
         tolerance: float = 0.0,
     ) -> None:
-        if cost is not None and (len(cost) != 2 or any(len(row) != 2 for row in cost)):
-            raise ProductError("a cost matrix has two rows of two", where="Gate.cost", remedy="[[0, 1], [5, 0]], say")
-        if tolerance < 0:
-            raise ProductError("tolerance cannot be negative", where="Gate.tolerance", remedy="give 0 or more")
-        name = metric if isinstance(metric, str) else metric.__name__
+        if not isinstance(metric, str) and not callable(metric):
+            raise ProductError(f"{metric!r} is no metric", where="Gate.metric", remedy="give a name or a function")
+        for bound, value in (("at_least", at_least), ("at_most", at_most)):
+            if value is not None:
+                _check_number(value, where=f"Gate.{bound}")
+        if latency_ms is not None:
+            _check_number(latency_ms, where="Gate.latency_ms", above=0)
+        _check_number(tolerance, where="Gate.tolerance", least=0)
+        _check_names(slices, where="Gate.slices")
+        name = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
         _set(
             self,
             metric="cost" if cost is not None and name == "default" else name,
             at_least=at_least,
             at_most=at_most,
             slices=tuple(slices),
-            cost=None if cost is None else tuple(tuple(float(cell) for cell in row) for row in cost),
+            cost=None if cost is None else _costs(cost),
             latency_ms=latency_ms,
             tolerance=tolerance,
             own=None if isinstance(metric, str) else metric,
@@ -107,23 +114,25 @@ class Release:
         probation: str | timedelta = "7d",
         deadline: str | timedelta = "30d",
     ) -> None:
-        shares = tuple(float(share) for share in canary)
-        if any(not 0 < share < 1 for share in shares) or list(shares) != sorted(set(shares)):
-            raise ProductError(
-                f"canary shares must rise and lie between 0 and 1, got {list(canary)}",
-                where="Release.canary",
-                remedy="[0.05, 0.25], say; the full share is the promotion itself",
-            )
+        shares = _shares(canary)
         for name, value, least in (("shadow", shadow, 0), ("minimum", minimum, 1)):
             _at_least(value, least, where=f"Release.{name}")
+        baking = parse_duration(bake, where="Release.bake")
+        latest = parse_duration(deadline, where="Release.deadline")
+        if shares and baking * len(shares) >= latest:
+            raise ProductError(
+                f"{len(shares)} canary stages of {format_duration(baking)} never end before {format_duration(latest)}",
+                where="Release.deadline",
+                remedy="give a later deadline, or bake for a shorter time",
+            )
         _set(
             self,
             shadow=shadow,
             canary=shares,
-            bake=parse_duration(bake, where="Release.bake"),
+            bake=baking,
             minimum=minimum,
             probation=parse_duration(probation, where="Release.probation"),
-            deadline=parse_duration(deadline, where="Release.deadline"),
+            deadline=latest,
         )
 
 
@@ -158,6 +167,14 @@ class Retrain:
         _at_least(per_week, 1, where="Retrain.per_week")
         if on_rows is not None:
             _at_least(on_rows, 1, where="Retrain.on_rows")
+        for signal, value in (("on_drift", on_drift), ("on_decay", on_decay)):
+            if not isinstance(value, bool):
+                raise ProductError(
+                    f"{value!r} is neither true nor false", where=f"Retrain.{signal}", remedy="write True or False"
+                )
+        stretch = None if window is None else parse_duration(window, where="Retrain.window")
+        if stretch is not None and not stretch:
+            raise ProductError("no row is younger than that", where="Retrain.window", remedy="such as '90d', or None")
         _set(
             self,
             every=None if every is None else parse_duration(every, where="Retrain.every"),
@@ -166,7 +183,7 @@ class Retrain:
             on_decay=on_decay,
             cooldown=parse_duration(cooldown, where="Retrain.cooldown"),
             per_week=per_week,
-            window=None if window is None else parse_duration(window, where="Retrain.window"),
+            window=stretch,
         )
 
 
@@ -216,6 +233,43 @@ def _at_least(value: int, least: int, *, where: str) -> None:
         raise ProductError(
             f"{value!r} is not a whole number from {least} on", where=where, remedy=f"give {least} or more"
         )
+
+
+def _check_number(value: object, *, where: str, least: float | None = None, above: float | None = None) -> None:
+    fits = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not fits or (least is not None and value < least) or (above is not None and value <= above):  # type: ignore[operator]
+        wanted = "" if least is None and above is None else f" from {least} on" if above is None else f" above {above}"
+        raise ProductError(f"{value!r} is not a finite number{wanted}", where=where, remedy="give one, such as 0.65")
+
+
+def _check_names(names: object, *, where: str) -> None:
+    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise ProductError(f"{names!r} is no list of columns", where=where, remedy='write ["carrier"], say')
+
+
+def _costs(cost: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+    where, remedy = "Gate.cost", "[[0, 1], [5, 0]], say: rows are the truth, columns the answer, negative first"
+    if len(cost) != 2 or any(isinstance(row, Real) or len(row) != 2 for row in cost):
+        raise ProductError("a cost matrix has two rows of two", where=where, remedy=remedy)
+    for cell in (*cost[0], *cost[1]):
+        _check_number(cell, where=where)
+    (negative, false_positive), (false_negative, positive) = cost
+    if false_positive <= negative and false_negative <= positive:
+        raise ProductError("neither mistake costs more than being right", where=where, remedy=remedy)
+    return tuple(tuple(float(cell) for cell in row) for row in cost)
+
+
+def _shares(canary: object) -> tuple[float, ...]:
+    where, remedy = "Release.canary", "[0.05, 0.25], say; the full share is the promotion itself"
+    if isinstance(canary, str) or not isinstance(canary, Sequence):
+        raise ProductError(f"{canary!r} is no list of shares", where=where, remedy=remedy)
+    for share in canary:
+        _check_number(share, where=where)
+    shares = tuple(float(share) for share in canary)
+    if any(not 0 < share < 1 for share in shares) or list(shares) != sorted(set(shares)):
+        told = f"canary shares must rise and lie between 0 and 1, got {list(canary)}"
+        raise ProductError(told, where=where, remedy=remedy)
+    return shares
 
 
 def _set(record: object, **values: Any) -> None:

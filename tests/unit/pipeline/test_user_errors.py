@@ -37,6 +37,8 @@ CASES: list[Any] = [
     ("prepare", "LogisticRegression()", "LogisticRegression", ProductError, "class"),
     ("prepare", OWN_TRAIN, "    estimator = LinearRegression()", ProductError, "predict_proba"),
     ("prepare", "estimator =", "gate = wl.Gate('roc'); estimator =", ProductError, "no metric 'roc'"),
+    ("prepare", "estimator =", "gate = wl.Gate(at_least=65); estimator =", ProductError, "no roc_auc is above 1"),
+    ("prepare", "estimator =", "gate = wl.Gate('brier', at_most=-1); estimator =", ProductError, "no brier is below 0"),
     ("prepare", "estimator =", "search = {'depth': (1, 3)}; estimator =", ProductError, "no parameter 'depth'"),
     ("prepare", "def extract(self, since)", "def extract(self)", ProductError, "extract cannot be called"),
     ("extract", RETURN, "pass", ProductError, "nothing"),
@@ -62,6 +64,7 @@ CASES: list[Any] = [
     ("check", RETURN, "return flights().with_columns(late=pl.lit(None))", DataError, "label"),
     ("check", RETURN, "return flights().with_columns(late=True)", DataError, "needs two"),
     ("extract", RETURN, "return flights().with_columns(late='id')", DataError, "binary task has two"),
+    ("check", RETURN, "return flights().with_columns(late=pl.col('id') > 270)", DataError, "the label False"),
     ("check", RETURN, "return flights(10)", DataError, "10 labelled rows"),
     ("extract", RETURN, "return {'a': flights(), 'b': flights()}", ProductError, "several sources"),
     ("extract", "estimator =", "gate = wl.Gate(slices=['airport']); estimator =", DataError, "airport"),
@@ -121,6 +124,20 @@ def test_what_only_train_can_get_wrong(project: Project, new: str, kind: type[Wi
     assert type(caught.value) is kind
     (failed,) = project.bodies(RunFailedEvent)
     assert failed.step == "train"
+
+
+def test_a_metric_that_gives_no_number_is_named(project: Project) -> None:
+    project.edit("class Flights", "def profit(truth, scores): ...\n\nclass Flights")
+    project.edit("estimator =", "gate = wl.Gate(profit); estimator =")
+    with pytest.raises(ProductError, match=r"profit returned None .*Gate\.metric"):
+        project.train()
+
+
+def test_a_column_of_identifiers_is_no_target(project: Project) -> None:
+    project.edit('wl.BinaryClassification(target="late"', 'wl.MulticlassClassification(target="tail"')
+    project.edit(RETURN, "return flights().with_columns(tail=pl.format('N{}', 'id'))")
+    with pytest.raises(DataError, match=r"300 different labels in 300 labelled rows[\s\S]*wrong column"):
+        project.train()
 
 
 def test_a_train_of_ones_own_gets_the_frame_as_it_is(project: Project) -> None:

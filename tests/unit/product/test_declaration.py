@@ -108,6 +108,7 @@ def needy(self: Product, path: str) -> None: ...
         ({"gate": wl.Gate("roc_acu")}, r"no metric 'roc_acu' for a binary task[\s\S]*did you mean 'roc_auc'"),
         ({"gate": wl.Gate("mae")}, r"no metric 'mae' for a binary[\s\S]*there are log_loss, roc_auc"),
         ({"gate": wl.Gate("cost")}, "needs a cost matrix"),
+        ({"gate": wl.Gate(lambda truth: 1.0)}, r"metric cannot be called with \(truth, scores\)"),  # type: ignore[arg-type]
         (NUMBER | {"gate": wl.Gate(cost=[[0, 1], [1, 0]])}, "for binary tasks, not regression"),
         ({"gate": wl.Gate(slices=["late"])}, r"target cannot be a slice .*gate\.slices"),
         ({"search": {"c": [1]}}, r"no parameter 'c'"),

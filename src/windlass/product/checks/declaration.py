@@ -90,6 +90,13 @@ def check_labels(product: type[Product] | Product, rows: pl.DataFrame) -> None:
     task = product.task
     _check_column(rows, task.target, "target")
     codec = LabelCodec.learn(rows[task.target], task)
+    labelled = len(rows) - rows[task.target].null_count()
+    if task.kind == "multiclass" and len(codec.classes) * 2 > labelled:
+        raise DataError(
+            f"there are {len(codec.classes)} different labels in {labelled} labelled rows, so few come twice",
+            where=f"column {task.target!r}",
+            remedy="if it is an identifier, `target` names the wrong column; if a quantity, declare wl.Regression",
+        )
     if product.outcome.absent is not None:
         try:
             codec.check_value(product.outcome.absent)
@@ -184,12 +191,19 @@ def _check_method(method: Any, arguments: Sequence[str], where: str) -> None:
             where=where,
             remedy=f"write a plain `{form}` that returns its result",
         )
+    _check_call(method, arguments, where, form)
+
+
+def _check_call(function: Any, arguments: Sequence[str], where: str, form: str) -> None:
     try:
-        inspect.signature(method).bind(*arguments)
+        inspect.signature(function).bind(*arguments)
     except TypeError as error:
+        name = where.rpartition(".")[2]
         raise ProductError(
             f"{name} cannot be called with ({', '.join(arguments)}): {error}", where=where, remedy=f"write `{form}`"
         ) from error
+    except ValueError:  # built in, and its arguments are not known
+        return
 
 
 def _check_gate(gate: Gate, task: Task, metrics: Collection[str], where: str) -> None:
@@ -204,6 +218,8 @@ def _check_gate(gate: Gate, task: Task, metrics: Collection[str], where: str) ->
             where=where,
             remedy="name another metric, or give a function",
         )
+    if gate.own is not None:
+        _check_call(gate.own, ("truth", "scores"), f"{where}.metric", f"def {gate.metric}(truth, scores) -> float")
     if gate.own is None and metrics and gate.metric not in {*metrics, *_OWN_METRICS}:
         near = get_close_matches(gate.metric, list(metrics), n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
