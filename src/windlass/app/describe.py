@@ -76,6 +76,11 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
         f"{body.version} enters {describe_stage(body.stage, body.share)}: {body.decision.reasons[0]}"
     ),
     events.ReleaseFinished: lambda body: f"release of {body.version} {_outcome(body)}: {body.decision.reasons[0]}",
+    events.VersionReproduced: lambda body: (
+        f"{body.version} reproduced: {body.rows:,} predictions agree bit for bit"
+        if body.same
+        else f"{body.version} not reproduced: {body.differing:,} of {body.rows:,} predictions differ"
+    ),
     events.ChampionChanged: _champion,
     events.AlarmRaised: lambda body: f"{body.signal} alarm: {body.decision.reasons[0]}",
     events.AlarmCleared: lambda body: f"alarm cleared: {body.reason}",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from windlass import __version__
-from windlass.cli import act, backtest, backup, data, init, ledger, runs, serve, show
+from windlass.cli import act, backtest, backup, data, init, ledger, reproduce, runs, serve, show
 from windlass.errors import UsageError, WindlassError
 
 app = typer.Typer(
@@ -32,7 +32,7 @@ def _root(
         raise typer.Exit
 
 
-for module in (init, serve, act, show, backup):
+for module in (init, serve, act, show, backup, reproduce):
     module.register(app)
 app.command()(backtest.backtest)
 app.add_typer(runs.app, name="runs")

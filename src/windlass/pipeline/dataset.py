@@ -88,6 +88,16 @@ def _pin(training: Training, found: list[TrainingSet], extracted: Finished, fold
         sources=read_record(extracted.folder / "extracted.json", Extracted).sources,
     )
     found.append(training_set)
+    return _keep(training, fixed, folder)
+
+
+def pinned_before(training: Training, fixed: DataPin) -> Pinned:
+    """The step `pin` of a training set that was fixed earlier, for training on it again."""
+    step = Step(name="pin", inputs={"pin": fixed.digest})
+    return Pinned(training, training.runner.run(step, partial(_keep, training, fixed)), None)
+
+
+def _keep(training: Training, fixed: DataPin, folder: Path) -> Summary:
     write_record(fixed, folder / "pin.json")
     write_frame(_outcomes_of(training, fixed), folder / "outcomes.arrow")
     return {"rows": fixed.rows, "digest": fixed.digest}

@@ -45,6 +45,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     windlass: str
     distributions: dict[str, str]
     """Installed distribution -> version."""
+    threads: dict[str, str] = {}
+    """Numerical library -> how it calculates, such as `4 threads, Haswell`: sums in another order differ in the last
+    bits."""
     git_commit: str | None = None
     git_dirty: bool = False
     git_diff: str = ""

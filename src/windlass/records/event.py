@@ -312,6 +312,24 @@ class ChampionChanged(Body, frozen=True, kw_only=True, tag="champion.changed"):
     reason: str
 
 
+class VersionReproduced(Body, frozen=True, kw_only=True, tag="version.reproduced"):
+    """A version was trained again from its own pinned rows and source."""
+
+    fenced = False
+    subject_field = "version"
+    version: str
+    digest: str
+    same: bool
+    """The predictions on all its rows agree bit for bit."""
+    rows: int
+    differing: int
+    """Rows whose prediction differs at all."""
+    largest: float
+    """The largest difference of a prediction."""
+    reasons: tuple[str, ...]
+    """What differs, in words; empty when nothing does."""
+
+
 # -- watching ----------------------------------------------------------------------------------------------------
 
 
@@ -378,6 +396,7 @@ ALL: tuple[type[Body], ...] = (
     ReleaseAdvanced,
     ReleaseFinished,
     ChampionChanged,
+    VersionReproduced,
     AlarmRaised,
     AlarmCleared,
     RetrainDecided,

@@ -45,6 +45,10 @@ class Paths(msgspec.Struct, frozen=True):
         """Logs (`<step>.log`) and figures of one run."""
         return self.root / "artifacts" / product / "runs" / run
 
+    def reproduction(self, product: str, run: str) -> Path:
+        """Where a version is trained again, until that is over."""
+        return self.root / "artifacts" / product / "reproductions" / run
+
     def segments(self, product: str) -> Path:
         """Write-ahead segments, one folder for each serving worker below it."""
         return self.root / "segments" / product

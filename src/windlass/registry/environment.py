@@ -9,6 +9,8 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
+from threadpoolctl import threadpool_info
+
 from windlass.records.bundle import Environment
 
 MOST_DIFF = 200_000
@@ -32,10 +34,21 @@ def capture(project: Path) -> Environment:
         platform=platform.platform(),
         windlass=installed.get("windlass", ""),
         distributions=dict(installed),
+        threads=_threads(),
         git_commit=None if commit is None else commit.decode().strip(),
         git_dirty=bool(status),
         git_diff=(diff or b"")[:MOST_DIFF].decode(errors="replace"),
     )
+
+
+def _threads() -> dict[str, str]:
+    """How the numerical libraries that this process has loaded calculate."""
+    found = {}
+    for library in threadpool_info():
+        name = " ".join(part for part in (library["internal_api"], library.get("version")) if part)
+        kernel = library.get("architecture")
+        found[name] = f"{library['num_threads']} threads" + (f", {kernel}" if kernel else "")
+    return found
 
 
 @functools.cache
