@@ -43,6 +43,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of a window that drift is judged on."""
     lease_seconds: float = 10.0
     """How long a controller that has gone silent is waited for before another takes over, in real seconds."""
+    run_seconds: float = 86_400.0
+    """How long one run of user code may take, in real seconds, before its process is ended."""
+    run_memory_mb: int = 0
+    """Memory that a run may take, all that it starts included, in MB; 0: four fifths of what the machine has."""
     actor: str = ""
     """Name written beside what a person asks for; empty: the operating system's user."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

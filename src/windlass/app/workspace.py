@@ -104,10 +104,13 @@ class Workspace:
 
     @cached_property
     def engine(self) -> LocalEngine:
+        from windlass.engines.limits import Limits
         from windlass.engines.local import PRELOAD, LocalEngine
 
+        allowed = self.settings.run_memory_mb * 1_000_000
+        limits = Limits(seconds=self.settings.run_seconds, memory=allowed or None)
         # Preloaded, so that the first run does not pay for the imports.
-        return LocalEngine(preload=(*PRELOAD, "windlass.pipeline.training"), log=self.paths.log)
+        return LocalEngine(preload=(*PRELOAD, "windlass.pipeline.training"), log=self.paths.log, limits=limits)
 
     def close(self) -> None:
         """End the engine's process and close the ledger, if they were used."""

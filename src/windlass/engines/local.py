@@ -25,8 +25,10 @@ from typing import Any, Self
 
 from windlass.engines import wire
 from windlass.engines.job import Job
+from windlass.engines.limits import Guard, Limits
 from windlass.errors import EngineError
 
+_LOOK = 0.2  # seconds between two looks at whether a job keeps within its limits
 PRELOAD = ("numpy", "polars", "sqlalchemy", "deltalake", "sklearn.ensemble", "sklearn.pipeline", "skops.io")
 
 
@@ -39,11 +41,14 @@ class LocalEngine:
         preload: Sequence[str] = PRELOAD,
         log: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
     ) -> None:
-        """`log` receives what the worker prints outside of any step; `environment` is added to this process's own."""
+        """`log` receives what the worker prints outside of any step; `environment` is added to this process's own; a
+        job that goes beyond `limits` fails, and its process is ended."""
         self._preload = tuple(preload)
         self._log = log
         self._environment = dict(environment or {})
+        self._guard = Guard(limits)
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._waiting: deque[tuple[Job, wire.Task]] = deque()
@@ -108,6 +113,7 @@ class LocalEngine:
                 preload=self._preload,
                 log=self._log,
                 environment=self._environment,
+                guard=self._guard,
                 lock=self._lock,
                 idle=self._dispatch,
             )
@@ -132,6 +138,7 @@ class _Worker:
         preload: Sequence[str],
         log: Path | None,
         environment: Mapping[str, str],
+        guard: Guard,
         lock: threading.RLock,
         idle: Callable[[], None],
     ) -> None:
@@ -140,10 +147,14 @@ class _Worker:
         self._reason: EngineError | None = None
         self._lock = lock
         self._idle = idle
+        self._guard = guard
+        self._began = guard.begin()
+        self._over = threading.Event()
         self.process, self._connection, self._lifeline = _spawn(preload, log, environment)
         self._reader = threading.Thread(target=self._read, name="engine-reader", daemon=True)
         self._reader.start()
         threading.Thread(target=self._watch, name="engine-watch", daemon=True).start()
+        threading.Thread(target=self._hold_to_limits, name="engine-limits", daemon=True).start()
 
     @property
     def busy(self) -> bool:
@@ -151,7 +162,7 @@ class _Worker:
 
     def run(self, job: Job, task: wire.Task) -> None:
         """Hand over a job; called with the engine's lock held, while it has not `ended`."""
-        self.job = job
+        self.job, self._began = job, self._guard.begin()
         with suppress(OSError):  # it died this moment: the watching thread is waiting for the lock to tell the job how
             self._connection.send_bytes(pickle.dumps(task))
 
@@ -181,12 +192,24 @@ class _Worker:
             job.take(message)
             self._idle()
 
+    def _hold_to_limits(self) -> None:
+        while not self._over.wait(_LOOK):
+            with self._lock:
+                job, began = self.job, self._began
+            if job is None:
+                continue
+            excess = self._guard.excess(pid=self.process.pid, began=began, function=job.function)
+            with self._lock:
+                if excess is not None and self.job is job and not self.ended:
+                    self.kill(excess)
+
     def _watch(self) -> None:
         if hasattr(os, "waitid"):
             # The process is not reaped yet, so its group's number cannot be anyone else's when it is killed.
             os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
             _kill_group(self.process.pid)  # what it forked may still hold the socket open
         code = self.process.wait()
+        self._over.set()
         self._reader.join()  # what it said before it died counts
         with self._lock:
             self.ended = True

@@ -7,6 +7,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -31,6 +32,20 @@ class OwnContract(ContractViolated):
 
 def double(number):
     return 2 * number
+
+
+def hang(argument):
+    threading.Event().wait()
+
+
+def hoard(megabytes):
+    """Hold memory for ever, half of it in a child."""
+    half = megabytes // 2 * 1_000_000
+    hold = f"import threading; held = b'x' * {half}; threading.Event().wait()"
+    child = subprocess.Popen([sys.executable, "-c", hold])
+    held = b"x" * half
+    child.wait()
+    return len(held)
 
 
 def pid(argument):
