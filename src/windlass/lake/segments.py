@@ -35,6 +35,8 @@ PREAMBLE = struct.Struct("<II")
 CHECK = struct.Struct("<I")
 HEAD = PREAMBLE.size + CHECK.size
 
+_FOLDERS = 4
+"""Above a worker's own: the product's, that of all segments, the workspace, the project."""
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -62,6 +64,8 @@ class SegmentWriter:
         self._rotate_bytes = rotate_bytes
         self._writer = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._index = 0
+        self._rooted = False
+        """The folders above the segments are on the disk."""
         self._fd: int | None = None
         self._size = 0
         self._path = folder
@@ -143,7 +147,6 @@ class SegmentWriter:
         path = self._folder / f"{self._writer}.{self._index:08d}{SUFFIX}"
         hidden = path.with_suffix(".new")
         try:
-            fresh = not self._folder.is_dir()
             self._folder.mkdir(parents=True, exist_ok=True)
             fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -154,8 +157,10 @@ class SegmentWriter:
             hidden.rename(path)
             if self._power:
                 os.fsync(fd)
-                for folder in (self._folder, *self._folder.parents[:2]) if fresh else (self._folder,):
+                # The first time up to the project: any of these folders may be as new, whoever has made it.
+                for folder in (self._folder, *self._folder.parents[: 0 if self._rooted else _FOLDERS]):
                     sync_file(folder)
+                self._rooted = True
         except OSError as error:
             os.close(fd)
             for leftover in (hidden, path):
