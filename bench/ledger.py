@@ -1,14 +1,15 @@
-"""What the ledger costs: an append beside the disk's own floor, and reading a ledger of 200,000 events.
+"""What the ledger costs on both databases: appends, questions to 200,000 events, eight processes that write at once.
 
-    python bench/ledger.py [--events 200000] [--appends 2000] [--folder DIR]
+    python bench/ledger.py [--events 200000] [--appends 2000] [--seconds 60] [--folder DIR]
 
 Prints a table. The floor is what the same disk takes to write and sync the bytes that one commit adds to SQLite's
-write-ahead file: no durable append on it can be faster.
+write-ahead file: no durable append on it can be faster. The server is one of its own, on the same disk, and syncs.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import platform
 import resource
@@ -17,32 +18,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from history import EVENTS_OF_A_RUN, START, fill
 
+from windlass.errors import LedgerError
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.projection import EMPTY, STATE_KINDS, fold
 from windlass.ledger.view import StateView
-from windlass.records.decision import Decision
-from windlass.records.event import (
-    Body,
-    ChampionChanged,
-    GateDecided,
-    RetrainDecided,
-    RunFinished,
-    RunLogged,
-    RunStarted,
-    StepFinished,
-    StepStarted,
-    VersionRegistered,
-)
+from windlass.records.event import Body, RunFinished, RunLogged, RunStarted
 from windlass.records.lease import Fence
 
-START = datetime(2013, 1, 1, tzinfo=UTC)
-STEPS = ("extract", "check", "features", "split", "train", "evaluate", "gate", "bundle")
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from postgres_server import PostgresServer
+
+WRITERS = 8
 
 
 def main() -> None:
@@ -50,61 +43,61 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--appends", type=int, default=2_000)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the eight processes write")
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to measure; default: the temporary one")
     options = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     )
     print(f"SQLAlchemy {sqlalchemy.__version__}, load {os.getloadavg()[0]:.1f} at the start\n")
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        rows = [*appends(Path(folder), options.appends), *reading(Path(folder), options.events)]
-    width = max(len(name) for name, _ in rows)
-    for name, figure in rows:
-        print(f"{name:<{width}}  {figure}")
+    with tempfile.TemporaryDirectory(dir=options.folder) as name, PostgresServer(durable=True) as server:
+        folder = Path(name)
+        databases: dict[str, Callable[[str], str]] = {
+            "SQLite": lambda file: f"sqlite:///{folder}/{file}.db",
+            "PostgreSQL": lambda _: server.new_url(),
+        }
+        show("one writer", one_writer(folder, options.appends, {name: url("one") for name, url in databases.items()}))
+        for database, url in databases.items():
+            show(f"{database}, a long ledger", reading(url("long"), options.events))
+            show(f"{database}, {WRITERS} processes write", many_writers(url("many"), options.seconds))
 
 
-def appends(folder: Path, count: int) -> Iterator[tuple[str, str]]:
-    """Single appends, fenced and not, and the floor under them."""
-    with Ledger(f"sqlite:///{folder}/appends.db") as ledger, Ledger("sqlite://") as memory:
-        fence = ledger.acquire("bench", 3600)
-        size = commit_size(ledger, folder / "appends.db-wal")
+def one_writer(folder: Path, count: int, urls: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Single appends on both databases, fenced and not, and the floor under them."""
+    with Ledger(urls["SQLite"]) as file, Ledger(urls["PostgreSQL"]) as server, Ledger("sqlite://") as memory:
+        size = commit_size(file, Path(f"{urls['SQLite'].removeprefix('sqlite:///')}-wal"))
+        works: dict[str, Callable[[int], Any]] = {
+            f"floor: write {size:,} bytes in place and sync": synced_write(folder / "floor", size),
+            "SQLite in memory: append one event": lambda n: append(memory, logged(n)),
+        }
+        for name, ledger in {"SQLite": file, "PostgreSQL": server}.items():
+            works |= works_on(name, ledger)
         # In turns, so that all of them meet the same neighbours on a machine that is not idle.
-        floor, plain, fenced, ten, no_disk = in_turns(
-            synced_write(folder / "floor", size),
-            lambda n: append(ledger, logged(n)),
-            lambda n: append(ledger, logged(n), fence=fence),
-            lambda n: append(ledger, *[logged(n)] * 10),
-            lambda n: append(memory, logged(n)),
-            count=count,
-        )
-        yield f"floor: write {size:,} bytes in place and sync", spread(floor)
-        yield "append one event", spread(plain)
-        yield "append one event with a fence", spread(fenced)
-        yield "append ten events at once", spread(ten)
-        yield "append one event in memory (no disk)", spread(no_disk)
-        yield "head (a poll that finds nothing new)", spread(times(lambda _: ledger.head(), count))
+        for name, taken in zip(works, in_turns(*works.values(), count=count), strict=True):
+            yield name, spread(taken)
 
 
-def reading(folder: Path, count: int) -> Iterator[tuple[str, str]]:
+def works_on(name: str, ledger: Ledger) -> dict[str, Callable[[int], Any]]:
+    fence = ledger.acquire("bench", 3600)
+    return {
+        f"{name}: append one event": lambda n: append(ledger, logged(n)),
+        f"{name}: append one event with a fence": lambda n: append(ledger, logged(n), fence=fence),
+        f"{name}: append ten events at once": lambda n: append(ledger, *[logged(n)] * 10),
+        f"{name}: a look that finds nothing new": lambda _: ledger.head(),
+    }
+
+
+def reading(url: str, count: int) -> Iterator[tuple[str, str]]:
     """The state, questions and verification on a ledger of `count` events."""
-    url = f"sqlite:///{folder}/history.db"
     with Ledger(url) as ledger:
-        fence = ledger.acquire("bench", 3600)
-        written, run = 0, 0
-        while written < count:
-            batch = list(run_of_events(run))
-            append(ledger, *batch, fence=fence, at=START + timedelta(hours=6 * run))
-            written, run = written + len(batch), run + 1
-        subject = "v7"
-        size = (folder / "history.db").stat().st_size
-        yield f"ledger of {written:,} events", f"{size / 2**20:.0f} MiB, {size / written:.0f} bytes an event"
+        written = fill(ledger, product="flights", events=count)
         started = time.perf_counter()
         events = ledger.events(STATE_KINDS)
         read = time.perf_counter() - started
         started = time.perf_counter()
         fold(EMPTY, events)
         folded = time.perf_counter() - started
-        yield f"state from nothing ({len(events):,} of them count)", f"{read:.2f} s to read, {folded:.2f} s to fold"
+        yield f"state of {written:,} events ({len(events):,} count)", f"{read:.2f} s to read, {folded:.2f} s to fold"
         view = StateView(ledger)
         view.refresh()
 
@@ -112,16 +105,17 @@ def reading(folder: Path, count: int) -> Iterator[tuple[str, str]]:
             append(ledger, logged(number))
             view.refresh()
 
-        yield "append one event and refresh the state", spread(times(again, 200))
-        yield "events(subject=...)", spread(times(lambda _: ledger.events(subject=subject), 200))
-        yield "events(run=...), 64 of them", spread(times(lambda n: ledger.events(run=f"run-{n}"), 200))
-        yield "events(newest=20)", spread(times(lambda _: ledger.events(newest=20), 200))
-        yield (
-            "events(product=..., newest=20)",
-            spread(times(lambda _: ledger.events(product="flights", newest=20), 200)),
-        )
         kinds = (RunStarted, RunFinished, RunLogged)
-        yield "events(three kinds, newest=20)", spread(times(lambda _: ledger.events(kinds, newest=20), 200))
+        questions: dict[str, Callable[[int], Any]] = {
+            "append one event and refresh the state": again,
+            "events(subject=...)": lambda _: ledger.events(subject="v7"),
+            f"events(run=...), {EVENTS_OF_A_RUN} of them": lambda n: ledger.events(run=f"run-{n + 1}"),
+            "events(newest=20)": lambda _: ledger.events(newest=20),
+            "events(product=..., newest=20)": lambda _: ledger.events(product="flights", newest=20),
+            "events(three kinds, newest=20)": lambda _: ledger.events(kinds, newest=20),
+        }
+        for name, question in questions.items():
+            yield name, spread(times(question, 200))
     with Ledger(url) as ledger:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started = time.perf_counter()
@@ -132,28 +126,52 @@ def reading(folder: Path, count: int) -> Iterator[tuple[str, str]]:
         yield "verify", f"{found.events / seconds:,.0f} events/s, peak memory grew by {grown / 1024:.0f} MiB"
 
 
-def run_of_events(number: int) -> Iterator[Body]:
-    """The 64 events of a training run, as the pipeline writes them."""
-    run, version = f"run-{number}", f"v{number}"
-    decision = Decision(
-        judgement="gate",
-        verdict="pass",
-        reasons=("It is above the floor.", "It is not worse than the champion."),
-        numbers={"roc_auc": 0.71, "champion": 0.70, "p": 0.04, "rows": 20_000},
-        at=START,
-    )
-    yield RetrainDecided(decision=decision, run=run)
-    yield RunStarted(run=run, trigger="drift", reason="the carriers changed")
-    for step in STEPS:
-        yield StepStarted(run=run, step=step, key=f"{number}-{step}")
-        outputs = {"rows.arrow": f"{number:064x}"}
-        yield StepFinished(run=run, step=step, key=f"{number}-{step}", seconds=0.5, outputs=outputs)
-    for epoch in range(42):
-        yield RunLogged(run=run, metrics={"loss": 1 / (epoch + 1)}, step=epoch)
-    yield GateDecided(run=run, against=None, decision=decision)
-    yield VersionRegistered(version=version, digest=f"{number:064x}", run=run, metrics={"roc_auc": 0.71})
-    yield ChampionChanged(version=version, digest=f"{number:064x}", previous=None, release=None, reason="it passed")
-    yield RunFinished(run=run, outcome="registered", version=version, seconds=12.5)
+def many_writers(url: str, seconds: float) -> Iterator[tuple[str, str]]:
+    """Eight processes that append one event after the other, as fast as they can."""
+    Ledger(url).close()
+    spawn = multiprocessing.get_context("spawn")
+    answers: multiprocessing.Queue[tuple[list[float], list[str]]] = spawn.Queue()
+    together = spawn.Barrier(WRITERS)
+    writers = [
+        spawn.Process(target=write_for, args=(url, f"writer-{number}", seconds, together, answers))
+        for number in range(WRITERS)
+    ]
+    for writer in writers:
+        writer.start()
+    found = [answers.get() for _ in writers]
+    for writer in writers:
+        writer.join()
+    waits = sorted(wait for taken, _ in found for wait in taken)
+    errors = [error for _, told in found for error in told]
+    with Ledger(url) as ledger:
+        checked = ledger.verify()
+    assert (checked.ok, checked.events) == (True, len(waits)), checked.problems
+    yield f"events a second, together, for {seconds:.0f} s", f"{len(waits) / seconds:,.0f}"
+    yield "each append", f"{spread(waits)}, longest {waits[-1]:.2f} s"
+    yield "errors", f"{len(errors)}{': ' + errors[0] if errors else ''}"
+
+
+def write_for(url: str, name: str, seconds: float, together: Any, answers: Any) -> None:
+    """One of the processes: how long each of its appends took, and what went wrong."""
+    taken: list[float] = []
+    errors: list[str] = []
+    with Ledger(url) as ledger:
+        together.wait()
+        end = time.perf_counter() + seconds
+        while (began := time.perf_counter()) < end:
+            try:
+                ledger.append(logged(len(taken)), at=START, actor=name)
+            except LedgerError as error:
+                errors.append(str(error))
+            else:
+                taken.append(time.perf_counter() - began)
+    answers.put((taken, errors))
+
+
+def show(title: str, rows: Iterator[tuple[str, str]]) -> None:
+    print(title, flush=True)
+    for name, figure in rows:
+        print(f"  {name:<52}  {figure}", flush=True)
 
 
 def logged(number: int) -> RunLogged:

@@ -10,7 +10,8 @@ from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.records import event as events
 from windlass.records.bundle import Manifest
-from windlass.records.event import Body, Event
+from windlass.records.event import Body
+from windlass.records.state import VersionState
 
 
 def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> d
         "model": manifest.model.kind,
         "metrics": dict(manifest.metrics),
     }
-    found["release"] = _release(workspace, name, version.version)
+    found["release"] = _release(workspace, name, version)
     found["champion"] = _champion(workspace, name, version.version)
     found["run"] = _run(workspace, version.run)
     found["data"] = None if manifest.pin is None else manifest.pin
@@ -72,14 +73,15 @@ def _outcomes(workspace: Workspace, product: str, answer: dict[str, Any]) -> lis
     ]
 
 
-def _release(workspace: Workspace, product: str, version: str) -> dict[str, Any] | None:
+def _release(workspace: Workspace, product: str, version: VersionState) -> dict[str, Any] | None:
     """The newest release of the version, with the decision behind each stage."""
-    kinds: tuple[type[Body], ...] = (events.ReleaseStarted, events.ReleaseAdvanced, events.ReleaseFinished)
-    story = [event for event in workspace.ledger.events(kinds, product=product) if _version_of(event) == version]
-    starts = [event for event in story if isinstance(event.body, events.ReleaseStarted)]
-    if not starts:
+    # A release belongs to the run that made its version, which finds it among however many; a model file has no run.
+    started = workspace.ledger.events((events.ReleaseStarted,), product=product, run=version.run)
+    releases = [event.body for event in started if isinstance(event.body, events.ReleaseStarted)]
+    release = next((body.release for body in reversed(releases) if body.version == version.version), None)
+    if release is None:
         return None
-    release = starts[-1].body.subject
+    kinds: tuple[type[Body], ...] = (events.ReleaseStarted, events.ReleaseAdvanced, events.ReleaseFinished)
     return {
         "release": release,
         "stages": [
@@ -88,8 +90,7 @@ def _release(workspace: Workspace, product: str, version: str) -> dict[str, Any]
                 "stage": event.body.stage if isinstance(event.body, events.ReleaseAdvanced) else event.kind,
                 "decision": getattr(event.body, "decision", None),
             }
-            for event in story
-            if event.body.subject == release
+            for event in workspace.ledger.events(kinds, product=product, subject=release)
         ],
     }
 
@@ -141,10 +142,6 @@ def _code(manifest: Manifest) -> dict[str, Any]:
         "python": environment.python,
         "windlass": environment.windlass,
     }
-
-
-def _version_of(event: Event) -> str | None:
-    return getattr(event.body, "version", None)
 
 
 def _without(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

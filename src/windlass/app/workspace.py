@@ -82,9 +82,10 @@ class Workspace:
 
     @cached_property
     def view(self) -> StateView:
+        from windlass.ledger.snapshot import SnapshotFile
         from windlass.ledger.view import StateView
 
-        return StateView(self.ledger)
+        return StateView(self.ledger, snapshots=SnapshotFile(self.paths.state))
 
     def state(self) -> WorkspaceState:
         """Where everything stands, as of now."""

@@ -22,6 +22,17 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODERS = {kind: msgspec.json.Decoder(body) for kind, body in BY_KIND.items()}
 
 
+class Link(NamedTuple):
+    """One event as the chain names it. Whoever holds the same link holds the same events up to it."""
+
+    sequence: int
+    hash: str
+
+
+BEGINNING = Link(0, START)
+"""Before the first event."""
+
+
 class Row(NamedTuple):
     """A row of the table `events`, columns in their order."""
 
@@ -48,7 +59,7 @@ def row_hash(previous: str, content: Sequence[Any]) -> str:
 
 
 def seal(
-    head: tuple[int, str],
+    head: Link,
     *,
     body: Body,
     text: str,
@@ -57,8 +68,8 @@ def seal(
     product: str | None,
     run: str | None,
 ) -> Row:
-    """The row that follows `head` (sequence and hash of the last event)."""
-    sequence, previous = head[0] + 1, head[1]
+    """The row that follows `head`, the last event."""
+    sequence, previous = head.sequence + 1, head.hash
     subject = _plain(body.subject)
     content = (sequence, at, body.kind(), _plain(product), subject, _plain(run), _plain(actor), text)
     return Row(*content, previous, row_hash(previous, content))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from windlass.errors import LedgerCorrupt, LedgerError
 from windlass.ledger import leases, query
-from windlass.ledger.chain import decode, encode_body, seal, to_text
+from windlass.ledger.chain import Link, decode, encode_body, seal, to_text
 from windlass.ledger.copying import copy_tables
 from windlass.ledger.database import Database
 from windlass.ledger.schema import events as events_table
@@ -75,9 +75,9 @@ class Ledger:
                 belongs = run if run is not None else getattr(body, "run", None)
                 row = seal(head, body=body, text=text, at=moment, actor=actor, product=product, run=belongs)
                 rows.append(row)
-                head = row.sequence, row.hash
+                head = Link(row.sequence, row.hash)
             connection.execute(_INSERT, [row._asdict() for row in rows])
-            connection.execute(_MOVE_HEAD, {"new_sequence": head[0], "new_hash": head[1]})
+            connection.execute(_MOVE_HEAD, {"new_sequence": head.sequence, "new_hash": head.hash})
         return tuple(decode(row) for row in rows)
 
     def events(
@@ -103,7 +103,19 @@ class Ledger:
     def head(self) -> int:
         """The sequence of the last event; 0 when there is none."""
         with self._database.reading() as connection:
-            return self._head(connection)[0]
+            return self._head(connection).sequence
+
+    def news(self, kinds: Sequence[type[Body]], *, after: int) -> tuple[Link, list[Event]]:
+        """The last event, and those of `kinds` that came after the event `after`: one moment of the ledger."""
+        with self._database.reading() as connection:
+            head = self._head(connection)
+            rows = query.rows(connection, kinds=kinds, after=after) if head.sequence > after else []
+        return head, [decode(row) for row in rows]
+
+    def holds(self, link: Link) -> bool:
+        """Whether the event at that place has that hash, so that all events up to it are the ones they were."""
+        with self._database.reading() as connection:
+            return query.hash_at(connection, link.sequence) == link.hash
 
     def acquire(self, holder: str, seconds: float) -> Fence | None:
         """Take the lease for `seconds` of real time; None while somebody has it, even under the same name.
@@ -174,7 +186,7 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _head(self, connection: Connection, *, lock: bool = False) -> tuple[int, str]:
+    def _head(self, connection: Connection, *, lock: bool = False) -> Link:
         row = connection.execute(_LOCK_HEAD if lock else _HEAD).first()
         if row is None:
             raise LedgerCorrupt(
@@ -182,7 +194,7 @@ class Ledger:
                 where=self._database.where,
                 remedy="put back a copy of the ledger",
             )
-        return row.sequence, row.hash
+        return Link(row.sequence, row.hash)
 
     def _need_fence(self, bodies: Sequence[Body], fence: Fence | None) -> None:
         fenced: list[Any] = [body.kind() for body in bodies if body.fenced]

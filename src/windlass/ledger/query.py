@@ -20,11 +20,11 @@ def rows(
     connection: Connection,
     *,
     kinds: Sequence[type[Body]],
-    product: str | None,
-    subject: str | None,
-    run: str | None,
-    after: int,
-    newest: int | None,
+    product: str | None = None,
+    subject: str | None = None,
+    run: str | None = None,
+    after: int = 0,
+    newest: int | None = None,
 ) -> list[Any]:
     """The rows of `Ledger.events`, in order."""
     names = sorted({kind.kind() for kind in kinds})
@@ -44,6 +44,12 @@ def rows(
         found += connection.execute(_newest(chosen, newest)).all()
     found.sort(key=itemgetter(0))
     return found[max(len(found) - newest, 0) :]
+
+
+def hash_at(connection: Connection, sequence: int) -> str | None:
+    """The hash of an event; None when there is no such event."""
+    found: str | None = connection.execute(select(events.c.hash).where(events.c.sequence == sequence)).scalar()
+    return found
 
 
 def stream(connection: Connection) -> Iterator[Any]:

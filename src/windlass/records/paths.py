@@ -21,6 +21,11 @@ class Paths(msgspec.Struct, frozen=True):
         return setting or f"sqlite:///{self.ledger}"
 
     @property
+    def state(self) -> Path:
+        """What the events of a long ledger come to, as far as some process has folded them; may be deleted."""
+        return self.root / "state.json"
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 

@@ -224,6 +224,7 @@ def test_it_trains_serves_obeys_and_leaves_cleanly(up: Up) -> None:
     assert (status["champion"], status["paused"]) == ("v1", None)
     traced = json.loads(up.command("trace", next(iter(answered)), "--json").stdout)
     assert (traced["version"]["version"], traced["run"]["trigger"]) == ("v1", "first")
+    assert traced["release"]["stages"][0]["stage"] == "release.started"
     assert "every hash follows from the one before" in up.command("ledger", "verify").stdout
     assert up.predict(1) == []
     assert not list(up.paths.segments(PRODUCT).rglob("*.segment"))

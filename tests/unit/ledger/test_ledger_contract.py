@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from windlass.errors import LedgerError
+from windlass.ledger.chain import BEGINNING, Link
 from windlass.ledger.ledger import Ledger
 from windlass.records.event import (
     CommandRequested,
@@ -173,6 +174,24 @@ def test_events_are_found_by_what_they_are_about(ledger: Ledger) -> None:
     assert sequences(newest=1) == [4]
     assert sequences(newest=0) == []
     assert sequences(product="trains") == []
+
+
+def test_what_is_new_comes_with_where_the_ledger_ends(ledger: Ledger) -> None:
+    assert ledger.news((RunStarted,), after=0) == (BEGINNING, [])
+    first, *_, last = ledger.append(started("run-1"), started("run-2"), logged("run-2"), at=AT, actor="ann")
+
+    assert ledger.news((RunStarted,), after=1) == (Link(3, last.hash), ledger.events((RunStarted,), run="run-2"))
+    assert ledger.news((RunStarted,), after=3) == (Link(3, last.hash), [])
+    assert ledger.news((), after=0)[1][0] == first
+
+
+def test_a_link_says_whether_it_is_the_same_ledger(ledger: Ledger) -> None:
+    first, second = ledger.append(started(), logged(), at=AT, actor="ann")
+
+    assert ledger.holds(Link(1, first.hash))
+    assert ledger.holds(Link(2, second.hash))
+    assert not ledger.holds(Link(1, second.hash))
+    assert not ledger.holds(Link(3, second.hash))
 
 
 def test_threads_may_share_a_ledger(ledger: Ledger) -> None:

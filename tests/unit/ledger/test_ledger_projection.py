@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windlass.ledger.chain import Link
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.projection import EMPTY, STATE_KINDS, fold
 from windlass.ledger.view import StateView
@@ -421,15 +422,16 @@ def test_a_view_that_looks_now_and_then_sees_what_one_fold_sees(
 
 def test_a_view_reads_only_what_is_new() -> None:
     class Watched(Ledger):
-        def events(self, *args: Any, **filters: Any) -> list[Event]:
-            reads.append(filters["after"])
-            return super().events(*args, **filters)
+        def news(self, kinds: Sequence[type[Body]], *, after: int) -> tuple[Link, list[Event]]:
+            head, new = super().news(kinds, after=after)
+            reads.append((after, len(new)))
+            return head, new
 
-    reads: list[int] = []
+    reads: list[tuple[int, int]] = []
     with Watched("sqlite://") as ledger:
         view = StateView(ledger)
         for runs in (1, 2):
             ledger.append(*[run_started(f"r{runs}")] * 3, at=NOON, actor="a", product="flights")
             view.refresh()
             view.refresh()
-    assert reads == [0, 3]
+    assert reads == [(0, 3), (3, 0), (3, 3), (6, 0)]

@@ -1,0 +1,196 @@
+"""What the commands cost on a ledger of a million events: `python bench/long_ledger.py [--events 1000000] [--times 5]`.
+
+A real project is trained, served and asked once. Its ledger then grows by the past of a product that retrained every
+six hours for years, and each command is run as a person runs it, as a process of its own: beside a young ledger, with
+the state that an earlier process kept, and without it. For both databases. Prints medians of the wall time, and of the
+processor's time (of the command's own process), which depends less on who else uses the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+from history import START, fill
+
+from windlass.ledger.ledger import Ledger
+from windlass.ledger.view import StateView
+from windlass.records.event import ChampionChanged
+from windlass.records.lease import Fence
+from windlass.records.paths import Paths
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from postgres_server import PostgresServer
+
+PRODUCT = "lateness"
+PORT = 18437
+T = TypeVar("T")
+SOURCE = """
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+import windlass as wl
+
+
+class Lateness(wl.Product):
+    task = wl.BinaryClassification(target="late", time="at", key="id")
+    estimator = LogisticRegression()
+
+    def extract(self, since):
+        return pl.read_parquet(Path({history!r}))
+
+    def features(self, rows):
+        return rows.select("wind", "rain")
+"""
+
+
+def main() -> None:
+    """Measure both databases, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, PostgresServer(durable=True) as server:
+        for database, url in {"SQLite": "", "PostgreSQL": server.new_url()}.items():
+            project = Project(Path(folder) / database, url)
+            print(f"{database}, load {os.getloadavg()[0]:.1f}", flush=True)
+            prediction = project.serve_one()
+            project.measure(prediction, "young", options.times)
+            print(f"  {project.grow(options.events):,} events", flush=True)
+            project.measure(prediction, "nothing kept", options.times, before=project.forget)
+            project.measure(prediction, "state kept", options.times)
+
+
+class Project:
+    """A project with one product, and its commands."""
+
+    def __init__(self, folder: Path, ledger: str) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.paths = Paths(folder / ".windlass")
+        self.url = self.paths.ledger_url(ledger)
+        settings = f"ledger = {json.dumps(ledger)}\nport = {PORT}\n"
+        (folder / "windlass.toml").write_text(settings)
+        random = np.random.default_rng(7)
+        wind, rain = random.normal(size=(2, 400))
+        hours = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 17, 15), "1h", eager=True)
+        late = wind + 0.5 * random.normal(size=400) > 0
+        rows = pl.DataFrame({"id": range(400), "at": hours, "wind": wind, "rain": rain, "late": late})
+        rows.write_parquet(folder / "history.parquet")
+        (folder / "lateness.py").write_text(SOURCE.format(history=str(folder / "history.parquet")))
+
+    def serve_one(self) -> str:
+        """Train the first version, have it answer once; the answer's id, once it can be traced."""
+        with self.up():
+            prediction = wait_for(self.ask)
+            wait_for(lambda: self.command("trace", prediction).returncode == 0)
+        return prediction
+
+    def grow(self, events: int) -> int:
+        """Give the product a long past; at its end the real version answers again."""
+        with Ledger(self.url) as ledger:
+            champion = StateView(ledger).refresh().products[PRODUCT].champion
+            assert champion is not None
+            fill(ledger, product=PRODUCT, events=events, first_version=2)
+            fence = ledger.acquire("history", 60)
+            assert fence is not None
+            back = ChampionChanged(
+                version=champion.version, digest=champion.digest, previous=None, release=None, reason="it is real"
+            )
+            ledger.append(back, at=START, actor="history", product=PRODUCT, fence=fence)
+            ledger.release(fence)
+            return ledger.head()
+
+    def forget(self) -> None:
+        self.paths.state.unlink(missing_ok=True)
+
+    def measure(self, prediction: str, what: str, times: int, *, before: Callable[[], None] = lambda: None) -> None:
+        commands = {
+            "status": lambda: self.command("status").check_returncode(),
+            "trace ID": lambda: self.command("trace", prediction).check_returncode(),
+            "up, until it acts": self.start_up,
+        }
+        for name, command in commands.items():
+            walls, processor = [], []
+            for _ in range(times):
+                before()
+                used = resource.getrusage(resource.RUSAGE_CHILDREN)
+                started = time.perf_counter()
+                command()
+                walls.append(time.perf_counter() - started)
+                now = resource.getrusage(resource.RUSAGE_CHILDREN)
+                processor.append(now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime)
+            taken = f"{statistics.median(walls):6.2f} s"
+            print(f"  {what:<14} {name:<20} {taken}, processor {statistics.median(processor):6.2f} s", flush=True)
+
+    def start_up(self) -> None:
+        """As far as its first deed, which needs the whole state: it sets the routing right. Then it is killed."""
+        routing = self.paths.routing(PRODUCT)
+        routing.write_text(routing.read_text().replace('"salt": ""', '"salt": "wrong"'))
+        before = routing.stat().st_mtime_ns
+        with self.up(ends=signal.SIGKILL):
+            while routing.stat().st_mtime_ns == before:
+                time.sleep(0.005)
+        with Ledger(self.url) as ledger:  # the lease it leaves would be waited for
+            lease = ledger.lease()
+            if lease is not None:
+                ledger.release(Fence(holder=lease.holder, token=lease.token))
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self._line(*words), check=False, capture_output=True, text=True)
+
+    @contextmanager
+    def up(self, *, ends: signal.Signals = signal.SIGTERM) -> Iterator[None]:
+        process = subprocess.Popen(self._line("up"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "the loop runs as" in line:
+                break
+        else:
+            raise RuntimeError("".join(said))
+        yield
+        process.send_signal(ends)
+        process.communicate()
+
+    def ask(self) -> str | None:
+        row = {"id": 1, "at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}
+        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", f"/{PRODUCT}/predict", json.dumps({"rows": [row]}), headers)
+        answer = connection.getresponse()
+        content = json.loads(answer.read())
+        return str(content["predictions"][0]["id"]) if answer.status == 200 else None
+
+    def _line(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]
+
+
+def wait_for(look: Callable[[], T | None]) -> T:
+    """Look again and again until there is something."""
+    while not (found := look()):
+        time.sleep(0.1)
+    return found
+
+
+if __name__ == "__main__":
+    main()
