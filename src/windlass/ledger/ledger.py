@@ -158,16 +158,16 @@ class Ledger:
             head = self._head(connection)
             return verify_rows(query.stream(connection), head=head)
 
-    def copy_to(self, other: Ledger) -> tuple[int, str]:
+    def copy_to(self, other: Ledger) -> Link:
         """Copy all there is at one moment into `other`, which may be in another database: for backups.
 
-        Returns the sequence and the hash of the last event. Raises LedgerError when `other` holds events already.
+        Returns the last event. Raises LedgerError when `other` holds events already.
         """
         with self._database.reading() as source, other._database.writing() as target:
             head = other._head(target, lock=True)
-            if head[0]:
+            if head.sequence:
                 raise LedgerError(
-                    f"this ledger holds {head[0]} events already",
+                    f"this ledger holds {head.sequence} events already",
                     where=other._database.where,
                     remedy="copy into an empty one: name another with the setting `ledger`",
                 )
