@@ -27,7 +27,7 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: str) -> str:
+def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: str, key: str | None = None) -> str:
     """A project that serves `model`; a pickle or joblib file is read only with `trust`, and later by its digest.
 
     Returns why it is in doubt that the model answers here; nothing when it was seen to answer.
@@ -47,6 +47,7 @@ def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: s
         "sha256": sha256,
         "task": _TASKS[imported.kind],
         "target": target,
+        "key": key,
         "sample": False,
     }
     _write(folder, names | described, product="model_product.py.jinja", test="test_model_product.py.jinja")

@@ -18,6 +18,10 @@ def init(
         bool, typer.Option("--trust", help="Vouch for the model file: loading a pickle or joblib file runs its code.")
     ] = False,
     target: Annotated[str, typer.Option("--target", help="With --from-model: what the model predicts.")] = "target",
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="With --from-model: the column that names a row, for outcomes.", show_default=False),
+    ] = None,
 ) -> None:
     """Write a project that runs at once, with tests of its own."""
     from windlass.app.scaffold import make_project, make_project_from_model
@@ -26,7 +30,7 @@ def init(
         folder = make_project(name)
         typer.echo(f"made {folder}; next: cd {folder} && windlass train && windlass up")
     else:
-        doubt = make_project_from_model(name, from_model, trust=trust, target=target)
+        doubt = make_project_from_model(name, from_model, trust=trust, target=target, key=key)
         if doubt:
             typer.echo(f"the model did not answer a row of zeros, or of ones; try one of its own: {doubt}", err=True)
         typer.echo(f"made {name}; next: cd {name} && windlass up")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import polars as pl
@@ -115,10 +116,22 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
 
 
 def _columns(product: type[Product], imported: Imported) -> tuple[Column, ...]:
-    """What a request row holds: what the contract declares, and what the model wants besides.
+    """What a request row holds: what the contract declares, what the model wants besides, and key and time.
 
-    With `features` of its own the product needs other columns than the model, which only the contract can tell.
+    With `features` of its own the product needs other columns than the model, which only the contract can tell. Nothing
+    tells the types of a key and a time outside a contract: the one is text, the other a moment, and neither must come.
     """
+    columns = _of_contract_and_model(product, imported)
+    known = {column.name for column in columns}
+    roles: list[tuple[str | None, Literal["str", "datetime"]]] = [
+        (product.task.key, "str"),
+        (product.task.time, "datetime"),
+    ]
+    added = [Column(name=name, dtype=kind, required=False) for name, kind in roles if name and name not in known]
+    return (*columns, *added)
+
+
+def _of_contract_and_model(product: type[Product], imported: Imported) -> tuple[Column, ...]:
     schema = schema_of(product.contract)
     if schema is None:
         return imported.columns

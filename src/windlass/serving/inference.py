@@ -117,7 +117,7 @@ def _columns(inputs: Sequence[_Input], decoder: RowDecoder) -> dict[str, list[An
     """The tensors as columns of values."""
     decoder.check_count(max(tensor.shape[0] for tensor in inputs))
     if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].shape[1] != 1:
-        return _matrix(inputs[0], decoder.columns)
+        return _matrix(inputs[0], decoder.unnamed(inputs[0].shape[1]))
     known = {column.name: column for column in decoder.columns}
     columns: dict[str, list[Any]] = {}
     for tensor in inputs:

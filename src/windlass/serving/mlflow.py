@@ -75,7 +75,7 @@ def _json_reader(body: bytes) -> Any:
 def _split(value: Any, decoder: RowDecoder) -> Decoded:
     if not isinstance(value, dict) or not isinstance(value.get("data"), list):
         raise _wrong("dataframe_split", "must be an object with `columns` and `data`")
-    names = value.get("columns", [column.name for column in decoder.columns])
+    names = value.get("columns", _names_of(value["data"], decoder))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _wrong("dataframe_split.columns", "must be a list of names")
     _check_names(names, "dataframe_split.columns")
@@ -120,9 +120,14 @@ _FORMS = {"dataframe_split": _split, "dataframe_records": _records, "instances":
 
 
 def _matrix(value: Sequence[Any], decoder: RowDecoder, field: str) -> Decoded:
-    names = [column.name for column in decoder.columns]
     rows = [row if isinstance(row, list | dict) else [row] for row in value]
+    names = _names_of(rows, decoder)
     return decoder.from_records([_named(row, names, place, field) for place, row in enumerate(rows)])
+
+
+def _names_of(rows: Sequence[Any], decoder: RowDecoder) -> list[str]:
+    width = len(rows[0]) if rows and isinstance(rows[0], list) else 0
+    return [column.name for column in decoder.unnamed(width)]
 
 
 def _named(row: Any, names: Sequence[str], place: int, field: str) -> dict[str, Any]:

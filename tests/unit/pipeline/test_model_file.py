@@ -19,6 +19,7 @@ from windlass.product.contract import InvalidRows
 from windlass.records.event import VersionRegistered
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry
+from windlass.serving.asking import keys_of
 from windlass.serving.lineup import Loaded
 from windlass.settings import load_settings
 
@@ -92,6 +93,19 @@ def test_a_contract_says_what_a_file_does_not(project: Project) -> None:
     assert loaded.bundle.predict(decoded.frame).scores.shape == (1,)
     with pytest.raises(InvalidRows, match="seats of row 0: Expected `int` <= 999"):
         loaded.decoder.from_records([{"flight": 7, "seats": 1000, "wind": 1.0}])
+
+
+def test_a_key_and_a_time_may_come_with_each_row(project: Project) -> None:
+    project.edit('target="late"', 'target="late", key="flight", time="at"')
+    project.declare()
+    loaded = project.loaded()
+    assert [(column.name, column.dtype, column.required) for column in loaded.decoder.columns][2:] == [
+        ("flight", "str", False),
+        ("at", "datetime", False),
+    ]
+    decoded = loaded.decoder.from_records([{"wind": 1.0, "seats": 3, "flight": "f1"}, {"wind": -1.0, "seats": 4}])
+    assert keys_of(decoded, "flight") == ("f1", None)
+    assert (loaded.bundle.predict(decoded.frame).scores > 0.5).tolist() == [False, True]
 
 
 def test_features_of_ones_own_are_asked_for_by_their_contract(project: Project) -> None:

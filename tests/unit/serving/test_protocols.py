@@ -57,6 +57,23 @@ def test_every_input_form_gives_the_labels(numbers: Any, form: str) -> None:
     assert [json.loads(row) for row in numbers.captured[0].rows] == [{"a": 0.25, "b": 1}, {"a": 0.75, "b": 2}]
 
 
+def test_values_without_names_may_leave_out_what_need_not_come(stage: Any) -> None:
+    columns = (Column(name="id", dtype="int", required=False), *NUMBERS)
+    manifest = stage.manifest(TASK | {"key": "id"}, columns=columns, classes=("no", "yes"))
+    stage.add("v1", stage.fake(manifest, model=lambda rows: rows["a"].to_numpy(), features=lambda r: r))
+    stage.route("v1")
+    for without, of_all in (([[0.25, 1]], [[7, 0.25, 1]]), ([[0.75, 1], [0.25, 1]], [[7, 0.75, 1], [8, 0.25, 1]])):
+        for form in ("instances", "inputs", "dataframe_split"):
+            bodies = [{form: {"data": rows} if form == "dataframe_split" else rows} for rows in (without, of_all)]
+            assert [invoke(stage, body).status_code for body in bodies] == [200, 200]
+            assert [batch.keys[0] for batch in stage.captured[-2:]] == [None, "7"]
+        for rows, key in ((without, None), (of_all, "7")):
+            assert infer(stage, tensor("all", rows, [len(rows), len(rows[0])])).status_code == 200
+            assert stage.captured[-1].keys[0] == key
+    reply = invoke(stage, {"instances": [[0.25]]})
+    assert (reply.status_code, "list of 3 values (id, a, b)" in reply.json()["message"]) == (422, True)
+
+
 @pytest.mark.parametrize(
     "text",
     ["a,b\n0.25,1\n0.75,2\n", "b,a\r\n1,0.25\r\n2,0.75", '"a","b"\n"0.25","1"\n0.75,2\n\n', "\ufeffa,b\n0.25,1\n.75,2"],

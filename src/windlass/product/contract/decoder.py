@@ -109,6 +109,11 @@ class RowDecoder:
         """Whether some check is left that only pandera can make."""
         return self._leftover is not None and self._leftover.any
 
+    def unnamed(self, width: int) -> tuple[Column, ...]:
+        """The columns behind rows of `width` values that name none: all of them, or just those that must come."""
+        needed = tuple(column for column in self.columns if column.required)
+        return needed if width == len(needed) else self.columns
+
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of one row."""
         return row_schema(self.rules, strict=self._strict)
