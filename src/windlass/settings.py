@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     poll_seconds: float = 0.5
     """How often the controller looks, in real seconds."""
     watch_rows: int = 2000
-    """Rows of a window that drift is judged on."""
+    """Rows of a window that drift is judged on; and of the first answers that an imported model is watched against."""
     lease_seconds: float = 10.0
     """How long a controller that has gone silent is waited for before another takes over, in real seconds."""
     run_seconds: float = 86_400.0

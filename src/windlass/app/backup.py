@@ -113,6 +113,7 @@ def _files(workspace: Workspace, *, show: Show) -> Iterator[Path]:
             show(f"{product.name}: {version.version}")
             yield from _below(paths.bundle(product.name, version.digest))
         yield from _below(paths.run(product.name, "any").parent)
+        yield from _below(paths.reference(product.name, "any").parent)
 
 
 def _missing(workspace: Workspace) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
         else f"{body.version} not reproduced: {body.differing:,} of {body.rows:,} predictions differ"
     ),
     events.ChampionChanged: _champion,
+    events.ReferenceFixed: lambda body: f"{body.version} is watched against its first {body.rows:,} answers",
     events.AlarmRaised: lambda body: f"{body.signal} alarm: {body.decision.reasons[0]}",
     events.AlarmCleared: lambda body: f"alarm cleared: {body.reason}",
     events.RetrainDecided: lambda body: f"{body.decision.verdict}: {body.decision.reasons[0]}",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from windlass.app.describe import describe
+from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.pipeline.remarks import remarks
@@ -34,7 +35,8 @@ def the_product(workspace: Workspace, name: str | None) -> ProductState:
 
 def status(workspace: Workspace) -> list[Row]:
     """A row per product: who answers since when, what is under way, what is wrong."""
-    return [_status(product) for product in workspace.state().products.values()]
+    rows = workspace.settings.watch_rows
+    return [_status(product, watch_rows=rows) for product in workspace.state().products.values()]
 
 
 def versions(workspace: Workspace, product: str | None) -> list[Row]:
@@ -49,6 +51,7 @@ def versions(workspace: Workspace, product: str | None) -> list[Row]:
             "run": version.run,
             "metrics": dict(version.metrics),
             "digest": version.digest,
+            "watched_against": watched_against(state, version, watch_rows=workspace.settings.watch_rows),
         }
         for name, version in state.versions.items()
     ]
@@ -187,17 +190,18 @@ def _check_known(workspace: Workspace, product: str | None) -> None:
         the_product(workspace, product)
 
 
-def _status(product: ProductState) -> Row:
-    release = product.release
+def _status(product: ProductState, *, watch_rows: int) -> Row:
+    release, champion = product.release, product.champion
     return {
         "product": product.name,
-        "champion": None if product.champion is None else product.champion.version,
+        "champion": None if champion is None else champion.version,
         "since": product.champion_since,
         "release": None if release is None else f"{release.version} in {release.stage or 'preparation'}",
         "run": None if product.run is None else f"{product.run.run} ({product.run.trigger})",
         "alarms": _signals(product.alarms.values()),
         "incidents": len(product.incidents),
         "paused": product.paused,
+        "watched_against": None if champion is None else watched_against(product, champion, watch_rows=watch_rows),
         "next": None if product.last_retrain is None else product.last_retrain.reasons[0],
     }
 

@@ -19,6 +19,7 @@ _TOLD: tuple[type[Body], ...] = (
     events.ReleaseAdvanced,
     events.ReleaseFinished,
     events.ChampionChanged,
+    events.ReferenceFixed,
     events.AlarmRaised,
     events.AlarmCleared,
     events.IncidentOpened,

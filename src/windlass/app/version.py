@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from windlass.app.queries import the_product
+from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.pipeline.evaluation import Evaluation, Latency
@@ -20,6 +21,7 @@ class VersionCard(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     digest: str
     role: str
+    watched_against: str
     manifest: Manifest
     evaluation: Evaluation | None
     """None for an imported model file: nobody held rows back for it."""
@@ -40,6 +42,7 @@ def version_card(workspace: Workspace, name: str, *, product: str | None) -> Ver
         version=name,
         digest=version.digest,
         role="champion" if champion else "challenger" if challenger else "",
+        watched_against=watched_against(state, version, watch_rows=workspace.settings.watch_rows),
         manifest=bundle.manifest,
         evaluation=_read(bundle.folder / EVALUATION, Evaluation),
         latency=_read(bundle.folder / LATENCY, Latency),

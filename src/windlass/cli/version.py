@@ -13,6 +13,7 @@ def render_version(card: VersionCard) -> None:
         {
             "role": card.role or None,
             "model": manifest.model.kind,
+            "watched_against": card.watched_against,
             "made": manifest.created_at,
             "run": manifest.run,
             "training_rows": None if manifest.pin is None else manifest.pin.rows,

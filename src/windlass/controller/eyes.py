@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
 
-from windlass.monitoring.profile import ColumnProfile
+from windlass.controller.captured import watched_features
 from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import UNKNOWN, LabelCodec
@@ -18,16 +16,15 @@ from windlass.records.routing import ANSWERED
 from windlass.release.evidence import predictions_of
 
 _LONGEST = timedelta(hours=1)
-_DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
 
 
 @dataclass(kw_only=True)
 class Eyes:
     """The watch on one version, fed the same way whether rows have just come or are read again after a restart.
 
-    Drift is judged on windows that are cut at fixed numbers of rows, counted from the version's first answer, and a row
-    counts as answered at the end of a stretch of time, not of the commit that brought it. So what is judged does not
-    depend on when anybody looked.
+    Drift is judged on windows that are cut at fixed numbers of rows, counted from the version's first answer (or the
+    first after those that are its reference), and a row counts as answered at the end of a stretch of time, not of the
+    commit that brought it. So what is judged does not depend on when anybody looked.
     """
 
     version: str
@@ -37,7 +34,7 @@ class Eyes:
     window: int
     within: timedelta
     seen: int = 0
-    """Rows that it answered so far, as far as they are known here."""
+    """Rows that it answered so far and that are watched."""
     waiting_since: datetime | None = None
     """The oldest answer whose outcome may still come."""
     unknown: list[str] = field(default_factory=list)
@@ -53,7 +50,7 @@ class Eyes:
         )
         for moment, rows in self._stretches(answered, window=self.window if features else None, given_up=given_up):
             self.watch.observe(
-                features_of(rows, self.reference) if features else None,
+                watched_features(rows, self.reference) if features else None,
                 predictions_of(rows["score"], rows["probabilities"], self.codec),
                 rows["prediction_id"],
                 at=moment,
@@ -93,21 +90,6 @@ class Eyes:
             yield rows["_stretch"][0] + length, rows
 
 
-def features_of(captured: pl.DataFrame, reference: Reference) -> pl.DataFrame:
-    """The features that the model saw, as far as the reference watches them.
-
-    They were captured as JSON, which has no types of its own; the reference knows which are numbers.
-    """
-    schema = {column.name: _dtype(column) for column in reference.features.columns}
-    texts = captured.select(pl.coalesce("features", "request"))[:, 0].to_list()
-    try:
-        return pl.read_ndjson(io.BytesIO("\n".join(texts).encode()), schema=schema)
-    except pl.exceptions.ComputeError:
-        # A value is of another type than in the reference. Its column comes as it is, and will be told as vanished.
-        rows = [json.loads(text) for text in texts]
-        return pl.DataFrame([_series(name, [row.get(name) for row in rows], dtype) for name, dtype in schema.items()])
-
-
 def earliest(frame: pl.DataFrame) -> datetime | None:
     """The first moment of the column `at`; None when there are no rows."""
     return frame["at"].min()  # type: ignore[return-value]
@@ -116,16 +98,3 @@ def earliest(frame: pl.DataFrame) -> datetime | None:
 def latest(frame: pl.DataFrame) -> datetime | None:
     """The last moment of the column `at`; None when there are no rows."""
     return frame["at"].max()  # type: ignore[return-value]
-
-
-def _dtype(column: ColumnProfile) -> pl.DataType:
-    return _DTYPES[column.kind]
-
-
-def _series(name: str, values: list[object], dtype: pl.DataType) -> pl.Series:
-    if dtype == pl.String():
-        values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
-    try:
-        return pl.Series(name, values, dtype=dtype)
-    except (TypeError, pl.exceptions.PolarsError):
-        return pl.Series(name, [None if value is None else json.dumps(value) for value in values], dtype=pl.String())

@@ -12,9 +12,9 @@ from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.eyes import Eyes
 from windlass.controller.incidents import Incidents
 from windlass.controller.pace import Pace
+from windlass.controller.references import References
 from windlass.controller.training import Signals
 from windlass.lake.table import SEQUENCE
-from windlass.monitoring import reference as references
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import LabelCodec
 from windlass.records.decision import Decision
@@ -40,7 +40,9 @@ class _Watched:
 
     version: str
     eyes: Eyes | None
-    """None: it has no reference to be watched against."""
+    """None: it came without a reference, and has not answered enough to be watched against its first answers."""
+    answered: bool = False
+    """Answers have come since it was last looked for that reference."""
     stale: bool = True
     """Outcomes have come that were not looked at."""
     new_labelled: int = 0
@@ -54,6 +56,7 @@ class Watching:
     def __init__(self, *, context: LoopContext, incidents: Incidents) -> None:
         self._context = context
         self._incidents = incidents
+        self._references = References(context=context)
         self._watched: dict[str, _Watched] = {}
         self._openings = Pace(context.real_time)
         self._looks = Pace(context.real_time)
@@ -64,6 +67,7 @@ class Watching:
         if watched is None:
             return
         watched.stale = watched.stale or outcomes.height > 0
+        watched.answered = watched.answered or predictions.height > 0
         if watched.eyes is not None and predictions.height:
             watched.eyes.observe(predictions)
 
@@ -104,38 +108,46 @@ class Watching:
         if champion is None:
             return None
         watched = self._watched.get(product.name)
-        if watched is not None and watched.version == champion.version:
-            return watched
-        self.forget(product.name)
-        self._clear_others(product, champion)
-        if not self._openings.due(product.name):
-            return None
-        with self._openings.spend(product.name):
-            watched = _Watched(version=champion.version, eyes=self._open(product, champion))
-        self._watched[product.name] = watched
+        if watched is None or watched.version != champion.version:
+            self.forget(product.name)
+            self._clear_others(product, champion)
+            if not self._openings.due(product.name):
+                return None
+            with self._openings.spend(product.name):
+                watched = _Watched(version=champion.version, eyes=self._open(product, champion))
+            self._watched[product.name] = watched
+        elif watched.eyes is None and watched.answered and self._openings.due(product.name):
+            watched.answered = False
+            with self._openings.spend(product.name):
+                watched.eyes = self._open(product, champion)
+            watched.stale = True
         return watched
 
     def _open(self, product: ProductState, champion: VersionState) -> Eyes | None:
         manifest = self._context.registry.verify(product.name, champion.digest)
-        reference = references.load(self._context.paths.bundle(product.name, champion.digest))
-        if reference is None:
+        codec = LabelCodec.from_manifest(manifest.task["task"], manifest.classes, column=str(manifest.task["target"]))
+        held = self._references.of(product, champion, manifest, codec)
+        if held is None:
             return None
         window, within = self._context.settings.watch_rows, policies_of(product).outcome.within
         eyes = Eyes(
             version=champion.version,
-            reference=reference,
-            codec=LabelCodec.from_manifest(reference.kind, manifest.classes, column=str(manifest.task["target"])),
-            watch=Watch(reference, window=window, within=within),
+            reference=held.reference,
+            codec=codec,
+            watch=Watch(held.reference, window=window, within=within),
             window=window,
             within=within,
         )
-        self._recall(product.name, eyes)
+        self._recall(product.name, eyes, after=held.through)
         return eyes
 
-    def _recall(self, name: str, eyes: Eyes) -> None:
-        """What it answered so far; the features, which are the most of it, only of the last full window and since."""
+    def _recall(self, name: str, eyes: Eyes, *, after: int) -> None:
+        """What it answered after the sequence `after`; the features, which are the most of it, only of the last full
+        window and since."""
         lake, version = self._context.lake, [eyes.version]
-        every = lake.predictions(name, versions=version, stages=ANSWERED, columns=[SEQUENCE, "error"])
+        every = lake.predictions(
+            name, versions=version, stages=ANSWERED, columns=[SEQUENCE, "error"], after_sequence=after
+        )
         sequences = every.filter(pl.col("error").is_null())[SEQUENCE]
         count = len(sequences)
         recalled = max(0, count - _RECALLED)

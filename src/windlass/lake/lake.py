@@ -183,6 +183,7 @@ class Lake:
         since: datetime | None = None,
         until: datetime | None = None,
         after_sequence: int | None = None,
+        upto_sequence: int | None = None,
         versions: Sequence[str] | None = None,
         stages: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
@@ -197,6 +198,7 @@ class Lake:
             since=since,
             until=until,
             after_sequence=after_sequence,
+            upto_sequence=upto_sequence,
         )
         return self._predictions(product, wanted, list(PREDICTIONS) if columns is None else columns)
 
@@ -388,6 +390,7 @@ def _conditions(
     since: datetime | None = None,
     until: datetime | None = None,
     after_sequence: int | None = None,
+    upto_sequence: int | None = None,
 ) -> pl.Expr:
     wanted = pl.lit(value=True)
     for column, values in among.items():
@@ -399,6 +402,8 @@ def _conditions(
         wanted &= pl.col("at") < pl.lit(until, dtype=TIMESTAMP)
     if after_sequence is not None:
         wanted &= pl.col(SEQUENCE) > after_sequence
+    if upto_sequence is not None:
+        wanted &= pl.col(SEQUENCE) <= upto_sequence
     return wanted
 
 

@@ -29,6 +29,7 @@ from windlass.records.event import (
     ProductDeclared,
     ProductPaused,
     ProductResumed,
+    ReferenceFixed,
     ReleaseAdvanced,
     ReleaseFinished,
     ReleaseStarted,
@@ -216,6 +217,10 @@ def _release_finished(state: ProductState, body: ReleaseFinished, _event: Event)
 # -- what is open ------------------------------------------------------------------------------------------------
 
 
+def _reference_fixed(state: ProductState, body: ReferenceFixed, _event: Event) -> ProductState:
+    return replace(state, references={body.version: body, **state.references})  # the first word on a version stands
+
+
 def _alarm_raised(state: ProductState, body: AlarmRaised, event: Event) -> ProductState:
     return replace(state, alarms=_with(state.alarms, body.alarm, OpenAlarm(at=event.at, raised=body)))
 
@@ -262,6 +267,7 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     ReleaseStarted: _release_started,
     ReleaseAdvanced: _release_advanced,
     ReleaseFinished: _release_finished,
+    ReferenceFixed: _reference_fixed,
     AlarmRaised: _alarm_raised,
     AlarmCleared: _alarm_cleared,
     IncidentOpened: _incident_opened,

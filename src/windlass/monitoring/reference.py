@@ -68,10 +68,20 @@ def prediction_frame(predictions: Array) -> pl.DataFrame:
     return pl.DataFrame([chosen, pl.Series(CONFIDENCE, predictions.max(axis=1))])
 
 
+def encode(reference: Reference) -> bytes:
+    """The reference as it lies in files."""
+    return msgspec.json.encode(reference)
+
+
+def decode(content: bytes) -> Reference:
+    """What `encode` wrote; raises msgspec.DecodeError for anything else."""
+    return msgspec.json.decode(content, type=Reference)
+
+
 def save(reference: Reference, folder: Path) -> Path:
     """Write the reference into a bundle's folder."""
     path = folder / FILE
-    path.write_bytes(msgspec.json.encode(reference))
+    path.write_bytes(encode(reference))
     return path
 
 
@@ -81,7 +91,7 @@ def load(folder: Path) -> Reference | None:
     if not path.exists():
         return None
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Reference)
+        return decode(path.read_bytes())
     except msgspec.DecodeError as error:
         raise RegistryError(
             f"the reference profile cannot be read: {error}", where=str(path), remedy="train the version again"

@@ -333,6 +333,19 @@ class VersionReproduced(Body, frozen=True, kw_only=True, tag="version.reproduced
 # -- watching ----------------------------------------------------------------------------------------------------
 
 
+class ReferenceFixed(Body, frozen=True, kw_only=True, tag="reference.fixed"):
+    """A version that came without the rows it learned from is watched against its first answers from now on."""
+
+    subject_field = "version"
+    version: str
+    rows: int
+    """How many answers there are in the reference."""
+    through: int
+    """The lake's sequence of the last of them."""
+    digest: str
+    """sha256 of the file, which lies at `artifacts/<product>/references/<digest>.json`."""
+
+
 class AlarmRaised(Body, frozen=True, kw_only=True, tag="alarm.raised"):
     subject_field = "alarm"
     alarm: str
@@ -397,6 +410,7 @@ ALL: tuple[type[Body], ...] = (
     ReleaseFinished,
     ChampionChanged,
     VersionReproduced,
+    ReferenceFixed,
     AlarmRaised,
     AlarmCleared,
     RetrainDecided,

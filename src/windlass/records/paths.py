@@ -54,6 +54,10 @@ class Paths(msgspec.Struct, frozen=True):
         """Where a version is trained again, until that is over."""
         return self.root / "artifacts" / product / "reproductions" / run
 
+    def reference(self, product: str, digest: str) -> Path:
+        """What a version that came without its rows is watched against, named by its sha256."""
+        return self.root / "artifacts" / product / "references" / f"{digest}.json"
+
     def segments(self, product: str) -> Path:
         """Write-ahead segments, one folder for each serving worker below it."""
         return self.root / "segments" / product

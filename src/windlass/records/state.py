@@ -8,7 +8,14 @@ from typing import Any, Literal
 import msgspec
 
 from windlass.records.decision import Decision
-from windlass.records.event import AlarmRaised, CommandRequested, IncidentOpened, ProductDeclared, Trigger
+from windlass.records.event import (
+    AlarmRaised,
+    CommandRequested,
+    IncidentOpened,
+    ProductDeclared,
+    ReferenceFixed,
+    Trigger,
+)
 
 
 class VersionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +137,8 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     """Why the loop was paused; None: it is not."""
     paused_at: datetime | None = None
     """Since when; None: it is not."""
+    references: dict[str, ReferenceFixed] = {}
+    """Version -> its first answers, for one that is watched against them."""
     alarms: dict[str, OpenAlarm] = {}
     incidents: dict[str, OpenIncident] = {}
     last_retrain: Decision | None = None

@@ -4,17 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windlass.controller.eyes import features_of
 from windlass.controller.incidents import Incidents
 from windlass.controller.watching import Watching
 from windlass.errors import BundleCorrupt
-from windlass.monitoring.comparison import compare
-from windlass.monitoring.reference import make_reference
 from windlass.product.policy import Outcome
 from windlass.records.event import (
     AlarmCleared,
@@ -277,39 +273,6 @@ def test_outcomes_that_are_no_labels_stop_nothing_and_are_told(desk: Desk) -> No
     crown(desk, "v2")
     eyes.judge(PRODUCT)
     assert desk.state.incidents == {}
-
-
-# -- features --------------------------------------------------------------------------------------------------------
-
-FEATURES = pl.DataFrame({"wind": [0.3, 0.1, 0.2], "carrier": ["a", "b", "a"], "wet": [True, False, True]})
-
-
-def as_captured(*rows: str, features: bool = True) -> pl.DataFrame:
-    texts: list[str | None] = list(rows)
-    nothing: list[str | None] = [None] * len(rows)
-    given = {"request": ["{}"] * len(rows), "features": texts} if features else {"request": texts, "features": nothing}
-    return pl.DataFrame(given, schema={"request": pl.String, "features": pl.String})
-
-
-@pytest.mark.parametrize("features", [True, False])
-def test_features_get_the_types_of_the_reference(features: bool) -> None:
-    reference = make_reference(FEATURES, kind="binary")
-    rows = '{"wind": 1, "carrier": "x", "wet": null, "more": 1}', '{"carrier": null}'
-    found = features_of(as_captured(*rows, features=features), reference)
-    assert found.to_dicts() == [
-        {"wind": 1.0, "carrier": "x", "wet": None},
-        {"wind": None, "carrier": None, "wet": None},
-    ]
-
-
-@pytest.mark.parametrize("value", ['"three"', "[1]", "{}"])
-def test_a_feature_of_another_type_is_told_as_vanished_and_the_rest_is_watched(value: str) -> None:
-    reference = make_reference(FEATURES, kind="binary")
-    found = features_of(as_captured(f'{{"wind": {value}, "carrier": "a", "wet": true}}'), reference)
-    assert found["carrier"].to_list() == ["a"]
-    assert found["wet"].to_list() == [True]
-    evidence = compare(reference.features, found)
-    assert evidence.vanished == ("wind",)
 
 
 def test_labels_of_any_kind_may_be_watched(desk: Desk) -> None:

@@ -33,6 +33,7 @@ from windlass.records.event import (
     ProductDeclared,
     ProductPaused,
     ProductResumed,
+    ReferenceFixed,
     ReleaseAdvanced,
     ReleaseFinished,
     ReleaseStarted,
@@ -339,6 +340,13 @@ def test_a_state_can_be_shown_as_json() -> None:
     assert shown["pending"][0]["request"]["name"] == "pause"
 
 
+def test_the_first_word_on_what_a_version_is_watched_against_stands() -> None:
+    first = ReferenceFixed(version="v1", rows=100, through=99, digest="a")
+    other = ReferenceFixed(version="v2", rows=50, through=149, digest="b")
+    again = ReferenceFixed(version="v1", rows=200, through=199, digest="c")
+    assert product_after(first, other, again).references == {"v1": first, "v2": other}
+
+
 # -- whatever happens ----------------------------------------------------------------------------------------------
 
 _few = st.sampled_from(["1", "2", "3"])
@@ -351,6 +359,7 @@ _BODIES: Sequence[st.SearchStrategy[Body]] = [
     st.builds(CommandFinished, command=_few, done=st.booleans(), message=_text),
     st.builds(CommandWithdrawn, command=_few, reason=_text),
     st.builds(ProductPaused, reason=_text),
+    st.builds(ReferenceFixed, version=_few, rows=st.integers(1, 9), through=st.integers(0, 9), digest=_text),
     st.builds(ProductResumed, reason=_text),
     _few.map(registered),
     _few.map(champion),

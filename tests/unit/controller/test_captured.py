@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from windlass.controller.captured import untyped_features, watched_features
+from windlass.monitoring.comparison import compare
+from windlass.monitoring.profile import profile
+from windlass.monitoring.reference import make_reference
+from windlass.records.bundle import Column
+
+FEATURES = pl.DataFrame({"wind": [0.3, 0.1, 0.2], "carrier": ["a", "b", "a"], "wet": [True, False, True]})
+
+
+def as_captured(*rows: str, features: bool = True) -> pl.DataFrame:
+    texts: list[str | None] = list(rows)
+    nothing: list[str | None] = [None] * len(rows)
+    given = {"request": ["{}"] * len(rows), "features": texts} if features else {"request": texts, "features": nothing}
+    return pl.DataFrame(given, schema={"request": pl.String, "features": pl.String})
+
+
+@pytest.mark.parametrize("features", [True, False])
+def test_features_get_the_types_of_the_reference(features: bool) -> None:
+    reference = make_reference(FEATURES, kind="binary")
+    rows = '{"wind": 1, "carrier": "x", "wet": null, "more": 1}', '{"carrier": null}'
+    found = watched_features(as_captured(*rows, features=features), reference)
+    assert found.to_dicts() == [
+        {"wind": 1.0, "carrier": "x", "wet": None},
+        {"wind": None, "carrier": None, "wet": None},
+    ]
+
+
+@pytest.mark.parametrize("value", ['"three"', "[1]", "{}"])
+def test_a_feature_of_another_type_is_told_as_vanished_and_the_rest_is_watched(value: str) -> None:
+    reference = make_reference(FEATURES, kind="binary")
+    found = watched_features(as_captured(f'{{"wind": {value}, "carrier": "a", "wet": true}}'), reference)
+    assert found["carrier"].to_list() == ["a"]
+    assert found["wet"].to_list() == [True]
+    evidence = compare(reference.features, found)
+    assert evidence.vanished == ("wind",)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (("1", "2.5", "null"), pl.Float64),
+        (("1", "2", "3"), pl.Float64),
+        (("true", "null", "false"), pl.Boolean),
+        (('"a"', '"b"', "null"), pl.String),
+        (("null", "null", "null"), pl.Null),
+        (('"a"', "1", "null"), pl.String),
+        (("true", "1", "null"), pl.String),
+        (("[1]", '{"a": 2}', "null"), pl.String),
+    ],
+)
+@pytest.mark.parametrize("features", [True, False])
+def test_without_a_reference_the_values_tell_their_type(values: tuple[str, ...], dtype: object, features: bool) -> None:
+    rows = as_captured(*(f'{{"id": 7, "x": {value}}}' for value in values), features=features)
+    found = untyped_features(rows, ("x", "never"), ())
+    assert found.columns == ["x", "never"]  # what else the request held is none of the model's
+    assert found["x"].dtype == dtype
+    assert found["x"].null_count() == values.count("null")
+    assert found["never"].null_count() == len(values)
+
+
+@pytest.mark.parametrize("dtype", ["datetime", "date"])
+def test_moments_are_told_from_texts_by_the_columns_of_a_request(dtype: str) -> None:
+    rows = as_captured('{"at": "2026-03-01", "name": "2026-03-01"}', features=False)
+    found = untyped_features(rows, ("at", "name"), (Column(name="at", dtype=dtype),))  # type: ignore[arg-type]
+    assert profile(found).unwatched == {"at": "it is a moment"}
