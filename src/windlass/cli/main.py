@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -44,6 +45,9 @@ def main() -> None:
     """Run the command line; an error of ours is one message and exit code 1 (2 for a wrong call)."""
     # What is logged belongs into files; without this Python would print errors a second time.
     logging.getLogger("windlass").addHandler(logging.NullHandler())
+    # The threads of a fit sleep while they wait for each other. Left alone they spin, and where anything else wants the
+    # cores, a server beside the training, say, a fit takes ten times as long (bench/busy.py).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except WindlassError as error:

@@ -187,10 +187,11 @@ def _bins_of(column: ColumnProfile, values: pl.Series) -> Counts:
         bins = np.searchsorted(column.edges, numbers, side="left")
         bins[np.isnan(numbers)] = missing
         return bins
-    known = values.cast(pl.String).cast(pl.Enum(column.categories), strict=False).to_physical().cast(pl.Int64)
-    bins = known.fill_null(len(column.categories)).to_numpy(writable=True)
-    bins[values.is_null().to_numpy()] = missing
-    return np.asarray(bins, dtype=np.int64)
+    codes = values.cast(pl.String).cast(pl.Enum(column.categories), strict=False).to_physical().to_numpy()
+    bins = np.where(np.isnan(codes), len(column.categories), codes).astype(np.int64)  # null: missing, or an other value
+    if values.null_count():
+        bins[values.is_null().to_numpy()] = missing
+    return bins
 
 
 def _numbers(values: pl.Series) -> NDArray[np.float64]:
