@@ -30,8 +30,8 @@ process that is frozen or cut off: the server ends it, and whoever waits for its
 _WAIT = "60s"
 _LONGEST = "120s"
 """For one statement. Reading all that counts for the state of a million events takes a second or two."""
-_MIGRATION = {"lock_timeout": "600s", "statement_timeout": "0"}
-"""A migration may have to rebuild an index over millions of rows, while others wait for it."""
+_MIGRATION = {"idle_in_transaction_session_timeout": "60s", "lock_timeout": "600s", "statement_timeout": "0"}
+"""A migration may have to rebuild an index over millions of rows, while others wait for it; and it loads its tool."""
 
 
 def place(url: URL) -> str:

@@ -121,8 +121,11 @@ def test_a_session_that_is_ended_in_a_transaction_is_told_and_writes_nothing(
     assert on_server.append(LOGGED, at=AT, actor="ann")[0].sequence == 1
 
 
+@pytest.mark.parametrize(
+    "last", ["UPDATE head SET sequence = 7", None], ids=["before a statement", "before the commit"]
+)
 def test_a_transaction_that_stands_still_is_ended_and_the_others_go_on(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str, monkeypatch: pytest.MonkeyPatch, last: str | None
 ) -> None:
     with Ledger(url) as other, monkeypatch.context() as patched:
         patched.setattr(dialect, "_IDLE", "1s")
@@ -130,9 +133,10 @@ def test_a_transaction_that_stands_still_is_ended_and_the_others_go_on(
 
         def write() -> None:
             with frozen._database.writing() as connection:
-                frozen._head(connection, lock=True)
+                connection.exec_driver_sql("UPDATE head SET sequence = 5")
                 assert other.append(LOGGED, at=AT, actor="ann")[0].sequence == 1
-                connection.exec_driver_sql("UPDATE head SET sequence = 7")
+                if last is not None:
+                    connection.exec_driver_sql(last)
 
         with pytest.raises(LedgerError, match=r"lost: terminating connection due to idle-in-transaction timeout"):
             write()
