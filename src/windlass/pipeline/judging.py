@@ -29,6 +29,7 @@ from windlass.pipeline.explanation import measure_latency, permutation_importanc
 from windlass.pipeline.learning import Prepared, model_of
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
+from windlass.product.checks.proof import prove_alone
 from windlass.product.model.predict import predict
 from windlass.product.policy import to_plain
 from windlass.records.decision import Decision
@@ -66,6 +67,7 @@ def _evaluate(training: Training, prepared: Prepared, trained: Finished, folder:
 
     instance = training.product()
     predictions = answer(holdout.features)
+    prove_alone(answer, holdout.features, predictions, where=f"model {type(model).__name__}")
     constant = constant_of(prepared)
     main = main_metric(gate, kind)
     evaluation = Evaluation(

@@ -11,6 +11,7 @@ from windlass.serving.lineup import Lineup, Loaded
 
 _STRING = {"type": "string"}
 _NUMBER = {"type": "number"}
+_PLAIN = ["boolean", "number", "string"]
 _PROBLEM = {
     "type": "object",
     "required": ["field", "row", "reason"],
@@ -101,7 +102,7 @@ def _ok(schema: Any) -> dict[str, Any]:
 
 
 def _short(length: int) -> dict[str, Any]:
-    return {"type": "string", "maxLength": length}
+    return {"type": ["string", "null"], "maxLength": length}
 
 
 def _predictions(loaded: Loaded) -> dict[str, Any]:
@@ -141,16 +142,19 @@ def _list_of(item: Any) -> dict[str, Any]:
 
 
 def _outcomes(loaded: Loaded) -> dict[str, Any]:
+    subjects: dict[str, Any] = {"prediction_id": {"type": "string", "minLength": 1, "maxLength": 200}}
+    if loaded.task.key is not None:
+        subjects["key"] = {"type": ["string", "integer"], "minLength": 1, "maxLength": 1000}
     outcome = {
         "type": "object",
         "required": ["value"],
         "properties": {
-            "prediction_id": {"type": "string", "minLength": 1, "maxLength": 200},
-            "key": {"type": ["string", "integer"], "minLength": 1, "maxLength": 1000},
-            "value": _any_label(loaded),
-            "observed_at": {"type": "string", "format": "date-time"},
+            **subjects,
+            # Of several classes a new one may come.
+            "value": {"type": _PLAIN} if loaded.task.kind == "multiclass" else _any_label(loaded),
+            "observed_at": {"type": ["string", "null"], "format": "date-time"},
         },
-        "oneOf": [{"required": ["prediction_id"]}, {"required": ["key"]}],
+        "oneOf": [{"required": [subject]} for subject in subjects],
     }
     listed = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": outcome}
     return {"type": "object", "required": ["outcomes"], "properties": {"outcomes": listed}}

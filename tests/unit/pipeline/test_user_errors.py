@@ -126,6 +126,36 @@ def test_what_only_train_can_get_wrong(project: Project, new: str, kind: type[Wi
     assert failed.step == "train"
 
 
+MODEL = """class Model:
+    def predict_proba(self, features):
+        wind = features["wind"].to_numpy()
+        return np.column_stack([1 - {0}, {0}])
+
+class Flights"""
+
+
+@pytest.mark.parametrize(
+    ("says", "kind", "words"),
+    [
+        ("(wind > wind.mean()) * 0.5", NotRowLocal, "by itself, and with 0"),
+        ("np.random.default_rng().random(len(wind))", NotRowLocal, "chance has a seed"),
+        ("np.full(len(wind), 7.0)", ProductError, "the answer 7 is no probability"),
+        ("np.full(len(wind), -0.1)", ProductError, "the answer -0.1 is no probability"),
+    ],
+)
+def test_a_model_that_cannot_be_served_is_told_where_it_is_judged(
+    project: Project, says: str, kind: type[WindlassError], words: str
+) -> None:
+    project.edit("class Flights", MODEL.format(says))
+    project.edit(TRAIN, "return Model()")
+    with pytest.raises(WindlassError, match=words) as caught:
+        project.train()
+    assert type(caught.value) is kind
+    assert "model Model" in caught.value.where
+    (failed,) = project.bodies(RunFailedEvent)
+    assert failed.step in ("train", "evaluate")
+
+
 def test_a_metric_that_gives_no_number_is_named(project: Project) -> None:
     project.edit("class Flights", "def profit(truth, scores): ...\n\nclass Flights")
     project.edit("estimator =", "gate = wl.Gate(profit); estimator =")

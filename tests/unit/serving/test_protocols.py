@@ -356,6 +356,11 @@ def test_openapi_describes_each_product_by_its_own_columns(numbers: Any) -> None
     row = schema["properties"]["rows"]["items"]
     assert row["required"] == ["a", "b"]
     assert row["properties"]["a"]["anyOf"] == [{"type": "number"}, {"type": "null"}]
+    told = document["paths"]["/flights/outcomes"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    outcome = told["properties"]["outcomes"]["items"]
+    assert outcome["properties"]["value"] == {"enum": ["no", "yes"]}
+    assert "key" not in outcome["properties"], "the task of this product names none"
+    assert outcome["properties"]["observed_at"]["type"] == ["string", "null"]
     for path, item in document["paths"].items():
         method = next(iter(item))
         reply = getattr(numbers.client, method)(path)

@@ -1,4 +1,4 @@
-"""The proof that `features` is row-local.
+"""The proof that `features` is row-local, and that a model is.
 
 A row's features must not depend on its neighbours: training sees the rows all together, serving sees them a few at a
 time, and whatever differs between the two is wrong in production without a word. No reading of the code could tell, so
@@ -8,7 +8,8 @@ the same rows are put through in several company: all, a sample, the sample shuf
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,9 +17,13 @@ import polars as pl
 from windlass.errors import NotRowLocal, ProductError, WindlassError
 from windlass.product.product import Product
 
+Array = np.ndarray[Any, Any]
+
 _SEED = 20130101
 _SINGLES = 12
 """Rows that are asked alone; each costs a whole call, and the halves already show what most neighbours do."""
+_ALONE = 5
+"""Rows that a model is asked about one at a time; each costs a whole prediction."""
 _REMEDY = (
     "compute each row from that row alone; what is learned from many rows (a mean, an encoding, a scale) belongs to "
     "the estimator, for instance as a step of a Pipeline"
@@ -59,6 +64,26 @@ def prove_row_local(product: Product, rows: pl.DataFrame, *, sample: int = 200) 
             _check_height(found, len(numbers), product)
             _compare(expected[chosen], found, company, product, numbers)
     return whole
+
+
+def prove_alone(ask: Callable[[pl.DataFrame], Array], features: pl.DataFrame, answers: Array, *, where: str) -> None:
+    """Raise NotRowLocal when the model answers a row by itself otherwise than among all, beyond rounding.
+
+    `answers` are what `ask` gave for all n rows of `features`; some of them are asked again, one at a time.
+    """
+    for place in np.unique(np.linspace(0, features.height - 1, _ALONE, dtype=np.int64)):
+        alone = ask(features[int(place)])[0]
+        if not np.allclose(alone, answers[place], rtol=1e-4, atol=1e-6):
+            told, among = (_shown(np.atleast_1d(value)) for value in (alone, answers[place]))
+            raise NotRowLocal(
+                f"the model answers a row with {told} by itself, and with {among} among {features.height} rows",
+                where=f"{where}, row {place} of the holdout",
+                remedy="what is taken from many rows (a mean, a rank, a scale) is learned in `fit`; chance has a seed",
+            )
+
+
+def _shown(values: Array) -> str:
+    return ", ".join(f"{value:.6g}" for value in values[:3])
 
 
 def _check_deterministic(product: Product, part: pl.DataFrame) -> None:

@@ -85,7 +85,8 @@ def reason_of(error: Exception) -> str:
 
 def path_of(error: Exception) -> str:
     """The field that the decoder stumbled on, such as `inputs[0].shape`; empty for the whole."""
-    return str(error).partition(" - at ")[2].strip("`").removeprefix("$").removeprefix(".")
+    path = str(error).partition(" - at ")[2].strip("`").removeprefix("$")
+    return path.removeprefix("[...]").removeprefix(".")
 
 
 @dataclass(frozen=True, kw_only=True)

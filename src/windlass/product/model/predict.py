@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
+_SLACK = 1e-6
+"""What single precision may leave of a probability beyond 0 and 1."""
+
+
 class NotFinite(ProductError):
     """An answer that is no number, for this row; other rows may have one."""
 
@@ -36,8 +40,8 @@ def predict(model: Any, features: pl.DataFrame, kind: TaskKind, *, classes: int 
     probabilities in the order of the label codes, regression (n,) values.
 
     `classes` is k where it is known: a model that saw fewer classes in training gives 0 to the others. Raises
-    ProductError when the model has no `predict_proba`, a column is missing, or the answer has another shape or is not
-    finite.
+    ProductError when the model has no `predict_proba`, a column is missing, or the answer has another shape, is not
+    finite or no probability.
     """
     where = f"model {type(model).__name__}"
     method = getattr(model, "predict" if kind == "regression" else "predict_proba", None)
@@ -60,6 +64,8 @@ def predict(model: Any, features: pl.DataFrame, kind: TaskKind, *, classes: int 
         if kind == "binary":
             answer = answer[:, 1]
     _check_finite(answer, where)
+    if kind != "regression":
+        _check_probable(answer, where)
     return np.ascontiguousarray(answer)
 
 
@@ -166,4 +172,14 @@ def _check_finite(answer: Array, where: str) -> None:
             f"{len(bad)} of {len(answer)} answers are not finite, the first in row {bad[0]}",
             where=where,
             remedy="find what the model does with such a row: missing values and infinities are the usual cause",
+        )
+
+
+def _check_probable(answer: Array, where: str) -> None:
+    wrong = answer[(answer < -_SLACK) | (answer > 1 + _SLACK)]
+    if wrong.size:
+        raise ProductError(
+            f"the answer {wrong.flat[0]:g} is no probability",
+            where=where,
+            remedy="let predict_proba give numbers between 0 and 1 (CalibratedClassifierCV makes them of scores)",
         )
