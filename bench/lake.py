@@ -28,6 +28,8 @@ from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.product.policy import Outcome
 from windlass.records.capture import PredictionBatch
+from windlass.records.lease import Fence
+from windlass.staging import Staging
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 REQUEST = json.dumps({f"feature_{number}": number * 1.37 for number in range(20)}).encode()
@@ -67,14 +69,14 @@ def segments(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, s
         threads = [threading.Thread(target=times, args=(writer.append, batches[part::16])) for part in range(16)]
         seconds = took(lambda running=threads: run(running))
         yield f"append {size} rows, power, from 16 threads", f"{size * count / seconds:>9,.0f} rows/s"
-    lake, backlog = Lake(folder / "lake"), folder / "process-64"
+    lake, backlog = new_lake(folder / "lake"), folder / "process-64"
     seconds = took(lambda: lake.commit_segments("bench", backlog, START))
     yield "commit a backlog in batches of 64", f"{96_000 / seconds:>9,.0f} rows/s"
 
 
 def commits(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """A busy day: many commits of a few rows each."""
-    lake, writer = Lake(folder / "lake"), SegmentWriter(folder / "segments")
+    lake, writer = new_lake(folder / "lake"), SegmentWriter(folder / "segments")
     each = []
     for number in range(options.commits):
         writer.append(answers(number, 10))
@@ -91,7 +93,7 @@ def commits(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, st
 
 def joins(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Labels for a million answers: half by id, a quarter by key with a correction each, a quarter never."""
-    lake, rows = Lake(folder), options.rows
+    lake, rows = new_lake(folder), options.rows
     number = pl.int_range(rows, dtype=pl.Int64)
     predictions = pl.select(
         prediction_id=pl.format("p-{}", number),
@@ -137,7 +139,7 @@ def joins(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]
 
 def sets(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:  # noqa: ARG001
     """Examples as large as a year of departures from New York, with twenty columns."""
-    lake, rows, random = Lake(folder), 336_776, np.random.default_rng(0)
+    lake, rows, random = new_lake(folder), 336_776, np.random.default_rng(0)
     number = pl.int_range(rows, dtype=pl.Int64)
     frame = pl.select(flight=number, scheduled=pl.lit(START) + pl.duration(seconds=90 * number)).with_columns(
         *(pl.Series(f"number_{column}", random.normal(size=rows)) for column in range(13)),
@@ -185,6 +187,13 @@ def run(threads: list[threading.Thread]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def new_lake(root: Path) -> Lake:
+    """A lake that may be written to."""
+    fence = Fence(holder="bench", token=1)
+    Staging(root, fence).begin()
+    return Lake(root, fence)
 
 
 def took(work: Callable[[], Any]) -> float:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windlass.app.act import context_for
+from windlass.app.lease import acquire
 from windlass.app.workspace import Workspace
 from windlass.clock import SharedClock
 from windlass.controller.controller import Controller
@@ -96,9 +96,10 @@ class Bench:
     def running(self) -> Iterator[None]:
         with Workspace.open(self.settings, create=True) as workspace:
             self.workspace = workspace
-            fence = workspace.ledger.acquire("bench", 3600)
+            context = acquire(workspace)
+            assert context is not None
             self.controller = Controller(
-                context=context_for(workspace, fence),
+                context=context,
                 engine=workspace.engine,
                 entries={PRODUCT: "trivial:Trivial"},
             )

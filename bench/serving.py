@@ -28,12 +28,14 @@ from windlass.product.code.loading import load_product
 from windlass.product.code.source import read_source
 from windlass.product.contract import columns_of
 from windlass.records.bundle import Environment, Manifest
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
 from windlass.registry.models import save
 from windlass.registry.registry import Registry
 from windlass.serving.supervisor import Server
 from windlass.settings import Settings
+from windlass.staging import Staging
 
 SOURCE = """
 import polars as pl
@@ -67,7 +69,9 @@ def publish(paths: Paths) -> None:
         key=pl.int_range(500), at=pl.lit(datetime(2013, 1, 1, tzinfo=UTC))
     )
     features = product().features(rows)
-    registry = Registry(paths)
+    fence = Fence(holder="bench", token=1)
+    Staging(paths.registry, fence).begin()
+    registry = Registry(paths, fence)
     staged = registry.stage("bench")
     read_source("bench:Bench", project).write(staged / "source")
     manifest = Manifest(

@@ -22,6 +22,7 @@ from windlass.pipeline import files
 from windlass.pipeline.progress import silent
 from windlass.pipeline.step import Step, StepRunner
 from windlass.records.paths import Paths
+from windlass.staging import Staging
 
 LIMIT_MS = 10.0
 
@@ -55,6 +56,8 @@ def measure(count: int) -> dict[str, Any]:
         paths = Paths(Path(folder))
         with Ledger(f"sqlite:///{paths.ledger}") as ledger:
             fence = ledger.acquire("bench", 3600)
+            assert fence is not None
+            Staging(paths.artifacts, fence).begin()
 
             def runner(run: str) -> StepRunner:
                 return StepRunner(

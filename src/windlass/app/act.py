@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Callable
 
 from windlass.app.holder import Holder
+from windlass.app.lease import holding
 from windlass.app.workspace import Workspace
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
@@ -15,32 +14,12 @@ from windlass.controller.releases import Releases
 from windlass.errors import UsageError, WindlassError
 from windlass.records.event import CommandFinished, CommandName, CommandRequested, CommandWithdrawn
 from windlass.records.ids import new_id
-from windlass.records.lease import Fence
 
 Say = Callable[[str], None]
 Act = Callable[[LoopContext], None]
 _BLINK = 0.05  # seconds between two looks at the ledger
 _SOON = 1.5  # seconds within which a living controller has answered: until then there is nothing to tell
 _PATIENCE = 30.0  # seconds that a living holder of the lease may take to answer
-
-
-def holder_name(workspace: Workspace) -> str:
-    """A name that no other process ever has: leases are never shared, not even by restarts on one host."""
-    return new_id(f"{socket.gethostname()}-{os.getpid()}", workspace.clock.now())
-
-
-def context_for(workspace: Workspace, fence: Fence | None) -> LoopContext:
-    """The parts of `workspace` as the controller wants them."""
-    return LoopContext(
-        ledger=workspace.ledger,
-        lake=workspace.lake,
-        registry=workspace.registry,
-        paths=workspace.paths,
-        clock=workspace.clock,
-        settings=workspace.settings,
-        view=workspace.view,
-        fence=fence,
-    )
 
 
 def release_candidate(context: LoopContext, product: str) -> None:
@@ -104,13 +83,10 @@ def _see_through(
 ) -> CommandFinished:
     began, holder, untold = real_time(), Holder(), False
     while (answer := _answer(workspace, command)) is None:
-        fence = workspace.ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
-        if fence is not None:
-            try:
-                act(context_for(workspace, fence))
-            finally:
-                workspace.ledger.release(fence)
-            continue
+        with holding(workspace) as context:
+            if context is not None:
+                act(context)
+                continue
         untold = holder.see(workspace.ledger.lease()) or untold
         waited = real_time() - began
         if waited > _PATIENCE and holder.alive:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from windlass.app.act import context_for, holder_name, release_candidate
+from windlass.app.act import release_candidate
+from windlass.app.lease import holding
 from windlass.app.workspace import Workspace
 from windlass.controller.context import LoopContext
 from windlass.controller.declarations import Declarations
@@ -27,14 +28,15 @@ def bring_in_model_files(workspace: Workspace, *, say: Callable[[str], None]) ->
         raise
     known = workspace.state().products
     waiting = {name: entry for name, entry in entries.items() if name not in known or known[name].champion is None}
-    fence = workspace.ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds) if waiting else None
-    if fence is None:
+    if not waiting:
         return
-    try:
-        wrong = _bring_in(workspace, context_for(workspace, fence), waiting, say)
-    finally:
-        workspace.ledger.release(fence)
-        workspace.engine.close()  # the server has no use for the process of user code
+    with holding(workspace) as context:
+        if context is None:
+            return
+        try:
+            wrong = _bring_in(workspace, context, waiting, say)
+        finally:
+            workspace.engine.close()  # the server has no use for the process of user code
     if not _serves(workspace):
         raise wrong[0] if wrong else _nothing(workspace)
     for error in wrong:

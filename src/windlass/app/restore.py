@@ -13,16 +13,19 @@ from pathlib import Path
 import msgspec
 
 from windlass.app.backup import copy_file
+from windlass.app.lease import holding
 from windlass.app.workspace import Workspace
 from windlass.errors import LedgerCorrupt, UsageError
+from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.view import StateView
 from windlass.records.backup import FORMAT, LEDGER, MANIFEST, Backup, BackupFile
 from windlass.records.event import WorkspaceRestored
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry
-from windlass.release.routing import publish_routing, routing_for
 from windlass.settings import Settings
+from windlass.staging import Staging
 
 Show = Callable[[str], None]
 _SIDE = ".restoring"
@@ -129,11 +132,15 @@ def _put_in_place(side: Path, paths: Paths) -> None:
         place = paths.root / folder.name
         shutil.rmtree(place, ignore_errors=True)
         folder.rename(place)
+    # The lake was copied after the ledger, and may have been taken over in between: no later token may be lower.
+    last = Lake(paths.lake).newest_token()
+    if last:
+        Staging(paths.lake, Fence(holder="restored", token=last)).begin()
 
 
 def _route(workspace: Workspace) -> None:
     """So that `windlass serve` answers at once, before any controller has run."""
-    state = workspace.state()
-    for product in state.products.values():
-        if product.champion is not None:
-            publish_routing(routing_for(product, sequence=state.sequence), workspace.paths)
+    with holding(workspace) as context:
+        if context is not None:  # else somebody acts already, and does this too
+            for product in workspace.state().products:
+                context.route(product)

@@ -12,16 +12,16 @@ from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from types import FrameType
 
-from windlass.app.act import Say, context_for, holder_name
+from windlass.app.act import Say
 from windlass.app.debut import bring_in_model_files
 from windlass.app.holder import Holder
+from windlass.app.lease import acquire
 from windlass.app.timeline import Timeline
 from windlass.app.workspace import Workspace
 from windlass.controller.context import LoopContext
 from windlass.controller.controller import Controller
 from windlass.errors import LeaseLost, LedgerError, ProductError
 from windlass.product.code.loading import discover
-from windlass.records.lease import Fence
 from windlass.serving.supervisor import Server
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ def up(workspace: Workspace, *, say: Say) -> None:
     stopping = _stop_on_signals()
     _log_to_file(workspace)
     entries = _entries(workspace, say)
-    while (fence := _wait_for_lease(workspace, stopping, say)) is not None:
+    while (context := _wait_for_lease(workspace, stopping, say)) is not None:
         try:
-            _serve_and_act(workspace, context_for(workspace, fence), entries, stopping, say)
+            _serve_and_act(workspace, context, entries, stopping, say)
         except LeaseLost as error:
             log.warning("%s", error)
             say(f"windlass: {error.what}{'' if stopping.is_set() else '; waiting to take over again'}")
@@ -120,16 +120,16 @@ def _entries(workspace: Workspace, say: Say) -> dict[str, str]:
         return known
 
 
-def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -> Fence | None:
-    """The lease, as soon as it is free; None when told to stop.
+def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -> LoopContext | None:
+    """The right to act, as soon as it is free; None when told to stop.
 
     A standby outlives what the holder outlives: once it waits, a ledger that cannot be asked is asked again.
     """
     ledger, holder, waits, wrong = workspace.ledger, Holder(), False, ""
     while not stopping.is_set():
         try:
-            fence = ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds)
-            news = fence is None and holder.see(ledger.lease())
+            context = acquire(workspace)
+            news = context is None and holder.see(ledger.lease())
         except LedgerError as error:
             if not waits:
                 raise
@@ -138,8 +138,8 @@ def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -
                 log.exception("the lease cannot be asked for")
                 say(f"windlass: {error}")
         else:
-            if fence is not None:
-                return fence
+            if context is not None:
+                return context
             if news:
                 say(f"windlass: {holder}; waiting to take over")
             waits, wrong = True, ""

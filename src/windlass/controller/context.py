@@ -86,7 +86,7 @@ class LoopContext:
         state = self.state
         product = state.products.get(name)
         if product is not None:
-            publish_routing(routing_for(product, sequence=state.sequence), self.paths)
+            publish_routing(routing_for(product, sequence=state.sequence), self.paths, self.held())
 
 
 def policies_of(product: ProductState) -> Policies:

@@ -10,7 +10,7 @@ import polars as pl
 from windlass.controller.captured import untyped_features
 from windlass.controller.context import LoopContext
 from windlass.errors import RegistryError
-from windlass.lake.table import SEQUENCE
+from windlass.lake.layout import SEQUENCE
 from windlass.monitoring import reference as references
 from windlass.monitoring.reference import Reference
 from windlass.product.labels import LabelCodec

@@ -14,7 +14,7 @@ from windlass.controller.incidents import Incidents
 from windlass.controller.pace import Pace
 from windlass.controller.references import References
 from windlass.controller.training import Signals
-from windlass.lake.table import SEQUENCE
+from windlass.lake.layout import SEQUENCE
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import LabelCodec
 from windlass.records.decision import Decision

@@ -139,10 +139,13 @@ class Committer:
         return haul
 
     def _take(self, segment: Segment, haul: _Haul) -> bool:
-        """Offer the records of `segment`; False when its writer is still at it, so that no later one can count yet."""
-        live = has_writer(segment.path)  # asked before reading: what is read of a dead writer's file is all of it
+        """Offer the records of `segment`; False when no later one of its writer can count yet, who is still at it."""
         start = self._read.get(segment.path, 0)
-        reading = read_segment(segment.path, start)
+        try:
+            live = has_writer(segment.path)  # asked before reading: what is read of a dead writer's file is all of it
+            reading = read_segment(segment.path, start)
+        except FileNotFoundError:
+            return False  # a committer whose lease is gone had one left to delete: it is in the tables
         for end, batch in reading.records:
             position = (segment.index << _SHIFT) | end
             for intake in (haul.answers, haul.labels):

@@ -14,8 +14,9 @@ import polars as pl
 
 from windlass.errors import DataError
 from windlass.lake.dtypes import TIMESTAMP, cast_exactly, conform, wider
+from windlass.lake.layout import SEQUENCE
 from windlass.lake.repeats import Repeats, settle
-from windlass.lake.table import SEQUENCE, Table
+from windlass.lake.table import Table
 from windlass.records.data import Ingested
 
 EVENT_TIME = "_event_time"

@@ -19,8 +19,8 @@ from datetime import datetime
 import polars as pl
 
 from windlass.lake.dtypes import TIMESTAMP
+from windlass.lake.layout import SEQUENCE
 from windlass.lake.served import json_of
-from windlass.lake.table import SEQUENCE
 from windlass.product.policy import Outcome
 
 NEEDED = ("prediction_id", "key", "at")

@@ -17,13 +17,17 @@ from windlass.lake import examples
 from windlass.lake.commit import Committed, Committer
 from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.join import NEEDED, join_outcomes
+from windlass.lake.layout import SEQUENCE
 from windlass.lake.pins import TrainingSet, make_pin, read_pin
 from windlass.lake.repeats import settle
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
-from windlass.lake.table import SEQUENCE, Table
+from windlass.lake.table import FENCE, Table
 from windlass.product.policy import Outcome
 from windlass.records.data import DataPin, Ingested
+from windlass.records.lease import Fence
+from windlass.records.paths import STAGING
 from windlass.records.routing import ANSWERED
+from windlass.staging import Staging
 
 __all__ = ["Committed", "Lake", "TableInfo", "TrainingSet"]
 
@@ -51,14 +55,42 @@ class TableInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Lake:
     """Append-only data of all products below `root`; may be shared by threads.
 
-    Whoever writes holds the workspace's lease. Table handles stay open, so keep one Lake for long.
+    Only who works under a `fence` may write: whatever writes raises LeaseLost, with nothing written, when this process
+    holds no lease or holds it no longer. Table handles stay open, so keep one Lake for long.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, fence: Fence | None = None) -> None:
         self.root = root
+        self._staging = Staging(root, fence)
         self._lock = threading.RLock()
         self._tables: dict[Path, Table] = {}
         self._committers: dict[str, Committer] = {}
+
+    # -- the lease -------------------------------------------------------------------------------------------------
+
+    def claim(self, *, between: Callable[[], None] = lambda: None) -> tuple[str, ...]:
+        """Let nothing count any more that a predecessor prepares, or has prepared, for any table: at a take-over.
+
+        The tables must be all there are: whoever could still make one has been kept from it (`windlass.staging`).
+        `between` is called before each of them, to hold the lease. Answers with what is wrong with tables that cannot
+        even be opened; nobody can commit to those.
+        """
+        problems = []
+        with self._lock:
+            for table in (self._handle(product, name) for product in self._products() for name in self._logs(product)):
+                between()
+                try:
+                    table.refresh()
+                except LakeError as error:
+                    problems.append(str(error))
+                else:
+                    table.retrying(table.claim)
+        return tuple(problems)
+
+    def newest_token(self) -> int:
+        """The highest token of a lease under which any table was written; 0 when there is none."""
+        tables = [self._table(product, name) for product in self._products() for name in self._names(product)]
+        return max((table.transaction(FENCE) or 0 for table in tables), default=0)
 
     # -- examples --------------------------------------------------------------------------------------------------
 
@@ -306,11 +338,7 @@ class Lake:
 
     def tables(self, product: str | None = None) -> list[TableInfo]:
         """All tables, or those of one product."""
-        if product is None:
-            folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
-            products = [folder.name for folder in folders if folder.is_dir()]
-        else:
-            products = [product]
+        products = self._products() if product is None else [product]
         with self._lock:
             return [self._info(name, table) for name in products for table in self._names(name)]
 
@@ -328,7 +356,7 @@ class Lake:
         path = self.root / _checked(product) / name
         table = self._tables.get(path)
         if table is None:
-            table = self._tables[path] = Table(path)
+            table = self._tables[path] = Table(path, self._staging)
         return table
 
     def _table(self, product: str, name: str) -> Table:
@@ -347,11 +375,18 @@ class Lake:
             )
         return self._table(product, name)
 
+    def _products(self) -> list[str]:
+        folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
+        return [folder.name for folder in folders if folder.is_dir() and folder.name != STAGING]
+
     def _names(self, product: str) -> list[str]:
+        return [name for name in self._logs(product) if self._table(product, name).exists]
+
+    def _logs(self, product: str) -> list[str]:
+        """The names of what looks like tables."""
         folder = self.root / _checked(product)
         logs = [*folder.glob("examples/*/_delta_log"), *folder.glob("*/_delta_log")]
-        names = sorted(log.parent.relative_to(folder).as_posix() for log in logs)
-        return [name for name in names if self._table(product, name).exists]
+        return sorted(log.parent.relative_to(folder).as_posix() for log in logs)
 
     def _predictions(self, product: str, wanted: pl.Expr, columns: Sequence[str]) -> pl.DataFrame:
         unknown = [name for name in columns if name not in PREDICTIONS]

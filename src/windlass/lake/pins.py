@@ -17,8 +17,9 @@ from windlass.lake.digest import digest_frame, digest_parts
 from windlass.lake.dtypes import TIMESTAMP, name_of, named
 from windlass.lake.examples import EVENT_TIME, SYSTEM, current
 from windlass.lake.join import join_outcomes
+from windlass.lake.layout import SEQUENCE
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
-from windlass.lake.table import SEQUENCE, Table
+from windlass.lake.table import Table
 from windlass.product.policy import Outcome
 from windlass.records.data import DataPin, PinnedPart
 from windlass.records.routing import ANSWERED

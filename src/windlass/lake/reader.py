@@ -64,12 +64,17 @@ def _listing(folder: Path) -> Iterator[Segment]:
 
 
 def has_writer(path: Path) -> bool:
-    """Whether a process still holds the segment and may append to it; raises LakeError when that cannot be told."""
+    """Whether a process still holds the segment and may append to it.
+
+    Raises FileNotFoundError when it is gone, and LakeError when that cannot be told.
+    """
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise _unreadable(path, error) from error
     return False
@@ -78,12 +83,14 @@ def has_writer(path: Path) -> bool:
 def read_segment(path: Path, start: int = 0) -> Reading:
     """Every whole record from the offset `start` (0, or the end of a record) on.
 
-    Raises LakeError when the file cannot be read at all.
+    Raises FileNotFoundError when the file is gone, and LakeError when it cannot be read at all.
     """
     try:
         with path.open("rb") as file:
             file.seek(start)
             data = file.read()
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise _unreadable(path, error) from error
     if start == 0:

@@ -13,7 +13,7 @@ import polars as pl
 
 from windlass.errors import DataError
 from windlass.lake.dtypes import TIMESTAMP
-from windlass.lake.table import SEQUENCE
+from windlass.lake.layout import SEQUENCE
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
 
 PREDICTIONS: dict[str, pl.DataType] = {

@@ -3,36 +3,37 @@
 Opening a table by its path costs many times what a commit costs, so the handle is kept and brought up to date. A commit
 is tried once at exactly the version that was read: whoever comes second is refused and looks again, so that sequences
 have no gaps and no transaction counts twice, whether or not two processes were meant to write.
+
+Each commit also says under which lease it was made. Whoever takes the lease over commits that first (`claim`). What a
+predecessor has prepared is refused from then on, since the version it was made for is taken; and one that looks again
+finds a higher token than its own.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote
+from uuid import uuid4
 
 import deltalake
 import polars as pl
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from windlass.errors import LakeError
+from windlass.errors import LakeError, LeaseLost
+from windlass.lake.compaction import Exchange, exchange
+from windlass.lake.layout import CONFIGURATION, SEQUENCE, WRITER
 from windlass.lake.segments import sync_file
+from windlass.staging import Staging
 
-SEQUENCE = "_sequence"
-_CONFIGURATION = {
-    "delta.checkpointInterval": "32",
-    # Nothing reads an old table version (pins go by sequence), and a long log makes the table slow to open.
-    "delta.logRetentionDuration": "interval 6 hours",
-    # The log holds least and greatest values of columns, where they outlive the rows: of the sequence only, then, which
-    # is the first column and says nothing about anybody. Parquet has its own, which go with the file.
-    "delta.dataSkippingNumIndexedCols": "1",
-}
-_WRITER = deltalake.WriterProperties(compression="ZSTD", compression_level=1)
-"""Captured requests take 40 % less room than in Delta's default, for the same time."""
+FENCE = "windlass.fence"
+"""Application id of the Delta transaction whose version is the token of whoever committed last."""
 _ATTEMPTS = 8
 _UNSETTLED = 3
 """The most commits that are made without a sync between them."""
@@ -49,10 +50,16 @@ class Conflict(LakeError):
 
 
 class Table:
-    """Rows in the order of their `_sequence`: 0, 1, 2, ... without gaps over all commits."""
+    """Rows in the order of their `_sequence`: 0, 1, 2, ... without gaps over all commits.
 
-    def __init__(self, path: Path) -> None:
+    Everything that writes raises LeaseLost, with nothing written, when a successor has claimed the table, and when this
+    process works under no lease at all.
+    """
+
+    def __init__(self, path: Path, staging: Staging) -> None:
+        """`staging` is the lake's; it carries the fence."""
         self.path = path
+        self._staging = staging
         self._handle: deltalake.DeltaTable | None = None
         self._next: tuple[int, int] = (-1, 0)
         """Version of the table, and the sequence that its next row gets."""
@@ -136,6 +143,14 @@ class Table:
         self.refresh()
         return work()
 
+    def claim(self) -> None:
+        """Let nothing count any more that a predecessor prepares, or has prepared, for this table.
+
+        Raises Conflict when somebody committed since `refresh`.
+        """
+        if self._handle is not None and self.transaction(FENCE) != self._staging.token:
+            self._exchange([])
+
     def append(self, rows: pl.DataFrame, *, moves: Moves | None = None) -> pl.DataFrame:
         """Commit `rows` once and return them with their `_sequence` in front; nothing happens when there are none.
 
@@ -164,23 +179,18 @@ class Table:
 
     def retype(self, types: Mapping[str, pl.DataType]) -> None:
         """Give columns other types: every row is written anew, with its sequence and all else as it was."""
-        with self._rewriting(wait=True):
-            rows = self.read(lambda all_rows: all_rows.cast(dict(types)).sort(SEQUENCE))  # type: ignore[arg-type]
-            self._write(rows, replace=True)
+        rows = self.read(lambda all_rows: all_rows.cast(dict(types)).sort(SEQUENCE))  # type: ignore[arg-type]
+        self._write(rows, replace=True)
 
     def tidy(self) -> None:
         """Put small files together when enough commits have passed, so that a scan stays quick."""
         due = [size for every, size in _LEVELS if self._tidied // every != self.version // every]
         if not due or self._handle is None:
             return
-        with self._rewriting(wait=False) as alone:
-            if not alone:
-                return  # the next call looks again
-            self.refresh()
-            with self._clearly("compacted"):
-                self._handle.optimize.compact(
-                    target_size=max(due), writer_properties=_WRITER, commit_properties=_once([])
-                )
+        try:
+            self._compact(below=max(due))
+        except Conflict:
+            return  # somebody committed meanwhile; the next call looks again
         self.settle()
         self._tidied = self.version
 
@@ -188,11 +198,12 @@ class Table:
     def held(self) -> Iterator[list[Path]]:
         """The files that the table consists of now: the rows' first, then its log. For copying them.
 
-        None goes away inside the block: appends go on, but nothing is rewritten or thrown away meanwhile.
+        None goes away inside the block: whoever throws files away that were replaced takes the lock for itself.
         """
-        with self._rewriting(wait=True):
-            self.refresh()
+        with (self.path / "_held").open("wb") as lock:
             with self._clearly("read"):
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                self.refresh()
                 added = pl.DataFrame(self._open().get_add_actions(flatten=True))["path"].to_list()
                 rows = [self.path / unquote(name) for name in added]
                 log = sorted((self.path / "_delta_log").glob("[0-9]*"))
@@ -224,20 +235,64 @@ class Table:
         replace: bool = False,
         transactions: list[deltalake.Transaction] | None = None,
     ) -> None:
+        properties = self._once(transactions or [])
         with self._clearly("written"):
             if self._handle is None:
-                self.path.mkdir(parents=True, exist_ok=True)
+                self._create(rows, properties)
+                return
             deltalake.write_deltalake(
-                str(self.path) if self._handle is None else self._handle,
+                self._handle,
                 rows,
-                mode="overwrite" if replace else "append" if self._handle is not None else "error",
+                mode="overwrite" if replace else "append",
                 schema_mode="overwrite" if replace else "merge" if merge else None,
-                configuration=_CONFIGURATION if self._handle is None else None,
-                writer_properties=_WRITER,
-                commit_properties=_once(transactions or []),
+                writer_properties=WRITER,
+                commit_properties=properties,
             )
-            if self._handle is None:
-                self._take_up()
+
+    def _create(self, rows: pl.DataFrame, properties: deltalake.CommitProperties) -> None:
+        """The table as a whole, made in the staging folder and put in place, so that a predecessor cannot make one."""
+        staged = self._staging.make("tables", uuid4().hex)
+        deltalake.write_deltalake(
+            str(staged), rows, configuration=CONFIGURATION, writer_properties=WRITER, commit_properties=properties
+        )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._staging.put(staged, self.path)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and (self.path / "_delta_log").is_dir():
+                shutil.rmtree(staged)
+                raise Conflict("another process made the table at the same time", where=str(self.path)) from error
+            raise
+        self._take_up()
+
+    def _compact(self, *, below: int) -> None:
+        self.refresh()
+        actions = pl.DataFrame(self._open().get_add_actions(flatten=True))
+        files = actions.sort(f"min.{SEQUENCE}", nulls_last=True).select("path", "size_bytes")
+        with self._clearly("compacted"):
+            found = exchange(self.path, files, below=below, schema=self.schema(), staging=self._staging)
+        if found:
+            self._exchange(found)
+
+    def _exchange(self, actions: Exchange) -> None:
+        """Commit that files come and go; without any, it is the fence alone that is committed."""
+        handle, properties = self._open(), self._once([])
+        with self._clearly("written"):
+            handle.create_write_transaction(actions, "append", handle.schema(), [], commit_properties=properties)
+            handle.update_incremental()
+
+    def _once(self, transactions: list[deltalake.Transaction]) -> deltalake.CommitProperties:
+        """The properties of a commit that is tried at the version that was read, under the fence if it still counts."""
+        token = self._staging.token
+        claimed = self.transaction(FENCE)
+        if claimed is not None and claimed > token:
+            raise LeaseLost(
+                f"another process has taken the lease over (its token {claimed}, ours {token})",
+                where=str(self.path),
+                remedy="nothing was written: stop acting, and acquire the lease anew",
+            )
+        fenced = [*transactions, deltalake.Transaction(FENCE, token)]
+        return deltalake.CommitProperties(max_commit_retries=0, app_transactions=fenced)
 
     def _take_up(self) -> None:
         self._handle = deltalake.DeltaTable(str(self.path))
@@ -263,21 +318,6 @@ class Table:
                 sync_file(folder)
 
     @contextmanager
-    def _rewriting(self, *, wait: bool) -> Iterator[bool]:
-        """Nobody else rewrites the table meanwhile; False when somebody does and `wait` is not wanted.
-
-        Delta lets an append and a compaction happen at once, and rightly so. But it also lets two compactions of the
-        same files happen at once, and then their rows are there twice (seen with deltalake 1.6.6).
-        """
-        with self._clearly("locked"), (self.path / "_rewriting").open("wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-
-    @contextmanager
     def _clearly(self, done: str) -> Iterator[None]:
         """Delta's and polars' own errors as ours."""
         try:
@@ -294,7 +334,3 @@ class Table:
                 where=str(self.path),
                 remedy="see that the folder is complete, readable and writable and that its disk has space",
             ) from error
-
-
-def _once(transactions: list[deltalake.Transaction]) -> deltalake.CommitProperties:
-    return deltalake.CommitProperties(max_commit_retries=0, app_transactions=transactions)

@@ -33,13 +33,16 @@ def current(connection: Connection, *, time: Time) -> Lease | None:
     return _in_force(connection.execute(_READ).one(), now=time(connection))
 
 
-def acquire(connection: Connection, *, holder: str, seconds: float, time: Time) -> Fence | None:
-    """Take a lease that is free or has expired; None when somebody has it, whatever he calls himself."""
+def acquire(connection: Connection, *, holder: str, seconds: float, above: int, time: Time) -> Fence | None:
+    """Take a lease that is free or has expired; None when somebody has it, whatever he calls himself.
+
+    The token is higher than any before, and than `above`.
+    """
     row = connection.execute(_TAKE).one()
     now = time(connection)
     if _in_force(row, now=now) is not None:
         return None
-    fence = Fence(holder=holder, token=row.token + 1)
+    fence = Fence(holder=holder, token=max(row.token, above) + 1)
     _write(connection, holder=holder, token=fence.token, expires_at=now + timedelta(seconds=seconds))
     return fence
 

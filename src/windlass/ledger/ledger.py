@@ -117,10 +117,11 @@ class Ledger:
         with self._database.reading() as connection:
             return query.hash_at(connection, link.sequence) == link.hash
 
-    def acquire(self, holder: str, seconds: float) -> Fence | None:
+    def acquire(self, holder: str, seconds: float, *, above: int = 0) -> Fence | None:
         """Take the lease for `seconds` of real time; None while somebody has it, even under the same name.
 
-        So `holder` must be a name of this process alone, and is renewed by its fence, never by its name.
+        So a lease is renewed by its fence, never by its holder's name. `above` is a token that was seen elsewhere: the
+        new one is higher, also in a ledger that was put back from a copy or begun anew.
         """
         if not holder or seconds <= 0:
             raise LedgerError(
@@ -131,7 +132,7 @@ class Ledger:
         if self.lease() is not None:  # without the write lock: a standby asks often
             return None
         with self._database.writing() as connection:
-            return leases.acquire(connection, holder=holder, seconds=seconds, time=self._time)
+            return leases.acquire(connection, holder=holder, seconds=seconds, above=above, time=self._time)
 
     def renew(self, fence: Fence, seconds: float) -> None:
         """Hold the lease for `seconds` from now. Raises LeaseLost when somebody else took it over."""

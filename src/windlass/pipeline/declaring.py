@@ -55,7 +55,7 @@ def declare(request: DeclareRequest) -> None:
         if is_news(ledger, request.product, declared):
             ledger.append(declared, at=now, actor=ACTOR, product=request.product, fence=request.fence)
         if product.model is not None:
-            registered = _take_in(product, source, Registry(paths), ledger, request.settings)
+            registered = _take_in(product, source, Registry(paths, request.fence), ledger, request.settings)
             if registered is not None:
                 ledger.append(registered, at=now, actor=ACTOR, product=request.product, fence=request.fence)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from windlass.registry.files import digest_of, sync
+from windlass.staging import Staging
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -24,19 +24,15 @@ def whole(folder: Path, expected: Mapping[str, str]) -> bool:
         return False
 
 
-def publish(staged: Path, target: Path) -> None:
+def publish(staging: Staging, staged: Path, target: Path) -> None:
     """Sync everything in `staged` to the disk, then put it in `target`'s place with one rename.
 
-    A crash leaves the old target, no target or the new one, each whole. Both lie on the same filesystem.
+    A crash leaves the old target, no target or the new one, each whole. Raises LeaseLost, with nothing changed, when
+    somebody else has taken over.
     """
     for path in staged.rglob("*"):
         sync(path)
     sync(staged)
-    if target.exists():
-        retired = staged.with_name(f"{staged.name}.old")
-        target.rename(retired)
-        staged.rename(target)
-        shutil.rmtree(retired)
-    else:
-        staged.rename(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging.exchange(staged, target)
     sync(target.parent)

@@ -33,6 +33,7 @@ from windlass.registry import environment
 from windlass.registry.bundle import SOURCE, Bundle
 from windlass.registry.registry import Registry
 from windlass.settings import Settings
+from windlass.staging import Staging
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,6 +111,9 @@ def _training(request: ReproduceRequest, bundle: Bundle, pin: DataPin, *, emit: 
     with Ledger("sqlite://") as ledger:
         paths, clock = Paths(folder), SimulatedClock(pin.as_of)
         fence = ledger.acquire(request.run, 3600.0)
+        if fence is None:
+            raise AssertionError("nobody else knows of this ledger")
+        Staging(paths.artifacts, fence).begin()
         runner = StepRunner(
             ledger=ledger,
             paths=paths,

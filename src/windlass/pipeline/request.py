@@ -26,8 +26,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     trigger: Trigger
     reason: str
-    fence: Fence | None
-    """Held by whoever asked; every event of the run is written under it."""
+    fence: Fence
+    """Held by whoever asked; all that the run writes, and wherever, is written under it."""
     force: bool = False
     """Do every step again."""
     resume: bool = True

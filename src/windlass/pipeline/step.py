@@ -23,6 +23,7 @@ from windlass.records import event as events
 from windlass.records.event import Body, StepFailed, StepFinished, StepStarted
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
+from windlass.staging import Staging
 
 ACTOR = "pipeline"
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
@@ -83,7 +84,7 @@ class StepRunner:
         clock: Clock,
         product: str,
         run: str,
-        fence: Fence | None,
+        fence: Fence,
         emit: Emit,
         project: Path,
         force: bool = False,
@@ -95,6 +96,7 @@ class StepRunner:
         self._product = product
         self._run = run
         self._fence = fence
+        self._staging = Staging(paths.artifacts, fence)
         self._emit = emit
         self._project = project
         self._force = force
@@ -188,14 +190,12 @@ class StepRunner:
         self._say(step, "started", {})
         began = time.perf_counter()
         target = self._paths.step(self._product, step.key)
-        staged = target.with_name(f".{step.key}.{self._run}")
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(parents=True)
+        staged = self._staging.make(self._product, step.key)
         try:
             with captured(self.log(step.name)):
                 summary = work(staged) or {}
             outputs = files.digests(staged)
-            files.publish(staged, target)
+            files.publish(self._staging, staged, target)
         except LeaseLost:
             raise
         except BaseException as error:  # noqa: BLE001 (as above)
@@ -278,10 +278,15 @@ def explain(error: BaseException, *, step: str, log: Path, project: Path) -> Win
     )
 
 
-def prune(paths: Paths, product: str, keep: frozenset[str]) -> None:
-    """Give back the disk space of every step but those in `keep`; a bundle holds all that a version needs."""
+def prune(paths: Paths, product: str, keep: frozenset[str], *, fence: Fence) -> None:
+    """Give back the disk space of every step but those in `keep`; a bundle holds all that a version needs.
+
+    Raises LeaseLost when somebody else has taken over, whose steps these now are.
+    """
+    staging = Staging(paths.artifacts, fence)
+    staging.clear(product)
     folder = paths.step(product, "any").parent
     if folder.is_dir():
         for entry in folder.iterdir():
             if entry.name not in keep:
-                shutil.rmtree(entry, ignore_errors=True)
+                staging.remove(entry)

@@ -67,8 +67,8 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
         paths=paths,
         clock=clock,
         ledger=ledger,
-        lake=Lake(paths.lake),
-        registry=Registry(paths),
+        lake=Lake(paths.lake, request.fence),
+        registry=Registry(paths, request.fence),
         runner=runner,
         product=product,
         source=source,
@@ -98,7 +98,7 @@ def _run(training: Training, began: float) -> TrainingResult:
     seconds = time.perf_counter() - began
     finished = RunFinished(run=training.run, outcome=outcome, version=version, seconds=seconds)
     training.runner.append(*last, finished)
-    prune(training.paths, training.name, training.runner.used)
+    prune(training.paths, training.name, training.runner.used, fence=training.request.fence)
     return TrainingResult(
         run=training.run,
         product=training.name,

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+STAGING = ".staging"
+"""Folder in each store where the holder of the lease prepares what is to appear in it."""
+
 
 class Paths(msgspec.Struct, frozen=True):
     """The workspace's folder and what is where below it (drawn in docs/explanation/workspace.md)."""
@@ -33,22 +36,31 @@ class Paths(msgspec.Struct, frozen=True):
     def registry(self) -> Path:
         return self.root / "registry"
 
+    @property
+    def artifacts(self) -> Path:
+        return self.root / "artifacts"
+
+    @property
+    def routings(self) -> Path:
+        return self.root / "routing"
+
+    @property
+    def stores(self) -> tuple[Path, ...]:
+        """The folders that only the holder of the lease changes; each has its own staging (`windlass.staging`)."""
+        return self.artifacts, self.lake, self.registry, self.routings
+
     def bundles(self, product: str) -> Path:
         return self.registry / product
 
     def bundle(self, product: str, digest: str) -> Path:
         return self.bundles(product) / digest
 
-    def staging(self, product: str) -> Path:
-        """Where bundles are put together; same filesystem as `bundles`, so that publishing is one rename."""
-        return self.registry / ".staging" / product
-
     def step(self, product: str, key: str) -> Path:
-        return self.root / "artifacts" / product / "steps" / key
+        return self.artifacts / product / "steps" / key
 
     def run(self, product: str, run: str) -> Path:
         """Logs (`<step>.log`) and figures of one run."""
-        return self.root / "artifacts" / product / "runs" / run
+        return self.artifacts / product / "runs" / run
 
     def reproduction(self, product: str, run: str) -> Path:
         """Where a version is trained again, until that is over."""
@@ -63,7 +75,7 @@ class Paths(msgspec.Struct, frozen=True):
         return self.root / "segments" / product
 
     def routing(self, product: str) -> Path:
-        return self.root / "routing" / f"{product}.json"
+        return self.routings / f"{product}.json"
 
     @property
     def log(self) -> Path:

@@ -15,9 +15,11 @@ import msgspec
 from windlass.errors import BundleCorrupt, RegistryError
 from windlass.product.code.source import path_of, split_entry
 from windlass.records.bundle import Manifest
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.registry import files
 from windlass.registry.bundle import SOURCE, Bundle, check_files, read_manifest
+from windlass.staging import Staging
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -29,20 +31,24 @@ class Registry:
     whoever looks, after whatever crash, sees all of a version or nothing.
     """
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, fence: Fence | None = None) -> None:
+        """Only who works under a `fence` may publish."""
         self._paths = paths
+        self._staging = Staging(paths.registry, fence)
 
     def stage(self, product: str) -> Path:
-        """A new empty folder to put a bundle together in; nobody looks there."""
-        staged = self._paths.staging(product) / uuid4().hex
-        staged.mkdir(parents=True)
-        return staged
+        """A new empty folder to put a bundle together in; nobody looks there.
+
+        Raises LeaseLost when this process may not publish, or may no longer.
+        """
+        return self._staging.make(product, uuid4().hex)
 
     def publish(self, staged: Path, manifest: Manifest) -> str:
         """Move a staged folder into the registry and return the version's digest; `manifest.files` is filled in here.
 
         Publishing the same content again gives the same digest and changes nothing. The version counts once the
-        ledger says so. Raises RegistryError when the folder does not hold what the manifest names.
+        ledger says so. Raises RegistryError when the folder does not hold what the manifest names, and LeaseLost, with
+        nothing published, when somebody else has taken over.
         """
         if (staged / files.MANIFEST).exists():
             raise RegistryError(
@@ -58,7 +64,7 @@ class Registry:
             self.verify(manifest.product, digest)
         else:
             _settle(staged)
-            _rename(staged, target)
+            self._put(staged, target)
         if staged.exists():
             shutil.rmtree(staged)
         return digest
@@ -107,13 +113,19 @@ class Registry:
         check_files(self._paths.bundle(product, digest), manifest)
         return manifest
 
-    def clear_staging(self, product: str) -> int:
-        """Remove what crashed publishers left behind and return how many; only while nobody publishes."""
-        left = self._paths.staging(product)
-        folders = list(left.iterdir()) if left.is_dir() else []
-        for folder in folders:
-            shutil.rmtree(folder)
-        return len(folders)
+    def clear_staging(self, product: str) -> None:
+        """Remove what crashed publishers of the product left behind; only while nobody publishes it."""
+        self._staging.clear(product)
+
+    def _put(self, staged: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._staging.put(staged, target)
+        except OSError:
+            if not target.exists():  # somebody else published the same at the same moment, or the disk is at fault
+                raise
+        files.sync(target.parent)
+        files.sync(target.parent.parent)
 
 
 def _check_complete(manifest: Manifest, staged: Path) -> None:
@@ -138,14 +150,3 @@ def _settle(staged: Path) -> None:
         files.sync(path)
     for root, _, _ in os.walk(staged, topdown=False):
         files.sync(Path(root))
-
-
-def _rename(staged: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        staged.rename(target)
-    except OSError:
-        if not target.exists():  # somebody else published the same at the same moment, or the disk is at fault
-            raise
-    files.sync(target.parent)
-    files.sync(target.parent.parent)

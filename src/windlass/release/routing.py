@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
 from windlass.records.state import ProductState, VersionState
+from windlass.staging import Staging
 
 
 def routing_for(product: ProductState, *, sequence: int) -> Routing:
@@ -37,19 +38,15 @@ def routing_for(product: ProductState, *, sequence: int) -> Routing:
     )
 
 
-def publish_routing(routing: Routing, paths: Paths) -> bool:
-    """Replace the record if it says something new; True if it did."""
+def publish_routing(routing: Routing, paths: Paths, fence: Fence) -> bool:
+    """Replace the record if it says something new; True if it did. Raises LeaseLost when another has taken over."""
     path = paths.routing(routing.product)
     current = read_routing(path)
     if current is not None and msgspec.structs.replace(current, sequence=routing.sequence) == routing:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(f".{os.getpid()}.tmp")
-    with staged.open("wb") as file:
+    staging = Staging(paths.routings, fence)
+    with staging.writing(path) as file:
         file.write(msgspec.json.format(msgspec.json.encode(routing), indent=2))
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(path)
     return True
 
 

@@ -13,16 +13,15 @@ import polars as pl
 import pytest
 
 from windlass.app.backup import backup, copy_file
+from windlass.app.lease import holding
 from windlass.app.restore import restore
 from windlass.app.workspace import Workspace
 from windlass.errors import BundleCorrupt, LedgerCorrupt, UsageError, WindlassError
-from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.ledger.ledger import Ledger
 from windlass.records.backup import MANIFEST, Backup, BackupFile
 from windlass.records.capture import PredictionBatch
 from windlass.records.event import BackupMade, WorkspaceRestored
-from windlass.records.paths import Paths
 from windlass.records.routing import ANSWERED, Routing
 from windlass.registry.registry import Registry
 from windlass.settings import Settings
@@ -69,11 +68,12 @@ def batch(name: str) -> PredictionBatch:
     )
 
 
-def answered(paths: Paths) -> list[str]:
+def answered(workspace: Workspace) -> list[str]:
     """The ids of all answers that somebody got, once what is on its way has been taken into the lake."""
-    lake = Lake(paths.lake)
-    lake.commit_segments(PRODUCT, paths.segments(PRODUCT), NOON)
-    return lake.predictions(PRODUCT, stages=ANSWERED)["prediction_id"].to_list()
+    with holding(workspace) as held:
+        assert held is not None
+        held.lake.commit_segments(PRODUCT, workspace.paths.segments(PRODUCT), NOON)
+    return workspace.lake.predictions(PRODUCT, stages=ANSWERED)["prediction_id"].to_list()
 
 
 def test_what_is_restored_is_what_was_there(running: Workspace, elsewhere: Settings, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_what_is_restored_is_what_was_there(running: Workspace, elsewhere: Setti
         routing = msgspec.json.decode(restored.paths.routing(PRODUCT).read_bytes(), type=Routing)
         assert routing.champion is not None
         assert routing.champion.version == "v1"
-        assert sorted(answered(restored.paths)) == sorted(answered(running.paths))
+        assert sorted(answered(restored)) == sorted(answered(running))
 
 
 def test_nothing_is_lost_or_doubled_while_answers_come_in(
@@ -108,7 +108,6 @@ def test_nothing_is_lost_or_doubled_while_answers_come_in(
 ) -> None:
     """Before every single file is copied, answers are given and, every third time, brought into the lake."""
     writer = SegmentWriter(running.paths.segments(PRODUCT) / "w9", rotate_bytes=4_000)
-    lake = Lake(running.paths.lake)
     acknowledged: list[str] = []
 
     def meanwhile(source: Path, target: Path, *, root: Path) -> BackupFile:
@@ -117,18 +116,17 @@ def test_nothing_is_lost_or_doubled_while_answers_come_in(
             writer.append(batch(name))
             acknowledged.append(name)
         if len(acknowledged) % 3 == 0:
-            lake.commit_segments(PRODUCT, running.paths.segments(PRODUCT), NOON)
+            answered(running)
         return copy_file(source, target, root=root)
 
     monkeypatch.setattr("windlass.app.backup.copy_file", meanwhile)
     for number in range(3):
         before = set(acknowledged)
         backup(running, tmp_path / f"copy{number}", show=silent)
-        paths = Paths(tmp_path / f"restored{number}")
-        restore(
-            msgspec.structs.replace(elsewhere, workspace=paths.root, ledger=""), tmp_path / f"copy{number}", show=silent
-        )
-        found = answered(paths)
+        settings = msgspec.structs.replace(elsewhere, workspace=tmp_path / f"restored{number}", ledger="")
+        restore(settings, tmp_path / f"copy{number}", show=silent)
+        with Workspace.open(settings) as restored:
+            found = answered(restored)
         assert len(found) == len(set(found)), "an answer is there twice"
         assert before <= set(found), "an answer that was acknowledged before the backup began is not in it"
         assert {name for name in found if name.startswith("new")} <= set(acknowledged)
@@ -139,7 +137,7 @@ def test_a_table_with_an_old_log_is_copied_with_its_checkpoint(running: Workspac
     writer = SegmentWriter(running.paths.segments(PRODUCT) / "w9")
     for number in range(70):
         writer.append(batch(f"new{number}-0"))
-        running.lake.commit_segments(PRODUCT, running.paths.segments(PRODUCT), NOON)
+        answered(running)
     log = running.paths.lake / PRODUCT / "predictions" / "_delta_log"
     checkpoint = max(log.glob("*.checkpoint.parquet"))
     for commit in log.glob("*.json"):
@@ -148,7 +146,8 @@ def test_a_table_with_an_old_log_is_copied_with_its_checkpoint(running: Workspac
     backup(running, tmp_path / "copy", show=silent)
     settings = Settings(project=tmp_path, workspace=tmp_path / "restored")
     restore(settings, tmp_path / "copy", show=silent)
-    assert {f"new{number}-0" for number in range(70)} <= set(answered(Paths(settings.workspace)))
+    with Workspace.open(settings) as restored:
+        assert {f"new{number}-0" for number in range(70)} <= set(answered(restored))
 
 
 # -- what is not restored ----------------------------------------------------------------------------------------

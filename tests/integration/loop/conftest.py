@@ -17,6 +17,7 @@ import pytest
 from windlass.clock import SharedClock
 from windlass.controller.context import LoopContext
 from windlass.controller.controller import Controller
+from windlass.controller.takeover import take_over
 from windlass.engines.local import LocalEngine
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
@@ -95,9 +96,10 @@ class World:
         """Everything as a new process would have it, and the lease."""
         ledger = Ledger(self.ledger.url)
         fence = ledger.acquire(f"controller-{next(self._numbers)}", seconds)
-        return LoopContext(
+        assert fence is not None
+        context = LoopContext(
             ledger=ledger,
-            lake=Lake(self.paths.lake),
+            lake=Lake(self.paths.lake, fence),
             registry=Registry(self.paths),
             paths=self.paths,
             clock=self.clock,
@@ -106,6 +108,8 @@ class World:
             fence=fence,
             real_time=lambda: 0.0,  # nothing takes any time, so nothing is ever too early
         )
+        take_over(context)
+        return context
 
     def start(self) -> Controller:
         """A controller that takes over from whichever acted until now, as after a kill."""

@@ -82,7 +82,7 @@ def _run(points: Points, workspace: Path, run: str, fence: Fence) -> dict[str, A
             )
             texts[name] = (before.folder / "out.txt").read_text()
         runner.append(RunFinished(run=run, outcome="registered", seconds=0.0))
-        prune(paths, "flights", runner.used)
+        prune(paths, "flights", runner.used, fence=fence)
     return {"texts": texts, "points": points.count, "reused": runner.reused}
 
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import windlass
 from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError
 from windlass.ledger.ledger import Ledger
 from windlass.records.event import RunFinished, StepFinished
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
+from windlass.staging import Staging
 
-POINTS = 52
+POINTS = 48
 TEXTS = {"extract": "extract;", "train": "extract;train;", "gate": "extract;train;gate;"}
 
 
 @pytest.fixture
 def engine() -> Iterator[LocalEngine]:
-    path = str(Path(__file__).parent)
+    # This very windlass, whichever is installed.
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(windlass.__file__).parents[1])])
     with LocalEngine(preload=("windlass.pipeline.step",), environment={"PYTHONPATH": path}) as engine:
         yield engine
 
@@ -34,7 +38,10 @@ class Crashes:
         self.workspace = workspace
         self.paths = Paths(workspace)
         with Ledger(f"sqlite:///{self.paths.ledger}") as ledger:
-            self._fence: Fence | None = ledger.acquire("test", 3600)
+            fence = ledger.acquire("test", 3600)
+        assert fence is not None
+        Staging(self.paths.artifacts, fence).begin()
+        self._fence: Fence = fence
 
     def run(self, run: str, *, kill_at: int | None = None) -> dict[str, Any]:
         argument = {"workspace": str(self.workspace), "run": run, "fence": self._fence, "kill_at": kill_at}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import windlass
 from windlass.clock import SharedClock
 from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError
@@ -18,6 +20,7 @@ from windlass.records.event import RunFinished, StepFinished, VersionRegistered
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry
 from windlass.settings import load_settings
+from windlass.staging import Staging
 
 STEPS = ("extract", "pin", "check", "features", "train", "evaluate", "gate", "refit", "bundle")
 
@@ -75,7 +78,11 @@ class Trainings:
         self.settings = load_settings(directory=folder, environment={}, flags={"clock": f"shared:{folder / 'clock'}"})
         self.paths = Paths(self.settings.workspace)
         self.ledger = Ledger(f"sqlite:///{self.paths.ledger}")
-        self._fence = self.ledger.acquire("test", 3600)
+        fence = self.ledger.acquire("test", 3600)
+        assert fence is not None
+        for store in self.paths.stores:
+            Staging(store, fence).begin()
+        self._fence = fence
         self._runs = 0
 
     def run(self, *, kill_at: tuple[str, str] | None = None) -> TrainingResult:
@@ -117,7 +124,9 @@ class Trainings:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
-    path = {"PYTHONPATH": str(Path(__file__).parent)}
+    # This very windlass, whichever is installed.
+    folders = [str(Path(__file__).parent), str(Path(windlass.__file__).parents[1])]
+    path = {"PYTHONPATH": os.pathsep.join(folders)}
     with LocalEngine(preload=("windlass.pipeline.training", "sklearn.linear_model"), environment=path) as engine:
         yield engine
 

@@ -20,12 +20,14 @@ from windlass.product.code.source import read_source
 from windlass.product.contract import columns_of
 from windlass.records.bundle import Environment, Manifest
 from windlass.records.capture import Captured, PredictionBatch
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
 from windlass.registry.models import save
 from windlass.registry.registry import Registry
 from windlass.serving.supervisor import Server, ServingEvent
 from windlass.settings import Settings
+from windlass.staging import Staging
 
 SOURCE = """
 import polars as pl
@@ -73,7 +75,10 @@ class World:
         product = load_product("flights:Flights", project)
         features = product().features(ROWS.drop("late"))
         model = LogisticRegression().fit(features.to_numpy(), ROWS["late"].to_numpy())
-        registry = Registry(self.paths)
+        fence = Fence(holder="test", token=1)
+        if not self.digests:
+            Staging(self.paths.registry, fence).begin()
+        registry = Registry(self.paths, fence)
         staged = registry.stage("flights")
         read_source("flights:Flights", project).write(staged / "source")
         manifest = Manifest(

@@ -12,6 +12,7 @@ from windlass.product.policy import Outcome, Policies, Release, to_plain
 from windlass.records.event import Body, ProductDeclared, WorkspaceCreated
 from windlass.records.lease import Fence
 from windlass.settings import Settings
+from windlass.staging import Staging
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PRODUCT = "p"
@@ -48,6 +49,8 @@ class Office:
     def hold(self, holder: str, seconds: float = 10.0) -> Fence:
         fence = self.ledger.acquire(holder, seconds)
         assert fence is not None
+        for store in self.workspace.paths.stores:
+            Staging(store, fence).begin()
         return fence
 
     def write(self, *bodies: Body, product: str | None = PRODUCT, fence: Fence | None = None) -> None:

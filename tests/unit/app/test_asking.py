@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from windlass.app.act import ask, context_for
+from windlass.app.act import ask
+from windlass.app.lease import context_for
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.errors import ProductError, UsageError
@@ -86,8 +87,8 @@ def test_a_holder_that_follows_a_dead_one_is_a_new_one(office: Office) -> None:
     taken: list[Fence] = []
 
     def takes_over() -> None:
-        if not taken and (fence := office.ledger.acquire("second", 10)) is not None:
-            taken.append(fence)
+        if not taken and office.ledger.lease() is None:
+            taken.append(office.hold("second", 10))
         if taken:
             living(office, taken[0], answers_after=12.5)()
 

@@ -26,7 +26,9 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 def answers(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, *before: Callable[[], Fence | None]) -> None:
     """What the ledger says to the first questions for the lease; then it answers itself."""
     acquire, left = workspace.ledger.acquire, list(before)
-    monkeypatch.setattr(workspace.ledger, "acquire", lambda *asked: left.pop(0)() if left else acquire(*asked))
+    monkeypatch.setattr(
+        workspace.ledger, "acquire", lambda *asked, **more: left.pop(0)() if left else acquire(*asked, **more)
+    )
 
 
 def gone() -> Fence | None:

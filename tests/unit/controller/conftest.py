@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from windlass.clock import SimulatedClock
 from windlass.controller.context import LoopContext
+from windlass.controller.takeover import take_over
 from windlass.engines import wire
 from windlass.engines.job import Job
 from windlass.errors import WindlassError
@@ -91,27 +92,32 @@ class Desk:
         self.clock = SimulatedClock(NOON)
         self.ledger = Ledger(f"sqlite:///{self.paths.ledger}")
         self.lake = Lake(self.paths.lake)
-        self.registry = Registry(self.paths)
         self.engine = HandEngine()
         self.random = np.random.default_rng(3)
         self._numbers = itertools.count(1)
         self._writer = SegmentWriter(self.paths.segments(PRODUCT) / "w0")
         self.context = self.new_context()
+        self.registry = Registry(self.paths, self.context.fence)
 
     def new_context(self, *, seconds: float = 3600) -> LoopContext:
         """What a controller that has just started would have; the lease is taken if it is free."""
         ledger = Ledger(f"sqlite:///{self.paths.ledger}")
-        return LoopContext(
+        acquired = ledger.acquire(f"controller-{next(self._numbers)}", seconds)
+        fence = acquired or self.context.held()
+        context = LoopContext(
             ledger=ledger,
-            lake=Lake(self.paths.lake),
-            registry=self.registry,
+            lake=Lake(self.paths.lake, fence),
+            registry=Registry(self.paths),
             paths=self.paths,
             clock=self.clock,
             settings=self.settings,
             view=StateView(ledger),
-            fence=ledger.acquire(f"controller-{next(self._numbers)}", seconds) or self.context.fence,
+            fence=fence,
             real_time=lambda: 0.0,  # nothing takes any time, so nothing is ever too early
         )
+        if acquired is not None:
+            take_over(context)
+        return context
 
     # -- the ledger --------------------------------------------------------------------------------------------------
 

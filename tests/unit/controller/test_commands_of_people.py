@@ -250,7 +250,7 @@ def test_a_routing_record_that_cannot_be_written_does_not_undo_the_request(desk:
     for name in ("v1", "v2"):
         desk.register(name)
     champion(desk, "v1")
-    desk.paths.routing(PRODUCT).parent.write_text("a file where a folder should be")
+    desk.paths.routing(PRODUCT).mkdir()  # a folder where a file should be
     assert answer(desk, "promote", "v2").done
     assert desk.state.champion == desk.state.versions["v2"]
 

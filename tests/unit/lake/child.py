@@ -18,6 +18,9 @@ from typing import Any
 from windlass.errors import LakeError
 from windlass.lake.segments import SegmentWriter
 from windlass.records.capture import PredictionBatch
+from windlass.records.lease import Fence
+
+FENCE = Fence(holder="test", token=1)
 
 
 def batch(name: str) -> PredictionBatch:
@@ -63,7 +66,7 @@ def commit(folder: Path, root: str) -> None:
     """Bring segments into the lake for ever; print how many rows each call took."""
     from windlass.lake.lake import Lake
 
-    lake = Lake(Path(root))
+    lake = Lake(Path(root), FENCE)
     while True:
         committed = lake.commit_segments("flights", folder, datetime(2024, 3, 1, tzinfo=UTC))
         print(committed.predictions.height, flush=True)  # noqa: T201
@@ -85,7 +88,7 @@ def crash(folder: Path, root: str, point: str) -> None:
         "setting aside": (module, "set_aside"),
     }[place]
     _die(owner, name, before=moment == "before", only="outcomes" if place == "outcomes" else None)
-    Lake(Path(root)).commit_segments("flights", folder, datetime(2024, 3, 1, tzinfo=UTC))
+    Lake(Path(root), FENCE).commit_segments("flights", folder, datetime(2024, 3, 1, tzinfo=UTC))
 
 
 def _die(owner: Any, name: str, *, before: bool, only: str | None) -> None:

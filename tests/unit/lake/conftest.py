@@ -12,7 +12,9 @@ import pytest
 from windlass.lake.lake import Lake
 from windlass.lake.served import outcome_rows
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
+from windlass.records.lease import Fence
 from windlass.records.routing import Stage
+from windlass.staging import Staging
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
@@ -21,6 +23,13 @@ class Make:
     """Records with sensible fields, so that a test says only what it is about."""
 
     noon = NOON
+
+    @staticmethod
+    def lake(root: Path, token: int = 1) -> Lake:
+        """A lake under the lease with this token, as whoever took it over begins it."""
+        fence = Fence(holder="test", token=token)
+        Staging(root, fence).begin()
+        return Lake(root, fence)
 
     @staticmethod
     def predictions(
@@ -83,7 +92,7 @@ def make() -> type[Make]:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path / "lake")
+    return Make.lake(tmp_path / "lake")
 
 
 @pytest.fixture

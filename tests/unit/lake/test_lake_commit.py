@@ -21,7 +21,9 @@ from windlass.lake.reader import list_segments
 from windlass.lake.segments import SegmentWriter
 from windlass.lake.served import OUTCOMES, PREDICTIONS
 from windlass.lake.table import Table
+from windlass.records.lease import Fence
 
+FENCE = Fence(holder="test", token=1)
 CHILD = Path(__file__).with_name("child.py")
 
 
@@ -121,7 +123,7 @@ def test_a_restarted_committer_goes_on_where_the_last_one_stopped(lake, segments
     writer.append(make.outcomes(make.outcome(1, key="k")))
     lake.commit_segments("flights", segments, make.noon)
     writer.append(make.predictions("p2"))
-    again = Lake(lake.root)
+    again = Lake(lake.root, FENCE)
     committed = again.commit_segments("flights", segments, make.noon)
     assert (committed.predictions["prediction_id"].to_list(), committed.outcomes.height) == (["p2"], 0)
     assert ids(again) == ["p1", "p2"]
@@ -234,7 +236,7 @@ def test_a_request_that_is_not_utf8_does_not_block_the_lake(lake, segments, make
 
 def test_outcomes_from_two_processes_get_one_sequence(lake, segments, make):
     """The pipeline appends outcomes from its own process while the controller commits segments."""
-    other = Lake(lake.root)
+    other = Lake(lake.root, FENCE)
     writer = SegmentWriter(segments / "w0")
     for number in range(4):
         writer.append(make.outcomes(make.outcome(f"c{number}", key="k")))
@@ -252,7 +254,7 @@ def test_a_second_committer_that_read_the_same_segments_is_refused(lake, segment
 
     def overtaken(table: Table, *arguments, **keywords):
         monkeypatch.setattr(Table, "append", append)
-        Lake(lake.root).commit_segments("flights", segments, make.noon)
+        Lake(lake.root, FENCE).commit_segments("flights", segments, make.noon)
         return append(table, *arguments, **keywords)
 
     lake.commit_segments("flights", segments, make.noon)
@@ -295,7 +297,7 @@ def test_segments_are_kept_until_the_tables_are_synced(lake, segments, make, mon
     def fails(path: Path) -> None:
         raise OSError(5, "Input/output error")
 
-    for again in (lake, Lake(lake.root)):
+    for again in (lake, Lake(lake.root, FENCE)):
         with monkeypatch.context() as patch:
             patch.setattr("windlass.lake.table.sync_file", fails)
             committed = again.commit_segments("flights", segments, make.noon)
@@ -304,7 +306,7 @@ def test_segments_are_kept_until_the_tables_are_synced(lake, segments, make, mon
         assert len(files(segments)) == 1
     synced = []
     monkeypatch.setattr("windlass.lake.table.sync_file", synced.append)
-    assert Lake(lake.root).commit_segments("flights", segments, make.noon).segments == 1
+    assert Lake(lake.root, FENCE).commit_segments("flights", segments, make.noon).segments == 1
     for table in ("predictions", "outcomes"):
         folder = lake.root / "flights" / table
         assert {*folder.glob("*.parquet"), *folder.glob("_delta_log/*.json"), folder, folder / "_delta_log"} <= {
@@ -321,7 +323,7 @@ def test_many_small_commits_stay_few_files_and_lose_nothing(lake, segments, make
     assert table.files < 35
     assert table.rows == 70
     assert sorted(ids(lake)) == sorted(f"p{number}" for number in range(70))
-    assert Lake(lake.root).commit_segments("flights", segments, make.noon).predictions.is_empty()
+    assert Lake(lake.root, FENCE).commit_segments("flights", segments, make.noon).predictions.is_empty()
 
 
 POINTS = [
@@ -411,7 +413,7 @@ class Commits(RuleBasedStateMachine):
 
         self.temporary = tempfile.TemporaryDirectory()
         self.root = Path(self.temporary.name)
-        self.lake = Lake(self.root / "lake")
+        self.lake = self.make.lake(self.root / "lake")
         self.segments = self.root / "segments"
         self.names: list[str] = []
         self.labels: list[str] = []
@@ -445,7 +447,7 @@ class Commits(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.lake = Lake(self.root / "lake")
+        self.lake = Lake(self.root / "lake", FENCE)
 
     @rule(point=st.sampled_from(["append", "unlink"]), after=st.booleans())
     def crash(self, point: str, after: bool) -> None:
@@ -465,7 +467,7 @@ class Commits(RuleBasedStateMachine):
             try:
                 self.lake.commit_segments("flights", self.segments, self.make.noon)
             except Crash:
-                self.lake = Lake(self.root / "lake")
+                self.lake = Lake(self.root / "lake", FENCE)
 
     @invariant()
     def never_twice(self) -> None:

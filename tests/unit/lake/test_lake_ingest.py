@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from windlass.errors import DataError, LakeError
 from windlass.lake.lake import Lake
 from windlass.lake.table import Table
+from windlass.records.lease import Fence
 
 DAY = timedelta(days=1)
+FENCE = Fence(holder="test", token=1)
 NAIVE = datetime(2024, 1, 1, 12, tzinfo=UTC).replace(tzinfo=None)
 
 
@@ -38,7 +40,7 @@ def test_rows_are_brought_in_once(lake, make):
 
 def test_a_little_too_much_is_fine(lake, make):
     bring(lake, make.flights((1, make.noon, 5.0), (2, make.noon + DAY, 1.0)))
-    more = bring(Lake(lake.root), make.flights((2, make.noon + DAY, 1.0), (3, make.noon + 2 * DAY, 2.0)))
+    more = bring(Lake(lake.root, FENCE), make.flights((2, make.noon + DAY, 1.0), (3, make.noon + 2 * DAY, 2.0)))
     assert (more.rows_new, more.sequence) == (1, 2)
     assert lake.examples("flights", "main", key="flight")["flight"].to_list() == [1, 2, 3]
 
@@ -84,7 +86,7 @@ def test_two_who_bring_the_same_rows_at_once_bring_them_once(lake, make):
     got = []
 
     def work() -> None:
-        mine = Lake(lake.root)
+        mine = Lake(lake.root, FENCE)
         for number in range(1, 7):
             got.append(
                 bring(mine, make.flights(*((flight, make.noon, 1.0) for flight in range(1, number + 1)))).rows_new
@@ -277,8 +279,8 @@ def test_a_killed_widening_leaves_the_table_whole(lake, make, monkeypatch):
         patch.setattr(Table, "append", fails)
         with pytest.raises(Crash):
             bring(lake, later)
-    assert bring(Lake(lake.root), later).rows_new == 1
-    assert Lake(lake.root).examples("flights", "main")["x"].to_list() == [1.0, 1.5]
+    assert bring(Lake(lake.root, FENCE), later).rows_new == 1
+    assert Lake(lake.root, FENCE).examples("flights", "main")["x"].to_list() == [1.0, 1.5]
 
 
 # -- types ---------------------------------------------------------------------------------------------------------
@@ -325,7 +327,7 @@ def test_a_killed_widening_leaves_the_table_whole(lake, make, monkeypatch):
 def test_odd_types_are_kept_or_turned_into_their_plain_kind(lake, make, column, kept):
     frame = make.flights((1, make.noon, 0.0), (2, make.noon, 0.0)).with_columns(column.alias("x"))
     bring(lake, frame)
-    got = Lake(lake.root).examples("flights", "main")["x"]
+    got = Lake(lake.root, FENCE).examples("flights", "main")["x"]
     assert got.to_list() == kept.to_list()
     assert got.dtype == (pl.Datetime("us", "UTC") if isinstance(kept.dtype, pl.Datetime) else kept.dtype)
     assert bring(lake, frame).rows_new == 0
@@ -366,7 +368,7 @@ def test_a_column_without_a_name_is_refused(lake, make):
 def test_hundreds_of_columns_are_kept(lake, make):
     frame = make.flights((1, make.noon, 0.0)).with_columns(pl.lit(n).alias(f"c{n}") for n in range(300))
     bring(lake, frame)
-    assert bring(Lake(lake.root), frame.with_columns(flight=pl.lit(2))).sequence == 1
+    assert bring(Lake(lake.root, FENCE), frame.with_columns(flight=pl.lit(2))).sequence == 1
     assert lake.examples("flights", "main").width == 303
 
 
@@ -438,7 +440,7 @@ def test_any_batches_repeated_after_each_other_keep_each_row_once_and_the_source
     """Against a list in plain Python; each batch is brought in twice, as after a crash."""
     held: list[tuple] = []
     with tempfile.TemporaryDirectory() as folder:
-        lake = Lake(Path(folder))
+        lake = make.lake(Path(folder))
         for batch in batches:
             frame = make.flights(*((flight, make.noon + day * DAY, delay) for flight, day, delay in batch))
             expected = _bring_naively(held, batch)

@@ -208,7 +208,7 @@ _EVENTS = st.lists(
 @given(events=_EVENTS)
 def test_pins_hold_through_any_history(make, events):
     with tempfile.TemporaryDirectory() as folder:
-        lake = Lake(Path(folder))
+        lake = make.lake(Path(folder))
         pins = [pin(lake, make, days=4)]
         for number, event in enumerate(events):
             _happen(lake, make, number, event)
@@ -236,7 +236,7 @@ def _happen(lake, make, number, event) -> None:
             bring(lake, make.flights((8, make.noon, 0.0)).with_columns(grows=pl.lit(0.5)))
         case ["compact"]:
             for info in lake.tables("flights"):
-                lake._table("flights", info.table)._open().optimize.compact()
+                lake._table("flights", info.table)._compact(below=2**26)
 
 
 # -- digests -------------------------------------------------------------------------------------------------------

@@ -271,9 +271,17 @@ def test_a_listing_that_misses_an_earlier_file_does_not_let_a_later_one_pass(tmp
     assert [found.index for found in list_segments(tmp_path)["1-ab"]] == [0, 1]
 
 
-def test_a_segment_that_is_gone_is_a_clear_error(tmp_path):
+def test_a_segment_that_cannot_be_read_is_a_clear_error(tmp_path):
+    folder = tmp_path / "1-ab.00000000.segment"
+    folder.mkdir()
     for look in (has_writer, read_segment):
         with pytest.raises(LakeError, match="a segment cannot be read"):
+            look(folder)
+
+
+def test_a_segment_that_is_gone_is_told_apart(tmp_path):
+    for look in (has_writer, read_segment):
+        with pytest.raises(FileNotFoundError):
             look(tmp_path / "1-ab.00000000.segment")
 
 

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.records.capture import PredictionBatch
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
+from windlass.staging import Staging
 
 from .dropping_disk import DroppingDisk, Tail
 
@@ -38,10 +40,17 @@ def batch(name: str) -> PredictionBatch:
     )
 
 
+def held(root: Path, token: int) -> Lake:
+    """The lake for the holder of a lease."""
+    fence = Fence(holder="test", token=token)
+    Staging(root, fence).begin()
+    return Lake(root, fence)
+
+
 def found(workspace: Path) -> list[str]:
     """The answers that a controller has after the power came back."""
     paths = Paths(workspace)
-    lake = Lake(paths.lake)
+    lake = held(paths.lake, 2)
     lake.commit_segments("flights", paths.segments("flights"), NOON)
     return lake.predictions("flights")["prediction_id"].to_list()
 
@@ -111,7 +120,7 @@ def test_whenever_the_power_goes_each_answer_is_there_once(steps: list[str], tai
         root, numbers = Path(folder) / "workspace", itertools.count()
         root.mkdir()
         disk, paths = DroppingDisk(root, patch), Paths(root)
-        writer, lake = SegmentWriter(paths.segments("flights") / "w0", durability="power"), Lake(paths.lake)
+        writer, lake = SegmentWriter(paths.segments("flights") / "w0", durability="power"), held(paths.lake, 1)
         for step in steps:
             match step:
                 case "answer":

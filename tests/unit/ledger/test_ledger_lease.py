@@ -114,6 +114,16 @@ def test_giving_back_a_lost_lease_does_not_hurt_its_holder(ledger: Ledger, real_
     assert holds(ledger, second)
 
 
+def test_a_token_that_was_seen_elsewhere_is_outdone(ledger: Ledger) -> None:
+    first = ledger.acquire("one", 10, above=7)
+    assert first == Fence(holder="one", token=8)
+    ledger.release(first)
+    second = ledger.acquire("two", 10, above=3)
+    assert second == Fence(holder="two", token=9)
+    assert holds(ledger, second)
+    assert not holds(ledger, first)
+
+
 def test_the_right_token_under_another_name_is_refused(ledger: Ledger) -> None:
     fence = ledger.acquire("one", 10)
     assert fence is not None

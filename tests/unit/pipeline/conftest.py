@@ -19,9 +19,18 @@ from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry
 from windlass.settings import Settings, load_settings
+from windlass.staging import Staging
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PRODUCT = "flights"
+
+
+def take_the_lease(ledger: Ledger, paths: Paths) -> Fence:
+    fence = ledger.acquire("test", 3600)
+    assert fence is not None
+    for store in paths.stores:
+        Staging(store, fence).begin()
+    return fence
 
 
 @pytest.fixture
@@ -36,10 +45,8 @@ def ledger(paths: Paths) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def fence(ledger: Ledger) -> Fence:
-    fence = ledger.acquire("test", 3600)
-    assert fence is not None
-    return fence
+def fence(ledger: Ledger, paths: Paths) -> Fence:
+    return take_the_lease(ledger, paths)
 
 
 @pytest.fixture
@@ -61,7 +68,7 @@ def runner(  # noqa: PLR0917 (fixtures)
     clock: SimulatedClock,
     messages: list[ProgressMessage],
 ) -> Callable[..., StepRunner]:
-    def make(run: str = "run-1", *, force: bool = False, fence: Fence | None = fence) -> StepRunner:
+    def make(run: str = "run-1", *, force: bool = False, fence: Fence = fence) -> StepRunner:
         return StepRunner(
             ledger=ledger,
             paths=paths,
@@ -136,8 +143,8 @@ class Project:
         )
         self.paths = Paths(self.settings.workspace)
         self.ledger = Ledger(f"sqlite:///{self.paths.ledger}")
-        self.fence = self.ledger.acquire("test", 3600)
-        self.registry = Registry(self.paths)
+        self.fence = take_the_lease(self.ledger, self.paths)
+        self.registry = Registry(self.paths, self.fence)
         self.messages: list[ProgressMessage] = []
         self.runs = 0
         self.write(FLIGHTS)

@@ -186,7 +186,7 @@ def test_a_contract_that_most_rows_break_is_wrong_until_they_come_anew(project: 
 
 def test_a_row_without_a_key_that_is_there_already_is_set_aside(project: Project) -> None:
     project.train()
-    lake = Lake(project.paths.lake)
+    lake = Lake(project.paths.lake, project.fence)
     row = lake.examples("flights", "rows").head(1).with_columns(id=pl.lit(None, dtype=pl.Int64))
     lake.ingest("flights", "rows", row, time="at", key="id", now=project.clock.now())
     assert project.train().outcome == "registered"

@@ -22,6 +22,7 @@ from windlass.registry.registry import Registry
 from windlass.serving.asking import keys_of
 from windlass.serving.lineup import Loaded
 from windlass.settings import load_settings
+from windlass.staging import Staging
 
 ROWS = pl.DataFrame({"wind": [1.0, -1.0, 2.0, -2.0], "seats": [3.0, 4.0, 5.0, 6.0]})
 MODEL = "    model ="
@@ -36,7 +37,11 @@ class Project:
         self.paths = Paths(self.settings.workspace)
         self.paths.root.mkdir()
         self.ledger = Ledger(self.paths.ledger_url(self.settings.ledger))
-        self.fence = self.ledger.acquire("test", 3600)
+        fence = self.ledger.acquire("test", 3600)
+        assert fence is not None
+        for store in self.paths.stores:
+            Staging(store, fence).begin()
+        self.fence = fence
 
     def edit(self, old: str, new: str) -> None:
         text = (self.folder / "product.py").read_text()
@@ -44,7 +49,6 @@ class Project:
         (self.folder / "product.py").write_text(text.replace(old, new))
 
     def declare(self) -> None:
-        assert self.fence is not None
         declare(DeclareRequest(settings=self.settings, product="flights", entry="product:Flights", fence=self.fence))
 
     def loaded(self) -> Loaded:

@@ -30,7 +30,7 @@ def test_a_version_is_reproduced_whatever_came_after_it(project: Any, time: str 
     if time is None:
         project.edit('time="at", ', "")
     first = project.train()
-    lake = Lake(project.paths.lake)
+    lake = Lake(project.paths.lake, project.fence)
     later = lake.examples("flights", "rows").with_columns(pl.col("at") + timedelta(days=90), pl.col("id") + 1000)
     corrected = lake.examples("flights", "rows").head(50).with_columns(wind=pl.lit(9.0))
     now = project.clock.now()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.errors import DataError, LeaseLost, LedgerError, RunFailed
+from windlass.errors import DataError, LeaseLost, RunFailed
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.progress import ProgressMessage
 from windlass.pipeline.step import Step, StepRunner, prune
@@ -19,6 +19,7 @@ from windlass.records.event import RunFailed as RunFailedEvent
 from windlass.records.event import StepFailed, StepFinished, StepStarted
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
+from windlass.staging import Staging
 
 Make = Callable[..., StepRunner]
 PRODUCT = "flights"
@@ -149,7 +150,7 @@ def test_digest_of_some_outputs(runner: Make) -> None:
 
 
 def test_failure_names_line_and_log_and_leaves_nothing(
-    runner: Make, ledger: Ledger, paths: Paths, tmp_path: Path
+    runner: Make, ledger: Ledger, paths: Paths, fence: Fence, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
     project.mkdir()
@@ -168,7 +169,8 @@ def test_failure_names_line_and_log_and_leaves_nothing(
     log = (paths.root / stopped.body.log).read_text()
     assert "Traceback" in log
     assert "json.loads" in log
-    assert list(paths.step(PRODUCT, "x").parent.iterdir()) == []
+    assert not paths.step(PRODUCT, "x").parent.exists()
+    assert list((Staging(paths.artifacts, fence).folder / PRODUCT).iterdir()) == []
     work = Counting()
     runner("run-2").run(Step(name="train"), work)
     assert work.times == 1
@@ -232,13 +234,6 @@ def test_failure_after_the_lease_was_lost_says_so(runner: Make, ledger: Ledger, 
     assert ledger.events([StepFinished, StepFailed, RunFailedEvent]) == []
 
 
-def test_without_a_fence_nothing_is_begun(runner: Make) -> None:
-    work = Counting()
-    with pytest.raises(LedgerError):
-        runner(fence=None).run(Step(name="train"), work)
-    assert work.times == 0
-
-
 def test_all_output_goes_to_the_log(runner: Make, paths: Paths, capfd: pytest.CaptureFixture[str]) -> None:
     def work(folder: Path) -> None:
         print("from python")  # noqa: T201
@@ -273,11 +268,62 @@ def test_the_same_run_takes_its_own_step_without_another_event(runner: Make, led
     assert len(ledger.events([StepFinished])) == 1
 
 
-def test_prune_gives_back_what_is_not_kept(runner: Make, paths: Paths) -> None:
+def succeed(paths: Paths) -> Staging:
+    """Somebody else takes over."""
+    successor = Staging(paths.artifacts, Fence(holder="other", token=7))
+    successor.begin()
+    successor.retire_predecessors()
+    return successor
+
+
+def test_after_a_take_over_no_output_gets_into_its_place(
+    runner: Make, ledger: Ledger, paths: Paths, fence: Fence
+) -> None:
+    """Woken up in the middle of the work, or right before the rename."""
+
+    def frozen(folder: Path) -> None:
+        (folder / "out.txt").write_text("late")
+        ledger.release(fence)
+        assert ledger.acquire("other", 60) is not None
+        succeed(paths)
+
+    step = Step(name="train")
+    with pytest.raises(LeaseLost):
+        runner().run(step, frozen)
+    assert not paths.step(PRODUCT, step.key).exists()
+
+
+def test_a_rename_on_its_way_when_the_lease_goes_changes_nothing(
+    runner: Make, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, exchange = Step(name="train"), Staging.exchange
+    runner().run(step, Counting("first"))
+
+    def overtaken(self: Staging, staged: Path, target: Path) -> None:
+        succeed(paths)
+        exchange(self, staged, target)
+
+    monkeypatch.setattr(Staging, "exchange", overtaken)
+    with pytest.raises(LeaseLost):
+        runner("run-2", force=True).run(step, Counting("second"))
+    assert (paths.step(PRODUCT, step.key) / "deep" / "out.txt").read_text() == "first"
+
+
+def test_after_a_take_over_nothing_is_pruned(runner: Make, paths: Paths, fence: Fence) -> None:
+    done = runner()
+    kept = done.run(Step(name="a"), Counting())
+    succeed(paths)
+    with pytest.raises(LeaseLost):
+        prune(paths, PRODUCT, frozenset(), fence=fence)
+    assert (kept.folder / "other.json").exists()
+
+
+def test_prune_gives_back_what_is_not_kept(runner: Make, paths: Paths, fence: Fence) -> None:
     old, new = runner(), runner("run-2")
     old.run(Step(name="a"), Counting())
     kept = new.run(Step(name="b"), Counting())
-    (paths.step(PRODUCT, "x").parent / ".left.run-0").mkdir()
-    prune(paths, PRODUCT, new.used)
+    left = Staging(paths.artifacts, fence).make(PRODUCT, "of a run that was killed")
+    prune(paths, PRODUCT, new.used, fence=fence)
     assert [path.name for path in paths.step(PRODUCT, "x").parent.iterdir()] == [kept.key]
-    prune(paths, "never trained", frozenset())
+    assert not left.exists()
+    prune(paths, "never trained", frozenset(), fence=fence)

@@ -199,7 +199,7 @@ def test_a_resumed_run_does_not_see_what_came_since(project: Project) -> None:
     project.edit('note("train")', "1 / 0")
     with pytest.raises(RunFailed):
         project.train()
-    Lake(project.paths.lake).ingest(
+    Lake(project.paths.lake, project.fence).ingest(
         "flights",
         "rows",
         pl.DataFrame(
@@ -377,7 +377,8 @@ def serve(project: Project, row: str, *, ids: range, outcomes: dict[int, object]
     )
     writer.append(OutcomeBatch(request_id="o", received_at=at, outcomes=told))
     writer.close()
-    Lake(project.paths.lake).commit_segments("flights", project.paths.segments("flights"), project.clock.now())
+    lake = Lake(project.paths.lake, project.fence)
+    lake.commit_segments("flights", project.paths.segments("flights"), project.clock.now())
 
 
 SERVED = '{"id": %d, "at": "2026-02-01T00:00:00Z", "wind": 1.5, "carrier": "A"}'

@@ -16,9 +16,11 @@ import windlass as wl
 from windlass.product.code.source import Source, read_source
 from windlass.product.policy import to_plain
 from windlass.records.bundle import Column, Environment, Manifest, ModelFile
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.registry import models
 from windlass.registry.registry import Registry
+from windlass.staging import Staging
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ENVIRONMENT = Environment(python="3.11", platform="linux", windlass="0", distributions={})
@@ -81,9 +83,16 @@ def paths(tmp_path: Path) -> Paths:
     return Paths(tmp_path / "workspace")
 
 
+def publishing(paths: Paths) -> Registry:
+    """A registry that may publish."""
+    fence = Fence(holder="test", token=1)
+    Staging(paths.registry, fence).begin()
+    return Registry(paths, fence)
+
+
 @pytest.fixture
 def registry(paths: Paths) -> Registry:
-    return Registry(paths)
+    return publishing(paths)
 
 
 @pytest.fixture

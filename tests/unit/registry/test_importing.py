@@ -36,7 +36,7 @@ from windlass.registry.importing import import_model, inspect_model_file
 from windlass.registry.pickles import imports_of
 from windlass.registry.registry import Registry
 
-from .conftest import fitted, manifest  # type: ignore[import-not-found]
+from .conftest import fitted, manifest, publishing  # type: ignore[import-not-found]
 
 ROWS = pl.DataFrame({"x0": [1.0, -1.0, 0.5], "x1": [0.0, 1.0, 2.0]})
 
@@ -378,7 +378,7 @@ def serve(imported: Any, registry: Registry) -> Any:
 @pytest.mark.parametrize("kind", ["skops", "pickle5", "joblib zlib"])
 def test_an_imported_model_answers_like_any_other_and_is_kept_as_skops(kind: str, model: Any, tmp_path: Path) -> None:
     imported = import_model(put(tmp_path, kind, model), trust=True)
-    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    bundle = serve(imported, publishing(Paths(tmp_path / "w")))
     assert bundle.manifest.model.format == "skops"
     assert bundle.product is None
     assert np.array_equal(bundle.predict(ROWS).scores, model.predict_proba(ROWS.to_numpy())[:, 1])
@@ -397,7 +397,7 @@ def test_what_only_a_pickle_holds_keeps_the_name_of_who_trusts_it(
     module.Hidden = Hidden  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "odd_module", module)
     path = put(tmp_path, "pickle5", fitted(Hidden.Odd()))
-    bundle = serve(import_model(path, trust=True, vouched_by="ada"), Registry(Paths(tmp_path / "w")))
+    bundle = serve(import_model(path, trust=True, vouched_by="ada"), publishing(Paths(tmp_path / "w")))
     assert (bundle.manifest.model.format, bundle.manifest.model.vouched_by) == ("pickle", "ada")
     assert bundle.predict(ROWS).scores.shape == (3,)
 
@@ -406,7 +406,7 @@ def test_lightgbm_serves_from_its_own_format(tmp_path: Path) -> None:
     trained = booster()
     imported = import_model(put(tmp_path, "lightgbm", trained))
     assert (imported.kind, imported.classes, imported.features) == ("binary", (0, 1), ("Column_0", "Column_1"))
-    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    bundle = serve(imported, publishing(Paths(tmp_path / "w")))
     assert bundle.manifest.model.format == "lightgbm"
     rows = ROWS.rename({"x0": "Column_0", "x1": "Column_1"})
     assert np.allclose(bundle.predict(rows).scores, trained.predict(rows.to_numpy()))
@@ -470,11 +470,11 @@ def test_lightgbm_of_many_classes_and_of_numbers(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(300, 2))
     labels = np.digitize(x[:, 0], [-0.5, 0.5])
     many = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(x, labels).booster_
-    bundle = serve(import_model(put(tmp_path, "lightgbm", many)), Registry(Paths(tmp_path / "w")))
+    bundle = serve(import_model(put(tmp_path, "lightgbm", many)), publishing(Paths(tmp_path / "many")))
     rows = ROWS.rename({"x0": "Column_0", "x1": "Column_1"})
     assert np.allclose(bundle.predict(rows).scores, many.predict(rows.to_numpy()))
     number = lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(x, x[:, 0]).booster_
-    bundle = serve(import_model(put(tmp_path, "lightgbm", number)), Registry(Paths(tmp_path / "w")))
+    bundle = serve(import_model(put(tmp_path, "lightgbm", number)), publishing(Paths(tmp_path / "w")))
     assert np.allclose(bundle.predict(rows).scores, number.predict(rows.to_numpy()))
 
 

@@ -22,19 +22,22 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from windlass.errors import BundleCorrupt, ProductError, RegistryError, UntrustedModel
+from windlass.errors import BundleCorrupt, LeaseLost, ProductError, RegistryError, UntrustedModel
 from windlass.product.code.loading import load
 from windlass.product.code.namespace import private_name
 from windlass.product.code.source import Source
 from windlass.records.bundle import ModelFile
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.registry import models
 from windlass.registry.registry import Registry
+from windlass.staging import Staging
 
 from .conftest import NOON, fitted, manifest  # type: ignore[import-not-found]
 
 Publish = Callable[..., str]
 MakeSource = Callable[[int], Source]
+FENCE = Fence(holder="test", token=1)
 ROWS = pl.DataFrame({"a": [1.0, -1.0, 0.5], "b": [0.0, 1.0, 2.0]})
 
 
@@ -69,7 +72,7 @@ def test_publishing_the_same_again_changes_nothing(
     digests = {registry.publish(folder, manifest(file)) for folder in (staged, *copies)}
     assert len(digests) == 1
     assert [path.name for path in paths.bundles("flights").iterdir()] == list(digests)
-    assert not any(paths.staging("flights").iterdir())
+    assert not any((Staging(paths.registry, FENCE).folder / "flights").iterdir())
 
 
 def test_any_difference_gives_another_digest(registry: Registry, publish: Publish, model: Any) -> None:
@@ -206,9 +209,12 @@ PUBLISHER = """
     from windlass.records.bundle import Manifest
     from windlass.records.paths import Paths
     from windlass.registry import files
+    from windlass.records.lease import Fence
     from windlass.registry.registry import Registry
+    from windlass.staging import Staging
     import msgspec
 
+    fence = Fence(holder="test", token=1)
     folder = Path(sys.argv[1])
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
     seen = deadly = 0
@@ -227,7 +233,9 @@ PUBLISHER = """
     Path.chmod, Path.rename, Path.write_bytes = counted(Path.chmod), counted(Path.rename), counted(Path.write_bytes)
 
     def publish():
-        registry = Registry(Paths(folder / str(deadly)))
+        paths = Paths(folder / str(deadly))
+        Staging(paths.registry, fence).begin()
+        registry = Registry(paths, fence)
         staged = registry.stage("flights")
         (staged / "model").mkdir()
         for name in ("model.skops", "other"):
@@ -258,19 +266,66 @@ def test_a_publisher_killed_anywhere_leaves_all_or_nothing(tmp_path: Path) -> No
     for line in done.stdout.splitlines():
         deadly, code = line.split()
         paths = Paths(tmp_path / deadly)
-        registry = Registry(paths)
+        registry = Registry(paths, FENCE)
         found = [path.name for path in paths.bundles("flights").iterdir()] if paths.bundles("flights").exists() else []
         for digest in found:
             registry.verify("flights", digest)
-        assert registry.clear_staging("flights") == (0 if found else 1)
+        left = Staging(paths.registry, FENCE).folder / "flights"
+        assert len(list(left.iterdir())) == (0 if found else 1)
+        registry.clear_staging("flights")
+        assert not left.exists()
         outcomes.append((int(code), len(found)))
     assert len(outcomes) > 10
     assert set(outcomes) == {(-signal.SIGKILL, 0), (-signal.SIGKILL, 1), (0, 1)}
     assert outcomes == sorted(outcomes, key=lambda outcome: outcome[1])  # once it can be seen, it stays
 
 
-def test_clearing_a_staging_that_never_was(registry: Registry) -> None:
-    assert registry.clear_staging("flights") == 0
+def test_clearing_a_staging_that_never_was(registry: Registry, publish: Publish, model: Any) -> None:
+    registry.clear_staging("flights")
+    assert registry.open("flights", publish(model)).manifest.product == "flights"
+
+
+# -- the lease -----------------------------------------------------------------------------------------------------
+
+
+def test_who_reads_may_not_publish(paths: Paths, publish: Publish, model: Any) -> None:
+    digest = publish(model)
+    reader = Registry(paths)
+    assert reader.open("flights", digest).digest == digest
+    with pytest.raises(LeaseLost, match="does not hold the lease"):
+        reader.stage("flights")
+
+
+def test_after_a_take_over_nothing_of_a_predecessor_is_published(registry: Registry, paths: Paths, model: Any) -> None:
+    staged = registry.stage("flights")
+    file = models.save(model, staged / "model")
+    successor = Staging(paths.registry, Fence(holder="other", token=2))
+    successor.begin()
+    successor.retire_predecessors()
+    with pytest.raises(RegistryError, match="is not there"):
+        registry.publish(staged, manifest(file))
+    with pytest.raises(LeaseLost):
+        registry.stage("flights")
+    assert not paths.bundles("flights").exists()
+
+
+def test_a_bundle_on_its_way_when_the_lease_goes_does_not_arrive(
+    registry: Registry, paths: Paths, model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged = registry.stage("flights")
+    file = models.save(model, staged / "model")
+    put = Staging.put
+
+    def overtaken(self: Staging, source: Path, target: Path) -> None:
+        successor = Staging(paths.registry, Fence(holder="other", token=2))
+        successor.begin()
+        successor.retire_predecessors()
+        put(self, source, target)
+
+    monkeypatch.setattr(Staging, "put", overtaken)
+    with pytest.raises(LeaseLost):
+        registry.publish(staged, manifest(file))
+    assert list(paths.bundles("flights").iterdir()) == []
 
 
 # -- code in bundles -----------------------------------------------------------------------------------------------

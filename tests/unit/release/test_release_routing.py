@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from windlass.errors import LeaseLost
+from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
 from windlass.records.state import ProductState, ReleaseState, VersionState
 from windlass.release.routing import publish_routing, read_routing, routing_for
+from windlass.staging import Staging
 
+FENCE = Fence(holder="test", token=1)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -81,16 +84,24 @@ def test_without_a_champion_nobody_is_routed() -> None:
     assert routing_for(ProductState(name="p"), sequence=1) == Routing(product="p", sequence=1, champion=None)
 
 
-def test_it_is_written_once_and_again_only_when_it_says_something_new(tmp_path: Path) -> None:
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """Of a workspace whose lease was taken by the holder of FENCE."""
     paths = Paths(tmp_path)
-    assert publish_routing(routing(), paths)
+    Staging(paths.routings, FENCE).begin()
+    return paths
+
+
+def test_it_is_written_once_and_again_only_when_it_says_something_new(paths: Paths) -> None:
+    assert publish_routing(routing(), paths, FENCE)
     written = paths.routing("p").stat().st_mtime_ns, paths.routing("p").stat().st_ino
-    assert not publish_routing(routing(), paths)
-    assert not publish_routing(routing(sequence=9), paths)  # the same, told again later
+    assert not publish_routing(routing(), paths, FENCE)
+    assert not publish_routing(routing(sequence=9), paths, FENCE)  # the same, told again later
     assert (paths.routing("p").stat().st_mtime_ns, paths.routing("p").stat().st_ino) == written
-    assert publish_routing(routing(sequence=9, champion="v2"), paths)
+    assert publish_routing(routing(sequence=9, champion="v2"), paths, FENCE)
     assert read_routing(paths.routing("p")) == routing(sequence=9, champion="v2")
-    assert os.listdir(paths.routing("p").parent) == ["p.json"]  # noqa: PTH208 (nothing is left over)
+    assert {path.name for path in paths.routings.iterdir()} == {"p.json", ".staging"}
+    assert list(Staging(paths.routings, FENCE).folder.iterdir()) == []  # nothing is left over
 
 
 @given(
@@ -102,17 +113,15 @@ def test_what_cannot_be_read_counts_as_none(tmp_path_factory: pytest.TempPathFac
     assert read_routing(path) is None
 
 
-def test_a_damaged_record_mends_itself(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
-    publish_routing(routing(), paths)
+def test_a_damaged_record_mends_itself(paths: Paths) -> None:
+    publish_routing(routing(), paths, FENCE)
     paths.routing("p").write_bytes(paths.routing("p").read_bytes()[:40])
-    assert publish_routing(routing(), paths)
+    assert publish_routing(routing(), paths, FENCE)
     assert read_routing(paths.routing("p")) == routing()
 
 
-def test_a_reader_never_sees_half_of_it(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
-    publish_routing(routing(sequence=0), paths)
+def test_a_reader_never_sees_half_of_it(paths: Paths) -> None:
+    publish_routing(routing(sequence=0), paths, FENCE)
     stop = threading.Event()
     seen: list[Routing | None] = []
 
@@ -123,9 +132,36 @@ def test_a_reader_never_sees_half_of_it(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     for sequence in range(1, 150):
-        publish_routing(routing(sequence=sequence, champion=f"v{sequence}" * (1 + sequence % 50)), paths)
+        publish_routing(routing(sequence=sequence, champion=f"v{sequence}" * (1 + sequence % 50)), paths, FENCE)
     stop.set()
     reader.join()
     sequences = [found.sequence for found in seen if found is not None]
     assert len(sequences) == len(seen) > 1
     assert sequences == sorted(sequences)
+
+
+def test_after_a_take_over_a_predecessor_routes_nobody(paths: Paths) -> None:
+    publish_routing(routing(), paths, FENCE)
+    successor = Fence(holder="other", token=2)
+    Staging(paths.routings, successor).begin()
+    Staging(paths.routings, successor).retire_predecessors()
+    assert publish_routing(routing(sequence=9, champion="v2"), paths, successor)
+    with pytest.raises(LeaseLost):
+        publish_routing(routing(sequence=10, champion="v3"), paths, FENCE)
+    assert read_routing(paths.routing("p")) == routing(sequence=9, champion="v2")
+
+
+def test_a_record_on_its_way_when_the_lease_goes_does_not_arrive(paths: Paths) -> None:
+    publish_routing(routing(), paths, FENCE)
+    staging = Staging(paths.routings, FENCE)
+    successor = Staging(paths.routings, Fence(holder="other", token=2))
+
+    def write() -> None:
+        with staging.writing(paths.routing("p")) as file:
+            file.write(b"{}")
+            successor.begin()
+            successor.retire_predecessors()
+
+    with pytest.raises(LeaseLost):
+        write()
+    assert read_routing(paths.routing("p")) == routing()

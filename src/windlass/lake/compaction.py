@@ -1,0 +1,82 @@
+"""Small files put together, in a commit that counts only on the very state it was made from.
+
+Delta's own `optimize` cannot be fenced (deltalake 1.6.6): it leaves out the transactions that it is given, and commits
+beside whatever was committed meanwhile. So two compactions of the same files both succeed, and every row in them is
+there twice. Here the rows are written to new files, and old and new are exchanged by a commit like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import deltalake
+import polars as pl
+from deltalake.transaction import AddAction, RemoveAction
+
+from windlass.lake.layout import CONFIGURATION, SEQUENCE, WRITER
+from windlass.staging import Staging
+
+Exchange = list[AddAction | RemoveAction]
+GROUP = "compaction"
+"""The folder in the lake's staging where new files are written."""
+
+
+def exchange(
+    root: Path, files: pl.DataFrame, *, below: int, schema: Mapping[str, pl.DataType], staging: Staging
+) -> Exchange:
+    """What a commit has to say so that the files below `below` bytes become fewer and larger; nothing if there is none.
+
+    `files` are the table's `path` and `size_bytes` in the order of their rows, `schema` its columns. The new files lie
+    in the table's folder by then, and count with the commit.
+    """
+    actions: Exchange = []
+    for group in _groups(files, below=below):
+        actions += _rewritten(root, [path for path, _ in group], schema=schema, staging=staging)
+        now = time.time_ns() // 1_000_000
+        actions += [
+            RemoveAction(path, data_change=False, deletion_timestamp=now, size=size, partition_values={})
+            for path, size in group
+        ]
+    return actions
+
+
+def _groups(files: pl.DataFrame, *, below: int) -> list[list[tuple[str, int]]]:
+    """Two or more small files each that come to about `below` bytes."""
+    groups: list[list[tuple[str, int]]] = [[]]
+    filled = 0
+    for path, size in files.filter(pl.col("size_bytes") < below).select("path", "size_bytes").iter_rows():
+        if filled + size > below:
+            groups.append([])
+            filled = 0
+        groups[-1].append((path, size))
+        filled += size
+    return [group for group in groups if len(group) > 1]
+
+
+def _rewritten(root: Path, paths: list[str], *, schema: Mapping[str, pl.DataType], staging: Staging) -> list[AddAction]:
+    """The rows of these files in new ones. A table of their own is written, so that they are as all others are."""
+    # A column that came later is missing in the files before.
+    rows = pl.scan_parquet([root / path for path in paths], schema=schema, missing_columns="insert").collect()
+    scratch = staging.make(GROUP, uuid4().hex)
+    deltalake.write_deltalake(str(scratch), rows.sort(SEQUENCE), configuration=CONFIGURATION, writer_properties=WRITER)
+    (commit,) = (scratch / "_delta_log").glob("*.json")
+    added = [found for line in commit.read_bytes().splitlines() if (found := json.loads(line).get("add")) is not None]
+    for file in added:
+        staging.put(scratch / file["path"], root / file["path"])
+    shutil.rmtree(scratch)
+    return [
+        AddAction(
+            path=file["path"],
+            size=file["size"],
+            partition_values={},
+            modification_time=file["modificationTime"],
+            data_change=False,
+            stats=file["stats"],
+        )
+        for file in added
+    ]
