@@ -1,4 +1,4 @@
-"""What the serving workers tell: who died, and which version they cannot load."""
+"""What the serving workers tell: who died, and which version they cannot load or do not survive."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from windlass.serving.supervisor import ServingEvent
 
 log = logging.getLogger(__name__)
 
+_CRASHES = 2
+"""Crashes of workers while a version is being released that withdraw it."""
 _UNLOADABLE = " cannot be loaded for serving"
 
 
@@ -25,14 +27,27 @@ class Workers:
         self._heard: SimpleQueue[ServingEvent] = SimpleQueue()
         self._refusals: dict[tuple[str, str], dict[str, str]] = {}
         """Product and version -> worker -> why."""
+        self._crashes: dict[tuple[str, str], list[str]] = {}
+        """Product and release -> how workers ended while it was under way."""
 
     def hear(self, event: ServingEvent) -> None:
         """Something about a worker; called from the server's threads."""
         self._heard.put(event)
 
     def refused(self, product: str, version: str) -> str | None:
-        """Why a worker could not load the version; None when none said so."""
-        return next(iter(self._refusals.get((product, version), {}).values()), None)
+        """Why the version cannot serve: a worker could not load it, or workers crash since it is being released.
+
+        A worker holds champion and challenger, so a crash says nothing of who is at fault. What changed last is
+        withdrawn: that costs a release, where going on costs answers. None when nothing of the kind is known.
+        """
+        told = next(iter(self._refusals.get((product, version), {}).values()), None)
+        release = self._context.product(product).release
+        if told is not None or release is None or release.version != version:
+            return told
+        crashes = self._crashes.get((product, release.release), [])
+        if len(crashes) < _CRASHES:
+            return None
+        return f"{len(crashes)} serving workers have crashed since its release began; the last: {crashes[-1]}"
 
     def note(self) -> None:
         """Look at what was heard since the last time."""
@@ -52,6 +67,9 @@ class Workers:
     def forgive(self, name: str) -> None:
         """Close the incidents of versions that nobody is asked to load any more."""
         product = self._context.product(name)
+        under_way = None if product.release is None else product.release.release
+        for product_name, release in [key for key in self._crashes if key[0] == name and key[1] != under_way]:
+            del self._crashes[product_name, release]
         routed = _routed(product)
         for title in self._incidents.titles(name):
             version = title.removesuffix(_UNLOADABLE)
@@ -84,6 +102,10 @@ class Workers:
     def _died(self, event: ServingEvent) -> None:
         for workers in self._refusals.values():
             workers.pop(event.worker, None)
+        if event.crashed:
+            for name, state in self._context.state.products.items():
+                if state.release is not None:
+                    self._crashes.setdefault((name, state.release.release), []).append(event.detail)
         for product in self._served():
             self._incidents.open(
                 product,

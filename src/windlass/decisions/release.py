@@ -82,7 +82,7 @@ class ReleaseEvidence:
     losses: PairedLosses | None = None
     """In shadow, once outcomes have come: of both on the same rows, the challenger's as `new`."""
     refused: str | None = None
-    """Why a serving worker could not load the challenger; None: none said so."""
+    """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
     paused: timedelta = timedelta()
     """How long the product has been paused since `started_at`: time in which nothing could advance."""
 
@@ -132,7 +132,7 @@ def _refused(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:
     if evidence.refused is None:
         return None
     numbers["refused"] = True
-    return f"It cannot be loaded for serving: {evidence.refused}"
+    return f"It cannot serve: {evidence.refused}"
 
 
 def _errors(evidence: ReleaseEvidence, numbers: dict[str, Any]) -> str | None:

@@ -34,7 +34,7 @@ class RollbackEvidence:
     errors: int = 0
     """Requests of these that it failed to answer."""
     refused: str | None = None
-    """Why a serving worker could not load the new champion; None: none said so."""
+    """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
 
 
 def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) -> Decision:
@@ -56,7 +56,7 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
         "error_rate": evidence.errors / evidence.requests if evidence.requests else 0.0,
     }
     if evidence.refused is not None:
-        reason = f"It cannot be loaded for serving: {evidence.refused}"
+        reason = f"It cannot serve: {evidence.refused}"
         return decision("rollback", "roll_back", [reason], numbers, now)
     if proof >= 1 / ALPHA:
         reason = (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -68,11 +69,31 @@ class Metrics:
         """The text that Prometheus reads."""
         if self._directory is None:
             return generate_latest(self._registry)
-        from prometheus_client import multiprocess
-
         shared = CollectorRegistry()
-        multiprocess.MultiProcessCollector(shared, path=str(self._directory))  # type: ignore[no-untyped-call]
+        shared.register(_Shared(self._directory))
         return generate_latest(shared)
+
+
+class _Shared:
+    """The figures of all workers, as prometheus_client keeps them in files."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        """A file that a worker is making at this moment is empty still, which prometheus_client would stumble over."""
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        files = [str(file) for file in self._directory.glob("*.db") if _begun(file)]
+        found: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
+        return found
+
+
+def _begun(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:  # of a worker that has just died
+        return False
 
 
 def forget_worker(directory: Path, pid: int) -> None:

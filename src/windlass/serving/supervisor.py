@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import msgspec
 
 from windlass.errors import EngineError, UsageError
 from windlass.records.paths import Paths
+from windlass.serving.metrics import forget_worker
 from windlass.serving.options import Report, WorkerOptions
 from windlass.settings import Settings
 
@@ -53,6 +55,8 @@ class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     product: str = ""
     detail: str = ""
+    crashed: bool = False
+    """`died`: by its own doing, such as a fault in native code, and not because somebody killed it."""
 
 
 class Server:
@@ -242,15 +246,15 @@ class Server:
         """Tell of a worker that died by itself; whether it is to be replaced."""
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         if self._metrics is not None:
-            for file in self._metrics.glob(f"gauge_live*_{pid}.db"):
-                file.unlink(missing_ok=True)
+            forget_worker(self._metrics, pid)
         with self._changed:
             hopeless = not self._up and name not in self._ready
             self._ready.discard(name)
             if hopeless:
                 self._failed = f"{name} {ended}"
                 self._changed.notify_all()
-        self._on_event(ServingEvent(kind="died", worker=name, detail=f"worker {name} {ended}"))
+        crashed = code not in (0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+        self._on_event(ServingEvent(kind="died", worker=name, detail=f"worker {name} {ended}", crashed=crashed))
         return not hopeless
 
 

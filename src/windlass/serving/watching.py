@@ -48,8 +48,12 @@ class Watcher:
         now = time.monotonic()
         return self._stamps() != self._seen or any(moment <= now for moment in self._retry_at.values())
 
-    def refresh(self) -> None:
-        """Bring the board in step; a record or a version that cannot be used leaves what serves now in place."""
+    def refresh(self, *, challengers: bool = True) -> None:
+        """Bring the board in step; a record or a version that cannot be used leaves what serves now in place.
+
+        Without `challengers` only champions are loaded, and the next refresh does the rest: a process that begins
+        should answer before it loads what may end it.
+        """
         stamps, now = self._stamps(), time.monotonic()
         for product in self._seen.keys() - stamps.keys():  # a copy that was lost is made again by the controller
             _log.warning("%s: its routing record is gone; what serves goes on serving", product)
@@ -57,8 +61,9 @@ class Watcher:
             due = self._retry_at.get(product, float("inf")) <= now
             if stamp != self._seen.get(product) or due:
                 self._retry_at.pop(product, None)
-                self._follow(product)
-        self._seen = stamps
+                self._follow(product, challengers=challengers)
+        if challengers:
+            self._seen = stamps
 
     def _stamps(self) -> dict[str, Stamp]:
         stamps = {}
@@ -74,7 +79,7 @@ class Watcher:
             stamps[file.name.removesuffix(".json")] = (found.st_mtime_ns, found.st_ino, found.st_size)
         return stamps
 
-    def _follow(self, product: str) -> None:
+    def _follow(self, product: str, *, challengers: bool) -> None:
         routing = _read(self._folder / f"{product}.json")
         current = self._board.lineups.get(product)
         if routing is None or routing.product != product:
@@ -83,19 +88,20 @@ class Watcher:
         if current is not None and routing.sequence < current.routing.sequence:
             _log.warning("%s: routing %d is older than %d", product, routing.sequence, current.routing.sequence)
             return
-        lineup = self._lineup(routing, current)
+        lineup = self._lineup(routing, current, challengers=challengers)
         if lineup.problems:
             self._retry_at[product] = time.monotonic() + RETRY_SECONDS
         self._board.put(lineup)
         self._publish(current, lineup)
 
-    def _lineup(self, routing: Routing, current: Lineup | None) -> Lineup:
+    def _lineup(self, routing: Routing, current: Lineup | None, *, challengers: bool) -> Lineup:
         problems: list[str] = []
         known = {loaded.digest: loaded for loaded in (current.served if current else ())}
         champion = self._load(routing.champion, routing.product, known, problems)
         if champion is None and routing.champion is not None and current is not None:
             champion = current.champion  # the new one never serves, so the old one goes on
-        challenger = self._load(routing.challenger, routing.product, known, problems)
+        wanted = routing.challenger if challengers else None
+        challenger = self._load(wanted, routing.product, known, problems)
         if challenger is not None and champion is not None and challenger.digest == champion.digest:
             challenger = None
         return Lineup(

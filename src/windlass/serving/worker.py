@@ -60,7 +60,7 @@ class WorkerServer(uvicorn.Server):
         self._watching: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await asyncio.to_thread(self._watcher.refresh)
+        await asyncio.to_thread(self._watcher.refresh, challengers=False)
         await super().startup(sockets=sockets)
         self._parts.shadow.start()
         self._watching = asyncio.create_task(self._watch())
@@ -87,9 +87,9 @@ class WorkerServer(uvicorn.Server):
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(ROUTING_SECONDS)
             if self._watcher.changed():
                 await asyncio.to_thread(self._watcher.refresh)
+            await asyncio.sleep(ROUTING_SECONDS)
 
 
 def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = None) -> tuple[Parts, Watcher]:

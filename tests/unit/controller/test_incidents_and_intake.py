@@ -182,6 +182,25 @@ def test_a_worker_that_dies_is_told_until_it_answers_again(desk: Desk) -> None:
     assert "serving worker w0 died" not in Incidents(context=desk.context).titles(PRODUCT)
 
 
+def test_workers_that_crash_withdraw_what_is_being_released(desk: Desk) -> None:
+    """A fault in native code takes the champion's process with it, so the release must not wait for its deadline."""
+    workers = routed(desk)
+    for number in range(3):
+        workers.hear(ServingEvent(kind="died", worker="w0", detail=f"worker w0 was killed by signal 9 ({number})"))
+    workers.note()
+    assert workers.refused(PRODUCT, "v2") is None, "somebody who kills workers says nothing of the version"
+    workers.hear(ServingEvent(kind="died", worker="w0", detail="worker w0 was killed by signal 11", crashed=True))
+    workers.note()
+    assert workers.refused(PRODUCT, "v2") is None, "once may be chance"
+    workers.hear(ServingEvent(kind="died", worker="w1", detail="worker w1 was killed by signal 11", crashed=True))
+    workers.note()
+    assert "2 serving workers have crashed" in str(workers.refused(PRODUCT, "v2"))
+    assert workers.refused(PRODUCT, "v1") is None
+    desk.write(*director.call_off(desk.state, now=NOON, reason="test"))
+    workers.forgive(PRODUCT)
+    assert workers.refused(PRODUCT, "v2") is None
+
+
 # -- pace ------------------------------------------------------------------------------------------------------------
 
 

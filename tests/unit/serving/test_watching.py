@@ -112,6 +112,18 @@ def test_a_product_comes_and_a_record_that_is_lost_takes_nothing_away(flights: A
     assert flights.board.of("weather").leader().version == "w2"
 
 
+def test_a_worker_that_begins_loads_champions_first(flights: Any) -> None:
+    """What loading a challenger may do to the process happens when the champion answers already."""
+    flights.add("v2")
+    flights.route("v1", "v2", mode="shadow", refresh=False)
+    flights.watcher.refresh(challengers=False)
+    assert served(flights) == ("v1", None, "none")
+    assert flights.watcher.changed()
+    flights.watcher.refresh()
+    assert served(flights) == ("v1", "v2", "shadow")
+    assert not flights.watcher.changed()
+
+
 def test_swaps_under_load_fail_no_request(flights: Any) -> None:
     flights.add("v2")
     statuses: list[int] = []
