@@ -53,6 +53,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How much goes into `windlass.log`."""
 
 
+_MOST_PORT = 65_535
+_ABOVE_NOTHING = ("workers", "poll_seconds", "watch_rows", "lease_seconds", "run_seconds")
+
+
 def load_settings(
     *,
     directory: Path | None = None,
@@ -81,9 +85,18 @@ def load_settings(
                     remedy="see docs/reference/settings.md for all of them",
                 )
             values[name] = value
-            _convert({name: value}, where=f"{where}, `{name}`")
+            place = f"{where}, `{name}`"
+            _check_bounds(name, getattr(_convert({name: value}, where=place), name), where=place)
     settings = _convert(values, where="settings")
     return msgspec.structs.replace(settings, workspace=settings.project / settings.workspace)
+
+
+def _check_bounds(name: str, value: Any, *, where: str) -> None:
+    if name == "port" and not 0 <= value <= _MOST_PORT:
+        raise SettingsError(f"there is no port {value}", where=where, remedy=f"give one from 0 to {_MOST_PORT}")
+    if (name in _ABOVE_NOTHING and not value > 0) or (name == "run_memory_mb" and value < 0):
+        least = "0 or more" if name == "run_memory_mb" else "more than 0"
+        raise SettingsError(f"{value} cannot be its value", where=where, remedy=f"give {least}")
 
 
 def find_file(start: Path) -> Path | None:

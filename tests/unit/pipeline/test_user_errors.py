@@ -65,6 +65,7 @@ CASES: list[Any] = [
     ("check", RETURN, "return flights().with_columns(late=True)", DataError, "needs two"),
     ("extract", RETURN, "return flights().with_columns(late='id')", DataError, "binary task has two"),
     ("check", RETURN, "return flights().with_columns(late=pl.col('id') > 270)", DataError, "the label False"),
+    ("check", RETURN, "return flights().with_columns(pl.lit(1).alias(chr(34)))", DataError, "cannot come in a request"),
     ("check", RETURN, "return flights(10)", DataError, "10 labelled rows"),
     ("extract", RETURN, "return {'a': flights(), 'b': flights()}", ProductError, "several sources"),
     ("extract", "estimator =", "gate = wl.Gate(slices=['airport']); estimator =", DataError, "airport"),

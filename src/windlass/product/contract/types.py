@@ -45,8 +45,15 @@ _DECIMAL = re.compile(r"Decimal\[(\d+), (\d+)\]")
 def describe(name: str, dtype: pl.DataType | type[pl.DataType]) -> tuple[Kind, str]:
     """The protocol type of a polars type, and the text it is written down as.
 
-    Raises DataError for a type that no JSON row can carry (lists, structs, durations, bytes).
+    Raises DataError for a type that no JSON row can carry (lists, structs, durations, bytes), and for a name that the
+    decoder cannot look for in one.
     """
+    if any(sign in '"\\' or ord(sign) < 32 for sign in name):
+        raise DataError(
+            f"the column name {name!r} cannot come in a request",
+            where=f"column {name!r}",
+            remedy="rename it in `extract`: no quotes, backslashes or control characters",
+        )
     dtype = dtype() if isinstance(dtype, type) else dtype
     text = type(dtype).__name__
     if text in _PLAIN:
