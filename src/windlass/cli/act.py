@@ -13,7 +13,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept in 
 
 
 def pause(*, reason: ReasonOption, product: ProductOption = None, project: ProjectOption = None) -> None:
-    """Neither retrain nor release until resumed; serving and watching go on."""
+    """Neither retrain nor release until resumed. Serving and watching go on."""
     _ask("pause", None, reason=reason, product=product, project=project)
 
 
@@ -29,7 +29,7 @@ def promote(
     product: ProductOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Make a version the champion now, without waiting for its shadow and canary; probation watches it."""
+    """Make a version the champion now. It skips shadow and canary; probation watches it."""
     _ask("promote", version, reason=reason, product=product, project=project)
 
 
@@ -42,7 +42,7 @@ def rollback(
     product: ProductOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Let an earlier version answer again, at once; a release under way ends."""
+    """Let an earlier version answer again. A release under way ends."""
     _ask("rollback", version, reason=reason, product=product, project=project)
 
 

@@ -77,7 +77,7 @@ def backtest(
         Path | None, typer.Option("--project", help="Folder of the project; by default this one.", show_default=False)
     ] = None,
 ) -> None:
-    """Replay history: never retraining, retraining every window, on recent rows, and as the loop itself decides."""
+    """Replay history: what the loop would have done. Beside never retraining, every window, and on recent rows."""
     from windlass.backtest.file import FileRequest, stream_from_file
     from windlass.backtest.product import stream_of, with_defaults
     from windlass.backtest.replay import run_backtest

@@ -18,7 +18,7 @@ From = Annotated[Path, typer.Argument(help="A folder that `windlass backup` wrot
 
 
 def backup(to: To, *, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Copy the workspace while it runs: ledger, lake, what is on its way there, versions. One moment, or later."""
+    """Copy the workspace while it runs. Ledger, lake, what is on its way there, versions: of one moment, or later."""
     from windlass.app.backup import backup as make
 
     with workspace(project) as opened, console(stderr=True).status("") as status:
@@ -27,7 +27,7 @@ def backup(to: To, *, project: ProjectOption = None, as_json: JsonOption = False
 
 
 def restore(source: From, *, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """A workspace from a backup, verified before it counts; the project's workspace must be empty."""
+    """Make a workspace of a backup. It is verified before it counts; the project's workspace must be empty."""
     from windlass.app.restore import restore as bring
     from windlass.settings import load_settings
 

@@ -17,7 +17,7 @@ def _group() -> None:
 
 @app.command()
 def verify(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Check the hash chain: a changed, dropped or reordered row is named, and the exit code is 1."""
+    """Check the hash chain. A changed, dropped or reordered row is named, and the exit code is 1."""
     with workspace(project) as opened:
         verification = opened.ledger.verify()
         if as_json:

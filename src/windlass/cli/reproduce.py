@@ -17,7 +17,7 @@ def reproduce(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a version again from its pinned rows and its own source; exit code 1 if its answers are not the same."""
+    """Train a version again from its pinned rows and source. Exit code 1 if its answers are not the same."""
     from windlass.app.reproduce import reproduce as again
     from windlass.cli.progress import RunDisplay
 

@@ -40,7 +40,7 @@ def compare(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Parameters, metrics, data and code of two runs side by side, what differs first."""
+    """Set two runs side by side. Parameters, metrics, data and code, what differs first."""
     from windlass.app.runs import compare as set_side_by_side
 
     with workspace(project) as opened:

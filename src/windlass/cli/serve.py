@@ -20,7 +20,7 @@ def up(
     workers: WorkersOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Run the whole loop: server, controller and schedule, until SIGTERM or Ctrl-C."""
+    """Run the whole loop: server, controller and schedule. SIGTERM or Ctrl-C ends it."""
     from windlass.app.up import up as run_up
 
     with workspace(project, create=True, host=host, port=port, workers=workers) as opened:
@@ -34,7 +34,7 @@ def serve(
     workers: WorkersOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Serve the champions, or a product's model file, over HTTP, and nothing else; what they answer is captured."""
+    """Serve the champions, or a model file, over HTTP. Nothing else is run; what they answer is captured."""
     from windlass.app.up import serve as run_server
 
     with workspace(project, create=True, host=host, port=port, workers=workers) as opened:
@@ -50,7 +50,7 @@ def train(
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")] = "by hand",
     project: ProjectOption = None,
 ) -> None:
-    """Run one training run: extract, check, train, evaluate, gate, register; then release what passed."""
+    """Train once and release what passes. Extract, check, train, evaluate, gate, register."""
     from windlass.app.train import train as run_training
     from windlass.cli.progress import RunDisplay
 

@@ -16,7 +16,7 @@ LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at the
 
 
 def status(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Who answers, what is under way and what is wrong, for every product."""
+    """Who answers, what is under way and what is wrong."""
     from windlass.app import queries
 
     with workspace(project) as opened:
@@ -35,7 +35,7 @@ def versions(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The versions of a product, oldest first; or one of them with its evaluation, data and environment."""
+    """The versions of a product, oldest first. Or one of them with its evaluation, data and environment."""
     from windlass.app import queries
 
     with workspace(project) as opened:
@@ -127,7 +127,7 @@ def trace(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """From one answer back to the request, features, version, release, run, data and code it came from."""
+    """From one answer back to where it came from. Request, features, version, release, run, data and code."""
     from windlass.app.trace import trace as find
     from windlass.cli.trace import render
 

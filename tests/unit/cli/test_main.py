@@ -3,8 +3,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from typer.testing import CliRunner
 
-from windlass.cli.main import main
+from windlass.cli.main import app, main
 
 
 @pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
@@ -17,3 +18,12 @@ def test_waiting_threads_sleep_unless_told_otherwise(monkeypatch, given, found):
         main()
     assert left.value.code == 0
     assert os.environ["OMP_WAIT_POLICY"] == found
+
+
+@pytest.mark.parametrize("group", [[], ["runs"], ["data"], ["ledger"]])
+def test_every_command_is_told_in_one_whole_line(group: list[str]) -> None:
+    """`...` in a list of commands tells a newcomer half of what there is."""
+    shown = CliRunner().invoke(app, [*group, "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).output
+    listed = shown.partition("Commands:\n")[2].splitlines()
+    assert listed
+    assert [line for line in listed if line.endswith("...")] == []
