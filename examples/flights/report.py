@@ -120,7 +120,7 @@ def write_page(workspace: Workspace, product: str, scores: Scores, path: Path) -
         ],
     )
     timeline = Table(
-        columns=[Column(name="when"), Column(name="what happened")],
+        columns=[Column(name="when", tight=True), Column(name="what happened")],
         rows=[[f"{event.at:%d %b %H:%M}", describe(event)] for event in story],
     )
     page = render_page(

@@ -23,7 +23,7 @@ p, td, th { text-align: left; }
 table { border-collapse: collapse; }
 td, th { padding: .15rem 1rem .15rem 0; }
 th { color: var(--soft); font-weight: 500; }
-pre { background: #8881; padding: .8rem; overflow-x: auto; border-radius: 6px; }
+pre { background: #8881; padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; border-radius: 6px; }
 code { font: .9em ui-monospace, monospace; }
 .problem { color: #c33; }
 .soft { color: var(--soft); }

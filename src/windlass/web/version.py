@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from windlass.app.version import VersionCard
-from windlass.pipeline.evaluation import Calibration, Evaluation, Latency
+from windlass.pipeline.evaluation import SMALLEST_SLICE, Calibration, Evaluation, Latency
 from windlass.web.charts import Line, line_chart
 from windlass.web.page import Block, Column, Figure, Figures, Section, Table, Text, render_page
 
 
 def version_page(card: VersionCard) -> str:
     """Metrics, slices, calibration, importances, latency, data and environment, as one self-contained page."""
-    sections = [_judged(card.evaluation), *_details(card.evaluation)] if card.evaluation is not None else [_imported()]
+    if card.evaluation is None:
+        sections = [_imported()]
+    else:
+        sliced = (card.manifest.policies.get("gate") or {}).get("slices", ())
+        sections = [_judged(card.evaluation), *_details(card.evaluation, sliced=sliced)]
     if card.latency is not None:
         sections.append(_latency(card.latency))
     sections.append(_origin(card))
@@ -39,7 +45,7 @@ def _judged(evaluation: Evaluation) -> Section:
     return Section(heading="How it was judged", blocks=[figures, table])
 
 
-def _details(evaluation: Evaluation) -> list[Section]:
+def _details(evaluation: Evaluation, *, sliced: Sequence[str]) -> list[Section]:
     sections = []
     if evaluation.calibration is not None:
         sections.append(Section(heading="Calibration", blocks=_calibration(evaluation.calibration)))
@@ -53,7 +59,7 @@ def _details(evaluation: Evaluation) -> list[Section]:
             [part.column, part.group, f"{part.rows:,}", ", ".join(f"{k} {_number(v)}" for k, v in part.metrics.items())]
             for part in evaluation.slices
         ],
-        empty="the gate names no slices",
+        empty=f"no group of {', '.join(sliced)} has {SMALLEST_SLICE} rows" if sliced else "the gate names no slices",
     )
     importances = Table(
         columns=[Column(name="feature"), Column(name="rise of the loss when shuffled", number=True)],

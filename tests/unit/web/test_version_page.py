@@ -1,0 +1,75 @@
+"""The page of a version tells apart what was not asked for and what could not be shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from windlass.app.version import VersionCard
+from windlass.pipeline.evaluation import Evaluation, Slice
+from windlass.pipeline.split import Split
+from windlass.records.bundle import Environment, Manifest, ModelFile
+from windlass.web.version import version_page
+
+
+def card(gate: dict[str, Any] | None, *slices: Slice) -> VersionCard:
+    manifest = Manifest(
+        product="flights",
+        entry="flights:Flights",
+        run="run-1",
+        created_at=datetime(2026, 3, 1, tzinfo=UTC),
+        task={"task": "binary", "target": "late"},
+        policies={"gate": gate},
+        columns=(),
+        features=(),
+        model=ModelFile(format="skops", file="model.skops", kind="sklearn.Pipeline"),
+        metrics={},
+        pin=None,
+        environment=Environment(python="3.12", platform="Linux", windlass="0.1.0", distributions={}),
+        files={},
+    )
+    evaluation = Evaluation(
+        rows=30,
+        metric="roc_auc",
+        larger_is_better=True,
+        metrics={"roc_auc": 0.8},
+        baseline={"roc_auc": 0.5},
+        slices=slices,
+        calibration=None,
+        residuals={},
+        importances=(),
+        split=Split(by="time", train=120, holdout=30),
+        judged_on="d",
+    )
+    return VersionCard(
+        version="v1",
+        digest="d-v1",
+        role="champion",
+        watched_against="its holdout",
+        manifest=manifest,
+        evaluation=evaluation,
+        latency=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        (None, "the gate names no slices"),
+        ({"slices": []}, "the gate names no slices"),
+        ({"slices": ["carrier", "origin"]}, "no group of carrier, origin has 20 rows"),
+    ],
+)
+def test_a_page_without_slices_says_why(gate: dict[str, Any] | None, said: str) -> None:
+    assert said in version_page(card(gate))
+
+
+def test_slices_are_shown_with_their_figures() -> None:
+    page = version_page(
+        card({"slices": ["carrier"]}, Slice(column="carrier", group="UA", rows=25, metrics={"mcc": 0.25}))
+    )
+    assert "UA" in page
+    assert "mcc 0.25" in page
+    assert "no group of" not in page
