@@ -57,7 +57,7 @@ def _figures(result: BacktestResult) -> Figures:
 
 def _curves(result: BacktestResult) -> Chart:
     return line_chart(
-        labels=[_day(window.start) for window in result.windows],
+        labels=_labels(result),
         lines=[
             Line(name=name, values=policy.per_window, tone=_TONES.get(name, "muted"))
             for name, policy in result.policies.items()
@@ -68,6 +68,12 @@ def _curves(result: BacktestResult) -> Chart:
         "alarm. Point at them for the reason.",
         steps=True,
     )
+
+
+def _labels(result: BacktestResult) -> list[str]:
+    """The days on which the windows begin, or moments where several begin on one day."""
+    days = [_day(window.start) for window in result.windows]
+    return days if len(set(days)) == len(days) else [_short(window.start) for window in result.windows]
 
 
 def _marker(event: BacktestEvent) -> Marker:
@@ -96,7 +102,7 @@ def _events(result: BacktestResult) -> Table:
             Column(name="time", tight=True),
             Column(name="window", number=True),
             Column(name="what", tight=True),
-            Column(name="model"),
+            Column(name="model", tight=True),
             Column(name="why"),
         ],
         rows=[
@@ -124,11 +130,11 @@ def _what(event: BacktestEvent) -> str:
 
 def _short(moment: str | float) -> str:
     """A time as people read it: without seconds that are zero, whole numbers without a point."""
-    if isinstance(moment, float):
+    if not isinstance(moment, str):
         return f"{moment:,.6g}" if moment != int(moment) else str(int(moment))
     return moment.replace("T", " ").removesuffix("+00:00").removesuffix(":00")
 
 
 def _day(moment: str | float) -> str:
     """A time as an axis shows it."""
-    return _short(moment) if isinstance(moment, float) else moment[:10]
+    return moment[:10] if isinstance(moment, str) else _short(moment)

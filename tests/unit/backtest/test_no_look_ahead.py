@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from windlass.backtest.policies import NAMES
 from windlass.backtest.replay import run_backtest
+from windlass.backtest.stream import windows_of
 from windlass.product.policy import Retrain
 
 from .conftest import drifting
@@ -74,6 +75,30 @@ def test_labels_that_come_at_any_time_are_seen_then_and_not_before(make_stream, 
     _compare(make_stream, frame, other, cut, {"label_time": "told", "task": "binary"})
 
 
+@pytest.mark.parametrize(
+    ("clock", "request_"),
+    [
+        (pl.int_range(800), {"label_delay": "50"}),
+        (pl.col("when").dt.epoch("s"), {}),
+        (pl.col("when").dt.date(), {"label_delay": "3d"}),
+        (pl.col("when").dt.date().dt.strftime("%d.%m.%Y"), {}),
+        (pl.col("when").dt.convert_time_zone("Asia/Tokyo"), {"label_delay": "9h"}),
+    ],
+)
+def test_nor_on_any_other_clock_or_in_another_order(make_stream, clock, request_):
+    frame = drifting(800, change=0.4)
+    cut = 21 * 24  # a day begins
+    waits = {"50": timedelta(hours=50), "3d": timedelta(days=3), "9h": timedelta(hours=9)}
+    known = frame["when"].dt.truncate("1d" if request_.get("label_delay") == "3d" else "1h")
+    known += waits.get(request_.get("label_delay"), timedelta(0))
+    other = poisoned(frame, cut, known, seed=2)
+    # days come backwards in the file, and the rows of a day in their order
+    backwards = pl.DataFrame({"day": frame["when"].dt.date()}).with_row_index("row")
+    places = backwards.sort("day", "row", descending=[True, False])["row"]
+    changed, poison = (each.with_columns(clock.alias("when"))[places] for each in (frame, other))
+    assert _compare(make_stream, changed, poison, cut, {"task": "binary", **request_}) > 0
+
+
 def _compare(make_stream, frame, other, cut, request):
     history = round(frame.height * 0.2)
     (clean, clean_events), (dirty, dirty_events) = (
@@ -84,6 +109,7 @@ def _compare(make_stream, frame, other, cut, request):
         before = cut - history
         np.testing.assert_array_equal(clean[name][:before], dirty[name][:before], err_msg=name)
         assert not np.array_equal(clean[name][before:], dirty[name][before:]), "the poison had no effect at all"
-    moment = frame["when"][cut].isoformat()
-    past = [[event for event in events if event.at < moment] for events in (clean_events, dirty_events)]
+    windows = sum(window.start < cut for window in windows_of(frame.height, WINDOWS))
+    past = [[event for event in events if event.window < windows] for events in (clean_events, dirty_events)]
     assert msgspec.json.encode(past[0]) == msgspec.json.encode(past[1])
+    return len(past[0])

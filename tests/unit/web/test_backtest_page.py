@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from windlass.backtest.result import BacktestEvent, BacktestResult, PolicyResult, Timing, WindowSpan
@@ -76,10 +77,21 @@ def test_a_quiet_backtest_says_so():
     assert "Nothing: no alarm was raised" in backtest_page(result(), title="t")
 
 
-@pytest.mark.parametrize("start", [3.0, 2016.0, 0.25])
+@pytest.mark.parametrize("start", [3, 2016, 1709251200, 3.0, 0.25])
 def test_numbers_serve_as_times(start):
     html = backtest_page(result(start=start), title="t")
-    assert f"from {start:g} to {start:g}" in html
+    assert f"from {start:.10g} to {start:.10g}" in html
+
+
+def test_windows_of_one_day_are_told_apart_by_their_time():
+    found = result(start="2024-01-01T10:00:00+00:00")
+    later = msgspec.structs.replace(found.windows[1], start="2024-01-01T15:30:00+00:00")
+    html = backtest_page(msgspec.structs.replace(found, windows=(found.windows[0], later)), title="t")
+    assert ">2024-01-01 10:00</text>" in html
+    assert ">2024-01-01 15:30</text>" in html
+    next_day = msgspec.structs.replace(later, start="2024-01-02T15:30:00+00:00")
+    html = backtest_page(msgspec.structs.replace(found, windows=(found.windows[0], next_day)), title="t")
+    assert ">2024-01-02</text>" in html
 
 
 def test_no_metric_at_all_is_a_page_too():
