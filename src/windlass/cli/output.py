@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _PIPE_WIDTH = 200
+_LARGE = 1000
+"""From here on a number is shown to the last unit: it is an amount, and 6.048e+05 tells nobody how much."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -71,7 +74,11 @@ def say(value: Any) -> str:  # noqa: PLR0911 (a table)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return (
+            f"{value:.4g}"
+            if abs(value) < _LARGE or not math.isfinite(value)
+            else f"{value:.2f}".rstrip("0").rstrip(".")
+        )
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, Mapping):

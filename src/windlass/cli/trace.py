@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from windlass.cli.output import console, say
+from windlass.product.duration import format_duration
 
 _TITLES = {
     "prediction": "the answer",
@@ -25,6 +27,8 @@ _TITLES = {
 }
 
 
+_EVIDENCE = ("request", "features")
+"""What was sent and seen is shown to the last digit."""
 _FOR_PROGRAMS = ("outputs", "parts", "numbers")
 _DIGEST = 64
 
@@ -34,14 +38,24 @@ def render(trace: Mapping[str, Any]) -> None:
     root = Tree(Text(f"prediction {trace['prediction']['prediction_id']}", style="bold"))
     for name, title in _TITLES.items():
         branch = root.add(Text(title, style="bold cyan"))
-        _grow(branch, _short(msgspec.to_builtins(trace[name], builtin_types=())))
+        plain = msgspec.to_builtins(trace[name], builtin_types=())
+        _grow(branch, _exact(plain) if name in _EVIDENCE else _short(plain))
     console().print(root)
 
 
+def _exact(values: Any) -> Any:
+    if not isinstance(values, Mapping):
+        return values
+    return {name: repr(value) if isinstance(value, float) else value for name, value in values.items()}
+
+
 def _short(value: Any) -> Any:
-    """Without what only a program wants (the JSON has it all), and with digests as people compare them."""
+    """Without what only a program wants (the JSON has it all), and with digests and waits as people compare them."""
     if isinstance(value, Mapping):
-        return {name: _short(item) for name, item in value.items() if name not in _FOR_PROGRAMS}
+        told = {name: _short(item) for name, item in value.items() if name not in _FOR_PROGRAMS}
+        if isinstance(told.get("within"), float):
+            told["within"] = format_duration(timedelta(seconds=told["within"]))
+        return told
     if isinstance(value, list):
         return [_short(item) for item in value]
     if isinstance(value, str) and len(value) == _DIGEST and value.isalnum():
