@@ -128,7 +128,7 @@ class World:
     @property
     def quiet(self) -> bool:
         """Whether the training process has nothing to do for the present controller."""
-        return self.controller._training.quiet
+        return not (self.controller._training.jobs or self.controller._declarations.jobs)
 
     def lapse(self, controller: Controller) -> None:
         """A controller finds that it has not looked for longer than its lease lasts."""

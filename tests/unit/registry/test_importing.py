@@ -309,7 +309,7 @@ def test_columns_of_a_frame_are_described_one_by_one_and_dropped_ones_not_asked_
         ("city", "str", True),
         ("member", "bool", False),
     ]
-    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    bundle = serve(imported, publishing(Paths(tmp_path / "w")))
     asked = RowDecoder(imported.columns).from_records(MIXED.head(4).to_dicts())
     assert np.allclose(bundle.predict(asked.frame).scores, model.predict_proba(MIXED.head(4))[:, 1])
 
@@ -436,7 +436,7 @@ def test_lightgbm_gets_its_categories_by_name(kind: str, tmp_path: Path) -> None
         ("city", "str"),
         ("zone", "float"),
     ]
-    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    bundle = serve(imported, publishing(Paths(tmp_path / "w")))
     assert bundle.manifest.model.format == "lightgbm"
     rows = pl.DataFrame(
         {"pay": [0.5, -1.0, 2.0, 0.1], "city": ["Rome", "Bonn", "Atlantis", None], "zone": [9.0, 7.0, 9.0, None]}
@@ -454,7 +454,7 @@ def test_lightgbm_s_wrapper_with_categories_keeps_its_labels(tmp_path: Path) -> 
     model.booster_.pandas_categorical = [CITIES]
     imported = import_model(put(tmp_path, "pickle5", model), trust=True)
     assert (imported.classes, imported.columns[1].dtype) == (("no", "yes"), "str")
-    bundle = serve(imported, Registry(Paths(tmp_path / "w")))
+    bundle = serve(imported, publishing(Paths(tmp_path / "w")))
     rows = pl.DataFrame({"Column_0": [0.0, 0.0], "Column_1": ["Oslo", "Rome"]})
     assert (bundle.predict(rows).scores > 0.5).tolist() == [True, False]
 
