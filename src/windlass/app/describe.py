@@ -56,7 +56,7 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
         " :", ":"
     ),
     events.CommandFinished: lambda body: f"{'done' if body.done else 'refused'}: {body.message.splitlines()[0]}",
-    events.CommandWithdrawn: lambda body: f"taken back: {body.reason}",
+    events.CommandWithdrawn: lambda body: f"took the request back: {body.reason}",
     events.ProductDeclared: lambda body: f"settings in force from {body.entry}",
     events.ProductPaused: lambda body: f"paused: {body.reason}",
     events.ProductResumed: lambda body: f"resumed: {body.reason}",

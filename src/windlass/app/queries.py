@@ -8,11 +8,11 @@ from typing import Any
 from windlass.app.describe import describe
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
-from windlass.errors import UsageError
+from windlass.errors import UsageError, WindlassError
 from windlass.pipeline.remarks import remarks
 from windlass.records import event as events
 from windlass.records.event import Body, Event
-from windlass.records.state import OpenAlarm, ProductState
+from windlass.records.state import OpenAlarm, ProductState, VersionState
 
 Row = dict[str, Any]
 
@@ -35,8 +35,9 @@ def the_product(workspace: Workspace, name: str | None) -> ProductState:
 
 def status(workspace: Workspace) -> list[Row]:
     """A row per product: who answers since when, what is under way, what is wrong."""
-    rows = workspace.settings.watch_rows
-    return [_status(product, watch_rows=rows) for product in workspace.state().products.values()]
+    rows, lease = workspace.settings.watch_rows, workspace.ledger.lease()
+    loop = None if lease is None else lease.holder
+    return [_status(product, watch_rows=rows) | {"loop": loop} for product in workspace.state().products.values()]
 
 
 def versions(workspace: Workspace, product: str | None) -> list[Row]:
@@ -50,6 +51,7 @@ def versions(workspace: Workspace, product: str | None) -> list[Row]:
             "registered": version.registered_at,
             "run": version.run,
             "metrics": dict(version.metrics),
+            "metric": _judged_by(state, version),
             "digest": version.digest,
             "watched_against": watched_against(state, version, watch_rows=workspace.settings.watch_rows),
         }
@@ -58,8 +60,12 @@ def versions(workspace: Workspace, product: str | None) -> list[Row]:
 
 
 def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
-    """The last runs, newest last, those that people logged by hand included."""
+    """The last runs, newest last, those that people logged by hand included.
+
+    A training run that nobody works on, since nobody holds the lease, is `interrupted`: the next one takes it up.
+    """
     _check_known(workspace, product)
+    under_way = "running" if workspace.ledger.lease() is not None else "interrupted"
     found: dict[str, Row] = {}
     kinds: tuple[type[Body], ...] = (
         events.RunStarted,
@@ -79,19 +85,28 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
                 "started": event.at,
                 "reason": body.reason,
                 "gate": None,
-                "outcome": "running",
+                "outcome": "running" if body.trigger == "notebook" else under_way,
                 "version": None,
                 "seconds": None,
                 "remarks": None,
+                "error": None,
+                "remedy": None,
             }
         elif isinstance(body, events.DataExtracted) and body.run in found:
             found[body.run]["remarks"] = "; ".join(remarks(body.ingested)) or None
         elif isinstance(body, events.GateDecided) and body.run in found:
             found[body.run]["gate"] = body.decision.verdict
+            if body.decision.verdict == "reject":
+                found[body.run]["error"] = " ".join(body.decision.reasons)
         elif isinstance(body, events.RunFinished) and body.run in found:
             found[body.run] |= {"outcome": body.outcome, "version": body.version, "seconds": body.seconds}
         elif isinstance(body, events.RunFailed) and body.run in found:
-            found[body.run]["outcome"] = f"failed in {body.step}" if body.step else "failed"
+            error = WindlassError(body.message, where=body.where)
+            found[body.run] |= {
+                "outcome": f"failed in {body.step}" if body.step else "failed",
+                "error": error.fault,
+                "remedy": body.remedy or None,
+            }
     return list(found.values())[-limit:]
 
 
@@ -204,6 +219,13 @@ def _status(product: ProductState, *, watch_rows: int) -> Row:
         "watched_against": None if champion is None else watched_against(product, champion, watch_rows=watch_rows),
         "next": None if product.last_retrain is None else product.last_retrain.reasons[0],
     }
+
+
+def _judged_by(product: ProductState, version: VersionState) -> str | None:
+    """The metric that a person asks for first: the gate's, or the first that there is."""
+    gate = None if product.declared is None else product.declared.policies.get("gate")
+    named = None if gate is None else gate["metric"]
+    return named if named in version.metrics else next(iter(version.metrics), None)
 
 
 def _signals(alarms: Iterable[OpenAlarm]) -> str | None:

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
+
+import polars as pl
 
 from windlass.app.queries import the_product
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
+from windlass.lake.waiting import waiting_answers
 from windlass.records import event as events
 from windlass.records.bundle import Manifest
-from windlass.records.event import Body
-from windlass.records.state import VersionState
+from windlass.records.event import Body, Event, VersionRegistered
+
+Answer = dict[str, Any]
 
 
 def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> dict[str, Any]:
-    """The request, its features, the version, its release and why it was released, its run, data and code."""
-    name, answer = _answer(workspace, prediction_id, product)
+    """The request, its features, the version, its release and why it was released, its run or file, data and code."""
+    name, answers, waiting = _find(workspace, prediction_id, product)
+    answer = answers[0]
     state = the_product(workspace, name)
     version = state.versions.get(str(answer["version"]))
     found: dict[str, Any] = {
+        "product": name,
         "prediction": _without(answer, ("request", "features")),
+        "waiting": waiting,
+        "beside": [_without(other, ("request", "features")) for other in answers[1:]],
         "request": json.loads(answer["request"]),
-        "features": json.loads(answer["features"]) if answer["features"] else json.loads(answer["request"]),
+        "features": json.loads(answer["features"] or answer["request"]),
         "outcomes": _outcomes(workspace, name, answer),
         "version": None,
         "release": None,
         "champion": None,
+        "file": None,
         "run": None,
         "data": None,
         "code": None,
@@ -39,31 +49,46 @@ def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> d
         "digest": version.digest,
         "registered": version.registered_at,
         "model": manifest.model.kind,
+        "features": manifest.features,
+        "classes": manifest.classes,
         "metrics": dict(manifest.metrics),
     }
-    found["release"] = _release(workspace, name, version)
+    found["release"] = _release(workspace, name, version.version, at=answer["at"])
     found["champion"] = _champion(workspace, name, version.version)
+    found["file"] = _file(workspace, name, version.version)
     found["run"] = _run(workspace, version.run)
     found["data"] = None if manifest.pin is None else manifest.pin
     found["code"] = _code(manifest)
     return found
 
 
-def _answer(workspace: Workspace, prediction_id: str, product: str | None) -> tuple[str, dict[str, Any]]:
+def _find(workspace: Workspace, prediction_id: str, product: str | None) -> tuple[str, list[Answer], bool]:
+    """The product, and what its versions answered: what the caller got first, then what was answered unseen beside it.
+
+    The last is whether it is still in a segment: nothing has brought it into the lake yet.
+    """
     names = [the_product(workspace, product).name] if product else sorted(workspace.state().products)
     for name in names:
-        frame = workspace.lake.predictions(name, prediction_id=prediction_id)
-        answered = [row for row in frame.to_dicts() if row["stage"] != "shadow"]
-        if answered:
-            return name, answered[0]
+        for waiting in (False, True, False):  # the lake again: it may have got there while the segments were looked at
+            answers = _answers(workspace, name, prediction_id, waiting=waiting)
+            if answers:
+                return name, answers, waiting
     raise UsageError(
         f"no answer has the id {prediction_id!r}",
-        where=str(workspace.paths.lake),
-        remedy="ids come with every answer; one that is seconds old may still be on its way into the lake",
+        where=str(workspace.paths.root),
+        remedy="ids come with every answer; `windlass data show predictions` has the newest",
     )
 
 
-def _outcomes(workspace: Workspace, product: str, answer: dict[str, Any]) -> list[dict[str, Any]]:
+def _answers(workspace: Workspace, name: str, prediction_id: str, *, waiting: bool) -> list[Answer]:
+    if waiting:
+        frame = waiting_answers(workspace.paths.segments(name), prediction_id)
+    else:
+        frame = workspace.lake.predictions(name, prediction_id=prediction_id)
+    return frame.sort(pl.col("stage") == "shadow", maintain_order=True).to_dicts()
+
+
+def _outcomes(workspace: Workspace, product: str, answer: Answer) -> list[dict[str, Any]]:
     by_id = workspace.lake.outcomes(product, prediction_id=str(answer["prediction_id"])).to_dicts()
     by_key = workspace.lake.outcomes(product, key=str(answer["key"])).to_dicts() if answer["key"] is not None else []
     rows = {row["_sequence"]: row for row in [*by_id, *by_key]}
@@ -73,24 +98,25 @@ def _outcomes(workspace: Workspace, product: str, answer: dict[str, Any]) -> lis
     ]
 
 
-def _release(workspace: Workspace, product: str, version: VersionState) -> dict[str, Any] | None:
-    """The newest release of the version, with the decision behind each stage."""
-    # A release belongs to the run that made its version, which finds it among however many; a model file has no run.
-    started = workspace.ledger.events((events.ReleaseStarted,), product=product, run=version.run)
-    releases = [event.body for event in started if isinstance(event.body, events.ReleaseStarted)]
-    release = next((body.release for body in reversed(releases) if body.version == version.version), None)
-    if release is None:
-        return None
+def _release(workspace: Workspace, product: str, version: str, *, at: datetime) -> dict[str, Any] | None:
+    """The release of the version in force when it answered, with the decision behind each stage."""
     kinds: tuple[type[Body], ...] = (events.ReleaseStarted, events.ReleaseAdvanced, events.ReleaseFinished)
+    story = [event for event in workspace.ledger.events(kinds, product=product) if _version_of(event) == version]
+    starts = [event for event in story if isinstance(event.body, events.ReleaseStarted)]
+    if not starts:
+        return None
+    release = ([event for event in starts if event.at <= at] or starts[:1])[-1].body.subject
     return {
         "release": release,
         "stages": [
             {
                 "at": event.at,
                 "stage": event.body.stage if isinstance(event.body, events.ReleaseAdvanced) else event.kind,
+                "share": event.body.share if isinstance(event.body, events.ReleaseAdvanced) else None,
                 "decision": getattr(event.body, "decision", None),
             }
-            for event in workspace.ledger.events(kinds, product=product, subject=release)
+            for event in story
+            if event.body.subject == release
         ],
     }
 
@@ -102,6 +128,14 @@ def _champion(workspace: Workspace, product: str, version: str) -> list[dict[str
         for event in changes
         if isinstance(event.body, events.ChampionChanged)
     ]
+
+
+def _file(workspace: Workspace, product: str, version: str) -> dict[str, Any] | None:
+    """The model file that was imported, and who vouched for it."""
+    for event in workspace.ledger.events((VersionRegistered,), product=product, subject=version):
+        if isinstance(event.body, VersionRegistered) and event.body.file is not None:
+            return {"sha256": event.body.file, "imported": event.at, "vouched_by": event.body.trusted_by}
+    return None
 
 
 def _run(workspace: Workspace, run: str | None) -> dict[str, Any] | None:
@@ -142,6 +176,10 @@ def _code(manifest: Manifest) -> dict[str, Any]:
         "python": environment.python,
         "windlass": environment.windlass,
     }
+
+
+def _version_of(event: Event) -> str | None:
+    return getattr(event.body, "version", None)
 
 
 def _without(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

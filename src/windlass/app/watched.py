@@ -11,5 +11,5 @@ def watched_against(product: ProductState, version: VersionState, *, watch_rows:
     if fixed is not None:
         return f"its first {fixed.rows:,} answers"
     if version.run is None:
-        return f"nothing yet: its first {watch_rows:,} answers will be what it is watched against"
+        return f"its first {watch_rows:,} answers, once it has given them"
     return "the rows it learned from"

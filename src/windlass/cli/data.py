@@ -8,6 +8,7 @@ import typer
 
 from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
 from windlass.cli.output import print_json, print_rows
+from windlass.cli.views import show_tables
 
 app = typer.Typer(help="What lies in the lake.", no_args_is_help=True)
 
@@ -19,7 +20,10 @@ def list_tables(*, product: ProductOption = None, project: ProjectOption = None,
 
     with workspace(project) as opened:
         rows = [msgspec.structs.asdict(table) for table in opened.lake.tables(product)]
-        print_rows(rows, as_json=as_json, title="Tables", empty="the lake is empty")
+        if as_json:
+            print_json(rows)
+        else:
+            show_tables(rows)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,9 +45,10 @@ def print_rows(rows: Sequence[Row], *, as_json: bool, title: str, empty: str) ->
 
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name in rows[0]:
-        table.add_column(name.replace("_", " "), overflow="fold")
+        utc = " (UTC)" if any(isinstance(row[name], datetime) for row in rows) else ""
+        table.add_column(name.replace("_", " ") + utc, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(say(value)) for value in row.values()))
+        table.add_row(*(Text(say(value).removesuffix(" UTC")) for value in row.values()))
     console().print(table)
 
 
@@ -80,9 +81,29 @@ def say(value: Any) -> str:  # noqa: PLR0911 (a table)
             else f"{value:.2f}".rstrip("0").rstrip(".")
         )
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
+        return f"{_utc(value):%Y-%m-%d %H:%M:%S} UTC"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {say(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(say(item) for item in value)
     return str(value)
+
+
+def minute(moment: datetime) -> str:
+    """A moment where its place says that it is UTC and seconds do not matter."""
+    return f"{_utc(moment):%Y-%m-%d %H:%M}"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long it is since `moment`, in the largest unit that fits."""
+    seconds = int((now - moment).total_seconds())
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        count = seconds // size
+        if count >= 1:
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
+
+
+def _utc(moment: datetime) -> datetime:
+    """Naive moments are UTC everywhere in Windlass."""
+    return moment.astimezone(UTC) if moment.tzinfo is not None else moment

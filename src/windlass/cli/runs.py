@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
-from windlass.cli.output import console, print_json, print_rows, say
+from windlass.cli.output import console, print_json, say
+from windlass.cli.views import show_runs
 
 app = typer.Typer(help="Training runs, and runs logged by hand.", invoke_without_command=True)
 
@@ -28,7 +29,10 @@ def list_runs(
 
     with workspace(project) as opened:
         rows = queries.runs(opened, product, limit=limit)
-        print_rows(rows, as_json=as_json, title="Runs", empty="nothing has run yet")
+        if as_json:
+            print_json(rows)
+        else:
+            show_runs(rows)
 
 
 @app.command()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from windlass.app.workspace import Workspace
+from windlass.cli import views
 from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
-from windlass.cli.output import console, print_json, print_rows
+from windlass.cli.output import Row, print_json
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at the most, the newest.", min=1)]
 
@@ -20,7 +22,11 @@ def status(*, project: ProjectOption = None, as_json: JsonOption = False) -> Non
     from windlass.app import queries
 
     with workspace(project) as opened:
-        print_rows(queries.status(opened), as_json=as_json, title="Products", empty="no product has been declared yet")
+        rows = queries.status(opened)
+        if as_json:
+            print_json(rows)
+        else:
+            views.show_status(rows, now=opened.clock.now())
 
 
 def versions(
@@ -43,7 +49,7 @@ def versions(
             _show_version(opened, version, product=product, html=html, as_json=as_json)
             return
         rows = queries.versions(opened, product)
-        print_rows(rows, as_json=as_json, title="Versions", empty="no version has been registered yet")
+        _print(rows, as_json=as_json, show=views.show_versions)
 
 
 def releases(
@@ -58,7 +64,7 @@ def releases(
 
     with workspace(project) as opened:
         rows = queries.releases(opened, product, limit=limit)
-        print_rows(rows, as_json=as_json, title="Releases", empty="nothing has been released yet")
+        _print(rows, as_json=as_json, show=views.show_releases)
 
 
 def alarms(
@@ -73,7 +79,7 @@ def alarms(
 
     with workspace(project) as opened:
         rows = queries.alarms(opened, product, limit=limit)
-        print_rows(rows, as_json=as_json, title="Alarms", empty="no alarm has been raised")
+        _print(rows, as_json=as_json, show=views.show_alarms)
 
 
 def incidents(
@@ -88,7 +94,7 @@ def incidents(
 
     with workspace(project) as opened:
         rows = queries.incidents(opened, product, limit=limit)
-        print_rows(rows, as_json=as_json, title="Incidents", empty="no incident has been opened")
+        _print(rows, as_json=as_json, show=views.show_incidents)
 
 
 def events(
@@ -106,7 +112,7 @@ def events(
     with workspace(project) as opened:
         seen = opened.ledger.head()  # before the table is read, so that nothing falls between the two
         rows = queries.timeline(opened, product, limit=limit, steps=steps)
-        print_rows(rows, as_json=as_json, title="Events", empty="nothing has happened yet")
+        _print(rows, as_json=as_json, show=views.show_events)
         seen = max([seen, *(row["sequence"] for row in rows)])
         while follow:
             time.sleep(opened.settings.poll_seconds)
@@ -115,9 +121,7 @@ def events(
                 if as_json:
                     print_json(row)
                 else:
-                    console().print(
-                        f"{row['at']:%Y-%m-%d %H:%M:%S}  {row['product'] or ''}  {row['what']}", markup=False
-                    )
+                    views.show_event(row)
 
 
 def trace(
@@ -137,6 +141,13 @@ def trace(
             print_json(found)
         else:
             render(found)
+
+
+def _print(rows: Sequence[Row], *, as_json: bool, show: Callable[[Sequence[Row]], None]) -> None:
+    if as_json:
+        print_json(list(rows))
+    else:
+        show(rows)
 
 
 def _show_version(opened: Workspace, version: str, *, product: str | None, html: Path | None, as_json: bool) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from windlass.cli.output import say
-from windlass.cli.trace import render
 
 
 @pytest.mark.parametrize(
@@ -29,20 +28,3 @@ from windlass.cli.trace import render
 )
 def test_a_value_is_shown_as_it_is_read(value: Any, shown: str) -> None:
     assert say(value) == shown
-
-
-def test_a_trace_shows_what_was_sent_to_the_last_digit_and_waits_in_days(capsys: pytest.CaptureFixture[str]) -> None:
-    nothing: dict[str, Any] = {name: {} for name in ("features", "version", "release", "champion", "run", "code")}
-    trace = {
-        "prediction": {"prediction_id": "p-1", "score": 0.123456789},
-        "request": {"amount": 1234567.891011, "count": 7, "word": "a", "gap": None},
-        "outcomes": [],
-        "data": {"within": 604800.0},
-        **nothing,
-    }
-    render(trace)
-    shown = capsys.readouterr().out
-    assert "amount  1234567.891011" in shown
-    assert "gap  -" in shown
-    assert "score  0.1235" in shown
-    assert "within  7d" in shown

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from windlass.app.queries import runs, status
+from windlass.records.decision import Decision
+from windlass.records.event import GateDecided, RunFailed, RunFinished, RunStarted
+
+from .conftest import NOON, Office  # type: ignore[import-not-found]
+
+
+def started(run: str, trigger: str = "manual") -> RunStarted:
+    return RunStarted(run=run, trigger=trigger, reason="because")  # type: ignore[arg-type]
+
+
+def test_a_run_that_nobody_works_on_is_interrupted_and_not_running(office: Office) -> None:
+    fence = office.hold("controller", 10)
+    office.write(started("r1"), started("r2", "notebook"), fence=fence)
+    assert [row["outcome"] for row in runs(office.workspace, None, limit=9)] == ["running", "running"]
+    office.seconds = 11  # its lease has run out
+    assert [row["outcome"] for row in runs(office.workspace, None, limit=9)] == ["interrupted", "running"]
+
+
+def test_what_was_wrong_with_a_run_is_told_with_its_remedy(office: Office) -> None:
+    reject = Decision(judgement="gate", verdict="reject", reasons=("It is worse.", "Clearly."), numbers={}, at=NOON)
+    office.write(
+        started("r1"),
+        RunFailed(run="r1", step="train", error="E", message="it raised", where="p.py:3", remedy="mend it"),
+        started("r2"),
+        GateDecided(run="r2", against=None, decision=reject),
+        RunFinished(run="r2", outcome="rejected", seconds=1.0),
+        fence=office.hold("controller"),
+    )
+    first, second = runs(office.workspace, None, limit=9)
+    assert (first["outcome"], first["error"], first["remedy"]) == (
+        "failed in train",
+        "it raised (at p.py:3)",
+        "mend it",
+    )
+    assert (second["outcome"], second["error"], second["remedy"]) == ("rejected", "It is worse. Clearly.", None)
+
+
+@pytest.mark.parametrize("holder", ["host-1", None])
+def test_status_says_who_runs_the_loop(office: Office, holder: str | None) -> None:
+    if holder is not None:
+        office.hold(holder)
+    (row,) = status(office.workspace)
+    assert row["loop"] == holder
