@@ -24,6 +24,8 @@ class Office:
 
     def __init__(self, folder: Path) -> None:
         self.seconds = 0.0
+        self.fence: Fence | None = None
+        """Of whoever a test lets hold the lease for long."""
         self.meanwhile: Callable[[], None] = lambda: None
         """What others do while somebody rests."""
         self.said: list[str] = []

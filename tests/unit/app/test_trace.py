@@ -13,8 +13,6 @@ from windlass.records.bundle import Environment, Manifest, ModelFile
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
 from windlass.records.decision import Decision
 from windlass.records.event import ReleaseAdvanced, ReleaseFinished, ReleaseStarted, VersionRegistered
-from windlass.records.lease import Fence
-from windlass.staging import Staging
 
 from .conftest import NOON, PRODUCT, Office  # type: ignore[import-not-found]
 
@@ -47,7 +45,7 @@ class Shelf:
 def world(office: Office) -> Office:
     """v1 was imported and v2 trained; v2 was released twice, an hour after the other."""
     office.workspace.__dict__["registry"] = Shelf()
-    fence = office.hold("controller", 1e6)
+    fence = office.fence = office.hold("controller", 1e6)
     office.write(
         VersionRegistered(version="v1", digest="a", run=None, metrics={}, file="f" * 64, trusted_by="ada"),
         VersionRegistered(version="v2", digest="b", run=None, metrics={}),
@@ -88,9 +86,9 @@ def capture(
 
 
 def commit(office: Office) -> None:
-    fence = Fence(holder="controller", token=1)
-    Staging(office.workspace.paths.lake, fence).begin()
-    Lake(office.workspace.paths.lake, fence).commit_segments(PRODUCT, office.workspace.paths.segments(PRODUCT), NOON)
+    """What the holder of the lease does with segments."""
+    paths = office.workspace.paths
+    Lake(paths.lake, office.fence).commit_segments(PRODUCT, paths.segments(PRODUCT), NOON)
 
 
 def test_an_answer_is_found_before_and_after_it_comes_into_the_lake(world: Office) -> None:
