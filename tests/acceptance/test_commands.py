@@ -172,6 +172,9 @@ def test_a_run_that_fails_says_what_where_and_what_to_do_and_one_that_is_rejecte
     rejected = windlass("train", at=folder, expect=1)
     assert "the gate rejected the candidate: Its roc_auc of 0.99" in rejected.stdout
     assert "is below the floor of 1" in rejected.stdout
+    first, second = as_json("runs", at=folder)
+    assert "the target 'malignnt' is not among the columns" in str(first["error"])
+    assert str(second["error"]).startswith("Its roc_auc of 0.99")
 
 
 @pytest.mark.parametrize("command", ["status", "versions", "releases", "alarms", "incidents", "events", "runs"])

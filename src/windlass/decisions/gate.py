@@ -134,7 +134,8 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
     evidence, name = hearing.evidence, hearing.metric.name
     rows = len(evidence.truth)
     if rows < MINIMUM_ROWS:
-        hearing.against.append(f"Only {rows} rows can be compared with the champion; {MINIMUM_ROWS} are needed.")
+        some = "1 row" if rows == 1 else f"{rows} rows"
+        hearing.against.append(f"Only {some} can be compared with the champion; {MINIMUM_ROWS} are needed.")
         return
     found = paired.compare(hearing.metric, evidence.truth, evidence.candidate, champion)
     p_value = found.p_worse(hearing.policy.tolerance)
