@@ -13,7 +13,7 @@ import polars as pl
 
 from windlass.backtest.leaks import telling_columns
 from windlass.backtest.reading import read_file
-from windlass.backtest.stream import HISTORY, NEVER, Array, Stream
+from windlass.backtest.stream import NEVER, Array, Stream, Window, windows_of
 from windlass.backtest.target import encode_of_file, plain_target, task_of
 from windlass.backtest.timeline import early_labels, known_moments, moments_in, moments_of, read_time
 from windlass.decisions.metrics import NAMES, metric_for
@@ -58,6 +58,7 @@ def stream_from_file(request: FileRequest) -> Stream:
     frame = read_file(request.path, notes)
     _check_roles(frame, request)
     frame, order, label_times = _in_order(frame, request, notes)
+    windows = windows_of(frame.height, request.windows)
     target = plain_target(frame.get_column(request.target), kind=request.task)
     task = task_of(target, request.task, notes)
     _check_metric(request.metric, task.kind)
@@ -71,8 +72,9 @@ def stream_from_file(request: FileRequest) -> Stream:
         f"{name} alone tells {request.target} of every row: if it is filled in afterwards, leave it out (--drop {name})"
         for name in telling_columns(features, codes, task.kind)
     ]
+    within = _within(request, at, known_at, history=windows[0].start)
     return Stream(
-        product=product_for(task, request, within=_within(request, at, known_at), window=_window(request, at, notes)),
+        product=product_for(task, request, within=within, window=_window(at, windows, notes)),
         features=features,
         rows=frame.drop(request.target),
         watched=tuple(name for name in features.columns if name != request.time),
@@ -105,7 +107,7 @@ def product_for(task: Task, request: FileRequest, *, within: timedelta, window: 
     return Backtest
 
 
-def _within(request: FileRequest, at: Array, known_at: Array) -> timedelta:
+def _within(request: FileRequest, at: Array, known_at: Array, *, history: int) -> timedelta:
     """How long a label may take on the simulated clock, before nobody waits for it any more.
 
     With a delay, that delay. With times of their own, the default time, or longer if the labels that are known at the
@@ -115,15 +117,13 @@ def _within(request: FileRequest, at: Array, known_at: Array) -> timedelta:
     if request.label_time is None:
         return timedelta(microseconds=int(taken.max())) if len(taken) else timedelta(0)
     usual = Outcome().within
-    first = min(round(len(at) * HISTORY), len(at) - 1)
-    seen = (known_at - at)[:first][known_at[:first] <= at[first]]
+    seen = (known_at - at)[:history][known_at[:history] <= at[history]]
     return max(usual, timedelta(microseconds=int(np.quantile(seen, _MOST_DELAYS)))) if len(seen) else usual
 
 
-def _window(request: FileRequest, at: Array, notes: list[str]) -> timedelta:
+def _window(at: Array, windows: list[Window], notes: list[str]) -> timedelta:
     """How long a window lasts on the simulated clock, on average."""
-    first = min(round(len(at) * HISTORY), len(at) - 1)
-    window = timedelta(microseconds=int(at[-1] - at[first]) // min(request.windows, len(at) - first))
+    window = timedelta(microseconds=int(at[-1] - at[windows[0].start]) // len(windows))
     if window < Retrain().cooldown:
         notes.append("windows are shorter than the default cooldown of a day, so the loop may retrain once a window")
     return window

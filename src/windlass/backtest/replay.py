@@ -15,8 +15,9 @@ from windlass.backtest.stream import Array, Stream, Window, windows_of
 from windlass.backtest.trainer import LEAST, Trainer
 from windlass.errors import DataError
 
+FIRST_MODEL = "first model"
 Progress = Callable[[str, int, int], None]
-"""Told the policy, how many of its windows are done, and how many there are."""
+"""Told the policy, how many of its windows are done, and how many there are; before all, `FIRST_MODEL`, of 1."""
 Answered = Callable[[str, Window, Array], None]
 """Told what a policy predicted for the rows of a window."""
 
@@ -36,16 +37,20 @@ def run_backtest(
     """
     spans = windows_of(len(stream), windows)
     scorer = Scorer(stream=stream)
+    tell = progress or _nobody
     first = Trainer(stream=stream, seed=seed)
+    tell(FIRST_MODEL, 0, 1)
     model = _first_model(stream, first, spans[0])
+    tell(FIRST_MODEL, 1, 1)
     results: dict[str, PolicyResult] = {}
     timings: dict[str, Timing] = {}
     events: tuple[Any, ...] = ()
     for name in NAMES:
         trainer = Trainer(stream=stream, seed=seed)
+        tell(name, 0, len(spans))
         with trainer.watch.measure("total"):
             policy = _policy(name, stream, trainer, model, spans)
-            results[name] = _replay(name, policy, spans, scorer=scorer, progress=progress, answered=answered)
+            results[name] = _replay(name, policy, spans, scorer=scorer, tell=tell, answered=answered)
         events += tuple(policy.events)
         seconds = trainer.watch.seconds
         timings[name] = Timing(
@@ -93,7 +98,7 @@ def _replay(
     spans: list[Window],
     *,
     scorer: Scorer,
-    progress: Progress | None,
+    tell: Progress,
     answered: Answered | None,
 ) -> PolicyResult:
     scores: list[float | None] = []
@@ -105,8 +110,7 @@ def _replay(
             losses.append(scorer.score(scorer.log_loss, window, predictions))
         if answered is not None:
             answered(name, window, predictions)
-        if progress is not None:
-            progress(name, index + 1, len(spans))
+        tell(name, index + 1, len(spans))
     return PolicyResult(
         metric=mean_of(scores),
         per_window=tuple(scores),
@@ -116,6 +120,10 @@ def _replay(
         overhead_seconds=0.0,
         **({} if scorer.log_loss is None else {"log_loss": mean_of(losses)}),
     )
+
+
+def _nobody(name: str, done: int, total: int) -> None:
+    """Who is told of progress where nobody asked."""
 
 
 def _timed(result: PolicyResult, trainer: Trainer) -> PolicyResult:

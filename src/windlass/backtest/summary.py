@@ -59,10 +59,12 @@ def best_fixed(result: BacktestResult) -> str | None:
 
 
 def figure(value: float | None) -> str:
-    """A metric as a table shows it: four decimals below ten, fewer above."""
+    """A metric as a table shows it: four decimals below ten, fewer above, none where they would say nothing."""
     if value is None:
         return "-"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.2f}"
+    if abs(value) < 10:
+        return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.4g}"
+    return f"{value:,.2f}" if abs(value) < 1e5 else f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _sentences(result: BacktestResult) -> list[str]:
@@ -70,8 +72,10 @@ def _sentences(result: BacktestResult) -> list[str]:
     undefined = sum(score is None for score in result.policies["frozen"].per_window)
     said = [f"{result.rows:,} rows, {len(result.windows)} windows, {result.metric} by window and averaged; {better}."]
     if undefined:
+        windows = f"{undefined} window has" if undefined == 1 else f"{undefined} windows have"
+        larger = "" if undefined * 2 < len(result.windows) else " Fewer --windows hold more rows each."
         said.append(
-            f"{undefined} windows have no {result.metric} (no labels, or one class) and are left out of the mean."
+            f"{windows} no {result.metric} (no labels, or one class) and count for nothing in the mean.{larger}"
         )
     best = best_fixed(result)
     if best is None:

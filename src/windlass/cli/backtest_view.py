@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from windlass.backtest.policies import NAMES
 from windlass.backtest.summary import summary_of
 from windlass.cli.output import console
 
@@ -27,7 +28,7 @@ class Display:
             TextColumn("{task.description:<12}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("windows"),
+            TextColumn("{task.fields[unit]:<7}"),
             TimeElapsedColumn(),
             console=screen,
             disable=quiet or not screen.is_terminal,
@@ -44,9 +45,10 @@ class Display:
         self._progress.stop()
 
     def show(self, policy: str, done: int, total: int) -> None:
-        """Called when a policy has finished a window."""
+        """Called when a policy begins, and when it has finished a window."""
         if policy not in self._bars:
-            self._bars[policy] = self._progress.add_task(policy, total=total)
+            unit = "windows" if policy in NAMES else ""
+            self._bars[policy] = self._progress.add_task(policy, total=total, unit=unit)
         self._progress.update(self._bars[policy], completed=done)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from windlass.records.decision import Decision, Judgement
 
+_LARGE, _TOO_LARGE = 9999.5, 1e15
 Number = float | int | str | bool | None
 
 
@@ -37,8 +38,10 @@ def plain(value: Any) -> Number:
 
 
 def show(value: float | None) -> str:
-    """A figure as a sentence shows it: four significant digits, `undefined` for what is not finite."""
-    return "undefined" if value is None or not math.isfinite(value) else f"{value:.4g}"
+    """A figure as a sentence shows it: four significant digits, large ones in full, `undefined` if it is not finite."""
+    if value is None or not math.isfinite(value):
+        return "undefined"
+    return f"{value:,.0f}" if _LARGE <= abs(value) < _TOO_LARGE else f"{value:.4g}"
 
 
 def show_moment(moment: datetime) -> str:

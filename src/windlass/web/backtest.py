@@ -116,6 +116,7 @@ def _events(result: BacktestResult) -> Table:
             for event in result.events
         ],
         strong=frozenset(place for place, event in enumerate(result.events) if event.kind == "champion.changed"),
+        stacked=True,
         empty="Nothing: no alarm was raised, so the first model answered to the end.",
     )
 

@@ -18,6 +18,10 @@ _WIDTH, _HEIGHT = 960.0, 380.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 30.0, 44.0
 _TICKS = 5
 _LARGEST, _SMALLEST = 1e100, 1e-100  # what lies beyond is no figure that anybody draws
+_UNITS = ((1e9, " bn"), (1e6, " M"))
+_MOST_UNIT = 1e13
+_LETTER = 7.0  # the width of one, in the 12.5 px of the labels
+_MOST_LABELS = 8
 _GLYPHS = {"retrain": "▲", "rollback": "▼", "alarm": "●", "note": "◆"}
 
 
@@ -129,17 +133,20 @@ def _round_step(rough: float) -> float:
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
 
 
-def _figure(value: float, step: float) -> str:
+def _figures(ticks: Sequence[float]) -> list[str]:
+    """The ticks as text, all in one unit, with as many places as tell them apart."""
+    largest = max(abs(tick) for tick in ticks)
+    unit, sign = next(((unit, sign) for unit, sign in _UNITS if largest >= unit), (1.0, ""))
+    step = (ticks[1] - ticks[0]) / unit
     places = max(0, -math.floor(math.log10(step) + 1e-9))
     if abs(step * 10**places - round(step * 10**places)) > 1e-6:
         places += 1
-    if places > 6 or abs(value) >= 1e7:
-        return f"{value:.3g}"
-    return f"{value + 0.0:,.{places}f}"
+    if places > 6 or largest >= _MOST_UNIT:
+        return [f"{tick:.3g}" for tick in ticks]
+    return [f"{tick / unit + 0.0:,.{places}f}{sign}" for tick in ticks]
 
 
 def _grid(area: _Area, ticks: Sequence[float]) -> Markup:
-    step = ticks[1] - ticks[0]
     rows = [
         Markup(
             '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="tick end" x="{}" y="{}">{}</text>'
@@ -148,17 +155,18 @@ def _grid(area: _Area, ticks: Sequence[float]) -> Markup:
             _at(_WIDTH - _RIGHT),
             _at(_LEFT - 8),
             _at(area.y(tick) + 4),
-            _figure(tick, step),
+            figure,
             y=_at(area.y(tick)),
         )
-        for tick in ticks
+        for tick, figure in zip(ticks, _figures(ticks), strict=True)
     ]
     return Markup("").join(rows)
 
 
 def _x_axis(area: _Area, labels: Sequence[str]) -> Markup:
-    """At most eight labels, evenly spread, the last one kept inside the picture."""
-    every = max(1, math.ceil(len(labels) / 8))
+    """At most eight labels and no more than there is room for, evenly spread, the last one kept inside the picture."""
+    room = int((_WIDTH - _LEFT - _RIGHT) // (_LETTER * (2 + max(map(len, labels), default=0))))
+    every = max(1, math.ceil(len(labels) / max(1, min(_MOST_LABELS, room))))
     texts = []
     for position in range(0, len(labels), every):
         x = area.middle(position)

@@ -50,11 +50,13 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows of cells; a list as a cell is shown one line each. `strong` names the rows to be set off."""
+    """Rows of cells; a list as a cell is shown one line each. `strong` names the rows to be set off. In a `stacked`
+    table what may be broken stands below the rest of its row where the screen is narrow."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[str | Sequence[str]]]
     strong: frozenset[int] = field(default_factory=frozenset)
+    stacked: bool = False
     empty: str = "nothing"
     kind: str = "table"
 

@@ -157,7 +157,7 @@ def test_a_window_without_a_metric_is_left_out(make_stream):
     frozen = result.policies["frozen"]
     assert frozen.per_window[1] is None
     assert frozen.metric == pytest.approx(np.mean([score for score in frozen.per_window if score is not None]))
-    assert any("1 windows have no roc_auc" in said for said in summary_of(result).sentences)
+    assert any("1 window has no roc_auc" in said for said in summary_of(result).sentences)
     assert b"null" in to_json(result)
 
 
@@ -169,6 +169,14 @@ def test_rows_without_a_label_are_predicted_but_neither_learned_nor_scored(make_
     assert all(score is not None for score in result.policies["windlass"].per_window)
     assert len(stream.known(2**62, start=0, stop=1000)) == 666
     assert any("334 rows have no label" in note for note in result.notes)
+
+
+def test_windows_too_small_for_the_metric_come_with_what_to_do(make_stream):
+    result = run_backtest(make_stream(drifting(40)), windows=32)  # of one row, so of one class
+    assert result.policies["frozen"].metric is None
+    assert any(
+        "32 windows have no roc_auc" in said and "Fewer --windows" in said for said in summary_of(result).sentences
+    )
 
 
 @pytest.mark.parametrize("rows", [20, 30])
@@ -196,6 +204,13 @@ def test_a_stretch_that_cannot_train_keeps_the_model_before(make_stream):
     result = run_backtest(make_stream(stretch, task="binary"), windows=8)
     assert result.policies["recent"].fits < 7
     assert result.policies["every-window"].fits == 7
+
+
+def test_whoever_looks_sees_each_policy_begin_and_its_windows_pass(make_stream):
+    seen: list[tuple[str, int, int]] = []
+    run_backtest(make_stream(drifting(400)), windows=2, progress=lambda *told: seen.append(told))
+    expected = [(name, done, 2) for name in NAMES for done in range(3)]
+    assert seen == [("first model", 0, 1), ("first model", 1, 1), *expected]
 
 
 def test_the_policy_in_force_decides(make_stream):

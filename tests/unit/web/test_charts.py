@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -66,12 +67,24 @@ def test_few_labels_are_shown_and_none_is_cut():
         assert 64 <= float(element.attrib["x"]) <= 944
 
 
+def test_long_labels_do_not_run_into_each_other():
+    names = [f"2024-01-01 {n:02}:30" for n in range(8)]
+    _, root = drawn(labels=names, lines=[Line(name="a", values=list(range(8)))])
+    shown = [element for element in root.iter("text") if element.text in names]
+    places = [float(element.attrib["x"]) for element in shown]
+    assert len(shown) == 4
+    assert min(right - left for left, right in pairwise(places)) > 16 * 7
+
+
 @pytest.mark.parametrize(
     ("values", "ticks"),
     [
         ([0.79, 0.84], ["0.79", "0.80", "0.81", "0.82", "0.83", "0.84"]),
         ([0.0, 100.0], ["0", "20", "40", "60", "80", "100"]),
         ([12_000.0, 15_000.0], ["12,000", "13,000", "14,000", "15,000"]),
+        ([0.0, 2e6], ["0.0 M", "0.5 M", "1.0 M", "1.5 M", "2.0 M"]),
+        ([1e9, 3e9], ["1.0 bn", "1.5 bn", "2.0 bn", "2.5 bn", "3.0 bn"]),
+        ([0.0, 2e13], ["0", "5e+12", "1e+13", "1.5e+13", "2e+13"]),
         ([1.0, 1.0], ["0.90", "0.95", "1.00", "1.05", "1.10"]),
         ([0.0, 0.0], ["-1.0", "-0.5", "0.0", "0.5", "1.0"]),
         ([], ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),

@@ -76,3 +76,11 @@ def test_tables_set_numbers_to_the_right_and_strong_rows_off():
     html = render_page("t", [Section(heading="h", blocks=[table])])
     assert '<td class="number">2</td>' in html
     assert html.count('<tr class="strong">') == 1
+
+
+def test_a_stacked_table_is_named_as_one():
+    columns = [Column(name="when", tight=True), Column(name="why")]
+    for stacked in (True, False):
+        table = Table(columns=columns, rows=[["now", "because"]], stacked=stacked)
+        html = render_page("t", [Section(heading="h", blocks=[table])])
+        assert ('<table class="stacked">' in html) == stacked

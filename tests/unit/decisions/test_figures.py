@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from windlass.decisions.figures import show
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.123456, "0.1235"),
+        (0.00001234, "1.234e-05"),
+        (1234.56, "1235"),
+        (9999.6, "10,000"),
+        (-1234567.8, "-1,234,568"),
+        (1e15, "1e+15"),
+        (None, "undefined"),
+        (float("nan"), "undefined"),
+        (float("inf"), "undefined"),
+    ],
+)
+def test_a_figure_in_a_sentence(value, text):
+    assert show(value) == text
