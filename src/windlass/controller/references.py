@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 import polars as pl
 
@@ -18,8 +19,9 @@ from windlass.records.bundle import Manifest
 from windlass.records.event import ReferenceFixed
 from windlass.records.routing import ANSWERED
 from windlass.records.state import ProductState, VersionState
-from windlass.registry.files import write_whole
+from windlass.registry.files import sync
 from windlass.release.evidence import predictions_of
+from windlass.staging import Staging
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class References:
         through = int(sequences[-1])
         content = self._make(name, version, manifest, codec, through=through)
         digest = sha256(content).hexdigest()
-        write_whole(self._context.paths.reference(name, digest), content)
+        self._put(self._context.paths.reference(name, digest), content)
         fixed = ReferenceFixed(version=version, rows=rows, through=through, digest=digest)
         self._context.record(fixed, product=name)
         return Held(reference=references.decode(content), through=through)
@@ -77,8 +79,15 @@ class References:
                     where=str(path),
                     remedy="put the file back from a copy of the workspace, or release another version",
                 )
-            write_whole(path, content)
+            self._put(path, content)
         return references.decode(content)
+
+    def _put(self, path: Path, content: bytes) -> None:
+        """Have the file there, whole and synced; raises LeaseLost when somebody else has taken over."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with Staging(self._context.paths.artifacts, self._context.held()).writing(path) as file:
+            file.write(content)
+        sync(path.parent)
 
     def _make(self, name: str, version: str, manifest: Manifest, codec: LabelCodec, *, through: int) -> bytes:
         """The reference from the version's answers up to `through`, as it is written down.

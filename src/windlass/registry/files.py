@@ -59,16 +59,6 @@ def decode_manifest(content: bytes, where: str) -> Manifest:
         ) from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` where `path` says, synced, in one rename: after a crash it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
-    staged.write_bytes(content)
-    sync(staged)
-    staged.replace(path)
-    sync(path.parent)
-
-
 def sync(path: Path) -> None:
     """Have a file's content, or a folder's list of names, on the disk when this returns."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from windlass.controller.incidents import Incidents
 from windlass.controller.watching import Watching
-from windlass.errors import RegistryError
+from windlass.errors import LeaseLost, RegistryError
 from windlass.monitoring import reference as references
 from windlass.records.event import AlarmCleared, AlarmRaised, ChampionChanged, IncidentOpened, ReferenceFixed
 
@@ -141,6 +141,19 @@ def test_a_reference_that_was_lost_is_made_again_from_the_same_answers(desk: Des
         watching(desk).judge(PRODUCT)
         assert path.read_bytes() == before
     assert references.decode(before).features.rows == 100
+
+
+def test_who_was_succeeded_fixes_nothing(desk: Desk) -> None:
+    crown(desk, "v1")
+    desk.answer(100)
+    desk.commit()
+    late = watching(desk)
+    desk.ledger.release(desk.context.held())
+    desk.new_context()  # another controller takes over
+    with pytest.raises(LeaseLost):
+        late.judge(PRODUCT)
+    assert desk.bodies(ReferenceFixed) == []
+    assert not list(desk.paths.artifacts.rglob("references/*"))
 
 
 def test_one_that_cannot_be_made_again_is_told(desk: Desk) -> None:
