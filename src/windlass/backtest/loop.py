@@ -10,7 +10,7 @@ import numpy as np
 
 from windlass.backtest.challenger import Challenger, Workshop
 from windlass.backtest.result import BacktestEvent
-from windlass.backtest.stream import Array, Stream, Window
+from windlass.backtest.stream import Array, Known, Stream, Window
 from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
 from windlass.decisions.losses import compared_losses
@@ -31,8 +31,8 @@ class Version:
 
     name: str
     model: Any
-    learned: Array
-    """(n,) bool: rows that it learned from."""
+    learned: int
+    """The last row that it learned from, by its place in the stream."""
     reference: Reference
     watch: Watch
 
@@ -59,10 +59,8 @@ class Loop:
         self._clock = SimulatedClock(moment(int(stream.at[trained_to])))
         self._matured_to = int(stream.at[trained_to])
         known = stream.known(self._matured_to, start=0, stop=trained_to)
-        learned = np.zeros(len(stream), dtype=bool)
-        learned[known] = True
         reference = self._workshop.first_reference(known)
-        self._champion = self._version(first, learned, reference)
+        self._champion = self._version(first, known, reference)
         self._probation: Probation | None = None
         self._run_starts: list[datetime] = [self._clock.now()]
         self._labelled_at_run = len(known)
@@ -106,11 +104,11 @@ class Loop:
         """
         self._matured_to = now
         known = self._stream.known(now, start=0, stop=start)
-        fresh = known[~self._handed_over[known]]
-        self._handed_over[fresh] = True
-        fresh = fresh[np.argsort(self._stream.known_at[fresh], kind="stable")]
+        fresh = known[~self._handed_over[known.positions]]
+        self._handed_over[fresh.positions] = True
+        fresh = fresh[np.argsort(self._stream.known_at[fresh.positions], kind="stable")]
         if len(fresh):
-            self._champion.watch.mature(fresh, self._stream.target[fresh])
+            self._champion.watch.mature(fresh.positions, fresh.labels)
 
     def _decide(self, start: int) -> Decision:
         now = self._clock.now()
@@ -138,16 +136,11 @@ class Loop:
 
     def _retrain(self, start: int) -> None:
         now = self._clock.now()
-        known = self._stream.known(self._matured_to, start=0, stop=start)
         self._run_starts.append(now)
-        self._labelled_at_run = len(known)
-        made = self._workshop.challenge(
-            known,
-            self._champion.model,
-            learned=self._champion.learned,
-            complete=self._stream.complete(self._matured_to, stop=start),
-            now=now,
-        )
+        self._labelled_at_run = len(self._stream.known(self._matured_to, start=0, stop=start))
+        complete = self._stream.complete(self._matured_to, stop=start)
+        known = self._stream.known(self._matured_to, start=0, stop=complete)
+        made = self._workshop.challenge(known, self._champion.model, learned=self._champion.learned, now=now)
         if made is None:
             self._rejections += 1
             self._record("run.failed", detail="too few labelled rows that are new and complete")
@@ -167,7 +160,7 @@ class Loop:
         self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
         self._alarmed.clear()
         self._record(
-            "champion.changed", detail=f"retrained on {int(made.learned.sum()):,} labelled rows ({made.recipe.name})"
+            "champion.changed", detail=f"retrained on {len(made.learned):,} labelled rows ({made.recipe.name})"
         )
 
     def _judge_probation(self, start: int) -> None:
@@ -176,10 +169,9 @@ class Loop:
         if probation is None:
             return
         complete = self._stream.complete(self._matured_to, stop=start)
-        positions = self._stream.known(self._matured_to, start=probation.first, stop=max(complete, probation.first))
-        positions = positions[np.argsort(self._stream.known_at[positions], kind="stable")]
+        known = self._stream.known(self._matured_to, start=probation.first, stop=max(complete, probation.first))
         evidence = RollbackEvidence(
-            started_at=probation.started_at, losses=self._paired(positions, probation), requests=start - probation.first
+            started_at=probation.started_at, losses=self._paired(known, probation), requests=start - probation.first
         )
         decision = decide_rollback(evidence, self._stream.product.release, self._clock.now())
         if decision.verdict == "wait":
@@ -199,15 +191,14 @@ class Loop:
             self._rejections += 1
             self._record("champion.changed", detail="rolled back")
 
-    def _paired(self, positions: Array, probation: Probation) -> PairedLosses:
+    def _paired(self, known: Known, probation: Probation) -> PairedLosses:
         kind = self._stream.product.task.kind
         gate = self._stream.product.gate
         metric = "default" if gate is None else gate.metric
-        truth = self._stream.target[positions]
-        truth = truth if kind == "regression" else truth.astype(np.int64)
+        truth = self._stream.truth(known)
         new, previous = (
-            compared_losses(truth, self.trainer.predict_at(version.model, positions), kind, metric=metric)
-            if len(positions)
+            compared_losses(truth, self.trainer.predict_at(version.model, known.positions), kind, metric=metric)
+            if len(known)
             else np.empty(0)
             for version in (self._champion, probation.previous)
         )
@@ -217,11 +208,11 @@ class Loop:
 
     # -- keeping -------------------------------------------------------------------------------------------------
 
-    def _version(self, model: Any, learned: Array, reference: Reference) -> Version:
+    def _version(self, model: Any, learned: Known, reference: Reference) -> Version:
         return Version(
             name=f"v{self.retrains + 1}",
             model=model,
-            learned=learned,
+            learned=int(learned.positions[-1]),
             reference=reference,
             watch=self._watch(reference),
         )

@@ -52,9 +52,9 @@ class Periodic:
     def run(self, index: int, window: Window) -> Array:
         if index:
             earliest = 0 if self._stretch is None else max(0, window.start - self._stretch)
-            positions = self._stream.known(int(self._stream.at[window.start]), start=earliest, stop=window.start)
-            if self.trainer.can_fit(positions):
-                self._model = self.trainer.fit(positions)
+            known = self._stream.known(int(self._stream.at[window.start]), start=earliest, stop=window.start)
+            if self.trainer.can_fit(known):
+                self._model = self.trainer.fit(known)
                 self.retrains += 1
         return self.trainer.predict(self._model, window.start, window.stop)
 

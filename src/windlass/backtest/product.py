@@ -1,4 +1,8 @@
-"""From a product of the project to a stream: its own rows, features and policies."""
+"""From a product of the project to a stream: its own rows, features and policies.
+
+Rows are put together, checked and labelled by the functions of a training run, as if all that `extract(None)` returns
+had come at once.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +13,37 @@ import numpy as np
 import polars as pl
 
 from windlass.backtest.estimators import with_seed
-from windlass.backtest.stream import NEVER, Array, Stream
-from windlass.backtest.target import encode_target
-from windlass.backtest.timeline import known_moments, moments_of, read_time
-from windlass.errors import DataError, ProductError
+from windlass.backtest.stream import NEVER, Array, Revisions, Stream
+from windlass.backtest.timeline import known_moments, moments_of
+from windlass.errors import ProductError
+from windlass.lake.examples import as_kept
+from windlass.pipeline.assembly import OUTCOMES, assemble, roles_of, sources_of
+from windlass.pipeline.labelled import check_contract
+from windlass.pipeline.labels import (
+    OUTCOME_COLUMNS,
+    VALUE,
+    as_target,
+    cases_of,
+    check_absent,
+    has_label,
+    is_empty,
+    label_history,
+    outcome_frame,
+)
+from windlass.product.checks.declaration import check_keys, check_labels, check_roles
 from windlass.product.checks.proof import prove_row_local
+from windlass.product.labels import LabelCodec
 from windlass.product.policy import Outcome, Retrain
 from windlass.product.product import Product
-
-OUTCOMES = "outcomes"
-"""The source of `extract` that brings labels which came later."""
 
 
 def stream_of(product: type[Product], *, label_delay: str | None = None) -> Stream:
     """The stream of all rows that `extract(None)` returns.
 
-    A label counts as known once `Outcome.within` is over, unless `label_delay` says otherwise or the source `outcomes`
-    brings it with its own time `at`. Rows without a label get `Outcome.absent`, if that says one, when the time is
-    over. Raises ProductError for a product that cannot train or has no time column, DataError for rows that do not fit.
+    A row's own label counts as known once `Outcome.within` is over, unless `label_delay` says otherwise; the source
+    `outcomes` brings labels with their own time `at`, later ones in the place of earlier ones. Rows without a label get
+    `Outcome.absent`, if that says one, when the time is over. Raises ProductError for a product that cannot train or
+    has no time column, DataError and ContractViolated for rows that do not fit.
     """
     if not product.trains():
         raise ProductError(
@@ -40,38 +57,30 @@ def stream_of(product: type[Product], *, label_delay: str | None = None) -> Stre
             where=f"{product.__qualname__}.task",
             remedy='name the column: BinaryClassification(target="...", time="...")',
         )
-    rows, outcomes = _rows(product)
-    notes: list[str] = []
-    order = read_time(_column(rows, product.task.time))
-    if order.null_count():
-        raise DataError(
-            f"{order.null_count()} rows have no time",
-            where=f"column {product.task.time!r}",
-            remedy="leave such rows out in `extract`",
-        )
-    places = pl.DataFrame({"order": order}).with_row_index("row").sort("order", "row")["row"]
-    rows, order = rows[places], order[places]
+    rows, outcomes = _extracted(product())
+    order = rows.get_column(product.task.time)
     at = moments_of(order, windows=20)
-    delay = label_delay if label_delay is not None else product.outcome.within
-    known_at = known_moments(order, at, delay=delay, label_times=None)
+    own_known_at = known_moments(order, at, delay=label_delay or product.outcome.within, label_times=None)
     if label_delay is not None:
-        product = _waiting(product, (known_at - at)[known_at < NEVER])
-    rows, known_at = _with_outcomes(product, rows, outcomes, at, known_at)
-    target, known_at = _with_absent(product, rows, at, known_at)
-    codes, classes = encode_target(target, product.task, notes)
-    inputs = rows.drop(product.task.target)
+        product = _waiting(product, own_known_at - at)
+    inputs = rows.drop(product.task.target, strict=False)
     features = prove_row_local(product(), inputs)
+    labels, classes = _labels(product, rows, outcomes, own_known_at)
+    target, known_at, revisions = _in_order(labels, len(at))
+    nobody = int(np.isnan(target).sum())
+    missing = f"{nobody:,} rows have no {product.task.target}: they are predicted, not learned or scored"
     return Stream(
         product=product,
         features=features,
         rows=inputs,
         watched=tuple(features.columns),
-        target=codes,
+        target=target,
         classes=classes,
         at=at,
-        known_at=np.where(np.isnan(codes), NEVER, known_at),
+        known_at=known_at,
         order=order,
-        notes=tuple(notes),
+        revisions=revisions,
+        notes=(missing,) if nobody else (),
     )
 
 
@@ -93,63 +102,55 @@ def _waiting(product: type[Product], delays: Array) -> type[Product]:
     return type(product.__name__, (product,), {"name": product.name, "outcome": outcome})
 
 
-def _rows(product: type[Product]) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """The example rows, and the outcomes that came separately."""
-    found = product().extract(None)
-    if isinstance(found, pl.DataFrame):
-        return found, None
-    if not isinstance(found, dict):
-        raise ProductError(
-            f"extract returned {type(found).__name__}",
-            where=f"{product.__qualname__}.extract",
-            remedy="return a polars DataFrame, or a dict of them",
-        )
-    sources = dict(found)
-    outcomes = sources.pop(OUTCOMES, None)
-    return (next(iter(sources.values())) if len(sources) == 1 else product().assemble(sources)), outcomes
+def _extracted(product: Product) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows as training would have them, in the order of time, and the outcomes that came apart from them."""
+    sources = dict(sources_of(product.extract(None), where=f"{type(product).__qualname__}.extract"))
+    told = sources.pop(OUTCOMES, pl.DataFrame())
+    outcomes = pl.DataFrame(schema=OUTCOME_COLUMNS)
+    if told.width:
+        outcomes = outcome_frame(told, key=product.task.key, now=None)
+    kept = {}
+    for source, frame in sources.items():
+        time, key = roles_of(product, source, frame)
+        kept[source] = as_kept(None, frame, source=source, time=time, key=key) if frame.width else frame
+    rows = assemble(product, kept)
+    check_roles(product, rows)
+    check_keys(product, rows)
+    return check_contract(product, rows).sort(str(product.task.time), maintain_order=True), outcomes
 
 
-def _with_outcomes(
-    product: type[Product], rows: pl.DataFrame, outcomes: pl.DataFrame | None, at: Array, known_at: Array
-) -> tuple[pl.DataFrame, Array]:
-    """Rows with the labels that the source `outcomes` brings; the last one for a key counts, from its first time on."""
-    key, target = product.task.key, product.task.target
-    if outcomes is None or not outcomes.height:
-        return rows, known_at
-    if key is None or not {key, "value"} <= set(outcomes.columns):
-        raise ProductError(
-            "outcomes name their rows by key, and need the columns key and `value`",
-            where=f"{product.__qualname__}.extract, source {OUTCOMES!r}",
-            remedy=f"declare `key` in the task and return the columns {key or 'KEY'!r}, 'value' and, if known, 'at'",
-        )
-    when = read_time(outcomes["at"]).alias("__at") if "at" in outcomes.columns else None
-    table = outcomes.select(pl.col(key), pl.col("value").alias("__value"))
-    table = table.with_columns(pl.lit(None, pl.Int64).alias("__at") if when is None else when.to_physical())
-    table = table.group_by(key, maintain_order=True).agg(pl.col("__value").last(), pl.col("__at").min())
-    joined = rows.join(table, on=key, how="left", maintain_order="left")
-    told = joined["__value"].is_not_null().to_numpy()
-    stated = joined["__at"].fill_null(NEVER).to_numpy()
-    known = np.where(told & (stated < NEVER), np.maximum(stated, at), known_at)
-    label = pl.coalesce("__value", target) if target in rows.columns else pl.col("__value")
-    return joined.with_columns(label.alias(target)).drop("__value", "__at"), known
+def _labels(
+    product: type[Product], rows: pl.DataFrame, outcomes: pl.DataFrame, own_known_at: Array
+) -> tuple[pl.DataFrame, tuple[Any, ...]]:
+    """Every label that a row ever has, `row`, `known_at` (microseconds) and `label` (code or value), in the order in
+    which they become known, and the classes.
+
+    From when on the row's own label is known, it comes before all others, as in training.
+    """
+    task = product.task
+    own = rows.get_column(task.target) if task.target in rows.columns else pl.Series([None] * rows.height)
+    like = as_target(outcomes.get_column(VALUE), like=None, task=task) if is_empty(own) else own
+    check_absent(product.outcome, like=like, task=task)
+    mine = pl.DataFrame({"known_at": own_known_at, "label": own}).with_row_index("row").filter(has_label(own))
+    history = label_history(cases_of(rows, task), outcomes, outcome=product.outcome)
+    texts = history.get_column(VALUE)
+    told = history.select("row", pl.col("known_at").dt.epoch("us"), label=as_target(texts, like=like, task=task))
+    told = told.join(mine.select("row", own_at="known_at"), on="row", how="left", maintain_order="left")
+    told = told.filter(pl.col("known_at") < pl.col("own_at").fill_null(NEVER)).drop("own_at")
+    labels = pl.concat([mine, told], how="vertical_relaxed").sort("known_at", maintain_order=True)
+    check_labels(product, labels.select(pl.col("label").alias(task.target)))
+    codec = LabelCodec.learn(labels.get_column("label").alias(task.target), task)
+    return labels.with_columns(label=codec.encode(labels.get_column("label")).astype(np.float64)), codec.classes
 
 
-def _with_absent(product: type[Product], rows: pl.DataFrame, at: Array, known_at: Array) -> tuple[pl.Series, Array]:
-    """The target, with `Outcome.absent` where no label came, known when the time for it was over."""
-    target = _column(rows, product.task.target)
-    absent, within = product.outcome.absent, product.outcome.within
-    if absent is None or not target.null_count():
-        return target, known_at
-    missing = target.is_null().to_numpy()
-    filled = target.fill_null(pl.lit(absent, dtype=target.dtype))
-    return filled, np.where(missing, at + within // timedelta(microseconds=1), known_at)
-
-
-def _column(rows: pl.DataFrame, name: str) -> pl.Series:
-    if name not in rows.columns:
-        raise DataError(
-            f"extract returned no column {name!r}; it returned {', '.join(rows.columns)}",
-            where="extract",
-            remedy="return the column, or mend its name in the task",
-        )
-    return rows.get_column(name)
+def _in_order(labels: pl.DataFrame, rows: int) -> tuple[Array, Array, Revisions]:
+    """The label of each row as it ended up, when its first was known, and the labels of rows that have several."""
+    target, known_at = np.full(rows, np.nan), np.full(rows, NEVER)
+    last, first = (labels.unique("row", keep=keep, maintain_order=True) for keep in ("last", "first"))
+    target[last["row"].to_numpy()] = last["label"].to_numpy()
+    known_at[first["row"].to_numpy()] = first["known_at"].to_numpy()
+    several = labels.filter(pl.col("row").is_duplicated())
+    revisions = Revisions(
+        rows=several["row"].to_numpy(), known_at=several["known_at"].to_numpy(), labels=several["label"].to_numpy()
+    )
+    return target, known_at, revisions

@@ -71,16 +71,16 @@ def run_backtest(
 
 
 def _first_model(stream: Stream, trainer: Trainer, window: Window) -> Any:
-    positions = stream.known(int(stream.at[window.start]), start=0, stop=window.start)
-    if not trainer.can_fit(positions):
-        found = f"{len(positions)} labels" if len(positions) < LEAST else f"one class among {len(positions)} labels"
+    known = stream.known(int(stream.at[window.start]), start=0, stop=window.start)
+    if not trainer.can_fit(known):
+        found = f"{len(known)} labels" if len(known) < LEAST else f"one class among {len(known)} labels"
         raise DataError(
             f"nothing can be trained at the start: by the end of the history, the first {window.start} rows, "
             f"there is no more than {found}",
             where=f"target {stream.product.task.target!r}",
             remedy="check the label delay, or take a file with more history",
         )
-    return trainer.fit(positions)
+    return trainer.fit(known)
 
 
 def _policy(name: str, stream: Stream, trainer: Trainer, first: Any, spans: list[Window]) -> Policy:

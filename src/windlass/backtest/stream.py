@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from windlass.decisions.completeness import complete_rows
 from windlass.errors import DataError
 from windlass.product.examples import Examples
 from windlass.product.product import Product
@@ -19,10 +20,39 @@ HISTORY = 0.2
 """The part of the rows that everything starts from."""
 NEVER = np.iinfo(np.int64).max
 """`known_at` of a label that never came."""
-COHORT = 20
-COMPLETE = 0.8
 MINIMUM = 20
 """Rows below which there is nothing to replay."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Known:
+    """Rows of a stream with the labels that are known at some moment, in the order of the rows."""
+
+    positions: Array
+    labels: Array
+    """(m,) float64 codes or values."""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, places: Any) -> Known:
+        """Those at `places`: a slice, truth values or numbers."""
+        return Known(positions=self.positions[places], labels=self.labels[places])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Revisions:
+    """Labels that came in the place of earlier ones, and these, in the order in which they became known."""
+
+    rows: Array
+    known_at: Array
+    """(r,) int64, rising."""
+    labels: Array
+    """(r,) float64."""
+
+    @classmethod
+    def none(cls) -> Revisions:
+        return cls(rows=np.empty(0, dtype=np.int64), known_at=np.empty(0, dtype=np.int64), labels=np.empty(0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,52 +70,59 @@ class Stream:
     watched: tuple[str, ...]
     """The features whose drift says something: those that do not simply tell the time."""
     target: Array
-    """(n,) float64: label codes or values; NaN where there is none."""
+    """(n,) float64: label codes or values as they ended up; NaN where there is none."""
     classes: tuple[Any, ...]
     at: Array
     """(n,) int64, rising: when each row's prediction is asked for."""
     known_at: Array
-    """(n,) int64: when its label is known, never before `at`."""
+    """(n,) int64: when its label is first known, never before `at`."""
     order: pl.Series
     """(n,) the time as the user has it: dates, datetimes or numbers."""
+    revisions: Revisions = field(default_factory=Revisions.none)
+    """Of the rows whose label was corrected, each label from the first on."""
     notes: tuple[str, ...] = ()
     """What was assumed or left out, for people."""
 
     def __len__(self) -> int:
         return len(self.target)
 
-    def known(self, now: int, *, start: int, stop: int) -> Array:
-        """The positions from `start` to before `stop` whose label is known at `now`, in the order of the rows.
+    def known(self, now: int, *, start: int, stop: int) -> Known:
+        """The rows from `start` to before `stop` whose label is known at `now`, as it is known then.
 
         This is the only way to a label, for training as for judging; scoring a window afterwards is the other.
         """
-        known: Array = np.flatnonzero(self.known_at[start:stop] <= now) + start
-        return known
+        positions = np.flatnonzero(self.known_at[start:stop] <= now) + start
+        return Known(positions=positions, labels=self._labels(now)[positions])
 
     def complete(self, now: int, *, stop: int) -> int:
         """The first row, before `stop`, of the stretch whose labels are not all there yet at `now`.
 
-        Where one class becomes known early and the other late, the latest labels are of the early class alone. So rows
-        judge a model only up to here: in cohorts of 20 in the order of time, each of which has four in five of its
-        labels or is older than `Outcome.within`; `monitoring.maturing` lets losses count by the same rule.
+        What trains and what judges ends here, as in production (`decisions.completeness`).
         """
-        cohorts = stop // COHORT
-        known = (self.known_at[:stop] <= now)[: cohorts * COHORT].reshape(cohorts, COHORT).mean(axis=1) >= COMPLETE
         within = round(self.product.outcome.within.total_seconds() * 1e6)
-        old = self.at[COHORT - 1 : cohorts * COHORT : COHORT] <= now - within
-        ready = known | old
-        whole = cohorts if ready.all() else int(np.argmin(ready))
-        return stop if whole == cohorts and within == 0 else whole * COHORT
+        return complete_rows(self.at[:stop], self.known_at[:stop] <= now, now=now, within=within)
 
-    def examples(self, positions: Array) -> Examples:
+    def _labels(self, now: int) -> Array:
+        """(n,) the labels as they are known at `now`, where they are."""
+        if not len(self.revisions.rows):
+            return self.target
+        labels = self.target.copy()
+        so_far = int(np.searchsorted(self.revisions.known_at, now, side="right"))
+        labels[self.revisions.rows[:so_far]] = self.revisions.labels[:so_far]  # of several for a row, the last
+        return labels
+
+    def examples(self, known: Known) -> Examples:
         """Labelled rows to train on."""
-        target = self.target[positions]
         return Examples(
-            features=_take(self.features, positions),
-            target=target if self.product.task.kind == "regression" else target.astype(np.int64),
-            rows=_take(self.rows, positions),
+            features=_take(self.features, known.positions),
+            target=self.truth(known),
+            rows=_take(self.rows, known.positions),
             classes=self.classes,
         )
+
+    def truth(self, known: Known) -> Array:
+        """Their labels as codes, or values."""
+        return known.labels if self.product.task.kind == "regression" else known.labels.astype(np.int64)
 
     def time_at(self, position: int) -> str | float:
         """The time of a row as the user has it: ISO 8601 text or a number, whole ones without a point."""

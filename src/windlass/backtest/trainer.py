@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from windlass.backtest.stopwatch import Stopwatch
-from windlass.backtest.stream import Array, Stream
+from windlass.backtest.stream import Array, Known, Stream
 from windlass.product.model.predict import predict
 
 LEAST = 4
@@ -24,15 +24,15 @@ class Trainer:
         self.watch = Stopwatch()
         self.fits = 0
 
-    def can_fit(self, positions: Array) -> bool:
+    def can_fit(self, known: Known) -> bool:
         """Whether these labelled rows are enough, and of more than one class."""
-        if len(positions) < LEAST:
+        if len(known) < LEAST:
             return False
-        return self._stream.product.task.kind == "regression" or len(np.unique(self._stream.target[positions])) > 1
+        return self._stream.product.task.kind == "regression" or len(np.unique(known.labels)) > 1
 
-    def fit(self, positions: Array) -> Any:
+    def fit(self, known: Known) -> Any:
         """A model trained on these rows; random numbers of the user's code start from the seed."""
-        examples = self._stream.examples(positions)
+        examples = self._stream.examples(known)
         random.seed(self._seed)
         np.random.seed(self._seed)
         with self.watch.measure("fit"):

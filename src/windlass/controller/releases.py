@@ -9,6 +9,7 @@ import polars as pl
 
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.pace import Pace
+from windlass.decisions.completeness import Usual
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import decide_release
 from windlass.decisions.rollback import decide_rollback
@@ -40,8 +41,10 @@ class _Stage:
     """The largest loss, where it was fixed beforehand."""
     expected_shift: float | None
     captured: list[pl.DataFrame] = field(default_factory=list)
-    paired: PairedLosses | None = None
-    """None: outcomes have come since they were last compared."""
+    usual: Usual
+    """How many outcomes never come, as answers of before the stage tell."""
+    labelled: pl.DataFrame | None = None
+    """Both versions' answers with their labels; None: outcomes have come since they were read."""
 
 
 class Releases:
@@ -63,7 +66,7 @@ class Releases:
         if predictions.height:
             stage.captured.append(predictions.select(COLUMNS))
         if outcomes.height:
-            stage.paired = None
+            stage.labelled = None
 
     def forget(self, name: str) -> None:
         """Read the stage anew at the next look."""
@@ -152,7 +155,21 @@ class Releases:
             bound=1.0 if codec.kind != "regression" else self._bound(product, new),
             expected_shift=self._expected_shift(product, release),
             captured=[captured],
+            usual=self._usual(product, release),
         )
+
+    def _usual(self, product: ProductState, release: ReleaseState) -> Usual:
+        outcome = policies_of(product).outcome
+        over = release.stage_started_at - outcome.within
+        answered = self._context.lake.labelled(
+            product.name,
+            outcome=outcome,
+            as_of=self._context.now,
+            since=over - outcome.within,
+            until=over,
+            columns=["at"],
+        )
+        return Usual.of(answered["value"].is_not_null().to_numpy())
 
     def _codec(self, product: ProductState, version: VersionState) -> LabelCodec:
         manifest = self._context.registry.manifest(product.name, version.digest)
@@ -167,8 +184,8 @@ class Releases:
         """The losses of both versions on the same rows; read again when outcomes have come, or time alone may tell."""
         policies = policies_of(product)
         outcome = policies.outcome
-        if stage.paired is None or outcome.absent is not None:
-            labelled = self._context.lake.labelled(
+        if stage.labelled is None or outcome.absent is not None:
+            stage.labelled = self._context.lake.labelled(
                 product.name,
                 outcome=outcome,
                 as_of=self._context.now,
@@ -176,16 +193,18 @@ class Releases:
                 versions=[stage.new.version, stage.old.version],
                 stages=["champion", "canary", "shadow"],
             )
-            stage.paired = paired_losses(
-                labelled,
-                new=stage.new.version,
-                old=stage.old.version,
-                codec=stage.codec,
-                old_codec=stage.old_codec,
-                bound=stage.bound,
-                metric="default" if policies.gate is None else policies.gate.metric,
-            )
-        return stage.paired
+        return paired_losses(
+            stage.labelled,
+            new=stage.new.version,
+            old=stage.old.version,
+            codec=stage.codec,
+            old_codec=stage.old_codec,
+            bound=stage.bound,
+            metric="default" if policies.gate is None else policies.gate.metric,
+            now=self._context.now,
+            within=outcome.within,
+            usual=stage.usual,
+        )
 
     def _expected_shift(self, product: ProductState, release: ReleaseState) -> float | None:
         """How differently the two scored the holdout, which the gate wrote down."""

@@ -21,7 +21,8 @@ SCALE_ROWS = 100
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairedLosses:
-    """Losses (`decisions.losses.losses`) in the order in which the outcomes became known."""
+    """Losses (`decisions.losses.losses`) in the order in which the rows were asked for, up to where the labels of their
+    time are complete (`decisions.completeness`)."""
 
     new: Floats
     """`(n,)` of the version that is judged."""

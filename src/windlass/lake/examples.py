@@ -51,13 +51,15 @@ def ingest(
     )
 
 
-def as_kept(table: Table, frame: pl.DataFrame, *, source: str, time: str | None, key: str | None) -> pl.DataFrame:
+def as_kept(
+    table: Table | None, frame: pl.DataFrame, *, source: str, time: str | None, key: str | None
+) -> pl.DataFrame:
     """The rows of `frame`, the last of each key, as `current` would give them after `ingest`, without keeping them.
 
-    Raises DataError as `ingest` does.
+    Without a table, as if `frame` were the first to come. Raises DataError as `ingest` does.
     """
     rows, _, _ = _prepared(table, frame, source=source, time=time, key=key)
-    known = table.schema()
+    known = {} if table is None else table.schema()
     missing = [pl.lit(None, dtype=known[name]).alias(name) for name in known if name not in (*rows.columns, *SYSTEM)]
     rows = rows.drop(EVENT_TIME).with_columns(missing)
     return last_of_each(rows, key)
@@ -71,14 +73,14 @@ def last_of_each(rows: pl.DataFrame, key: str | None) -> pl.DataFrame:
 
 
 def _prepared(
-    table: Table, frame: pl.DataFrame, *, source: str, time: str | None, key: str | None
+    table: Table | None, frame: pl.DataFrame, *, source: str, time: str | None, key: str | None
 ) -> tuple[pl.DataFrame, Repeats, dict[str, pl.DataType]]:
     """The rows in the types and the order in which they are kept, and the columns of the table that must be wider."""
     where = f"source {source!r}"
     _check_names(frame, where=where)
     rows = _with_event_time(conform(frame, where=where), time=time, key=key, where=where)
     rows, repeats = settle(rows, key=key, time=EVENT_TIME)
-    rows, retyped = _fit(table, rows, where=where)
+    rows, retyped = (rows, {}) if table is None else _fit(table, rows, where=where)
     return rows, repeats, retyped
 
 

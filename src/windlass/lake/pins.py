@@ -26,7 +26,9 @@ from windlass.records.routing import ANSWERED
 
 _EXAMPLES = "examples/"
 _SERVED = "served"
+_WAITING = "waiting"
 SERVED_COLUMNS = ("prediction_id", "key", "at", "event_time", "request", "value", "observed_at")
+WAITING_COLUMNS = ("key", "at", "event_time")
 
 
 class TrainingSet(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -36,6 +38,9 @@ class TrainingSet(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """By name: the last revision of each example, in ingest order, as the user's columns."""
     served: pl.DataFrame
     """Answered predictions with their label, in the order they came into the lake (`SERVED_COLUMNS`)."""
+    waiting: pl.DataFrame
+    """Answered predictions that have no label yet (`WAITING_COLUMNS`): all that is learned from them is how complete
+    the labels of their time are."""
 
 
 def make_pin(
@@ -76,9 +81,9 @@ def make_pin(
     }
     pin = msgspec.structs.replace(
         draft,
-        rows=sum(part.rows for part in parts.values()),
+        rows=sum(part.rows for name, part in parts.items() if name != _WAITING),
         parts=parts,
-        digest=digest_parts({name: part.digest for name, part in parts.items()}),
+        digest=_digest(parts),
     )
     return training_set, pin
 
@@ -92,27 +97,39 @@ def read_pin(pin: DataPin, table: Callable[[str], Table]) -> TrainingSet:
     frames = {}
     for name, frame in _parts(found).items():
         part = pin.parts.get(name)
+        if part is None and name == _WAITING:  # a pin of before these were counted
+            frames[name] = frame.clear()
+            continue
         if part is None:
             raise _broken(pin, f"{name} is not described in the pin")
         frames[name] = _as_pinned(pin, name, frame, part)
         _compare(pin, name, frames[name], part)
-    if digest_parts({name: part.digest for name, part in pin.parts.items()}) != pin.digest:
+    if _digest(pin.parts) != pin.digest:
         raise _broken(pin, "the pin's own digests do not belong together")
     return TrainingSet(
         sources={name: frames[_EXAMPLES + name] for name in found.sources},
         served=frames[_SERVED],
+        waiting=frames[_WAITING],
     )
 
 
 def _parts(training_set: TrainingSet) -> dict[str, pl.DataFrame]:
-    return {_EXAMPLES + name: frame for name, frame in training_set.sources.items()} | {_SERVED: training_set.served}
+    examples = {_EXAMPLES + name: frame for name, frame in training_set.sources.items()}
+    return examples | {_SERVED: training_set.served, _WAITING: training_set.waiting}
+
+
+def _digest(parts: dict[str, PinnedPart]) -> str:
+    """Over what is learned from: answers that wait for their label make no other training set."""
+    return digest_parts({name: part.digest for name, part in parts.items() if name != _WAITING})
 
 
 def _load(pin: DataPin, table: Callable[[str], Table]) -> TrainingSet:
     names = [name for name in pin.upto if name.startswith(_EXAMPLES)]
+    served, waiting = _served(pin, predictions=table("predictions"), outcomes=table("outcomes"))
     return TrainingSet(
         sources={name.removeprefix(_EXAMPLES): _examples(pin, name, table(name)) for name in names},
-        served=_served(pin, predictions=table("predictions"), outcomes=table("outcomes")),
+        served=served,
+        waiting=waiting,
     )
 
 
@@ -125,7 +142,8 @@ def _examples(pin: DataPin, name: str, table: Table) -> pl.DataFrame:
     return rows.drop(SYSTEM)
 
 
-def _served(pin: DataPin, *, predictions: Table, outcomes: Table) -> pl.DataFrame:
+def _served(pin: DataPin, *, predictions: Table, outcomes: Table) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The answers whose label is known, and those that wait for it."""
     answered = (
         pl.col("error").is_null()
         & pl.col("stage").is_in(ANSWERED)
@@ -136,10 +154,16 @@ def _served(pin: DataPin, *, predictions: Table, outcomes: Table) -> pl.DataFram
     rows = _upto(predictions, pin.upto["predictions"], PREDICTIONS, answered)
     history = _upto(outcomes, pin.upto["outcomes"], OUTCOMES, pl.lit(value=True))
     outcome = Outcome(within=timedelta(seconds=pin.within), absent=pin.absent)
-    labelled = join_outcomes(rows, history, outcome=outcome, as_of=pin.as_of).filter(pl.col("value").is_not_null())
-    # Of several answers to one key, the last: the one that was acted upon.
+    joined = join_outcomes(rows, history, outcome=outcome, as_of=pin.as_of)
+    labelled = _last_of_each(joined.filter(pl.col("value").is_not_null()))
+    waiting = joined.filter(pl.col("value").is_null()).join(labelled, on="key", how="anti")
+    return labelled.select(SERVED_COLUMNS), _last_of_each(waiting).select(WAITING_COLUMNS)
+
+
+def _last_of_each(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of several answers to one key, the last: the one that was acted upon."""
     last = pl.struct("at", SEQUENCE).rank("ordinal").over("key") == pl.len().over("key")
-    return labelled.filter(pl.col("key").is_null() | last).sort(SEQUENCE).select(SERVED_COLUMNS)
+    return rows.filter(pl.col("key").is_null() | last).sort(SEQUENCE)
 
 
 def _upto(table: Table, sequence: int, columns: dict[str, pl.DataType], condition: pl.Expr) -> pl.DataFrame:

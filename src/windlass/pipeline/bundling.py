@@ -10,9 +10,9 @@ import msgspec
 
 from windlass.monitoring.reference import make_reference, save
 from windlass.pipeline.context import Training
-from windlass.pipeline.evaluation import Evaluation
-from windlass.pipeline.judging import EVALUATION, LATENCY, PREDICTIONS, from_frame
+from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation
 from windlass.pipeline.learning import Prepared
+from windlass.pipeline.predictions import PREDICTIONS, from_frame
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_record
 from windlass.product.policy import to_plain

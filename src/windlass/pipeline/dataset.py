@@ -121,23 +121,30 @@ def _told(training: Training, finished: Finished) -> list[Body]:
 # -- check -------------------------------------------------------------------------------------------------------
 
 
-def check(training: Training, pinned: Pinned) -> Rows:
-    """One frame of labelled rows that satisfy the contract, in the order of their event time, parted in two."""
+def check(training: Training, pinned: Pinned, *, learned: Split | None) -> Rows:
+    """One frame of labelled rows that satisfy the contract, in the order of their event time, parted in two.
+
+    `learned` says what the champion has learned from (`champion.split_of_champion`).
+    """
     task = training.task
     step = Step(
         name="check",
         code=training.code("assemble", "contract", "task", "outcome", "gate"),
-        parameters={"task": msgspec.to_builtins(task), "as_of": pinned.pin.as_of.isoformat()},
+        parameters={
+            "task": msgspec.to_builtins(task),
+            "as_of": pinned.pin.as_of.isoformat(),
+            "learned": msgspec.to_builtins(learned),
+        },
         inputs={"rows": pinned.pin.digest, "outcomes": pinned.step.digest("outcomes.arrow")},
     )
-    return Rows(training, pinned, training.runner.run(step, partial(_check, training, pinned)))
+    return Rows(training, pinned, training.runner.run(step, partial(_check, training, pinned, learned)))
 
 
-def _check(training: Training, pinned: Pinned, folder: Path) -> Summary:
+def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Path) -> Summary:
     task = training.task
     found = labelled_rows(training.product(), pinned.read(), pinned.outcomes, as_of=pinned.pin.as_of)
-    rows = found.rows if task.time is None else found.rows.sort(task.time, maintain_order=True)
-    split, order = split_rows(rows, moments=moments_of(rows, task.time), key=task.key)
+    rows = found.rows
+    split, order = split_rows(rows, moments=moments_of(rows, task.time), key=task.key, learned=learned)
     ordered = rows if order is None else rows[order]
     _check_learnable(ordered.get_column(task.target).head(split.train), task)
     write_frame(ordered, folder / "rows.arrow")
@@ -148,6 +155,7 @@ def _check(training: Training, pinned: Pinned, folder: Path) -> Summary:
     return {
         "rows": rows.height,
         "served": found.served,
+        "early": found.early,
         "unlabelled": found.unlabelled,
         "set_aside": found.broken,
         "holdout": split.holdout,

@@ -14,10 +14,11 @@ from windlass.errors import ContractViolated, DataError
 from windlass.lake.examples import last_of_each
 from windlass.lake.lake import Lake
 from windlass.pipeline.assembly import assemble, roles_of, takes_rows_as_they_are
+from windlass.pipeline.labelled import check_contract, parted
 from windlass.pipeline.labels import VALUE, as_target, has_label, is_empty, last_words
 from windlass.product.checks.declaration import check_keys, check_roles
 from windlass.product.classes import check_two, classes_in
-from windlass.product.contract import check_frame, sift_frame
+from windlass.product.contract import sift_frame
 from windlass.product.labels import LabelCodec
 from windlass.product.product import Product
 from windlass.product.task import Task
@@ -52,14 +53,9 @@ def _check_rows(product: Product, lake: Lake, source: str, rows: pl.DataFrame) -
     """The labels that are there, and those that come."""
     check_roles(product, rows)
     check_keys(product, rows)
-    target = product.task.target
-    labelled, unlabelled = _parted(rows, target)
-    for part in (labelled, unlabelled):
-        if part.height:
-            check_frame(product, part)
-    if not labelled.height:
-        return _nothing(product), _nothing(product)
-    return _labels_in(product, lake, [source]), labelled.get_column(target)
+    check_contract(product, rows)
+    new = _labelled(rows, product)
+    return (_labels_in(product, lake, [source]) if len(new) else _nothing(product)), new
 
 
 def _check_assembled(
@@ -86,7 +82,7 @@ def _check_assembled(
 
 def _broken(product: Product, rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     """Of `rows` those that cannot be used, and why."""
-    labelled, unlabelled = _parted(rows, product.task.target)
+    labelled, unlabelled = parted(rows, product.task.target)
     found: list[pl.DataFrame] = []
     told: list[str] = []
     for part in (labelled, unlabelled):
@@ -101,14 +97,6 @@ def _on_top(held: pl.DataFrame | None, batch: pl.DataFrame | None, key: str | No
     """The rows that a source has once the batch is in."""
     parts = [part for part in (held, batch) if part is not None]
     return last_of_each(pl.concat(parts, how="diagonal_relaxed"), key) if parts else pl.DataFrame()
-
-
-def _parted(rows: pl.DataFrame, target: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that have a label, and the others, without the column."""
-    if target not in rows.columns:
-        return rows.clear(), rows
-    labelled = has_label(rows.get_column(target))
-    return rows.filter(labelled), rows.filter(~labelled).drop(target)
 
 
 def _nothing(product: Product) -> pl.Series:

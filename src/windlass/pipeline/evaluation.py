@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
+EVALUATION = "evaluation.json"
+LATENCY = "latency.json"
 BINS = 10
 SMALLEST_SLICE = 20
 """Rows below which a group is not shown by itself."""

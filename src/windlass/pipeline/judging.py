@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,15 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from windlass.decisions.alignment import align
 from windlass.decisions.baseline import constant_answer
 from windlass.decisions.gate import GateEvidence, decide_gate
 from windlass.decisions.metrics import main_metric
 from windlass.errors import fault_of
+from windlass.pipeline.champion import answers_of_champion
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import (
+    EVALUATION,
+    LATENCY,
     Evaluation,
     Latency,
     calibration_of,
@@ -27,6 +28,7 @@ from windlass.pipeline.evaluation import (
 )
 from windlass.pipeline.explanation import measure_latency, permutation_importances
 from windlass.pipeline.learning import Prepared, model_of
+from windlass.pipeline.predictions import PREDICTIONS, as_frame, from_frame
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
 from windlass.product.checks.proof import prove_alone
@@ -36,10 +38,6 @@ from windlass.records.decision import Decision
 from windlass.records.event import Body, GateDecided
 
 Array = np.ndarray[Any, Any]
-
-EVALUATION = "evaluation.json"
-LATENCY = "latency.json"
-PREDICTIONS = "predictions.arrow"
 
 
 def evaluate(training: Training, prepared: Prepared, trained: Finished) -> Finished:
@@ -152,7 +150,7 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
     champion, unseen, remark = None, None, ""
     if training.request.champion_digest is not None:
         try:
-            champion, unseen = _champion(training, prepared, training.request.champion_digest)
+            champion, unseen = answers_of_champion(training, prepared, training.request.champion_digest)
         except Exception as error:  # noqa: BLE001 (an old version's code may raise anything, and is told in the decision)
             # A champion that cannot read today's rows fails in production too: it must not keep its successor out.
             remark = f"The champion could not be asked about these rows: {fault_of(error)}"
@@ -174,51 +172,6 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
     return {"rows": len(holdout), "verdict": decision.verdict, "note": decision.reasons[0]}
 
 
-def _champion(training: Training, prepared: Prepared, digest: str) -> tuple[Array, Array]:
-    """The champion's predictions of the rows of the holdout that it has not learned from, and which ones these are.
-
-    Made from the very same rows, it has learned from all of them by now; but what it said of this holdout before it was
-    fitted on it was kept, and is what a candidate of the same rows compares with.
-    """
-    bundle = training.registry.open(training.name, digest)
-    holdout = prepared.holdout_part()
-    file = bundle.folder / EVALUATION
-    evaluation = read_record(file, Evaluation) if file.is_file() else None
-    if evaluation is not None and evaluation.judged_on == prepared.rows.step.digest():
-        scores = from_frame(read_frame(bundle.folder / PREDICTIONS))
-        unseen = np.ones(len(holdout), dtype=bool)
-    else:
-        unseen = _unseen(evaluation, prepared, len(holdout))
-        scores = np.asarray(bundle.predict(holdout.rows.filter(pl.Series(unseen))).scores)
-    return align(scores, bundle.manifest.classes, prepared.learned.classes), unseen
-
-
-def _unseen(evaluation: Evaluation | None, prepared: Prepared, rows: int) -> Array:
-    """Rows that came after all the champion learned from; all of them where its split was not by time."""
-    moments = prepared.rows.moments
-    if evaluation is None or evaluation.split.until is None or moments is None:
-        return np.ones(rows, dtype=bool)
-    return (moments[len(moments) - rows :] > evaluation.split.until).to_numpy()
-
-
 def _decided(training: Training, finished: Finished) -> list[Body]:
     judged = read_record(finished.folder / "decision.json", Judged)
     return [GateDecided(run=training.run, against=judged.against, decision=judged.decision)]
-
-
-# -- predictions on disk -----------------------------------------------------------------------------------------
-
-
-def as_frame(predictions: Array) -> pl.DataFrame:
-    """Predictions as columns `0`, `1`, ..."""
-    columns: Mapping[str, Array] = (
-        {"0": predictions}
-        if predictions.ndim == 1
-        else {str(place): predictions[:, place] for place in range(predictions.shape[1])}
-    )
-    return pl.DataFrame(columns)
-
-
-def from_frame(frame: pl.DataFrame) -> Array:
-    """What `as_frame` wrote."""
-    return frame.get_column("0").to_numpy() if frame.width == 1 else frame.to_numpy()

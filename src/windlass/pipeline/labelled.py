@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-from windlass.errors import ContractViolated
+from windlass.decisions.completeness import complete_rows
+from windlass.errors import ContractViolated, DataError
+from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.lake import TrainingSet
 from windlass.pipeline.assembly import assemble
-from windlass.pipeline.labels import KEY, VALUE, as_target, has_label, with_labels
+from windlass.pipeline.labels import KEY, VALUE, as_target, has_label, moments_of, with_labels
 from windlass.product.checks.declaration import check_labels, check_roles
-from windlass.product.contract import Sifted, columns_of, decode_rows, sift_frame
+from windlass.product.contract import Sifted, check_frame, columns_of, decode_rows, sift_frame
 from windlass.product.contract.violations import Finding
 from windlass.product.product import Product
 from windlass.records.bundle import Column
+
+Array = np.ndarray[Any, Any]
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_WHEN_SERVED = pl.coalesce("event_time", "at").alias("at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +32,13 @@ class LabelledRows:
     """Labelled rows that satisfy the contract, and what became of the others."""
 
     rows: pl.DataFrame
+    """In the order of their event time, up to where the labels of their time are complete."""
     columns: tuple[Column, ...]
     """What a request row holds."""
     served: int
-    """Rows among them that were served and extracted by nobody."""
+    """Rows that were served and extracted by nobody."""
+    early: int
+    """Labelled rows that are not among `rows`: too many others of their time have no label yet."""
     unlabelled: int
     broken: int
     """Rows that were set aside, since they break the contract or have no key. None of them came with this extract,
@@ -36,11 +48,26 @@ class LabelledRows:
     @property
     def remarks(self) -> list[str]:
         """What somebody who reads the number of rows must know besides, without a value of anybody's."""
-        if not self.broken:
-            return []
-        why = ", ".join(finding.brief for finding in self.findings)
-        rows = "1 row that came in" if self.broken == 1 else f"{self.broken:,} rows that came in"
-        return [f"{rows} earlier set aside: {why}"]
+        found = []
+        if self.early:
+            found.append(f"{_count(self.early)} left out until more labels of that time have come")
+        if self.broken:
+            why = ", ".join(finding.brief for finding in self.findings)
+            found.append(f"{_count(self.broken)} that came in earlier set aside: {why}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Served rows whose label is known and that are no example themselves, as the examples are."""
+
+    sifted: Sifted
+    at: pl.Series
+    """When each of those that satisfy the contract was asked for."""
+
+    @property
+    def kept(self) -> pl.DataFrame:
+        return self.sifted.kept
 
 
 def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, *, as_of: datetime) -> LabelledRows:
@@ -63,21 +90,43 @@ def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, 
     _check_most(product, sifted, labelled.height)
     columns = columns_of(product, sifted.kept.drop(task.target))
     answers = _served(product, labelled, sifted.kept, found.served, columns)
-    kept = sifted.kept if answers is None else pl.concat([sifted.kept, answers.kept], how="vertical_relaxed")
-    check_labels(product, kept)
+    parts = [sifted] if answers is None else [sifted, answers.sifted]
+    kept = pl.concat([each.kept for each in parts], how="vertical_relaxed")
+    complete = kept[_complete(product, kept, answers, _missing(product, rows, kept, found), as_of=as_of)]
+    early = kept.height - complete.height
+    _check_labels(product, complete, early=early)
     return LabelledRows(
-        rows=kept,
+        rows=complete,
         columns=columns,
+        early=early,
         served=0 if answers is None else answers.kept.height,
         unlabelled=rows.height - labelled.height,
-        broken=sum(int(each.broken.sum()) for each in (sifted, answers) if each is not None),
-        findings=(*sifted.findings, *(() if answers is None else answers.findings)),
+        broken=sum(int(each.broken.sum()) for each in parts),
+        findings=tuple(finding for each in parts for finding in each.findings),
     )
+
+
+def check_contract(product: Product, rows: pl.DataFrame) -> pl.DataFrame:
+    """`rows` as the contract leaves them; of those without a label it is not asked what it says of labels.
+
+    Raises one ContractViolated that lists every finding.
+    """
+    labelled, unlabelled = parted(rows, product.task.target)
+    checked = [check_frame(product, part) for part in (labelled, unlabelled) if part.height]
+    return pl.concat(checked, how="diagonal_relaxed") if checked else rows
+
+
+def parted(rows: pl.DataFrame, target: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that have a label, and the others, without the column."""
+    if target not in rows.columns:
+        return rows.clear(), rows
+    labelled = has_label(rows.get_column(target))
+    return rows.filter(labelled), rows.filter(~labelled).drop(target)
 
 
 def _served(
     product: Product, labelled: pl.DataFrame, kept: pl.DataFrame, served: pl.DataFrame, columns: tuple[Column, ...]
-) -> Sifted | None:
+) -> Answers | None:
     """The served rows whose label is known and that are no example themselves, as the checked examples are."""
     task = product.task
     if task.key is not None and task.key in labelled.columns:
@@ -87,7 +136,62 @@ def _served(
         return None
     target = as_target(served.get_column(VALUE), like=kept.get_column(task.target), task=task)
     decoded = decode_rows(served.get_column("request"), columns).with_columns(target)
-    return sift_frame(product, decoded.select(kept.columns))
+    sifted = sift_frame(product, decoded.select(kept.columns))
+    return Answers(sifted=sifted, at=served.filter(~sifted.broken).select(_WHEN_SERVED).to_series())
+
+
+def _missing(product: Product, rows: pl.DataFrame, kept: pl.DataFrame, found: TrainingSet) -> pl.Series:
+    """When the rows and the answers were that have no label yet.
+
+    Answers say something only where outcomes come for answers at all: else `extract` brings the labels, with its rows.
+    """
+    task = product.task
+    unlabelled = rows if task.target not in rows.columns else rows.filter(~has_label(rows.get_column(task.target)))
+    waiting = found.waiting if found.served.height else found.waiting.clear()
+    if task.key is not None and task.key in rows.columns:
+        of_rows, of_kept = (each.get_column(task.key).cast(pl.String) for each in (rows, kept))
+        unlabelled = unlabelled.filter(_is_none_of(pl.col(task.key).cast(pl.String), of_kept))
+        waiting = waiting.filter(_is_none_of(pl.col(KEY), pl.concat([of_rows, of_kept])))
+    answered = waiting.select(_WHEN_SERVED).to_series()
+    moments = moments_of(unlabelled, task.time)
+    return answered if moments is None else pl.concat([moments.alias("at"), answered])
+
+
+def _is_none_of(key: pl.Expr, keys: pl.Series) -> pl.Expr:
+    return ~key.is_in(keys.implode()).fill_null(value=False)
+
+
+def _complete(
+    product: Product, kept: pl.DataFrame, answers: Answers | None, missing: pl.Series, *, as_of: datetime
+) -> Array:
+    """The places of the labelled rows that count, in the order of their time (see `decisions.completeness`).
+
+    Without a time column only answers have a moment, and extracted rows are taken to be of long ago.
+    """
+    moments = moments_of(kept, product.task.time)
+    if moments is None:
+        extracted = kept.height if answers is None else kept.height - answers.kept.height
+        long_ago = pl.Series("at", [None] * extracted, dtype=TIMESTAMP).fill_null(_LONG_AGO)
+        moments = long_ago if answers is None else pl.concat([long_ago, answers.at])
+    at = pl.concat([moments.alias("at"), missing]).to_physical().to_numpy()
+    order = np.argsort(at, kind="stable")
+    within = product.outcome.within // _MICROSECOND
+    count = complete_rows(at[order], order < kept.height, now=(as_of - _LONG_AGO) // _MICROSECOND, within=within)
+    return order[:count][order[:count] < kept.height]
+
+
+def _check_labels(product: Product, rows: pl.DataFrame, *, early: int) -> None:
+    try:
+        check_labels(product, rows)
+    except DataError as error:
+        if not early:
+            raise
+        remedy = f"wait for more labels: {_count(early)} left out, since too many others of that time have none yet"
+        raise DataError(error.what, where=error.where, remedy=remedy) from error
+
+
+def _count(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows:,} rows"
 
 
 def _check_most(product: Product, sifted: Sifted, rows: int) -> None:

@@ -145,8 +145,7 @@ def with_labels(
     """
     own = rows.get_column(task.target) if task.target in rows.columns else None
     like = as_target(outcomes.get_column(VALUE), like=None, task=task) if own is None or is_empty(own) else own
-    if outcome.absent is not None:
-        _check_absent(json_of(outcome.absent), like, task)
+    check_absent(outcome, like=like, task=task)
     told = labels_as_of(label_history(cases_of(rows, task), outcomes, outcome=outcome), as_of)
     if told.is_empty():
         return rows
@@ -156,9 +155,12 @@ def with_labels(
     return rows.with_columns(filled if own is None or is_empty(own) else pl.coalesce(task.target, filled))
 
 
-def _check_absent(text: str, like: pl.Series, task: Task) -> None:
+def check_absent(outcome: Outcome, *, like: pl.Series, task: Task) -> None:
+    """Raise DataError when `Outcome.absent` is set and cannot be a label beside those of `like`."""
+    if outcome.absent is None:
+        return
     try:
-        as_target(pl.Series([text]), like=like, task=task)
+        as_target(pl.Series([json_of(outcome.absent)]), like=like, task=task)
     except DataError as error:
         remedy = "give a label of the task, or leave it out"
         raise DataError(error.what, where="Outcome.absent", remedy=remedy) from error

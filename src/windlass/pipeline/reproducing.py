@@ -21,9 +21,12 @@ from windlass.ledger.ledger import Ledger
 from windlass.pipeline import learning
 from windlass.pipeline.context import Training
 from windlass.pipeline.dataset import check, pinned_before
+from windlass.pipeline.evaluation import EVALUATION, Evaluation
 from windlass.pipeline.progress import Emit, silent
 from windlass.pipeline.request import TrainingRequest
+from windlass.pipeline.split import Split
 from windlass.pipeline.step import StepRunner
+from windlass.pipeline.tables import read_record
 from windlass.product.code.source import source_from_folder
 from windlass.product.model.predict import predict
 from windlass.records.bundle import Environment
@@ -79,7 +82,8 @@ def reproduce(request: ReproduceRequest, *, emit: Emit = silent) -> Reproduced:
             remedy="give a version that a run has made; `windlass versions` names the run",
         )
     with _training(request, bundle, pin, emit=emit) as training:
-        prepared, model = _train(training, pin)
+        judged = read_record(bundle.folder / EVALUATION, Evaluation).split
+        prepared, model = _train(training, pin, judged)
         examples = prepared.all_rows().features
         then = predict(bundle.model, examples, bundle.kind, classes=prepared.classes)
         now = predict(model, examples, bundle.kind, classes=prepared.classes)
@@ -87,15 +91,16 @@ def reproduce(request: ReproduceRequest, *, emit: Emit = silent) -> Reproduced:
     reasons: tuple[str, ...] = ()
     if differing:
         with _training(request, bundle, pin, emit=silent) as again:
-            _, other = _train(again, pin)
+            _, other = _train(again, pin, judged)
             steady = not compared(now, predict(other, examples, bundle.kind, classes=prepared.classes))[1]
         reasons = reasons_for(bundle.manifest.environment, training.environment, steady=steady)
     return Reproduced(rows=rows, differing=differing, largest=largest, reasons=reasons)
 
 
-def _train(training: Training, pin: DataPin) -> tuple[learning.Prepared, Any]:
-    """The model that a run makes of these rows, whatever a gate would say of it."""
-    prepared = learning.make_features(training, check(training, pinned_before(training, pin)))
+def _train(training: Training, pin: DataPin, judged: Split) -> tuple[learning.Prepared, Any]:
+    """The model that a run makes of these rows, parted as they were then, whatever a gate would say of it."""
+    rows = check(training, pinned_before(training, pin), learned=judged)
+    prepared = learning.make_features(training, rows)
     tuned = learning.tune(training, prepared)
     released = learning.refit(training, prepared, tuned, learning.train(training, prepared, tuned))
     model, _ = learning.model_of(released)

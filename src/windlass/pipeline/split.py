@@ -16,12 +16,17 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from windlass.decisions import decay
 from windlass.errors import DataError
 
 HOLDOUT = 0.2
-"""The part of the rows, the latest ones, that no judged candidate has learned from."""
+"""The part of the rows, the latest ones, that no judged candidate has learned from, at the most."""
 MOST = 10_000
 """Rows that judge, at the most: more would make the judged candidate older, and the judgement hardly surer."""
+LEAST = 200
+"""Rows that judge, at the least, as long as that is within the fifth: a bound on fewer would be judged by chance."""
+WATCHED = decay.MINIMUM_ROWS
+"""Rows that judge, at the least, as long as that is within half of all: by fewer a version is not watched for decay."""
 MINIMUM = 20
 """Labelled rows below which nothing is trained."""
 MINIMUM_PART = 4
@@ -41,13 +46,13 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split_rows(
-    rows: pl.DataFrame, *, moments: pl.Series | None, key: str | None
+    rows: pl.DataFrame, *, moments: pl.Series | None, key: str | None, learned: Split | None = None
 ) -> tuple[Split, np.ndarray[Any, Any] | None]:
     """The split of `rows`, and the order to bring them into first (None: they are in it).
 
-    With `moments` (datetimes in UTC, one a row, rising) the last fifth judges, at most 10,000 rows; rows of the same
-    moment stay on one side. Without, or when all moments are the same, about a fifth is drawn by a hash of the key, or
-    of the whole row.
+    With `moments` (datetimes in UTC, one a row, rising) the latest judge, as `holdout_place` says; `learned` is the
+    split of the champion, and where nothing is new to it, the very rows judge that judged it. Without moments, or when
+    all are the same, as many are drawn by a hash of the key, or of the whole row.
     Raises DataError when there are fewer than 20 rows.
     """
     count = rows.height
@@ -57,19 +62,46 @@ def split_rows(
             where="training set",
             remedy="wait for more labels, let `extract` return more history, or widen Retrain.window",
         )
-    wanted = count - min(count - round(count * (1 - HOLDOUT)), MOST)
-    place = None if moments is None else _boundary(moments, wanted)
+    place = None if moments is None else _place_by_time(moments, learned)
     if moments is None or place is None:
+        wanted = count - _holdout(count, fresh=count)
         order = _by_hash(rows, key, wanted)
         return Split(by="key", train=wanted, holdout=count - wanted), order
     return Split(by="time", train=place, holdout=count - place, boundary=moments[place], until=moments[-1]), None
 
 
-def _boundary(moments: pl.Series, wanted: int) -> int | None:
+def holdout_place(at: np.ndarray[Any, Any], *, until: int | None) -> int | None:
+    """From which of n rows on they judge; `at` `(n,)` are their moments, rising, `until` up to when the champion has
+    learned (None: it has seen none of them).
+
+    The latest fifth, at most 10,000 rows, but no more than half of what is new to the champion: the judged candidate
+    must have learned from the other half to show what there is to gain. Where that is few, more of the fifth judge, and
+    of a small set more than a fifth. Rows of the same moment stay on one side; None when no place parts them so.
+    """
+    fresh = len(at) if until is None else len(at) - int(np.searchsorted(at, until, side="right"))
+    return _nearest(at, len(at) - _holdout(len(at), fresh=fresh))
+
+
+def _holdout(count: int, *, fresh: int) -> int:
+    """How many of `count` rows judge when `fresh` of them are new to the champion."""
+    fifth = count - round(count * (1 - HOLDOUT))
+    return max(min(fifth, max(fresh // 2, LEAST), MOST), min(WATCHED, count // 2))
+
+
+def _place_by_time(moments: pl.Series, learned: Split | None) -> int | None:
+    at = moments.to_physical().to_numpy()
+    if learned is None or learned.until is None or learned.boundary is None:
+        return holdout_place(at, until=None)
+    if moments[-1] <= learned.until:
+        return _nearest(at, int(moments.search_sorted(learned.boundary, side="left")))
+    return holdout_place(at, until=pl.Series([learned.until], dtype=moments.dtype).to_physical()[0])
+
+
+def _nearest(at: np.ndarray[Any, Any], wanted: int) -> int | None:
     """The place nearest to `wanted` that parts no two rows of the same moment; None when there is none."""
-    moment = moments[wanted]
-    places = [int(moments.search_sorted(moment, side=side)) for side in ("left", "right")]
-    sound = [place for place in places if MINIMUM_PART <= place <= len(moments) - MINIMUM_PART]
+    moment = at[min(wanted, len(at) - 1)]
+    places = [int(np.searchsorted(at, moment, side=side)) for side in ("left", "right")]
+    sound = [place for place in places if MINIMUM_PART <= place <= len(at) - MINIMUM_PART]
     return min(sound, key=lambda place: abs(place - wanted), default=None)
 
 

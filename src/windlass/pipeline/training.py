@@ -9,10 +9,11 @@ from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline import judging, learning
 from windlass.pipeline.bundling import bundle, registration
+from windlass.pipeline.champion import split_of_champion
 from windlass.pipeline.context import Training
 from windlass.pipeline.dataset import check, pin
 from windlass.pipeline.declaring import opened
-from windlass.pipeline.evaluation import Evaluation
+from windlass.pipeline.evaluation import EVALUATION, Evaluation
 from windlass.pipeline.ingest import extract
 from windlass.pipeline.noted import note_environment
 from windlass.pipeline.opening import declaration_of, is_news, open_product
@@ -78,13 +79,13 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
 
 
 def _run(training: Training, began: float) -> TrainingResult:
-    rows = check(training, pin(training, extract(training)))
+    rows = check(training, pin(training, extract(training)), learned=split_of_champion(training))
     prepared = learning.make_features(training, rows)
     tuned = learning.tune(training, prepared)
     trained = learning.train(training, prepared, tuned)
     evaluated = judging.evaluate(training, prepared, trained)
     judged = judging.gate(training, prepared, evaluated)
-    metrics = read_record(evaluated.folder / judging.EVALUATION, Evaluation).metrics
+    metrics = read_record(evaluated.folder / EVALUATION, Evaluation).metrics
     digest: str | None = None
     version: str | None = None
     outcome: Outcome = "rejected"

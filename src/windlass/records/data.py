@@ -62,4 +62,5 @@ class DataPin(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     """sha256 over the content in its pinned order; checked whenever the set is read again."""
     parts: dict[str, PinnedPart] = {}
-    """`examples/<source>` and `served` -> what that frame looked like; `digest` is taken over their digests."""
+    """`examples/<source>`, `served` and `waiting` -> what that frame looked like; `digest` is taken over the digests of
+    all but the last, which holds the answers without a label."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.alignment import align
+from windlass.decisions.completeness import Usual, complete_rows
 from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import Answers, ReleaseEvidence
@@ -109,20 +110,27 @@ def paired_losses(
     old_codec: LabelCodec | None = None,
     bound: float | None = 1.0,
     metric: str = "default",
+    now: datetime,
+    within: timedelta,
+    usual: Usual | None = None,
 ) -> PairedLosses:
-    """Losses of two versions on the rows that both answered and whose label is known, in the order of the outcomes.
+    """Losses of two versions on the rows that both answered and whose label is known, in the order they were asked for.
+
+    Where labels of one class come early, rows count only up to where the labels of their time are complete as of `now`
+    (`decisions.completeness`; `within` is how long one may take, `usual` how many never come).
 
     `labelled` is what `Lake.labelled` gives for both, shadow answers included. `codec` is the new version's and
     `old_codec` the old one's, where it differs. What can be no label is left out; a class that a version does not know,
     it was wrong about. Two binary versions that do not speak of the same classes have no losses to compare: none then.
     `bound` is that of `PairedLosses`, `metric` the gate's.
     """
-    known = labelled.filter(pl.col("value").is_not_null(), pl.col("error").is_null())
+    answered = labelled.filter(pl.col("error").is_null())
     sides = [
-        known.filter(pl.col("version") == version).unique("prediction_id", keep="first", maintain_order=True)
+        answered.filter(pl.col("version") == version).unique("prediction_id", keep="first", maintain_order=True)
         for version in (new, old)
     ]
-    both = sides[0].join(sides[1], on="prediction_id", how="inner", suffix="_old").sort("observed_at", "prediction_id")
+    both = sides[0].join(sides[1], on="prediction_id", how="inner", suffix="_old").sort("at", "prediction_id")
+    both = both.head(_complete(both, now=now, within=within, usual=usual))
     both = both.with_columns(_truth=codec.encode_texts(both["value"])).filter(pl.col("_truth").is_not_null())
     truth = both["_truth"].to_numpy()
     other = old_codec or codec
@@ -137,6 +145,12 @@ def paired_losses(
         previous=compared(truth, previous),
         bound=bound,
     )
+
+
+def _complete(asked: pl.DataFrame, *, now: datetime, within: timedelta, usual: Usual | None) -> int:
+    at = asked["at"].dt.epoch("us").to_numpy()
+    moment, known = pl.Series([now]).dt.epoch("us")[0], asked["value"].is_not_null().to_numpy()
+    return complete_rows(at, known, now=moment, within=within // timedelta(microseconds=1), usual=usual)
 
 
 def predictions_of(scores: pl.Series, probabilities: pl.Series, codec: LabelCodec) -> Array:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandera.polars as pa
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -13,7 +14,7 @@ from windlass.backtest.estimators import estimator_from, with_seed
 from windlass.backtest.product import stream_of, with_defaults
 from windlass.backtest.replay import run_backtest
 from windlass.backtest.stream import NEVER
-from windlass.errors import DataError, MissingExtra, ProductError, UsageError
+from windlass.errors import ContractViolated, DataError, MissingExtra, ProductError, UsageError
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000
@@ -83,11 +84,69 @@ def test_outcomes_of_their_own_come_at_their_own_time():
 
     stream = stream_of(Separate)
     expected = orders()["late"].to_numpy()
+    # Three days after each row nothing had come, which means 0; what came after nine corrects it, and again after ten.
+    assert ((stream.known_at - stream.at) / DAY).round(6).tolist() == [3.0] * 60
     assert stream.target[0] == 1 - expected[0]
     assert stream.target[1:20].tolist() == expected[1:20].tolist()
     assert (stream.target[20:] == 0).all()
-    waited = (stream.known_at - stream.at) / DAY
-    assert waited.tolist() == [9.0] * 20 + [3.0] * 40
+    first = [stream.known(int(stream.at[0]) + day * DAY, start=0, stop=1).labels.tolist() for day in (3, 4, 9, 10)]
+    assert first == [[], [0], [expected[0]], [1 - expected[0]]]
+    assert stream.known(int(stream.at[19]) + 9 * DAY, start=0, stop=20).labels[1:].tolist() == expected[1:20].tolist()
+
+
+def test_a_correction_is_not_seen_before_it_came():
+    class Corrected(Orders):
+        def extract(self, since):
+            frame = orders(400)
+            told = frame.select("id", pl.col("late").alias("value"), pl.col("at") + timedelta(days=1))
+            turned = told.with_columns(value=1 - pl.col("value"), at=pl.lit(frame["at"][-1] + timedelta(days=2)))
+            return {"orders": frame.drop("late"), "outcomes": pl.concat([turned, told])}
+
+    stream, plain = stream_of(Corrected), stream_of(_product(frame=orders(400)), label_delay="1d")
+    assert (stream.target == 1 - plain.target).all()
+    found: dict[str, list[float]] = {}
+    for name, each in (("corrected", stream), ("plain", plain)):
+        answers = found.setdefault(name, [])
+        run_backtest(each, windows=4, answered=lambda _, __, given, answers=answers: answers.extend(given))
+    assert found["corrected"] == found["plain"]
+
+
+def test_a_rows_own_label_comes_before_outcomes_as_in_training():
+    class Both(Orders):
+        outcome = wl.Outcome(within="3d", absent=0)
+
+        def extract(self, since):
+            frame = orders()
+            told = frame.select("id", value=1 - pl.col("late"), at=pl.col("at") + timedelta(days=1))
+            return {"orders": frame.with_columns(late=pl.when(pl.int_range(60) < 30).then("late")), "outcomes": told}
+
+    stream, expected = stream_of(Both), orders()["late"].to_numpy()
+    assert stream.target[:30].tolist() == expected[:30].tolist()
+    assert stream.target[30:].tolist() == (1 - expected[30:]).tolist()
+    assert ((stream.known_at - stream.at) / DAY).tolist() == [1.0] * 60
+    now = int(stream.at[0])
+    assert stream.known(now + 2 * DAY, start=0, stop=1).labels.tolist() == [1 - expected[0]]
+    assert stream.known(now + 3 * DAY, start=0, stop=1).labels.tolist() == [expected[0]]
+
+
+def test_rows_are_those_that_training_would_have():
+    class Kept(Orders):
+        contract = pa.DataFrameSchema({"size": pa.Column(pl.Float64), "zip": pa.Column(str, coerce=True)})
+
+        def extract(self, since):
+            frame = orders().with_columns(zip=pl.int_range(60))
+            older = frame.head(5).with_columns(size=0.0, at=pl.col("at") - timedelta(hours=1))
+            return pl.concat([frame, frame.tail(3), older])
+
+    stream = stream_of(Kept)
+    assert stream.rows["size"].to_list() == orders()["size"].to_list()
+    assert stream.rows["zip"].to_list() == [str(place) for place in range(60)]
+
+    class Broken(Kept):
+        contract = pa.DataFrameSchema({"size": pa.Column(pl.Float64, pa.Check.ge(0))})
+
+    with pytest.raises(ContractViolated, match="size"):
+        stream_of(Broken)
 
 
 def test_a_label_that_never_came_is_never_known():
@@ -112,10 +171,16 @@ def _product(**members):
     [
         (type("NoExtract", (wl.Product,), {"task": Orders.task}), "no `extract`"),
         (_product(frame=orders(), task=wl.BinaryClassification(target="late")), "when each row was"),
-        (_product(frame=orders().drop("late")), "no column 'late'; it returned id, at, size"),
-        (_product(frame=orders().with_columns(at=pl.lit(None, pl.Datetime("us", "UTC")))), "60 rows have no time"),
-        (_product(frame=[1]), "extract returned list"),
-        (_product(frame={"orders": orders(), "outcomes": orders().select("id")}), "outcomes name their rows by key"),
+        (_product(frame=orders().drop("late")), "there is no label at all"),
+        (
+            _product(frame=orders().with_columns(at=pl.lit(None, pl.Datetime("us", "UTC")))),
+            "60 rows have no event time",
+        ),
+        (_product(frame=[1]), "extract returned a builtins list"),
+        (
+            _product(frame={"orders": orders(), "outcomes": orders().select("id")}),
+            "source `outcomes` has the columns",
+        ),
     ],
 )
 def test_a_product_that_cannot_be_replayed_says_why(product, message):

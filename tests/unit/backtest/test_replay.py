@@ -21,6 +21,9 @@ from windlass.product.policy import Gate, Retrain
 
 from .conftest import START, drifting
 
+NOW = 2**62
+"""When every label is known."""
+
 
 def test_a_turned_relation_is_noticed_and_learned(make_stream):
     tree = DecisionTreeClassifier(max_depth=6, min_samples_leaf=20)
@@ -64,7 +67,7 @@ def test_all_starts_alike_and_frozen_stays(make_stream):
     run_backtest(stream, windows=5, answered=lambda name, window, predictions: found[name].append(predictions))
     for name in NAMES:
         np.testing.assert_array_equal(found[name][0], found["frozen"][0])
-    model = stream.product().train(stream.examples(np.arange(300)))
+    model = stream.product().train(stream.examples(stream.known(NOW, start=0, stop=300)))
     np.testing.assert_array_equal(np.concatenate(found["frozen"]), model.predict_proba(stream.features[300:])[:, 1])
 
 
@@ -77,7 +80,7 @@ def test_every_window_and_recent_train_on_just_their_rows(make_stream):
     )
     for name, look_back in (("every-window", 1500), ("recent", 300)):
         for window, predictions in found[name][1:]:
-            rows = np.arange(max(0, window.start - look_back), window.start - 100 + 1)
+            rows = stream.known(NOW, start=max(0, window.start - look_back), stop=window.start - 100 + 1)
             model = stream.product().train(stream.examples(rows))
             expected = model.predict_proba(stream.features[window.start : window.stop])[:, 1]
             np.testing.assert_array_equal(predictions, expected)
@@ -248,17 +251,17 @@ def test_recipes_compete_on_rows_that_none_has_seen(make_stream):
     trainer = Trainer(stream=stream, seed=0)
     workshop = Workshop(stream=stream, trainer=trainer)
     workshop.recipes = lambda known, now: [Recipe(name="all"), Recipe(name="latest", rows=500)]
-    learned = np.arange(2000) < 400
-    champion = trainer.fit(np.arange(400))
-    made = workshop.challenge(np.arange(1600), champion, learned=learned, complete=1600, now=START)
+    champion = trainer.fit(stream.known(NOW, start=0, stop=400))
+    made = workshop.challenge(stream.known(NOW, start=0, stop=1600), champion, learned=399, now=START)
     assert made.recipe.name == "latest"
-    assert np.flatnonzero(made.learned).tolist() == list(range(1100, 1600))
+    assert made.learned.positions.tolist() == list(range(1100, 1600))
     assert made.decision.verdict == "pass"
     # where nothing changed, no recipe is clearly better, and the first one stays
     still = make_stream(drifting(2000, change=None))
     workshop = Workshop(stream=still, trainer=Trainer(stream=still, seed=0))
     workshop.recipes = lambda known, now: [Recipe(name="all"), Recipe(name="latest", rows=500)]
-    assert workshop.challenge(np.arange(1600), champion, learned=learned, complete=1600, now=START).recipe.name == "all"
+    known = still.known(NOW, start=0, stop=1600)
+    assert workshop.challenge(known, champion, learned=399, now=START).recipe.name == "all"
 
 
 def test_windows_cover_the_rest_evenly():

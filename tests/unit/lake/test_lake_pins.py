@@ -21,7 +21,7 @@ from windlass.lake.segments import SegmentWriter
 from windlass.product.policy import Outcome
 from windlass.records.data import DataPin
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 def bring(lake: Lake, frame: pl.DataFrame, *, source: str = "main", time="scheduled", key="flight") -> None:
@@ -53,6 +53,7 @@ def same(one, other) -> bool:
         list(one.sources) == list(other.sources)
         and all(one.sources[name].equals(other.sources[name]) for name in one.sources)
         and one.served.equals(other.served)
+        and one.waiting.equals(other.waiting)
     )
 
 
@@ -77,9 +78,35 @@ def test_a_pin_names_what_it_holds(lake, make):
         ("scheduled", "timestamp"),
         ("delay", "float64"),
     )
-    assert fixed.digest == digest_parts({name: part.digest for name, part in fixed.parts.items()})
+    learned_from = ("examples/main", "served")
+    assert fixed.digest == digest_parts({name: fixed.parts[name].digest for name in learned_from})
     assert msgspec.json.decode(msgspec.json.encode(fixed), type=DataPin) == fixed
     assert same(Lake(lake.root).read(fixed), found)
+
+
+def test_answers_that_wait_for_their_label_are_known_and_make_no_other_set(lake, make):
+    batch = make.predictions("p1", "p2", "p3", "p4", keys=["a", "a", "b", None], at=make.noon)
+    capture(lake, batch, make.predictions("p5", keys=["b"], at=make.noon + HOUR))
+    _, before = pin(lake, make)
+    capture(lake, make.outcomes(make.outcome(1, key="a", at=make.noon + HOUR)), make.predictions("p6"))
+    found, fixed = pin(lake, make)
+    assert found.waiting.rows() == [(None, make.noon, None), ("b", make.noon + HOUR, None), (None, make.noon, None)]
+    assert (fixed.rows, fixed.parts["waiting"].rows) == (1, 3)
+    assert same(Lake(lake.root).read(fixed), found)
+    capture(lake, make.predictions("p7"))
+    more = pin(lake, make)[1]
+    assert more.parts["waiting"].rows == 4
+    assert (more.digest == fixed.digest, before.digest == fixed.digest) == (True, False)
+
+
+def test_a_pin_of_before_they_were_counted_can_be_read(lake, make):
+    bring(lake, make.flights((1, make.noon, 5.0)))
+    capture(lake, make.predictions("p1"))
+    found, fixed = pin(lake, make)
+    parts = {name: part for name, part in fixed.parts.items() if name != "waiting"}
+    old = Lake(lake.root).read(msgspec.structs.replace(fixed, parts=parts))
+    assert (old.waiting.height, found.waiting.height) == (0, 1)
+    assert old.sources["main"].equals(found.sources["main"])
 
 
 def test_an_empty_lake_can_be_pinned(lake, make):

@@ -11,18 +11,19 @@ import pytest
 
 from windlass.errors import PinBroken, RunFailed, UsageError
 from windlass.lake.lake import Lake
+from windlass.pipeline.progress import Emit, ProgressMessage, silent
 from windlass.pipeline.reproducing import Reproduced, ReproduceRequest, compared, reasons_for, reproduce
 from windlass.records.bundle import Environment
+from windlass.records.event import StepFinished
 
 NOTHING = Environment(python="3.12.1", platform="Linux", windlass="0.1.0", distributions={"numpy": "2.4.0"})
 
 
-def again(project: Any, result: Any) -> Reproduced:
-    return reproduce(
-        ReproduceRequest(
-            settings=project.settings, product="flights", version=result.version, digest=result.digest, run="again"
-        )
+def again(project: Any, result: Any, *, emit: Emit = silent) -> Reproduced:
+    request = ReproduceRequest(
+        settings=project.settings, product="flights", version=result.version, digest=result.digest, run="again"
     )
+    return reproduce(request, emit=emit)
 
 
 @pytest.mark.parametrize("time", ["at", None])
@@ -46,6 +47,20 @@ def test_a_version_is_reproduced_whatever_came_after_it(project: Any, time: str 
     assert project.ledger.head() == events, "the run leaves no trace in the ledger"
     assert project.calls().count("extract") == calls
     assert not list(project.paths.reproduction("flights", "again").parent.iterdir())
+
+
+def test_a_successor_is_reproduced_on_the_rows_that_trained_its_judged_model(project: Any) -> None:
+    """How they are parted depends on what the champion had learned from."""
+    project.edit("return flights()", "return flights(1000)")
+    first = project.train()
+    project.edit("flights(1000)", "flights(1050)")
+    second = project.train(champion="v1", champion_digest=first.digest)
+    trained = {body.run: body.summary["rows"] for body in project.bodies(StepFinished) if body.step == "train"}
+    assert trained == {"run-1": 800, "run-2": 850}
+    messages: list[ProgressMessage] = []
+    assert again(project, second, emit=messages.append).same
+    rows = [message.rows for message in messages if (message.step, message.state) == ("train", "finished")]
+    assert rows == [850]
 
 
 def test_a_recipe_without_a_seed_is_found_out(project: Any) -> None:

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.errors import DataError
-from windlass.pipeline.split import MINIMUM, MINIMUM_PART, split_rows
+from windlass.pipeline.split import (
+    HOLDOUT,
+    LEAST,
+    MINIMUM,
+    MINIMUM_PART,
+    MOST,
+    WATCHED,
+    Split,
+    holdout_place,
+    split_rows,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,11 +52,54 @@ def test_a_fifth_judges() -> None:
     assert (split.by, split.train, split.holdout) == ("time", 800, 200)
 
 
+@pytest.mark.parametrize(
+    ("rows", "fresh", "judge"),
+    [
+        (1000, None, 200),  # nobody has seen any: a fifth
+        (100_000, None, MOST),
+        (10_000, 10_000, 2000),
+        (10_000, 3000, 1500),  # half of what is new
+        (10_000, 300, LEAST),  # of 200 rows that judge, all are new
+        (10_000, 50, LEAST),  # 50 are, and a bound is still judged on 200
+        (500, 50, 100),
+        (300, None, WATCHED),  # a third, or nobody would watch for decay
+        (120, None, 60),
+    ],
+)
+def test_half_of_what_is_new_judges_at_the_most(rows: int, fresh: int | None, judge: int) -> None:
+    at = np.arange(rows)
+    assert holdout_place(at, until=None if fresh is None else rows - fresh - 1) == rows - judge
+
+
+@given(st.lists(st.integers(0, 300), min_size=MINIMUM, max_size=400), st.integers(-1, 301))
+def test_never_more_than_about_a_fifth_or_a_hundred_judges(hours: list[int], until: int) -> None:
+    at = np.sort(np.array(hours))
+    place = holdout_place(at, until=until)
+    widest = np.unique(at, return_counts=True)[1].max()
+    if place is not None:
+        assert MINIMUM_PART <= place <= len(at) - MINIMUM_PART
+        assert len(at) - place <= max(round(HOLDOUT * len(at)), min(WATCHED, len(at) // 2)) + widest
+        assert at[place - 1] < at[place]
+
+
+def test_where_nothing_is_new_the_rows_judge_that_judged_the_champion() -> None:
+    times = moments(list(range(5000)))
+    frame = pl.DataFrame({"t": times})
+    first, _ = split_rows(frame, moments=times, key=None)
+    assert split_rows(frame, moments=times, key=None, learned=first)[0] == first
+    grown = moments(list(range(5600)))
+    second, _ = split_rows(pl.DataFrame({"t": grown}), moments=grown, key=None, learned=first)
+    assert (second.train, second.holdout) == (5300, 300)
+    assert split_rows(pl.DataFrame({"t": grown}), moments=grown, key=None, learned=second)[0] == second
+    by_key = Split(by="key", train=4000, holdout=1000)
+    assert split_rows(frame, moments=times, key=None, learned=by_key)[0] == first
+
+
 def test_one_moment_for_all_falls_back_to_the_key() -> None:
     times = moments([0] * 100)
     rows = pl.DataFrame({"k": range(100)})
     split, order = split_rows(rows, moments=times, key="k")
-    assert (split.by, split.holdout, split.boundary) == ("key", 20, None)
+    assert (split.by, split.holdout, split.boundary) == ("key", 50, None)
     assert order is not None
 
 

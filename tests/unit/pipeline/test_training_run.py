@@ -22,7 +22,7 @@ from windlass.monitoring import reference
 from windlass.pipeline.compare import compare_runs
 from windlass.pipeline.declaring import DeclareRequest, declare
 from windlass.pipeline.evaluation import Evaluation
-from windlass.pipeline.judging import as_frame, from_frame
+from windlass.pipeline.predictions import as_frame, from_frame
 from windlass.pipeline.tables import read_record
 from windlass.product.contract import RowDecoder
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
@@ -65,7 +65,7 @@ def test_the_bundle_keeps_how_it_was_judged_and_answers_with_all_it_could_learn(
     result = project.train()
     bundle = project.registry.open("flights", result.digest)
     (rows,) = (project.paths.root / "artifacts").rglob("rows.arrow")
-    holdout = pl.read_ipc(rows).tail(60)
+    holdout = pl.read_ipc(rows).tail(100)
     judged = pl.read_ipc(bundle.folder / "predictions.arrow").to_series().to_numpy()
     assert ((judged >= 0.5) == holdout.get_column("late").to_numpy()).mean() == pytest.approx(
         result.metrics["accuracy"]
@@ -73,14 +73,14 @@ def test_the_bundle_keeps_how_it_was_judged_and_answers_with_all_it_could_learn(
     answered = bundle.predict(holdout.drop("late"))
     assert not np.array_equal(answered.scores, judged)
     rows_of = {body.step: body.summary.get("rows") for body in project.bodies(StepFinished)}
-    assert (rows_of["train"], rows_of["refit"]) == (240, 300)
+    assert (rows_of["train"], rows_of["refit"]) == (200, 300)
     assert [column.name for column in bundle.manifest.columns] == ["id", "at", "wind", "carrier"]
     assert bundle.manifest.features == ("wind", "carrier")
     assert bundle.manifest.pin == project.bodies(DataPinned)[0].pin
     assert bundle.manifest.run == "run-1"
     evaluation = read_record(bundle.folder / "evaluation.json", Evaluation)
-    assert evaluation.rows == 60
-    assert evaluation.split.boundary == datetime(2026, 1, 11, tzinfo=UTC)
+    assert evaluation.rows == 100
+    assert evaluation.split.boundary == datetime(2026, 1, 9, 8, tzinfo=UTC)
     assert evaluation.importances[0].feature == "wind"
     assert evaluation.metrics["roc_auc"] > 0.7
     numbers = project.bodies(GateDecided)[0].decision.numbers
@@ -88,7 +88,8 @@ def test_the_bundle_keeps_how_it_was_judged_and_answers_with_all_it_could_learn(
     assert evaluation.baseline["roc_auc"] == 0.5
     watched = reference.load(bundle.folder)
     assert watched is not None
-    assert watched.features.rows == 240
+    assert watched.loss is not None  # a fifth of 300 would be too few to be watched by
+    assert watched.features.rows == 200
 
 
 def test_a_contract_may_be_about_naive_moments_from_the_extract_to_the_request(project: Project) -> None:
@@ -285,7 +286,7 @@ def test_the_champion_is_asked_about_the_same_rows(project: Project) -> None:
     decided = project.bodies(GateDecided)[1]
     assert decided.against == "v1"
     assert decided.decision.numbers["champion"] == pytest.approx(decided.decision.numbers["candidate"], abs=0.2)
-    assert decided.decision.numbers["rows"] == 80
+    assert (decided.decision.numbers["rows"], decided.decision.numbers["rows_compared"]) == (100, 100)
     assert second.outcome == "registered"
 
 
@@ -300,7 +301,7 @@ def test_rows_that_the_champion_has_learned_from_do_not_count(project: Project) 
     numbers = [body.decision.numbers for body in project.bodies(GateDecided)]
     # The champion has learned from the first 300 of the flights; of the 128 in the new holdout 40 are later.
     # What the candidate is by itself is judged on all of them.
-    assert [each["rows"] for each in numbers] == [60, 128]
+    assert [each["rows"] for each in numbers] == [100, 128]
     assert [each.get("rows_compared") for each in numbers] == [None, 40]
 
 
@@ -311,7 +312,7 @@ def test_other_code_on_the_same_rows_is_compared_with_what_the_champion_said_bef
     project.edit("LogisticRegression()", "LogisticRegression(C=0.5)")
     project.train(champion="v1", champion_digest=first.digest)
     numbers = project.bodies(GateDecided)[1].decision.numbers
-    assert numbers["rows"] == 60
+    assert (numbers["rows"], numbers["rows_compared"]) == (100, 100)
     assert numbers["champion"] == pytest.approx(first.metrics["roc_auc"])
 
 
@@ -565,14 +566,14 @@ def test_what_train_notes_belongs_to_every_run_that_uses_it(project: Project) ->
     project.train()
     noted = project.bodies(RunLogged)
     assert [(body.run, body.params, body.metrics) for body in noted] == [
-        ("run-1", {"rows": 240}, {"loss": 0.5}),
-        ("run-2", {"rows": 240}, {"loss": 0.5}),
+        ("run-1", {"rows": 200}, {"loss": 0.5}),
+        ("run-2", {"rows": 200}, {"loss": 0.5}),
     ]
     assert (project.paths.root / noted[0].figures["curve"]).read_text() == "<svg></svg>"
     assert (project.paths.run("flights", "run-1") / "run.log").read_text() == "half way\n"
     rows = compare_runs(project.ledger, "run-1", "run-2", paths=project.paths).rows
     found = {(row.group, row.name): row for row in rows}
-    assert found["param", "rows"].a == found["param", "rows"].b == 240
+    assert found["param", "rows"].a == found["param", "rows"].b == 200
     assert not found["data", "digest"].differs
     assert not found["environment", "polars"].differs
     assert found["metric", "holdout.roc_auc"].a is not None
@@ -641,7 +642,7 @@ def test_a_class_that_came_up_since_is_learned_at_the_next_training(project: Pro
     second = project.train(champion="v1", champion_digest=first.digest)
     assert project.registry.open("flights", second.digest).manifest.classes == ("high", "low", "middle", "storm")
     numbers = project.bodies(GateDecided)[1].decision.numbers
-    assert (numbers["rows"], numbers["rows_compared"]) == (72, 60)
+    assert (numbers["rows"], numbers["rows_compared"]) == (100, 60)
     # 40 of the 60 were of a class that neither has learned: the one does not know it, the other has seen none of it.
     assert numbers["champion"] == pytest.approx(1 / 3, abs=0.05)
     assert numbers["gain"] == pytest.approx(0, abs=0.1)

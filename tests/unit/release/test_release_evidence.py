@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from windlass.decisions.paired_losses import PairedLosses
 from windlass.product.labels import LabelCodec
 from windlass.records.state import ReleaseState
 from windlass.release.evidence import (
@@ -68,6 +69,7 @@ def labelled(*rows: tuple[str, str, Any, Any, int]) -> pl.DataFrame:
                 "score": max(answer) if isinstance(answer, list) else answer,
                 "probabilities": answer if isinstance(answer, list) else None,
                 "error": None,
+                "at": NOON,
                 "value": None if label is None else json.dumps(label),
                 "observed_at": NOON + timedelta(minutes=minute),
             }
@@ -149,7 +151,7 @@ def test_probation_counts_the_new_champion_in_every_role_but_shadow() -> None:
         ("p1", "v1", "shadow", 0.5, None),
         ("p3", "v2", "shadow", 0.5, None),
     )
-    nothing = paired_losses(labelled(("p", "v", 0.5, None, 0)), new="v2", old="v1", codec=BINARY)
+    nothing = paired(labelled(("p", "v", 0.5, None, 0)), codec=BINARY)
     found = rollback_evidence(release("probation"), rows, champion="v2", paired=nothing)
     assert (found.requests, found.errors, found.losses.rows, found.started_at) == (2, 1, 0, NOON)
 
@@ -157,8 +159,13 @@ def test_probation_counts_the_new_champion_in_every_role_but_shadow() -> None:
 # -- losses ----------------------------------------------------------------------------------------------------------
 
 
-def test_losses_are_paired_by_prediction_in_the_order_of_the_outcomes() -> None:
-    found = paired_losses(
+def paired(rows: pl.DataFrame, **more: Any) -> PairedLosses:
+    """As of a day later, when nothing is waited for any more."""
+    return paired_losses(rows, new="v2", old="v1", now=NOON + timedelta(days=1), within=timedelta(0), **more)
+
+
+def test_losses_are_paired_by_prediction_in_the_order_they_were_asked_for() -> None:
+    found = paired(
         labelled(
             ("p1", "v1", 0.5, True, 9),
             ("p2", "v1", 0.0, True, 1),
@@ -168,18 +175,36 @@ def test_losses_are_paired_by_prediction_in_the_order_of_the_outcomes() -> None:
             ("p2", "v2", 0.5, True, 1),
             ("p3", "v2", 0.5, None, 0),
         ),
-        new="v2",
-        old="v1",
         codec=BINARY,
     )
-    assert found.new.tolist() == [0.25, 0.0]
-    assert found.previous.tolist() == [1.0, 0.25]
+    assert found.new.tolist() == [0.0, 0.25]
+    assert found.previous.tolist() == [0.25, 1.0]
     assert found.bound == 1.0
+
+
+def test_an_early_class_alone_is_no_comparison() -> None:
+    """Positives are known after an hour, negatives after five days; the new version says 1 to all, the old one 0.5."""
+    late = [place % 3 == 0 for place in range(2400)]
+    rows = pl.concat(
+        labelled(*((f"p{place:04}", version, answer, label, 0) for place, label in enumerate(late)))
+        for version, answer in (("v1", 0.5), ("v2", 1.0))
+    )
+    hour = pl.col("prediction_id").str.tail(4).cast(pl.Int64)
+    at = pl.lit(NOON) + pl.duration(hours=hour / 10)
+    now = NOON + timedelta(days=10)
+    known = at + pl.when(pl.col("value") == "true").then(timedelta(hours=1)).otherwise(timedelta(days=5)) <= now
+    rows = rows.with_columns(at=at, value=pl.when(known).then("value"))
+    found = paired_losses(rows, new="v2", old="v1", codec=BINARY, now=now, within=timedelta(days=30))
+    assert found.rows == pytest.approx(1200, abs=40)
+    assert found.new.mean() == pytest.approx(2 / 3, abs=0.02)
+    assert found.new.mean() > found.previous.mean()
+    naive = paired_losses(rows, new="v2", old="v1", codec=BINARY, now=now, within=timedelta(0))
+    assert naive.new[-300:].mean() < naive.previous[-300:].mean()
 
 
 def test_a_number_has_its_absolute_error_and_the_bound_it_is_given() -> None:
     rows = labelled(("p1", "v1", 3.0, 5.0, 0), ("p1", "v2", 4.5, 5.0, 0))
-    found = paired_losses(rows, new="v2", old="v1", codec=NUMBER, bound=7.0)
+    found = paired(rows, codec=NUMBER, bound=7.0)
     assert (found.new.tolist(), found.previous.tolist(), found.bound) == ([0.5], [2.0], 7.0)
 
 
@@ -188,7 +213,7 @@ def test_several_classes_are_compared_by_all_probabilities() -> None:
         ("p1", "v1", [0.0, 1.0, 0.0], "red", 0),
         ("p1", "v2", [0.0, 0.0, 1.0], "red", 0),
     )
-    found = paired_losses(rows, new="v2", old="v1", codec=COLOURS)
+    found = paired(rows, codec=COLOURS)
     assert (found.new.tolist(), found.previous.tolist()) == ([0.0], [1.0])
 
 
@@ -200,7 +225,7 @@ def test_a_class_that_the_old_version_did_not_know_had_no_chance_with_it() -> No
         ("p2", "v1", [0.0, 0.0, 1.0], "red", 1),
         ("p2", "v2", [0.0, 0.0, 1.0], "red", 1),
     )
-    found = paired_losses(rows, new="v2", old="v1", codec=COLOURS, old_codec=old)
+    found = paired(rows, codec=COLOURS, old_codec=old)
     assert found.new.tolist() == [0.0, 0.0]
     assert found.previous.tolist() == [0.0, 0.5]  # all on grey, which does not exist any more
 
@@ -208,14 +233,14 @@ def test_a_class_that_the_old_version_did_not_know_had_no_chance_with_it() -> No
 def test_two_classes_that_changed_sides_are_turned_round() -> None:
     old = LabelCodec.from_manifest("binary", [True, False])
     rows = labelled(("p1", "v1", 0.0, True, 0), ("p1", "v2", 1.0, True, 0))
-    found = paired_losses(rows, new="v2", old="v1", codec=BINARY, old_codec=old)
+    found = paired(rows, codec=BINARY, old_codec=old)
     assert (found.new.tolist(), found.previous.tolist()) == ([0.0], [0.0])
 
 
 def test_versions_of_other_classes_have_nothing_to_compare() -> None:
     old = LabelCodec.from_manifest("binary", ["no", "yes"])
     rows = labelled(("p1", "v1", 0.0, True, 0), ("p1", "v2", 1.0, True, 0))
-    found = paired_losses(rows, new="v2", old="v1", codec=BINARY, old_codec=old)
+    found = paired(rows, codec=BINARY, old_codec=old)
     assert (found.rows, len(found.previous)) == (0, 0)
 
 
@@ -226,7 +251,7 @@ def test_a_label_that_is_none_is_left_out_and_stops_nothing() -> None:
         ("p2", "v1", 0.0, True, 1),
         ("p2", "v2", 1.0, True, 1),
     )
-    found = paired_losses(rows, new="v2", old="v1", codec=BINARY)
+    found = paired(rows, codec=BINARY)
     assert (found.new.tolist(), found.previous.tolist()) == ([0.0], [1.0])
 
 
@@ -235,14 +260,14 @@ def test_a_class_that_came_up_since_counts_as_wrong_for_both() -> None:
         ("p1", "v1", [0.0, 1.0, 0.0], "violet", 0),
         ("p1", "v2", [0.5, 0.0, 0.5], "violet", 0),
     )
-    found = paired_losses(rows, new="v2", old="v1", codec=COLOURS)
+    found = paired(rows, codec=COLOURS)
     assert (found.new.tolist(), found.previous.tolist()) == ([0.75], [1.0])
 
 
 @pytest.mark.parametrize("codec", [BINARY, NUMBER, COLOURS])
 def test_no_rows_are_no_losses(codec: LabelCodec) -> None:
     rows = labelled(("p1", "v1", 0.5, True, 0)).clear()
-    found = paired_losses(rows, new="v2", old="v1", codec=codec)
+    found = paired(rows, codec=codec)
     assert (found.rows, len(found.previous)) == (0, 0)
 
 
