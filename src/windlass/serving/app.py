@@ -65,6 +65,7 @@ def build_app(parts: Parts) -> ASGIApp:
             Exception: _fault(parts.clock),
         },
     )
+    app.router.redirect_slashes = False  # a redirect would send the caller to whatever host he named
     return Measured(app, parts.metrics)
 
 

@@ -204,6 +204,12 @@ def test_a_bad_outcome_is_named_and_none_is_kept(flights: Any, body: Any, field:
     assert flights.outcomes == []
 
 
+def test_a_path_that_is_almost_one_is_no_redirect_to_the_host_that_the_caller_named(flights: Any) -> None:
+    reply = flights.client.post("/flights/predict/", headers={"Host": "evil.example"}, follow_redirects=False)
+    assert reply.status_code == 404
+    assert "there is nothing at /flights/predict/" in reply.json()["error"]
+
+
 def test_a_wrong_label_is_told_as_it_was_sent(flights: Any) -> None:
     reply = flights.client.post("/flights/outcomes", json={"outcomes": [{"key": "a", "value": "true"}]})
     assert reply.json()["error"] == 'value of row 0: "true" is not a label of this product; labels: false, true'
