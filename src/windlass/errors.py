@@ -11,6 +11,7 @@
     ├── LedgerError
     │   ├── LedgerCorrupt     the hash chain does not hold
     │   └── LeaseLost         somebody else holds the lease now: this process may not act
+    ├── SigningError          the ledger cannot be signed: its key is missing or open to others, or its end was cut off
     ├── LakeError
     │   └── PinBroken         a pinned training set no longer reads the same
     ├── RegistryError
@@ -101,6 +102,10 @@ class LedgerCorrupt(LedgerError):
 
 class LeaseLost(LedgerError):
     """Somebody else holds the lease now; whatever this process wanted to record did not happen."""
+
+
+class SigningError(WindlassError):
+    """The ledger cannot be signed: the key is missing or open to others, or what was signed is gone. It can be used."""
 
 
 class LakeError(WindlassError):

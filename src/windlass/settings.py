@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Product classes as `module:Class`; empty: every product class in the project's own top-level modules."""
     ledger: str = ""
     """Database URL of the ledger (`postgresql://USER@HOST/DATABASE?schema=team_a`); empty: SQLite in the workspace."""
+    signing_key: str = ""
+    """Private key (a PEM file, ed25519) that signs the ledger's checkpoints; empty: one is made in the workspace."""
     clock: str = "wall"
     """`wall`, or `shared:PATH` for a clock that another process moves."""
     host: str = "127.0.0.1"
@@ -51,6 +53,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Name written beside what a person asks for; empty: the operating system's user."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much goes into `windlass.log`."""
+
+    @property
+    def signing_key_file(self) -> Path | None:
+        """Where the setting `signing_key` leads; None: into the workspace."""
+        return self.project / self.signing_key if self.signing_key else None
 
 
 _MOST_PORT = 65_535

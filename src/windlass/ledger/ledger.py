@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection
 
-from windlass.errors import LedgerCorrupt, LedgerError
-from windlass.ledger import leases, query
-from windlass.ledger.chain import Link, decode, encode_body, seal, to_text
+from windlass.errors import LedgerError
+from windlass.ledger import checkpoints, heads, leases, pruning, query
+from windlass.ledger.anchoring import Anchor
+from windlass.ledger.chain import Link, decode, encode_body, to_text
 from windlass.ledger.copying import copy_tables
 from windlass.ledger.database import Database
-from windlass.ledger.schema import events as events_table
-from windlass.ledger.schema import head as head_table
-from windlass.ledger.verification import Verification, verify_rows
-from windlass.records.event import Body, Event
+from windlass.ledger.keys import Keys, SigningKey
+from windlass.ledger.pruning import Pruned
+from windlass.ledger.retention import Kept
+from windlass.ledger.verification import Verification, verify
+from windlass.records.checkpoint import Checkpoint
+from windlass.records.event import Body, Event, KeyRotated
 from windlass.records.lease import Fence, Lease
-
-_HEAD = select(head_table.c.sequence, head_table.c.hash)
-_LOCK_HEAD = _HEAD.with_for_update()  # where rows are locked one by one, this puts the writers in a row
-_INSERT = insert(events_table)
-_MOVE_HEAD = update(head_table).values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
 
 
 class Ledger:
@@ -66,18 +65,8 @@ class Ledger:
         encoded = [encode_body(body) for body in bodies]
         if not encoded:
             return ()
-        with self._database.writing() as connection:
-            head = self._head(connection, lock=True)
-            if fence is not None:
-                leases.check(connection, fence, where=self._database.where)
-            rows = []
-            for text, body in encoded:
-                belongs = run if run is not None else getattr(body, "run", None)
-                row = seal(head, body=body, text=text, at=moment, actor=actor, product=product, run=belongs)
-                rows.append(row)
-                head = Link(row.sequence, row.hash)
-            connection.execute(_INSERT, [row._asdict() for row in rows])
-            connection.execute(_MOVE_HEAD, {"new_sequence": head.sequence, "new_hash": head.hash})
+        with self._writing(fence) as (connection, head):
+            rows = heads.append(connection, head, encoded, at=moment, actor=actor, product=product, run=run)
         return tuple(decode(row) for row in rows)
 
     def events(
@@ -103,12 +92,12 @@ class Ledger:
     def head(self) -> int:
         """The sequence of the last event; 0 when there is none."""
         with self._database.reading() as connection:
-            return self._head(connection).sequence
+            return heads.read(connection, where=self._database.where).sequence
 
     def news(self, kinds: Sequence[type[Body]], *, after: int) -> tuple[Link, list[Event]]:
         """The last event, and those of `kinds` that came after the event `after`: one moment of the ledger."""
         with self._database.reading() as connection:
-            head = self._head(connection)
+            head = heads.read(connection, where=self._database.where)
             rows = query.rows(connection, kinds=kinds, after=after) if head.sequence > after else []
         return head, [decode(row) for row in rows]
 
@@ -149,15 +138,78 @@ class Ledger:
         with self._database.reading() as connection:
             return leases.current(connection, time=self._time)
 
-    def verify(self) -> Verification:
+    def verify(self, anchor: Anchor | None = None, *, between: Callable[[], None] = lambda: None) -> Verification:
         """Read the whole ledger and say what was changed, dropped, inserted or reordered behind its back.
 
-        Memory stays flat; others may go on appending. Somebody who rewrites everything from some event on, the head
-        included, goes unnoticed, unless a `head` of an earlier verification was noted elsewhere.
+        Memory stays flat; others may go on appending, and `between` is called every few thousand events. With an
+        `anchor` signatures are checked too: without one, somebody who rewrites everything from some event on, the head
+        included, goes unnoticed.
         """
         with self._database.reading() as connection:
-            head = self._head(connection)
-            return verify_rows(query.stream(connection), head=head)
+            return verify(connection, anchor, where=self._database.where, between=between)
+
+    def key(self) -> KeyRotated | None:
+        """The key that signs checkpoints, as it came into force; None when nothing was ever signed."""
+        with self._database.reading() as connection:
+            return checkpoints.key_in_force(connection)
+
+    def last_checkpoint(self) -> Checkpoint | None:
+        """The newest signature; None when nothing was ever signed."""
+        with self._database.reading() as connection:
+            return checkpoints.last(connection)
+
+    def checkpoint(
+        self,
+        keys: Keys,
+        *,
+        at: datetime,
+        actor: str,
+        fence: Fence | None = None,
+        outside: Checkpoint | None = None,
+    ) -> Checkpoint:
+        """Sign everything up to now; the last checkpoint when nothing has happened since.
+
+        Needs no fence, since it changes nothing that anybody acts on; one that is given is checked. Raises SigningError
+        when the key cannot be used, or when the ledger does not hold `outside`, the last one that was kept elsewhere.
+        """
+        with self._writing(fence) as (connection, head):
+            checkpoints.check_continues(connection, outside)
+            return checkpoints.sign(connection, head, keys, at=at, actor=actor)
+
+    def rotate_key(self, change: KeyRotated, *, old: SigningKey | None, at: datetime, actor: str) -> None:
+        """Let another key sign from now on; without `old`, the one in force, nobody vouches for it.
+
+        Raises SigningError when the change is from a key that is not in force any more.
+        """
+        with self._writing(None) as (connection, head):
+            checkpoints.rotate(connection, head, change, old=old, at=at, actor=actor)
+
+    def prune(
+        self,
+        kept: Kept,
+        *,
+        upto: int,
+        keys: Keys,
+        at: datetime,
+        actor: str,
+        fence: Fence,
+        between: Callable[[], None] = lambda: None,
+    ) -> Pruned:
+        """Remove the events up to `upto` that nothing kept needs, a batch in each transaction.
+
+        A later event must have been signed, and all verified: `windlass.ledger.notary.Notary.prune` sees to that.
+        Killed in the middle, whole batches are gone and the next call goes on. `between` is called after each, and
+        while events are read. Raises LeaseLost as `append` does.
+        """
+        with self._database.reading() as connection:
+            doomed = pruning.choose(connection, kept, upto=upto, between=between)
+        pruned = Pruned()
+        for batch in pruning.batches(doomed):
+            with self._writing(fence) as (connection, head):
+                one = pruning.remove(connection, head, batch, before=kept.before, keys=keys, at=at, actor=actor)
+            pruned = pruned.and_then(one)
+            between()
+        return pruned
 
     def copy_to(self, other: Ledger) -> Link:
         """Copy all there is at one moment into `other`, which may be in another database: for backups.
@@ -165,15 +217,15 @@ class Ledger:
         Returns the last event. Raises LedgerError when `other` holds events already.
         """
         with self._database.reading() as source, other._database.writing() as target:
-            head = other._head(target, lock=True)
-            if head.sequence:
+            there = heads.read(target, where=other._database.where, lock=True)
+            if there.sequence:
                 raise LedgerError(
-                    f"this ledger holds {head.sequence} events already",
+                    f"this ledger holds {there.sequence} events already",
                     where=other._database.where,
                     remedy="copy into an empty one: name another with the setting `ledger`",
                 )
             copy_tables(source, target)
-            return self._head(source)
+            return heads.read(source, where=self._database.where)
 
     def close(self) -> None:
         """Close the connections; the ledger cannot be used after."""
@@ -187,15 +239,14 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _head(self, connection: Connection, *, lock: bool = False) -> Link:
-        row = connection.execute(_LOCK_HEAD if lock else _HEAD).first()
-        if row is None:
-            raise LedgerCorrupt(
-                "the ledger has no head: the row that names its last event was deleted",
-                where=self._database.where,
-                remedy="put back a copy of the ledger",
-            )
-        return Link(row.sequence, row.hash)
+    @contextmanager
+    def _writing(self, fence: Fence | None) -> Iterator[tuple[Connection, Link]]:
+        """A transaction in which nobody else moves the head, and the fence counts until its end."""
+        with self._database.writing() as connection:
+            head = heads.read(connection, where=self._database.where, lock=True)
+            if fence is not None:
+                leases.check(connection, fence, where=self._database.where)
+            yield connection, head
 
     def _need_fence(self, bodies: Sequence[Body], fence: Fence | None) -> None:
         fenced: list[Any] = [body.kind() for body in bodies if body.fenced]

@@ -273,5 +273,7 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     IncidentOpened: _incident_opened,
     IncidentClosed: _incident_closed,
 }
-STATE_KINDS: tuple[type[Body], ...] = (*_OF_WORKSPACE, *_OF_PRODUCT)
+PRODUCT_KINDS: tuple[type[Body], ...] = tuple(_OF_PRODUCT)
+"""The kinds that make up the state of a product; the first one that names it begins it."""
+STATE_KINDS: tuple[type[Body], ...] = (*_OF_WORKSPACE, *PRODUCT_KINDS)
 """The kinds that make up the state; the rest (steps, what runs log, data) need not be read for it."""

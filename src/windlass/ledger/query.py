@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from windlass.ledger.schema import events
 from windlass.records.event import Body
 
-_ALL = select(*events.c).order_by(events.c.sequence)
+EVERYTHING = select(*events.c).order_by(events.c.sequence)
 _STREAMED = 2_000
 """Rows in memory at once while the whole ledger is read."""
 
@@ -37,7 +37,7 @@ def rows(
     if newest is None:
         if names:
             where.append(events.c.kind.in_(names))
-        return list(connection.execute(_ALL.where(*where)).all())
+        return list(connection.execute(EVERYTHING.where(*where)).all())
     # One question a kind: an index hands each its newest in order, where one question for all would sort them all.
     found: list[Any] = []
     for chosen in [[*where, events.c.kind == name] for name in names] or [where]:
@@ -52,9 +52,14 @@ def hash_at(connection: Connection, sequence: int) -> str | None:
     return found
 
 
-def stream(connection: Connection) -> Iterator[Any]:
-    """Every row, in order, a few thousand in memory at a time."""
-    yield from connection.execution_options(yield_per=_STREAMED).execute(_ALL)
+def stream(
+    connection: Connection, question: Select[Any] = EVERYTHING, *, between: Callable[[], None] = lambda: None
+) -> Iterator[Any]:
+    """Every row, in order, a few thousand in memory at a time; `between` is called after those."""
+    found = connection.execution_options(yield_per=_STREAMED).execute(question)
+    for part in found.partitions():
+        yield from part
+        between()
 
 
 def _newest(where: Sequence[ColumnElement[bool]], count: int) -> Select[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, MetaData, SmallInteger, Table, Text
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision of the schema, oldest first; the last is the one this release writes.
 
 A release that adds a kind of event adds a revision too, even an empty one, so that an older release refuses a ledger
@@ -53,4 +53,24 @@ lease = Table(
     Column("holder", Text),
     Column("token", _BIG, nullable=False),
     Column("expires_at", Text),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("number", _BIG, primary_key=True, autoincrement=False),
+    Column("sequence", _BIG, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+)
+
+gaps = Table(
+    "gaps",  # where pruning removed events: one row for each stretch of sequences
+    metadata,
+    Column("first", _BIG, primary_key=True, autoincrement=False),
+    Column("last", _BIG, nullable=False),
+    Column("previous", Text, nullable=False),  # what the first of them named as the hash before it
+    Column("hash", Text, nullable=False),  # of the last of them
 )

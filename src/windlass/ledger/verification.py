@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
+from sqlalchemy import Connection
 
-from windlass.ledger.chain import START, row_hash
+from windlass.errors import LedgerCorrupt
+from windlass.ledger import checkpoints, gaps, heads, query
+from windlass.ledger.anchoring import Anchor, Anchored, Signed, anchored
+from windlass.ledger.following import Problems, follow
+from windlass.ledger.gaps import Gap
+from windlass.records.event import LedgerPruned
 
-_SHOWN = 50
-"""Problems that are spelled out; a ledger that was changed throughout must not fill the memory."""
+_T = TypeVar("_T")
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,79 +24,79 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     events: int
     """Rows read."""
+    pruned: int = 0
+    """Events that pruning removed; the chain is followed across."""
     head: str
     """The hash of the last event; whoever notes it elsewhere can later show that nothing before it was rewritten."""
+    signed_upto: int = 0
+    """The last event that a trusted signature covers; 0: none, or nobody asked."""
+    unsigned: int = 0
+    """Events that are newer."""
+    checkpoints: int = 0
+    """Those that are there."""
+    key: str = ""
+    """The key in force; empty: there is none."""
     problems: tuple[str, ...]
     """Each a sentence that names the event; in the order of the ledger, the first 50."""
 
 
-class _Problems:
-    """The first sentences, and how many there were."""
+def verify(
+    connection: Connection, anchor: Anchor | None, *, where: str, between: Callable[[], None] = lambda: None
+) -> Verification:
+    """Follow the whole chain and, with an `anchor`, compare it with what was signed. Memory stays flat.
 
-    def __init__(self) -> None:
-        self._found: list[str] = []
-        self._count = 0
-
-    def add(self, sentence: str) -> None:
-        self._count += 1
-        if self._count <= _SHOWN:
-            self._found.append(sentence)
-
-    def spelled_out(self) -> tuple[str, ...]:
-        left = self._count - _SHOWN
-        return (*self._found, f"and {left} problems more") if left > 0 else tuple(self._found)
-
-
-def verify_rows(rows: Iterable[Any], *, head: tuple[int, str]) -> Verification:
-    """Compare every row with its hash, with the row before it, and the last with the head. One pass, flat memory.
-
-    `rows` are the columns of `events` in the order of their sequence, `head` what the head says: sequence and hash of
-    the last. After a broken link the check goes on from what is there, so that one change is one problem and not one
-    for every event after it.
+    Without one, a rewritten past whose hashes were all computed anew goes unnoticed.
     """
-    problems = _Problems()
-    last, last_hash, count = 0, START, 0
-    for row in rows:
-        sequence, previous, stored = row[0], row[8], row[9]
-        if sequence > head[0] >= last:
-            _compare_head(problems, last, last_hash, head)
-        if sequence != last + 1:
-            problems.add(_gap(last + 1, sequence))
-        if sequence > head[0]:
-            problems.add(f"event {sequence} was inserted: the head says that the ledger ends at event {head[0]}")
-        else:
-            _compare_row(problems, row, follows=previous == last_hash, adjoins=sequence == last + 1)
-        last, last_hash, count = sequence, stored, count + 1
-    if last <= head[0]:
-        _compare_head(problems, last, last_hash, head)
+    head = heads.read(connection, where=where)
+    problems = Problems()
+    signed = _readable(lambda: checkpoints.every(connection), problems)
+    rotations = _readable(lambda: checkpoints.rotations(connection), problems)
+    prunings = _readable(lambda: gaps.prunings(connection), problems)
+    left = gaps.read(connection)
+    wanted = {checkpoint.sequence for checkpoint in signed}
+    chain = follow(query.stream(connection, between=between), problems, head=head, gaps=left, wanted=wanted)
+    pruned_at, pruning = prunings[-1] if prunings else (0, None)
+    _compare_gaps(left, pruning, problems)
+    reach = Anchored(upto=0, key="", problems=())
+    if anchor is not None:
+        known = Signed(
+            checkpoints=signed,
+            rotations=rotations,
+            hashes=chain.hashes,
+            head=chain.last,
+            first_number=1 if pruning is None else pruning.checkpoints_from,
+            vouching=() if pruning is None else pruning.checkpoints_before,
+        )
+        reach = anchored(known, anchor)
+        problems.add(*reach.problems)
+        if pruned_at > reach.upto:
+            problems.add(f"event {pruned_at} says that the ledger was pruned, and no trusted signature covers it")
     found = problems.spelled_out()
-    return Verification(ok=not found, events=count, head=last_hash, problems=found)
+    return Verification(
+        ok=not found,
+        events=chain.events,
+        pruned=chain.pruned,
+        head=chain.last_hash,
+        signed_upto=reach.upto,
+        unsigned=max(chain.last - reach.upto, 0) if anchor is not None else 0,
+        checkpoints=len(signed),
+        key=reach.key,
+        problems=found,
+    )
 
 
-def _compare_row(problems: _Problems, row: Any, *, follows: bool, adjoins: bool) -> None:
-    sequence = row[0]
-    holds = row_hash(str(row[8]), row[:8]) == row[9]
-    if not holds and not follows:
-        problems.add(f"event {sequence} stands where another was written: events were reordered or replaced")
-    elif not holds:
-        problems.add(f"event {sequence} was changed: its content does not match its hash")
-    elif not follows and adjoins:
-        before = f"event {sequence - 1} as that reads now" if sequence > 1 else "the beginning"
-        problems.add(f"event {sequence} does not follow {before}: one of them was replaced")
+def _readable(read: Callable[[], list[_T]], problems: Problems) -> list[_T]:
+    """What `read` finds; nothing, and a problem more, when it was changed into something that cannot be read."""
+    try:
+        return read()
+    except LedgerCorrupt as error:
+        problems.add(error.what)
+        return []
 
 
-def _compare_head(problems: _Problems, last: int, last_hash: str, head: tuple[int, str]) -> None:
-    if last < head[0]:
-        problems.add(f"{_events(last + 1, head[0])} missing at the end: the head says that there are {head[0]}")
-    elif last_hash != head[1]:
-        problems.add(f"event {last} is not the one that the head names: the end of the ledger was rewritten")
-
-
-def _gap(expected: int, sequence: int) -> str:
-    if sequence > expected:
-        return f"{_events(expected, sequence - 1)} missing"
-    return f"event {sequence} was inserted before the first"
-
-
-def _events(first: int, last: int) -> str:
-    return f"event {first} is" if first == last else f"events {first} to {last} are"
+def _compare_gaps(left: Sequence[Gap], pruning: LedgerPruned | None, problems: Problems) -> None:
+    if pruning is None and left:
+        stretch = f"events {left[0].first} to {left[0].last}"
+        problems.add(f"{stretch} are gone as if they had been pruned, and no event says so")
+    elif pruning is not None and gaps.digest(left) != pruning.digest:
+        problems.add("the gaps are not those that the last pruning left: they were changed")

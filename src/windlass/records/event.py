@@ -110,6 +110,40 @@ class CommandWithdrawn(Body, frozen=True, kw_only=True, tag="command.withdrawn")
     reason: str
 
 
+class KeyRotated(Body, frozen=True, kw_only=True, tag="key.rotated"):
+    """Checkpoints after this event are signed by another key; the first key of a ledger comes in by one too.
+
+    From the holder of either key: what makes it count is the signature of the key before, at this very event.
+    """
+
+    fenced = False
+    subject_field = "key"
+    key: str
+    """The first 32 hexadecimal digits of the sha256 of the public key."""
+    public: str
+    """The ed25519 public key, 64 hexadecimal digits."""
+    previous: str | None
+    """The key before; None for the first."""
+    reason: str
+
+
+class LedgerPruned(Body, frozen=True, kw_only=True, tag="ledger.pruned"):
+    """Events that nothing kept needs were removed, in one transaction with this event and a checkpoint behind it."""
+
+    before: datetime
+    """What happened since was kept, in event time."""
+    removed: int
+    """Events that went in this transaction; all of them together are told by the gaps."""
+    gaps: int
+    """Stretches of sequences that are gone by now."""
+    digest: str
+    """sha256 over all gaps as they are now, so that what was kept between them cannot be dropped or changed."""
+    checkpoints_from: int
+    """Checkpoints below this number went too,"""
+    checkpoints_before: tuple[int, ...]
+    """but for these, which vouch for a key."""
+
+
 # -- products ----------------------------------------------------------------------------------------------------
 
 
@@ -391,6 +425,8 @@ ALL: tuple[type[Body], ...] = (
     CommandRequested,
     CommandFinished,
     CommandWithdrawn,
+    KeyRotated,
+    LedgerPruned,
     ProductDeclared,
     ProductPaused,
     ProductResumed,
@@ -424,7 +460,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the ledger."""
 
     sequence: int
-    """1, 2, 3, ... without gaps."""
+    """1, 2, 3, ... as they were written; those that pruning removed are missing."""
     at: datetime
     """Event time under the writer's clock."""
     product: str | None

@@ -29,6 +29,16 @@ class Paths(msgspec.Struct, frozen=True):
         return self.root / "state.json"
 
     @property
+    def keys(self) -> Path:
+        """What checkpoints of the ledger are signed with: private keys, and the public ones that are trusted here."""
+        return self.root / "keys"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last checkpoint, outside of the ledger's database."""
+        return self.root / "checkpoint.json"
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 

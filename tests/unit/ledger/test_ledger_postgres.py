@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from windlass.errors import LedgerCorrupt, LedgerError, MissingExtra
+from windlass.ledger import heads
 from windlass.ledger import postgres as dialect
 from windlass.ledger.ledger import Ledger
 from windlass.records.event import RunLogged
@@ -147,7 +148,7 @@ def test_a_transaction_that_stands_still_is_ended_and_the_others_go_on(
 def test_a_lock_that_is_held_for_long_is_told(url: str, on_server: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialect, "_WAIT", "50ms")
     with Ledger(url) as other, on_server._database.writing() as connection:
-        on_server._head(connection, lock=True)
+        heads.read(connection, where="", lock=True)
         assert other.head() == 0  # readers do not wait
         with pytest.raises(LedgerError, match=r"lock timeout[\s\S]*pg_stat_activity"):
             other.append(LOGGED, at=AT, actor="ann")
