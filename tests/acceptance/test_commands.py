@@ -140,6 +140,28 @@ def test_the_ledger_verifies_until_somebody_changes_it(project: Path, tmp_path: 
     assert "3" in told.stderr
 
 
+def test_the_ledger_is_signed_and_its_key_can_be_replaced(project: Path, tmp_path: Path) -> None:
+    found = json.loads(windlass("ledger", "verify", "--json", at=project).stdout)
+    assert (found["signed_upto"], found["unsigned"]) == (found["events"], 0)
+    key = json.loads(windlass("ledger", "key", "--json", at=project).stdout)
+    assert key["key"] == found["key"]
+    assert key["there"] is True
+    kept = tmp_path / "kept.json"
+    kept.write_bytes((project / ".windlass" / "checkpoint.json").read_bytes())
+
+    told = windlass("ledger", "rotate-key", "--reason", "once a year", at=project)
+    assert key["key"] not in told.stdout
+    signed = json.loads(windlass("ledger", "checkpoint", "--json", at=project).stdout)
+    assert signed["key"] in told.stdout
+    public = project / ".windlass" / "keys" / f"{key['key']}.pub"
+    for trusted in (key["key"], str(public)):
+        said = windlass("ledger", "verify", "--key", trusted, "--against", str(kept), at=project)
+        assert f"signed up to event {signed['sequence']} by the key {signed['key']}" in said.stdout
+    stranger = windlass("ledger", "verify", "--key", "0" * 32, at=project, expect=1)
+    assert "not trusted here" in stranger.stderr
+    assert "no such checkpoint" in windlass("ledger", "verify", "--against", "nowhere", at=project, expect=1).stderr
+
+
 def test_data_is_listed_and_shown(project: Path) -> None:
     tables = {row["table"]: row["rows"] for row in as_json("data", "ls", at=project)}
     assert tables["examples/rows"] == 569

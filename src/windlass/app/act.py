@@ -10,7 +10,9 @@ from windlass.app.lease import holding
 from windlass.app.workspace import Workspace
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
+from windlass.controller.incidents import Incidents
 from windlass.controller.releases import Releases
+from windlass.controller.signing import Signing
 from windlass.errors import UsageError, WindlassError
 from windlass.records.event import CommandFinished, CommandName, CommandRequested, CommandWithdrawn
 from windlass.records.ids import new_id
@@ -86,6 +88,7 @@ def _see_through(
         with holding(workspace) as context:
             if context is not None:
                 act(context)
+                Signing(context=context, incidents=Incidents(context=context)).sign()
                 continue
         untold = holder.see(workspace.ledger.lease()) or untold
         waited = real_time() - began

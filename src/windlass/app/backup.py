@@ -8,7 +8,8 @@ What refers to something is copied before what it refers to may go, and what may
 3. the lake's tables: they hold at least what the ledger speaks of, and pins go by sequence, so more does no harm;
 4. the bundles of all versions, and the logs of runs.
 
-Left out are the outputs of steps, which are made again, and routing, which follows from the ledger.
+With the ledger go its last signature and the public keys that are trusted. Left out are the private key, which is not
+to lie wherever backups lie, the outputs of steps, which are made again, and routing, which follows from the ledger.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ import msgspec
 from windlass import __version__
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
+from windlass.ledger.checkpoints import write_outside
 from windlass.ledger.ledger import Ledger
 from windlass.records.backup import LEDGER, MANIFEST, Backup, BackupFile
 from windlass.records.event import BackupMade
+from windlass.records.paths import Paths
 from windlass.registry.files import sync, walk
 
 Show = Callable[[str], None]
@@ -81,8 +84,12 @@ def _copy(workspace: Workspace, folder: Path, *, show: Show) -> Backup:
     show("ledger")
     with Ledger(f"sqlite:///{folder / LEDGER}") as copied:
         sequence, head = workspace.ledger.copy_to(copied)
-    root = workspace.paths.root
+        signed = copied.last_checkpoint()
+    root, inside = workspace.paths.root, Paths(folder)
     files = [_described(folder / LEDGER, folder)]
+    if signed is not None:  # not the workspace's file: by now that may sign more than what was copied
+        write_outside(inside.checkpoint, signed)
+        files.append(_described(inside.checkpoint, folder))
     for path in _files(workspace, show=show):
         try:
             files.append(copy_file(path, folder / path.relative_to(root), root=folder))
@@ -102,6 +109,7 @@ def _copy(workspace: Workspace, folder: Path, *, show: Show) -> Backup:
 def _files(workspace: Workspace, *, show: Show) -> Iterator[Path]:
     """What is copied, in its order; each file is copied before the next is asked for."""
     paths, state = workspace.paths, workspace.state()
+    yield from sorted(paths.keys.glob("*.pub"))
     show("segments")
     yield from _below(paths.root / "segments")
     for table in workspace.lake.tables():

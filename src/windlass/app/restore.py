@@ -18,6 +18,7 @@ from windlass.app.workspace import Workspace
 from windlass.errors import LedgerCorrupt, UsageError
 from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
+from windlass.ledger.notary import Notary
 from windlass.ledger.view import StateView
 from windlass.records.backup import FORMAT, LEDGER, MANIFEST, Backup, BackupFile
 from windlass.records.event import WorkspaceRestored
@@ -34,9 +35,9 @@ _SIDE = ".restoring"
 def restore(settings: Settings, source: Path, *, show: Show) -> Backup:
     """Bring the backup in `source` into the workspace of `settings`, which must not hold anything yet.
 
-    Verified before it counts: every file against its digest, the ledger's chain, each version's bundle. Raises
-    UsageError when there is no whole backup or the workspace is not empty, LedgerCorrupt and BundleCorrupt for what
-    does not verify.
+    Verified before it counts: every file against its digest, the ledger's chain and signatures, each version's bundle.
+    Raises UsageError when there is no whole backup or the workspace is not empty, LedgerCorrupt and BundleCorrupt for
+    what does not verify.
     """
     found = _read(source)
     paths = Paths(settings.workspace)
@@ -54,7 +55,7 @@ def restore(settings: Settings, source: Path, *, show: Show) -> Backup:
             )
     with Ledger(f"sqlite:///{side / LEDGER}", create=False) as kept:
         show("verifying the ledger")
-        _verify(kept, found)
+        _verify(kept, found, Paths(side))
         _check_versions(kept, Registry(Paths(side)), show=show)
         with Ledger(paths.ledger_url(settings.ledger)) as ledger:
             _put_in_place(side, paths)
@@ -112,8 +113,8 @@ def _check_empty(paths: Paths, side: Path) -> None:
                 )
 
 
-def _verify(ledger: Ledger, found: Backup) -> None:
-    verified = ledger.verify()
+def _verify(ledger: Ledger, found: Backup, side: Paths) -> None:
+    verified = Notary(ledger, side).verify()
     if not verified.ok or verified.head != found.head:
         what = verified.problems[0] if verified.problems else "its end is not the one that the manifest names"
         raise LedgerCorrupt(f"the backup's ledger does not verify: {what}", remedy="nothing was restored; take another")
@@ -136,6 +137,9 @@ def _put_in_place(side: Path, paths: Paths) -> None:
     last = Lake(paths.lake).newest_token()
     if last:
         Staging(paths.lake, Fence(holder="restored", token=last)).begin()
+    signed = Paths(side).checkpoint
+    if signed.exists():
+        signed.replace(paths.checkpoint)
 
 
 def _route(workspace: Workspace) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from windlass.engines.local import LocalEngine
     from windlass.lake.lake import Lake
     from windlass.ledger.ledger import Ledger
+    from windlass.ledger.notary import Notary
     from windlass.ledger.view import StateView
     from windlass.records.state import WorkspaceState
     from windlass.registry.registry import Registry
@@ -86,6 +87,12 @@ class Workspace:
         from windlass.ledger.view import StateView
 
         return StateView(self.ledger, snapshots=SnapshotFile(self.paths.state))
+
+    @cached_property
+    def notary(self) -> Notary:
+        from windlass.ledger.notary import Notary
+
+        return Notary(self.ledger, self.paths, signing_key=self.settings.signing_key_file)
 
     def state(self) -> WorkspaceState:
         """Where everything stands, as of now."""

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from windlass.clock import Clock
 from windlass.errors import LeaseLost
 from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
+from windlass.ledger.notary import Notary
 from windlass.ledger.view import StateView
 from windlass.product.policy import Policies, from_plain
 from windlass.records.event import Body
@@ -42,6 +44,11 @@ class LoopContext:
 
     def __post_init__(self) -> None:
         self._renewed = self.real_time()
+
+    @cached_property
+    def notary(self) -> Notary:
+        """Who signs what is in the ledger."""
+        return Notary(self.ledger, self.paths, signing_key=self.settings.signing_key_file)
 
     @property
     def now(self) -> datetime:

@@ -12,6 +12,7 @@ from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.controller.intake import Intake
 from windlass.controller.releases import Releases
+from windlass.controller.signing import Signing
 from windlass.controller.training import Training
 from windlass.controller.watching import Watching
 from windlass.controller.workers import Workers
@@ -50,6 +51,7 @@ class Controller:
         self._watching = Watching(context=context, incidents=self._incidents)
         self._intake = Intake(context=context, incidents=self._incidents, listeners=(self._releases, self._watching))
         self._commands = Commands(context=context, train=self._training.start_by_hand)
+        self._signing = Signing(context=context, incidents=self._incidents)
         self._parts: dict[str, Callable[[str], object]] = {
             "taking in what was captured": self._intake.take,
             "releasing": self._release,
@@ -101,6 +103,7 @@ class Controller:
             self._guard(product, "taking in what was captured", self._intake.drain)
         fence = self._context.held()
         self._context.record(ControllerStopped(holder=fence.holder, reason=reason), product=None)
+        self._signing.sign()
         self._context.ledger.release(fence)
 
     def abandon(self) -> None:
@@ -118,6 +121,7 @@ class Controller:
             for part, look in self._parts.items():
                 self._context.keep()
                 self._guard(product, part, look)
+        self._signing.step()
 
     def _products(self) -> list[str]:
         """Those of the project, and those that are served though their code is gone."""

@@ -16,12 +16,14 @@ from windlass.app.backup import backup, copy_file
 from windlass.app.lease import holding
 from windlass.app.restore import restore
 from windlass.app.workspace import Workspace
-from windlass.errors import BundleCorrupt, LedgerCorrupt, UsageError, WindlassError
+from windlass.errors import BundleCorrupt, LedgerCorrupt, SigningError, UsageError, WindlassError
 from windlass.lake.segments import SegmentWriter
+from windlass.ledger.chain import Link
 from windlass.ledger.ledger import Ledger
 from windlass.records.backup import MANIFEST, Backup, BackupFile
 from windlass.records.capture import PredictionBatch
-from windlass.records.event import BackupMade, WorkspaceRestored
+from windlass.records.checkpoint import Checkpoint
+from windlass.records.event import BackupMade, ProductPaused, WorkspaceRestored
 from windlass.records.routing import ANSWERED, Routing
 from windlass.registry.registry import Registry
 from windlass.settings import Settings
@@ -150,6 +152,36 @@ def test_a_table_with_an_old_log_is_copied_with_its_checkpoint(running: Workspac
         assert {f"new{number}-0" for number in range(70)} <= set(answered(restored))
 
 
+def test_the_signatures_go_along_and_the_private_key_does_not(
+    running: Workspace, elsewhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sign(workspace: Workspace) -> Checkpoint:
+        return workspace.notary.sign(at=NOON, actor="ada")
+
+    signed = sign(running)
+    copy_to = Ledger.copy_to
+
+    def and_sign(self: Ledger, other: Ledger) -> Link:
+        head = copy_to(self, other)
+        running.ledger.append(ProductPaused(reason="later"), at=NOON, actor="ada", product=PRODUCT, fence=fence)
+        sign(running)  # what is outside of the ledger is newer than the copy by now
+        return head
+
+    fence = running.ledger.acquire("one", 60)
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "copy_to", and_sign)
+        backup(running, tmp_path / "copy", show=silent)
+    assert not list((tmp_path / "copy").rglob("*.pem"))
+    restore(elsewhere, tmp_path / "copy", show=silent)
+    with Workspace.open(elsewhere) as restored:
+        found = restored.notary.verify()
+        assert (found.ok, found.signed_upto, found.key) == (True, signed.sequence, signed.key), found.problems
+        with pytest.raises(SigningError, match=r"cannot be read[\s\S]*rotate-key --lost"):
+            sign(restored)
+        restored.notary.rotate(at=NOON, actor="ada", reason="restored", lost=True)
+        assert restored.notary.verify().ok
+
+
 # -- what is not restored ----------------------------------------------------------------------------------------
 
 
@@ -208,6 +240,22 @@ def test_a_backup_whose_ledger_was_changed_is_not_restored(copy: Path, elsewhere
     rewrite(copy, "ledger.db", (copy / "ledger.db").read_bytes(), admit=True)
     with pytest.raises(LedgerCorrupt, match="event 7"):
         restore(elsewhere, copy, show=silent)
+
+
+def test_a_backup_whose_signatures_were_removed_is_not_restored(
+    running: Workspace, elsewhere: Settings, tmp_path: Path
+) -> None:
+    from sqlalchemy import create_engine, text
+
+    running.notary.sign(at=NOON, actor="ada")
+    backup(running, tmp_path / "copy", show=silent)
+    engine = create_engine(f"sqlite:///{tmp_path / 'copy' / 'ledger.db'}")
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM checkpoints"))
+    engine.dispose()
+    rewrite(tmp_path / "copy", "ledger.db", (tmp_path / "copy" / "ledger.db").read_bytes(), admit=True)
+    with pytest.raises(LedgerCorrupt, match="checkpoint 1, kept outside"):
+        restore(elsewhere, tmp_path / "copy", show=silent)
 
 
 def test_a_folder_without_a_manifest_is_no_backup(copy: Path, elsewhere: Settings) -> None:

@@ -179,6 +179,8 @@ def test_the_ledger_holds_before_and_after(gone: Gone) -> None:
     assert gone.verified["ok"], gone.verified["problems"]
     assert gone.verified_again["ok"], gone.verified_again["problems"]
     assert gone.verified_again["events"] > gone.verified["events"]
+    assert gone.verified_again["signed_upto"] > gone.verified["events"]
+    assert gone.verified_again["unsigned"] == 0
 
 
 def test_the_champion_answers_as_it_did(gone: Gone) -> None:

@@ -1,0 +1,119 @@
+"""What happened is signed in time, and nothing stands still when it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from windlass.controller.controller import Controller
+from windlass.controller.incidents import Incidents
+from windlass.controller.signing import TITLE, Signing
+from windlass.errors import LeaseLost
+from windlass.records.event import ControllerStopped, KeyRotated, RunLogged
+
+from .conftest import PRODUCT, Desk  # type: ignore[import-not-found]
+
+
+class Watch:
+    """Real time that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def watch(desk: Desk) -> Watch:
+    watch = desk.context.real_time = Watch()
+    return watch
+
+
+@pytest.fixture
+def signing(desk: Desk, watch: Watch) -> Signing:
+    return Signing(context=desk.context, incidents=Incidents(context=desk.context))
+
+
+def signed_upto(desk: Desk) -> int:
+    found = desk.context.notary.verify()
+    assert found.ok, found.problems
+    return int(found.signed_upto)
+
+
+def log(desk: Desk, count: int) -> None:
+    desk.write(*(RunLogged(run="run-1") for _ in range(count)))
+
+
+def test_a_start_is_signed_at_once_and_then_every_five_minutes(desk: Desk, signing: Signing, watch: Watch) -> None:
+    signing.step()
+    first = signed_upto(desk)
+    assert first == desk.ledger.head()
+    log(desk, 3)
+    watch.seconds += 299
+    signing.step()
+    assert signed_upto(desk) == first
+    watch.seconds += 1
+    signing.step()
+    assert signed_upto(desk) == first + 3 == desk.ledger.head()
+
+
+def test_a_thousand_events_do_not_wait(desk: Desk, signing: Signing) -> None:
+    signing.step()
+    first = signed_upto(desk)
+    log(desk, 999)
+    signing.step()
+    assert signed_upto(desk) == first
+    log(desk, 1)
+    signing.step()
+    assert signed_upto(desk) == first + 1000
+
+
+def test_where_nothing_happens_nothing_is_signed(desk: Desk, signing: Signing, watch: Watch) -> None:
+    for _ in range(3):
+        signing.step()
+        watch.seconds += 300
+    assert desk.context.notary.verify().checkpoints == 1
+    assert len(desk.ledger.events((KeyRotated,))) == 1
+
+
+def test_a_missing_key_is_an_incident_until_it_is_back(desk: Desk, signing: Signing, watch: Watch) -> None:
+    signing.step()
+    (private,) = desk.paths.keys.glob("*.pem")
+    private.rename(private.with_suffix(".away"))
+    for _ in range(2):
+        watch.seconds += 300
+        log(desk, 1)
+        signing.step()
+    (incident,) = desk.context.product(PRODUCT).incidents.values()
+    assert incident.opened.title == TITLE
+    assert "rotate-key" in incident.opened.remedy
+    assert str(private) in incident.opened.cause
+
+    private.with_suffix(".away").rename(private)
+    log(desk, 2000)  # a failure is not tried again at every look, however much has happened
+    signing.step()
+    assert desk.context.product(PRODUCT).incidents
+    watch.seconds += 300
+    signing.step()
+    assert not desk.context.product(PRODUCT).incidents
+    log(desk, 1)
+    watch.seconds += 300
+    signing.step()
+    assert signed_upto(desk) == desk.ledger.head()
+
+
+def test_who_lost_the_lease_signs_nothing(desk: Desk, signing: Signing) -> None:
+    assert desk.context.fence is not None
+    desk.ledger.release(desk.context.fence)
+    with pytest.raises(LeaseLost):
+        signing.step()
+    assert desk.ledger.key() is None
+
+
+def test_the_last_thing_that_a_controller_says_is_signed(desk: Desk, watch: Watch) -> None:
+    controller = Controller(context=desk.context, engine=desk.engine, entries={})
+    controller.start()
+    controller.tick()
+    controller.stop("asked to")
+    (stopped,) = desk.ledger.events((ControllerStopped,))
+    assert signed_upto(desk) == desk.ledger.head() == stopped.sequence
