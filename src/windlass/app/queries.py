@@ -107,7 +107,18 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
                 "error": error.fault,
                 "remedy": body.remedy or None,
             }
-    return list(found.values())[-limit:]
+    shown = list(found.values())[-limit:]
+    for row in shown:
+        told = [row["remarks"], *_remarks_of_rows(workspace, row["run"])]
+        row["remarks"] = "; ".join(remark for remark in told if remark) or None
+    return shown
+
+
+def _remarks_of_rows(workspace: Workspace, run: str) -> list[str]:
+    """What the step `check` has to say of the rows that it left out."""
+    steps = [event.body for event in workspace.ledger.events((events.StepFinished,), run=run)]
+    checks = [body for body in steps if isinstance(body, events.StepFinished) and body.step == "check"]
+    return [str(body.summary.get("remarks") or "") for body in checks]
 
 
 def releases(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:

@@ -151,7 +151,7 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
     write_record(split, folder / "split.json")
     write_record(found.columns, folder / "columns.json")
     _show_broken(training, found)
-    parts = [f"{split.train:,} to train on, {split.holdout:,} to judge by", *found.remarks]
+    remarks = "; ".join(found.remarks)
     return {
         "rows": rows.height,
         "served": found.served,
@@ -160,7 +160,8 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
         "set_aside": found.broken,
         "holdout": split.holdout,
         "split": split.by,
-        "note": "; ".join(parts),
+        "remarks": remarks,
+        "note": f"{split.train:,} to train on, {split.holdout:,} to judge by" + (f"; {remarks}" if remarks else ""),
     }
 
 

@@ -100,6 +100,21 @@ def test_each_judgement_is_asked_for_where_we_think(judge: str) -> None:
     assert set(callers(judge)) == JUDGES[judge]
 
 
+@pytest.mark.parametrize(
+    ("rule", "users"),
+    [
+        ("sources_of", {"pipeline/ingest.py", "backtest/product.py"}),
+        ("assemble", {"pipeline/door.py", "pipeline/labelled.py", "backtest/product.py"}),
+        ("label_history", {"pipeline/labels.py", "backtest/product.py"}),
+        ("complete_rows", {"pipeline/labelled.py", "release/evidence.py", "backtest/stream.py"}),
+        ("holdout_place", {"pipeline/split.py", "backtest/challenger.py"}),
+        ("constant_answer", {"pipeline/judging.py", "backtest/challenger.py"}),
+    ],
+)
+def test_what_judgements_rest_on_is_made_by_the_same_functions(rule: str, users: set[str]) -> None:
+    assert set(callers(rule)) - {"pipeline/assembly.py"} == users
+
+
 def test_both_drivers_look_through_the_same_watch() -> None:
     assert set(callers("Watch")) == {"controller/watching.py", "backtest/loop.py"}
 
@@ -108,7 +123,7 @@ def test_both_drivers_look_through_the_same_watch() -> None:
     ("event", "makers"),
     [
         ("RetrainDecided", {"controller/training.py"}),
-        ("TrainingRequest", {"controller/training.py"}),
+        ("TrainingRequest", {"controller/training.py", "pipeline/reproducing.py"}),  # the second changes nothing
         ("GateDecided", {"pipeline/judging.py"}),
         ("ReleaseStarted", {"release/director.py"}),
         ("ReleaseAdvanced", {"release/director.py"}),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
 
+from windlass.app import queries
+from windlass.app.workspace import Workspace
 from windlass.errors import ContractViolated, DataError, WindlassError
 from windlass.lake.lake import Lake
 from windlass.records.event import DataExtracted, RunFailed, StepFinished
@@ -169,6 +172,8 @@ def test_rows_from_before_the_contract_asked_for_so_much_are_set_aside_and_told(
     assert "-50.0 in row 0" in project.log("run-2", "check")
     summary = next(body.summary for body in project.bodies(StepFinished, run="run-2") if body.step == "check")
     assert "-50" not in str(summary)  # values of anybody's have no place in the ledger
+    with closing(Workspace(project.settings)) as workspace:
+        assert [row["remarks"] for row in queries.runs(workspace, None, limit=2)] == [None, told]
 
 
 def test_a_contract_that_most_rows_break_is_wrong_until_they_come_anew(project: Project) -> None:

@@ -137,6 +137,16 @@ def test_without_time_only_answers_are_young() -> None:
     assert found(rows, product=Timeless).early == 0
 
 
+def test_in_a_window_after_all_extracted_rows_answers_are_learned_from() -> None:
+    served, waiting = answered(loans(20))
+    learned = found(loans(1).clear(), (served, waiting))
+    assert learned.served == served.height
+    assert learned.rows.height == served.height - learned.early > 1000
+    assert learned.rows.schema == loans(1).schema
+    with pytest.raises(DataError, match="there are no rows"):
+        found(loans(1).clear())
+
+
 def test_when_only_one_class_is_complete_the_error_says_what_waits() -> None:
     with pytest.raises(DataError, match="only the label True") as caught:
         found(loans(4))
