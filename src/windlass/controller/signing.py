@@ -6,7 +6,7 @@ import logging
 
 from windlass.controller.context import LoopContext
 from windlass.controller.incidents import Incidents
-from windlass.errors import SigningError
+from windlass.errors import LedgerCorrupt, SigningError, WindlassError
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Signing:
             checkpoint = self._context.notary.sign(
                 at=self._context.now, actor=self._context.actor, fence=self._context.held()
             )
-        except SigningError as error:
+        except (SigningError, LedgerCorrupt) as error:
             self._failed = True
             self._tell(error)
         else:
@@ -50,7 +50,7 @@ class Signing:
             for product in self._context.state.products:
                 self._incidents.close(product, title=TITLE, resolution="it was signed")
 
-    def _tell(self, error: SigningError) -> None:
+    def _tell(self, error: WindlassError) -> None:
         """Every product is concerned: what is told of it rests on the ledger."""
         for product in self._context.state.products:
             if self._incidents.open(product, title=TITLE, cause=error.fault, remedy=error.remedy):

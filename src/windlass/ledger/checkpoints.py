@@ -111,7 +111,11 @@ def rotate(
 
 
 def write_outside(path: Path, checkpoint: Checkpoint) -> None:
-    """Keep the checkpoint in a file: whole or not at all, synced."""
+    """Keep the checkpoint in a file: whole or not at all, synced.
+
+    A process that was stopped for a while may put an older one in its place. That one is in the ledger too, so nothing
+    seems wrong that is not; until the next signature a cut end shows only back to there.
+    """
     staged = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with staged.open("wb") as file:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from windlass.controller.controller import Controller
@@ -100,6 +102,17 @@ def test_a_missing_key_is_an_incident_until_it_is_back(desk: Desk, signing: Sign
     watch.seconds += 300
     signing.step()
     assert signed_upto(desk) == desk.ledger.head()
+
+
+def test_signatures_that_cannot_be_read_are_an_incident(desk: Desk, signing: Signing, watch: Watch) -> None:
+    signing.step()
+    with sqlite3.connect(desk.paths.ledger) as database:
+        database.execute("UPDATE checkpoints SET at = 'noon'")
+    log(desk, 1)
+    watch.seconds += 300
+    signing.step()
+    (incident,) = desk.context.product(PRODUCT).incidents.values()
+    assert "checkpoint 1 cannot be read" in incident.opened.cause
 
 
 def test_who_lost_the_lease_signs_nothing(desk: Desk, signing: Signing) -> None:
