@@ -211,6 +211,14 @@ def test_where_there_is_no_workspace_the_remedy_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / ".windlass").exists()
 
 
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(project: Path, tmp_path: Path) -> None:
+    told = windlass("versions", "v1", "--html", str(tmp_path / "nowhere" / "v1.html"), at=project, expect=2)
+    assert "--html" in told.stderr
+    assert "does not exist" in told.stderr
+    assert "is a folder" in windlass("versions", "v1", "--html", str(tmp_path), at=project, expect=2).stderr
+    assert "name one" in windlass("versions", "--html", str(tmp_path / "v.html"), at=project, expect=2).stderr
+
+
 def test_one_version_is_shown_with_its_evaluation_and_written_as_a_page(project: Path, tmp_path: Path) -> None:
     card = json.loads(windlass("versions", "v1", "--json", at=project).stdout)
     evaluation = card["evaluation"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from windlass.cli.output import check_target
 from windlass.errors import UsageError
 from windlass.settings import load_settings
 
@@ -86,10 +87,8 @@ def backtest(
     if task is not None and task not in _TASKS:
         raise UsageError(f"there is no task {task!r}", where="--task", remedy=f"use one of {', '.join(_TASKS)}")
     for flag, path in (("--json", json), ("--html", html)):
-        if path is not None and str(path) != "-" and not path.absolute().parent.is_dir():
-            raise UsageError(f"the folder of {path} does not exist", where=flag, remedy="make it first")
-        if path is not None and path.is_dir():
-            raise UsageError(f"{path} is a folder", where=flag, remedy="name a file in it")
+        if path is not None and str(path) != "-":
+            check_target(path, flag)
     if data is None:
         only = {"--target": target, "--time": time, "--task": task, "--label-time": label_time, "--drop": drop}
         only["--metric"] = None if metric == "default" else metric

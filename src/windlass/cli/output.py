@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+from windlass.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +27,14 @@ def console(*, stderr: bool = False) -> Console:
 
     shown = Console(stderr=stderr, highlight=False)
     return shown if shown.is_terminal else Console(stderr=stderr, highlight=False, width=_PIPE_WIDTH)
+
+
+def check_target(path: Path, flag: str) -> None:
+    """Raise UsageError unless a file can be made at `path`, before any work is done for it."""
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"the folder of {path} does not exist", where=flag, remedy="make it first")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder", where=flag, remedy="name a file in it")
 
 
 def print_json(value: Any) -> None:

@@ -12,7 +12,8 @@ import typer
 from windlass.app.workspace import Workspace
 from windlass.cli import views
 from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
-from windlass.cli.output import Row, print_json
+from windlass.cli.output import Row, check_target, print_json
+from windlass.errors import UsageError
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at the most, the newest.", min=1)]
 
@@ -44,6 +45,12 @@ def versions(
     """The versions of a product, oldest first. Or one of them with its evaluation, data and environment."""
     from windlass.app import queries
 
+    if html is not None:
+        if version is None:
+            raise UsageError(
+                "a page is of one version", where="--html", remedy="name one: windlass versions v3 --html FILE"
+            )
+        check_target(html, "--html")
     with workspace(project) as opened:
         if version is not None:
             _show_version(opened, version, product=product, html=html, as_json=as_json)
@@ -158,7 +165,7 @@ def _show_version(opened: Workspace, version: str, *, product: str | None, html:
     if html is not None:
         from windlass.web.version import version_page
 
-        html.write_text(version_page(card))
+        html.write_text(version_page(card), encoding="utf-8")
         typer.echo(f"written: {html}")
     elif as_json:
         print_json(card)
