@@ -45,6 +45,7 @@ def run_backtest(
     results: dict[str, PolicyResult] = {}
     timings: dict[str, Timing] = {}
     events: tuple[Any, ...] = ()
+    warned = first.warnings
     for name in NAMES:
         trainer = Trainer(stream=stream, seed=seed)
         tell(name, 0, len(spans))
@@ -52,6 +53,7 @@ def run_backtest(
             policy = _policy(name, stream, trainer, model, spans)
             results[name] = _replay(name, policy, spans, scorer=scorer, tell=tell, answered=answered)
         events += tuple(policy.events)
+        warned += trainer.warnings
         seconds = trainer.watch.seconds
         timings[name] = Timing(
             fit=first.watch.seconds["fit"] + seconds["fit"], predict=seconds["predict"], overhead=trainer.watch.overhead
@@ -66,7 +68,7 @@ def run_backtest(
         policies=results,
         events=events,
         timings=timings,
-        notes=stream.notes,
+        notes=(*stream.notes, *(f"warned {_times(count)}: {text}" for text, count in sorted(warned.items()))),
     )
 
 
@@ -120,6 +122,10 @@ def _replay(
         overhead_seconds=0.0,
         **({} if scorer.log_loss is None else {"log_loss": mean_of(losses)}),
     )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _nobody(name: str, done: int, total: int) -> None:

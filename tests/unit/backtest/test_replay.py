@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
@@ -207,6 +208,15 @@ def test_a_stretch_that_cannot_train_keeps_the_model_before(make_stream):
     result = run_backtest(make_stream(stretch, task="binary"), windows=8)
     assert result.policies["recent"].fits < 7
     assert result.policies["every-window"].fits == 7
+
+
+def test_what_libraries_warn_of_is_told_once_with_its_count(make_stream, recwarn):
+    stream = make_stream(drifting(400), estimator=LogisticRegression(max_iter=1))
+    notes = run_backtest(stream, windows=3).notes
+    (told,) = [note for note in notes if "converge" in note]
+    assert told.startswith("warned 6 times: ")  # the first model, two by two policies, the loop's reference
+    assert "\n" not in told
+    assert not [warning for warning in recwarn if "converge" in str(warning.message)]
 
 
 def test_whoever_looks_sees_each_policy_begin_and_its_windows_pass(make_stream):
