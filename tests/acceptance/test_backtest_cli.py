@@ -85,6 +85,34 @@ def test_the_figures_alone_on_standard_output(csv, tmp_path):
     assert "log_loss" not in plain["policies"]["windlass"]
 
 
+def test_what_user_code_and_native_libraries_print_stays_out_of_the_figures(csv, tmp_path):
+    (tmp_path / "noisy.py").write_text(_NOISY)
+    found = windlass(
+        *[str(csv), "--target", "label", "--time", "day", "--windows", "2", "--json", "-"],
+        *["--estimator", "noisy.Noisy"],
+        folder=tmp_path,
+    )
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["task"] == "binary"
+    for said in ("imported", "fitting in Python", "fitting in C"):
+        assert said in found.stderr
+
+
+_NOISY = """
+import ctypes
+from sklearn.linear_model import LogisticRegression
+
+print("imported")
+
+
+class Noisy(LogisticRegression):
+    def fit(self, x, y):
+        print("fitting in Python")
+        ctypes.CDLL(None).printf(b"fitting in C\\n")
+        return super().fit(x, y)
+"""
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from windlass.cli.output import check_target
 from windlass.errors import UsageError
 from windlass.settings import load_settings
 
@@ -83,41 +82,40 @@ def backtest(
     from windlass.backtest.product import stream_of, with_defaults
     from windlass.backtest.replay import run_backtest
     from windlass.cli.backtest_view import Display, print_result
+    from windlass.cli.output import check_target, stdout_for_figures
 
     if task is not None and task not in _TASKS:
         raise UsageError(f"there is no task {task!r}", where="--task", remedy=f"use one of {', '.join(_TASKS)}")
     for flag, path in (("--json", json), ("--html", html)):
         if path is not None and str(path) != "-":
             check_target(path, flag)
-    if data is None:
-        only = {"--target": target, "--time": time, "--task": task, "--label-time": label_time, "--drop": drop}
-        only["--metric"] = None if metric == "default" else metric
-        _only_for_files(only)
-        chosen = _product(project, product)
-        stream = stream_of(
-            with_defaults(chosen, estimator=_estimator(estimator, seed), seed=seed), label_delay=label_delay
-        )
-        title = f"Backtest of {stream.product.name}"
-    else:
-        if target is None or time is None:
-            raise UsageError("a file needs to be told its columns", remedy="give --target COLUMN and --time COLUMN")
-        request = FileRequest(
-            path=data,
-            target=target,
-            time=time,
-            task=task,  # type: ignore[arg-type]  # checked above
-            estimator=_estimator(estimator, seed),
-            windows=windows,
-            label_delay=label_delay,
-            label_time=label_time,
-            drop=tuple(name.strip() for name in (drop or "").split(",") if name.strip()),
-            metric=metric,
-            seed=seed,
-        )
-        stream = stream_from_file(request)
-        title = f"Backtest of {data.name}"
-    with Display(quiet=str(json) == "-") as display:
-        result = run_backtest(stream, windows=windows, seed=seed, progress=display.show)
+    with stdout_for_figures():
+        if data is None:
+            only = {"--target": target, "--time": time, "--task": task, "--label-time": label_time, "--drop": drop}
+            _only_for_files(only | {"--metric": None if metric == "default" else metric})
+            chosen = with_defaults(_product(project, product), estimator=_estimator(estimator, seed), seed=seed)
+            stream = stream_of(chosen, label_delay=label_delay)
+            title = f"Backtest of {stream.product.name}"
+        else:
+            if target is None or time is None:
+                raise UsageError("a file needs to be told its columns", remedy="give --target COLUMN and --time COLUMN")
+            request = FileRequest(
+                path=data,
+                target=target,
+                time=time,
+                task=task,  # type: ignore[arg-type]  # checked above
+                estimator=_estimator(estimator, seed),
+                windows=windows,
+                label_delay=label_delay,
+                label_time=label_time,
+                drop=tuple(name.strip() for name in (drop or "").split(",") if name.strip()),
+                metric=metric,
+                seed=seed,
+            )
+            stream = stream_from_file(request)
+            title = f"Backtest of {data.name}"
+        with Display(quiet=str(json) == "-") as display:
+            result = run_backtest(stream, windows=windows, seed=seed, progress=display.show)
     _write(result, title, json=json, html=html)
     if str(json) != "-":
         print_result(result, title=title, written=[path for path in (json, html) if path is not None])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +39,26 @@ def check_target(path: Path, flag: str) -> None:
         raise UsageError(f"the folder of {path} does not exist", where=flag, remedy="make it first")
     if path.is_dir():
         raise UsageError(f"{path} is a folder", where=flag, remedy="name a file in it")
+
+
+@contextmanager
+def stdout_for_figures() -> Iterator[None]:
+    """What user code and native libraries print meanwhile goes to standard error, so that a pipe gets JSON alone."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # there is no standard output
+        kept = None
+    try:
+        if kept is not None:
+            os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            ctypes.CDLL(None).fflush(None)  # what native code has printed, but C still holds
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def print_json(value: Any) -> None:

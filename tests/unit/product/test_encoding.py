@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -370,6 +371,14 @@ def test_a_seed_of_ones_own_is_kept():
         RandomForestClassifier(n_estimators=2, random_state=7), examples(mixed(), labels(mixed())), kind="binary"
     )
     assert model.named_steps["estimator"].random_state == 7
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, -1), ({"verbose": 1}, 1), ({"verbosity": -1}, None)])
+def test_a_booster_that_talks_is_quiet_unless_told_otherwise(capfd, given, expected):
+    frame = mixed(60).select("amount")
+    model = fit_estimator(LGBMClassifier(n_estimators=1, **given), examples(frame, labels(frame)), kind="binary")
+    assert model[-1].get_params().get("verbose") == expected
+    assert bool(capfd.readouterr().out) == (expected == 1)
 
 
 def test_weights_reach_the_estimator_or_are_refused():

@@ -99,7 +99,17 @@ def _copy(estimator: Any) -> Any:
         for name, value in copy.get_params(deep=True).items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     }
-    return copy.set_params(**open_seeds)
+    quiet = {}
+    if _is_lightgbm(copy) and not {"verbose", "verbosity"} & set(copy.get_params()):
+        quiet["verbose"] = -1  # left alone it tells of every fit on standard output, which belongs to figures
+    return copy.set_params(**open_seeds, **quiet)
+
+
+def _is_lightgbm(estimator: Any) -> bool:
+    """Whether it is LightGBM's own, which takes any parameter."""
+    return any(
+        base.__name__ == "LGBMModel" and base.__module__ == "lightgbm.sklearn" for base in type(estimator).__mro__
+    )
 
 
 def _check_target(examples: Examples, kind: TaskKind, where: str) -> None:
