@@ -15,6 +15,7 @@ from windlass.lake.waiting import waiting_answers
 from windlass.records import event as events
 from windlass.records.bundle import Manifest
 from windlass.records.event import Body, Event, VersionRegistered
+from windlass.records.state import VersionState
 
 Answer = dict[str, Any]
 
@@ -53,7 +54,7 @@ def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> d
         "classes": manifest.classes,
         "metrics": dict(manifest.metrics),
     }
-    found["release"] = _release(workspace, name, version.version, at=answer["at"])
+    found["release"] = _release(workspace, name, version, at=answer["at"])
     found["champion"] = _champion(workspace, name, version.version)
     found["file"] = _file(workspace, name, version.version)
     found["run"] = _run(workspace, version.run)
@@ -98,14 +99,15 @@ def _outcomes(workspace: Workspace, product: str, answer: Answer) -> list[dict[s
     ]
 
 
-def _release(workspace: Workspace, product: str, version: str, *, at: datetime) -> dict[str, Any] | None:
+def _release(workspace: Workspace, product: str, version: VersionState, *, at: datetime) -> dict[str, Any] | None:
     """The release of the version in force when it answered, with the decision behind each stage."""
-    kinds: tuple[type[Body], ...] = (events.ReleaseStarted, events.ReleaseAdvanced, events.ReleaseFinished)
-    story = [event for event in workspace.ledger.events(kinds, product=product) if _version_of(event) == version]
-    starts = [event for event in story if isinstance(event.body, events.ReleaseStarted)]
+    # A release belongs to the run that made its version, which finds it among however many; a model file has no run.
+    started = workspace.ledger.events((events.ReleaseStarted,), product=product, run=version.run)
+    starts = [event for event in started if _version_of(event) == version.version]
     if not starts:
         return None
     release = ([event for event in starts if event.at <= at] or starts[:1])[-1].body.subject
+    kinds: tuple[type[Body], ...] = (events.ReleaseStarted, events.ReleaseAdvanced, events.ReleaseFinished)
     return {
         "release": release,
         "stages": [
@@ -115,8 +117,7 @@ def _release(workspace: Workspace, product: str, version: str, *, at: datetime) 
                 "share": event.body.share if isinstance(event.body, events.ReleaseAdvanced) else None,
                 "decision": getattr(event.body, "decision", None),
             }
-            for event in story
-            if event.body.subject == release
+            for event in workspace.ledger.events(kinds, product=product, subject=release)
         ],
     }
 

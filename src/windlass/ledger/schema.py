@@ -30,8 +30,9 @@ events = Table(
     Column("body", Text, nullable=False),  # JSON as text: a JSON type would hand back other bytes than were hashed
     Column("previous", Text, nullable=False),
     Column("hash", Text, nullable=False),
+    # Each ends with the sequence, by SQLite's nature or by name: the newest events of a product, without sorting all.
     Index("events_kind", "kind"),
-    Index("events_product", "product"),  # the newest events of a product, without sorting all of them
+    Index("events_product", "product"),
     Index("events_product_kind", "product", "kind"),
     Index("events_subject", "subject"),
     Index("events_run", "run"),

@@ -22,6 +22,9 @@ WRITING: Mapping[str, Any] = {_WRITES: True}
 """A transaction that writes takes the write lock at once."""
 _BUSY_SECONDS = 60.0
 """How long a writer waits for the others. A transaction holds the lock for under a millisecond."""
+_TRY_SECONDS = 0.002
+"""How often a waiting writer tries. SQLite's own waiting tries ever more rarely, down to ten times a second, and so
+lets those go first who have just written: of eight busy writers some then wait for many seconds."""
 _LOOK_SECONDS = 2.0
 """How often it looks meanwhile whether the one that holds the lock can ever give it back."""
 _CHECKPOINT_BYTES = 64 * 2**20
@@ -172,8 +175,8 @@ def _begin(connection: Connection, path: Path | None) -> None:
 
 def _take_write_lock(session: Any, path: Path) -> None:
     """Wait for the other writers, but not for one that is stopped: nothing can take the lock from a living process."""
-    deadline = monotonic() + _BUSY_SECONDS
-    session.execute(f"PRAGMA busy_timeout = {_LOOK_SECONDS * 1000:.0f}")
+    began = looked = monotonic()
+    session.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
             try:
@@ -182,9 +185,12 @@ def _take_write_lock(session: Any, path: Path) -> None:
             except sqlite3.Error as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:  # the rest says why it is busy
                     raise explain(error, where=str(path)) from error
-                holder = find_lock_holder(path)
-                if (holder is not None and holder.stopped) or monotonic() > deadline:
-                    raise _locked(holder, path) from error
+                now = monotonic()
+                if now - looked > _LOOK_SECONDS:
+                    looked, holder = now, find_lock_holder(path)
+                    if (holder is not None and holder.stopped) or now - began > _BUSY_SECONDS:
+                        raise _locked(holder, path) from error
+            sleep(_TRY_SECONDS)
     finally:
         session.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
 

@@ -23,19 +23,19 @@ FROZEN = """
 import os, signal, sys
 from datetime import datetime, UTC
 from windlass.errors import LedgerError
-from windlass.ledger import ledger as module, postgres
+from windlass.ledger import heads, postgres
 from windlass.ledger.ledger import Ledger
 from windlass.records.event import RunLogged
 
 postgres._IDLE = "1s"
 ledger = Ledger(sys.argv[1])
-seal = module.seal
+append = heads.append
 
 def stop_before_the_write(*arguments, **keywords):
     os.kill(os.getpid(), signal.SIGSTOP)
-    return seal(*arguments, **keywords)
+    return append(*arguments, **keywords)
 
-module.seal = stop_before_the_write
+heads.append = stop_before_the_write
 try:
     print(ledger.append(RunLogged(run="frozen"), at=datetime(2013, 3, 1, tzinfo=UTC), actor="frozen")[0].sequence)
 except LedgerError as error:

@@ -29,11 +29,14 @@ def upgrade() -> None:
         sa.Column("previous", sa.Text, nullable=False),
         sa.Column("hash", sa.Text, nullable=False),
     )
-    op.create_index("events_kind", "events", ["kind"])
-    op.create_index("events_product", "events", ["product"])
-    op.create_index("events_product_kind", "events", ["product", "kind"])
-    op.create_index("events_subject", "events", ["subject"])
-    op.create_index("events_run", "events", ["run"])
+    # SQLite's indexes end with the row's number by themselves. Elsewhere it is said, or the newest events of a product
+    # would be found by sorting all of them.
+    last = [] if op.get_bind().dialect.name == "sqlite" else ["sequence"]
+    op.create_index("events_kind", "events", ["kind", *last])
+    op.create_index("events_product", "events", ["product", *last])
+    op.create_index("events_product_kind", "events", ["product", "kind", *last])
+    op.create_index("events_subject", "events", ["subject", *last])
+    op.create_index("events_run", "events", ["run", *last])
     head = op.create_table(
         "head",
         sa.Column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
