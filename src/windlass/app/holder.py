@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from windlass.records.lease import Lease
 
 
@@ -9,13 +12,18 @@ class Holder:
     """What has been seen of the holder. That a process is alive shows in its renewing the lease, and in nothing else:
     a dead one's lease stands as it was until it runs out."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, real_time: Callable[[], float] = time.monotonic) -> None:
+        """`real_time`: seconds of a clock that nobody sets."""
+        self._real_time = real_time
         self._first: Lease | None = None
         self._last: Lease | None = None
+        self._changed = real_time()
 
     def see(self, lease: Lease | None) -> bool:
         """Take in the lease as it is now; whether there is something new to tell."""
         told = self._known()
+        if lease != self._last:
+            self._changed = self._real_time()
         self._last = lease
         if lease is not None and (self._first is None or self._first.token != lease.token):
             self._first = lease  # another holder: how the one before fared says nothing of this one
@@ -24,7 +32,14 @@ class Holder:
     @property
     def alive(self) -> bool:
         """Whether it has renewed the lease since it was first seen."""
-        return self._first is not None and self._last is not None and self._last.expires_at > self._first.expires_at
+        return self._first is not None and self._last is not None and self._last.expires_at != self._first.expires_at
+
+    def silent(self, seconds: float) -> Lease | None:
+        """The lease, if it has been seen unchanged for longer than `seconds`, for which leases are given.
+
+        It has run out then, whatever its date says: the machine's clock may have been set back since.
+        """
+        return self._last if self._real_time() - self._changed > seconds else None
 
     def __str__(self) -> str:
         if self._first is None:

@@ -10,24 +10,28 @@ from contextlib import contextmanager
 from windlass.app.workspace import Workspace
 from windlass.controller.context import LoopContext
 from windlass.controller.takeover import take_over
+from windlass.errors import LeaseLost
 from windlass.lake.lake import Lake
 from windlass.records.ids import new_id
-from windlass.records.lease import Fence
+from windlass.records.lease import Fence, Lease
 from windlass.staging import newest_token
 
 
-def acquire(workspace: Workspace) -> LoopContext | None:
+def acquire(workspace: Workspace, *, silent: Lease | None = None) -> LoopContext | None:
     """The right to act, with all that a predecessor had prepared made void; None while somebody else has it.
 
-    Raises LeaseLost when somebody else got it before this was done, and what keeps the stores from being taken over.
+    `silent` is a lease that counts as run out (`Holder.silent`). Raises what keeps the stores from being taken over.
     """
     seen = newest_token(workspace.paths.stores)
-    fence = workspace.ledger.acquire(holder_name(workspace), workspace.settings.lease_seconds, above=seen)
+    seconds = workspace.settings.lease_seconds
+    fence = workspace.ledger.acquire(holder_name(workspace), seconds, above=seen, silent=silent)
     if fence is None:
         return None
     context = context_for(workspace, fence)
     try:
         take_over(context)
+    except LeaseLost:  # somebody got it before this was done
+        return None
     except BaseException:
         workspace.ledger.release(fence)
         raise
@@ -35,9 +39,9 @@ def acquire(workspace: Workspace) -> LoopContext | None:
 
 
 @contextmanager
-def holding(workspace: Workspace) -> Iterator[LoopContext | None]:
+def holding(workspace: Workspace, *, silent: Lease | None = None) -> Iterator[LoopContext | None]:
     """As `acquire`, and given back at the end."""
-    context = acquire(workspace)
+    context = acquire(workspace, silent=silent)
     try:
         yield context
     finally:

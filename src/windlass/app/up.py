@@ -14,6 +14,7 @@ from types import FrameType
 
 from windlass.app.act import Say
 from windlass.app.debut import bring_in_model_files
+from windlass.app.door import Door, Hear
 from windlass.app.holder import Holder
 from windlass.app.lease import acquire
 from windlass.app.timeline import Timeline
@@ -30,18 +31,28 @@ log = logging.getLogger(__name__)
 def up(workspace: Workspace, *, say: Say) -> None:
     """Serve and run the loop until SIGTERM or SIGINT; then finish what is in flight and leave.
 
-    Only one process may do so in a workspace: another one waits until the lease is free, and so does this one again
-    when it has lost it.
+    Only one process may run the loop of a workspace: another one serves and stands by until the lease is free, and so
+    does this one again when it has lost it.
     """
     stopping = _stop_on_signals()
     _log_to_file(workspace)
     entries = _entries(workspace, say)
-    while (context := _wait_for_lease(workspace, stopping, say)) is not None:
-        try:
-            _serve_and_act(workspace, context, entries, stopping, say)
-        except LeaseLost as error:
-            log.warning("%s", error)
-            say(f"windlass: {error.what}{'' if stopping.is_set() else '; waiting to take over again'}")
+
+    def server(hear: Hear) -> Server:
+        return Server(workspace.settings, workspace.paths, on_event=hear, log=workspace.paths.log)
+
+    door = Door(server, products=entries, say=say)
+    try:
+        while (context := _wait_for_lease(workspace, door, stopping, say)) is not None:
+            try:
+                _act(workspace, context, door, entries=entries, stopping=stopping, say=say)
+            except LeaseLost as error:
+                log.warning("%s", error)
+                say(f"windlass: {error.what}{'' if stopping.is_set() else '; standing by again'}")
+            finally:
+                door.listen(None)
+    finally:
+        door.close()
     say("windlass: stopped")
 
 
@@ -63,35 +74,43 @@ def serve(workspace: Workspace, *, say: Say) -> None:
         say("windlass: stopped")
 
 
-def _serve_and_act(
-    workspace: Workspace, context: LoopContext, entries: dict[str, str], stopping: threading.Event, say: Say
+def _act(
+    workspace: Workspace,
+    context: LoopContext,
+    door: Door,
+    *,
+    entries: dict[str, str],
+    stopping: threading.Event,
+    say: Say,
 ) -> None:
+    """Run the loop until told to stop. Raises LeaseLost when another process has taken over."""
     controller = Controller(context=context, engine=workspace.engine, entries=entries)
-    server = Server(workspace.settings, workspace.paths, on_event=controller.hear, log=workspace.paths.log)
     timeline = Timeline(workspace.ledger, say=say)
     acting = False
     try:
-        server.start(meanwhile=_keeping(context))
-        say(f"windlass: serving on {server.url} ({', '.join(entries)})")
+        # A controller that did not leave in order may be frozen, and its workers be answering at this very address.
+        door.open(patient=workspace.state().controller is not None)
+        door.listen(controller.hear)
         say(f"windlass: the loop runs as {context.held().holder}; stop it with Ctrl-C or SIGTERM")
         _say_what_is_wrong(workspace, say)
         controller.start()
         acting = True
-        while not stopping.is_set():
+        while not (stopping.is_set() or door.failed):
             controller.tick()
             with suppress(LedgerError):  # the look has told of it, and the next one tells what is missed now
                 timeline.tell()
             controller.rest(stopping, workspace.settings.poll_seconds)
     finally:
         controller.abandon()
-        server.stop(meanwhile=_keeping(context))  # what is in flight is answered and captured before the last commit
         if not acting:
             workspace.ledger.release(context.held())
-    controller.stop("asked to stop")
+    door.close(meanwhile=_keeping(context))  # what is in flight is answered and captured before the last commit
+    controller.stop("the serving workers did not start" if door.failed else "asked to stop")
+    door.check()
 
 
 def _keeping(context: LoopContext) -> Callable[[], None]:
-    """Hold the lease while workers start or end: they are not left half way for a ledger that is away.
+    """Hold the lease while workers end: they are not left half way for a ledger that is away.
 
     That it is away, or that the lease is lost, is raised by the next write.
     """
@@ -120,15 +139,15 @@ def _entries(workspace: Workspace, say: Say) -> dict[str, str]:
         return known
 
 
-def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -> LoopContext | None:
-    """The right to act, as soon as it is free; None when told to stop.
+def _wait_for_lease(workspace: Workspace, door: Door, stopping: threading.Event, say: Say) -> LoopContext | None:
+    """The right to act, as soon as it is free; None when told to stop. Who has to wait serves meanwhile.
 
     A standby outlives what the holder outlives: once it waits, a ledger that cannot be asked is asked again.
     """
     ledger, holder, waits, wrong = workspace.ledger, Holder(), False, ""
     while not stopping.is_set():
         try:
-            context = acquire(workspace)
+            context = acquire(workspace, silent=holder.silent(workspace.settings.lease_seconds))
             news = context is None and holder.see(ledger.lease())
         except LedgerError as error:
             if not waits:
@@ -141,7 +160,9 @@ def _wait_for_lease(workspace: Workspace, stopping: threading.Event, say: Say) -
             if context is not None:
                 return context
             if news:
-                say(f"windlass: {holder}; waiting to take over")
+                say(f"windlass: {holder}; standing by to take over")
+            door.open(patient=True)
+            door.check()
             waits, wrong = True, ""
         stopping.wait(workspace.settings.poll_seconds)
     return None

@@ -35,7 +35,10 @@ def verify(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the hash chain and its signatures: what was changed, dropped or forged is named, and the exit code is 1."""
+    """Check the hash chain and its signatures.
+
+    What was changed, dropped or forged is named, and the exit code is 1.
+    """
     from windlass.app.ledger import trusted_keys
     from windlass.cli.ledger_view import say_verified
 
@@ -51,7 +54,10 @@ def verify(
 
 @app.command()
 def checkpoint(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """Sign everything up to now, and print the signature: keep it where nobody can change it."""
+    """Sign everything up to now, and print the signature.
+
+    Keep it where nobody can change it.
+    """
     from windlass.app.ledger import sign
 
     with workspace(project) as opened:
@@ -60,7 +66,10 @@ def checkpoint(*, project: ProjectOption = None, as_json: JsonOption = False) ->
 
 @app.command("key")
 def show_key(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
-    """The key that signs, and where its private half is looked for: note the id where nobody can change it."""
+    """The key that signs, and where its private half lies.
+
+    Note the id where nobody can change it.
+    """
     from windlass.app.ledger import key
 
     with workspace(project) as opened:
@@ -80,7 +89,10 @@ def rotate_key(
     ] = None,
     project: ProjectOption = None,
 ) -> None:
-    """Let a new key sign from now on; the old one vouches for it, and what it signed goes on holding."""
+    """Let a new key sign from now on.
+
+    The old one vouches for it, and what it signed goes on holding.
+    """
     from windlass.app.ledger import rotate
 
     with workspace(project) as opened:

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 _CRASHES = 2
 """Crashes of workers while a version is being released that withdraw it."""
+_UNHEARD = "nobody answers at the address"
 _UNLOADABLE = " cannot be loaded for serving"
 
 
@@ -63,6 +64,10 @@ class Workers:
                     self._died(event)
                 case "ready":
                     self._answers(event)
+                case "unheard":
+                    self._unheard(event)
+                case "heard":
+                    self._heard_again(event)
 
     def forgive(self, name: str) -> None:
         """Close the incidents of versions that nobody is asked to load any more."""
@@ -119,6 +124,19 @@ class Workers:
             self._incidents.close(
                 product, title=f"serving worker {event.worker} died", resolution="it was started again and answers"
             )
+
+    def _unheard(self, event: ServingEvent) -> None:
+        for product in self._served():
+            self._incidents.open(
+                product,
+                title=_UNHEARD,
+                cause=f"another process holds {event.detail} and does not answer as a worker of this workspace does",
+                remedy="find out which holds it (`ss -ltnp`) and end it: this one serves there as soon as it is free",
+            )
+
+    def _heard_again(self, event: ServingEvent) -> None:
+        for product in self._served():
+            self._incidents.close(product, title=_UNHEARD, resolution=f"{event.detail} is answered")
 
     def _served(self) -> list[str]:
         return [name for name, product in self._context.state.products.items() if product.champion is not None]

@@ -54,7 +54,8 @@ def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datet
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
     and budget may hold a run back. Each run in a row whose candidate was rejected doubles the cooldown, and a failed
     run is repeated after 5 minutes, 10, 20, ... up to a day, so that nothing ever retrains in a storm. A run that was
-    interrupted is taken up at once; if that happens again, it is repeated as a failed one is.
+    interrupted is taken up at once, also beside a release, as a person may have asked for it; if that happens again, it
+    is repeated as a failed one is.
     """
     blocked = _blocked(evidence, now)
     if blocked is not None:
@@ -76,7 +77,7 @@ def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
         return "The product is paused."
     if evidence.running:
         return "A run is under way."
-    if evidence.release_active:
+    if evidence.release_active and not _taken_up(evidence):
         return "A version is being released; it is judged before another is trained."
     if evidence.failures and evidence.last_run_at is not None and not _taken_up(evidence):
         until = evidence.last_run_at + _after_failures(evidence.failures)

@@ -33,14 +33,17 @@ def current(connection: Connection, *, time: Time) -> Lease | None:
     return _in_force(connection.execute(_READ).one(), now=time(connection))
 
 
-def acquire(connection: Connection, *, holder: str, seconds: float, above: int, time: Time) -> Fence | None:
-    """Take a lease that is free or has expired; None when somebody has it, whatever he calls himself.
+def acquire(
+    connection: Connection, *, holder: str, seconds: float, above: int, silent: Lease | None, time: Time
+) -> Fence | None:
+    """Take a lease that is free, has expired or is `silent`; None when somebody has it, whatever he calls himself.
 
     The token is higher than any before, and than `above`.
     """
     row = connection.execute(_TAKE).one()
     now = time(connection)
-    if _in_force(row, now=now) is not None:
+    held = _in_force(row, now=now)
+    if held is not None and held != silent:
         return None
     fence = Fence(holder=holder, token=max(row.token, above) + 1)
     _write(connection, holder=holder, token=fence.token, expires_at=now + timedelta(seconds=seconds))

@@ -106,11 +106,13 @@ class Ledger:
         with self._database.reading() as connection:
             return query.hash_at(connection, link.sequence) == link.hash
 
-    def acquire(self, holder: str, seconds: float, *, above: int = 0) -> Fence | None:
+    def acquire(self, holder: str, seconds: float, *, above: int = 0, silent: Lease | None = None) -> Fence | None:
         """Take the lease for `seconds` of real time; None while somebody has it, even under the same name.
 
         So a lease is renewed by its fence, never by its holder's name. `above` is a token that was seen elsewhere: the
-        new one is higher, also in a ledger that was put back from a copy or begun anew.
+        new one is higher, also in a ledger that was put back from a copy or begun anew. `silent` is a lease that the
+        caller has seen unchanged for longer than it was given for, by a clock that nobody sets: it counts as expired,
+        unless it was renewed meanwhile.
         """
         if not holder or seconds <= 0:
             raise LedgerError(
@@ -118,10 +120,13 @@ class Ledger:
                 where=self._database.where,
                 remedy="name the process, and give a time above 0",
             )
-        if self.lease() is not None:  # without the write lock: a standby asks often
+        held = self.lease()
+        if held is not None and held != silent:  # without the write lock: a standby asks often
             return None
         with self._database.writing() as connection:
-            return leases.acquire(connection, holder=holder, seconds=seconds, above=above, time=self._time)
+            return leases.acquire(
+                connection, holder=holder, seconds=seconds, above=above, silent=silent, time=self._time
+            )
 
     def renew(self, fence: Fence, seconds: float) -> None:
         """Hold the lease for `seconds` from now. Raises LeaseLost when somebody else took it over."""

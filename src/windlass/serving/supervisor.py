@@ -50,8 +50,9 @@ def _nothing() -> None:
 class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something about a worker that whoever runs the server may want to record."""
 
-    kind: Literal["ready", "serving", "refused", "died"]
-    """`refused`: a version that was routed could not be loaded, and does not serve."""
+    kind: Literal["ready", "serving", "refused", "died", "heard", "unheard"]
+    """`refused`: a version that was routed could not be loaded, and does not serve. `unheard`: nobody answers at the
+    address that the server waits for; `heard`: somebody of this workspace does."""
     worker: str
     product: str = ""
     detail: str = ""
@@ -112,16 +113,24 @@ class Server:
         """The workers that run now."""
         return tuple(process.pid for process in self._processes.values() if process.poll() is None)
 
+    def bind(self) -> None:
+        """Take the address, if this server has not taken it yet; raises UsageError when it cannot be had."""
+        if self._listener is None:
+            self._listener = _bind(self._settings)
+            self._port = int(self._listener.getsockname()[1])
+
     def start(self, *, meanwhile: Meanwhile = _nothing) -> Server:
-        """Bind and start the workers; returns when each has loaded what is routed and answers.
+        """Bind and start the workers; returns when each has loaded what is routed and answers, or the server stops.
 
         `meanwhile` is called a few times a second until then. Raises UsageError when the address cannot be had and
         EngineError when a worker ends before it is ready.
         """
-        self._listener = _bind(self._settings)
-        self._port = int(self._listener.getsockname()[1])
-        self._worker_end, self._parent_end = os.pipe()
-        self._metrics = Path(tempfile.mkdtemp(prefix="windlass-metrics-"))
+        with self._changed:
+            if self._stopping.is_set():
+                return self
+            self.bind()
+            self._worker_end, self._parent_end = os.pipe()
+            self._metrics = Path(tempfile.mkdtemp(prefix="windlass-metrics-"))
         names = [f"w{number}" for number in range(self._settings.workers)]
         for name in names:
             thread = threading.Thread(target=self._look_after, args=(name,), name=f"serving-{name}", daemon=True)
@@ -144,6 +153,7 @@ class Server:
         """
         with self._changed:
             self._stopping.set()
+            self._changed.notify_all()
             processes = list(self._processes.values())
         if self._listener is not None:
             self._listener.close()
@@ -175,11 +185,18 @@ class Server:
         """Why the workers are not ready; None when they are."""
         deadline = time.monotonic() + self._ready_seconds
         with self._changed:
-            while not (self._failed or self._ready >= names) and (left := deadline - time.monotonic()) > 0:
+            while (
+                not (self._failed or self._ready >= names or self._stopping.is_set())
+                and (left := deadline - time.monotonic()) > 0
+            ):
                 self._changed.wait(min(left, _ASIDE))
                 meanwhile()
             self._up = self._ready >= names
-            return None if self._up else self._failed or f"not ready within {self._ready_seconds:g} s"
+            return (
+                None
+                if self._up or self._stopping.is_set()
+                else self._failed or f"not ready within {self._ready_seconds:g} s"
+            )
 
     # -- one thread for each worker -----------------------------------------------------------------------------
 

@@ -236,7 +236,7 @@ def test_a_second_one_waits_and_takes_over_when_the_first_is_killed(up: Up) -> N
     assert up.wait_until(up.champion) == "v1"
     answered = {answer["id"] for answer in up.predict(30)}
     second = up.start()
-    up.wait_until(lambda: any("waiting to take over" in line for line in up.said[second.pid]))
+    up.wait_until(lambda: any("standing by to take over" in line for line in up.said[second.pid]))
     assert len(up.events(ControllerStarted)) == 1
     first.kill()
     first.wait()
@@ -269,7 +269,7 @@ def test_a_waiting_one_leaves_when_it_is_told(up: Up) -> None:
     up.start()
     up.wait_until(lambda: up.events(ControllerStarted))
     second = up.start()
-    up.wait_until(lambda: any("waiting to take over" in line for line in up.said[second.pid]))
+    up.wait_until(lambda: any("standing by to take over" in line for line in up.said[second.pid]))
     second.send_signal(signal.SIGINT)
     assert second.wait(30) == 0
     assert len(up.events(ControllerStarted)) == 1

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from windlass.app.act import ask
@@ -65,6 +66,7 @@ def test_the_lease_of_a_dead_holder_is_waited_for_and_told(office: Office) -> No
 
 
 def test_a_lease_longer_than_ones_patience_is_waited_for_too(office: Office) -> None:
+    office.workspace.settings = msgspec.structs.replace(office.workspace.settings, lease_seconds=40.0)
     office.hold("who-was-killed", 40)
     assert request(office).startswith("p is paused")
     assert 39.9 < office.seconds < 41

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from windlass.app.door import Door
 from windlass.app.up import _wait_for_lease
 from windlass.app.workspace import Workspace
 from windlass.errors import LedgerError
 from windlass.ledger.ledger import Ledger
 from windlass.records.lease import Fence
 from windlass.settings import Settings
+
+
+class Closed(Door):
+    """A door that nobody goes through."""
+
+    def __init__(self) -> None:
+        self.opened: list[bool] = []
+
+    def open(self, *, patient: bool) -> None:
+        self.opened.append(patient)
+
+    def check(self) -> None:
+        """Nothing is wrong with it."""
 
 
 @pytest.fixture
@@ -41,7 +57,7 @@ def test_it_goes_on_waiting_when_the_ledger_cannot_be_asked(
     answers(workspace, monkeypatch, lambda: None, gone, gone, lambda: None, gone)
     said: list[str] = []
 
-    fence = _wait_for_lease(workspace, threading.Event(), said.append)
+    fence = _wait_for_lease(workspace, Closed(), threading.Event(), said.append)
 
     assert fence is not None
     assert [line.partition("\n")[0] for line in said] == [
@@ -55,11 +71,23 @@ def test_one_that_never_reached_the_ledger_says_so_and_ends(
 ) -> None:
     answers(workspace, monkeypatch, gone)
     with pytest.raises(LedgerError, match="the server is gone"):
-        _wait_for_lease(workspace, threading.Event(), lambda _: None)
+        _wait_for_lease(workspace, Closed(), threading.Event(), lambda _: None)
+
+
+def test_a_dead_holder_is_followed_though_the_clock_was_set_back(workspace: Workspace) -> None:
+    settings = msgspec.structs.replace(workspace.settings, lease_seconds=0.05)
+    with Ledger(workspace.ledger.url, now=lambda: datetime.now(UTC) + timedelta(days=1)) as before:
+        before.acquire("who-was-killed", 0.05)
+    with Workspace(settings) as waiting:
+        lease = waiting.ledger.lease()
+        assert lease is not None, "its date says that it is good for another day"
+        context = _wait_for_lease(waiting, Closed(), threading.Event(), lambda _: None)
+    assert context is not None
+    assert context.held().token == lease.token + 1
 
 
 def test_it_names_the_holder_and_leaves_when_told(workspace: Workspace) -> None:
-    stopping, said = threading.Event(), list[str]()
+    door, stopping, said = Closed(), threading.Event(), list[str]()
     with Ledger(workspace.ledger.url) as other:
         other.acquire("the-first", 60)
 
@@ -67,7 +95,8 @@ def test_it_names_the_holder_and_leaves_when_told(workspace: Workspace) -> None:
             said.append(line)
             stopping.set()
 
-        assert _wait_for_lease(workspace, stopping, say) is None
+        assert _wait_for_lease(workspace, door, stopping, say) is None
+    assert door.opened == [True]  # it serves meanwhile
     (line,) = said
     assert line.startswith("windlass: the-first holds the lease until ")
-    assert line.endswith("; waiting to take over")
+    assert line.endswith("; standing by to take over")

@@ -10,7 +10,7 @@ from windlass.controller.intake import TITLE, Intake
 from windlass.controller.pace import Pace
 from windlass.controller.workers import Workers
 from windlass.records.decision import Decision
-from windlass.records.event import AlarmCleared, AlarmRaised, IncidentClosed, IncidentOpened
+from windlass.records.event import AlarmCleared, AlarmRaised, ChampionChanged, IncidentClosed, IncidentOpened
 from windlass.release import director
 from windlass.serving.supervisor import ServingEvent
 
@@ -199,6 +199,24 @@ def test_workers_that_crash_withdraw_what_is_being_released(desk: Desk) -> None:
     desk.write(*director.call_off(desk.state, now=NOON, reason="test"))
     workers.forgive(PRODUCT)
     assert workers.refused(PRODUCT, "v2") is None
+
+
+def test_an_address_that_nobody_answers_on_is_an_incident_until_somebody_does(desk: Desk) -> None:
+    workers = Workers(context=desk.context, incidents=Incidents(context=desk.context))
+    unheard = ServingEvent(kind="unheard", worker="", detail="http://here:8080")
+    workers.hear(unheard)
+    workers.note()
+    assert desk.bodies(IncidentOpened) == []  # nothing is served yet
+    desk.register("v1")
+    desk.write(ChampionChanged(version="v1", digest="d", previous=None, release=None, reason="test"))
+    for _ in range(2):
+        workers.hear(unheard)
+        workers.note()
+    (opened,) = desk.bodies(IncidentOpened)
+    assert "http://here:8080" in opened.cause
+    workers.hear(ServingEvent(kind="heard", worker="", detail="http://here:8080"))
+    workers.note()
+    assert desk.state.incidents == {}
 
 
 # -- pace ------------------------------------------------------------------------------------------------------------

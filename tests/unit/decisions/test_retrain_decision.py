@@ -36,6 +36,7 @@ EVERYTHING = Retrain(every="10d", on_rows=100, on_drift=True, on_decay=True)
         (known(drift=heard("drift", "wait"), new_labelled=100), EVERYTHING, "volume"),
         (known(new_labelled=99), EVERYTHING, "schedule"),
         (known(last_run_at=None), Retrain(every="10d"), "schedule"),
+        (known(interrupted=True, failures=1, last_run_at=NOW, release_active=True), None, "interrupted"),
     ],
 )
 def test_each_signal_trains(evidence: RetrainEvidence, policy: Retrain | None, trigger: str) -> None:
@@ -50,6 +51,7 @@ def test_each_signal_trains(evidence: RetrainEvidence, policy: Retrain | None, t
         (known(paused=True, decay=heard("decay")), EVERYTHING, "paused"),
         (known(running=True, decay=heard("decay")), EVERYTHING, "under way"),
         (known(release_active=True, decay=heard("decay")), EVERYTHING, "being released"),
+        (known(release_active=True, interrupted=True, failures=2), EVERYTHING, "being released"),
         (known(decay=heard("decay"), drift=heard("drift")), None, "no retrain policy"),
         (known(decay=heard("decay")), Retrain(on_decay=False), "No signal"),
         (known(drift=heard("drift")), Retrain(), "No signal"),

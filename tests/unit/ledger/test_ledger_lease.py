@@ -114,6 +114,30 @@ def test_giving_back_a_lost_lease_does_not_hurt_its_holder(ledger: Ledger, real_
     assert holds(ledger, second)
 
 
+def test_a_lease_that_was_seen_unchanged_for_too_long_is_taken_whatever_its_date(
+    ledger: Ledger, real_time: SimulatedClock
+) -> None:
+    """The clock was set back by a day after its holder had been killed."""
+    first = ledger.acquire("one", 10)
+    real_time.advance(timedelta(days=-1))
+    silent = ledger.lease()
+    assert silent is not None
+    assert ledger.acquire("two", 10) is None
+    second = ledger.acquire("two", 10, silent=silent)
+    assert second == Fence(holder="two", token=2)
+    assert not holds(ledger, first)
+
+
+def test_a_lease_that_was_renewed_meanwhile_is_not_silent(ledger: Ledger, real_time: SimulatedClock) -> None:
+    first = ledger.acquire("one", 10)
+    silent = ledger.lease()
+    real_time.advance(timedelta(seconds=1))
+    assert first is not None
+    ledger.renew(first, 10)
+    assert ledger.acquire("two", 10, silent=silent) is None
+    assert holds(ledger, first)
+
+
 def test_a_token_that_was_seen_elsewhere_is_outdone(ledger: Ledger) -> None:
     first = ledger.acquire("one", 10, above=7)
     assert first == Fence(holder="one", token=8)
