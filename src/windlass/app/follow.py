@@ -19,23 +19,27 @@ def follow(
 ) -> str | None:
     """Show the first run that was started by hand after the event `after`, until its end.
 
-    The name of the run that came to an end; None when there is nobody left who could bring it to one.
+    A run that takes it up, after its holder was killed, is followed in its place. The name of the run that came to an
+    end; None when there is nobody left who could bring it to one.
     """
     run: str | None = None
     alone = 0
     while alone < _GONE:
+        ended: str | None = None
         for event in ledger.events(product=product, after=after):
             after = event.sequence
             body = event.body
-            if run is None and isinstance(body, RunStarted) and body.trigger == "manual":
-                run = body.run
+            if isinstance(body, RunStarted) and body.trigger == "manual" and (run is None or body.resumes == run):
+                run, ended = body.run, None  # that the one before is over is part of the same write
             if run is None or event.run != run:
                 continue
             if isinstance(body, RunFinished | RunFailed):
-                return run
+                ended = run
             message = _progress(event, run)
             if message is not None:
                 show(message)
+        if ended is not None:
+            return ended
         alone = alone + 1 if ledger.lease() is None else 0
         rest(_BLINK)
     return None

@@ -62,7 +62,8 @@ def versions(workspace: Workspace, product: str | None) -> list[Row]:
 def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
     """The last runs, newest last, those that people logged by hand included.
 
-    A training run that nobody works on, since nobody holds the lease, is `interrupted`: the next one takes it up.
+    A training run that nobody works on, since nobody holds the lease or its holder waits with it, is `interrupted`: the
+    next one takes it up.
     """
     _check_known(workspace, product)
     under_way = "running" if workspace.ledger.lease() is not None else "interrupted"
@@ -71,6 +72,7 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
         events.RunStarted,
         events.DataExtracted,
         events.GateDecided,
+        events.RetrainDecided,
         events.RunFinished,
         events.RunFailed,
     )
@@ -98,6 +100,10 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
             found[body.run]["gate"] = body.decision.verdict
             if body.decision.verdict == "reject":
                 found[body.run]["error"] = " ".join(body.decision.reasons)
+        elif isinstance(body, events.RetrainDecided) and body.run is None:  # nobody is asked while one works on a run
+            for row in found.values():
+                if row["product"] == event.product and row["outcome"] == "running" and row["trigger"] != "notebook":
+                    row["outcome"] = "interrupted"
         elif isinstance(body, events.RunFinished) and body.run in found:
             found[body.run] |= {"outcome": body.outcome, "version": body.version, "seconds": body.seconds}
         elif isinstance(body, events.RunFailed) and body.run in found:

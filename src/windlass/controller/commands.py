@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from windlass.controller.context import LoopContext, policies_of
 from windlass.errors import LedgerError, UsageError, WindlassError
@@ -14,15 +15,26 @@ from windlass.release import director
 
 log = logging.getLogger(__name__)
 
-Train = Callable[[PendingCommand], str]
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What comes of a request."""
+
+    bodies: Sequence[Body] = ()
+    """Written together with the request's end."""
+    message: str
+    then: Callable[[], None] = lambda: None
+    """Done once that is written."""
+
+
+Train = Callable[[PendingCommand], Answer]
 
 
 class Commands:
     """Carries out what is pending; `train` starts a run. Without it, requests for runs wait for whoever has an engine.
 
-    What a request changes and that it is done are one write, so it is done once whenever the process is killed. A run
-    is the exception, since another process works on it: killed between the two, the next holder starts it again, and
-    the run finds its finished steps.
+    What a request changes and that it is done are one write, so it is done once whenever the process is killed. Of a
+    run it is the beginning that is written: killed before anybody works on it, the next holder takes it up.
     """
 
     def __init__(self, *, context: LoopContext, train: Train | None = None) -> None:
@@ -35,7 +47,7 @@ class Commands:
             if pending.request.name == "train" and self._train is None:
                 continue
             try:
-                bodies, message = self._answer(pending)
+                answer = self._answer(pending)
             except LedgerError:
                 raise
             except WindlassError as error:
@@ -44,48 +56,50 @@ class Commands:
                 log.exception("the request %s failed", pending.request.command)
                 self._finish(pending, done=False, message=f"it failed: {type(error).__name__}: {error}")
             else:
-                self._finish(pending, *bodies, done=True, message=message)
+                self._finish(pending, *answer.bodies, done=True, message=answer.message)
+                answer.then()
                 self._route(pending)
 
-    def _answer(self, pending: PendingCommand) -> tuple[list[Body], str]:
+    def _answer(self, pending: PendingCommand) -> Answer:
         product = self._product(pending)
         request = pending.request
         match request.name:
             case "train":
                 if self._train is None:
                     raise AssertionError("requests for runs are left to whoever has an engine")
-                return [], self._train(pending)
+                return self._train(pending)
             case "pause":
-                return [ProductPaused(reason=request.reason)], f"{product.name} is paused; it goes on serving"
+                paused = ProductPaused(reason=request.reason)
+                return Answer(bodies=[paused], message=f"{product.name} is paused; it goes on serving")
             case "resume":
                 if product.paused is None:
                     raise UsageError(f"{product.name} is not paused", remedy="nothing is to be done")
-                return [ProductResumed(reason=request.reason)], f"{product.name} goes on"
+                return Answer(bodies=[ProductResumed(reason=request.reason)], message=f"{product.name} goes on")
             case "promote":
                 return self._promote(product, pending)
             case "rollback":
                 return self._roll_back(product, pending)
 
-    def _promote(self, product: ProductState, pending: PendingCommand) -> tuple[list[Body], str]:
+    def _promote(self, product: ProductState, pending: PendingCommand) -> Answer:
         if pending.request.version is None:
             raise UsageError("which version?", remedy="name one: `windlass promote v3`")
         version = self._chosen(product, pending.request.version)
-        return self._install(product, version, pending, probation=True), f"{version.version} answers now"
+        return self._install(product, version, pending, probation=True)
 
-    def _roll_back(self, product: ProductState, pending: PendingCommand) -> tuple[list[Body], str]:
+    def _roll_back(self, product: ProductState, pending: PendingCommand) -> Answer:
         """To the version named; else out of a release that has not been decided; else to the champion before."""
         named, release = pending.request.version, product.release
         if named is None and release is not None and release.stage != "probation":
             bodies = director.call_off(product, now=self._context.now, reason=_reason(pending))
             kept = "nobody" if product.champion is None else product.champion.version
-            return bodies, f"{release.version} is withdrawn; {kept} goes on answering"
+            return Answer(bodies=bodies, message=f"{release.version} is withdrawn; {kept} goes on answering")
         version = self._chosen(product, named or before(product))
-        return self._install(product, version, pending, probation=False), f"{version.version} answers now"
+        return self._install(product, version, pending, probation=False)
 
     def _install(
         self, product: ProductState, version: VersionState, pending: PendingCommand, *, probation: bool
-    ) -> list[Body]:
-        return director.install(
+    ) -> Answer:
+        bodies = director.install(
             product,
             version,
             policies=policies_of(product),
@@ -94,6 +108,7 @@ class Commands:
             reason=_reason(pending),
             probation=probation,
         )
+        return Answer(bodies=bodies, message=f"{version.version} answers now")
 
     def _product(self, pending: PendingCommand) -> ProductState:
         """The product that the request is about; only a run may be the first that is heard of one."""

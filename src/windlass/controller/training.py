@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from windlass.controller.commands import Answer
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
@@ -14,8 +15,9 @@ from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError, UsageError, WindlassError
 from windlass.pipeline.progress import Emit, ProgressMessage, silent
 from windlass.pipeline.request import TrainingRequest
+from windlass.pipeline.resume import beginning
 from windlass.records.decision import Decision
-from windlass.records.event import Body, RetrainDecided, RunFailed, RunStarted, Trigger
+from windlass.records.event import Body, RetrainDecided, RunFailed, Trigger
 from windlass.records.ids import new_id
 from windlass.records.state import PendingCommand, ProductState, RunState
 
@@ -56,8 +58,10 @@ class Training:
         self._show = show
         self._job: Job | None = None
         self._request: TrainingRequest | None = None
+        self._trigger: Trigger = "manual"
+        """What the run under way is for."""
         self._began = 0
-        """The ledger's last event when the run under way was started."""
+        """The ledger's last event when it was decided on."""
 
     @property
     def idle(self) -> bool:
@@ -76,23 +80,23 @@ class Training:
         product = self._context.product(name)
         if product.declared is None or self._declarations.awaits(name) or name not in self._entries or not self.idle:
             return
-        interrupted = product.run
-        if interrupted is not None and product.paused is not None:
+        if product.run is not None and product.paused is not None:
             return  # it is taken up when the product goes on
-        product = self._mourned(product)
         now = self._context.now
-        evidence = self._evidence(product, signals, interrupted=interrupted is not None)
+        evidence = self._evidence(product, signals)
         decision = decide_retrain(evidence, policies_of(product).retrain, now)
         if decision.verdict == "retrain":
             run = new_id("run", now)
-            self._context.record(RetrainDecided(decision=decision, run=run), product=name)
-            trigger, reason = _occasion(decision, interrupted)
-            self._start(product, run=run, trigger=trigger, reason=reason)
+            trigger, reason = _occasion(decision, product.run)
+            began = self._beginning(product, run=run, trigger=trigger, reason=reason)
+            self._context.record(RetrainDecided(decision=decision, run=run), *began, product=name)
+            self._start(product, run=run, trigger=trigger)
         elif _differs(decision, product.last_retrain):
             self._context.record(RetrainDecided(decision=decision), product=name)
 
-    def _evidence(self, product: ProductState, signals: Signals, *, interrupted: bool) -> RetrainEvidence:
+    def _evidence(self, product: ProductState, signals: Signals) -> RetrainEvidence:
         release, last = product.release, product.last_run
+        interrupted = product.run is not None  # by the ledger, though nobody works on it: it counts among the failures
         # A signal whose run failed is owed an answer; a person may ask again himself.
         failed_for = last.trigger if last is not None and last.outcome in ("failed", "lost") else None
         return RetrainEvidence(
@@ -104,7 +108,7 @@ class Training:
             last_run_at=product.run_starts[-1] if product.run_starts else None,
             run_starts=product.run_starts,
             new_labelled=signals.new_labelled,
-            failures=product.failures,
+            failures=product.failures + interrupted,
             rejections=product.rejections,
             interrupted=interrupted,
             owed=next((signal for signal in _SIGNALS if signal == failed_for), None),
@@ -112,24 +116,27 @@ class Training:
             decay=signals.decay,
         )
 
-    def start_by_hand(self, pending: PendingCommand) -> str:
+    def start_by_hand(self, pending: PendingCommand) -> Answer:
         """A run that a person asked for; refused while one is under way that had begun before it was asked for."""
         product = self._context.product(pending.product or "")
         if product.name not in self._entries:
             known = ", ".join(sorted(self._entries)) or "none"
             raise UsageError(f"there is no product {product.name!r} in this project", remedy=f"choose one of: {known}")
         if self._request is not None and self._answers(self._request, pending):
-            return f"run {self._request.run} started"
+            return Answer(message=f"run {self._request.run} started")
         if not self.idle:
             raise UsageError("a run is under way already", remedy="ask again when it is done: `windlass runs`")
         if product.declared is not None and not product.declared.trains:
             raise UsageError(
                 f"{product.name} has no `extract`, so it cannot train", remedy="define extract(self, since)"
             )
-        run = new_id("run", self._context.now)
-        reason = f"{pending.actor}: {pending.request.reason}"
-        self._start(self._mourned(product), run=run, trigger="manual", reason=reason, force=pending.request.force)
-        return f"run {run} started"
+        run, force = new_id("run", self._context.now), pending.request.force
+        began = self._beginning(product, run=run, trigger="manual", reason=f"{pending.actor}: {pending.request.reason}")
+        return Answer(
+            bodies=began,
+            message=f"run {run} started",
+            then=lambda: self._start(product, run=run, trigger="manual", force=force),
+        )
 
     # -- the run under way -----------------------------------------------------------------------------------------
 
@@ -157,58 +164,58 @@ class Training:
             job.cancel()
         self._job = self._request = None
 
-    def _start(self, product: ProductState, *, run: str, trigger: Trigger, reason: str, force: bool = False) -> None:
+    def _beginning(self, product: ProductState, *, run: str, trigger: Trigger, reason: str) -> list[Body]:
+        """That a run begins, in one write with why: killed right after it, the run is there to be taken up.
+
+        A run that is under way by the ledger, and that nobody works on, has failed.
+        """
+        died: list[Body] = []
+        if product.run is not None:
+            remedy = "its finished steps are kept: the next run takes them up"
+            died = [_death(product.run.run, EngineError("its process ended before the run did", remedy=remedy))]
+        now = self._context.now
+        return [
+            *died,
+            beginning(self._context.ledger, product.name, run=run, trigger=trigger, reason=reason, now=now),
+        ]
+
+    def _start(self, product: ProductState, *, run: str, trigger: Trigger, force: bool = False) -> None:
+        """Have the run worked on, which the ledger knows of."""
         retrain = policies_of(product).retrain if product.declared is not None else None
         self._request = TrainingRequest(
             settings=self._context.settings,
             product=product.name,
             entry=self._entries[product.name],
             run=run,
-            trigger=trigger,
-            reason=reason,
             fence=self._context.held(),
             force=force,
             window=None if retrain is None else retrain.window,
             champion=None if product.champion is None else product.champion.version,
             champion_digest=None if product.champion is None else product.champion.digest,
         )
-        self._began = self._context.state.sequence
+        self._trigger, self._began = trigger, self._context.state.sequence
         self._job = self._engine.submit(_TRAIN, self._request)
 
     def _answers(self, under_way: TrainingRequest, pending: PendingCommand) -> bool:
         """Whether the run under way is what was asked for: it began afterwards, so it sees all that the person saw."""
         asked = pending.request
-        same = under_way.product == pending.product and under_way.trigger == "manual"
+        same = under_way.product == pending.product and self._trigger == "manual"
         return same and pending.sequence <= self._began and (under_way.force or not asked.force)
-
-    def _mourned(self, product: ProductState) -> ProductState:
-        """A run that is under way by the ledger, and that nobody works on, has failed."""
-        if product.run is None:
-            return product
-        remedy = "its finished steps are kept: the next run takes them up"
-        self._note_death(
-            product.name, product.run.run, EngineError("its process ended before the run did", remedy=remedy)
-        )
-        return self._context.product(product.name)
 
     def _failed(self, request: TrainingRequest, error: WindlassError) -> None:
         log.error("%s: %s failed: %s", request.product, request.run, error)
         product = self._context.product(request.product)
-        under_way = product.run is not None and product.run.run == request.run
-        if not under_way and not self._context.ledger.events((RunStarted,), subject=request.run):
-            # Its process could not even begin. It counts all the same, or it would be tried again at every look.
-            began = RunStarted(run=request.run, trigger=request.trigger, reason=request.reason)
-            self._note_death(request.product, request.run, error, began)
-        elif under_way:
-            self._note_death(request.product, request.run, error)
+        if product.run is not None and product.run.run == request.run:  # it has not told of it itself
+            self._context.record(_death(request.run, error), product=request.product)
         remedy = error.remedy or "mend what the log names; finished steps are not repeated"
         self._incidents.open(request.product, title=FAILED, cause=error.fault, remedy=remedy)
 
-    def _note_death(self, product: str, run: str, error: WindlassError, *before: Body) -> None:
-        died = RunFailed(
-            run=run, step=None, error="EngineError", message=error.what, where=error.where, remedy=error.remedy
-        )
-        self._context.record(*before, died, product=product, run=run)
+
+def _death(run: str, error: WindlassError) -> RunFailed:
+    """The end of a run that could not tell of it itself."""
+    return RunFailed(
+        run=run, step=None, error="EngineError", message=error.what, where=error.where, remedy=error.remedy
+    )
 
 
 def _occasion(decision: Decision, interrupted: RunState | None) -> tuple[Trigger, str]:

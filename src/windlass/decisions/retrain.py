@@ -41,7 +41,8 @@ class RetrainEvidence:
     rejections: int = 0
     """Runs one after the other that gained nothing: rejected by the gate, nothing new, or withdrawn by its release."""
     interrupted: bool = False
-    """The last run was ended from outside, together with the controller that led it; it counts among the failures."""
+    """The last run was ended from outside, together with the controller that led it. It counts among the failures, and
+    stays interrupted until a run takes it up."""
     owed: Signal | None = None
     """What the last run was for, if it failed: by now the signal may be gone, and nothing has answered it."""
     drift: Decision | None = None
@@ -54,8 +55,8 @@ def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datet
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
     and budget may hold a run back. Each run in a row whose candidate was rejected doubles the cooldown, and a failed
     run is repeated after 5 minutes, 10, 20, ... up to a day, so that nothing ever retrains in a storm. A run that was
-    interrupted is taken up at once, also beside a release, as a person may have asked for it; if that happens again, it
-    is repeated as a failed one is.
+    interrupted is taken up at once, also beside a release, as a person may have asked for it; if that happens again, or
+    after a failure, it is taken up when a failed one would be repeated, after the release.
     """
     blocked = _blocked(evidence, now)
     if blocked is not None:
@@ -77,9 +78,9 @@ def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
         return "The product is paused."
     if evidence.running:
         return "A run is under way."
-    if evidence.release_active and not _taken_up(evidence):
+    if evidence.release_active and not _at_once(evidence):
         return "A version is being released; it is judged before another is trained."
-    if evidence.failures and evidence.last_run_at is not None and not _taken_up(evidence):
+    if evidence.failures and evidence.last_run_at is not None and not _at_once(evidence):
         until = evidence.last_run_at + _after_failures(evidence.failures)
         if now < until:
             runs = "run" if evidence.failures == 1 else f"{evidence.failures} runs"
@@ -89,7 +90,7 @@ def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
 
 def _signal(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> tuple[Signal | None, str]:
     """The weightiest signal and what it says, or None and why there is none."""
-    if _taken_up(evidence):
+    if evidence.interrupted:
         return "interrupted", "The last run was interrupted and is taken up where it stopped."
     if not evidence.has_champion:
         return "first", "There is no champion yet."
@@ -113,7 +114,7 @@ def _signals(evidence: RetrainEvidence, policy: Retrain, now: datetime) -> Itera
         yield evidence.owed, f"The last run (for: {evidence.owed}) failed before it came to a result."
 
 
-def _taken_up(evidence: RetrainEvidence) -> bool:
+def _at_once(evidence: RetrainEvidence) -> bool:
     """Only the first time: a run that takes its controller down with it would otherwise do so for ever."""
     return evidence.interrupted and evidence.failures <= 1
 

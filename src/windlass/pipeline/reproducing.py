@@ -138,8 +138,6 @@ def _training(request: ReproduceRequest, bundle: Bundle, pin: DataPin, *, emit: 
                 product=request.product,
                 entry=bundle.manifest.entry,
                 run=request.run,
-                trigger="manual",
-                reason=f"reproduces {request.version}",
                 fence=fence,
             ),
             paths=paths,

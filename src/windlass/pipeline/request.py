@@ -8,7 +8,6 @@ from typing import Literal
 import msgspec
 
 from windlass.records.decision import Decision
-from windlass.records.event import Trigger
 from windlass.records.lease import Fence
 from windlass.settings import Settings
 
@@ -24,14 +23,11 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     entry: str
     """`module:Class`."""
     run: str
-    trigger: Trigger
-    reason: str
+    """The ledger says already that it has begun, why, and which run it takes up (`resume.beginning`)."""
     fence: Fence
     """Held by whoever asked; all that the run writes, and wherever, is written under it."""
     force: bool = False
     """Do every step again."""
-    resume: bool = True
-    """Take up the product's last run if it never came to an end and is not older than a day."""
     window: timedelta | None = None
     """Train on rows of this last stretch of event time; None: on all."""
     champion: str | None = None

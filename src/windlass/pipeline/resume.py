@@ -1,27 +1,36 @@
-"""Which run a new one takes up."""
+"""How a run begins, and which one it takes up."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from windlass.ledger.ledger import Ledger
-from windlass.records.event import Event, RunFailed, RunFinished, RunStarted
+from windlass.records.event import Event, RunFailed, RunFinished, RunStarted, Trigger
 
 FRESH = timedelta(days=1)
 """An unfinished run that began longer ago, in event time, is left: its extract would miss what has come since."""
 _LOOK_BACK = 100
+_Started = dict[str, tuple[RunStarted, Event]]
+"""The product's training runs by their names, in the order in which they began."""
 DATA_STEPS = frozenset({"extract", "pin", "check"})
 """Steps that see the world. Where one of them failed, what has to be mended may lie there and in no file of ours."""
 
 
-def unfinished_run(ledger: Ledger, product: str, *, now: datetime) -> tuple[str, str] | None:
-    """The last training run of `product` if it never finished, and the run at the start of its chain of resumptions.
+def beginning(ledger: Ledger, product: str, *, run: str, trigger: Trigger, reason: str, now: datetime) -> RunStarted:
+    """The event that begins `run`, and says which one it takes up.
 
-    Steps that must see the world anew in each run (extract, pin) are keyed by the start of the chain. A run whose data
-    could not be used is not taken up: the next one must ask for the data again.
+    Whoever decides to train writes it, together with what made him decide: from then on the run is known, and whoever
+    follows a holder that is killed finds it, also if nobody has begun to work on it.
     """
-    events = ledger.events([RunStarted], product=product, newest=_LOOK_BACK)
-    started = {body.run: (body, event) for event in events if (body := _training(event)) is not None}
+    return RunStarted(run=run, trigger=trigger, reason=reason, resumes=unfinished_run(ledger, product, now=now))
+
+
+def unfinished_run(ledger: Ledger, product: str, *, now: datetime) -> str | None:
+    """The last training run of `product`, if it never finished.
+
+    A run whose data could not be used is not taken up: the next one must ask for the data again.
+    """
+    started = _started(ledger, product)
     if not started:
         return None
     last = list(started)[-1]
@@ -30,12 +39,28 @@ def unfinished_run(ledger: Ledger, product: str, *, now: datetime) -> tuple[str,
     failed = ledger.events([RunFailed], product=product, subject=last, newest=1)
     if any(isinstance(event.body, RunFailed) and event.body.step in DATA_STEPS for event in failed):
         return None
-    first = last
-    while (resumes := started[first][0].resumes) is not None and resumes in started:
-        first = resumes
-    if now - started[first][1].at > FRESH:
+    if now - started[_origin(started, last)][1].at > FRESH:
         return None
-    return last, first
+    return last
+
+
+def origin_of(ledger: Ledger, product: str, run: str) -> str:
+    """The run at the start of the chain of resumptions that `run` stands in; itself if it takes up none.
+
+    Steps that must see the world anew in each run (extract, pin) are keyed by it.
+    """
+    return _origin(_started(ledger, product), run)
+
+
+def _started(ledger: Ledger, product: str) -> _Started:
+    events = ledger.events([RunStarted], product=product, newest=_LOOK_BACK)
+    return {body.run: (body, event) for event in events if (body := _training(event)) is not None}
+
+
+def _origin(started: _Started, run: str) -> str:
+    while run in started and (resumes := started[run][0].resumes) is not None and resumes in started:
+        run = resumes
+    return run
 
 
 def _training(event: Event) -> RunStarted | None:

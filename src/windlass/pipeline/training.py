@@ -19,10 +19,10 @@ from windlass.pipeline.noted import note_environment
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.progress import Emit, silent
 from windlass.pipeline.request import Outcome, TrainingRequest, TrainingResult
-from windlass.pipeline.resume import unfinished_run
+from windlass.pipeline.resume import origin_of
 from windlass.pipeline.step import StepRunner, prune
 from windlass.pipeline.tables import read_record
-from windlass.records.event import Body, RunFinished, RunStarted
+from windlass.records.event import Body, RunFinished
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry
 
@@ -41,7 +41,7 @@ def run_training(request: TrainingRequest, *, emit: Emit = silent) -> TrainingRe
 
 
 def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -> Training:
-    """Record that the run began, then load the user's code: what is wrong with it is told under the run."""
+    """Load the user's code: what is wrong with it is told under the run."""
     clock = clock_from(request.settings.clock)
     runner = StepRunner(
         ledger=ledger,
@@ -54,9 +54,6 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
         project=request.settings.project.resolve(),
         force=request.force,
     )
-    taken_up = unfinished_run(ledger, request.product, now=clock.now()) if request.resume else None
-    resumes, origin = taken_up or (None, request.run)
-    runner.append(RunStarted(run=request.run, trigger=request.trigger, reason=request.reason, resumes=resumes))
     with runner.stage("prepare"):
         product, source = open_product(request.settings, product=request.product, entry=request.entry)
         declared = declaration_of(product, source)
@@ -74,7 +71,7 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
         product=product,
         source=source,
         environment=captured,
-        origin=origin,
+        origin=origin_of(ledger, request.product, request.run),
     )
 
 

@@ -16,6 +16,7 @@ from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.request import TrainingRequest, TrainingResult
+from windlass.pipeline.resume import beginning
 from windlass.records.event import RunFinished, StepFinished, VersionRegistered
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry
@@ -94,10 +95,11 @@ class Trainings:
             product="flights",
             entry="flights:Flights",
             run=f"run-{self._runs}",
-            trigger="manual",
-            reason="test",
             fence=self._fence,
         )
+        now = self.clock.now()
+        began = beginning(self.ledger, "flights", run=request.run, trigger="manual", reason="test", now=now)
+        self.ledger.append(began, at=now, actor="test", product="flights", fence=self._fence)
         argument = {"request": request, "kill_at": kill_at}
         result: TrainingResult = self.engine.submit("crashing_steps:train", argument).result()
         return result

@@ -8,7 +8,7 @@ import pytest
 
 from windlass.app.act import ask
 from windlass.app.lease import context_for
-from windlass.controller.commands import Commands
+from windlass.controller.commands import Answer, Commands
 from windlass.controller.context import LoopContext
 from windlass.errors import ProductError, UsageError
 from windlass.records.event import CommandFinished, CommandName, CommandWithdrawn, ProductPaused
@@ -117,7 +117,7 @@ def test_what_was_done_is_not_taken_back(office: Office) -> None:
     """Interrupted while the run that was asked for is under way: the request has been answered."""
 
     def act(context: LoopContext) -> None:
-        Commands(context=context, train=lambda _pending: "run r started").handle()
+        Commands(context=context, train=lambda _pending: Answer(message="run r started")).handle()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -54,6 +54,19 @@ def test_what_comes_while_one_follows_is_shown_too(office: Office) -> None:
     assert (run, [each.step for each in messages], coming) == ("r1", ["extract"], [])
 
 
+def test_the_run_that_takes_it_up_is_followed_in_its_place(office: Office) -> None:
+    fence, before = office.hold("controller", 1000), office.ledger.head()
+    office.write(started("r1"), finished("r1", "extract"), fence=fence)
+    office.write(
+        RunFailed(run="r1", step=None, error="EngineError", message="its process ended"),
+        RunStarted(run="r2", trigger="manual", reason="takes up r1", resumes="r1"),
+        fence=fence,
+    )
+    office.write(finished("r2", "train"), RunFinished(run="r2", outcome="registered", seconds=1.0), fence=fence)
+    run, messages = shown(office, after=before)
+    assert (run, [each.step for each in messages]) == ("r2", ["extract", "train"])
+
+
 @pytest.mark.parametrize("seconds", [2.0, 60.0])
 def test_it_ends_when_there_is_nobody_left_to_end_the_run(office: Office, seconds: float) -> None:
     fence, before = office.hold("controller", seconds), office.ledger.head()

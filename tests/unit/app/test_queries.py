@@ -4,7 +4,7 @@ import pytest
 
 from windlass.app.queries import runs, status
 from windlass.records.decision import Decision
-from windlass.records.event import GateDecided, RunFailed, RunFinished, RunStarted
+from windlass.records.event import GateDecided, RetrainDecided, RunFailed, RunFinished, RunStarted
 
 from .conftest import NOON, Office  # type: ignore[import-not-found]
 
@@ -19,6 +19,12 @@ def test_a_run_that_nobody_works_on_is_interrupted_and_not_running(office: Offic
     assert [row["outcome"] for row in runs(office.workspace, None, limit=9)] == ["running", "running"]
     office.seconds = 11  # its lease has run out
     assert [row["outcome"] for row in runs(office.workspace, None, limit=9)] == ["interrupted", "running"]
+
+
+def test_a_run_that_the_next_holder_waits_with_is_interrupted(office: Office) -> None:
+    wait = Decision(judgement="retrain", verdict="wait", reasons=("The last 2 runs failed.",), numbers={}, at=NOON)
+    office.write(started("r1"), RetrainDecided(decision=wait), fence=office.hold("controller"))
+    assert [row["outcome"] for row in runs(office.workspace, None, limit=9)] == ["interrupted"]
 
 
 def test_what_was_wrong_with_a_run_is_told_with_its_remedy(office: Office) -> None:

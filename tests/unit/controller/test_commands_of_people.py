@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from windlass.controller.commands import Commands, before
+from windlass.controller.commands import Answer, Commands, before
 from windlass.errors import LeaseLost, LedgerError, UsageError
 from windlass.records.event import (
     ChampionChanged,
@@ -22,8 +22,8 @@ from windlass.release.routing import read_routing
 from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-found]
 
 
-def started(pending: PendingCommand) -> str:
-    return f"started for {pending.actor}"
+def started(pending: PendingCommand) -> Answer:
+    return Answer(message=f"started for {pending.actor}")
 
 
 def carry_out(desk: Desk, train: Any = started) -> list[CommandFinished]:

@@ -53,11 +53,19 @@ def by_hand(*, sequence: int = 1, force: bool = True, product: str = PRODUCT) ->
     return PendingCommand(sequence=sequence, at=NOON, actor="ada", product=product, request=request)
 
 
-def begins(desk: Desk) -> str:
-    """The engine's process gets to work on the run that was submitted; its name."""
-    request = desk.engine.request
-    desk.write(RunStarted(run=request.run, trigger=request.trigger, reason=request.reason))
-    return str(request.run)
+def begun(desk: Desk) -> RunStarted:
+    """What the ledger says of the run that was started last; the engine was given that one."""
+    started: RunStarted = desk.bodies(RunStarted)[-1]
+    assert started.run == desk.engine.request.run
+    return started
+
+
+def train_by_hand(desk: Desk, control: Training, **keywords: Any) -> str:
+    """What the holder of the lease does for a person; its answer."""
+    answer = control.start_by_hand(by_hand(**keywords))
+    desk.write(*answer.bodies)
+    answer.then()
+    return answer.message
 
 
 def decisions(desk: Desk) -> list[tuple[str, str]]:
@@ -81,7 +89,7 @@ def test_the_first_version_is_trained_at_once_and_its_decision_written_down(desk
     control.decide(PRODUCT, QUIET)
     ((function, request),) = desk.engine.submitted
     assert function == "windlass.pipeline.training:run_training"
-    assert (request.product, request.entry, request.trigger) == (PRODUCT, "m:P", "first")
+    assert (request.product, request.entry, begun(desk).trigger) == (PRODUCT, "m:P", "first")
     assert (request.champion, request.fence) == (None, desk.context.fence)
     (decided,) = desk.bodies(RetrainDecided)
     assert (decided.decision.verdict, decided.run) == ("retrain", request.run)
@@ -95,7 +103,7 @@ def test_a_signal_is_heard_and_the_champion_goes_along(desk: Desk) -> None:
     desk.wait(hours=2)
     training(desk).decide(PRODUCT, Signals(decay=alarm()))
     request = desk.engine.request
-    assert (request.trigger, request.reason) == ("decay", "It has decayed.")
+    assert (begun(desk).trigger, begun(desk).reason) == ("decay", "It has decayed.")
     assert (request.champion, request.champion_digest) == ("v1", desk.state.versions["v1"].digest)
     assert (request.window, request.force) == (Retrain(window="9d").window, False)
 
@@ -146,43 +154,44 @@ def test_what_cannot_be_trained_here_is_not_asked_about(desk: Desk) -> None:
 
 def test_a_person_may_start_a_run(desk: Desk) -> None:
     control = training(desk)
-    assert control.start_by_hand(by_hand()).endswith("started")
-    request = desk.engine.request
-    assert (request.trigger, request.reason, request.force) == ("manual", "ada: because", True)
+    assert train_by_hand(desk, control).endswith("started")
+    assert (begun(desk).trigger, begun(desk).reason) == ("manual", "ada: because")
+    assert desk.engine.request.force
 
 
 def test_a_run_that_began_before_it_was_asked_for_is_not_what_was_asked_for(desk: Desk) -> None:
     """The code may have been mended in between."""
     control = training(desk)
-    control.start_by_hand(by_hand())
+    train_by_hand(desk, control)
     with pytest.raises(UsageError, match="under way"):
-        control.start_by_hand(by_hand(sequence=desk.ledger.head() + 1))
+        train_by_hand(desk, control, sequence=desk.ledger.head() + 1)
     assert len(desk.engine.jobs) == 1
 
 
 def test_two_who_ask_before_a_run_begins_get_the_same_one(desk: Desk) -> None:
     control = training(desk)
     asked = desk.ledger.head()
-    first = control.start_by_hand(by_hand(sequence=asked, force=False))
-    assert control.start_by_hand(by_hand(sequence=asked, force=False)) == first
+    first = train_by_hand(desk, control, sequence=asked, force=False)
+    assert train_by_hand(desk, control, sequence=asked, force=False) == first
     with pytest.raises(UsageError, match="under way"):  # who wants every step repeated does not get that
-        control.start_by_hand(by_hand(sequence=asked, force=True))
+        train_by_hand(desk, control, sequence=asked, force=True)
     assert len(desk.engine.jobs) == 1
 
 
 def test_a_run_that_nobody_works_on_has_failed_before_another_begins(desk: Desk) -> None:
-    training(desk).start_by_hand(by_hand())
-    run = begins(desk)
-    training(desk).start_by_hand(by_hand())  # another process, after a kill
+    train_by_hand(desk, training(desk))
+    run = begun(desk).run
+    train_by_hand(desk, training(desk))  # another process, after a kill
     (failed,) = desk.bodies(RunFailed)
     assert (failed.run, "ended before" in failed.message) == (run, True)
-    assert desk.state.run is None
+    assert desk.state.run is not None
+    assert (desk.state.run.run, desk.state.run.resumes) == (begun(desk).run, run)
 
 
 def test_a_person_is_told_what_cannot_train(desk: Desk) -> None:
     desk.declare(trains=False)
     with pytest.raises(UsageError, match="no `extract`"):
-        training(desk).start_by_hand(by_hand())
+        train_by_hand(desk, training(desk))
     with pytest.raises(UsageError, match="other"):
         training(desk, entries={"other": "m:Other"}).start_by_hand(by_hand())
     assert desk.engine.jobs == []
@@ -205,7 +214,7 @@ def test_what_the_run_says_is_passed_on(desk: Desk) -> None:
 def test_a_failed_run_is_an_incident_that_the_next_success_closes(desk: Desk) -> None:
     control = training(desk)
     control.decide(PRODUCT, QUIET)
-    run = begins(desk)
+    run = begun(desk).run
     desk.write(RunFailed(run=run, step="check", error="DataError", message="nulls"))
     desk.engine.fail(DataError("the time column has nulls", where="column 'at'", remedy="leave them out"))
     assert [job.done for job in control.jobs] == [True]
@@ -218,7 +227,7 @@ def test_a_failed_run_is_an_incident_that_the_next_success_closes(desk: Desk) ->
 
     desk.wait(minutes=6)
     control.decide(PRODUCT, QUIET)
-    run = begins(desk)
+    run = begun(desk).run
     desk.write(RunFinished(run=run, outcome="rejected", seconds=1.0))
     desk.engine.finish()
     control.follow()
@@ -229,7 +238,7 @@ def test_a_failed_run_is_an_incident_that_the_next_success_closes(desk: Desk) ->
 def test_a_process_that_dies_is_noted_for_it(desk: Desk) -> None:
     control = training(desk)
     control.decide(PRODUCT, QUIET)
-    run = begins(desk)
+    run = begun(desk).run
     desk.engine.fail(EngineError("the process that ran user code was ended by SIGKILL"))
     control.follow()
     (failed,) = desk.bodies(RunFailed)
@@ -262,7 +271,6 @@ def test_a_run_that_kills_its_process_every_time_backs_off(desk: Desk) -> None:
         control.decide(PRODUCT, Signals(decay=alarm()))
         if not control.idle:
             starts.append(minute)
-            begins(desk)
             desk.engine.fail(EngineError("ended by SIGKILL"))
             control.follow()
         desk.wait(minutes=1)
@@ -275,8 +283,7 @@ def test_a_signal_whose_run_failed_is_still_owed(desk: Desk) -> None:
     desk.wait(days=31)
     control = training(desk)
     control.decide(PRODUCT, QUIET)
-    assert desk.engine.request.trigger == "schedule"
-    begins(desk)
+    assert begun(desk).trigger == "schedule"
     desk.engine.fail(EngineError("ended by SIGKILL"))
     control.follow()
     desk.wait(minutes=4)
@@ -284,16 +291,15 @@ def test_a_signal_whose_run_failed_is_still_owed(desk: Desk) -> None:
     assert control.idle
     desk.wait(minutes=2)
     control.decide(PRODUCT, QUIET)
-    assert desk.engine.request.trigger == "schedule"
-    assert "failed" in desk.engine.request.reason
+    assert begun(desk).trigger == "schedule"
+    assert "failed" in begun(desk).reason
 
 
 def test_a_run_by_hand_that_failed_is_not_repeated_unasked(desk: Desk) -> None:
     with_champion(desk)
     desk.wait(hours=2)
     control = training(desk)
-    control.start_by_hand(by_hand())
-    begins(desk)
+    train_by_hand(desk, control)
     desk.engine.fail(EngineError("ended by SIGKILL"))
     control.follow()
     desk.wait(days=2)
@@ -306,12 +312,12 @@ def test_a_run_by_hand_that_failed_is_not_repeated_unasked(desk: Desk) -> None:
 
 def test_a_run_whose_controller_died_is_taken_up_at_once(desk: Desk) -> None:
     first = training(desk)
-    first.start_by_hand(by_hand())
-    run = begins(desk)
+    train_by_hand(desk, first)
+    run = begun(desk).run
     control = training(desk)  # another process, after a kill
     control.decide(PRODUCT, QUIET)
-    request = desk.engine.request
-    assert (request.trigger, request.reason) == ("manual", f"takes up {run}, which was interrupted")
+    assert (begun(desk).trigger, begun(desk).resumes) == ("manual", run)
+    assert begun(desk).reason == f"takes up {run}, which was interrupted"
     (failed,) = desk.bodies(RunFailed)
     assert failed.run == run
     assert desk.bodies(RetrainDecided)[-1].decision.numbers["trigger"] == "interrupted"
@@ -324,29 +330,75 @@ def test_a_run_that_takes_its_controller_down_each_time_is_not_taken_up_in_a_sto
         control.decide(PRODUCT, QUIET)
         if not control.idle:
             starts.append(minute)
-            begins(desk)  # and then everything is killed
         desk.wait(minutes=1)
     assert starts == [0, 1, 11, 31]
+
+
+def releasing(desk: Desk) -> None:
+    """v1 answers, and v2 is in its first stage beside it."""
+    from windlass.release import director
+
+    with_champion(desk)
+    desk.register("v2")
+    version = desk.state.versions["v2"]
+    desk.write(*director.begin(desk.state, version, policies=POLICIES, release="r2", now=NOON, reason="test"))
+
+
+@pytest.mark.parametrize("kills", [1, 2, 3])
+def test_a_run_by_hand_that_is_interrupted_beside_a_release_is_taken_up_however_often(desk: Desk, kills: int) -> None:
+    from windlass.release import director
+
+    releasing(desk)
+    train_by_hand(desk, training(desk))
+    runs = [begun(desk).run]
+    for _ in range(kills):
+        control = training(desk)  # another process, after a kill
+        control.decide(PRODUCT, QUIET)
+        if control.idle:  # not the first kill: it is taken up once the release is over, as a failed run would be
+            if desk.state.release is not None:
+                assert "being released" in decisions(desk)[-1][1]
+                desk.write(*director.call_off(desk.state, now=NOON, reason="test"))
+            desk.wait(hours=1)
+            training(desk).decide(PRODUCT, QUIET)
+        assert (begun(desk).trigger, begun(desk).resumes) == ("manual", runs[-1])
+        runs.append(begun(desk).run)
+    assert len(desk.bodies(RunFailed)) == kills
+
+
+def test_nothing_is_lost_between_the_decision_and_the_run(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed right after the write, when nobody has been given the run yet."""
+    monkeypatch.setattr(Training, "_start", lambda *_, **__: None)
+    releasing(desk)
+    train_by_hand(desk, training(desk))
+    first = desk.bodies(RunStarted)[-1].run
+    training(desk).decide(PRODUCT, QUIET)
+    second = desk.bodies(RunStarted)[-1]
+    assert (second.resumes, second.trigger, desk.engine.jobs) == (first, "manual", [])
+    monkeypatch.undo()
+    desk.wait(days=1)
+    from windlass.release import director
+
+    desk.write(*director.call_off(desk.state, now=NOON, reason="test"))
+    training(desk).decide(PRODUCT, QUIET)
+    assert (begun(desk).resumes, begun(desk).trigger) == (second.run, "manual")
 
 
 def test_while_paused_an_interrupted_run_waits(desk: Desk) -> None:
     from windlass.records.event import ProductPaused, ProductResumed
 
-    training(desk).start_by_hand(by_hand())
-    begins(desk)
+    train_by_hand(desk, training(desk))
     desk.write(ProductPaused(reason="holidays"))
     control = training(desk)
     control.decide(PRODUCT, QUIET)
     assert control.idle
     desk.write(ProductResumed(reason="back"))
     control.decide(PRODUCT, QUIET)
-    assert "takes up" in desk.engine.request.reason
+    assert "takes up" in begun(desk).reason
 
 
 def test_stopping_cancels_and_leaves_the_run_to_the_next(desk: Desk) -> None:
     control = training(desk)
-    control.start_by_hand(by_hand())
-    begins(desk)
+    train_by_hand(desk, control)
     control.cancel()
     assert desk.engine.cancelled == desk.engine.jobs
     assert control.idle

@@ -12,6 +12,7 @@ from windlass.clock import SharedClock, SimulatedClock
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.progress import ProgressMessage
 from windlass.pipeline.request import TrainingRequest, TrainingResult
+from windlass.pipeline.resume import beginning
 from windlass.pipeline.step import StepRunner
 from windlass.pipeline.training import run_training
 from windlass.records.event import Body, StepFinished
@@ -164,8 +165,6 @@ class Project:
             product="flights",
             entry="flights:Flights",
             run=f"run-{self.runs}",
-            trigger="manual",
-            reason="test",
             fence=self.fence,
         )
         return msgspec.structs.replace(request, **changes)
@@ -173,7 +172,11 @@ class Project:
     def train(self, **changes: Any) -> TrainingResult:
         self.clock.move_to(self.clock.now() + timedelta(minutes=1))
         self.messages.clear()
-        return run_training(self.request(**changes), emit=self.messages.append)
+        request = self.request(**changes)
+        now = self.clock.now()
+        began = beginning(self.ledger, request.product, run=request.run, trigger="manual", reason="test", now=now)
+        self.ledger.append(began, at=now, actor="test", product=request.product, fence=self.fence)
+        return run_training(request, emit=self.messages.append)
 
     def bodies(self, *kinds: type[Body], run: str | None = None) -> list[Any]:
         return [event.body for event in self.ledger.events(kinds, run=run)]

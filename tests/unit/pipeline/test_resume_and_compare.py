@@ -11,7 +11,7 @@ from windlass.errors import UsageError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.compare import compare_runs
 from windlass.pipeline.noted import environment_file
-from windlass.pipeline.resume import FRESH, unfinished_run
+from windlass.pipeline.resume import FRESH, origin_of, unfinished_run
 from windlass.pipeline.tables import write_record
 from windlass.records.bundle import Environment
 from windlass.records.data import DataPin
@@ -67,9 +67,9 @@ def test_nothing_to_take_up(story: Story) -> None:
 
 def test_a_killed_and_a_failed_run_are_taken_up(story: Story) -> None:
     story.start("run-1")
-    assert unfinished_run(story.ledger, "flights", now=NOW) == ("run-1", "run-1")
+    assert unfinished_run(story.ledger, "flights", now=NOW) == "run-1"
     story.fail("run-1")
-    assert unfinished_run(story.ledger, "flights", now=NOW) == ("run-1", "run-1")
+    assert unfinished_run(story.ledger, "flights", now=NOW) == "run-1"
     assert unfinished_run(story.ledger, "other", now=NOW) is None
 
 
@@ -90,7 +90,8 @@ def test_the_chain_leads_to_its_start(story: Story) -> None:
     story.fail("run-1")
     story.start("run-2", resumes="run-1")
     story.start("run-3", resumes="run-2")
-    assert unfinished_run(story.ledger, "flights", now=NOW) == ("run-3", "run-1")
+    assert unfinished_run(story.ledger, "flights", now=NOW) == "run-3"
+    assert [origin_of(story.ledger, "flights", f"run-{number}") for number in (0, 1, 3)] == ["run-0", "run-1", "run-1"]
     story.finish("run-3")
     assert unfinished_run(story.ledger, "flights", now=NOW) is None
 
@@ -116,7 +117,7 @@ def test_what_is_not_fresh_is_left(story: Story) -> None:
 def test_notebooks_are_no_training_runs(story: Story) -> None:
     story.start("run-1")
     story.say(RunStarted(run="run-2", trigger="notebook", reason="by hand"))
-    assert unfinished_run(story.ledger, "flights", now=NOW) == ("run-1", "run-1")
+    assert unfinished_run(story.ledger, "flights", now=NOW) == "run-1"
 
 
 def pin(digest: str) -> DataPin:

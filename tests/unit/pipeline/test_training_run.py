@@ -236,16 +236,6 @@ def test_data_that_was_mended_at_its_source_is_asked_for_again(project: Project)
     assert project.bodies(RunStarted)[1].resumes is None
 
 
-def test_a_run_that_must_not_resume_begins_anew(project: Project) -> None:
-    project.edit('note("train")', "1 / 0")
-    with pytest.raises(RunFailed):
-        project.train()
-    project.edit("1 / 0", "pass")
-    result = project.train(resume=False)
-    assert result.reused == ("features",)
-    assert project.bodies(RunStarted)[1].resumes is None
-
-
 def test_a_corrupted_output_is_made_again(project: Project) -> None:
     project.edit('note("train")', "1 / 0")
     with pytest.raises(RunFailed):
