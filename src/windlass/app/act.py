@@ -83,9 +83,10 @@ def _see_through(
     rest: Callable[[float], None],
     real_time: Callable[[], float],
 ) -> CommandFinished:
-    began, holder, untold = real_time(), Holder(real_time=real_time), False
+    holder = Holder(seconds=workspace.settings.lease_seconds, real_time=real_time)
+    began, untold = real_time(), False
     while (answer := _answer(workspace, command)) is None:
-        with holding(workspace, silent=holder.silent(workspace.settings.lease_seconds)) as context:
+        with holding(workspace, silent=holder.silent) as context:
             if context is not None:
                 act(context)
                 Signing(context=context, incidents=Incidents(context=context)).sign()

@@ -12,8 +12,9 @@ class Holder:
     """What has been seen of the holder. That a process is alive shows in its renewing the lease, and in nothing else:
     a dead one's lease stands as it was until it runs out."""
 
-    def __init__(self, *, real_time: Callable[[], float] = time.monotonic) -> None:
-        """`real_time`: seconds of a clock that nobody sets."""
+    def __init__(self, *, seconds: float, real_time: Callable[[], float] = time.monotonic) -> None:
+        """`seconds`: for which leases are given. `real_time`: seconds of a clock that nobody sets."""
+        self._seconds = seconds
         self._real_time = real_time
         self._first: Lease | None = None
         self._last: Lease | None = None
@@ -34,20 +35,21 @@ class Holder:
         """Whether it has renewed the lease since it was first seen."""
         return self._first is not None and self._last is not None and self._last.expires_at != self._first.expires_at
 
-    def silent(self, seconds: float) -> Lease | None:
-        """The lease, if it has been seen unchanged for longer than `seconds`, for which leases are given.
+    @property
+    def silent(self) -> Lease | None:
+        """The lease, if it has been seen unchanged for longer than leases are given for.
 
-        It has run out then, whatever its date says: the machine's clock may have been set back since.
+        It has run out then, whatever its date says: the clock may have been set back since, or the machine restarted.
         """
-        return self._last if self._real_time() - self._changed > seconds else None
+        return self._last if self._real_time() - self._changed > self._seconds else None
 
     def __str__(self) -> str:
         if self._first is None:
             return "nobody holds the lease"
         if self.alive:
             return f"{self._first.holder} holds the lease and is alive"
-        until = f"{self._first.expires_at:%H:%M:%S} UTC"
-        return f"{self._first.holder} holds the lease until {until}, when it runs out if that process is dead"
+        runs_out = f"it runs out within {self._seconds:g} s"
+        return f"{self._first.holder} holds the lease; if that process is dead, {runs_out}"
 
     def _known(self) -> tuple[int, bool]:
         return (0 if self._first is None else self._first.token, self.alive)

@@ -144,10 +144,11 @@ def _wait_for_lease(workspace: Workspace, door: Door, stopping: threading.Event,
 
     A standby outlives what the holder outlives: once it waits, a ledger that cannot be asked is asked again.
     """
-    ledger, holder, waits, wrong = workspace.ledger, Holder(), False, ""
+    ledger, holder = workspace.ledger, Holder(seconds=workspace.settings.lease_seconds)
+    waits, wrong = False, ""
     while not stopping.is_set():
         try:
-            context = acquire(workspace, silent=holder.silent(workspace.settings.lease_seconds))
+            context = acquire(workspace, silent=holder.silent)
             news = context is None and holder.see(ledger.lease())
         except LedgerError as error:
             if not waits:

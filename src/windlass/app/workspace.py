@@ -78,7 +78,7 @@ class Workspace:
         if ledger.head() == 0:
             now = self.clock.now()
             created = WorkspaceCreated(workspace=new_id("workspace", now), windlass=__version__)
-            ledger.append(created, at=now, actor=self.actor)
+            ledger.begin(created, at=now, actor=self.actor)  # unless another process has just done so
         return ledger
 
     @cached_property

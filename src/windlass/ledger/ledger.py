@@ -37,7 +37,8 @@ class Ledger:
         `?schema=NAME` to keep workspaces apart that share a database.
 
         `now` is the real time of leases; without it, it is the one clock that all who use the database share: the
-        server's, or the machine's under SQLite. Raises MissingExtra when the database's driver is not installed.
+        server's, or that of the machine's running time under SQLite. Raises MissingExtra when the database's driver is
+        not installed.
         """
         self.url = url
         self._database = Database(url, create=create)
@@ -68,6 +69,15 @@ class Ledger:
         with self._writing(fence) as (connection, head):
             rows = heads.append(connection, head, encoded, at=moment, actor=actor, product=product, run=run)
         return tuple(decode(row) for row in rows)
+
+    def begin(self, body: Body, *, at: datetime, actor: str) -> bool:
+        """Write `body` as the first event of all; False, with nothing written, when there is one already."""
+        self._need_fence([body], None)
+        with self._writing(None) as (connection, head):
+            if head.sequence:
+                return False
+            heads.append(connection, head, [encode_body(body)], at=to_text(at), actor=actor)
+        return True
 
     def events(
         self,

@@ -100,8 +100,12 @@ def prepare(connection: Connection) -> None:
 
 
 def time(connection: Connection) -> datetime:  # noqa: ARG001 (the signature of every dialect)
-    """The machine's clock: all processes on the file run on one machine."""
-    return datetime.now(UTC)
+    """The time since the machine was started: nobody can set that clock, and it stands while the machine sleeps.
+
+    All processes on the file run on one machine and read the same. After a restart of the machine a lease of before may
+    seem good for long; whoever waits for it sees that nobody renews it (`Ledger.acquire`, `silent`).
+    """
+    return datetime.fromtimestamp(monotonic(), UTC)
 
 
 def explain(error: DBAPIError | sqlite3.Error, *, where: str) -> LedgerError:

@@ -55,7 +55,7 @@ def run(
             ledger.append(*bodies, at=clock.now(), actor=actor, product=product, run=identity)
 
         if ledger.head() == 0:
-            ledger.append(_workspace_created(settings), at=clock.now(), actor=actor)
+            ledger.begin(_workspace_created(settings), at=clock.now(), actor=actor)
         folder = product or NO_PRODUCT
         note_environment(paths, folder, identity, project=settings.project)
         append(RunStarted(run=identity, trigger="notebook", name=name, reason=f"logged by {actor}"))

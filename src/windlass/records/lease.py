@@ -21,4 +21,4 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     holder: str
     token: int
     expires_at: datetime
-    """In real time: leases are about processes, not about data."""
+    """By the clock of leases, which need not be that of the day: they are about processes, not about data."""

@@ -84,6 +84,11 @@ class Paths(msgspec.Struct, frozen=True):
         """Write-ahead segments, one folder for each serving worker below it."""
         return self.root / "segments" / product
 
+    @property
+    def figures(self) -> Path:
+        """What the workers of each server that runs count for `/metrics`."""
+        return self.root / "figures"
+
     def routing(self, product: str) -> Path:
         return self.routings / f"{product}.json"
 

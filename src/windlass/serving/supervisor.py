@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +22,7 @@ import msgspec
 
 from windlass.errors import EngineError, UsageError
 from windlass.records.paths import Paths
+from windlass.serving.figures_folder import FiguresFolder
 from windlass.serving.metrics import forget_worker
 from windlass.serving.options import Report, WorkerOptions
 from windlass.settings import Settings
@@ -92,7 +91,7 @@ class Server:
         self._listener: socket.socket | None = None
         self._parent_end = -1
         self._worker_end = -1
-        self._metrics: Path | None = None
+        self._figures: FiguresFolder | None = None
         self._port = settings.port
         self._up = False
 
@@ -130,7 +129,7 @@ class Server:
                 return self
             self.bind()
             self._worker_end, self._parent_end = os.pipe()
-            self._metrics = Path(tempfile.mkdtemp(prefix="windlass-metrics-"))
+            self._figures = FiguresFolder(self._paths.figures)
         names = [f"w{number}" for number in range(self._settings.workers)]
         for name in names:
             thread = threading.Thread(target=self._look_after, args=(name,), name=f"serving-{name}", daemon=True)
@@ -172,8 +171,9 @@ class Server:
             if fd >= 0:
                 os.close(fd)
         self._parent_end = self._worker_end = -1
-        if self._metrics is not None:
-            shutil.rmtree(self._metrics, ignore_errors=True)
+        if self._figures is not None:
+            self._figures.close()
+            self._figures = None
 
     def __enter__(self) -> Server:
         return self.start()
@@ -215,7 +215,7 @@ class Server:
     def _spawn(self, name: str) -> subprocess.Popen[bytes] | None:
         """A new worker process, or None when the server stops."""
         with self._changed:
-            if self._stopping.is_set() or self._listener is None or self._metrics is None:
+            if self._stopping.is_set() or self._listener is None or self._figures is None:
                 return None
             options = WorkerOptions(
                 root=self._paths.root.resolve(),
@@ -225,7 +225,7 @@ class Server:
                 log_level=self._settings.log_level,
                 listen_fd=self._listener.fileno(),
                 parent_fd=self._worker_end,
-                metrics=self._metrics,
+                metrics=self._figures.path,
                 stop_seconds=_STOP_SECONDS,
             )
             with _opened(self._log) as log:
@@ -262,8 +262,8 @@ class Server:
     def _mourn(self, name: str, pid: int, code: int) -> bool:
         """Tell of a worker that died by itself; whether it is to be replaced."""
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        if self._metrics is not None:
-            forget_worker(self._metrics, pid)
+        if self._figures is not None:
+            forget_worker(self._figures.path, pid)
         with self._changed:
             hopeless = not self._up and name not in self._ready
             self._ready.discard(name)

@@ -15,7 +15,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.holder = Holder(real_time=lambda: self.seconds)
+        self.holder = Holder(seconds=10, real_time=lambda: self.seconds)
 
     def see(self, token: int, *, until: float) -> Lease:
         lease = Lease(holder=f"holder-{token}", token=token, expires_at=NOON + timedelta(seconds=until))
@@ -28,7 +28,7 @@ def test_one_that_renews_is_alive_and_never_silent() -> None:
     for turn in range(10):
         watch.seconds = 3.0 * turn
         watch.see(1, until=10 + 3 * turn)
-        assert watch.holder.silent(10) is None
+        assert watch.holder.silent is None
     assert watch.holder.alive
 
 
@@ -37,9 +37,9 @@ def test_one_that_does_not_is_silent_once_its_time_is_over() -> None:
     lease = watch.see(1, until=10)
     watch.seconds = 10.0
     watch.see(1, until=10)
-    assert watch.holder.silent(10) is None
+    assert watch.holder.silent is None
     watch.seconds = 10.1
-    assert watch.holder.silent(10) == lease
+    assert watch.holder.silent == lease
     assert not watch.holder.alive
 
 
@@ -50,7 +50,7 @@ def test_a_clock_that_is_set_back_does_not_make_a_living_one_dead() -> None:
     watch.see(1, until=-3600)  # renewed after the clock went back
     watch.seconds = 12.0
     assert watch.holder.alive
-    assert watch.holder.silent(10) is None
+    assert watch.holder.silent is None
 
 
 def test_another_holder_begins_anew() -> None:
@@ -58,7 +58,7 @@ def test_another_holder_begins_anew() -> None:
     watch.see(1, until=10)
     watch.seconds = 11.0
     watch.see(2, until=21)
-    assert watch.holder.silent(10) is None
+    assert watch.holder.silent is None
     assert not watch.holder.alive
 
 
@@ -66,4 +66,4 @@ def test_nobody_is_not_silent() -> None:
     watch = Watch()
     watch.holder.see(None)
     watch.seconds = 100.0
-    assert watch.holder.silent(10) is None
+    assert watch.holder.silent is None

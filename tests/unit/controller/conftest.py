@@ -90,7 +90,7 @@ class Desk:
         folder.mkdir(parents=True, exist_ok=True)
         self.settings = Settings(workspace=folder, watch_rows=100)
         self.clock = SimulatedClock(NOON)
-        self.ledger = Ledger(f"sqlite:///{self.paths.ledger}")
+        self.ledger = self.open_ledger()
         self.lake = Lake(self.paths.lake)
         self.engine = HandEngine()
         self.random = np.random.default_rng(3)
@@ -99,9 +99,13 @@ class Desk:
         self.context = self.new_context()
         self.registry = Registry(self.paths, self.context.fence)
 
+    def open_ledger(self) -> Ledger:
+        """One whose leases last: a machine that was suspended, or whose clock is set, must not end them."""
+        return Ledger(f"sqlite:///{self.paths.ledger}", now=lambda: NOON)
+
     def new_context(self, *, seconds: float = 3600) -> LoopContext:
         """What a controller that has just started would have; the lease is taken if it is free."""
-        ledger = Ledger(f"sqlite:///{self.paths.ledger}")
+        ledger = self.open_ledger()
         acquired = ledger.acquire(f"controller-{next(self._numbers)}", seconds)
         fence = acquired or self.context.held()
         context = LoopContext(

@@ -211,3 +211,15 @@ def test_a_whole_ledger_verifies(ledger: Ledger) -> None:
     found = ledger.verify()
 
     assert (found.ok, found.events, found.head, found.problems) == (True, 2, written[-1].hash, ())
+
+
+def test_of_all_who_begin_a_ledger_one_does(ledger: Ledger) -> None:
+    """The others have seen it empty too."""
+    began = [ledger.begin(WorkspaceCreated(workspace=name, windlass="0"), at=AT, actor="ann") for name in "abc"]
+    assert began == [True, False, False]
+    assert [(event.sequence, event.body) for event in ledger.events()] == [
+        (1, WorkspaceCreated(workspace="a", windlass="0"))
+    ]
+    assert ledger.verify().ok
+    with pytest.raises(LedgerError, match="only the holder of the lease"):
+        ledger.begin(ProductResumed(reason="back"), at=AT, actor="ann")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from windlass.clock import SimulatedClock
 from windlass.errors import LeaseLost, LedgerError
+from windlass.ledger import sqlite
 from windlass.ledger.ledger import Ledger
 from windlass.records.event import ProductPaused, RunLogged
 from windlass.records.lease import Fence, Lease
@@ -171,7 +174,7 @@ def test_leases_run_on_real_time_unless_told_otherwise(ledger_url: str, backdoor
     with Ledger(ledger_url) as one, Ledger(ledger_url) as two:
         assert one.acquire("one", 3600) == Fence(holder="one", token=1)
         assert two.acquire("two", 3600) is None
-        backdoor.run("UPDATE lease SET expires_at = :past", past="2026-01-01T00:00:00.000000Z")
+        backdoor.run("UPDATE lease SET expires_at = :past", past="1970-01-01T00:00:00.000000Z")
         assert two.acquire("two", 3600) == Fence(holder="two", token=2)
 
 
@@ -191,6 +194,30 @@ def test_the_time_is_asked_for_once_the_lease_is_locked(ledger_url: str, backdoo
     with Ledger(ledger_url, now=now) as ledger:
         assert ledger.acquire("one", 10) == Fence(holder="one", token=1)
         assert asked == 2
+
+
+def test_on_sqlite_setting_the_clock_neither_ends_a_lease_nor_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leases run by a clock that nobody sets; the one of the day may say what it likes."""
+
+    class Set(datetime):
+        hours = 0
+
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime(2026, 3, 1, tzinfo=tz) + timedelta(hours=cls.hours)
+
+    running = 1000.0
+    monkeypatch.setattr(sqlite, "datetime", Set)
+    monkeypatch.setattr(sqlite, "monotonic", lambda: running)
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        assert ledger.acquire("one", 10) is not None
+        for Set.hours in (-24, 24):
+            assert ledger.acquire("two", 10) is None
+        running += 11
+        for Set.hours in (-24, 24):
+            assert ledger.lease() is None
 
 
 class Leases(RuleBasedStateMachine):
