@@ -49,6 +49,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long one run of user code may take, in real seconds, before its process is ended."""
     run_memory_mb: int = 0
     """Memory that a run may take, all that it starts included, in MB; 0: four fifths of what the machine has."""
+    keep_days: float = 90.0
+    """How long the steps of runs, settled alarms and logs are kept, and any version that answered, in days."""
+    keep_versions: int = 5
+    """How many of the newest versions of a product are kept, besides those that the loop may still need."""
     actor: str = ""
     """Name written beside what a person asks for; empty: the operating system's user."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -61,7 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MOST_PORT = 65_535
-_ABOVE_NOTHING = ("workers", "poll_seconds", "watch_rows", "lease_seconds", "run_seconds")
+_NOT_BELOW_NOTHING = ("run_memory_mb", "keep_versions")
+_ABOVE_NOTHING = ("workers", "poll_seconds", "watch_rows", "lease_seconds", "run_seconds", "keep_days")
 
 
 def load_settings(
@@ -101,8 +106,8 @@ def load_settings(
 def _check_bounds(name: str, value: Any, *, where: str) -> None:
     if name == "port" and not 0 <= value <= _MOST_PORT:
         raise SettingsError(f"there is no port {value}", where=where, remedy=f"give one from 0 to {_MOST_PORT}")
-    if (name in _ABOVE_NOTHING and not value > 0) or (name == "run_memory_mb" and value < 0):
-        least = "0 or more" if name == "run_memory_mb" else "more than 0"
+    if (name in _ABOVE_NOTHING and not value > 0) or (name in _NOT_BELOW_NOTHING and value < 0):
+        least = "0 or more" if name in _NOT_BELOW_NOTHING else "more than 0"
         raise SettingsError(f"{value} cannot be its value", where=where, remedy=f"give {least}")
 
 

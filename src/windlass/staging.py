@@ -151,6 +151,20 @@ class Staging:
         if (self.folder / group).exists():
             _delete(self.folder / group)
 
+    def leftovers(self) -> list[Path]:
+        """What lies here: of processes that were killed, for as long as nobody is at work under the fence."""
+        own = [] if self._fence is None else [*self.folder.iterdir()]
+        return sorted([*own, *self._all.glob("retired-*")])
+
+    def clear_leftovers(self) -> None:
+        """Delete the `leftovers`; only while nobody is at work. Raises LeaseLost when somebody else has taken over."""
+        try:
+            found = self.leftovers()
+        except FileNotFoundError as error:
+            raise self._lost() from error
+        for path in found:
+            _delete(path)
+
     def _rename(self, source: Path, target: Path) -> None:
         try:
             source.rename(target)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -35,9 +36,8 @@ def windlass(*arguments: str, at: Path, expect: int = 0) -> subprocess.Completed
     return done
 
 
-def as_json(*arguments: str, at: Path) -> list[dict[str, object]]:
-    parsed: list[dict[str, object]] = json.loads(windlass(*arguments, "--json", at=at).stdout)
-    return parsed
+def as_json(*arguments: str, at: Path) -> Any:
+    return json.loads(windlass(*arguments, "--json", at=at).stdout)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +160,21 @@ def test_the_ledger_is_signed_and_its_key_can_be_replaced(project: Path, tmp_pat
     stranger = windlass("ledger", "verify", "--key", "0" * 32, at=project, expect=1)
     assert "not trusted here" in stranger.stderr
     assert "no such checkpoint" in windlass("ledger", "verify", "--against", "nowhere", at=project, expect=1).stderr
+
+
+def test_what_nothing_needs_is_shown_and_removed(project: Path) -> None:
+    leftover = Paths(project / ".windlass").step("tumours", "nobody") / "rows.arrow"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"r" * 12_345)
+    shown = windlass("clean", "--dry-run", at=project).stdout
+    assert "Would go" in shown
+    assert "step outputs" in shown
+    assert "12.3 kB" in shown
+    assert leftover.is_file()
+    (freed,) = [each for each in as_json("clean", at=project)["freed"] if each["what"] == "step outputs"]
+    assert (freed["count"], freed["bytes"], leftover.exists()) == (1, 12_345, False)
+    assert "there is nothing to remove" in windlass("clean", at=project).stdout
+    assert "the ledger holds" in windlass("ledger", "verify", at=project).stdout
 
 
 def test_data_is_listed_and_shown(project: Path) -> None:

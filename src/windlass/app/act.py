@@ -39,12 +39,13 @@ def ask(
     workspace: Workspace,
     name: CommandName,
     *,
-    product: str,
+    product: str | None,
     version: str | None = None,
     reason: str,
     force: bool = False,
     say: Say,
     act: Act = carry_out,
+    patience: float = _PATIENCE,
     rest: Callable[[float], None] = time.sleep,
     real_time: Callable[[], float] = time.monotonic,
 ) -> str:
@@ -54,14 +55,14 @@ def ask(
     and it has run out, this process takes it and does `act`, which carries out what is pending. `say` hears whom the
     request waits for.
 
-    Raises UsageError when it was refused, or when a holder that keeps renewing its lease does not answer within half a
-    minute. Whoever leaves without an answer takes the request back.
+    Raises UsageError when it was refused, or when a holder that keeps renewing its lease does not answer within
+    `patience` seconds. Whoever leaves without an answer takes the request back.
     """
     command = new_id("command", workspace.clock.now())
     requested = CommandRequested(command=command, name=name, version=version, force=force, reason=reason)
     workspace.ledger.append(requested, at=workspace.clock.now(), actor=workspace.actor, product=product)
     try:
-        answer = _see_through(workspace, command, say=say, act=act, rest=rest, real_time=real_time)
+        answer = _see_through(workspace, command, say=say, act=act, patience=patience, rest=rest, real_time=real_time)
     except WindlassError as error:
         _take_back(workspace, command, product=product, reason=error.what)
         raise
@@ -80,6 +81,7 @@ def _see_through(
     *,
     say: Say,
     act: Act,
+    patience: float,
     rest: Callable[[float], None],
     real_time: Callable[[], float],
 ) -> CommandFinished:
@@ -93,9 +95,9 @@ def _see_through(
                 continue
         untold = holder.see(workspace.ledger.lease()) or untold
         waited = real_time() - began
-        if waited > _PATIENCE and holder.alive:
+        if waited > patience and holder.alive:
             raise UsageError(
-                f"{holder}, but has not answered within {_PATIENCE:.0f} s; the request was taken back",
+                f"{holder}, but has not answered within {patience:.0f} s; the request was taken back",
                 remedy="see `windlass events` and windlass.log for what keeps it busy, and ask again",
             )
         if untold and waited > _SOON:
@@ -110,7 +112,7 @@ def _answer(workspace: Workspace, command: str) -> CommandFinished | None:
     return found[0].body if found and isinstance(found[0].body, CommandFinished) else None
 
 
-def _take_back(workspace: Workspace, command: str, *, product: str, reason: str) -> bool:
+def _take_back(workspace: Workspace, command: str, *, product: str | None, reason: str) -> bool:
     """Whether there was something to take back: what has been done stays done."""
     if _answer(workspace, command) is not None:
         return False

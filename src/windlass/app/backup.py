@@ -129,7 +129,7 @@ def _missing(workspace: Workspace) -> tuple[str, ...]:
         f"{product.name} {version.version}"
         for product in workspace.state().products.values()
         for version in product.versions.values()
-        if not workspace.registry.holds(product.name, version.digest)
+        if not version.retired and not workspace.registry.holds(product.name, version.digest)
     )
 
 

@@ -59,6 +59,7 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.CommandWithdrawn: lambda body: f"took the request back: {body.reason}",
     events.KeyRotated: lambda body: f"signed by the key {body.key} from now on: {body.reason}",
     events.LedgerPruned: lambda body: f"{body.removed:,} events from before {body.before:%Y-%m-%d %H:%M} were removed",
+    events.WorkspaceCleaned: lambda body: f"cleaned: {_freed(body)}",
     events.ProductDeclared: lambda body: f"settings in force from {body.entry}",
     events.ProductPaused: lambda body: f"paused: {body.reason}",
     events.ProductResumed: lambda body: f"resumed: {body.reason}",
@@ -84,6 +85,7 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
         else f"{body.version} not reproduced: {body.differing:,} of {body.rows:,} predictions differ"
     ),
     events.ChampionChanged: _champion,
+    events.VersionRetired: lambda body: f"the bundle of {body.version} was removed: {body.reason}",
     events.ReferenceFixed: lambda body: f"{body.version} is watched against its first {body.rows:,} answers",
     events.AlarmRaised: lambda body: f"{body.signal} alarm: {body.decision.reasons[0]}",
     events.AlarmCleared: lambda body: f"alarm cleared: {body.reason}",
@@ -91,6 +93,10 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.IncidentOpened: lambda body: f"incident: {body.title}",
     events.IncidentClosed: lambda body: f"incident closed: {body.resolution}",
 }
+
+
+def _freed(body: events.WorkspaceCleaned) -> str:
+    return ", ".join(f"{freed.count:,} {freed.what}" for freed in body.freed) or "there was nothing to remove"
 
 
 def _outcome(body: events.ReleaseFinished) -> str:

@@ -57,8 +57,8 @@ def holder_name(workspace: Workspace) -> str:
     return new_id(f"{socket.gethostname()}-{os.getpid()}", workspace.clock.now())
 
 
-def context_for(workspace: Workspace, fence: Fence) -> LoopContext:
-    """The parts of `workspace` as the controller wants them, under `fence`."""
+def context_for(workspace: Workspace, fence: Fence | None) -> LoopContext:
+    """The parts of `workspace` as the controller wants them, under `fence`; without one, to look only."""
     return LoopContext(
         ledger=workspace.ledger,
         lake=Lake(workspace.paths.lake, fence),

@@ -47,7 +47,7 @@ def versions(workspace: Workspace, product: str | None) -> list[Row]:
     return [
         {
             "version": version.version,
-            "role": "champion" if name == champion else "challenger" if name == challenger else "",
+            "role": _role(version, champion=champion, challenger=challenger),
             "registered": version.registered_at,
             "run": version.run,
             "metrics": dict(version.metrics),
@@ -57,6 +57,12 @@ def versions(workspace: Workspace, product: str | None) -> list[Row]:
         }
         for name, version in state.versions.items()
     ]
+
+
+def _role(version: VersionState, *, champion: str | None, challenger: str | None) -> str:
+    if version.retired:
+        return "removed"
+    return {champion: "champion", challenger: "challenger"}.get(version.version, "")
 
 
 def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from windlass.app.queries import the_product
+from windlass.app.version import check_there
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.pipeline.progress import Emit, ProgressMessage
@@ -24,6 +25,7 @@ def reproduce(workspace: Workspace, version: str, *, product: str | None, show: 
     if found is None:
         known = ", ".join(state.versions) or "none yet"
         raise UsageError(f"there is no version {version!r} of {state.name}", remedy=f"there are: {known}")
+    check_there(found)
     request = ReproduceRequest(
         settings=workspace.settings,
         product=state.name,

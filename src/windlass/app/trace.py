@@ -44,20 +44,20 @@ def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> d
     }
     if version is None:
         return found
+    found["release"] = _release(workspace, name, version, at=answer["at"])
+    found["champion"] = _champion(workspace, name, version.version)
+    found["file"] = _file(workspace, name, version.version)
+    found["run"] = _run(workspace, version.run)
+    found["version"] = _version(version)
+    if version.retired:
+        return found
     manifest = workspace.registry.manifest(name, version.digest)
-    found["version"] = {
-        "version": version.version,
-        "digest": version.digest,
-        "registered": version.registered_at,
+    found["version"] |= {
         "model": manifest.model.kind,
         "features": manifest.features,
         "classes": manifest.classes,
         "metrics": dict(manifest.metrics),
     }
-    found["release"] = _release(workspace, name, version, at=answer["at"])
-    found["champion"] = _champion(workspace, name, version.version)
-    found["file"] = _file(workspace, name, version.version)
-    found["run"] = _run(workspace, version.run)
     found["data"] = None if manifest.pin is None else manifest.pin
     found["code"] = _code(manifest)
     return found
@@ -97,6 +97,20 @@ def _outcomes(workspace: Workspace, product: str, answer: Answer) -> list[dict[s
         {"value": json.loads(row["value"]), "observed": row["observed_at"], "received": row["received_at"]}
         for _, row in sorted(rows.items())
     ]
+
+
+def _version(version: VersionState) -> dict[str, Any]:
+    """As far as the ledger tells; its bundle tells the rest."""
+    return {
+        "version": version.version,
+        "digest": version.digest,
+        "registered": version.registered_at,
+        "model": None,
+        "features": (),
+        "classes": (),
+        "metrics": dict(version.metrics),
+        "retired": version.retired,
+    }
 
 
 def _release(workspace: Workspace, product: str, version: VersionState, *, at: datetime) -> dict[str, Any] | None:

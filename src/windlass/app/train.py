@@ -72,7 +72,7 @@ def _run(workspace: Workspace, context: LoopContext, name: str, *, entries: dict
         show=show,
     )
     declarations.read(name)
-    commands = Commands(context=context, train=training.start_by_hand)
+    commands = Commands(context=context, train=training.start_by_hand, busy=lambda: not training.idle)
     commands.handle()
     while not training.idle:
         time.sleep(_BLINK)

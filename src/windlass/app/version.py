@@ -12,6 +12,7 @@ from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation, Latency
 from windlass.records.bundle import Manifest
+from windlass.records.state import VersionState
 
 
 class VersionCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ def version_card(workspace: Workspace, name: str, *, product: str | None) -> Ver
     if version is None:
         known = ", ".join(state.versions) or "none yet"
         raise UsageError(f"{state.name} has no version {name!r}", remedy=f"choose one of: {known}")
+    check_there(version)
     bundle = workspace.registry.open(state.name, version.digest)
     champion = state.champion is not None and state.champion.version == name
     challenger = state.release is not None and state.release.version == name
@@ -46,6 +48,15 @@ def version_card(workspace: Workspace, name: str, *, product: str | None) -> Ver
         evaluation=_read(bundle.folder / EVALUATION, Evaluation),
         latency=_read(bundle.folder / LATENCY, Latency),
     )
+
+
+def check_there(version: VersionState) -> None:
+    """Raises UsageError for a version whose bundle was removed."""
+    if version.retired:
+        raise UsageError(
+            f"the bundle of {version.version} was removed by `windlass clean`",
+            remedy="`windlass events` tells when; keep more with the settings `keep_days` and `keep_versions`",
+        )
 
 
 def _read(path: Any, kind: type[Any]) -> Any:

@@ -92,6 +92,7 @@ def _version(version: Part) -> Lines:
         yield "model", version["model"]
         yield "metrics", version["metrics"] or None
         yield "digest", version["digest"][:_SHORT]
+        yield "bundle", "removed by `windlass clean`" if version.get("retired") else None
 
 
 def _release(release: Part | None) -> Lines:

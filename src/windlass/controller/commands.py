@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from windlass.controller.cleaning import Cleaning
 from windlass.controller.context import LoopContext, policies_of
 from windlass.errors import LedgerError, UsageError, WindlassError
 from windlass.records.event import Body, CommandFinished, ProductPaused, ProductResumed
 from windlass.records.ids import new_id
 from windlass.records.state import PendingCommand, ProductState, VersionState
 from windlass.release import director
+from windlass.release.succession import succession
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +34,24 @@ Train = Callable[[PendingCommand], Answer]
 
 class Commands:
     """Carries out what is pending; `train` starts a run. Without it, requests for runs wait for whoever has an engine.
+    `busy`: whether a run is under way here, whose files must not be cleaned away.
 
     What a request changes and that it is done are one write, so it is done once whenever the process is killed. Of a
     run it is the beginning that is written: killed before anybody works on it, the next holder takes it up.
     """
 
-    def __init__(self, *, context: LoopContext, train: Train | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        context: LoopContext,
+        train: Train | None = None,
+        busy: Callable[[], bool] = lambda: False,
+        cleaning: Cleaning | None = None,
+    ) -> None:
         self._context = context
         self._train = train
+        self._busy = busy
+        self._cleaning = cleaning or Cleaning(context=context)
 
     def handle(self) -> None:
         for pending in self._context.state.pending:
@@ -61,8 +73,10 @@ class Commands:
                 self._route(pending)
 
     def _answer(self, pending: PendingCommand) -> Answer:
-        product = self._product(pending)
         request = pending.request
+        if request.name == "clean":
+            return self._clean()
+        product = self._product(pending)
         match request.name:
             case "train":
                 if self._train is None:
@@ -79,6 +93,11 @@ class Commands:
                 return self._promote(product, pending)
             case "rollback":
                 return self._roll_back(product, pending)
+
+    def _clean(self) -> Answer:
+        if self._busy():
+            raise UsageError("a run is under way, whose files are in use", remedy="ask again when it is done")
+        return Answer(message="the workspace is clean", bodies=(self._cleaning.clean(),))
 
     def _promote(self, product: ProductState, pending: PendingCommand) -> Answer:
         if pending.request.version is None:
@@ -128,6 +147,8 @@ class Commands:
             raise UsageError(f"{product.name} has no version {name!r}", remedy=f"choose one of: {known}")
         if product.champion is not None and product.champion.version == name:
             raise UsageError(f"{name} is the champion already", remedy="see `windlass versions`")
+        if version.retired:
+            raise UsageError(f"the bundle of {name} was removed by cleaning", remedy="see `windlass versions`")
         self._context.registry.verify(product.name, version.digest)  # one that fails its digests must not be chosen
         return version
 
@@ -137,26 +158,17 @@ class Commands:
 
     def _route(self, pending: PendingCommand) -> None:
         """Let the serving workers know at once: who asked may be gone before the next look."""
+        if pending.product is None:
+            return
         try:
-            self._context.route(pending.product or "")
+            self._context.route(pending.product)
         except OSError:
             log.exception("%s: the routing record waits for the next look", pending.product)
 
 
 def before(product: ProductState) -> str:
-    """The champion to go back to: the one before this, among those that were not taken back themselves.
-
-    After v1, v2, v1 (v2 was rolled back), v3 it is v1. Raises UsageError when there is none.
-    """
-    line: list[str] = []
-    reigns = [past.version.version for past in product.previous_champions]
-    if product.champion is not None:
-        reigns.append(product.champion.version)
-    for version in reigns:
-        if version in line:
-            del line[line.index(version) + 1 :]
-        else:
-            line.append(version)
+    """The champion to go back to. Raises UsageError when there is none."""
+    line = succession(product)
     if len(line) < 2:
         raise UsageError(
             f"{product.name} has no earlier champion to go back to",

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from threading import Event
 
+from windlass.controller.cleaning import Cleaning
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.controller.declarations import Declarations
@@ -50,7 +51,10 @@ class Controller:
         )
         self._watching = Watching(context=context, incidents=self._incidents)
         self._intake = Intake(context=context, incidents=self._incidents, listeners=(self._releases, self._watching))
-        self._commands = Commands(context=context, train=self._training.start_by_hand)
+        self._cleaning = Cleaning(context=context)
+        self._commands = Commands(
+            context=context, train=self._training.start_by_hand, busy=self._busy, cleaning=self._cleaning
+        )
         self._signing = Signing(context=context, incidents=self._incidents)
         self._parts: dict[str, Callable[[str], object]] = {
             "taking in what was captured": self._intake.take,
@@ -122,6 +126,12 @@ class Controller:
                 self._context.keep()
                 self._guard(product, part, look)
         self._signing.step()
+        if not self._busy():
+            self._cleaning.step()
+
+    def _busy(self) -> bool:
+        """Whether user code is at work, whose files are in use."""
+        return bool(self._declarations.jobs) or not self._training.idle
 
     def _products(self) -> list[str]:
         """Those of the project, and those that are served though their code is gone."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,16 +26,17 @@ GROUP = "compaction"
 """The folder in the lake's staging where new files are written."""
 
 
-def exchange(
-    root: Path, files: pl.DataFrame, *, below: int, schema: Mapping[str, pl.DataType], staging: Staging
-) -> Exchange:
-    """What a commit has to say so that the files below `below` bytes become fewer and larger; nothing if there is none.
+Group = list[tuple[str, int]]
+"""Path and bytes of files that become one."""
 
-    `files` are the table's `path` and `size_bytes` in the order of their rows, `schema` its columns. The new files lie
-    in the table's folder by then, and count with the commit.
+
+def exchange(root: Path, groups: Sequence[Group], *, schema: Mapping[str, pl.DataType], staging: Staging) -> Exchange:
+    """What a commit has to say so that each group of files becomes one; nothing if there is none.
+
+    `schema` are the table's columns. The new files lie in the table's folder by then, and count with the commit.
     """
     actions: Exchange = []
-    for group in _groups(files, below=below):
+    for group in groups:
         actions += _rewritten(root, [path for path, _ in group], schema=schema, staging=staging)
         now = time.time_ns() // 1_000_000
         actions += [
@@ -45,9 +46,12 @@ def exchange(
     return actions
 
 
-def _groups(files: pl.DataFrame, *, below: int) -> list[list[tuple[str, int]]]:
-    """Two or more small files each that come to about `below` bytes."""
-    groups: list[list[tuple[str, int]]] = [[]]
+def together(files: pl.DataFrame, *, below: int) -> list[Group]:
+    """Two or more files smaller than `below` bytes each, that come to about so much together.
+
+    `files` are a table's `path` and `size_bytes` in the order of their rows.
+    """
+    groups: list[Group] = [[]]
     filled = 0
     for path, size in files.filter(pl.col("size_bytes") < below).select("path", "size_bytes").iter_rows():
         if filled + size > below:

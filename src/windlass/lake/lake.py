@@ -15,6 +15,7 @@ import polars as pl
 from windlass.errors import DataError, LakeError
 from windlass.lake import examples
 from windlass.lake.commit import Committed, Committer
+from windlass.lake.conditions import conditions
 from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.join import NEEDED, join_outcomes
 from windlass.lake.layout import SEQUENCE
@@ -22,6 +23,7 @@ from windlass.lake.pins import TrainingSet, make_pin, read_pin
 from windlass.lake.repeats import settle
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
 from windlass.lake.table import FENCE, Table
+from windlass.lake.upkeep import Swept, sweep, sweepable
 from windlass.product.policy import Outcome
 from windlass.records.data import DataPin, Ingested
 from windlass.records.lease import Fence
@@ -77,7 +79,7 @@ class Lake:
         """
         problems = []
         with self._lock:
-            for table in (self._handle(product, name) for product in self._products() for name in self._logs(product)):
+            for table in (self._handle(product, name) for product in self.products() for name in self._logs(product)):
                 between()
                 try:
                     table.refresh()
@@ -89,7 +91,7 @@ class Lake:
 
     def newest_token(self) -> int:
         """The highest token of a lease under which any table was written; 0 when there is none."""
-        tables = [self._table(product, name) for product in self._products() for name in self._names(product)]
+        tables = [self._table(product, name) for product in self.products() for name in self.names(product)]
         return max((table.transaction(FENCE) or 0 for table in tables), default=0)
 
     # -- examples --------------------------------------------------------------------------------------------------
@@ -126,7 +128,7 @@ class Lake:
 
     def sources(self, product: str, among: Collection[str] | None = None) -> list[str]:
         """The names of all sources that ever brought a row, or of those `among` these."""
-        names = [name.removeprefix("examples/") for name in self._names(product) if name.startswith("examples/")]
+        names = [name.removeprefix("examples/") for name in self.names(product) if name.startswith("examples/")]
         return names if among is None else [name for name in names if name in among]
 
     def examples(
@@ -225,7 +227,7 @@ class Lake:
 
         `since` (inclusive) and `until` (exclusive) bound when they were answered; `columns` saves reading the others.
         """
-        wanted = _conditions(
+        wanted = conditions(
             {"version": versions, "stage": stages, "prediction_id": None if prediction_id is None else [prediction_id]},
             since=since,
             until=until,
@@ -244,7 +246,7 @@ class Lake:
         after_sequence: int | None = None,
     ) -> pl.DataFrame:
         """Every outcome ever received, corrected ones too, in the order received (`served.OUTCOMES`)."""
-        wanted = _conditions(
+        wanted = conditions(
             {
                 "prediction_id": None if prediction_id is None else [prediction_id],
                 "key": None if key is None else [key],
@@ -279,7 +281,7 @@ class Lake:
         """
         if columns is None:
             columns = [name for name in PREDICTIONS if name not in ("request", "features")]
-        wanted = pl.col("error").is_null() & _conditions(
+        wanted = pl.col("error").is_null() & conditions(
             {"version": versions, "stage": stages, "prediction_id": None if prediction_id is None else [prediction_id]},
             since=since,
             until=until,
@@ -334,20 +336,48 @@ class Lake:
         with found.held() as files:
             yield files
 
+    # -- upkeep ----------------------------------------------------------------------------------------------------
+
+    def sweep(self, product: str, table: str, *, hours: int) -> Swept:
+        """As `upkeep.sweep`, of one table."""
+        with self._lock:
+            return sweep(self._existing(product, table), hours=hours)
+
+    def sweepable(self, product: str, table: str, *, hours: int) -> Swept:
+        """What `sweep` would do, without doing it."""
+        with self._lock:
+            return sweepable(self._existing(product, table), hours=hours)
+
+    def answering(self, product: str, *, since: datetime) -> frozenset[str]:
+        """The versions that answered anything since then, in whatever stage."""
+        recent = conditions({}, since=since)
+        with self._lock:
+            table = self._table(product, "predictions")
+            found = self._read(table, PREDICTIONS, lambda rows: rows.filter(recent).select(pl.col("version").unique()))
+        return frozenset(found["version"])
+
     # -- looking ---------------------------------------------------------------------------------------------------
+
+    def products(self) -> list[str]:
+        """Those that have anything in the lake."""
+        folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
+        return [folder.name for folder in folders if folder.is_dir() and folder.name != STAGING]
+
+    def names(self, product: str) -> list[str]:
+        """The tables of a product: `examples/<source>`, `predictions`, `outcomes`."""
+        return [name for name in self._logs(product) if self._table(product, name).exists]
 
     def tables(self, product: str | None = None) -> list[TableInfo]:
         """All tables, or those of one product."""
-        products = self._products() if product is None else [product]
+        products = self.products() if product is None else [product]
         with self._lock:
-            return [self._info(name, table) for name in products for table in self._names(name)]
+            return [self._info(name, table) for name in products for table in self.names(name)]
 
     def show(self, product: str, table: str, limit: int = 20) -> pl.DataFrame:
         """The newest rows of a table, at most `limit`, the newest last; raises LakeError for one that is not there."""
         with self._lock:
             found = self._existing(product, table)
-            least = found.next_sequence() - limit
-            return found.read(lambda rows: rows.filter(pl.col(SEQUENCE) >= least)).sort(SEQUENCE)
+            return found.read(lambda rows: rows.top_k(limit, by=SEQUENCE)).sort(SEQUENCE)
 
     # -- below -----------------------------------------------------------------------------------------------------
 
@@ -366,7 +396,7 @@ class Lake:
         return table
 
     def _existing(self, product: str, name: str) -> Table:
-        names = self._names(product)
+        names = self.names(product)
         if name not in names:
             raise LakeError(
                 f"there is no table {name!r}",
@@ -374,13 +404,6 @@ class Lake:
                 remedy=f"there are {', '.join(names)}" if names else "nothing has come into the lake yet",
             )
         return self._table(product, name)
-
-    def _products(self) -> list[str]:
-        folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
-        return [folder.name for folder in folders if folder.is_dir() and folder.name != STAGING]
-
-    def _names(self, product: str) -> list[str]:
-        return [name for name in self._logs(product) if self._table(product, name).exists]
 
     def _logs(self, product: str) -> list[str]:
         """The names of what looks like tables."""
@@ -417,29 +440,6 @@ class Lake:
         )
         files, size = table.files()
         return TableInfo(product=product, table=name, files=files, bytes=size, versions=table.version + 1, **found)
-
-
-def _conditions(
-    among: dict[str, Sequence[str] | None],
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    after_sequence: int | None = None,
-    upto_sequence: int | None = None,
-) -> pl.Expr:
-    wanted = pl.lit(value=True)
-    for column, values in among.items():
-        if values is not None:
-            wanted &= pl.col(column).is_in(list(values))
-    if since is not None:
-        wanted &= pl.col("at") >= pl.lit(since, dtype=TIMESTAMP)
-    if until is not None:
-        wanted &= pl.col("at") < pl.lit(until, dtype=TIMESTAMP)
-    if after_sequence is not None:
-        wanted &= pl.col(SEQUENCE) > after_sequence
-    if upto_sequence is not None:
-        wanted &= pl.col(SEQUENCE) <= upto_sequence
-    return wanted
 
 
 def _checked(name: str) -> str:

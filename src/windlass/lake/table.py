@@ -27,7 +27,7 @@ import polars as pl
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from windlass.errors import LakeError, LeaseLost
-from windlass.lake.compaction import Exchange, exchange
+from windlass.lake.compaction import Exchange, exchange, together
 from windlass.lake.layout import CONFIGURATION, SEQUENCE, WRITER
 from windlass.lake.segments import sync_file
 from windlass.staging import Staging
@@ -47,6 +47,10 @@ Moves = Mapping[str, tuple[int | None, int]]
 
 class Conflict(LakeError):
     """Another process committed to the table in between."""
+
+
+class Held(LakeError):
+    """Somebody is copying the table's files, so none may go."""
 
 
 class Table:
@@ -194,6 +198,44 @@ class Table:
         self.settle()
         self._tidied = self.version
 
+    def compactable(self) -> int:
+        """How many files fewer `compact` would leave, about."""
+        groups = together(self._files(), below=_LEVELS[-1][1])
+        return sum(len(group) for group in groups) - len(groups)
+
+    def compact(self) -> int:
+        """Put all small files together; how many fewer there are. Raises Conflict when somebody committed meanwhile."""
+        before, _ = self.files()
+        self._compact(below=_LEVELS[-1][1])
+        self.settle()
+        return before - self.files()[0]
+
+    def unused(self, *, hours: int) -> list[Path]:
+        """Files that no row has lain in for so many real hours: replaced, or written and never committed."""
+        with self._clearly("looked through"):
+            names = self._open().vacuum(retention_hours=hours, enforce_retention_duration=False, full=True)
+        return [path for name in names if (path := self.path / unquote(name)).is_file()]
+
+    def vacuum(self, *, hours: int) -> tuple[int, int]:
+        """Delete the `unused` files; their number and bytes. Raises Held while somebody copies the table."""
+        self.settle()
+        files = size = 0
+        with (self.path / "_held").open("wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Held(
+                    "a backup is copying the table, so none of its files may go",
+                    where=str(self.path),
+                    remedy="try again when `windlass backup` is done",
+                ) from error
+            for path in self.unused(hours=hours):
+                size += path.stat().st_size
+                with self._clearly("cleaned"):
+                    self._staging.remove(path)
+                files += 1
+        return files, size
+
     @contextmanager
     def held(self) -> Iterator[list[Path]]:
         """The files that the table consists of now: the rows' first, then its log. For copying them.
@@ -267,12 +309,16 @@ class Table:
 
     def _compact(self, *, below: int) -> None:
         self.refresh()
-        actions = pl.DataFrame(self._open().get_add_actions(flatten=True))
-        files = actions.sort(f"min.{SEQUENCE}", nulls_last=True).select("path", "size_bytes")
+        groups = together(self._files(), below=below)
         with self._clearly("compacted"):
-            found = exchange(self.path, files, below=below, schema=self.schema(), staging=self._staging)
+            found = exchange(self.path, groups, schema=self.schema(), staging=self._staging)
         if found:
             self._exchange(found)
+
+    def _files(self) -> pl.DataFrame:
+        """`path` and `size_bytes` of the files that hold the rows, in the order of these."""
+        actions = pl.DataFrame(self._open().get_add_actions(flatten=True))
+        return actions.sort(f"min.{SEQUENCE}", nulls_last=True).select("path", "size_bytes")
 
     def _exchange(self, actions: Exchange) -> None:
         """Commit that files come and go; without any, it is the fence alone that is committed."""

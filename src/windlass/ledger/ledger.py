@@ -226,6 +226,13 @@ class Ledger:
             between()
         return pruned
 
+    def prunable(self, kept: Kept) -> int:
+        """How many events `prune` would remove if all were signed."""
+        with self._database.reading() as connection:
+            upto = heads.read(connection, where=self._database.where).sequence
+            doomed = pruning.choose(connection, kept, upto=upto, between=lambda: None)
+        return sum(stretch.length for stretch in doomed)
+
     def copy_to(self, other: Ledger) -> Link:
         """Copy all there is at one moment into `other`, which may be in another database: for backups.
 

@@ -38,6 +38,7 @@ from windlass.records.event import (
     RunFinished,
     RunStarted,
     VersionRegistered,
+    VersionRetired,
     WorkspaceCreated,
 )
 from windlass.records.state import (
@@ -127,6 +128,13 @@ def _registered(state: ProductState, body: VersionRegistered, event: Event) -> P
         version=body.version, digest=body.digest, run=body.run, metrics=body.metrics, registered_at=event.at
     )
     return replace(state, versions=_with(state.versions, body.version, version), candidate=version)
+
+
+def _retired(state: ProductState, body: VersionRetired, _event: Event) -> ProductState:
+    version = state.versions.get(body.version)
+    if version is None or version.digest != body.digest:
+        return state
+    return replace(state, versions=_with(state.versions, body.version, replace(version, retired=True)))
 
 
 def _champion_changed(state: ProductState, body: ChampionChanged, event: Event) -> ProductState:
@@ -260,6 +268,7 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     ProductResumed: _resumed,
     VersionRegistered: _registered,
     ChampionChanged: _champion_changed,
+    VersionRetired: _retired,
     RunStarted: _run_started,
     RunFinished: _run_finished,
     RunFailed: _run_failed,

@@ -62,7 +62,7 @@ _OPENS = {events.AlarmRaised.kind(): "alarm", events.IncidentOpened.kind(): "inc
 _CLOSES = {events.AlarmCleared.kind(): "alarm", events.IncidentClosed.kind(): "incident"}
 _STARTED = events.ControllerStarted.kind()
 _CONTROLLER = _names(events.ControllerStarted, events.ControllerStopped)
-_PRUNED = events.LedgerPruned.kind()
+_OF_CLEANING = _names(events.LedgerPruned, events.WorkspaceCleaned)
 _OF_THE_STATE = _names(*STATE_KINDS)
 _OF_A_PRODUCT = _names(*PRODUCT_KINDS)
 
@@ -98,7 +98,7 @@ def prunable(entries: Iterable[Entry], kept: Kept, *, upto: int) -> list[int]:
     - alarms and incidents that are over, once all that was said of them is old
     - decisions on retraining that led to no kept run, but for the last of each product
     - controllers that came and went before the present one
-    - earlier prunings, if anything else goes
+    - earlier prunings and cleanings, if anything else goes
 
     The first event of each product stays, which says that there is one, and the last that counts for the state, so that
     no routing record seems to fall back.
@@ -155,7 +155,7 @@ class _Reading:
             self._extracting[entry.product] = entry.run
         elif kind == _STARTED:
             self._acting = entry.sequence
-        elif kind in (_RETRAIN, _PRUNED):
+        elif kind == _RETRAIN or kind in _OF_CLEANING:
             self._last_of[kind, entry.product] = entry.sequence
         elif kind in _OPENS or kind in _CLOSES:
             self._note_matter(entry, old=old)
@@ -177,7 +177,7 @@ class _Reading:
             self._of_runs[entry.run].append(entry.sequence)
         elif entry.kind in _CONTROLLER:
             self._controllers.append(entry.sequence)
-        elif entry.kind == _PRUNED:
+        elif entry.kind in _OF_CLEANING:
             self._prunings.append(entry.sequence)
         elif entry.kind == _RETRAIN and entry.run not in self._kept.runs:
             self._going.append(entry.sequence)

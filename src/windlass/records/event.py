@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from windlass.records.cleaning import Freed
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
 
-CommandName = Literal["train", "promote", "rollback", "pause", "resume"]
+CommandName = Literal["train", "promote", "rollback", "pause", "resume", "clean"]
 Trigger = Literal["first", "manual", "schedule", "volume", "drift", "decay", "notebook"]
 
 
@@ -142,6 +143,17 @@ class LedgerPruned(Body, frozen=True, kw_only=True, tag="ledger.pruned"):
     """Checkpoints below this number went too,"""
     checkpoints_before: tuple[int, ...]
     """but for these, which vouch for a key."""
+
+
+class WorkspaceCleaned(Body, frozen=True, kw_only=True, tag="workspace.cleaned"):
+    """What nothing kept needs was removed from ledger, lake, registry and artifacts."""
+
+    before: datetime
+    """What happened since was kept, in event time."""
+    seconds: float
+    freed: tuple[Freed, ...]
+    remarks: tuple[str, ...] = ()
+    """What could not be cleaned, and why: whole sentences."""
 
 
 # -- products ----------------------------------------------------------------------------------------------------
@@ -346,6 +358,15 @@ class ChampionChanged(Body, frozen=True, kw_only=True, tag="champion.changed"):
     reason: str
 
 
+class VersionRetired(Body, frozen=True, kw_only=True, tag="version.retired"):
+    """The bundle of the version is removed: it can neither answer nor be reproduced any more."""
+
+    subject_field = "version"
+    version: str
+    digest: str
+    reason: str
+
+
 class VersionReproduced(Body, frozen=True, kw_only=True, tag="version.reproduced"):
     """A version was trained again from its own pinned rows and source."""
 
@@ -427,6 +448,7 @@ ALL: tuple[type[Body], ...] = (
     CommandWithdrawn,
     KeyRotated,
     LedgerPruned,
+    WorkspaceCleaned,
     ProductDeclared,
     ProductPaused,
     ProductResumed,
@@ -445,6 +467,7 @@ ALL: tuple[type[Body], ...] = (
     ReleaseAdvanced,
     ReleaseFinished,
     ChampionChanged,
+    VersionRetired,
     VersionReproduced,
     ReferenceFixed,
     AlarmRaised,

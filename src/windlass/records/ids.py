@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 
 OF_REQUEST = r"-\d+$"
 """What to cut off a prediction id (a regular expression) to have what all answers of its request share."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_MOMENT, _RANDOM = 9, 10
 
 
 def new_id(prefix: str, at: datetime) -> str:
     """`prefix-` + 9 characters of the moment (milliseconds) + 10 random ones (50 bits)."""
     stamp = int(at.timestamp() * 1000)
-    return f"{prefix}-{_encode(stamp, 9)}{_encode(int.from_bytes(os.urandom(7)) >> 6, 10)}"
+    return f"{prefix}-{_encode(stamp, _MOMENT)}{_encode(int.from_bytes(os.urandom(7)) >> 6, _RANDOM)}"
+
+
+def moment_of(name: str) -> datetime | None:
+    """When `new_id` made the name; None for one that it did not make."""
+    stamp, digits = 0, name.rpartition("-")[2]
+    if len(digits) != _MOMENT + _RANDOM or not set(digits) <= set(_ALPHABET):
+        return None
+    for digit in digits[:_MOMENT]:
+        stamp = stamp * 32 + _ALPHABET.index(digit)
+    return datetime.fromtimestamp(stamp / 1000, UTC)
 
 
 def prediction_ids(at: datetime, count: int) -> tuple[str, ...]:

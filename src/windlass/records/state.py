@@ -28,6 +28,8 @@ class VersionState(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     """On the holdout of its own run."""
     registered_at: datetime
+    retired: bool = False
+    """Its bundle was removed by cleaning: it cannot answer any more."""
 
 
 class PastChampion(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,68 @@
+"""`windlass clean`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from windlass.cli.context import JsonOption, ProjectOption, workspace
+from windlass.cli.output import console, print_json, print_rows
+
+if TYPE_CHECKING:
+    from windlass.records.event import WorkspaceCleaned
+
+
+def clean(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")] = "by hand",
+    project: ProjectOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what nothing needs any more. Settings say what is kept.
+
+    Old events, logs, outputs of steps, replaced files of the lake, bundles of old versions; `keep_days` and
+    `keep_versions` say what is old. The controller does it daily.
+    """
+    from windlass.app.clean import clean as remove
+    from windlass.app.clean import foresee
+
+    with workspace(project) as opened:
+        if dry_run:
+            found = foresee(opened)
+        else:
+            with console(stderr=True).status("") as status:
+                found = remove(
+                    opened,
+                    reason=reason,
+                    say=lambda text: typer.echo(f"windlass: {text}", err=True),
+                    show=lambda what: status.update(f"cleaning {what}"),
+                )
+    if as_json:
+        print_json(found)
+        return
+    _show(found, title="Would go" if dry_run else "Removed")
+
+
+def _show(found: WorkspaceCleaned, *, title: str) -> None:
+    rows = [
+        {
+            "what": freed.what,
+            "number": f"{freed.count:,}".rjust(9),
+            "size": "" if freed.bytes is None else _size(freed.bytes).rjust(12),
+        }
+        for freed in found.freed
+    ]
+    print_rows(rows, as_json=False, title=title, empty="there is nothing to remove")
+    for remark in found.remarks:
+        typer.echo(f"windlass: {remark}", err=True)
+
+
+def _size(amount: int) -> str:
+    return f"{amount / 1e6:,.1f} MB" if amount >= 1e6 else f"{amount / 1e3:,.1f} kB"
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the command of this file."""
+    app.command()(clean)

@@ -1,0 +1,12 @@
+"""The kinds `workspace.cleaned` and `version.retired`."""
+
+from __future__ import annotations
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """No table changes: older releases must not act on half the story."""
