@@ -10,7 +10,11 @@ from typing import Annotated
 import typer
 
 from windlass import __version__
+<<<<<<< HEAD
 from windlass.cli import act, backtest, backup, clean, data, init, ledger, reproduce, runs, serve, show
+=======
+from windlass.cli import act, assess, backtest, backup, data, init, ledger, reproduce, runs, serve, show
+>>>>>>> abb3b6f (Assess the maturity of any project from its files: what is reached from an active trigger counts, words do not)
 from windlass.errors import UsageError, WindlassError
 
 app = typer.Typer(
@@ -36,6 +40,7 @@ def _root(
 for module in (init, serve, act, show, backup, clean, reproduce):
     module.register(app)
 app.command()(backtest.backtest)
+app.command()(assess.assess)
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(ledger.app, name="ledger")

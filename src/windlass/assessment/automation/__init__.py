@@ -1,0 +1,1 @@
+"""What starts commands: CI systems, task runners, images, orchestrators."""

@@ -1,0 +1,115 @@
+"""GitHub Actions: workflows, reusable workflows and composite actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
+from windlass.assessment.reading.yaml import Map
+
+_KINDS = {
+    "push": "push",
+    "pull_request": "pull_request",
+    "pull_request_target": "pull_request",
+    "merge_group": "pull_request",
+    "schedule": "schedule",
+    "release": "release",
+    "create": "tag",
+    "deployment": "event",
+    "workflow_run": "workflow_run",
+    "repository_dispatch": "event",
+    "registry_package": "event",
+    "workflow_dispatch": "dispatch",
+    "workflow_call": "call",
+}
+
+
+def read_github(path: str, document: Any) -> Workflow | None:
+    """A workflow or a composite action; None for any other file."""
+    top = mapping(document)
+    if "runs" in top:
+        return _composite(path, top)
+    if not isinstance(top.get("jobs"), Map):
+        return None
+    triggers = _triggers(top)
+    jobs = tuple(_job(name, job) for name, job in top["jobs"].items() if isinstance(job, Map))
+    return Workflow(
+        path=path,
+        system="GitHub Actions",
+        name=text_of(top.get("name")) or path,
+        triggers=triggers,
+        jobs=tuple(job for job in jobs if job.condition not in ("false", "${{ false }}")),
+        folder=text_of(mapping(mapping(top.get("defaults")).get("run")).get("working-directory")),
+    )
+
+
+def _triggers(top: Map) -> tuple[Trigger, ...]:
+    declared = top.get("on", top.get("True", top.get("true")))
+    line = top.line_of("on")
+    if not isinstance(declared, Map):
+        return tuple(Trigger(kind=_KINDS.get(name, "event"), line=line, detail=name) for name in words(declared))
+    found: list[Trigger] = []
+    for name, details in declared.items():
+        at = declared.line_of(name)
+        kind = _KINDS.get(name, "event")
+        if name == "schedule":
+            found += [Trigger(kind=kind, line=each.line, detail=text_of(each.get("cron"))) for each in maps(details)]
+            continue
+        about = mapping(details)
+        if kind == "push" and "tags" in about and "branches" not in about:
+            kind = "tag"
+        found.append(
+            Trigger(
+                kind=kind,
+                line=at,
+                paths=words(about.get("paths")),
+                detail=" ".join(words(about.get("branches")) or words(about.get("types")) or words(about.get("tags"))),
+            )
+        )
+    return tuple(found)
+
+
+def _job(name: str, job: Map) -> Job:
+    folder = text_of(mapping(mapping(job.get("defaults")).get("run")).get("working-directory"))
+    environment = job.get("environment")
+    return Job(
+        name=name,
+        line=job.line,
+        needs=words(job.get("needs")),
+        condition=text_of(job.get("if")),
+        environment=text_of(mapping(environment).get("name")) or text_of(environment),
+        calls=text_of(job.get("uses")),
+        swallowed="continue-on-error" if job.get("continue-on-error") is True else "",
+        steps=tuple(_step(step, folder) for step in maps(job.get("steps"))),
+    )
+
+
+def _step(step: Map, folder: str) -> Step:
+    given = {name: text_of(value) for name, value in mapping(step.get("with")).items()}
+    condition = text_of(step.get("if"))
+    commands = () if condition in ("false", "${{ false }}") else script(step, "run")
+    return Step(
+        line=step.line,
+        name=text_of(step.get("name")),
+        uses="" if condition in ("false", "${{ false }}") else text_of(step.get("uses")),
+        given=given,
+        commands=commands,
+        condition=condition,
+        swallowed="continue-on-error" if step.get("continue-on-error") is True else "",
+        folder=text_of(step.get("working-directory")) or folder,
+    )
+
+
+def _composite(path: str, top: Map) -> Workflow | None:
+    runs = mapping(top.get("runs"))
+    if "steps" not in runs:
+        return None
+    steps = tuple(_step(step, "") for step in maps(runs.get("steps")))
+    return Workflow(
+        path=path,
+        system="GitHub Actions",
+        name=text_of(top.get("name")) or path,
+        triggers=(),
+        jobs=(Job(name="action", line=runs.line, steps=steps),),
+        is_composite=True,
+    )

@@ -1,0 +1,177 @@
+"""CircleCI, Cloud Build, CodeBuild, Travis, Bitbucket and Jenkins."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
+from windlass.assessment.reading.shell import Command, read_shell
+from windlass.assessment.reading.yaml import Items, Map
+
+_PUSH = (Trigger(kind="push", line=1),)
+
+
+def read_circle(path: str, document: Any) -> Workflow | None:
+    """CircleCI: jobs, their commands, and the workflows that run them."""
+    top = mapping(document)
+    shared = mapping(top.get("commands"))
+    scheduled, held = set[str](), set[str]()
+    needs: dict[str, tuple[str, ...]] = {}
+    for flow in mapping(top.get("workflows")).values():
+        cron = any("schedule" in each for each in maps(mapping(flow).get("triggers")))
+        waits: set[str] = set()
+        for each in mapping(flow).get("jobs") or ():
+            for name, about in mapping(each).items():
+                needs[name] = words(mapping(about).get("requires"))
+                if mapping(about).get("type") == "approval":
+                    waits.add(name)
+                if set(needs[name]) & waits:
+                    held.add(name)
+            if cron:
+                scheduled |= set(mapping(each)) | set(words(each))
+    jobs = tuple(
+        Job(
+            name=name,
+            line=job.line,
+            needs=needs.get(name, ()),
+            manual=name in held,
+            triggers=(Trigger(kind="schedule", line=job.line),) if name in scheduled else (),
+            steps=tuple(step for each in job.get("steps") or () for step in _circle_steps(each, shared, job.line)),
+        )
+        for name, job in mapping(top.get("jobs")).items()
+        if isinstance(job, Map)
+    )
+    return Workflow(path=path, system="CircleCI", name=path, triggers=_PUSH, jobs=jobs) if jobs else None
+
+
+def _circle_steps(step: Any, shared: Map, line: int) -> list[Step]:
+    if isinstance(step, str):
+        inner = mapping(shared.get(step)).get("steps") or ()
+        return [each for deeper in inner for each in _circle_steps(deeper, Map(1), line)]
+    found: list[Step] = []
+    for name, about in mapping(step).items():
+        if name == "run":
+            run = about if isinstance(about, Map) else step
+            key = "command" if isinstance(about, Map) else "run"
+            folder = text_of(mapping(about).get("working_directory"))
+            found.append(Step(line=run.line, name=name, commands=script(run, key), folder=folder))
+        elif name in shared:
+            found += _circle_steps(name, shared, line)
+        else:
+            given = {key: text_of(value) for key, value in mapping(about).items()}
+            found.append(Step(line=step.line, uses=name, given=given))
+    return found
+
+
+def read_cloud_build(path: str, document: Any) -> Workflow | None:
+    """Google Cloud Build: each step is an image with arguments."""
+    top = mapping(document)
+    steps = [_cloud_step(step) for step in maps(top.get("steps")) if "name" in step]
+    if not steps:
+        return None
+    if words(top.get("images")):
+        steps.append(
+            Step(line=top.line_of("images"), commands=(Command(argv=("docker", "push"), line=top.line_of("images")),))
+        )
+    # The file does not say what starts it; the trigger lives in the console. A pushed commit does, as a rule.
+    job = Job(name="build", line=1, steps=tuple(steps))
+    return Workflow(path=path, system="Cloud Build", name=path, triggers=_PUSH, jobs=(job,))
+
+
+def _cloud_step(step: Map) -> Step:
+    image = text_of(step.get("name"))
+    tool = image.rpartition("/")[2].partition(":")[0]
+    entry = text_of(step.get("entrypoint")) or {"cloud-sdk": "", "docker": "docker"}.get(tool, tool)
+    args = words(step.get("args"))
+    if "script" in step:
+        commands = script(step, "script")
+    elif entry in ("bash", "sh", "/bin/bash", "/bin/sh") and args:
+        line = step["args"].lines[-1] if isinstance(step.get("args"), Items) and step["args"].lines else step.line
+        commands = tuple(read_shell(args[-1], line))
+    else:
+        commands = (Command(argv=tuple(each for each in (entry, *args) if each), line=step.line),)
+    return Step(
+        line=step.line, name=text_of(step.get("id")), uses=image, commands=commands, folder=text_of(step.get("dir"))
+    )
+
+
+def read_code_build(path: str, document: Any) -> Workflow | None:
+    """AWS CodeBuild: phases with commands."""
+    phases = mapping(mapping(document).get("phases"))
+    steps = tuple(
+        Step(line=phase.line, name=name, commands=script(phase, "commands"))
+        for name, phase in phases.items()
+        if isinstance(phase, Map)
+    )
+    job = Job(name="build", line=1, steps=steps)
+    return Workflow(path=path, system="CodeBuild", name=path, triggers=_PUSH, jobs=(job,)) if steps else None
+
+
+def read_travis(path: str, document: Any) -> Workflow | None:
+    """Travis CI: one job of scripts."""
+    top = mapping(document)
+    names = ("before_install", "install", "before_script", "script", "after_success", "deploy")
+    steps = tuple(Step(line=top.line_of(name), name=name, commands=script(top, name)) for name in names if name in top)
+    job = Job(name="build", line=1, steps=steps)
+    return Workflow(path=path, system="Travis CI", name=path, triggers=_PUSH, jobs=(job,)) if steps else None
+
+
+def read_bitbucket(path: str, document: Any) -> Workflow | None:
+    """Bitbucket Pipelines: steps by branch, pull request, tag, or by hand."""
+    kinds = {
+        "default": "push",
+        "branches": "push",
+        "pull-requests": "pull_request",
+        "tags": "tag",
+        "custom": "dispatch",
+    }
+    jobs = []
+    for name, about in mapping(mapping(document).get("pipelines")).items():
+        for step in _bitbucket_steps(about):
+            kind = kinds.get(name, "push")
+            jobs.append(
+                Job(
+                    name=text_of(step.get("name")) or name,
+                    line=step.line,
+                    manual=step.get("trigger") == "manual",
+                    triggers=(Trigger(kind=kind, line=step.line),),
+                    steps=(Step(line=step.line, commands=script(step, "script")),),
+                )
+            )
+    return Workflow(path=path, system="Bitbucket", name=path, triggers=_PUSH, jobs=tuple(jobs)) if jobs else None
+
+
+def _bitbucket_steps(value: Any) -> list[Map]:
+    if isinstance(value, list):
+        return [step for each in value for step in _bitbucket_steps(each)]
+    if isinstance(value, Map):
+        if "script" in value:
+            return [value]
+        return [step for each in value.values() for step in _bitbucket_steps(each)]
+    return []
+
+
+_STAGE = re.compile(r"stage\s*\(\s*['\"](.+?)['\"]\s*\)")
+_SH = re.compile(r"\b(?:sh|bat)\s*(?:\(\s*)?(?:script\s*:\s*)?(\"\"\"|'''|\"|')(.*?)\1", re.DOTALL)
+_CRON = re.compile(r"\bcron\s*\(\s*['\"](.+?)['\"]")
+
+
+def read_jenkins(path: str, text: str) -> Workflow | None:
+    """A Jenkinsfile, as far as its `sh` calls, stages and cron go; Groovy is not evaluated."""
+    bare = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
+    found = list(_SH.finditer(bare))
+    if not found:
+        return None
+    triggers = [Trigger(kind="push", line=1)]
+    cron = _CRON.search(bare)
+    if cron is not None:
+        triggers.append(Trigger(kind="schedule", line=bare.count("\n", 0, cron.start()) + 1, detail=cron[1]))
+    stages = [(each.start(), each[1]) for each in _STAGE.finditer(bare)]
+    steps = []
+    for each in found:
+        line = bare.count("\n", 0, each.start(2)) + 1
+        stage = next((name for place, name in reversed(stages) if place < each.start()), "")
+        steps.append(Step(line=line, name=stage, commands=tuple(read_shell(each[2], line))))
+    job = Job(name="pipeline", line=1, steps=tuple(steps))
+    return Workflow(path=path, system="Jenkins", name=path, triggers=tuple(triggers), jobs=(job,))

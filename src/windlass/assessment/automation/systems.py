@@ -1,0 +1,94 @@
+"""Which files are CI, and of which system: only those in the place where it looks for them are active."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable
+from typing import Any
+
+from windlass.assessment.automation.azure import read_azure
+from windlass.assessment.automation.github import read_github
+from windlass.assessment.automation.gitlab import read_gitlab
+from windlass.assessment.automation.others import (
+    read_bitbucket,
+    read_circle,
+    read_cloud_build,
+    read_code_build,
+    read_jenkins,
+    read_travis,
+)
+from windlass.assessment.automation.workflow import Workflow
+from windlass.assessment.reading.tree import Tree
+
+Documents = Callable[[str], list[Any]]
+Reader = Callable[[str, Any], "Workflow | None"]
+
+_GITHUB = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
+_GITHUB_ACTION = re.compile(r"(.+/)?action\.ya?ml")
+_AZURE_ACTIVE = re.compile(r"([^/]*azure-pipelines[^/]*|\.azure-pipelines/.+|\.pipelines/.+|\.azuredevops/.+)\.ya?ml")
+_NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
+    (re.compile(r"\.circleci/config\.ya?ml"), read_circle),
+    (re.compile(r"\.gitlab-ci\.ya?ml"), read_gitlab),
+    (re.compile(r"cloudbuild[^/]*\.ya?ml|\.cloudbuild/.+\.ya?ml"), read_cloud_build),
+    (re.compile(r"buildspec[^/]*\.ya?ml"), read_code_build),
+    (re.compile(r"\.travis\.ya?ml"), read_travis),
+    (re.compile(r"bitbucket-pipelines\.ya?ml"), read_bitbucket),
+)
+_JENKINS = re.compile(r"Jenkinsfile[^/]*")
+
+
+def active_workflows(tree: Tree, documents: Documents) -> list[Workflow]:
+    """Every workflow where its system looks for it, composite actions among them."""
+    found: list[Workflow] = []
+    for path in tree.sizes:
+        workflow = _read(tree, documents, path)
+        if workflow is not None:
+            found.append(workflow)
+    return found
+
+
+def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
+    if _GITHUB.fullmatch(path) or _GITHUB_ACTION.fullmatch(path):
+        return next((flow for each in documents(path)[:1] if (flow := read_github(path, each)) is not None), None)
+    if _AZURE_ACTIVE.fullmatch(path):
+        return _azure(tree, documents, path)
+    if _JENKINS.fullmatch(path):
+        return read_jenkins(path, tree.text(path) or "")
+    for pattern, reader in _NAMED:
+        if pattern.fullmatch(path):
+            return next((flow for each in documents(path)[:1] if (flow := reader(path, each)) is not None), None)
+    return None
+
+
+def _azure(tree: Tree, documents: Documents, path: str) -> Workflow | None:
+    def fetch(template: str) -> Any:
+        name = template.partition("@")[0].lstrip("/")
+        for place in (posixpath.normpath(posixpath.join(posixpath.dirname(path), name)), name):
+            if place in tree:
+                return next(iter(documents(place)), None)
+        return None
+
+    document = next(iter(documents(path)), None)
+    # A template among the pipelines says nothing of when it runs: whoever takes it in does.
+    is_template = isinstance(document, dict) and "parameters" in document and "trigger" not in document
+    return None if is_template else read_azure(path, document, fetch)
+
+
+def template_workflows(tree: Tree, documents: Documents) -> list[Workflow]:
+    """Files written like CI that lie where no system looks for them."""
+    found: list[Workflow] = []
+    for path in tree.sizes:
+        if not path.endswith((".yml", ".yaml")) or _GITHUB.fullmatch(path) or _GITHUB_ACTION.fullmatch(path):
+            continue
+        if not re.search(r"workflow|github|/ci|ci-cd|cicd|pipelines?/", path.lower()):
+            continue
+        for document in documents(path)[:1]:
+            flow = (
+                read_github(path, document)
+                if isinstance(document, dict) and ("on" in document or "True" in document)
+                else None
+            )
+            if flow is not None:
+                found.append(flow)
+    return found

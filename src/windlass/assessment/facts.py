@@ -1,0 +1,280 @@
+"""What all probes ask of a project: who calls what, how it is reached, and which of it trains a model."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, wraps
+from typing import Any, TypeVar
+
+from windlass.assessment.modules import Key
+from windlass.assessment.project import Project
+from windlass.assessment.reach.graph import Graph, Run, Use, build_graph, is_test_path
+from windlass.assessment.reach.routes import By, Route
+from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.records import Evidence, Finding, State
+from windlass.assessment.training import is_launch, is_training
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Something that was found, and who starts it."""
+
+    evidence: tuple[Evidence, ...]
+    by: By = By.NOBODY
+    swallowed: str = ""
+    route: Route | None = None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A call, where it stands, and the best way to it."""
+
+    module: Module
+    function: Function
+    call: Call
+    route: Route | None
+
+    @property
+    def by(self) -> By:
+        return self.route.by if self.route is not None else By.NOBODY
+
+    @property
+    def key(self) -> Key:
+        return self.module.path, self.function.name
+
+    def here(self, why: str = "") -> Evidence:
+        shown = self.call.name.lstrip("?:.")
+        line = self.function.line if self.module.is_notebook else self.call.line
+        return Evidence(path=self.module.path, line=line, why=why or f"{shown}(...)")
+
+    def seen(self, why: str = "") -> Seen:
+        way = self.route.evidence if self.route is not None else ()
+        return Seen((self.here(why), *way), by=self.by, route=self.route)
+
+
+Answer = TypeVar("Answer")
+
+
+class Facts:
+    """Questions that several probes share, each answered once."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.answers: dict[Callable[..., Any], Any] = {}
+        self._below: dict[tuple[Key, int], frozenset[Key]] = {}
+
+    @cached_property
+    def graph(self) -> Graph:
+        return build_graph(self.project)
+
+    # -- calls -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _by_last(self) -> dict[str, list[tuple[Module, Function, Call]]]:
+        found: dict[str, list[tuple[Module, Function, Call]]] = {}
+        for module in self.project.modules:
+            for function in module.functions.values():
+                for call in (*function.calls, *function.decorators):
+                    found.setdefault(call.last, []).append((module, function, call))
+        return found
+
+    def calls(
+        self, *names: str, where: Callable[[Call, Module], bool] | None = None, tests: bool = False
+    ) -> Iterator[Sighting]:
+        """Calls whose last name is one of `names`; those of tests only if asked for."""
+        for name in names:
+            for module, function, call in self._by_last.get(name, ()):
+                if is_test_path(module.path) == tests and (where is None or where(call, module)):
+                    yield Sighting(module, function, call, self.graph.best((module.path, function.name)))
+
+    def calls_into(self, *packages: str, last: Iterable[str] = ()) -> Iterator[Sighting]:
+        """Calls of functions of some packages, all of them or those whose last name is in `last`."""
+        for package in packages:
+            for sighting in self._by_top.get(package.partition(".")[0], ()):
+                if f"{sighting.call.name}.".startswith(f"{package}.") and (not last or sighting.call.last in last):
+                    yield sighting
+
+    @cached_property
+    def _by_top(self) -> dict[str, list[Sighting]]:
+        """Calls into packages of others, outside of tests, by the name of the package."""
+        found: dict[str, list[Sighting]] = {}
+        for module, function in self.functions:
+            for call in (*function.calls, *function.decorators):
+                top, dot, _ = call.name.partition(".")
+                if dot and top not in ("?", "self", ""):
+                    sighting = Sighting(module, function, call, self.route(module, function))
+                    found.setdefault(top, []).append(sighting)
+        return found
+
+    @cached_property
+    def functions(self) -> list[tuple[Module, Function]]:
+        """All functions outside of tests."""
+        return [
+            (module, function)
+            for module in self.project.modules
+            if not is_test_path(module.path)
+            for function in module.functions.values()
+        ]
+
+    @cached_property
+    def test_functions(self) -> list[tuple[Module, Function]]:
+        """All functions of test files."""
+        return [
+            (module, function)
+            for module in self.project.modules
+            if is_test_path(module.path)
+            for function in module.functions.values()
+        ]
+
+    def route(self, module: Module, function: Function) -> Route | None:
+        """The best way to a function."""
+        return self.graph.best((module.path, function.name))
+
+    def below(self, key: Key, most: int = 400) -> frozenset[Key]:
+        """Every function that a function leads to, itself included."""
+        known = self._below.get((key, most))
+        if known is not None:
+            return known
+        edges = self.project.modules.edges
+        seen: set[Key] = set()
+        waiting = deque([key])
+        while waiting and len(seen) < most:
+            here = waiting.popleft()
+            if here not in seen:
+                seen.add(here)
+                waiting += edges(here)
+        self._below[key, most] = frozenset(seen)
+        return self._below[key, most]
+
+    # -- training --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def training(self) -> list[Sighting]:
+        """Every call outside of tests that fits a model, or hands training to a platform."""
+        found = []
+        for module, function in self.functions:
+            for call in function.calls:
+                if is_training(call, function, module, self.project.modules) or is_launch(call):
+                    found.append(Sighting(module, function, call, self.route(module, function)))
+        return found
+
+    @cached_property
+    def training_keys(self) -> set[Key]:
+        return {sighting.key for sighting in self.training}
+
+    @cached_property
+    def _training_above(self) -> frozenset[Key]:
+        """Every function that leads to training."""
+        modules = self.project.modules
+        callers: dict[Key, list[Key]] = {}
+        for module in modules:
+            for name in module.functions:
+                for key in modules.edges((module.path, name)):
+                    callers.setdefault(key, []).append((module.path, name))
+        seen = set(self.training_keys)
+        waiting = list(seen)
+        while waiting:
+            for caller in callers.get(waiting.pop(), ()):
+                if caller not in seen:
+                    seen.add(caller)
+                    waiting.append(caller)
+        return frozenset(seen)
+
+    def trains(self, key: Key) -> bool:
+        """Whether a function leads to training."""
+        return key in self._training_above
+
+    # -- CI --------------------------------------------------------------------------------------------------------
+
+    def runs(self, wanted: Callable[[tuple[str, ...]], bool]) -> Iterator[Run]:
+        """Commands that something runs and that `wanted` says yes to."""
+        from windlass.assessment.reach.commands import unwrapped
+
+        for run in self.graph.runs:
+            argv = unwrapped(run.command.argv)
+            if argv and wanted(argv):
+                yield run
+
+    def uses(self, *names: str) -> Iterator[Use]:
+        """CI steps that call an action, task or orb of one of these names."""
+        for use in self.graph.uses:
+            called = use.step.uses.lower()
+            if called.startswith(names) or called.rpartition("@")[0] in names:
+                yield use
+
+    def listed(self, *names: str) -> tuple[Evidence, ...]:
+        """Where these distributions are listed as dependencies."""
+        return tuple(
+            Evidence(path=path, line=line, why=f"{name} is listed as a dependency, which runs nothing")
+            for name in names
+            if (place := self.project.dependencies.get(name)) is not None
+            for path, line in (place,)
+        )
+
+
+def once(question: Callable[[Facts], Answer]) -> Callable[[Facts], Answer]:
+    """Let the decorated question be answered once for each project."""
+
+    @wraps(question)
+    def ask(facts: Facts) -> Answer:
+        if question not in facts.answers:
+            facts.answers[question] = question(facts)
+        answer: Answer = facts.answers[question]
+        return answer
+
+    return ask
+
+
+def seen_run(run: Run) -> Seen:
+    """A command as something found."""
+    return Seen((run.evidence, *run.route.evidence), by=run.route.by, swallowed=run.route.swallowed, route=run.route)
+
+
+def seen_use(use: Use) -> Seen:
+    """An action as something found."""
+    here = Evidence(path=use.path, line=use.step.line, why=f"uses {use.step.uses}")
+    return Seen((here, *use.route.evidence), by=use.route.by, swallowed=use.route.swallowed, route=use.route)
+
+
+_MOST_EVIDENCE = 12
+
+
+def conclude(
+    practice: str,
+    seen: Iterable[Seen],
+    *,
+    turned_down: Iterable[Evidence] = (),
+    declared: Iterable[Evidence] = (),
+    wired_from: By = By.REQUEST,
+    may_be_wired: bool = True,
+) -> Finding:
+    """The state that the best of what was found gives.
+
+    Wired if something starts it that is at least `wired_from` and its failure is not swallowed; present if it is there.
+    """
+    found = sorted(seen, key=lambda each: (-each.by, bool(each.swallowed)))
+    down = tuple(dict.fromkeys(turned_down))[:_MOST_EVIDENCE]
+    if found:
+        wired = [each for each in found if each.by >= wired_from and not each.swallowed] if may_be_wired else []
+        swallowed = tuple(
+            Evidence(
+                path=each.evidence[0].path,
+                line=each.evidence[0].line,
+                why=f"its failure is swallowed: {each.swallowed}",
+            )
+            for each in found
+            if each.swallowed
+        )
+        best = wired[0] if wired else found[0]
+        places = dict.fromkeys((*best.evidence, *(each.evidence[0] for each in found)))
+        return Finding(
+            id=practice,
+            state=State.WIRED if wired else State.PRESENT,
+            evidence=tuple(places)[:_MOST_EVIDENCE],
+            turned_down=(*swallowed[:3], *down),
+            by=best.by.name.lower(),
+        )
+    said = tuple(dict.fromkeys(declared))[:_MOST_EVIDENCE]
+    return Finding(id=practice, state=State.DECLARED if said else State.ABSENT, evidence=said, turned_down=down)

@@ -1,0 +1,188 @@
+"""What kind of repository it is: only a project, or an example or course that works like one, has a level."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from windlass.assessment.facts import Facts
+from windlass.assessment.project import Project, is_rendered_later
+from windlass.assessment.words import parts_of
+
+_LESSON = re.compile(
+    (
+        r"^(\d{1,2}[-_. ]|module[-_ ]?\d|week[-_ ]?\d|day[-_ ]?\d|lesson|lecture|chapter|unit[-_ ]?\d|"
+        r"homework|exercise|cohorts|labs?\b|session[-_ ]?\d)"
+    ),
+    re.IGNORECASE,
+)
+_TEACHING = re.compile(
+    (
+        r"\b(course|workshop|bootcamp|tutorial|book|exercises?|homework|lectures?|curriculum|students|"
+        r"chapters?|zoomcamp|syllabus)\b"
+    ),
+    re.IGNORECASE,
+)
+_SCAFFOLD = re.compile(
+    r"\b(template|starter|starters|boilerplate|cookiecutter|scaffold|skeleton|archetype)\b", re.IGNORECASE
+)
+_LIBRARY = re.compile(r"Topic :: Software Development :: Libraries|Intended Audience :: Developers|Framework :: ")
+_CODE = (".py", ".ipynb", ".r", ".rmd", ".scala", ".java", ".jl", ".sql", ".go", ".ts", ".js")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of project, template, library, course, monorepo, documentation."""
+
+    name: str
+    why: str
+    has_level: bool
+    projects: tuple[str, ...] = ()
+    """Folders of the projects of a monorepo."""
+
+
+def kind_of(facts: Facts) -> Kind:
+    """Told from the layout, from what is published, and from whether anything trains or serves a model."""
+    project = facts.project
+    template = _template(project)
+    if template:
+        return Kind("template", f"{template}: a template has no level, what is made from it has.", has_level=False)
+    if not any(path.lower().endswith(_CODE) for path in project.paths):
+        why = "There is no code in it that could train or serve a model, so there is no level."
+        return Kind("documentation", why, has_level=False)
+    learns = bool(facts.training) or _serves(facts) or _fits_in_r(project)
+    if _is_course(project):
+        why = "assessed as it stands." if learns else "nothing in it trains or serves a model, so there is no level."
+        return Kind("course", f"Lessons, and a README that teaches; {why}", has_level=learns)
+    return _project_kind(facts, learns=learns or _monitors(facts))
+
+
+def _project_kind(facts: Facts, *, learns: bool) -> Kind:
+    projects = _projects(facts)
+    if len(projects) >= 2:
+        why = f"{len(projects)} projects, each with a level of its own."
+        return Kind("monorepo", why, has_level=False, projects=projects)
+    library = _library(facts)
+    if library:
+        return Kind("library", f"{library}: a library has no level, what uses it has.", has_level=False)
+    why = "It trains, serves or watches a model." if learns else "Nothing in it trains, serves or watches a model."
+    return Kind("project", why if learns else f"{why} So there is no level.", has_level=learns)
+
+
+def _template(project: Project) -> str:
+    if any(
+        path.rpartition("/")[2] in ("cookiecutter.json", "copier.yml", "copier.yaml", ".cruft.json_")
+        for path in project.tree.sizes
+    ):
+        return "It has the questions of cookiecutter or copier"
+    unfilled = [path for path in project.tree.sizes if is_rendered_later(path)]
+    if len(unfilled) >= 3 and len(unfilled) > 0.2 * len(project.tree.sizes):
+        return f"Paths such as {unfilled[0]} have yet to be filled in"
+    heading = _heading(project)
+    if _SCAFFOLD.search(heading) or _SCAFFOLD.search(project.root.name.replace("_", " ").replace("-", " ")):
+        return f"It calls itself one ({heading.strip()[:60] or project.root.name})"
+    return ""
+
+
+def _heading(project: Project) -> str:
+    for path in ("README.md", "readme.md", "README.rst", "Readme.md"):
+        if path in project.tree:
+            lines = [
+                line.strip("#= ")
+                for line in project.text(path).splitlines()
+                if line.strip("#= -") and not line.startswith(("[", "<", "!"))
+            ]
+            return lines[0] if lines else ""
+    return ""
+
+
+def _is_course(project: Project) -> bool:
+    folders = {path.partition("/")[0] for path in project.paths if "/" in path}
+    lessons = [folder for folder in folders if _LESSON.match(folder)]
+    notebooks = [
+        path
+        for path in project.paths
+        if path.endswith(".ipynb") and re.match(r"\d{1,2}[_\-. ]", path.rpartition("/")[2])
+    ]
+    readme = next(
+        (project.text(path)[:6000] for path in project.readmes if path.lower() in ("readme.md", "readme.rst")), ""
+    )
+    teaches = len(_TEACHING.findall(readme))
+    name = bool(
+        parts_of(project.root.name) & {"workshop", "course", "tutorial", "bootcamp", "zoomcamp", "handson", "lectures"}
+    )
+    return (len(lessons) >= 3 and teaches >= 2) or (len(notebooks) >= 8 and teaches >= 1) or (name and teaches >= 1)
+
+
+def _serves(facts: Facts) -> bool:
+    from windlass.assessment.probes.serving import model_serving
+
+    return model_serving(facts).state.rank >= 2
+
+
+def _monitors(facts: Facts) -> bool:
+    from windlass.assessment.probes.drift import drift_computations
+
+    return any(True for _ in drift_computations(facts))
+
+
+def _fits_in_r(project: Project) -> bool:
+    return any(
+        re.search(r"\b(train|randomForest|xgboost|ranger|lm|glm|glmnet|fit)\(", project.text(path))
+        for path in project.r_files
+    )
+
+
+def _library(facts: Facts) -> str:
+    """A package for others: published, and what fits models in it is its business, not a script that somebody runs."""
+    project = facts.project
+    manifests = [path for path in ("pyproject.toml", "setup.py", "setup.cfg") if path in project.tree]
+    marked = any(_LIBRARY.search(project.text(path)) for path in manifests)
+    published = any(True for _ in facts.uses("pypa/gh-action-pypi-publish")) or any(
+        True
+        for _ in facts.runs(
+            lambda argv: (
+                argv[:2] in (("twine", "upload"), ("uv", "publish"), ("poetry", "publish"), ("flit", "publish"))
+            )
+        )
+    )
+    if not manifests or not (marked or published):
+        return ""
+    scripts = {
+        each.module.path for each in facts.training if "<main>" in each.module.functions or each.module.is_notebook
+    }
+    own = [
+        path
+        for path in scripts
+        if not re.search(r"(^|/)(examples?|docs?|tutorials?|notebooks?|benchmarks?|bench|tests?)/", path)
+    ]
+    return "" if len(own) >= 1 and not (marked and published) else "It is a package that is published for others"
+
+
+_MANIFESTS = frozenset(
+    {
+        "requirements.txt", "pyproject.toml", "environment.yml", "environment.yaml", "conda.yaml", "conda.yml",
+        "setup.py", "Pipfile", "MLproject", "dvc.yaml", "uv.lock",
+    }
+)  # fmt: skip
+_NO_PROJECTS = re.compile(r"(^|/)(tests?|docs?|examples?|notebooks?|\.github|infrastructure|src|build|dist)(/|$)")
+
+
+def _projects(facts: Facts) -> tuple[str, ...]:
+    """Folders that stand alone: with a manifest and with training of their own."""
+    project = facts.project
+    trained = {each.module.path for each in facts.training}
+    if any("/" not in path or path.startswith("src/") for path in trained):
+        return ()
+    candidates = {
+        path.rpartition("/")[0]
+        for path in project.paths
+        if path.rpartition("/")[2] in _MANIFESTS
+        and 1 <= path.count("/") <= 3
+        and not _NO_PROJECTS.search(path.rpartition("/")[0])
+    }
+    outermost = {
+        each for each in candidates if not any(each != other and each.startswith(f"{other}/") for other in candidates)
+    }
+    own = [folder for folder in outermost if any(path.startswith(f"{folder}/") for path in trained)]
+    return tuple(sorted(own)) if len(own) >= 2 else ()

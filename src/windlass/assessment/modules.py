@@ -1,0 +1,230 @@
+"""The Python of a project: which import leads to which file, which call to which function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from windlass.assessment.reading.code import Call, Class, Function, Module
+
+Key = tuple[str, str]
+"""Path of a file and the qualified name of a function in it."""
+
+_FOREIGN = frozenset(
+    {
+        "mlflow", "wandb", "sklearn", "prefect", "airflow", "dagster", "feast", "evidently", "torch", "tensorflow",
+        "keras", "xgboost", "lightgbm", "pandas", "numpy", "dvc", "kfp", "zenml", "metaflow", "kedro", "flask",
+        "fastapi", "streamlit", "bentoml", "ray", "sagemaker", "azure", "google", "boto3", "redis", "docker",
+        "prometheus_client", "great_expectations", "pandera", "pytest", "flytekit", "hydra", "optuna", "shap",
+    }
+)  # fmt: skip
+"""A folder of the project that is called like one of these does not stand for it, unless it lies at the top."""
+
+_EVERYBODYS = frozenset(
+    {
+        "get", "items", "keys", "values", "append", "extend", "add", "pop", "update", "join", "split", "strip",
+        "format", "read", "write", "close", "open", "copy", "sort", "index", "count", "lower", "upper", "replace",
+        "startswith", "info", "warning", "error", "debug", "exception", "sum", "mean", "max", "min", "head", "apply",
+        "to", "set", "exists", "mkdir", "encode", "decode", "json", "execute", "commit", "connect", "start", "stop",
+        "send", "put",
+    }
+)  # fmt: skip
+"""Methods that many objects have: the name alone tells nothing."""
+
+
+@dataclass
+class Modules:
+    """All modules by path."""
+
+    by_path: dict[str, Module]
+    files: tuple[str, ...] = ()
+    _found: dict[tuple[str, str], Key | None] = field(default_factory=dict)
+    _paths: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    _edges: dict[Key, tuple[Key, ...]] = field(default_factory=dict)
+    _near: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.by_path.values())
+
+    @cached_property
+    def _places(self) -> dict[str, list[str]]:
+        """Top-level name to the folders it lies in."""
+        found: dict[str, set[str]] = {}
+        for path in self.by_path:
+            if path.endswith(".ipynb"):
+                continue
+            parts = path[:-3].split("/")
+            for depth, part in enumerate(parts):
+                found.setdefault(part, set()).add("/".join(parts[:depth]))
+        return {name: sorted(folders, key=lambda each: (each.count("/"), each)) for name, folders in found.items()}
+
+    @cached_property
+    def methods(self) -> dict[str, list[Key]]:
+        """Name of a method to all functions that are one."""
+        found: dict[str, list[Key]] = {}
+        for module in self:
+            for owner in module.classes.values():
+                for name, function in owner.methods.items():
+                    found.setdefault(name, []).append((module.path, function))
+        return found
+
+    def function(self, key: Key) -> Function:
+        return self.by_path[key[0]].functions[key[1]]
+
+    def path_of(self, dotted: str, *, seen_from: str) -> str | None:
+        """The file that a dotted module name leads to."""
+        key = (dotted, seen_from.rpartition("/")[0])
+        if key not in self._paths:
+            self._paths[key] = self._path_of(dotted, seen_from)
+        return self._paths[key]
+
+    def _path_of(self, dotted: str, seen_from: str) -> str | None:
+        name = dotted.replace(".", "/")
+        for base in self._bases(dotted.partition(".")[0], seen_from):
+            stem = f"{base}/{name}" if base else name
+            for path in (f"{stem}.py", f"{stem}/__init__.py"):
+                if path in self.by_path:
+                    return path
+        return None
+
+    def _bases(self, top: str, seen_from: str) -> list[str]:
+        places = self._places.get(top, [])
+        own = seen_from.rpartition("/")[0]
+        above = {"", "src", own}
+        while own:
+            own = own.rpartition("/")[0]
+            above |= {own, f"{own}/src" if own else "src"}
+        near = [place for place in places if place in above]
+        near.sort(key=lambda place: place != seen_from.rpartition("/")[0])
+        if top in _FOREIGN:
+            return near
+        # Elsewhere only where a search path may begin: a folder that is no package.
+        return near + [place for place in places if place not in above and f"{place}/__init__.py" not in self.by_path]
+
+    def find(self, dotted: str, *, seen_from: str, depth: int = 0) -> Key | None:
+        """The function, or the top level of the module, that a dotted name stands for; re-exports are followed."""
+        key = (dotted, seen_from)
+        if key not in self._found:
+            self._found[key] = None  # what leads back to itself is nothing
+            self._found[key] = self._find(dotted, seen_from, depth)
+        return self._found[key]
+
+    def _find(self, dotted: str, seen_from: str, depth: int) -> Key | None:
+        parts = dotted.split(".")
+        for cut in range(len(parts), 0, -1):
+            path = self.path_of(".".join(parts[:cut]), seen_from=seen_from)
+            if path is None:
+                continue
+            rest = parts[cut:]
+            if not rest:
+                return path, ""
+            return self._inside(self.by_path[path], rest, depth)
+        return None
+
+    def _inside(self, module: Module, rest: list[str], depth: int) -> Key | None:
+        name = ".".join(rest)
+        if name in module.functions:
+            return module.path, name
+        if name in module.classes:
+            return self._constructor(module, module.classes[name])
+        if len(rest) == 2 and rest[0] in module.classes:
+            return self.method(module, module.classes[rest[0]], rest[1])
+        if rest[0] in module.imports and depth < 5:
+            return self.find(".".join([module.imports[rest[0]], *rest[1:]]), seen_from=module.path, depth=depth + 1)
+        return None
+
+    def _constructor(self, module: Module, owner: Class) -> Key | None:
+        return self.method(module, owner, "__init__") or (module.path, "")
+
+    def method(self, module: Module, owner: Class, name: str, depth: int = 0) -> Key | None:
+        """A method of a class or of what it derives from."""
+        if name in owner.methods:
+            return module.path, owner.methods[name]
+        for base in owner.bases if depth < 5 else ():
+            found = self.class_of(base, module)
+            if found is not None and (key := self.method(*found, name, depth + 1)) is not None:
+                return key
+        return None
+
+    def class_of(self, dotted: str, module: Module) -> tuple[Module, Class] | None:
+        """The class of the project that a name in `module` stands for."""
+        if dotted.startswith(":"):
+            owner = module.classes.get(dotted[1:])
+            return (module, owner) if owner is not None else None
+        head, _, last = dotted.rpartition(".")
+        path = self.path_of(head, seen_from=module.path) if head else None
+        if path is None:
+            return None
+        inner = self.by_path[path]
+        if last in inner.classes:
+            return inner, inner.classes[last]
+        again = inner.imports.get(last)
+        return self.class_of(again, inner) if again and again != dotted else None
+
+    def called(self, call_name: str, module: Module, function: Function) -> list[Key]:
+        """What a call may lead to in this project; several where only the name of a method is known."""
+        if call_name.startswith(":"):
+            key = self._inside(module, call_name[1:].split("."), 0)
+            return [key] if key is not None else self._by_name(call_name, module)
+        if call_name.startswith("self."):
+            return self._of_self(call_name, module, function)
+        if call_name.startswith("?."):
+            return self._by_name(call_name, module)
+        key = self.find(call_name, seen_from=module.path) if call_name else None
+        return [key] if key is not None else []
+
+    def _of_self(self, call_name: str, module: Module, function: Function) -> list[Key]:
+        parts = call_name.split(".")
+        owner = module.classes.get(function.name.rpartition(".")[0])
+        if owner is not None and len(parts) == 2:
+            key = self.method(module, owner, parts[1])
+            return [key] if key is not None else []
+        return self._by_name(call_name, module)
+
+    def _by_name(self, call_name: str, module: Module) -> list[Key]:
+        name = call_name.rpartition(".")[2]
+        if name in _EVERYBODYS or name.startswith("__"):
+            return []
+        candidates = self.methods.get(name)
+        if not candidates:
+            return []
+        if module.path not in self._near:
+            files = (path for full in module.imports.values() for path in self._files_of(full, module.path))
+            self._near[module.path] = frozenset((module.path, *files))
+        near = [key for key in candidates if key[0] in self._near[module.path]]
+        return near if len(near) <= 4 else []
+
+    def _files_of(self, full: str, seen_from: str) -> list[str]:
+        found = (self.path_of(full, seen_from=seen_from), self.path_of(full.rpartition(".")[0], seen_from=seen_from))
+        return [path for path in found if path is not None]
+
+    def edges(self, key: Key) -> tuple[Key, ...]:
+        """Every function that a function calls or hands over."""
+        if key not in self._edges:
+            module = self.by_path.get(key[0])
+            function = module.functions.get(key[1]) if module is not None else None
+            found: dict[Key, None] = {}
+            if module is not None and function is not None:
+                for call in function.calls:
+                    found |= dict.fromkeys(self.called(call.name, module, function))
+                    found |= dict.fromkeys(self.handed_over(call, module))
+            self._edges[key] = tuple(found)
+        return self._edges[key]
+
+    def handed_over(self, call: Call, module: Module) -> list[Key]:
+        """Functions of the project that are given to a call as they are: callbacks, steps, targets of threads."""
+        found: list[Key] = []
+        for value in (*call.args, *(value for _, value in call.kwargs)):
+            if value and (value.startswith(":") or ("." in value and " " not in value and "/" not in value)):
+                key = (
+                    self._inside(module, value[1:].split("."), 0)
+                    if value.startswith(":")
+                    else self.find(value, seen_from=module.path)
+                )
+                if key is not None and key[1]:
+                    found.append(key)
+            elif value and value in module.imports:
+                key = self.find(module.imports[value], seen_from=module.path)
+                found += [key] if key is not None and key[1] else []
+        return found

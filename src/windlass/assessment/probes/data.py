@@ -1,0 +1,341 @@
+"""Data: where they come from, where they lie, and in which version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.automation.workflow import mapping, text_of
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.engines import dvc_stages
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.yaml import Map
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import parts_of
+
+_MODELS = re.compile(r"model|\.pkl|\.joblib|\.pt\b|\.pth|\.h5|\.onnx|checkpoint|weights", re.IGNORECASE)
+_DATA = re.compile(
+    r"data|\.csv|\.parquet|\.xml|\.json|\.feather|\.zip|raw|features|images?|corpus|\.tsv|\.tar|\.txt|train|test",
+    re.IGNORECASE,
+)
+_DATA_FILES = re.compile(r"\.(csv|parquet|zip|gz|tsv|feather|h5|jpg|png|npy|npz|xlsx?|json|tar)\b|data", re.IGNORECASE)
+
+
+def _dvc(facts: Facts) -> Iterator[Seen]:
+    for path in facts.project.paths:
+        name = path.rpartition("/")[2]
+        if name.endswith(".dvc") and name != ".dvc" and not path.startswith(".dvc/"):
+            text = facts.project.text(path)
+            if re.search(
+                r"^\s*-?\s*(md5|etag|checksum|hash|repo|rev_lock):", text, re.MULTILINE
+            ) and not _MODELS.search(name):
+                yield Seen(
+                    (Evidence(path=path, line=1, why="DVC keeps the data under their digest"), *_remote(facts)),
+                    by=By.PERSON,
+                )
+        elif name == "dvc.lock":
+            tracked = _tracked(facts, path)
+            if tracked:
+                yield Seen(
+                    (
+                        Evidence(path=path, line=tracked, why="the digests of the data that stages read and made"),
+                        *_remote(facts),
+                    ),
+                    by=By.PERSON,
+                )
+
+
+def _tracked(facts: Facts, path: str) -> int:
+    """Line of a digest of data in a lock of DVC, or 0."""
+    declared = {name for _, name, *_ in dvc_stages(facts.project)}
+    for document in facts.project.yaml(path)[:1]:
+        for name, stage in mapping(mapping(document).get("stages")).items():
+            for key in ("deps", "outs"):
+                for each in mapping(stage).get(key) or ():
+                    place = text_of(mapping(each).get("path"))
+                    if (
+                        "md5" in mapping(each)
+                        and _DATA.search(place)
+                        and not _MODELS.search(place)
+                        and not place.endswith((".py", ".R", ".sh", "metrics.json"))
+                        and (name in declared or not declared)
+                    ):
+                        return int(mapping(each).line_of("md5"))
+    return 0
+
+
+def _remote(facts: Facts) -> tuple[Evidence, ...]:
+    for path in (".dvc/config",):
+        text = facts.project.text(path) if path in facts.project.tree else ""
+        if "[" in text and "remote" in text:
+            return (Evidence(path=path, line=1, why="with a remote"),)
+    return ()
+
+
+def _lfs(facts: Facts) -> Iterator[Seen]:
+    for path in facts.project.named(".gitattributes"):
+        for number, line in enumerate(facts.project.text(path).splitlines(), start=1):
+            if (
+                "filter=lfs" in line
+                and not line.lstrip().startswith("#")
+                and _DATA_FILES.search(line.split()[0])
+                and not _MODELS.search(line.split()[0])
+            ):
+                pattern = line.split()[0]
+                if any(_matches(pattern, each) for each in facts.project.paths):
+                    yield Seen((Evidence(path=path, line=number, why=f"Git LFS keeps {pattern}"),), by=By.PERSON)
+
+
+def _matches(pattern: str, path: str) -> bool:
+    from fnmatch import fnmatch
+
+    return (
+        fnmatch(path, pattern) or fnmatch(path.rpartition("/")[2], pattern) or fnmatch(path, f"{pattern.rstrip('/')}/*")
+    )
+
+
+_TIME_TRAVEL = frozenset({"versionAsOf", "timestampAsOf", "load_as_version", "as_of"})
+
+
+def _tables(facts: Facts) -> Iterator[Seen]:
+    for module, function in facts.functions:
+        for call in function.calls:
+            lakefs = call.name.startswith(("lakefs", "lakefs_client")) and call.last in (
+                "commit",
+                "commits",
+                "upload",
+                "merge",
+            )
+            pinned_delta = (
+                call.last == "option" and call.args[:1] and call.args[0] in _TIME_TRAVEL
+            ) or call.last == "load_as_version"
+            delta = call.name.startswith("deltalake.DeltaTable") and call.has("version")
+            registered = re.search(
+                r"(azureml\.core.*Dataset\.\w*register\w*|azureml.*\.register$|azure\.ai\.ml\..*data\.create_or_update|Dataset\.create_version|aiplatform\.\w*Dataset\.create|clearml\.Dataset\.create|hub\.create_dataset)",
+                call.name,
+            )
+            wandb_data = call.name == "wandb.Artifact" and (
+                call.kwarg("type") or (call.args[1] if len(call.args) > 1 else "")
+            ) in ("dataset", "data", "raw_data", "raw-data", "preprocessed_data")
+            mlflow_input = call.last == "log_input" and call.name.startswith("mlflow")
+            if lakefs or pinned_delta or delta or registered or wandb_data or mlflow_input:
+                route = facts.route(module, function)
+                if route is not None:
+                    yield Sighting(module, function, call, route).seen("a version of the data is made or pinned")
+
+
+def _assets(facts: Facts) -> Iterator[Seen]:
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path)[:1]:
+            top = mapping(document)
+            schema = text_of(top.get("$schema"))
+            if ("azureml" in schema and re.search(r"/data\.schema|asset/data", schema)) or (
+                text_of(top.get("type")) in ("uri_file", "uri_folder", "mltable") and "path" in top and "name" in top
+            ):
+                yield Seen((Evidence(path=path, line=top.line, why="a data asset with versions"),), by=By.PERSON)
+            if "repo" in top and "pach" in str(top.get("transform")):
+                yield Seen((Evidence(path=path, line=top.line, why="a pipeline of Pachyderm"),), by=By.PERSON)
+
+
+_DIGESTS = frozenset({"sha256", "md5", "sha1", "hash_pandas_object", "blake2b", "xxh64"})
+_COPIES = frozenset(
+    {
+        "copy", "copy2", "copytree", "to_parquet", "to_csv", "copyfile", "write_parquet", "upload_file",
+        "put_object", "symlink",
+    }
+)  # fmt: skip
+
+
+def _snapshots(facts: Facts) -> Iterator[Seen]:
+    """Code that keeps a copy of the data of each training under a name of its own, with a manifest or a digest."""
+    for module, function in facts.functions:
+        if module.is_notebook:
+            continue
+        parts = parts_of(function.name.rpartition(".")[2])
+        subject = parts & {"data", "dataset", "datasets", "training", "snapshot", "features"}
+        act = parts & {"snapshot", "version", "versioned", "versioning", "freeze"}
+        if not (subject and act) or function.stub:
+            continue
+        below = [
+            call
+            for key in facts.below((module.path, function.name), most=20)
+            for call in facts.project.modules.function(key).calls
+        ]
+        copies = any(call.last in _COPIES for call in below)
+        marks = any(
+            call.last in _DIGESTS or call.last in ("dump", "write_text", "isoformat", "strftime") for call in below
+        )
+        route = facts.route(module, function)
+        if copies and marks and route is not None:
+            yield Seen(
+                (
+                    Evidence(path=module.path, line=function.line, why=f"{function.name} keeps the data of each run"),
+                    *route.evidence,
+                ),
+                by=route.by,
+            )
+
+
+@probe("data-versioned")
+def data_versioned(facts: Facts) -> Finding:
+    """Training data have versions by content, which a model can be tied to."""
+    seen = [*_dvc(facts), *_lfs(facts), *_tables(facts), *_assets(facts), *_snapshots(facts)]
+    pulls = [
+        run
+        for run in facts.runs(lambda argv: argv[0] == "dvc" and argv[1:2] in (("pull",), ("repro",), ("fetch",)))
+        if run.route.by is By.ITSELF
+    ]
+    if pulls:
+        seen = [Seen((*each.evidence, pulls[0].evidence), by=By.ITSELF) for each in seen]
+    down: list[Evidence] = []
+    if not seen:
+        down += [
+            Evidence(path=".dvc", line=1, why="DVC is set up, and no data are tracked")
+            for path in facts.project.paths
+            if path.startswith(".dvc/")
+        ][:1]
+        down += [
+            Evidence(path=path, line=1, why="a filter of git that is not LFS")
+            for path in facts.project.named(".gitattributes")
+            if "filter=" in facts.project.text(path)
+        ]
+        down += [
+            Evidence(path=path, line=1, why="data in plain git: no version is tied to a model")
+            for path in facts.project.named(".csv", ".parquet")[:2]
+        ]
+    return conclude(
+        "data-versioned",
+        seen,
+        turned_down=down,
+        declared=facts.listed("dvc", "lakefs", "deltalake") if not seen else (),
+        wired_from=By.ITSELF,
+    )
+
+
+_EXTRACTS = re.compile(
+    r"(requests\.get|urllib\.request\.\w+|httpx\.get|read_sql\w*|read_gbq|boto3\..*(download_file|get_object)|storage\..*download\w*|kaggle\.\w+\.dataset_download\w*|load_dataset|yfinance\.\w+|read_database|snowflake\..*|bigquery\..*query|dlt\.\w*\.?(pipeline|run)|kafka\..*|fetch_openml)$"
+)
+
+
+@probe("data-ingestion-automated")
+def ingestion(facts: Facts) -> Finding:
+    """Code fetches training data, and something starts it."""
+    seen = []
+    serving = {"predict", "client", "frontend"}
+    for module, function in facts.functions:
+        for call in function.calls:
+            words = parts_of(f"{function.name} {module.path}")
+            if (
+                _EXTRACTS.search(call.name)
+                and words
+                & {
+                    "data",
+                    "ingest",
+                    "ingestion",
+                    "extract",
+                    "etl",
+                    "fetch",
+                    "download",
+                    "load",
+                    "source",
+                    "dataset",
+                    "bronze",
+                    "raw",
+                    "pipeline",
+                    "flow",
+                    "train",
+                    "training",
+                }
+                and not words & serving
+            ):
+                route = facts.route(module, function)
+                if route is not None and not (module.is_notebook and route.by < By.ITSELF):
+                    seen.append(
+                        Seen(
+                            (
+                                Evidence(path=module.path, line=call.line, why=f"{call.last}: fetches data"),
+                                *route.evidence,
+                            ),
+                            by=route.by,
+                        )
+                    )
+    for path, name, line, text, _, _ in dvc_stages(facts.project):
+        if parts_of(f"{name} {text}") & {"download", "ingest", "extract", "fetch", "get", "collect"}:
+            seen.append(Seen((Evidence(path=path, line=line, why=f"stage {name} fetches data"),), by=By.PERSON))
+    for path in facts.project.named("dbt_project.yml", "meltano.yml"):
+        seen.append(Seen((Evidence(path=path, line=1, why="a project that moves data"),), by=By.PERSON))
+    down = (
+        [
+            Evidence(path=path, line=1, why="one file that somebody put there")
+            for path in facts.project.named(".csv")[:2]
+        ]
+        if not seen
+        else []
+    )
+    return conclude("data-ingestion-automated", seen, turned_down=down, wired_from=By.ITSELF)
+
+
+_REMOTE = re.compile(
+    r"^(s3a?|gs|abfss?|wasbs?|azureml|dbfs|hdfs|r2|minio)://|^https://\w+\.blob\.core|^hf://|\.s3[.-][\w-]*\.?amazonaws\.com"
+)
+
+
+@probe("data-shared-storage")
+def shared_storage(facts: Facts) -> Finding:
+    """Data lie in a shared store: an address of one, a remote of DVC, a bucket that is declared."""
+    seen = []
+    for module, function in facts.functions:
+        for call in function.calls:
+            if any(
+                value and _REMOTE.search(value) for value in (*call.args, *(value for _, value in call.kwargs))
+            ) or re.search(
+                r"boto3\.(client|resource)|storage\.Client|BlobServiceClient|s3fs\.S3FileSystem|gcsfs\.GCSFileSystem|hf_hub_download|snapshot_download",
+                call.name,
+            ):
+                route = facts.route(module, function)
+                if route is not None:
+                    seen.append(Sighting(module, function, call, route).seen("data in a shared store"))
+    if ".dvc/config" in facts.project.tree:
+        text = facts.project.text(".dvc/config")
+        found = re.search(r"url\s*=\s*(\S+)", text)
+        if found and re.match(r"(s3|gs|azure|https?|ssh|gdrive|hdfs|webdav|abfs)", found[1]):
+            seen.append(
+                Seen(
+                    (
+                        Evidence(
+                            path=".dvc/config",
+                            line=text.count("\n", 0, found.start()) + 1,
+                            why=f"a remote of DVC: {found[1][:60]}",
+                        ),
+                    ),
+                    by=By.PERSON,
+                )
+            )
+    for path in facts.project.named(".tf"):
+        text = facts.project.text(path)
+        if found := re.search(r'resource\s+"(aws_s3_bucket|google_storage_bucket|azurerm_storage_account)"', text):
+            seen.append(
+                Seen(
+                    (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why=f"{found[1]} is declared"),),
+                    by=By.PERSON,
+                )
+            )
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path)[:1]:
+            if (
+                isinstance(document, Map)
+                and "azureml" in text_of(document.get("$schema"))
+                and _REMOTE.search(text_of(document.get("path")))
+            ):
+                seen.append(
+                    Seen(
+                        (Evidence(path=path, line=document.line_of("path"), why="data in the store of the workspace"),),
+                        by=By.PERSON,
+                    )
+                )
+    from windlass.assessment.probes.training import automatic_routes
+
+    automatic = any(True for _ in automatic_routes(facts))
+    seen = [Seen(each.evidence, by=max(each.by, By.REQUEST) if automatic else each.by) for each in seen]
+    return conclude("data-shared-storage", seen)

@@ -1,0 +1,292 @@
+"""Checks of data: schemas and ranges that can stop a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import parts_of
+
+_VALIDATORS = re.compile(
+    r"(pandera\..*validate|pandera\.(check_types|check_input|check_output|io)|"
+    r"great_expectations\..*(validate|run_checkpoint|run)|"
+    r"tensorflow_data_validation\.validate_statistics"
+    r"|deepchecks\..*run|evidently\..*TestSuite\.run|soda\..*execute|pydeequ\..*|pointblank\..*|"
+    r"cerberus\..*validate|patito\..*validate|frictionless\.validate|dataframely\..*validate|"
+    r"whylogs\..*validate)$"
+)
+_CHECKS = frozenset({"validate", "validation", "check", "verify", "assert", "ensure", "quality"})
+_SUBJECTS = frozenset(
+    {
+        "data", "dataset", "schema", "columns", "column", "frame", "df", "dataframe", "input", "quality", "nulls",
+        "missing", "ranges", "training", "raw", "train", "table", "contract", "features", "rows",
+    }
+)  # fmt: skip
+_REQUESTS = frozenset(
+    {
+        "request", "payload", "config", "settings", "args", "api", "token", "cross", "structure", "model",
+        "prediction", "predict", "cv", "email", "path", "environment", "serving", "inference",
+    }
+)  # fmt: skip
+_FRAMES = frozenset(
+    {
+        "columns", "isnull", "isna", "dtypes", "dtype", "shape", "nunique", "duplicated", "between", "notnull",
+        "empty", "is_null", "n_unique", "schema", "select_dtypes", "missing_cols", "missing_columns",
+        "required_columns", "between_time", "isnan",
+    }
+)  # fmt: skip
+
+
+def _library(facts: Facts) -> Iterator[Sighting]:
+    schemas = {
+        full
+        for module in facts.project.modules
+        for full in module.imports.values()
+        if full.startswith(("pandera", "patito", "dataframely"))
+    }
+    for module, function in facts.functions:
+        for call in function.calls:
+            if (
+                _VALIDATORS.search(call.name)
+                or (schemas and call.last == "validate" and _is_schema(facts, call, module))
+                or call.last in ("run_checkpoint",)
+                or (call.last.startswith("expect_") and "great_expectations" in str(module.imports.values()))
+            ):
+                yield Sighting(module, function, call, facts.route(module, function))
+        for decorator in function.decorators:
+            if re.search(r"pandera\..*(check_types|check_input|check_output|check_io)$", decorator.name):
+                yield Sighting(module, function, decorator, facts.route(module, function))
+
+
+def _is_schema(facts: Facts, call: Call, module: Module) -> bool:
+    """Whether `X.validate` is that of a schema declared with a library of checks."""
+    owner = call.name.rpartition(".")[0]
+    found = facts.project.modules.class_of(owner, module)
+    if found is not None:
+        return any(
+            re.search(r"(DataFrameModel|SchemaModel|\bModel)$", base)
+            and base.startswith(("pandera", "patito", "dataframely"))
+            for base in found[1].bases
+        )
+    return "schema" in f"{call.on} {owner}".lower()
+
+
+def _hand_written(facts: Facts) -> Iterator[Sighting]:
+    """Functions of the project that look at columns, values or rows and raise; each with a call of it on the way."""
+    for module, function in facts.functions:
+        parts = parts_of(function.name.rpartition(".")[2])
+        if (
+            module.is_notebook
+            or not parts & _CHECKS
+            or parts & _REQUESTS
+            or not (parts & _SUBJECTS or "data" in module.path.lower() or "valid" in module.path.lower())
+        ):
+            continue
+        if not _looks_at_data(facts, module, function) or not _stops(facts, module, function):
+            continue
+        for caller, outer, call in _callers(facts, module, function):
+            yield Sighting(caller, outer, call, facts.route(caller, outer))
+
+
+def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:
+    return any(
+        _FRAMES & {word.lower() for word in facts.project.modules.function(key).words}
+        for key in facts.below((module.path, function.name), most=15)
+    )
+
+
+def _stops(facts: Facts, module: Module, function: Function) -> bool:
+    for key in facts.below((module.path, function.name), most=15):
+        inner = facts.project.modules.function(key)
+        if inner.raises or inner.asserts or any(call.last in ("exit",) for call in inner.calls):
+            return True
+    return any(caller_stops for caller_stops in _verdict_is_used(facts, module, function))
+
+
+def _verdict_is_used(facts: Facts, module: Module, function: Function) -> Iterator[bool]:
+    """A caller that raises or leaves on the answer."""
+    for _, outer, call in _callers(facts, module, function):
+        if outer.raises and any(0 <= line - call.line <= 12 for line in outer.raises):
+            yield True
+
+
+def _callers(facts: Facts, module: Module, function: Function) -> Iterator[tuple[Module, Function, Call]]:
+    name = function.name.rpartition(".")[2]
+    for sighting in facts.calls(name):
+        if (module.path, function.name) in facts.project.modules.called(
+            sighting.call.name, sighting.module, sighting.function
+        ):
+            yield sighting.module, sighting.function, sighting.call
+
+
+def _models_data(facts: Facts, sighting: Sighting) -> bool:
+    """Whether the way to a check also leads to training or a pipeline of data, not to a request or a command alone."""
+    for route in facts.graph.routes(sighting.key):
+        if route.start.by is By.ITSELF and route.start.workflow is not None:
+            return True
+    words = parts_of(f"{sighting.module.path} {sighting.function.name}")
+    if words & {
+        "pipeline",
+        "flow",
+        "train",
+        "training",
+        "dag",
+        "ingest",
+        "ingestion",
+        "etl",
+        "prepare",
+        "preprocess",
+        "preprocessing",
+        "loader",
+        "load",
+        "features",
+    }:
+        return True
+    starts = {route.start.evidence for route in facts.graph.routes(sighting.key)}
+    trained = {route.start.evidence for each in facts.training for route in facts.graph.routes(each.key)}
+    return bool(starts & trained) or any(
+        declared in sighting.module.path for declared in ("pipeline", "stages", "flows", "dags")
+    )
+
+
+def _in_tests(facts: Facts) -> Iterator[Seen]:
+    """Tests of the data themselves that CI runs on the data it fetched."""
+    from windlass.assessment.probes.testing import tests_in_ci, tests_of
+
+    fetched = [
+        run
+        for run in facts.runs(
+            lambda argv: (
+                argv[:2] in (("dvc", "pull"), ("dvc", "fetch"), ("git", "lfs"))
+                or argv[:3] == ("aws", "s3", "cp")
+                or argv[:2] == ("gsutil", "cp")
+            )
+        )
+        if run.route.start.workflow is not None
+    ]
+    if not fetched or not tests_in_ci(facts).state.holds:
+        return
+    for test in tests_of(facts)[0]:
+        words = {word.lower() for check in test.function.asserts for word in check.words} | {
+            word.lower() for word in test.function.words
+        }
+        if "data" in parts_of(test.module.path.rpartition("/")[2]) and words & (_FRAMES | {"len"}):
+            yield Seen(
+                (
+                    Evidence(
+                        path=test.module.path,
+                        line=test.line,
+                        why=f"{test.function.name} asserts what the data are like",
+                    ),
+                    fetched[0].evidence,
+                ),
+                by=fetched[0].route.by,
+            )
+
+
+@probe("data-tests")
+def data_tests(facts: Facts) -> Finding:
+    """Checks of training data on the way of training, which can stop it."""
+    seen: list[Seen] = []
+    down: list[Evidence] = []
+    for sighting in (*_library(facts), *_hand_written(facts)):
+        if sighting.call.kwarg("skip_check") == "True":
+            down.append(sighting.here("told to skip the check"))
+        elif sighting.by is By.NOBODY:
+            down.append(sighting.here("nothing calls the function that checks"))
+        elif _models_data(facts, sighting):
+            seen.append(sighting.seen("checks data and can stop the run"))
+        else:
+            down.append(sighting.here("a check beside training: a command, a request or a test of its own"))
+    for run in facts.runs(
+        lambda argv: (
+            argv[:2]
+            in (
+                ("dbt", "test"),
+                ("dbt", "build"),
+                ("great_expectations", "checkpoint"),
+                ("soda", "scan"),
+                ("dbt-expectations", "run"),
+            )
+        )
+    ):
+        seen.append(seen_run(run))
+    for sighting in facts.calls("BashOperator"):
+        if "dbt test" in (sighting.call.kwarg("bash_command") or ""):
+            seen.append(sighting.seen("dbt tests the tables"))
+    seen += list(_in_tests(facts))
+    declared = facts.listed("pandera", "great-expectations", "deepchecks", "tensorflow-data-validation", "soda-core")
+    return conclude("data-tests", seen, turned_down=down, declared=declared if not seen else ())
+
+
+@probe("data-quality-standard")
+def data_quality_standard(facts: Facts) -> Finding:
+    """One way of checking that several tables go through."""
+    models = [
+        (module, owner)
+        for module in facts.project.modules
+        for owner in module.classes.values()
+        if any(base.startswith(("pandera.", "patito.", "dataframely.")) for base in owner.bases)
+    ]
+    suites = facts.project.named(".json") if any("expectations" in path for path in facts.project.paths) else []
+    suites = [path for path in suites if "/expectations/" in f"/{path}"]
+    dbt = [
+        path
+        for path in facts.project.yaml_paths
+        if re.search(r"(schema|_models|sources)\.ya?ml$", path) and "tests:" in facts.project.text(path)
+    ]
+    places = [Evidence(path=module.path, line=owner.line, why=f"the schema {owner.name}") for module, owner in models]
+    places += [Evidence(path=path, line=1, why="a suite of checks") for path in (*suites, *dbt)]
+    tests = data_tests(facts)
+    if len(places) >= 3 and tests.state.rank >= 2:
+        return conclude(
+            "data-quality-standard", [Seen(tuple(places[:6]), by=By.REQUEST if tests.state.holds else By.PERSON)]
+        )
+    down = [Evidence(path=each.path, line=each.line, why=f"one check alone: {each.why}") for each in places[:2]]
+    return conclude("data-quality-standard", (), turned_down=down)
+
+
+@probe("data-pipeline-observability")
+def pipeline_observability(facts: Facts) -> Finding:
+    """Failed, late or thin loads raise an alarm."""
+    seen = []
+    for sighting in facts.calls("DAG", "dag", "flow", "task"):
+        if (
+            sighting.call.has("on_failure_callback")
+            or sighting.call.has("on_failure")
+            or sighting.call.has("sla")
+            or sighting.call.has("sla_miss_callback")
+        ):
+            seen.append(sighting.seen("a failed run raises an alarm"))
+    for path in facts.project.yaml_paths:
+        text = facts.project.text(path) if re.search(r"sources|schema|soda|elementary", path) else ""
+        if "freshness:" in text and ("warn_after" in text or "error_after" in text):
+            seen.append(Seen((Evidence(path=path, line=1, why="the freshness of sources is watched"),), by=By.PERSON))
+    notify = re.compile(r"slack|pagerduty|failure\(\)", re.IGNORECASE)
+    for use in facts.uses(
+        "slackapi/slack-github-action",
+        "8398a7/action-slack",
+        "rtcamp/action-slack-notify",
+        "ravsamhq/notify-slack-action",
+    ):
+        if notify.search(use.step.condition) and use.route.start.is_scheduled:
+            from windlass.assessment.facts import seen_use
+
+            seen.append(seen_use(use))
+    for flow in facts.project.workflows:
+        for job in flow.jobs:
+            alarmed = [step for step in job.steps if "failure()" in step.condition]
+            trains = any(route.start.job is job for each in facts.training for route in facts.graph.routes(each.key))
+            if alarmed and trains:
+                seen.append(
+                    Seen(
+                        (Evidence(path=flow.path, line=alarmed[0].line, why="a failed run raises an alarm"),),
+                        by=By.ITSELF,
+                    )
+                )
+    return conclude("data-pipeline-observability", seen)

@@ -1,0 +1,262 @@
+"""Delivery: what CI builds, publishes and deploys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.automation.workflow import Job, Workflow
+from windlass.assessment.facts import Facts, Seen, conclude, seen_run, seen_use
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.verbs import (
+    BUILD_ACTIONS,
+    DEPLOY_ACTIONS,
+    PUBLISH_ACTIONS,
+    builds,
+    deploys,
+    deploys_pipeline,
+    is_infrastructure,
+    publishes,
+)
+from windlass.assessment.reach.routes import By
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import parts_of
+
+
+def _in_ci(facts: Facts, wanted: object) -> Iterator[Seen]:
+    for run in facts.runs(wanted):  # type: ignore[arg-type]
+        if run.route.start.workflow is not None:
+            yield seen_run(run)
+
+
+def _used(facts: Facts, names: tuple[str, ...]) -> Iterator[Seen]:
+    for use in facts.uses(*names):
+        yield seen_use(use)
+
+
+def deploys_of(facts: Facts) -> list[Seen]:
+    """Every step of CI that brings something to where it runs; not documentation, not infrastructure alone."""
+    found = [*_in_ci(facts, deploys), *_used(facts, DEPLOY_ACTIONS)]
+    for use in facts.uses("appleboy/ssh-action"):
+        if re.search(r"docker|compose|systemctl|kubectl|restart|pull", use.step.given.get("script", "")):
+            found.append(seen_use(use))
+    for run in facts.runs(is_infrastructure):
+        if run.route.start.workflow is not None and _serves(facts):
+            found.append(seen_run(run))
+    return found
+
+
+def _serves(facts: Facts) -> bool:
+    """Whether what Terraform applies runs the service: a function, a container service, an endpoint."""
+    kinds = re.compile(
+        r'resource\s+"(aws_lambda_function|aws_ecs_service|google_cloud_run\w*|'
+        r"azurerm_(container_app|linux_web_app|app_service)\w*|aws_sagemaker_endpoint|"
+        r'kubernetes_deployment|helm_release|aws_apprunner_service|google_cloudfunctions\w*)"'
+    )
+    return any(kinds.search(facts.project.text(path)) for path in facts.project.named(".tf"))
+
+
+def deploy_jobs(facts: Facts) -> list[tuple[Workflow, Job, Seen]]:
+    """The CI jobs that deploy."""
+    found = []
+    for seen in deploys_of(facts):
+        route = seen.route
+        if route is not None and route.start.workflow is not None and route.start.job is not None:
+            found.append((route.start.workflow, route.start.job, seen))
+    return found
+
+
+@probe("service-cd")
+def service_cd(facts: Facts) -> Finding:
+    """A CI job deploys, started by a push, a tag or an event."""
+    seen = deploys_of(facts)
+    down = [
+        Evidence(path=each.evidence[0].path, line=each.evidence[0].line, why="only a person starts this deployment")
+        for each in seen
+        if each.by < By.ITSELF
+    ]
+    for run in facts.runs(
+        lambda argv: (
+            argv[0] in ("echo", "printf") and bool(parts_of(" ".join(argv[1:])) & {"deploy", "deploying", "deployment"})
+        )
+    ):
+        if run.route.start.workflow is not None:
+            down.append(Evidence(path=run.path, line=run.command.line, why="a step that only says that it deploys"))
+    down += [
+        Evidence(path=use.path, line=use.step.line, why="publishes pages, not the service")
+        for use in facts.uses(
+            "actions/deploy-pages", "peaceiris/actions-gh-pages", "jamesives/github-pages-deploy-action"
+        )
+    ]
+    for flow in facts.project.idle_workflows:
+        if any(deploys(command.argv) for job in flow.jobs for step in job.steps for command in step.commands):
+            down.append(Evidence(path=flow.path, line=1, why="a workflow that lies where nothing runs it"))
+    return conclude("service-cd", seen, turned_down=down, wired_from=By.ITSELF)
+
+
+@probe("automated-build")
+def automated_build(facts: Facts) -> Finding:
+    """CI builds an image or a package and keeps it."""
+    kept = [*_in_ci(facts, publishes), *_used(facts, PUBLISH_ACTIONS)]
+    thrown: list[Evidence] = []
+    for use in facts.uses(*BUILD_ACTIONS):
+        push = use.step.given.get("push", "")
+        if (push and push != "false") or "type=registry" in use.step.given.get("outputs", ""):
+            kept.append(seen_use(use))
+        else:
+            thrown.append(Evidence(path=use.path, line=use.step.line, why="built, and thrown away when the job ends"))
+    for seen in _in_ci(facts, builds):
+        uploads = (
+            seen.route is not None
+            and seen.route.start.job is not None
+            and any(
+                step.uses.startswith(("actions/upload-artifact", "PublishBuildArtifacts", "PublishPipelineArtifact"))
+                for step in seen.route.start.job.steps
+            )
+        )
+        if uploads and "docker" not in seen.evidence[0].why:
+            kept.append(seen)
+        else:
+            thrown.append(
+                Evidence(
+                    path=seen.evidence[0].path,
+                    line=seen.evidence[0].line,
+                    why="built, and thrown away when the job ends",
+                )
+            )
+    for run in facts.runs(lambda argv: builds(argv) or publishes(argv)):
+        if run.route.start.workflow is None and run.route.by is By.PERSON:
+            thrown.append(Evidence(path=run.path, line=run.command.line, why="built when a person asks for it"))
+    return conclude("automated-build", kept, turned_down=thrown, wired_from=By.ITSELF)
+
+
+@probe("pipeline-cd")
+def pipeline_cd(facts: Facts) -> Finding:
+    """A new version of the pipeline comes to where it runs by itself: published by CI, or run by CI from the branch."""
+    from windlass.assessment.probes.training import automatic_routes
+
+    seen = list(_in_ci(facts, deploys_pipeline))
+    for sighting, route in automatic_routes(facts):
+        if route.start.workflow is not None and {"push", "schedule", "tag", "event", "workflow_run"} & set(
+            route.start.kinds
+        ):
+            why = "CI runs the pipeline as the branch has it, so each push is its newest version"
+            seen.append(
+                Seen(
+                    (
+                        Evidence(path=route.start.evidence.path, line=route.start.evidence.line, why=why),
+                        *route.evidence,
+                        sighting.here(),
+                    ),
+                    by=route.by,
+                    swallowed=route.swallowed,
+                )
+            )
+    by_hand = [run for run in facts.runs(deploys_pipeline) if run.route.start.workflow is None]
+    down = [Evidence(path=run.path, line=run.command.line, why="a person deploys the pipeline") for run in by_hand]
+    return conclude("pipeline-cd", seen, turned_down=down, wired_from=By.ITSELF)
+
+
+def _with_model(facts: Facts) -> list[Seen]:
+    """Deployments that carry a model of the registry: by its name, its version or its event."""
+    found = []
+    for flow, job, seen in deploy_jobs(facts):
+        said = " ".join(
+            (
+                flow.name,
+                job.name,
+                *(command.text for step in job.steps for command in step.commands),
+                *(trigger.detail for trigger in flow.triggers),
+                *(step.name for step in job.steps),
+                *(value for step in job.steps for value in step.given.values()),
+            )
+        )
+        if parts_of(said) & {"model", "models", "registry", "checkpoint", "endpoint", "champion"} and _has_registry(
+            facts
+        ):
+            found.append(seen)
+    return found
+
+
+def _has_registry(facts: Facts) -> bool:
+    from windlass.assessment.probes.registry import model_registry
+
+    return model_registry(facts).state.rank >= 2
+
+
+@probe("model-release-cicd")
+def model_release_cicd(facts: Facts) -> Finding:
+    """A CI job brings a version of the model to where it answers, or promotes it."""
+    from windlass.assessment.probes.loop import automatic_releases
+
+    seen = _with_model(facts) + [
+        each for each in automatic_releases(facts) if each.route is not None and each.route.start.workflow is not None
+    ]
+    down = (
+        [
+            Evidence(
+                path=each.evidence[0].path,
+                line=each.evidence[0].line,
+                why="deploys the service, not a version of a model",
+            )
+            for each in deploys_of(facts)
+        ]
+        if not seen
+        else []
+    )
+    return conclude("model-release-cicd", seen, turned_down=down, wired_from=By.ITSELF)
+
+
+_SCANS = (
+    "trivy", "bandit", "gitleaks", "safety", "pip-audit", "semgrep", "snyk", "grype", "trufflehog", "checkov",
+    "tfsec", "hadolint", "syft", "detect-secrets", "osv-scanner",
+)  # fmt: skip
+_SCAN_ACTIONS = (
+    "github/codeql-action", "aquasecurity/trivy-action", "snyk/", "gitleaks/", "anchore/",
+    "pypa/gh-action-pip-audit", "trufflesecurity/", "bridgecrewio/", "actions/dependency-review", "ossf/scorecard",
+    "returntocorp/semgrep", "semgrep/",
+)  # fmt: skip
+
+
+@probe("security-scanning")
+def security_scanning(facts: Facts) -> Finding:
+    """Code, dependencies or images are scanned by a machine."""
+    seen = [
+        *_in_ci(
+            facts,
+            lambda argv: argv[0] in _SCANS or (argv[:2] == ("python", "-m") and len(argv) > 2 and argv[2] in _SCANS),
+        ),
+        *_used(facts, _SCAN_ACTIONS),
+    ]
+    for path in facts.project.paths:
+        if re.fullmatch(r"\.github/(dependabot\.ya?ml|renovate\.json5?)|renovate\.json5?|\.renovaterc(\.json)?", path):
+            seen.append(Seen((Evidence(path=path, line=1, why="dependencies are watched"),), by=By.ITSELF))
+    hooks = [
+        path
+        for path in facts.project.named(".pre-commit-config.yaml")
+        if any(scan in facts.project.text(path) for scan in _SCANS)
+    ]
+    return conclude(
+        "security-scanning",
+        seen,
+        declared=[Evidence(path=path, line=1, why="a hook on the machines of people") for path in hooks],
+        wired_from=By.ITSELF,
+    )
+
+
+@probe("quality-gates-end-to-end")
+def quality_gates(facts: Facts) -> Finding:
+    """Code, data and model each have a gate that is wired."""
+    from windlass.assessment.probes.data_checks import data_tests
+    from windlass.assessment.probes.gates import model_gate
+    from windlass.assessment.probes.testing import tests_in_ci
+
+    parts = (tests_in_ci(facts), data_tests(facts), model_gate(facts))
+    if all(part.state.holds for part in parts):
+        return conclude("quality-gates-end-to-end", [Seen(tuple(part.evidence[0] for part in parts), by=By.ITSELF)])
+    down = [part.evidence[0] for part in parts if part.state.holds and part.evidence]
+    return conclude(
+        "quality-gates-end-to-end",
+        (),
+        turned_down=[Evidence(path=each.path, line=each.line, why=f"one gate alone: {each.why}") for each in down],
+    )

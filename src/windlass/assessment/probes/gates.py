@@ -1,0 +1,386 @@
+"""Gates: what must be shown before a model is registered or released, and whether it can be passed by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from windlass.assessment.automation.workflow import Job, Workflow
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.registry import registers
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Call, Check, Function, Module
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import is_metric, parts_of
+
+_DECISIONS = frozenset(
+    {
+        "promote", "promoted", "promotion", "passed", "passes", "approved", "accept", "accepted", "better",
+        "improved", "gate", "blessed", "deploy", "decision", "verdict", "eligible", "deployable", "beats", "wins",
+        "qualified", "release",
+    }
+)  # fmt: skip
+_RIVALS = frozenset(
+    {
+        "champion", "challenger", "candidate", "production", "prod", "baseline", "current", "incumbent", "contender",
+        "previous", "old", "existing", "reference", "deployed",
+    }
+)  # fmt: skip
+_FLOORS = frozenset(
+    {
+        "threshold", "min", "minimum", "floor", "gate", "epsilon", "margin", "max", "tolerance", "required",
+        "target", "limit", "acceptance",
+    }
+)  # fmt: skip
+_SEARCHING = re.compile(
+    r"best_?(score|acc|accuracy|auc|f1|rmse|mae|mse|loss|metric|r2|val|model|params|so_far|cv)|"
+    r"patience|epoch|lowest|highest"
+)
+_JUDGING = frozenset(
+    {
+        "decide", "promote", "promotion", "gate", "validate", "validation", "compare", "comparison", "should",
+        "better", "accept", "evaluate", "judge", "qualify", "check", "verdict", "select",
+    }
+)  # fmt: skip
+_PLATFORM = re.compile(
+    r"(mlflow\.validate_evaluation_results|mlflow\.models\.MetricThreshold|"
+    r"mlflow\..*MetricThreshold|sagemaker\..*ConditionStep|kfp\.dsl\.(Condition|If)|"
+    r"tfx\..*Evaluator"
+    r"|kfp\..*dsl\.(Condition|If))$"
+)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A judgement that a release depends on."""
+
+    seen: Seen
+    rival: bool
+    """Whether the other side is the model in production."""
+
+
+def is_release(call: Call, module: Module) -> bool:
+    """Whether a call registers, promotes or deploys a model."""
+    if registers(call, module):
+        return True
+    parts = parts_of(call.last)
+    if parts & {"promote", "register", "deploy"} and parts & {
+        "model",
+        "champion",
+        "version",
+        "candidate",
+        "challenger",
+        "best",
+        "promote",
+        "production",
+    }:
+        return not _is_question(call.last)
+    if parts & {"champion", "production", "alias"} and parts & {
+        "write",
+        "set",
+        "update",
+        "save",
+        "move",
+        "make",
+        "activate",
+        "swap",
+        "replace",
+    }:
+        return True
+    return call.last in ("deploy_model", "create_endpoint", "update_endpoint", "begin_create_or_update")
+
+
+def _is_question(name: str) -> bool:
+    return bool(parts_of(name) & {"should", "can", "is", "decide", "check", "evaluate", "ask", "get", "has", "would"})
+
+
+def _judges(check: Check, function: Function) -> bool:
+    """A comparison by size of a metric with a floor or with another model's."""
+    if not check.orders:
+        return False
+    words = check.words
+    parts = {part for word in words for part in parts_of(word)}
+    name = parts_of(function.name.rpartition(".")[2])
+    measured = any(map(is_metric, words)) or (
+        name & _JUDGING and any(is_metric(word) for word in (*function.parameters, *function.words))
+    )
+    other = (
+        parts & (_RIVALS | _FLOORS)
+        or check.numbers
+        or (name & _JUDGING and parts & {"diff", "delta", "improvement", "gap"})
+    )
+    searching = any(_SEARCHING.search(word) for word in words) and not parts & _RIVALS
+    return bool(measured and other) and not searching
+
+
+def _comparisons(function: Function) -> Iterator[Check]:
+    yield from function.branches
+    for assigned in function.assigned:
+        if assigned.orders:
+            yield Check(
+                line=assigned.line,
+                words=assigned.words | {assigned.name.lower()},
+                orders=True,
+                numbers=True,
+                stops=False,
+            )
+
+
+def _overwritten(function: Function, call: Call, flags: tuple[str, ...]) -> int:
+    """Line where the flag that guards a call is set to a constant after it was judged, or 0."""
+    for flag in flags:
+        before = [each for each in function.assigned if each.name == flag and each.line < call.line]
+        if (
+            len(before) >= 2
+            and before[-1].constant
+            and not before[-2].constant
+            and before[-1].line - before[-2].line <= 12
+        ):
+            return before[-1].line
+    return 0
+
+
+def _guard_of(function: Function, call: Call) -> Check | None:
+    """The condition that a call stands under, or one above it that would have stopped."""
+    above = [check for check in function.branches if check.line <= call.line]
+    under = [check for check in above if check.words and check.words <= call.guards]
+    stopping = [check for check in above if check.stops and check not in under]
+    for check in reversed(under + stopping):
+        parts = {part for word in check.words for part in parts_of(word)}
+        if parts & _DECISIONS or _judges(check, function):
+            return check
+    return None
+
+
+def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
+    """Releases that depend on a comparison of metrics, and those that only seem to."""
+    gates: list[Gate] = []
+    down: list[Evidence] = []
+    judged = list(_judgements(facts))
+    for module, function in facts.functions:
+        for call in function.calls:
+            if module.is_notebook or not is_release(call, module):
+                continue
+            sighting = Sighting(module, function, call, facts.route(module, function))
+            guard = _guard_of(function, call)
+            if guard is None:
+                down += _late(module, function, call)
+                continue
+            dead = _overwritten(function, call, guard.flags)
+            if dead:
+                down.append(
+                    Evidence(path=module.path, line=dead, why="the verdict is overwritten right before it is used")
+                )
+                continue
+            here = Evidence(path=module.path, line=guard.line, why=f"{call.last} depends on this condition")
+            own = _judges(guard, function)
+            basis = None if own else _basis(judged, module)
+            if own or basis is not None:
+                places = (here, *((basis[0],) if basis is not None else ()), *sighting.seen().evidence)
+                parts = {part for word in guard.words for part in parts_of(word)} | (
+                    basis[1] if basis is not None else set()
+                )
+                gates.append(Gate(Seen(places, by=sighting.by), bool(parts & _RIVALS)))
+    return gates, down
+
+
+def _judgements(facts: Facts) -> Iterator[tuple[Evidence, set[str], By, str]]:
+    for module, function in facts.functions:
+        if module.is_notebook:
+            continue
+        for check in _comparisons(function):
+            name = parts_of(function.name.rpartition(".")[2])
+            parts = {part for word in check.words for part in parts_of(word)}
+            if _judges(check, function) and (parts & (_RIVALS | _FLOORS | _DECISIONS) or name & _JUDGING):
+                route = facts.route(module, function)
+                words = parts | {part for word in (*function.parameters, function.name) for part in parts_of(word)}
+                here = Evidence(
+                    path=module.path, line=check.line, why=f"{function.name or 'the script'} compares metrics"
+                )
+                yield here, words, route.by if route is not None else By.NOBODY, module.path
+
+
+def _basis(judged: list[tuple[Evidence, set[str], By, str]], module: Module) -> tuple[Evidence, set[str]] | None:
+    """The comparison that a decision rests on: one that is reached at least as well."""
+    reached = [each for each in judged if each[2] > By.NOBODY]
+    best = min(reached, key=lambda each: (not each[1] & _RIVALS, each[3] != module.path), default=None)
+    return (best[0], best[1]) if best is not None else None
+
+
+def _late(module: Module, function: Function, call: Call) -> Iterator[Evidence]:
+    """A comparison that comes only after the release."""
+    for check in function.branches:
+        if check.line > call.line and _judges(check, function):
+            yield Evidence(path=module.path, line=check.line, why=f"judged only after {call.last} in line {call.line}")
+            return
+
+
+def gates_in_functions(facts: Facts) -> Iterator[Gate]:
+    """Platform gates, and steps that fail when a metric is too low before something is released."""
+    for module, function in facts.functions:
+        for call in function.calls:
+            if _PLATFORM.search(call.name):
+                yield Gate(
+                    Sighting(module, function, call, facts.route(module, function)).seen(),
+                    rival="baseline" in str(call.kwargs).lower(),
+                )
+    if not any(
+        is_release(call, module) for module, function in facts.functions for call in function.calls
+    ) and not _deploys(facts):
+        return
+    for module, function in facts.functions:
+        if module.is_notebook or not (
+            function.raises or any(call.last in ("exit", "SystemExit") for call in function.calls)
+        ):
+            continue
+        for check in function.branches:
+            near = [
+                line
+                for line in (
+                    *function.raises,
+                    *(call.line for call in function.calls if call.last in ("exit", "SystemExit")),
+                )
+                if 0 < line - check.line <= 6
+            ]
+            parts = {part for word in check.words for part in parts_of(word)}
+            if (
+                check.stops
+                and near
+                and any(map(is_metric, check.words))
+                and check.orders
+                and parts & (_FLOORS | _RIVALS)
+            ):
+                route = facts.route(module, function)
+                here = Evidence(path=module.path, line=check.line, why="the run fails if the metric is too low")
+                way = route.evidence if route is not None else ()
+                yield Gate(
+                    Seen((here, *way), by=route.by if route is not None else By.NOBODY), rival=bool(parts & _RIVALS)
+                )
+
+
+def _deploys(facts: Facts) -> bool:
+    from windlass.assessment.probes.delivery import deploy_jobs
+
+    return bool(deploy_jobs(facts))
+
+
+def gates_in_ci(facts: Facts) -> Iterator[Gate]:
+    """A job that deploys a model and needs a job that tries the model."""
+    from windlass.assessment.probes.delivery import deploy_jobs
+
+    for flow, job, seen in deploy_jobs(facts):
+        for name in _needed(flow, job):
+            judge = _model_test(facts, flow, name)
+            if judge is not None and not judge.swallowed:
+                yield Gate(Seen((judge.evidence[0], *seen.evidence), by=min(seen.by, judge.by)), rival=False)
+
+
+def _needed(flow: Workflow, job: Job) -> set[str]:
+    by_name = {each.name: each for each in flow.jobs}
+    waiting, found = list(job.needs), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in by_name:
+            found.add(name)
+            waiting += by_name[name].needs
+    return found
+
+
+def _model_test(facts: Facts, flow: Workflow, job: str) -> Seen | None:
+    from windlass.assessment.facts import seen_run
+
+    for run in facts.graph.runs:
+        start = run.route.start
+        if start.workflow is not flow or start.job is None or start.job.name != job:
+            continue
+        words = parts_of(" ".join(run.words)) | parts_of(job)
+        if run.tests and words & {
+            "performance",
+            "model",
+            "models",
+            "inference",
+            "quality",
+            "behavior",
+            "behaviour",
+            "behavioral",
+        }:
+            return seen_run(run)
+        if words & {"validate", "gate", "evaluate"} and any(
+            facts.project.modules.function(key) and _fails(facts, key) for key in run.functions
+        ):
+            return seen_run(run)
+    return None
+
+
+def _fails(facts: Facts, key: tuple[str, str]) -> bool:
+    for inner in facts.below(key, most=60):
+        function = facts.project.modules.function(inner)
+        if any(check.orders and any(map(is_metric, check.words)) for check in function.branches) and (
+            function.raises or any(call.last == "exit" for call in function.calls)
+        ):
+            return True
+    return False
+
+
+@once
+def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
+    """Every gate that is reached by somebody, and what was turned down."""
+    gates, down = gates_in_code(facts)
+    found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts)]
+    unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]
+    down += [Evidence(path=each.path, line=each.line, why="a gate that nothing calls") for each in unreached]
+    return [gate for gate in found if gate.seen.by > By.NOBODY], down
+
+
+@probe("model-validation-gate")
+def model_gate(facts: Facts) -> Finding:
+    """A threshold or a comparison decides whether a model is registered, promoted or deployed."""
+    gates, down = all_gates(facts)
+    return conclude("model-validation-gate", [gate.seen for gate in gates], turned_down=down)
+
+
+@probe("champion-challenger")
+def champion_challenger(facts: Facts) -> Finding:
+    """A candidate is compared with the model in production."""
+    gates, _ = all_gates(facts)
+    return conclude("champion-challenger", [gate.seen for gate in gates if gate.rival])
+
+
+@probe("model-evaluation-automated")
+def evaluation_automated(facts: Facts) -> Finding:
+    """Metrics are computed on the way that trains."""
+    scored = re.compile(
+        r"(sklearn\.metrics\.\w+|mlflow\.evaluate|mlflow\.models\.evaluate|torchmetrics\..*|evaluate\.\w+)$"
+    )
+    trained_files = {route.start.evidence for each in facts.training for route in facts.graph.routes(each.key)}
+    seen = []
+    for module, function in facts.functions:
+        if module.is_notebook:
+            continue
+        for call in function.calls:
+            if scored.search(call.name) or (
+                call.last in ("evaluate", "score", "cross_val_score") and not call.name.startswith(":")
+            ):
+                for route in facts.graph.routes((module.path, function.name)):
+                    if route.start.evidence in trained_files or parts_of(f"{module.path} {function.name}") & {
+                        "evaluate",
+                        "eval",
+                        "evaluation",
+                    }:
+                        seen.append(
+                            Seen(
+                                (
+                                    Evidence(path=module.path, line=call.line, why=f"{call.last}: measures the model"),
+                                    *route.evidence,
+                                ),
+                                by=route.by,
+                            )
+                        )
+    down = [
+        each.here("measured in a notebook")
+        for each in facts.calls("accuracy_score", "roc_auc_score", "f1_score", "mean_squared_error")
+        if each.module.is_notebook
+    ]
+    return conclude("model-evaluation-automated", seen, turned_down=down if not seen else ())

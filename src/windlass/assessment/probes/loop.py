@@ -1,0 +1,428 @@
+"""The loop: releases that nobody starts, and retraining that a threshold starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.modules import Key
+from windlass.assessment.probes.gates import all_gates, is_release
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.routes import By, Route
+from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import parts_of
+
+_SIGNS = frozenset(
+    {
+        "drift", "drifted", "degraded", "degradation", "retrain", "retraining", "psi", "decay", "breach", "breached",
+        "alarm", "alert", "deteriorated", "stale", "staleness", "dropped", "drop", "declined", "decline", "below",
+    }
+)  # fmt: skip
+
+
+def _signs(words: frozenset[str]) -> bool:
+    return any(parts_of(word) & _SIGNS for word in words)
+
+
+def _under_sign(function: Function, call: Call) -> Evidence | None:
+    """The condition on drift or decay that a call stands under, or one above it that would have stopped."""
+    for check in reversed(function.branches):
+        if check.line > call.line:
+            continue
+        if (check.words <= call.guards or check.stops) and _signs(check.words):
+            return Evidence(path="", line=check.line, why="")
+    return None
+
+
+def threshold_ways(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """Each place where a sign of decay leads to training; and whether it is only a stub."""
+    yield from _in_code(facts)
+    yield from _through_queues(facts)
+    yield from _through_dispatch(facts)
+    yield from _in_ci(facts)
+
+
+def _in_code(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    for module, function in facts.functions:
+        if module.is_notebook:
+            continue
+        for call in function.calls:
+            under = _under_sign(function, call)
+            if under is None:
+                continue
+            keys = facts.project.modules.called(call.name, module, function)
+            here = Evidence(path=module.path, line=under.line, why=f"a sign of drift or decay leads to {call.last}")
+            if any(facts.trains(key) for key in keys) or (
+                (module.path, function.name) in facts.training_keys and _is_own(facts, module, function, call)
+            ):
+                ways: list[Route | None] = [*facts.graph.routes((module.path, function.name))]
+                for route in ways or [None]:
+                    yield _seen(here, module, call, route), False
+            elif keys and parts_of(call.last) & {"retrain", "retraining"} and all(_is_stub(facts, key) for key in keys):
+                yield (
+                    Seen(
+                        (
+                            Evidence(
+                                path=keys[0][0],
+                                line=facts.project.modules.function(keys[0]).line,
+                                why=f"{keys[0][1]} trains nothing",
+                            ),
+                        )
+                    ),
+                    True,
+                )
+
+
+def _is_own(facts: Facts, module: Module, function: Function, call: Call) -> bool:
+    return any(each.call is call for each in facts.training if each.key == (module.path, function.name))
+
+
+def _seen(here: Evidence, module: Module, call: Call, route: Route | None) -> Seen:
+    way = route.evidence if route is not None else ()
+    line = Evidence(path=module.path, line=call.line, why=f"{call.last} trains")
+    return Seen(
+        (here, line, *way),
+        by=route.by if route is not None else By.NOBODY,
+        swallowed=route.swallowed if route is not None else "",
+        route=route,
+    )
+
+
+def _is_stub(facts: Facts, key: Key) -> bool:
+    return not facts.trains(key)
+
+
+_SENDS = frozenset(
+    {
+        "lpush", "rpush", "xadd", "publish", "send", "send_task", "delay", "apply_async", "send_message", "produce",
+        "put", "enqueue", "basic_publish",
+    }
+)  # fmt: skip
+_TAKES = frozenset(
+    {
+        "brpop", "blpop", "rpop", "lpop", "xread", "xreadgroup", "subscribe", "consume", "get_message",
+        "receive_messages", "poll", "get", "basic_consume", "listen", "KafkaConsumer",
+    }
+)  # fmt: skip
+
+
+def _through_queues(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """A monitor puts a request into a queue from which a worker takes it and trains."""
+    sent: dict[str, list[Place]] = {}
+    for module, function in facts.functions:
+        for call in function.calls:
+            queue = call.args[0] if call.args else None
+            if call.last in _SENDS and queue:
+                said = parts_of(f"{queue} {function.name}")
+                if said & {"retrain", "retraining", "drift"} or _under_sign(function, call) is not None:
+                    sent.setdefault(queue, []).append((module, function, call))
+    for module, function in facts.functions if sent else ():
+        for call in function.calls:
+            senders = sent.get(call.args[0] or "", []) if call.last in _TAKES and call.args else []
+            if senders and any(facts.trains((module.path, name)) for name in module.functions):
+                yield from ((_queued(facts, sender, (module, function, call)), False) for sender in senders)
+
+
+Place = tuple[Module, Function, Call]
+
+
+def _queued(facts: Facts, sender: Place, taker: Place) -> Seen:
+    sent, taken = facts.route(*sender[:2]), facts.route(*taker[:2])
+    by = min(sent.by if sent else By.NOBODY, taken.by if taken else By.NOBODY)
+    places = (
+        Evidence(path=sender[0].path, line=sender[2].line, why=f"a sign of drift is put into {sender[2].args[0]}"),
+        Evidence(path=taker[0].path, line=taker[2].line, why=f"{taker[1].name} takes it from there and trains"),
+        *(sent.evidence if sent else ()),
+        *(taken.evidence if taken else ()),
+    )
+    return Seen(places, by=by, route=taken)
+
+
+def _through_dispatch(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """A monitor calls the API of a CI system or an orchestrator, whose workflow trains."""
+    flows = [
+        route.start.workflow
+        for each in facts.training
+        for route in facts.graph.routes(each.key)
+        if route.start.workflow is not None
+    ]
+    for module, function in facts.functions:
+        for call in function.calls:
+            texts = " ".join(value for value in call.args if value)
+            if not (
+                (call.last == "post" and ("/dispatches" in texts or "dagRuns" in texts))
+                or call.last in ("trigger_dag", "run_deployment", "TriggerDagRunOperator", "trigger_dag_run")
+            ):
+                continue
+            if _under_sign(function, call) is None and not parts_of(function.name) & _SIGNS:
+                continue
+            route = facts.route(module, function)
+            if flows or call.last != "post":
+                yield (
+                    _seen(
+                        Evidence(path=module.path, line=call.line, why="a sign of drift starts the training workflow"),
+                        module,
+                        call,
+                        route,
+                    ),
+                    False,
+                )
+
+
+def _in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """A step or a job of a schedule that trains on the condition of what an earlier one found."""
+    for sighting in facts.training:
+        for route in facts.graph.routes(sighting.key):
+            start = route.start
+            if (
+                start.workflow is None
+                or start.job is None
+                or not {"schedule", "event", "workflow_run"} & set(start.kinds)
+            ):
+                continue
+            condition = f"{start.job.condition} {start.step.condition if start.step is not None else ''}"
+            if "outputs" in condition and parts_of(condition) & (_SIGNS | {"needed", "should"}):
+                here = Evidence(
+                    path=start.evidence.path, line=start.evidence.line, why=f"trains if {condition.strip()[:100]}"
+                )
+                yield Seen((here, *route.evidence), by=route.by, swallowed=route.swallowed, route=route), False
+
+
+@once
+def thresholds(facts: Facts) -> tuple[list[Seen], list[Evidence]]:
+    """Ways from a threshold to training that somebody starts, and what only looks like one."""
+    found, down = [], []
+    for seen, stub in threshold_ways(facts):
+        if stub:
+            down.append(seen.evidence[0])
+        elif seen.by is By.NOBODY:
+            down.append(
+                Evidence(
+                    path=seen.evidence[0].path,
+                    line=seen.evidence[0].line,
+                    why="nothing calls the function that this stands in",
+                )
+            )
+        else:
+            found.append(seen)
+    for module, function in facts.functions:
+        parts = parts_of(function.name.rpartition(".")[2])
+        if "retraining" in parts or "retrain" in parts:
+            if function.stub:
+                down.append(
+                    Evidence(path=module.path, line=function.line, why=f"{function.name} is a stub that trains nothing")
+                )
+            elif facts.trains((module.path, function.name)) and facts.route(module, function) is None:
+                down.append(Evidence(path=module.path, line=function.line, why=f"nothing calls {function.name}"))
+    return found, down
+
+
+@probe("ct-trigger-threshold")
+def ct_threshold(facts: Facts) -> Finding:
+    """A threshold of drift or performance starts training by itself."""
+    found, down = thresholds(facts)
+    automatic = [each for each in found if each.by is By.ITSELF]
+    down = down + [
+        Evidence(path=each.evidence[0].path, line=each.evidence[0].line, why="only when a person runs it")
+        for each in found
+        if each.by < By.ITSELF
+    ]
+    return conclude("ct-trigger-threshold", automatic or found, turned_down=down, wired_from=By.ITSELF)
+
+
+# -- releases --------------------------------------------------------------------------------------------------------
+
+_PROMOTING = frozenset(
+    {
+        "set_registered_model_alias",
+        "transition_model_version_stage",
+        "deploy_model",
+        "update_endpoint",
+        "create_endpoint",
+        "link_model",
+    }
+)
+
+
+@once
+def automatic_releases(facts: Facts) -> list[Seen]:
+    """Calls that put a new model in the place of the one that answers, on a way that nobody has to start."""
+    return list(_find_releases(facts))
+
+
+def _find_releases(facts: Facts) -> Iterator[Seen]:
+    trained = {(route.start.evidence, route.by) for each in facts.training for route in facts.graph.routes(each.key)}
+    for module, function in facts.functions:
+        for call in function.calls:
+            if not is_release(call, module) or not _promotes(call):
+                continue
+            for route in facts.graph.routes((module.path, function.name)):
+                if route.by is By.ITSELF and (route.start.evidence, route.by) in trained and not route.swallowed:
+                    here = Evidence(path=module.path, line=call.line, why=f"{call.last}: the new model takes its place")
+                    yield Seen((here, *route.evidence), by=route.by, route=route)
+
+
+def _promotes(call: Call) -> bool:
+    parts = parts_of(call.last)
+    stage = " ".join(value.lower() for value in (*call.args, *(value for _, value in call.kwargs)) if value)
+    return (
+        call.last in _PROMOTING
+        or bool(parts & {"promote", "deploy", "champion", "production", "alias", "swap", "activate"})
+        or "champion" in stage
+        or "production" in stage
+    )
+
+
+def _serving_follows(facts: Facts) -> bool:
+    """Whether what serves takes the released model: from the registry, or because it is told to load again."""
+    from windlass.assessment.probes.serving import serve_from_registry
+
+    return serve_from_registry(facts).state.rank >= 2 or any(True for _ in _reloads(facts))
+
+
+def _reloads(facts: Facts) -> Iterator[Sighting]:
+    for sighting in facts.calls("post", "get", "request", "put"):
+        texts = " ".join(value for value in sighting.call.args if value) + sighting.function.name
+        if "reload" in texts:
+            yield sighting
+
+
+@probe("model-release-automated")
+def release_automated(facts: Facts) -> Finding:
+    """After training a validated model takes its place without a person."""
+    seen = automatic_releases(facts)
+    gated = bool(all_gates(facts)[0])
+    follows = _serving_follows(facts)
+    down = []
+    if seen and not gated:
+        down.append(
+            Evidence(path=seen[0].evidence[0].path, line=seen[0].evidence[0].line, why="released without any gate")
+        )
+    if seen and not follows:
+        down.append(
+            Evidence(
+                path=seen[0].evidence[0].path,
+                line=seen[0].evidence[0].line,
+                why="nothing that serves takes up what is released",
+            )
+        )
+    seen = [*(seen if gated and follows else ()), *_deploys_after_training(facts)]
+    return conclude("model-release-automated", seen, turned_down=down, wired_from=By.ITSELF)
+
+
+def _deploys_after_training(facts: Facts) -> Iterator[Seen]:
+    """One CI workflow that trains, judges, and deploys what it trained."""
+    from windlass.assessment.probes.delivery import deploy_jobs
+
+    if not all_gates(facts)[0]:
+        return
+    training = {
+        route.start.workflow.path
+        for each in facts.training
+        for route in facts.graph.routes(each.key)
+        if route.start.workflow is not None and route.by is By.ITSELF
+    }
+    for flow, _job, seen in deploy_jobs(facts):
+        follows = any(trigger.kind == "workflow_run" for trigger in flow.triggers) and training
+        if (flow.path in training or follows) and seen.by is By.ITSELF and not seen.swallowed:
+            yield replace(seen)
+
+
+@probe("train-serve-linked")
+def train_serve_linked(facts: Facts) -> Finding:
+    """An event binds training to serving: one flow, a registry alias, or a call to load again."""
+    seen = [each for each in automatic_releases(facts) if _serving_follows(facts)]
+    seen += [each.seen("serving is told to load the new model") for each in _reloads(facts) if each.by is By.ITSELF]
+    seen += list(_deploys_after_training(facts))
+    return conclude("train-serve-linked", seen, wired_from=By.ITSELF)
+
+
+@probe("closed-loop-retraining")
+def closed_loop(facts: Facts) -> Finding:
+    """Monitor, retrain, judge and release, all without a person."""
+    parts = (ct_threshold(facts), release_automated(facts))
+    gates = all_gates(facts)[0]
+    if all(part.state.holds for part in parts) and gates:
+        places = (parts[0].evidence[0], gates[0].seen.evidence[0], parts[1].evidence[0])
+        return conclude("closed-loop-retraining", [Seen(places, by=By.ITSELF)])
+    missing = [
+        name
+        for name, part in zip(("a threshold that starts training", "a release that nobody starts"), parts, strict=True)
+        if not part.state.holds
+    ]
+    down = [
+        Evidence(
+            path=part.evidence[0].path,
+            line=part.evidence[0].line,
+            why=f"the loop is open: missing {' and '.join(missing)}",
+        )
+        for part in parts
+        if part.state.holds and part.evidence
+    ]
+    return conclude("closed-loop-retraining", (), turned_down=down)
+
+
+@probe("rollback-service-model")
+def rollback(facts: Facts) -> Finding:
+    """Code that puts the previous model or release back, and that something calls."""
+    seen, down = [], []
+    for module, function in facts.functions:
+        parts = parts_of(function.name.rpartition(".")[2])
+        if (
+            not ({"rollback", "revert"} & parts or {"roll", "back"} <= parts or {"probation"} & parts)
+            or function.stub
+            or "transaction" in parts
+        ):
+            continue
+        route = facts.route(module, function)
+        here = Evidence(path=module.path, line=function.line, why=f"{function.name} puts the previous model back")
+        if route is None:
+            down.append(Evidence(path=module.path, line=function.line, why=f"nothing calls {function.name}"))
+        elif facts.project.modules.by_path[module.path].functions[function.name].calls:
+            seen.append(Seen((here, *route.evidence), by=route.by))
+    for run in facts.runs(lambda argv: argv[:3] == ("kubectl", "rollout", "undo") or argv[:2] == ("helm", "rollback")):
+        from windlass.assessment.facts import seen_run
+
+        seen.append(seen_run(run))
+    return conclude("rollback-service-model", seen, turned_down=down)
+
+
+_ONLINE = re.compile(
+    r"shadow|canary|traffic_split|ab_test|a_b_test|split_traffic|champion_challenger_traffic|mirror", re.IGNORECASE
+)
+
+
+@probe("online-experiment")
+def online_experiment(facts: Facts) -> Finding:
+    """Traffic is split or mirrored between versions of the model."""
+    seen, down = [], []
+    for module, function in facts.functions:
+        name = function.name.rpartition(".")[2]
+        if _ONLINE.search(name) and not function.stub:
+            route = facts.route(module, function)
+            here = Evidence(path=module.path, line=function.line, why=f"{name} compares versions under traffic")
+            if route is not None and route.by >= By.REQUEST:
+                seen.append(Seen((here, *route.evidence), by=route.by))
+            else:
+                down.append(
+                    Evidence(path=module.path, line=function.line, why=f"{name} is not on the way of any request")
+                )
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path):
+            if isinstance(document, dict) and (
+                document.get("kind") in ("VirtualService", "Rollout", "Canary")
+                or "mirror_traffic" in document
+                or "canaryTrafficPercent" in str(document)[:4000]
+            ):
+                seen.append(
+                    Seen((Evidence(path=path, line=1, why="traffic between versions is declared"),), by=By.PERSON)
+                )
+    for run in facts.runs(lambda argv: any("--traffic" in word or "--mirror-traffic" in word for word in argv)):
+        from windlass.assessment.facts import seen_run
+
+        if not any("=100" in word for word in run.command.argv):
+            seen.append(seen_run(run))
+    return conclude("online-experiment", seen, turned_down=down)

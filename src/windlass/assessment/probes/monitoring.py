@@ -1,0 +1,125 @@
+"""Monitoring of the service: metrics, and what collects them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.automation.workflow import maps
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.yaml import Map
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import parts_of
+
+_EXPORTERS = (
+    "prometheus_client", "prometheus_fastapi_instrumentator", "prometheus_flask_exporter", "starlette_exporter",
+    "starlette_prometheus", "statsd", "datadog", "ddtrace", "opentelemetry", "opencensus", "azure.monitor",
+    "newrelic", "sentry_sdk", "aioprometheus", "aws_lambda_powertools", "elasticapm",
+)  # fmt: skip
+
+
+def exporters(facts: Facts) -> Iterator[Sighting]:
+    """Calls that make or serve metrics of a process."""
+    for sighting in facts.calls_into(*_EXPORTERS):
+        if not sighting.module.is_notebook:
+            yield sighting
+
+
+def _scrapes(facts: Facts) -> Iterator[Evidence]:
+    """Configurations that collect metrics from something."""
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path):
+            if not isinstance(document, Map):
+                continue
+            jobs = maps(document.get("scrape_configs"))
+            own = [
+                job
+                for job in jobs
+                if job.get("job_name") not in ("prometheus", "node", "node-exporter", "node_exporter", "cadvisor")
+            ]
+            if own:
+                yield Evidence(path=path, line=own[0].line, why=f"Prometheus collects from {own[0].get('job_name')}")
+            if document.get("kind") in ("ServiceMonitor", "PodMonitor"):
+                yield Evidence(path=path, line=document.line_of("kind"), why="Prometheus collects from the service")
+    kinds = re.compile(
+        r'resource\s+"(aws_cloudwatch_metric_alarm|azurerm_monitor_\w+|google_monitoring_\w+|'
+        r'azurerm_application_insights|datadog_monitor|aws_cloudwatch_dashboard)"'
+    )
+    for path in facts.project.named(".tf"):
+        text = facts.project.text(path)
+        if (found := kinds.search(text)) and found[1] != "azurerm_application_insights":
+            yield Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why=f"{found[1]} is declared")
+
+
+@probe("service-monitoring")
+def service_monitoring(facts: Facts) -> Finding:
+    """The service exports metrics, and something collects them or raises an alarm."""
+    scrapes = list(_scrapes(facts))
+    from windlass.assessment.probes.serving import scoring_modules, service_modules
+
+    near = set(service_modules(facts)) | scoring_modules(facts)
+    exported = [each for each in exporters(facts) if each.by > By.NOBODY]
+    hand_made = [
+        Sighting(module, function, deco, facts.route(module, function))
+        for module, function in facts.functions
+        for deco in function.decorators
+        if deco.args and deco.args[0] == "/metrics"
+    ]
+    seen = []
+    for each in (exported + hand_made)[:20]:
+        if scrapes:
+            seen.append(Seen((each.here("metrics of the service"), scrapes[0], *each.seen().evidence[1:]), by=each.by))
+        elif each.by >= By.REQUEST and (each.module.path in near):
+            seen.append(
+                Seen(
+                    (each.here("metrics of the service, which nothing here collects"), *each.seen().evidence[1:]),
+                    by=By.PERSON,
+                )
+            )
+    down = []
+    if not seen:
+        down = [
+            Evidence(path=service.path, line=service.line, why="started, and nothing is collected from the project")
+            for service in facts.project.services
+            if re.search(r"grafana|prometheus", service.image)
+        ]
+    return conclude(
+        "service-monitoring",
+        [each for each in seen if scrapes] or (seen if hand_made else []),
+        turned_down=down,
+        declared=[each.here("metrics that nothing here collects") for each in exported][:3] if not scrapes else (),
+    )
+
+
+@probe("central-model-metrics")
+def central_metrics(facts: Facts) -> Finding:
+    """Metrics of predictions are exported to a shared store."""
+    scrapes = list(_scrapes(facts))
+    seen = []
+    for sighting in exporters(facts):
+        said = parts_of(" ".join(value for value in sighting.call.args if value))
+        if sighting.call.last in ("Counter", "Histogram", "Gauge", "Summary") and said & {
+            "prediction",
+            "predictions",
+            "model",
+            "confidence",
+            "drift",
+            "score",
+            "accuracy",
+        }:
+            places = (sighting.here("a metric of predictions"), *scrapes[:1], *sighting.seen().evidence[1:])
+            seen.append(Seen(places, by=sighting.by if scrapes else By.PERSON))
+    from windlass.assessment.probes.tracking import tracking_calls
+
+    for sighting in tracking_calls(facts):
+        if (
+            sighting.call.last in ("log_metric", "log_metrics")
+            and sighting.route is not None
+            and sighting.route.start.is_scheduled
+            and parts_of(sighting.function.name + sighting.module.path)
+            & {"monitor", "monitoring", "cycle", "loop", "drift"}
+        ):
+            seen.append(sighting.seen("metrics of the model in use, kept with the tracker"))
+    return conclude("central-model-metrics", seen)

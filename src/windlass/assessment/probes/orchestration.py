@@ -1,0 +1,296 @@
+"""Pipelines: several steps, declared for an engine that runs them, training among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.automation.workflow import mapping, maps, text_of
+from windlass.assessment.facts import Facts, Seen, conclude
+from windlass.assessment.modules import Key
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.engines import dvc_stages
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Module
+from windlass.assessment.reading.yaml import Map
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import parts_of
+
+_STEPS = {
+    "prefect": ("task", "flow"),
+    "dagster": ("asset", "op", "graph_asset", "multi_asset", "graph", "job"),
+    "airflow": ("task", "dag"),
+    "zenml": ("step", "pipeline"),
+    "kfp": ("component", "pipeline", "container_component"),
+    "metaflow": ("step",),
+    "flytekit": ("task", "workflow"),
+    "modal": (),
+    "azure.ai.ml.dsl": ("pipeline",),
+    "azure.ai.ml": ("pipeline",),
+    "hamilton": (),
+    "clearml": ("component", "pipeline"),
+    "kale": ("step", "pipeline"),
+    "hatchet_sdk": ("task",),
+    "dbos": ("step", "workflow"),
+    "luigi": (),
+    "ploomber": (),
+}
+_OPERATORS = re.compile(r"^airflow\..*(Operator|Sensor)$|^airflow_provider.*Operator$")
+_PLATFORM_STEPS = re.compile(
+    r"^(sagemaker\..*(TrainingStep|ProcessingStep|TuningStep|ConditionStep|ModelStep|RegisterModel|TransformStep|Pipeline)"
+    r"|azureml\.pipeline\..*(PythonScriptStep|CommandStep|DatabricksStep|ParallelRunStep|Pipeline)"
+    r"|kedro\.pipeline\.\w*\.?(node|Node|pipeline|Pipeline)|kedro\.pipeline\.(node|Node|pipeline|Pipeline)"
+    r"|tfx\..*(Trainer|Evaluator|Transform|Pusher|ExampleValidator|StatisticsGen|SchemaGen|CsvExampleGen|Pipeline)"
+    r"|kfp\.components\.\w+|kfp\.\w*\.?ContainerOp|clearml\..*add_(function_)?step)$"
+)
+_TRAINS = frozenset(
+    {
+        "train", "training", "trainer", "fit", "tune", "tuning", "model", "retrain", "finetune", "learn",
+    }
+)  # fmt: skip
+
+
+def _engine_of(name: str) -> str:
+    """The engine whose step a decorator declares, or ""."""
+    for engine, words in _STEPS.items():
+        if name.startswith(f"{engine}.") and name.rpartition(".")[2] in words:
+            return engine
+    return ""
+
+
+class Declared:
+    """The steps of one engine."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self.places: list[Evidence] = []
+        self.keys: list[Key] = []
+        self.trains = False
+        self.by = By.NOBODY
+
+
+def declared_pipelines(facts: Facts) -> list[Declared]:
+    """Each engine with the steps that the project declares for it in code."""
+    found: dict[str, Declared] = {}
+    for module, function in facts.functions:
+        if module.is_notebook:
+            continue
+        for decorator in function.decorators:
+            engine = _engine_of(decorator.name)
+            if engine:
+                _add(facts, found.setdefault(engine, Declared(engine)), module, function.name, decorator.line)
+        for call in function.calls:
+            if _OPERATORS.match(call.name) or _PLATFORM_STEPS.match(call.name):
+                engine = call.name.partition(".")[0]
+                declared = found.setdefault(engine, Declared(engine))
+                declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
+                declared.keys += facts.project.modules.handed_over(call, module)
+                words = {
+                    part
+                    for value in (*call.args, *(value for _, value in call.kwargs))
+                    if value
+                    for part in parts_of(value)
+                }
+                declared.trains |= bool(
+                    (words | parts_of(call.last)) & _TRAINS and call.last not in ("Pipeline", "pipeline")
+                )
+                _reach(facts, declared, module.path, function.name)
+    for module in facts.project.modules:
+        for owner in module.classes.values():
+            if any(base.startswith("luigi.") or base in ("luigi.Task",) for base in owner.bases):
+                declared = found.setdefault("luigi", Declared("luigi"))
+                declared.places.append(
+                    Evidence(path=module.path, line=owner.line, why=f"{owner.name}: a task of Luigi")
+                )
+                declared.keys += [(module.path, name) for name in owner.methods.values()]
+    for declared in found.values():
+        declared.trains = declared.trains or any(facts.trains(key) for key in declared.keys)
+    return list(found.values())
+
+
+def _add(facts: Facts, declared: Declared, module: Module, name: str, line: int) -> None:
+    declared.places.append(Evidence(path=module.path, line=line, why=f"{name}: a step of {declared.engine}"))
+    declared.keys.append((module.path, name))
+    _reach(facts, declared, module.path, name)
+
+
+def _reach(facts: Facts, declared: Declared, path: str, name: str) -> None:
+    route = facts.graph.best((path, name))
+    declared.by = max(declared.by, route.by if route is not None else By.NOBODY)
+
+
+def _dvc(facts: Facts) -> Iterator[Seen]:
+    by_path: dict[str, list[tuple[str, int, str]]] = {}
+    for path, name, line, text, _, _ in dvc_stages(facts.project):
+        by_path.setdefault(path, []).append((name, line, text))
+    for path, stages in by_path.items():
+        trains = any(parts_of(f"{name} {text}") & _TRAINS for name, _, text in stages) or _dvc_trains(facts, path)
+        if len(stages) >= 2 and trains:
+            places = tuple(
+                Evidence(path=path, line=line, why=f"stage {name}: {text[:100]}") for name, line, text in stages
+            )
+            runs = [run.route.by for run in facts.graph.runs if run.path == path and run.route.by is By.ITSELF]
+            yield Seen(places, by=By.ITSELF if runs else By.PERSON)
+
+
+def _dvc_trains(facts: Facts, path: str) -> bool:
+    return any(
+        any(each.path == path for each in route.chain)
+        for sighting in facts.training
+        for route in facts.graph.routes(sighting.key)
+    )
+
+
+def _yaml_pipelines(facts: Facts) -> Iterator[Seen]:
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path):
+            top = mapping(document)
+            steps = _steps_of(top)
+            if len(steps) >= 2 and any(parts_of(name) & _TRAINS for name, _ in steps):
+                places = tuple(Evidence(path=path, line=line, why=f"step {name}") for name, line in steps)
+                runs = [run.route.by for run in facts.graph.runs if run.path == path]
+                named = [run.route.by for run in facts.graph.runs if path.rpartition("/")[2] in run.command.text]
+                yield Seen(places, by=max((*runs, *named, By.PERSON)))
+
+
+def _steps_of(top: Map) -> list[tuple[str, int]]:
+    """Steps of Azure ML pipelines, Argo and Tekton workflows, Bodywork projects and Databricks jobs."""
+    if "azureml" in text_of(top.get("$schema")) or ("jobs" in top and text_of(top.get("type")) == "pipeline"):
+        return [(name, mapping(job).line) for name, job in mapping(top.get("jobs")).items()]
+    if text_of(top.get("kind")) in ("Workflow", "WorkflowTemplate", "CronWorkflow", "Pipeline", "PipelineRun"):
+        spec = mapping(top.get("spec"))
+        spec = mapping(spec.get("workflowSpec")) or mapping(spec.get("pipelineSpec")) or spec
+        return [
+            (text_of(each.get("name")), each.line) for each in [*maps(spec.get("templates")), *maps(spec.get("tasks"))]
+        ]
+    dag = text_of(mapping(top.get("pipeline")).get("DAG")) or text_of(mapping(top.get("project")).get("DAG"))
+    if dag and "stages" in top:
+        return [(name, mapping(stage).line) for name, stage in mapping(top.get("stages")).items()]
+    for job in mapping(mapping(top.get("resources")).get("jobs")).values():
+        tasks = [(text_of(each.get("task_key")), each.line) for each in maps(mapping(job).get("tasks"))]
+        if len(tasks) >= 2:
+            return tasks
+    return []
+
+
+def _ci_chain(facts: Facts) -> Iterator[Seen]:
+    """Jobs of a CI workflow, one after another, of which one trains and another works on data or judges."""
+    for flow in facts.project.workflows:
+        jobs = {}
+        for sighting in facts.training:
+            for route in facts.graph.routes(sighting.key):
+                if route.start.workflow is flow and route.start.job is not None:
+                    jobs[route.start.job.name] = (route, sighting)
+        for name, (route, _sighting) in jobs.items():
+            others = [
+                job for job in flow.jobs if job.name != name and (name in job.needs or job.name in _needs(flow, name))
+            ]
+            chained = [
+                job
+                for job in others
+                if parts_of(job.name)
+                & {
+                    "data",
+                    "preprocess",
+                    "prepare",
+                    "evaluate",
+                    "evaluation",
+                    "validate",
+                    "register",
+                    "ingest",
+                    "features",
+                }
+            ]
+            if len(chained) >= 1:
+                places = (Evidence(path=flow.path, line=job.line, why=f"job {job.name}") for job in chained)
+                yield Seen((*route.evidence, *places), by=route.by)
+
+
+def _needs(flow: object, name: str) -> tuple[str, ...]:
+    return next((job.needs for job in getattr(flow, "jobs", ()) if job.name == name), ())
+
+
+@probe("pipeline-orchestrated")
+def pipeline_orchestrated(facts: Facts) -> Finding:
+    """At least two steps, declared for an engine, one of which trains."""
+    seen = [*_dvc(facts), *_yaml_pipelines(facts), *_ci_chain(facts)]
+    down = []
+    for declared in declared_pipelines(facts):
+        if len(declared.places) >= 2 and declared.trains:
+            seen.append(Seen(tuple(declared.places[:8]), by=declared.by))
+        else:
+            why = "none of its steps trains" if not declared.trains else "a single step is no pipeline"
+            down.append(
+                Evidence(path=declared.places[0].path, line=declared.places[0].line, why=f"{declared.engine}: {why}")
+            )
+    down += [
+        each.here("a task of a load test or a task runner, not of an orchestrator")
+        for each in facts.calls("task", where=lambda call, _: call.name.startswith(("locust", "invoke")))
+    ]
+    names = ("apache-airflow", "prefect", "dagster", "kfp", "zenml", "metaflow", "kedro", "flytekit", "dvc", "luigi")
+    return conclude(
+        "pipeline-orchestrated", seen, turned_down=down, declared=facts.listed(*names), wired_from=By.ITSELF
+    )
+
+
+@probe("pipeline-components-modular")
+def components(facts: Facts) -> Finding:
+    """Steps that are functions or containers of their own, with tests of them."""
+    from windlass.assessment.probes.testing import tests_of
+
+    tested = {key[0] for test in tests_of(facts)[0] for full in test.module.imports.values()
+              if (key := facts.project.modules.find(full, seen_from=test.module.path)) is not None}  # fmt: skip
+    seen = []
+    for declared in declared_pipelines(facts):
+        below = {key[0] for start in declared.keys for key in facts.below(start, most=80)}
+        if len(declared.places) >= 2 and tested & below:
+            path = sorted(tested & below)[0]
+            seen.append(
+                Seen(
+                    (declared.places[0], Evidence(path=path, line=1, why="a step's code, which tests import")),
+                    by=declared.by,
+                )
+            )
+    stages = [(path, line, text) for path, _, line, text, _, _ in dvc_stages(facts.project)]
+    if len(stages) >= 2 and any(path.rpartition("/")[2] in text for path in tested for _, _, text in stages):
+        seen.append(
+            Seen(
+                (Evidence(path=stages[0][0], line=stages[0][1], why="stages whose scripts tests import"),), by=By.PERSON
+            )
+        )
+    return conclude("pipeline-components-modular", seen)
+
+
+@probe("pipeline-ci")
+def pipeline_ci(facts: Facts) -> Finding:
+    """CI tests the code of training, or compiles the pipeline."""
+    from windlass.assessment.probes.testing import tests_in_ci, tests_of
+
+    run = tests_in_ci(facts)
+    by = By.ITSELF if run.state.holds else By.PERSON
+    seen = []
+    for test in tests_of(facts)[0]:
+        below = facts.below((test.module.path, test.function.name), most=120)
+        if below & facts.training_keys or any(
+            "pipeline" in parts_of(key[1]) for key in below if key[0] != test.module.path
+        ):
+            seen.append(
+                Seen(
+                    (
+                        Evidence(
+                            path=test.module.path, line=test.line, why=f"{test.function.name} runs code of the training"
+                        ),
+                        *run.evidence[:4],
+                    ),
+                    by=by,
+                )
+            )
+    down = (
+        []
+        if seen
+        else [
+            Evidence(path=each.path, line=each.line, why="CI runs tests, and none of them touches training")
+            for each in run.evidence[:1]
+        ]
+    )
+    return conclude("pipeline-ci", seen, turned_down=down, wired_from=By.ITSELF)

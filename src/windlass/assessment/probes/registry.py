@@ -1,0 +1,324 @@
+"""Registries of models: named versions with metadata, wherever they are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.automation.workflow import mapping, text_of
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import parts_of
+
+_CALLS = frozenset(
+    {
+        "register_model", "create_registered_model", "create_model_version", "transition_model_version_stage",
+        "set_registered_model_alias", "link_model", "create_model_package", "create_model_package_group",
+        "log_registered_model", "upload_model_version",
+    }
+)  # fmt: skip
+_CLIENTS = (
+    "mlflow", "wandb", "sagemaker", "boto3", "azureml", "azure.ai.ml", "google.cloud.aiplatform", "comet_ml",
+    "clearml", "bentoml", "hsml", "hopsworks", "zenml", "huggingface_hub", "kubeflow", "model_registry", "neptune",
+    "databricks", "modelstore", "vertexai", "gto", "dvc",
+)  # fmt: skip
+_WHOLE = re.compile(
+    r"(azureml\.core.*Model\.register|azure\.ai\.ml\..*models\.create_or_update|"
+    r"aiplatform\..*Model\.upload|aiplatform\.Model\.upload"
+    r"|sagemaker\..*(RegisterModel|ModelStep|\.register)|bentoml\.\w+\.save_model|"
+    r"bentoml\.models\.create|hsml\..*\.save|comet_ml\..*register_model"
+    r"|huggingface_hub\..*(upload_folder|create_tag)|zenml\..*(create_model_version|Model)|"
+    r"clearml\..*OutputModel|model_registry\..*register_model"
+    r"|wandb\..*(link_artifact|link_model)|neptune\.init_model_version)$"
+)
+
+
+def registers(call: Call, module: Module) -> bool:
+    """Whether a call makes a named version of a model in a registry, or moves an alias of one."""
+    if call.has("registered_model_name") and call.kwarg("registered_model_name") != "None":
+        return True
+    if _WHOLE.search(call.name):
+        return True
+    if (
+        call.last in ("link_artifact", "link")
+        and call.has("target_path")
+        and any(full.startswith("wandb") for full in module.imports.values())
+    ):
+        return True
+    if call.last in _CALLS:
+        return call.name.startswith(_CLIENTS) or (
+            call.name.startswith("?.") and any(full.startswith(_CLIENTS) for full in module.imports.values())
+        )
+    return False
+
+
+def registrations(facts: Facts) -> Iterator[Sighting]:
+    """Calls that register, outside of tests."""
+    for module, function in facts.functions:
+        for call in function.calls:
+            if registers(call, module):
+                yield Sighting(module, function, call, facts.route(module, function))
+
+
+_WRITES = frozenset(
+    {
+        "dump", "dumps", "write_text", "write", "execute", "commit", "put_object", "upload_file", "insert",
+        "insert_one", "save", "to_json", "replace", "upload_json", "upload_model_json", "upload_folder", "copy",
+        "copytree", "add", "set", "symlink_to",
+    }
+)  # fmt: skip
+_REGISTERING = frozenset({"register", "promote", "alias", "publish", "registry", "champion"})
+_TAKING = frozenset(
+    {
+        "load", "get", "resolve", "read", "latest", "fetch", "current", "active", "production",
+    }
+)  # fmt: skip
+
+
+def _writes(facts: Facts, module: Module, function: Function) -> bool:
+    for key in facts.below((module.path, function.name), most=25):
+        inner = facts.project.modules.function(key)
+        if any(call.last in _WRITES for call in inner.calls):
+            return True
+    return False
+
+
+def home_grown(facts: Facts) -> Iterator[Sighting]:
+    """Calls of a registry of the project's own: something writes named versions, something else reads them back."""
+    reads = {
+        key[0]
+        for module, function in facts.functions
+        for key in [(module.path, function.name)]
+        if parts_of(function.name) & _TAKING
+        and parts_of(f"{function.name} {module.path}")
+        & {"champion", "registry", "alias", "model", "version", "production"}
+    }
+    if not reads:
+        return
+    for module, function in facts.functions:
+        if module.is_notebook:
+            continue
+        for call in function.calls:
+            for key in facts.project.modules.called(call.name, module, function):
+                inner = facts.project.modules.by_path[key[0]]
+                if (
+                    _is_registering(inner, key[1])
+                    and not inner.functions[key[1]].stub
+                    and _writes(facts, inner, inner.functions[key[1]])
+                ):
+                    yield Sighting(module, function, call, facts.route(module, function))
+
+
+def _is_registering(module: Module, name: str) -> bool:
+    parts = parts_of(name.rpartition(".")[2])
+    place = parts_of(f"{module.path.rpartition('/')[2]} {name}")
+    if parts & {"register", "promote", "publish"} and parts_of(name) & {
+        "model",
+        "version",
+        "champion",
+        "registry",
+        "challenger",
+        "candidate",
+        "artifact",
+        "run",
+    }:
+        return True
+    if parts & {"register", "promote"} and "registry" in place:
+        return True
+    if parts & {"alias", "champion"} and parts & {"set", "write", "update", "save", "move"}:
+        return True
+    return (
+        "registry" in place
+        and bool(parts & {"save", "add", "log", "set", "create", "update"})
+        and bool(parts & {"model", "version", "alias", "run"})
+    )
+
+
+def declared_models(facts: Facts) -> Iterator[Seen]:
+    """Models declared as artifacts for GTO and DVC, and commands that register."""
+    for path in facts.project.named("dvc.yaml", "artifacts.yaml"):
+        for document in facts.project.yaml(path)[:1]:
+            top = mapping(document)
+            table = (
+                mapping(top.get("artifacts"))
+                if "artifacts" in top
+                else (top if path.endswith("artifacts.yaml") else mapping(None))
+            )
+            for name, about in table.items():
+                if text_of(mapping(about).get("type")) == "model":
+                    yield Seen(
+                        (
+                            Evidence(
+                                path=path,
+                                line=mapping(about).line,
+                                why=f"the model {name} is an artifact with versions",
+                            ),
+                        ),
+                        by=By.PERSON,
+                    )
+    wanted = (
+        ("az", "ml", "model"),
+        ("gcloud", "ai", "models"),
+        ("gto", "register"),
+        ("gto", "assign"),
+        ("bentoml", "push"),
+        ("aws", "sagemaker", "create-model-package"),
+    )
+    for run in facts.runs(lambda argv: any(argv[: len(each)] == each for each in wanted)):
+        if run.command.argv[0] != "az" or "create" in run.command.argv:
+            yield seen_run(run)
+
+
+@probe("model-registry")
+def model_registry(facts: Facts) -> Finding:
+    """Models become named versions in a registry."""
+    seen = [each.seen() for each in registrations(facts) if each.by > By.NOBODY]
+    unreached = [
+        each.here("nothing calls the function that registers") for each in registrations(facts) if each.by is By.NOBODY
+    ]
+    seen += list(declared_models(facts))
+    if not seen:
+        seen = [
+            each.seen("a registry of the project's own is written") for each in home_grown(facts) if each.by > By.NOBODY
+        ]
+    down = [
+        each.here("a model that is logged with a run is not registered")
+        for each in facts.calls("log_model")
+        if not each.call.has("registered_model_name")
+    ]
+    return conclude("model-registry", seen, turned_down=[*unreached, *(down if not seen else [])])
+
+
+_COMMIT = re.compile(r"git_?(sha|commit|hash|rev)|commit_?(sha|hash)|rev-parse|GITHUB_SHA", re.IGNORECASE)
+
+
+@probe("model-versioned")
+def model_versioned(facts: Facts) -> Finding:
+    """Models are kept as versions: in a registry, by DVC, or under a digest."""
+    registry = model_registry(facts)
+    seen = [each.seen("a version in the registry") for each in registrations(facts) if each.by > By.NOBODY]
+    seen += list(declared_models(facts))
+    seen += (
+        [each.seen("a version of the project's own registry") for each in home_grown(facts) if each.by > By.NOBODY]
+        if registry.evidence and not seen
+        else []
+    )
+    for path in facts.project.named("dvc.lock"):
+        text = facts.project.text(path)
+        if re.search(r"path: \S*(model|\.pkl|\.joblib|\.pt|\.h5|\.onnx)", text):
+            seen.append(Seen((Evidence(path=path, line=1, why="DVC keeps the model under its digest"),), by=By.PERSON))
+    for path in facts.project.named(".dvc"):
+        if re.search(r"(model|\.pkl|\.joblib|\.pt|\.h5|\.onnx)", path.lower()) and "/.dvc" not in path:
+            seen.append(Seen((Evidence(path=path, line=1, why="DVC keeps the model under its digest"),), by=By.PERSON))
+    binaries = [path for path in facts.project.named(".pkl", ".joblib", ".h5", ".pt", ".onnx") if "test" not in path]
+    down = (
+        [Evidence(path=path, line=1, why="a model file that is overwritten in git") for path in binaries[:3]]
+        if not seen
+        else []
+    )
+    return conclude("model-versioned", seen, turned_down=down)
+
+
+@probe("run-metadata-lineage")
+def run_metadata(facts: Facts) -> Finding:
+    """It is recorded which run, data and code made a model."""
+    from windlass.assessment.probes.tracking import tracking_calls
+
+    tracked = [each for each in tracking_calls(facts) if each.by >= By.PERSON]
+    linked = [each for each in registrations(facts) if each.by >= By.PERSON]
+    seen = []
+    if tracked and linked:
+        best = max(linked, key=lambda each: each.by)
+        seen.append(
+            Seen(
+                (
+                    best.here("a registered version points to its run"),
+                    tracked[0].here("the run records what it did"),
+                    *best.seen().evidence[1:],
+                ),
+                by=best.by,
+            )
+        )
+    for module, function in facts.functions:
+        for call in function.calls:
+            texts = " ".join(value for value in (*call.args, *(value for _, value in call.kwargs)) if value)
+            if call.last in ("log_input", "emit") and call.name.startswith(("mlflow", "openlineage")):
+                seen.append(
+                    Sighting(module, function, call, facts.route(module, function)).seen(
+                        "the data of a run are recorded"
+                    )
+                )
+            elif call.last in (
+                "set_tag",
+                "set_tags",
+                "log_param",
+                "log_params",
+                "set_model_version_tag",
+            ) and _COMMIT.search(texts):
+                seen.append(
+                    Sighting(module, function, call, facts.route(module, function)).seen(
+                        "the commit of a run is recorded"
+                    )
+                )
+    locks = facts.project.named("dvc.lock")
+    if locks:
+        seen.append(
+            Seen(
+                (Evidence(path=locks[0], line=1, why="each stage with digests of its code, data and outputs"),),
+                by=By.PERSON,
+            )
+        )
+    if any(name in facts.project.dependencies for name in ("zenml", "tfx")) and list(facts.calls_into("zenml", "tfx")):
+        seen.append(next(iter(facts.calls_into("zenml", "tfx"))).seen("the engine keeps the metadata of every run"))
+    if facts.graph.visits and any(
+        "azureml" in str(document.get("$schema", "")) and "pipeline" in str(document.get("$schema", "")).lower()
+        for path in facts.project.yaml_paths
+        for document in facts.project.yaml(path)
+        if isinstance(document, dict)
+    ):
+        seen.append(
+            Seen(
+                (Evidence(path=facts.project.yaml_paths[0], line=1, why="Azure ML keeps what each job read and made"),),
+                by=By.PERSON,
+            )
+        )
+    return conclude("run-metadata-lineage", seen)
+
+
+@probe("data-lineage")
+def data_lineage(facts: Facts) -> Finding:
+    """A model leads back to its data: their version is recorded with the run or the model."""
+    seen = []
+    for module, function in facts.functions:
+        for call in function.calls:
+            said = " ".join(
+                (
+                    *(key for key, _ in call.kwargs),
+                    *(value for value in (*call.args, *(value for _, value in call.kwargs)) if value),
+                )
+            ).lower()
+            if call.last in (
+                "log_input",
+                "set_tag",
+                "set_tags",
+                "log_param",
+                "log_params",
+                "set_model_version_tag",
+                "emit",
+            ) and re.search(
+                r"data(set)?_?(version|hash|digest|fingerprint|snapshot|sha)|snapshot_id|train_(start|end)|dvc", said
+            ):
+                seen.append(
+                    Sighting(module, function, call, facts.route(module, function)).seen(
+                        "the version of the data is recorded with the model"
+                    )
+                )
+    locks = facts.project.named("dvc.lock")
+    if locks and any(word in facts.project.text(locks[0]).lower() for word in ("model", ".pkl", ".joblib")):
+        seen.append(
+            Seen((Evidence(path=locks[0], line=1, why="the digests of data and model in one lock"),), by=By.PERSON)
+        )
+    return conclude("data-lineage", seen)

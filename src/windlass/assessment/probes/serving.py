@@ -1,0 +1,410 @@
+"""Serving: an API or a batch job that answers with the model, and where it takes the model from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Call, Module
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.training import LIBRARIES
+from windlass.assessment.words import parts_of
+
+_APPS = (
+    "fastapi.FastAPI", "flask.Flask", "starlette.applications.Starlette", "sanic.Sanic", "litserve.LitServer",
+    "ray.serve.deployment", "bentoml.Service", "bentoml.service", "kserve.Model", "robyn.Robyn", "falcon.App",
+    "aiohttp.web.Application", "litestar.Litestar", "quart.Quart", "chalice.Chalice", "mlserver.MLModel",
+    "gradio.Interface", "gradio.Blocks", "tornado.web.Application", "flask_restful.Api", "modal.fastapi_endpoint",
+)  # fmt: skip
+_PAGES = ("streamlit.", "dash.", "gradio.", "shiny.", "chainlit.", "taipy.", "nicegui.")
+_PREDICTS = frozenset(
+    {
+        "predict", "predict_proba", "predict_step", "infer", "inference", "score", "predict_one", "make_prediction",
+        "run_inference", "forward",
+    }
+)  # fmt: skip
+_LOADS = frozenset({"load_model", "load_from_checkpoint", "InferenceSession", "from_pretrained", "load_pipeline"})
+_LOADERS = (
+    "joblib.load", "pickle.load", "pickle.loads", "torch.load", "cloudpickle.load", "dill.load", "skops.io.load",
+    "onnxruntime.InferenceSession",
+)  # fmt: skip
+
+
+def predicts(call: Call) -> bool:
+    """Whether a call asks a model for an answer."""
+    parts = parts_of(call.last)
+    return (
+        call.last in _PREDICTS
+        or ("predict" in parts and len(parts) <= 4)
+        or bool(parts & {"prediction", "predictions"} and parts & {"make", "get", "run"})
+    )
+
+
+def loads_model(call: Call) -> bool:
+    """Whether a call reads a saved model."""
+    return (
+        call.last in _LOADS
+        or call.name in _LOADERS
+        or (call.last.startswith("load") and "model" in parts_of(call.last))
+    )
+
+
+def _apps(facts: Facts) -> Iterator[Sighting]:
+    names = {each.rpartition(".")[2] for each in _APPS}
+    yield from facts.calls(*names, where=lambda call, _: call.name in _APPS)
+
+
+def _below_module(facts: Facts, module: Module) -> list[Call]:
+    """All calls of a module and of what its functions lead to."""
+    found: list[Call] = []
+    for name in module.functions:
+        for key in facts.below((module.path, name), most=120):
+            found += facts.project.modules.function(key).calls
+    return found
+
+
+def _uses_model(facts: Facts, module: Module) -> bool:
+    calls = _below_module(facts, module)
+    loads = any(loads_model(call) for call in calls)
+    asks = any(predicts(call) for call in calls) or any(
+        call.name.partition(".")[0] in ("torch", "onnxruntime") and call.last in ("run", "softmax", "argmax")
+        for call in calls
+    )
+    return asks and (
+        loads or any("model" in word.lower() for function in module.functions.values() for word in function.words)
+    )
+
+
+@once
+def service_modules(facts: Facts) -> dict[str, Sighting]:
+    """Modules that make an application which answers with a model."""
+    found: dict[str, Sighting] = {}
+    for sighting in _apps(facts):
+        if (
+            not sighting.module.is_notebook
+            and sighting.module.path not in found
+            and _uses_model_near(facts, sighting.module)
+        ):
+            found[sighting.module.path] = sighting
+    return found
+
+
+def _uses_model_near(facts: Facts, module: Module) -> bool:
+    """Here, or in a module that it takes in: routers stand beside the application."""
+    if _uses_model(facts, module):
+        return True
+    for full in module.imports.values():
+        key = facts.project.modules.find(full, seen_from=module.path)
+        if key is not None and _uses_model(facts, facts.project.modules.by_path[key[0]]):
+            return True
+    return False
+
+
+@once
+def batch_modules(facts: Facts) -> dict[str, Sighting]:
+    """Scripts that load a saved model, answer for many rows and keep the answers, without fitting one."""
+    found: dict[str, Sighting] = {}
+    for module, function in facts.functions:
+        if module.is_notebook or module.path in found:
+            continue
+        keys = facts.below((module.path, function.name), most=200)
+        if keys & facts.training_keys:
+            continue
+        calls = [call for key in keys for call in facts.project.modules.function(key).calls]
+        if any(map(loads_model, calls)) and any(map(predicts, calls)) and any(map(_keeps, calls)):
+            load = next(call for call in function.calls) if function.calls else None
+            if load is not None:
+                found[module.path] = Sighting(module, function, load, facts.route(module, function))
+    return found
+
+
+_KEEPERS = frozenset(
+    {
+        "to_sql", "write_to_sql", "to_gbq", "insert_rows_json", "load_table_from_dataframe", "insert", "put_object",
+        "upload_file", "upload_blob", "saveAsTable", "write_table", "execute_values", "copy_from",
+        "upload_from_string", "write_deltalake", "upload_fileobj",
+    }
+)  # fmt: skip
+
+
+def _keeps(call: Call) -> bool:
+    parts = parts_of(call.last)
+    return call.last in _KEEPERS or bool(
+        parts & {"write", "upload", "upsert", "insert", "store"}
+        and parts & {"sql", "db", "database", "table", "s3", "predictions", "blob", "bucket"}
+    )
+
+
+@once
+def scoring_modules(facts: Facts) -> set[str]:
+    """Modules that answer with a model: services, batch jobs, and what holds a `predict` of the project's own."""
+    found = set(service_modules(facts)) | set(batch_modules(facts))
+    for module, function in facts.functions:
+        name = function.name.rpartition(".")[2]
+        if (
+            not module.is_notebook
+            and ("predict" in parts_of(name) or name in ("score", "inference"))
+            and not function.stub
+        ):
+            found.add(module.path)
+    return found
+
+
+def _pages(facts: Facts) -> Iterator[Sighting]:
+    """Interactive pages that answer with a saved model."""
+    seen: set[str] = set()
+    for sighting in facts.calls_into("streamlit", "dash", "shiny", "chainlit", "nicegui"):
+        path = sighting.module.path
+        if path in seen or sighting.module.is_notebook:
+            continue
+        seen.add(path)
+        calls = _below_module(facts, sighting.module)
+        if (
+            any(map(predicts, calls))
+            and any(map(loads_model, calls))
+            and not any(call.last == "fit" and call.name.partition(".")[0] in LIBRARIES for call in calls)
+        ):
+            yield sighting
+
+
+def _commands(facts: Facts) -> Iterator[Seen]:
+    from windlass.assessment.facts import seen_run
+
+    for run in facts.runs(
+        lambda argv: (
+            argv[:2]
+            in (
+                ("mlflow", "models"),
+                ("bentoml", "serve"),
+                ("mlem", "serve"),
+                ("mlem", "deployment"),
+                ("mlem", "deploy"),
+                ("seldon-core-microservice",),
+                ("tritonserver",),
+                ("tensorflow_model_server",),
+                ("torchserve",),
+                ("vllm", "serve"),
+                ("bentoml", "deploy"),
+            )
+        )
+    ):
+        if run.command.argv[1:2] != ("models",) or "serve" in run.command.argv or "build-docker" in run.command.argv:
+            yield seen_run(run)
+
+
+_ENDPOINTS = re.compile(
+    r"(create_endpoint|update_endpoint|deploy_model|online_deployments\.begin_create_or_update|"
+    r"batch_deployments\.begin_create_or_update|Endpoint\.deploy|Model\.deploy|"
+    r"serving_endpoints\.create\w*)$"
+)
+
+
+def _platform(facts: Facts) -> Iterator[Seen]:
+    for module, function in facts.functions:
+        for call in function.calls:
+            root = call.name.partition(".")[0]
+            if _ENDPOINTS.search(call.name) and root in (
+                "boto3",
+                "google",
+                "azure",
+                "azureml",
+                "sagemaker",
+                "databricks",
+                "?",
+            ):
+                yield Sighting(module, function, call, facts.route(module, function)).seen()
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path):
+            if not isinstance(document, dict):
+                continue
+            schema, kind = str(document.get("$schema", "")), str(document.get("kind", ""))
+            if re.search(r"azureml.*(online|batch|Online|Batch)(Endpoint|Deployment|-)", schema) or kind in (
+                "InferenceService",
+                "SeldonDeployment",
+                "RayService",
+                "ServingRuntime",
+            ):
+                line = document.line_of("$schema" if schema else "kind") if hasattr(document, "line_of") else 1
+                yield Seen((Evidence(path=path, line=line, why="an endpoint for the model is declared"),), by=By.PERSON)
+    for path in facts.project.named("bentofile.yaml", "cog.yaml", "deployment.mlem", "score.py"):
+        if path.endswith("score.py"):
+            names = facts.project.modules.by_path.get(path)
+            if names is None or not {"init", "run"} <= set(names.functions):
+                continue
+        yield Seen((Evidence(path=path, line=1, why="what a serving platform runs"),), by=By.PERSON)
+
+
+def _functions(facts: Facts) -> Iterator[Seen]:
+    """Handlers of function services."""
+    for module, function in facts.functions:
+        if (
+            function.name in ("lambda_handler", "handler")
+            and function.parameters[:2] == ("event", "context")
+            and _uses_model(facts, module)
+        ):
+            yield Seen(
+                (Evidence(path=module.path, line=function.line, why="a function that answers events with the model"),),
+                by=By.PERSON,
+            )
+
+
+def _plumber(facts: Facts) -> Iterator[Seen]:
+    for path in facts.project.r_files:
+        text = facts.project.text(path)
+        if (
+            found := re.search(r"^#\*\s*@(get|post)|vetiver_api\(|plumb(er)?\(", text, re.MULTILINE)
+        ) and "predict(" in text:
+            yield Seen(
+                (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="a plumber API that predicts"),),
+                by=By.PERSON,
+            )
+
+
+@probe("model-serving")
+def model_serving(facts: Facts) -> Finding:
+    """A service or a batch job that answers with the model."""
+    seen = [
+        sighting.seen(f"{sighting.call.last}: an application that answers with the model")
+        for sighting in service_modules(facts).values()
+    ]
+    seen += [
+        sighting.seen(f"{sighting.function.name or 'the script'}: loads a model and keeps its answers")
+        for sighting in batch_modules(facts).values()
+    ]
+    seen += [sighting.seen("a page that answers with the model") for sighting in _pages(facts)]
+    seen += [*_commands(facts), *_platform(facts), *_functions(facts), *_plumber(facts)]
+    down = [] if seen else [each.here("an application that asks no model") for each in _apps(facts)]
+    return conclude("model-serving", seen, turned_down=down)
+
+
+_REGISTRY_URI = re.compile(r"models:/|runs:/")
+
+
+def registry_loads(facts: Facts) -> Iterator[Sighting]:
+    """Calls that take a model from a registry by name, version or alias."""
+    for module, function in facts.functions:
+        for call in function.calls:
+            texts = [value for value in (*call.args, *(value for _, value in call.kwargs)) if value]
+            if any(_REGISTRY_URI.match(text) for text in texts) or call.last in (
+                "get_model_version_by_alias",
+                "get_latest_versions",
+                "get_registered_model",
+                "get_model_version",
+                "use_model",
+                "use_artifact",
+            ):
+                yield Sighting(module, function, call, facts.route(module, function))
+
+
+@probe("serve-from-registry")
+def serve_from_registry(facts: Facts) -> Finding:
+    """What serves takes the model from the registry."""
+    scoring = scoring_modules(facts)
+    reached = {
+        key
+        for path in scoring
+        for name in facts.project.modules.by_path[path].functions
+        for key in facts.below((path, name), most=120)
+    }
+    seen = [
+        sighting.seen("takes the model from the registry")
+        for sighting in registry_loads(facts)
+        if sighting.key in reached
+    ]
+    for key in reached:
+        function = facts.project.modules.function(key)
+        for call in function.calls:
+            texts = " ".join(value.lower() for value in (*call.args, *(value for _, value in call.kwargs)) if value)
+            if ("champion" in texts or "production" in parts_of(texts) or "registry" in call.name.lower()) and (
+                call.last.startswith(("load", "get", "read", "resolve")) or call.last == "open"
+            ):
+                module = facts.project.modules.by_path[key[0]]
+                seen.append(
+                    Sighting(module, function, call, facts.route(module, function)).seen("takes the released model")
+                )
+    down = [
+        Sighting(module, function, call, None).here("a file of its own, not the registry")
+        for module, function in facts.functions
+        if module.path in scoring
+        for call in function.calls
+        if call.name in _LOADERS
+    ]
+    return conclude("serve-from-registry", seen, turned_down=down if not seen else ())
+
+
+_TRANSFORMS = frozenset(
+    {
+        "preprocess", "transform", "features", "feature", "engineering", "clean", "encode", "build",
+    }
+)  # fmt: skip
+
+
+@probe("feature-consistency")
+def feature_consistency(facts: Facts) -> Finding:
+    """A feature store read for training and serving, or one transform used by both."""
+    seen = [each.seen("feature store: features are read or written") for each in feature_store_calls(facts)]
+    seen += list(_feature_repository(facts))
+    if not seen:
+        seen += list(_shared_transforms(facts))
+    down = [
+        Evidence(path=module.path, line=owner.line, why=f"{owner.name} is never used")
+        for module in facts.project.modules
+        for owner in module.classes.values()
+        if "featurestore" in owner.name.lower() and not any(True for _ in facts.calls(owner.name))
+    ]
+    return conclude(
+        "feature-consistency", seen, turned_down=down, declared=facts.listed("feast", "tecton", "hopsworks")
+    )
+
+
+def feature_store_calls(facts: Facts) -> Iterator[Sighting]:
+    """Calls of a feature store that read or write features."""
+    names = (
+        "get_historical_features", "get_online_features", "materialize", "materialize_incremental", "FeatureView",
+        "push", "write_to_online_store", "get_or_create_feature_group", "get_feature_view", "create_training_set",
+        "FeatureEngineeringClient", "FeatureStoreClient", "ingest", "get_feature_group",
+    )  # fmt: skip
+    packages = (
+        "feast", "tecton", "hopsworks", "hsfs", "databricks.feature_store", "databricks.feature_engineering",
+        "featureform", "sagemaker.feature_store", "vertexai.resources",
+    )  # fmt: skip
+    yield from facts.calls(*names, where=lambda call, _: call.name.startswith(packages))
+    for sighting in facts.calls("get_historical_features", "get_online_features"):
+        if not sighting.call.name.startswith(packages) and any(
+            full.startswith(packages) for full in sighting.module.imports.values()
+        ):
+            yield sighting
+
+
+def _feature_repository(facts: Facts) -> Iterator[Seen]:
+    for path in facts.project.named("feature_store.yaml"):
+        if any("FeatureView" in full for module in facts.project.modules for full in module.imports.values()):
+            yield Seen(
+                (Evidence(path=path, line=1, why="feature store: a Feast repository with feature views"),), by=By.PERSON
+            )
+
+
+def _shared_transforms(facts: Facts) -> Iterator[Seen]:
+    scoring = scoring_modules(facts)
+    served = {
+        key
+        for path in scoring
+        for name in facts.project.modules.by_path[path].functions
+        for key in facts.below((path, name), most=120)
+    }
+    trained = {
+        key
+        for module, function in facts.functions
+        if not module.is_notebook and facts.trains((module.path, function.name))
+        for key in facts.below((module.path, function.name), most=120)
+    }
+    for key in sorted(served & trained):
+        if parts_of(key[1]) & _TRANSFORMS and key[0] not in scoring:
+            function = facts.project.modules.function(key)
+            route = facts.graph.best(key)
+            way = route.evidence if route is not None else ()
+            here = Evidence(path=key[0], line=function.line, why=f"{function.name} is used by training and by serving")
+            yield Seen((here, *way), by=route.by if route is not None else By.NOBODY)

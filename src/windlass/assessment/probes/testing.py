@@ -1,0 +1,331 @@
+"""Tests: of the code, the service and the model, and whether CI runs them and listens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.commands import leads_of
+from windlass.assessment.reach.graph import Run
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Function, Module
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import is_metric
+
+_ASSERTING = re.compile(r"^(assert\w*|raises|warns|fail|expect\w*|assert_frame_equal|approx)$")
+_CLIENTS = frozenset({"TestClient", "test_client", "AsyncClient", "ASGITransport", "LiveServer"})
+_STUBS = frozenset({"xfail", "skip"})
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test function that asserts something about the project's code."""
+
+    module: Module
+    function: Function
+    line: int
+    """Of its first assertion."""
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(path=self.module.path, line=self.line, why=f"{self.function.name} asserts")
+
+
+def _is_test(function: Function) -> bool:
+    name = function.name.rpartition(".")[2]
+    return name.startswith("test") or any(deco.last in ("then", "given", "step") for deco in function.decorators)
+
+
+def _asserts(facts: Facts, module: Module, function: Function, depth: int = 0) -> int:
+    """Line of the first assertion, also one in a helper of the same file."""
+    lines = [check.line for check in function.asserts]
+    lines += [call.line for call in function.calls if _ASSERTING.match(call.last)]
+    if not lines and depth < 2:
+        for call in function.calls:
+            for key in facts.project.modules.called(call.name, module, function):
+                inner = facts.project.modules.by_path[key[0]]
+                if ("test" in key[0] or key[0] == module.path) and _asserts(
+                    facts, inner, facts.project.modules.function(key), depth + 1
+                ):
+                    return call.line
+    return min(lines, default=0)
+
+
+def _own_imports(facts: Facts, module: Module) -> tuple[bool, list[str]]:
+    """Whether a test file uses the project, and which of its imports look like the project's and lead nowhere."""
+    used, lost = False, []
+    modules = facts.project.modules
+    tops = {path.partition("/")[0] for path in modules.by_path} | {"src"}
+    for full, line in module.import_lines.items():
+        if modules.find(full, seen_from=module.path) is not None:
+            used = True
+        elif full.partition(".")[0] in tops and f"{full.partition('.')[0]}.py" not in modules.by_path and line:
+            lost.append(full)
+    return used, lost
+
+
+def _runs_project(module: Module) -> bool:
+    """A test may also run the program, or call the service, or read what the pipeline made."""
+    words = {word for function in module.functions.values() for word in function.words}
+    names = {call.name for function in module.functions.values() for call in function.calls}
+    return bool(
+        {
+            "subprocess.run",
+            "subprocess.check_call",
+            "subprocess.check_output",
+            "requests.get",
+            "requests.post",
+            "httpx.post",
+            "httpx.get",
+        }
+        & names
+        or {"import_module", "run_path", "joblib", "CliRunner"} & words
+        or any(name.endswith((".load_model", "joblib.load", "pickle.load")) for name in names)
+    )
+
+
+@once
+def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
+    """Real tests, and what only looks like one."""
+    real: list[Test] = []
+    down: list[Evidence] = []
+    for module, function in facts.test_functions:
+        if not _is_test(function):
+            continue
+        here = Evidence(path=module.path, line=function.line, why="")
+        used, lost = _own_imports(facts, module)
+        line = _asserts(facts, module, function)
+        if any(deco.last in _STUBS and not deco.args and not deco.kwargs for deco in function.decorators):
+            down.append(_because(here, f"{function.name} is skipped or expected to fail"))
+        elif not line:
+            down.append(_because(here, f"{function.name} asserts nothing"))
+        elif lost and not used:
+            down.append(_because(here, f"it imports {lost[0]}, which does not exist"))
+        elif not used and not _runs_project(module):
+            down.append(_because(here, f"{function.name} uses nothing of the project"))
+        else:
+            real.append(Test(module, function, line))
+    return real, down
+
+
+def _because(evidence: Evidence, why: str) -> Evidence:
+    return Evidence(path=evidence.path, line=evidence.line, why=why)
+
+
+def _behave(facts: Facts) -> Iterator[Evidence]:
+    """Scenarios with steps behind them."""
+    steps = [
+        function
+        for module in facts.project.modules
+        for function in module.functions.values()
+        if any(deco.name.startswith("behave.") for deco in function.decorators)
+    ]
+    if steps:
+        for path in facts.project.named(".feature"):
+            yield Evidence(path=path, line=1, why="scenarios that behave runs")
+
+
+def _testthat(facts: Facts) -> Iterator[Evidence]:
+    for path in facts.project.r_files:
+        if "test" in path.lower() and (found := re.search(r"^\s*expect_\w+\(", facts.project.text(path), re.MULTILINE)):
+            line = facts.project.text(path).count("\n", 0, found.start()) + 1
+            yield Evidence(path=path, line=line, why="an expectation of testthat")
+
+
+@probe("unit-tests-code")
+def unit_tests_code(facts: Facts) -> Finding:
+    """A test that asserts something about the project's own code; wired if CI runs it."""
+    real, down = tests_of(facts)
+    places = [test.evidence for test in real] + [*_behave(facts), *_testthat(facts)]
+    run = max(_test_runs(facts), key=lambda run: (not run.route.swallowed, run.route.by), default=None)
+    by = run.route.by if run is not None else By.NOBODY
+    way = seen_run(run).evidence if run is not None and places else ()
+    seen = [Seen((place, *way) if number == 0 else (place,), by=by) for number, place in enumerate(places[:8])]
+    return conclude(
+        "unit-tests-code", seen, turned_down=down, declared=facts.listed("pytest") if down else (), wired_from=By.ITSELF
+    )
+
+
+def _test_runs(facts: Facts) -> Iterator[Run]:
+    yield from (run for run in facts.graph.runs if run.tests not in ("", "locust"))
+
+
+def _has_tests(facts: Facts) -> bool:
+    return bool(tests_of(facts)[0]) or any(_behave(facts)) or any(_testthat(facts))
+
+
+@probe("tests-in-ci")
+def tests_in_ci(facts: Facts) -> Finding:
+    """CI runs tests that exist, and its job fails with them."""
+    runs = [run for run in _test_runs(facts) if run.route.start.workflow is not None]
+    down = (
+        [_because(run.evidence, "there is no test with an assertion for it to run") for run in runs]
+        if not _has_tests(facts)
+        else []
+    )
+    for flow in facts.project.idle_workflows:
+        for job in flow.jobs:
+            if any(leads_of(facts.project, command, "").tests for step in job.steps for command in step.commands):
+                down.append(Evidence(path=flow.path, line=job.line, why="a workflow that lies where nothing runs it"))
+    if not _has_tests(facts):
+        runs = []
+    by_hand = [run for run in runs if run.route.by < By.ITSELF]
+    down += [_because(run.evidence, "only a person starts this workflow") for run in by_hand]
+    seen = [seen_run(run) for run in runs]
+    return conclude("tests-in-ci", seen, turned_down=down, wired_from=By.ITSELF)
+
+
+@probe("integration-tests-service")
+def integration_tests_service(facts: Facts) -> Finding:
+    """Tests, or a CI step, that call the service."""
+    real, _ = tests_of(facts)
+    run = max(_test_runs(facts), key=lambda run: (not run.route.swallowed, run.route.by), default=None)
+    by = run.route.by if run is not None and not run.route.swallowed else By.NOBODY
+    seen = []
+    for test in real:
+        calls = {call.last for call in test.function.calls} | {
+            call.last for function in test.module.functions.values() for call in function.calls
+        }
+        if calls & _CLIENTS or any(call.name.startswith(("requests.", "httpx.")) for call in test.function.calls):
+            seen.append(Seen((_because(test.evidence, f"{test.function.name} calls the service"),), by=by))
+    for each in facts.runs(
+        lambda argv: (
+            argv[0] in ("curl", "wget", "newman", "k6", "locust")
+            and any(
+                "localhost" in word or "127.0.0.1" in word or "URL" in word or "health" in word or "locust" in word
+                for word in argv
+            )
+        )
+    ):
+        if each.route.start.workflow is not None:
+            seen.append(seen_run(each))
+    echoes = [
+        run.evidence
+        for run in facts.runs(lambda argv: argv[0] == "echo" and any("test" in word.lower() for word in argv[1:]))
+        if run.route.start.workflow is not None
+    ]
+    down = [_because(place, "a step that only says so") for place in echoes]
+    return conclude("integration-tests-service", seen, turned_down=down, wired_from=By.ITSELF)
+
+
+_LOADS = re.compile(
+    r"(joblib|pickle|cloudpickle|torch|skops.*|onnxruntime|mlflow\.\w+)\.?(load|load_model|InferenceSession)?$"
+)
+
+
+def _loads_model(module: Module, function: Function, facts: Facts) -> bool:
+    for key in facts.below((module.path, function.name), most=40):
+        inner = facts.project.modules.by_path[key[0]].functions.get(key[1])
+        if inner is not None and any(
+            call.last in ("load_model", "load_from_checkpoint", "InferenceSession", "load_pipeline", "load_artifact")
+            or call.name in ("joblib.load", "pickle.load", "torch.load", "cloudpickle.load")
+            for call in inner.calls
+        ):
+            return True
+    return False
+
+
+@probe("integration-tests-model")
+def integration_tests_model(facts: Facts) -> Finding:
+    """Tests that load a model as it was saved and try it."""
+    real, _ = tests_of(facts)
+    run = max(_test_runs(facts), key=lambda run: (not run.route.swallowed, run.route.by), default=None)
+    by = run.route.by if run is not None and not run.route.swallowed else By.NOBODY
+    seen = [
+        Seen((_because(test.evidence, f"{test.function.name} tries a saved model"),), by=by)
+        for test in real
+        if _loads_model(test.module, test.function, facts)
+    ]
+    return conclude("integration-tests-model", seen, wired_from=By.ITSELF)
+
+
+_BEHAVIOUR = frozenset(
+    {
+        "invariance", "directional", "monotonic", "monotonicity", "invariant", "robustness", "fairness", "slice",
+        "bias", "latency",
+    }
+)  # fmt: skip
+
+
+@probe("model-quality-tests")
+def model_quality_tests(facts: Facts) -> Finding:
+    """Tests that assert how good a model is, or how it behaves."""
+    real, _ = tests_of(facts)
+    run = max(_test_runs(facts), key=lambda run: (not run.route.swallowed, run.route.by), default=None)
+    by = run.route.by if run is not None and not run.route.swallowed else By.NOBODY
+    seen = []
+    for test in real:
+        name = set(re.split(r"[_.]", test.function.name.lower()))
+        for check in test.function.asserts:
+            scored = check.orders and any(is_metric(word) for word in check.words)
+            if scored and _about_a_model(test):
+                seen.append(
+                    Seen(
+                        (Evidence(path=test.module.path, line=check.line, why="an assertion on a metric of a model"),),
+                        by=by,
+                    )
+                )
+                break
+            if check.orders and name & _BEHAVIOUR and _predicts(test):
+                seen.append(
+                    Seen(
+                        (Evidence(path=test.module.path, line=check.line, why="an assertion on how a model behaves"),),
+                        by=by,
+                    )
+                )
+                break
+    return conclude("model-quality-tests", seen, wired_from=By.ITSELF)
+
+
+def _about_a_model(test: Test) -> bool:
+    words = {word.lower() for word in test.function.words} | {call.last.lower() for call in test.function.calls}
+    return any(
+        "model" in word
+        or "pipeline" in word
+        or "predict" in word
+        or "baseline" in word
+        or "train" in word
+        or is_metric(word)
+        for word in words
+    )
+
+
+def _predicts(test: Test) -> bool:
+    return any(
+        "predict" in call.last or call.last in ("forward", "model", "run", "score", "infer") or "model" in call.name
+        for call in test.function.calls
+    )
+
+
+_SCORING = re.compile(
+    r"(^|[/_.])(predict\w*|scor(e|ing)|serv(e|ing|er|ice)|inference|infer|app|main|api|batch\w*|predictor)([/_.]|$)",
+    re.IGNORECASE,
+)
+
+
+@probe("scoring-code-versioned-tested")
+def scoring_code(facts: Facts) -> Finding:
+    """A test uses the module that scores."""
+    from windlass.assessment.probes.serving import scoring_modules
+
+    scoring = scoring_modules(facts)
+    real, _ = tests_of(facts)
+    run = max(_test_runs(facts), key=lambda run: (not run.route.swallowed, run.route.by), default=None)
+    by = run.route.by if run is not None and not run.route.swallowed else By.NOBODY
+    seen, down = [], []
+    tested: set[str] = set()
+    for test in real:
+        for full in test.module.imports.values():
+            key = facts.project.modules.find(full, seen_from=test.module.path)
+            if key is not None and key[0] in scoring and key[0] not in tested:
+                tested.add(key[0])
+                seen.append(Seen((_because(test.evidence, f"it tests {key[0]}, which scores"),), by=by))
+    down = [Evidence(path=path, line=1, why="it scores, and no test imports it") for path in sorted(scoring - tested)][
+        :6
+    ]
+    if seen or not scoring:
+        return conclude("scoring-code-versioned-tested", seen, turned_down=down, wired_from=By.ITSELF)
+    return conclude("scoring-code-versioned-tested", (), turned_down=down)

@@ -1,0 +1,248 @@
+"""Experiment tracking, and where it is kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.probes.probe import probe
+from windlass.assessment.reach.engines import dvc_stages
+from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Call
+from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.words import parts_of
+
+_LOGGING = {
+    "mlflow": ("log_metric", "log_metrics", "log_param", "log_params", "autolog", "log_input"),
+    "wandb": ("log", "watch", "summary"),
+    "comet_ml": ("log_metric", "log_metrics", "log_parameter", "log_parameters", "Experiment"),
+    "neptune": ("init_run", "log", "append"),
+    "clearml": ("init", "report_scalar", "connect"),
+    "aim": ("track", "Run"),
+    "dvclive": ("log_metric", "log_param", "log_params", "Live", "log", "next_step", "make_summary"),
+    "azureml": ("log", "log_list"),
+    "sagemaker.experiments": ("log_metric", "log_parameter", "log_parameters"),
+    "google.cloud.aiplatform": ("log_metrics", "log_params", "start_run"),
+    "trackio": ("log",),
+    "windlass": ("run", "log_metric", "log_metrics", "log_param", "log_params", "metric", "metrics"),
+    "sacred": ("log_scalar",),
+    "guild": (),
+    "polyaxon": ("log_metrics",),
+    "swanlab": ("log",),
+}
+_CALLBACKS = re.compile(
+    r"(^|\.)(DvcLiveCallback|DVCLiveCallback|DVCLiveLogger|WandbCallback|WandbLogger|WandbMetricsLogger|MLFlowLogger|MlflowCallback|CometLogger|NeptuneLogger|NeptuneCallback|TensorBoardLogger_|ClearMLLogger|AimLogger|MLflowCallback|mlflow_mixin)$"
+)
+_PACKAGES = tuple(_LOGGING)
+
+
+def logs_run(call: Call, imported: frozenset[str]) -> bool:
+    """Whether a call writes parameters or metrics of a run to a tracker."""
+    if _CALLBACKS.search(call.name) and call.name.startswith(
+        (*_PACKAGES, "lightning", "pytorch_lightning", "optuna", "dvclive", "ray")
+    ):
+        return True
+    for package, names in _LOGGING.items():
+        if call.name.startswith(f"{package}.") and (call.last in names or call.last.endswith("autolog")):
+            return True
+        # A tracker that is handed to a function: its kind is not written there, the import is.
+        if (
+            package in imported
+            and call.name.startswith("?.")
+            and call.last in names
+            and call.on.lower() in ("run", "live", "experiment", "logger", "mlflow_client", "client")
+        ):
+            return True
+    return False
+
+
+def tracking_calls(facts: Facts) -> Iterator[Sighting]:
+    """Calls that write to a tracker, outside of tests."""
+    for module, function in facts.functions:
+        imported = frozenset(full.partition(".")[0] for full in module.imports.values())
+        for call in function.calls:
+            if logs_run(call, imported):
+                yield Sighting(module, function, call, facts.route(module, function))
+
+
+def _home_grown(facts: Facts) -> Iterator[Sighting]:
+    """Metrics of each run, under an id of its own, sent to a shared store."""
+    for module, function in facts.functions:
+        parts = parts_of(function.name)
+        if not (parts & {"run", "experiment"} and parts & {"metrics", "log", "record", "tracking"}) or function.stub:
+            continue
+        for call in function.calls:
+            if call.last in (
+                "upload_file",
+                "put_object",
+                "to_sql",
+                "execute",
+                "insert_one",
+                "create_commit",
+                "upload_folder",
+            ):
+                yield Sighting(module, function, call, facts.route(module, function))
+
+
+@probe("experiment-tracking")
+def experiment_tracking(facts: Facts) -> Finding:
+    """Code that runs writes parameters and metrics to a tracker."""
+    trained = facts.training_keys
+    linked: list[Seen] = []
+    loose: list[Evidence] = []
+    for sighting in tracking_calls(facts):
+        if sighting.by >= By.PERSON and not (sighting.module.is_notebook and sighting.by < By.PERSON):
+            linked.append(sighting.seen())
+        else:
+            loose.append(sighting.here("nothing calls the function that this stands in"))
+    linked += [
+        each.seen("metrics of each run are kept in a shared store")
+        for each in _home_grown(facts)
+        if each.by >= By.PERSON
+    ]
+    for path, name, line, _, _, lists in dvc_stages(facts.project):
+        if lists["metrics"] and trained:
+            linked.append(
+                Seen((Evidence(path=path, line=line, why=f"stage {name} keeps its metrics with DVC"),), by=By.PERSON)
+            )
+    down = [*loose, *_mocks(facts)]
+    down += [
+        Evidence(path=module.path, line=line, why=f"{full} is imported, and nothing of it that logs is called")
+        for module in facts.project.modules
+        for full, line in module.import_lines.items()
+        if full.partition(".")[0] in ("mlflow", "wandb", "comet_ml", "neptune", "clearml", "aim") and not linked
+    ]
+    declared = facts.listed("mlflow", "wandb", "comet-ml", "neptune", "clearml", "aim", "dvclive") if not linked else ()
+    return conclude("experiment-tracking", linked, turned_down=down, declared=declared)
+
+
+def _mocks(facts: Facts) -> Iterator[Evidence]:
+    for module in facts.project.modules:
+        for owner in module.classes.values():
+            if re.search(r"ml_?flow|wandb|tracker", owner.name, re.IGNORECASE) and not any(
+                full.partition(".")[0] in ("mlflow", "wandb") for full in module.imports.values()
+            ):
+                yield Evidence(
+                    path=module.path, line=owner.line, why=f"{owner.name} only carries the name of a tracker"
+                )
+
+
+_REMOTE = re.compile(
+    r"^(https?://(?!localhost|127\.0\.0\.1)|databricks|azureml|arn:|postgres|mysql)|os\.environ|getenv|environ",
+    re.IGNORECASE,
+)
+
+
+@probe("tracking-centralized")
+def tracking_centralized(facts: Facts) -> Finding:
+    """Runs go to a server, or to a store that outlives the job."""
+    seen: list[Seen] = []
+    down: list[Evidence] = []
+    calls = list(tracking_calls(facts))
+    for sighting in facts.calls("set_tracking_uri", "init", "setup"):
+        call = sighting.call
+        value = next((arg for arg in call.args if arg), None) or call.kwarg("uri") or call.kwarg("project") or ""
+        if call.name.startswith("mlflow") and call.last == "set_tracking_uri":
+            local = re.match(r"^(file:|sqlite:|\./|mlruns|/|http://(localhost|127))", value)
+            if local and not _persisted(facts, value):
+                down.append(sighting.here(f"the tracker is local: {value[:60]}"))
+            else:
+                seen.append(sighting.seen("the tracker is named by its address or by the environment"))
+        elif call.name.startswith(("wandb.init", "neptune.init", "clearml.Task.init", "comet_ml")) and call.kwarg(
+            "mode"
+        ) not in ("disabled", "offline"):
+            seen.append(sighting.seen("a hosted tracker"))
+    for service in facts.project.services:
+        if "mlflow" in f"{service.name} {service.image}".lower() and any(
+            "backend-store-uri" in command.text or "server" in command.text for command in service.commands
+        ):
+            seen.append(
+                Seen(
+                    (Evidence(path=service.path, line=service.line, why="a tracking server is declared"),),
+                    by=By.REQUEST,
+                )
+            )
+    for run in facts.runs(lambda argv: argv[:2] == ("mlflow", "server") or argv[:2] == ("mlflow", "ui")):
+        if run.route.start.workflow is not None:
+            down.append(
+                Evidence(
+                    path=run.path, line=run.command.line, why="a tracker that is started in CI and thrown away with it"
+                )
+            )
+    seen += list(_kept_by_ci(facts)) if calls else []
+    if any(each.call.name.startswith(("azureml", "google.cloud.aiplatform", "sagemaker")) for each in calls) or (
+        calls and _runs_on_platform(facts)
+    ):
+        seen.append(next(iter(calls)).seen("the platform keeps the runs"))
+    seen += [each.seen("metrics of each run are kept in a shared store") for each in _home_grown(facts)]
+    return conclude(
+        "tracking-centralized",
+        seen if calls or seen else (),
+        turned_down=down,
+        wired_from=By.PERSON,
+        may_be_wired=any(each.by is not By.NOBODY for each in seen),
+    )
+
+
+def _persisted(facts: Facts, value: str) -> bool:
+    return bool(value) and any(True for _ in _kept_by_ci(facts))
+
+
+def _kept_by_ci(facts: Facts) -> Iterator[Seen]:
+    """A CI job that puts the tracker's database back where the next one finds it."""
+    from windlass.assessment.facts import seen_run
+
+    for run in facts.runs(
+        lambda argv: (
+            argv[:2] in (("git", "add"), ("dvc", "add"), ("aws", "s3"), ("gsutil", "cp"))
+            and any("mlflow" in word or "mlruns" in word for word in argv[2:])
+        )
+    ):
+        if run.route.start.workflow is not None:
+            yield seen_run(run)
+
+
+def _runs_on_platform(facts: Facts) -> bool:
+    return any(
+        "azureml" in str(document.get("$schema", ""))
+        for path in facts.project.yaml_paths
+        for document in facts.project.yaml(path)
+        if isinstance(document, dict)
+    )
+
+
+@probe("systematic-experimentation")
+def systematic(facts: Facts) -> Finding:
+    """Tracked runs whose parameters come from configuration or a search."""
+    searches = list(
+        facts.calls(
+            "create_study",
+            "GridSearchCV",
+            "RandomizedSearchCV",
+            "BayesSearchCV",
+            "Tuner",
+            "sweep",
+            "HalvingGridSearchCV",
+        )
+    )
+    configs = [
+        path
+        for path in facts.project.yaml_paths
+        if re.search(r"(^|/)(params|config|conf|configs|experiments?|sweep)[^/]*(/|\.ya?ml)", path)
+    ]
+    calls = [each for each in tracking_calls(facts) if each.by >= By.PERSON]
+    if calls and (searches or configs):
+        more = (
+            searches[0].here("a search over parameters")
+            if searches
+            else Evidence(path=configs[0], line=1, why="parameters in a file")
+        )
+        best = max(calls, key=lambda each: each.by)
+        return conclude(
+            "systematic-experimentation", [Seen((*best.seen().evidence, more), by=best.by)], wired_from=By.PERSON
+        )
+    cards = facts.project.named("model_card.md", "modelcard.md", "model-card.md")
+    return conclude(
+        "systematic-experimentation", (), declared=[Evidence(path=path, line=1, why="a model card") for path in cards]
+    )

@@ -1,0 +1,132 @@
+"""Commands and actions by what they do: build, publish, deploy, provision."""
+
+from __future__ import annotations
+
+Argv = tuple[str, ...]
+
+_DEPLOYS: tuple[Argv, ...] = (
+    ("kubectl", "apply"), ("kubectl", "set"), ("kubectl", "rollout"), ("kubectl", "create"), ("kubectl", "replace"),
+    ("kubectl", "patch"), ("helm", "upgrade"), ("helm", "install"), ("gcloud", "run", "deploy"),
+    ("gcloud", "run", "services", "replace"), ("gcloud", "app", "deploy"), ("gcloud", "functions", "deploy"),
+    ("gcloud", "ai", "endpoints"), ("az", "ml", "online-deployment"), ("az", "ml", "batch-deployment"),
+    ("az", "ml", "online-endpoint"), ("az", "ml", "batch-endpoint"), ("az", "webapp"), ("az", "containerapp"),
+    ("az", "functionapp"), ("az", "container", "create"), ("aws", "lambda", "update-function-code"),
+    ("aws", "ecs", "update-service"), ("aws", "ecs", "deploy"), ("aws", "cloudformation", "deploy"),
+    ("aws", "sagemaker", "create-endpoint"), ("aws", "sagemaker", "update-endpoint"), ("aws", "apprunner"),
+    ("aws", "deploy"), ("aws", "elasticbeanstalk"), ("sam", "deploy"), ("cdk", "deploy"), ("serverless", "deploy"),
+    ("sls", "deploy"), ("eb", "deploy"), ("pulumi", "up"), ("fly", "deploy"), ("flyctl", "deploy"),
+    ("heroku", "container:release"), ("vercel",), ("modal", "deploy"), ("bentoml", "deploy"),
+    ("bentoml", "deployment"), ("mlem", "deployment"), ("mlem", "deploy"), ("mlflow", "deployments"),
+    ("ansible-playbook",), ("docker", "stack"), ("cf", "push"), ("argocd", "app"), ("skaffold", "run"),
+    ("railway", "up"), ("databricks", "bundle", "deploy"), ("zappa", "update"), ("zappa", "deploy"),
+    ("chalice", "deploy"), ("copilot", "deploy"), ("copilot", "svc"), ("dokku",), ("kamal", "deploy"),
+    ("cml", "runner_"), ("rsconnect", "deploy"), ("truss", "push"), ("cog", "push"), ("windlass", "promote"),
+)  # fmt: skip
+_NOT_DEPLOYING = frozenset(
+    {
+        "show", "list", "logs", "describe", "get-credentials", "status", "delete", "describe-services", "wait",
+        "namespace", "secret", "configmap", "get", "stop", "show-ingress",
+    }
+)  # fmt: skip
+_PIPELINES: tuple[Argv, ...] = (
+    ("prefect", "deploy"), ("prefect", "deployment"), ("feast", "apply"), ("dagster-cloud",), ("kfp", "pipeline"),
+    ("az", "ml", "pipeline"), ("astro", "deploy"), ("databricks", "bundle", "deploy"), ("zenml", "pipeline"),
+    ("pyflyte", "register"), ("flytectl", "register"), ("bodywork", "create"), ("bodywork", "update"),
+    ("gcloud", "composer"), ("argo", "submit"), ("argo", "template"), ("metaflow",), ("union", "deploy"),
+    ("dbt", "run"), ("az", "ml", "schedule"), ("tecton", "apply"),
+)  # fmt: skip
+DEPLOY_ACTIONS = (
+    "azure/webapps-deploy", "azure/k8s-deploy", "azure/functions-action", "azure/container-apps-deploy-action",
+    "aws-actions/amazon-ecs-deploy-task-definition", "aws-actions/aws-cloudformation-github-deploy",
+    "aws-actions/aws-lambda-deploy", "google-github-actions/deploy-cloudrun",
+    "google-github-actions/deploy-appengine", "google-github-actions/deploy-cloud-functions",
+    "akhileshns/heroku-deploy", "serverless/github-action", "azurewebapp@", "azurermwebappdeployment",
+    "kubernetesmanifest", "helmdeploy", "azurefunctionapp@", "azurewebappcontainer",
+    "johnbeynon/render-deploy-action", "railwayapp/", "einaregilsson/beanstalk-deploy", "amondnet/vercel-action",
+    "appleboy/lambda-action", "nonbeing/awslambda-github-action", "deployphp/action", "bobheadxi/deployments_",
+    "superfly/flyctl-actions@", "digitalocean/app_action",
+)  # fmt: skip
+BUILD_ACTIONS = ("docker/build-push-action", "docker/bake-action", "redhat-actions/buildah-build")
+PUBLISH_ACTIONS = (
+    "pypa/gh-action-pypi-publish", "elgohr/publish-docker", "macbre/push-to-ghcr",
+    "mr-smithers-excellent/docker-build-push", "redhat-actions/push-to-registry", "jfrog/", "aevea/action-kaniko",
+    "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project", "softprops/action-gh-release",
+)  # fmt: skip
+
+
+def _begins(argv: Argv, patterns: tuple[Argv, ...]) -> bool:
+    return any(argv[: len(each)] == each for each in patterns)
+
+
+def deploys(argv: Argv) -> bool:
+    """Whether a command brings something to where it runs."""
+    if _begins(argv, _DEPLOYS):
+        return not _NOT_DEPLOYING & set(argv[1:4])
+    if argv[:2] == ("git", "push"):
+        return any(word in ("heroku", "dokku", "space", "hf") or "huggingface.co/spaces" in word for word in argv[2:])
+    if argv[0] in ("huggingface-cli", "hf"):
+        return "upload" in argv and "space" in " ".join(argv)
+    if argv[0] == "ssh":
+        return any(word in " ".join(argv[1:]) for word in ("docker", "systemctl", "compose", "restart", "pm2"))
+    if argv[0] == "curl":
+        return any(
+            word in " ".join(argv[1:]).lower()
+            for word in ("deploy_hook", "/deploy/", "deploy-hook", "render.com/deploy")
+        )
+    # A client's arguments alone, as Cloud Build gives them to the image of gcloud.
+    return argv[:2] in (("run", "deploy"), ("functions", "deploy"), ("app", "deploy"))
+
+
+def deploys_pipeline(argv: Argv) -> bool:
+    """Whether a command publishes a pipeline to its engine."""
+    if _begins(argv, _PIPELINES):
+        return True
+    if argv[:2] in (("aws", "s3"), ("gsutil", "cp"), ("gsutil", "rsync")):
+        return any("dags" in word for word in argv[2:])
+    return any(word.endswith(("upload_pipeline.py", "deploy_pipeline.py", "publish_pipeline.py")) for word in argv[:3])
+
+
+def is_infrastructure(argv: Argv) -> bool:
+    """Whether a command applies infrastructure."""
+    return argv[0] in ("terraform", "tofu", "terragrunt") and "apply" in argv
+
+
+def builds(argv: Argv) -> bool:
+    """Whether a command builds an image or a package."""
+    if argv[0] in ("docker", "podman", "buildah", "nerdctl"):
+        return "build" in argv[1:4] or argv[1:2] == ("bud",)
+    if argv[0] in ("docker-compose",):
+        return "build" in argv
+    if argv[:3] in (("python", "-m", "build"), ("python3", "-m", "build")) or argv[:2] in (
+        ("uv", "build"),
+        ("poetry", "build"),
+        ("flit", "build"),
+        ("hatch", "build"),
+        ("bentoml", "build"),
+        ("pdm", "build"),
+    ):
+        return True
+    return argv[0] in ("python", "python3") and "setup.py" in argv[1:2] and bool({"sdist", "bdist_wheel"} & set(argv))
+
+
+def publishes(argv: Argv) -> bool:
+    """Whether a command puts a built image or package where others find it."""
+    if argv[0] in ("docker", "podman", "buildah", "nerdctl", "docker-compose"):
+        return "push" in argv[1:4] or "--push" in argv
+    if argv[:3] in (("gcloud", "builds", "submit"), ("az", "acr", "build"), ("mlflow", "models", "build-docker")):
+        return True
+    if argv[:2] in (
+        ("uv", "publish"),
+        ("poetry", "publish"),
+        ("twine", "upload"),
+        ("flit", "publish"),
+        ("hatch", "publish"),
+        ("bentoml", "push"),
+        ("bentoml", "containerize"),
+        ("pack", "build"),
+        ("heroku", "container:push"),
+        ("cog", "push"),
+        ("helm", "push"),
+    ):
+        return True
+    return argv[:4] in (("python", "-m", "twine", "upload"),)

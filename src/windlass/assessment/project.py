@@ -1,0 +1,229 @@
+"""A project as its files tell it: parsed on demand, each file once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from windlass.assessment.automation.image import Image, Service, read_compose, read_dockerfile
+from windlass.assessment.automation.systems import active_workflows, template_workflows
+from windlass.assessment.automation.targets import (
+    Target,
+    read_just,
+    read_make,
+    read_package_json,
+    read_task_functions,
+    read_toml_tasks,
+    read_tox,
+)
+from windlass.assessment.automation.workflow import Workflow
+from windlass.assessment.modules import Modules
+from windlass.assessment.reading.code import Module
+from windlass.assessment.reading.git import History
+from windlass.assessment.reading.notebook import read_notebook
+from windlass.assessment.reading.python import NotPython, read_python
+from windlass.assessment.reading.tree import Tree
+from windlass.assessment.reading.yaml import read_yaml
+from windlass.assessment.records import Unread
+
+_TEMPLATE = re.compile(r"\{\{|\{%|__cookiecutter|cookiecutter\.")
+_EXAMPLE_DOCKERFILES = (".devcontainer/", "docs/", "site-packages/")
+
+
+def is_rendered_later(path: str) -> bool:
+    """Whether a path belongs to a template that somebody has yet to fill in."""
+    return bool(_TEMPLATE.search(path))
+
+
+@dataclass
+class Project:
+    """The project in `tree`. `outer` is the repository around it, whose CI may run it, and `inside` its place there."""
+
+    tree: Tree
+    history: History = field(default_factory=History)
+    outer: Tree | None = None
+    inside: str = ""
+    _yaml: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        return self.tree.root
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Every file that is not part of an unfilled template."""
+        return [path for path in self.tree.sizes if not is_rendered_later(path)]
+
+    def named(self, *endings: str) -> list[str]:
+        """Files whose path ends so, in lower case, outside of unfilled templates."""
+        return [path for path in self.paths if path.lower().endswith(endings)]
+
+    def text(self, path: str) -> str:
+        """What a file says, or "" where it cannot be read; the tree remembers why."""
+        return self.tree.text(path) or ""
+
+    def yaml(self, path: str) -> list[Any]:
+        """The documents of a YAML file."""
+        if path not in self._yaml:
+            documents, why = read_yaml(self.text(path))
+            if why:
+                self.tree.unread.setdefault(path, why)
+            self._yaml[path] = documents
+        return self._yaml[path]
+
+    @cached_property
+    def yaml_paths(self) -> list[str]:
+        return self.named(".yml", ".yaml")
+
+    # -- code ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def modules(self) -> Modules:
+        """Every Python file and notebook that can be read."""
+        found: dict[str, Module] = {}
+        for path in self.paths:
+            if path.endswith((".py", ".ipynb")):
+                module = self._module(path)
+                if module is not None:
+                    found[path] = module
+        return Modules(found, tuple(self.tree.sizes))
+
+    def _module(self, path: str) -> Module | None:
+        text = self.tree.text(path)
+        if not text:
+            return None
+        try:
+            return read_notebook(path, text) if path.endswith(".ipynb") else read_python(path, text)
+        except NotPython as error:
+            self.tree.unread[path] = str(error)
+            return None
+
+    @cached_property
+    def r_files(self) -> list[str]:
+        return [path for path in self.paths if path.endswith((".R", ".r", ".Rmd", ".qmd"))]
+
+    # -- automation ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def workflows(self) -> list[Workflow]:
+        """CI that is active: in the place where its system looks for it."""
+        found = active_workflows(self.tree, self.yaml)
+        if self.outer is not None:
+            found += outer_workflows(self.outer, self.inside)
+        return found
+
+    @cached_property
+    def idle_workflows(self) -> list[Workflow]:
+        """Files written like CI where no system looks for them."""
+        return template_workflows(self.tree, self.yaml)
+
+    @cached_property
+    def targets(self) -> dict[tuple[str, str], list[Target]]:
+        """Tasks by tool and name."""
+        found: dict[tuple[str, str], list[Target]] = {}
+        for target in self._targets():
+            found.setdefault((target.tool, target.name), []).append(target)
+        return found
+
+    def _targets(self) -> Iterator[Target]:
+        for path in self.paths:
+            name = path.rpartition("/")[2]
+            if re.fullmatch(r"(gnu)?makefile(\..+)?|.+\.mk", name, re.IGNORECASE):
+                yield from read_make(path, self.text(path))
+            elif name.lower() in ("justfile", ".justfile"):
+                yield from read_just(path, self.text(path))
+            elif name == "package.json":
+                yield from read_package_json(path, self.text(path))
+            elif name in ("tox.ini", "setup.cfg"):
+                yield from read_tox(path, self.text(path))
+            elif name in ("pyproject.toml", "mise.toml", ".mise.toml", "pixi.toml"):
+                yield from read_toml_tasks(path, self.text(path))
+                if name == "pyproject.toml":
+                    yield from self._legacy_tox(path)
+            elif name in ("Taskfile.yml", "Taskfile.yaml"):
+                yield from _read_taskfile(path, self.yaml(path))
+            elif name in ("noxfile.py", "tasks.py") and path in self.modules.by_path:
+                yield from read_task_functions(self.modules.by_path[path])
+
+    def _legacy_tox(self, path: str) -> Iterator[Target]:
+        try:
+            text = tomllib.loads(self.text(path))["tool"]["tox"]["legacy_tox_ini"]
+        except (KeyError, TypeError, tomllib.TOMLDecodeError, RecursionError):
+            return
+        yield from read_tox(path, str(text))
+
+    @cached_property
+    def images(self) -> list[Image]:
+        """Dockerfiles of the project; not those of editors and documentation."""
+        found = []
+        for path in self.paths:
+            name = path.rpartition("/")[2].lower()
+            if "dockerfile" not in name and name != "containerfile":
+                continue
+            if name.endswith((".md", ".py", ".dockerignore", ".sh")) or any(
+                each in f"/{path}" for each in _EXAMPLE_DOCKERFILES
+            ):
+                continue
+            image = read_dockerfile(path, self.text(path))
+            if image is not None:
+                found.append(image)
+        return found
+
+    @cached_property
+    def services(self) -> list[Service]:
+        """Services of compose files."""
+        return [
+            service
+            for path in self.yaml_paths
+            if "compose" in path.rpartition("/")[2].lower()
+            for document in self.yaml(path)[:1]
+            for service in read_compose(path, document)
+        ]
+
+    # -- what people declare ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def dependencies(self) -> dict[str, tuple[str, int]]:
+        """Distribution to where it is listed."""
+        from windlass.assessment.reading.requirements import read_requirements
+
+        found: dict[str, tuple[str, int]] = {}
+        for path in self.paths:
+            for name, line in read_requirements(path, self.text):
+                found.setdefault(name, (path, line))
+        return found
+
+    @cached_property
+    def readmes(self) -> list[str]:
+        return [path for path in self.paths if path.lower().endswith((".md", ".rst")) and path.count("/") <= 2]
+
+    def what_was_not_read(self) -> tuple[Unread, ...]:
+        return self.tree.what_was_not_read()
+
+
+def outer_workflows(outer: Tree, inside: str) -> list[Workflow]:
+    """CI of the repository around a project, as far as it works in the project's folder."""
+    from windlass.assessment.automation.narrowing import narrowed
+
+    def documents(path: str) -> list[Any]:
+        return read_yaml(outer.text(path) or "")[0]
+
+    return [each for workflow in active_workflows(outer, documents) if (each := narrowed(workflow, inside)) is not None]
+
+
+def _read_taskfile(path: str, documents: list[Any]) -> Iterator[Target]:
+    from windlass.assessment.automation.workflow import mapping, script, words
+    from windlass.assessment.reading.yaml import Map
+
+    for document in documents[:1]:
+        for name, about in mapping(mapping(document).get("tasks")).items():
+            owner = about if isinstance(about, Map) else Map(1)
+            needs = words(owner.get("deps"))
+            yield Target(
+                tool="task", name=name, path=path, line=owner.line, commands=script(owner, "cmds"), needs=needs
+            )

@@ -1,0 +1,1 @@
+"""What is reached from what, and by whom it is started."""

@@ -1,0 +1,68 @@
+"""A command that is asked where it leads, and the answer."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+
+from windlass.assessment.modules import Key
+from windlass.assessment.project import Project
+from windlass.assessment.reading.shell import Command
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command, without what only wraps it, and where it runs."""
+
+    project: Project
+    argv: tuple[str, ...]
+    folder: str
+    command: Command
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """What stands after the name of the program."""
+        return self.argv[1:]
+
+    @property
+    def seen_from(self) -> str:
+        """A file in the folder, for imports that are relative to it."""
+        return f"{self.folder}/x.py" if self.folder else "x.py"
+
+    def path(self, word: str) -> str | None:
+        """The file that a word of the command means."""
+        return path_of(self.project, word, self.folder)
+
+
+@dataclass(frozen=True)
+class Leads:
+    """Where a command goes on."""
+
+    functions: tuple[Key, ...] = ()
+    commands: tuple[tuple[str, Command], ...] = ()
+    """(path of the file that they stand in, command)."""
+    tests: str = ""
+    """The test runner that it is, or ""."""
+    words: tuple[str, ...] = ()
+    """Arguments that the program gets: they choose its subcommand."""
+
+
+def main_of(project: Project, path: str) -> tuple[Key, ...]:
+    """What runs when a file is run."""
+    module = project.modules.by_path[path]
+    return tuple((path, name) for name in ("", "<main>") if name in module.functions)
+
+
+def path_of(project: Project, word: str, folder: str) -> str | None:
+    """The file that a word of a command means."""
+    if not word or "\n" in word or word.startswith("~"):
+        return None
+    bare = re.sub(r"^(/app|/code|/workspace|/src|/usr/src/app|/opt/ml/code|\$\{?\w+\}?|\{\})/", "", word)
+    for place in (posixpath.join(folder, bare), bare):
+        path = posixpath.normpath(place).lstrip("/")
+        if path in project.tree:
+            return path
+    # In a container the folder is another one: a file of that name, if there is one only.
+    same = [path for path in project.paths if path.endswith(f"/{posixpath.normpath(bare).lstrip('./')}")]
+    return same[0] if len(same) == 1 else None

@@ -1,0 +1,67 @@
+"""What CI starts: each step of each job, with local actions followed."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from windlass.assessment.automation.workflow import Job, Step, Workflow
+from windlass.assessment.project import Project
+from windlass.assessment.reach.routes import Start, by_of, kinds_of
+from windlass.assessment.records import Evidence
+
+
+@dataclass(frozen=True)
+class Started:
+    """A step, what starts it, and where it runs."""
+
+    start: Start
+    step: Step
+    folder: str
+
+
+def started_by_ci(project: Project) -> list[Started]:
+    """Every step of CI that is active, those that need nobody first."""
+    flows = [flow for flow in project.workflows if not flow.is_composite]
+    actions = {flow.path: flow for flow in project.workflows if flow.is_composite}
+    found: list[Started] = []
+    for flow in flows:
+        callers = tuple(each for each in flows if any(_is_call(job.calls, flow.path) for job in each.jobs))
+        for job in flow.jobs:
+            kinds = kinds_of(flow, job, callers)
+            for place, step in enumerate(job.steps):
+                start = _start(flow, job, step, kinds, place)
+                found += [
+                    Started(start, each, posixpath.join(flow.folder, each.folder))
+                    for each in _followed(step, actions, 0)
+                ]
+    return sorted(found, key=lambda each: -each.start.by)
+
+
+def _is_call(said: str, path: str) -> bool:
+    return bool(said) and said.removeprefix("./").partition("@")[0] == path
+
+
+def _start(flow: Workflow, job: Job, step: Step, kinds: tuple[str, ...], place: int) -> Start:
+    label = f"{flow.system} on {', '.join(kinds) or 'nothing'}: job {job.name}"
+    label += f", step {step.name}" if step.name else ""
+    return Start(
+        by=by_of(kinds),
+        kinds=kinds,
+        evidence=Evidence(path=flow.path, line=step.line, why=label[:200]),
+        workflow=flow,
+        job=job,
+        step=step,
+        place=place,
+    )
+
+
+def _followed(step: Step, actions: dict[str, Workflow], depth: int) -> Iterator[Step]:
+    """A step, and the steps of the local action that it calls."""
+    yield step
+    if step.uses.startswith("./") and depth < 4:
+        stem = posixpath.normpath(step.uses)
+        for name in (f"{stem}/action.yml", f"{stem}/action.yaml"):
+            for each in actions[name].jobs[0].steps if name in actions else ():
+                yield from _followed(each, actions, depth + 1)

@@ -1,0 +1,150 @@
+"""What one command leads to: a script, a module, a task, an image, a stage."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import replace
+
+from windlass.assessment.project import Project
+from windlass.assessment.reach.asked import Asked, Leads, main_of
+from windlass.assessment.reach.engines import ENGINES
+from windlass.assessment.reach.pythons import TEST_RUNNERS, run_python
+from windlass.assessment.reach.tasks import TASK_RUNNERS, run_npm, run_task
+from windlass.assessment.reading.shell import Command, read_shell
+
+_WRAPPERS = {
+    "uv": ("run",),
+    "poetry": ("run",),
+    "pipenv": ("run",),
+    "pdm": ("run",),
+    "hatch": ("run",),
+    "pixi": ("run",),
+    "rye": ("run",),
+    "conda": ("run",),
+    "mamba": ("run",),
+    "micromamba": ("run",),
+    "coverage": ("run",),
+    "uvx": (),
+    "pipx": ("run",),
+    "xvfb-run": (),
+    "dotenv": ("run",),
+    "op": ("run",),
+    "aws-vault": ("exec",),
+    "accelerate": ("launch",),
+    "torchrun": (),
+    "opentelemetry-instrument": (),
+    "ddtrace-run": (),
+    "doppler": ("run",),
+    "timeout": (),
+    "retry": (),
+    "nice": (),
+    "caffeinate": (),
+}
+_VALUE_OPTIONS = frozenset(
+    {
+        "--with", "--extra", "--group", "--python", "-n", "-p", "--name", "--prefix", "--project", "--directory",
+        "--env-file", "-f", "--file", "-C", "--source", "--rcfile", "--only-group", "--with-requirements",
+        "--nproc_per_node", "-w", "--package",
+    }
+)  # fmt: skip
+_PYTHON = re.compile(r"(?:.*/)?python[\d.]*$|^py$")
+_SHELLS = frozenset({"bash", "sh", "zsh", "source", "."})
+_NODE = frozenset({"npm", "yarn", "pnpm", "bun"})
+_SERVERS = frozenset(
+    {
+        "uvicorn", "gunicorn", "hypercorn", "granian", "waitress-serve", "celery", "streamlit", "bentoml", "fastapi",
+        "flask", "chainlit", "serve", "functions-framework", "litserve", "dagster", "faust", "rq", "arq",
+    }
+)  # fmt: skip
+
+
+def unwrapped(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Without `uv run` and its like before the command proper."""
+    for _ in range(4):
+        if not argv or argv[0] not in _WRAPPERS:
+            return argv
+        needed = _WRAPPERS[argv[0]]
+        if needed and (len(argv) < 2 or argv[1] not in needed):
+            return argv
+        rest = list(argv[1 + len(needed) :])
+        while rest and (rest[0].startswith("-") or (argv[0] == "timeout" and rest[0][:1].isdigit())):
+            option = rest.pop(0)
+            if option == "-m" and argv[0] in ("coverage", "torchrun", "accelerate"):
+                rest.insert(0, "-m")
+                rest.insert(0, "python")
+                break
+            if option in _VALUE_OPTIONS and rest:
+                rest.pop(0)
+        if argv[0] in ("coverage", "torchrun", "accelerate") and rest and rest[0] != "python":
+            rest.insert(0, "python")
+        argv = tuple(rest)
+    return argv
+
+
+def leads_of(project: Project, command: Command, folder: str) -> Leads:
+    """Follow one command that runs in `folder`."""
+    argv = unwrapped(command.argv)
+    return _follow(Asked(project, argv, folder, command)) if argv else Leads()
+
+
+def _follow(asked: Asked) -> Leads:
+    name = posixpath.basename(asked.argv[0])
+    if name in TEST_RUNNERS:
+        return Leads(tests=name, words=asked.rest)
+    if _PYTHON.match(asked.argv[0]):
+        return run_python(asked)
+    for tools, follow in ((TASK_RUNNERS, run_task), (_NODE, run_npm), (_SHELLS, _shell), (_SERVERS, _served)):
+        if name in tools:
+            return follow(asked)
+    if asked.argv[0].endswith(".sh"):
+        return _shell(asked)
+    return ENGINES.get(name, _script)(asked)
+
+
+def _shell(asked: Asked) -> Leads:
+    words = (
+        [word for word in asked.argv[1:] if not word.startswith("-")]
+        if asked.argv[0] in ("bash", "sh", "zsh", "source", ".")
+        else [asked.argv[0]]
+    )
+    if "-c" in asked.argv and words:
+        return Leads(commands=tuple(("", command) for command in read_shell(words[0])))
+    path = asked.path(words[0]) if words else None
+    if path is None or path.endswith(".py"):
+        return Leads()
+    return Leads(commands=tuple((path, command) for command in read_shell(asked.project.text(path))))
+
+
+def _served(asked: Asked) -> Leads:
+    """`uvicorn app.main:app`: the module, and with it its handlers."""
+    for word in asked.argv[1:]:
+        if word.startswith("-") and ":" not in word:
+            continue
+        dotted = word.partition(":")[0].removesuffix("()")
+        path = (
+            asked.path(dotted)
+            if dotted.endswith(".py")
+            else asked.project.modules.path_of(dotted, seen_from=asked.seen_from)
+        )
+        if path is not None and path in asked.project.modules.by_path:
+            return Leads(functions=main_of(asked.project, path))
+    return Leads()
+
+
+def _script(asked: Asked) -> Leads:
+    """A console script of the project, or a file that can be run."""
+    for tool in ("script", "hatch", "poe", "pdm", "taskipy", "pixi"):
+        targets = asked.project.targets.get((tool, asked.argv[0]))
+        if targets:
+            return Leads(
+                commands=tuple(
+                    (target.path, Command(argv=(*command.argv, *asked.argv[1:]), line=command.line))
+                    for target in targets
+                    for command in target.commands
+                )
+            )
+    path = asked.path(asked.argv[0]) if "/" in asked.argv[0] or asked.argv[0].endswith(".py") else None
+    if path is not None and path in asked.project.modules.by_path:
+        return Leads(functions=main_of(asked.project, path), words=asked.argv[1:])
+    return _shell(replace(asked, argv=("bash", asked.argv[0]))) if path is not None else Leads()

@@ -1,0 +1,154 @@
+"""What engines run: DVC stages, MLflow projects, images, jobs of training platforms."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator
+
+from windlass.assessment.automation.workflow import mapping, text_of
+from windlass.assessment.project import Project
+from windlass.assessment.reach.asked import Asked, Leads, path_of
+from windlass.assessment.reading.shell import Command, read_shell
+from windlass.assessment.reading.yaml import Map
+
+
+def dvc_stages(project: Project) -> Iterator[tuple[str, str, int, str, str, dict[str, list[str]]]]:
+    """(path, stage, line, command, folder, what it depends on and makes) of each DVC stage."""
+    for path in project.named("dvc.yaml"):
+        for document in project.yaml(path)[:1]:
+            for name, given in mapping(mapping(document).get("stages")).items():
+                about = mapping(given)
+                about = mapping(about["do"]) if "do" in about else about
+                commands = about.get("cmd")
+                text = "\n".join(map(str, commands)) if isinstance(commands, list) else text_of(commands)
+                folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), text_of(about.get("wdir")))).strip(
+                    "."
+                )
+                lists = {
+                    key: [_name(each) for each in about.get(key) or ()] for key in ("deps", "outs", "metrics", "plots")
+                }
+                yield path, name, about.line, text, folder, lists
+
+
+def _name(entry: object) -> str:
+    return next(iter(entry)) if isinstance(entry, dict) and entry else str(entry)
+
+
+def _dvc(asked: Asked) -> Leads:
+    if asked.argv[1:2] not in (("repro",), ("exp",)) or (asked.argv[1:2] == ("exp",) and asked.argv[2:3] != ("run",)):
+        return Leads()
+    wanted = {word for word in asked.argv[2:] if not word.startswith("-")} & {
+        name for _, name, *_ in dvc_stages(asked.project)
+    }
+    found = []
+    for path, name, line, text, where, _ in dvc_stages(asked.project):
+        if not wanted or name in wanted or len(wanted) == 1:
+            found += [
+                (
+                    path,
+                    Command(
+                        argv=each.argv, line=line, swallowed=each.swallowed, folder=posixpath.join(where, each.folder)
+                    ),
+                )
+                for each in read_shell(text, line)
+            ]
+    return Leads(commands=tuple(found))
+
+
+def _mlflow(asked: Asked) -> Leads:
+    if asked.argv[1:2] != ("run",):
+        return Leads()
+    found = []
+    for path in asked.project.named("mlproject"):
+        for document in asked.project.yaml(path)[:1]:
+            for about in mapping(mapping(document).get("entry_points")).values():
+                entry = mapping(about)
+                text = re.sub(r"\{\w+\}", "X", text_of(entry.get("command")))
+                found += [(path, each) for each in read_shell(text, entry.line_of("command"))]
+    return Leads(commands=tuple(found))
+
+
+def _docker(asked: Asked) -> Leads:
+    """What runs while an image is built; `compose up` and `run` start what images start."""
+    found: list[tuple[str, Command]] = []
+    if "build" in asked.argv:
+        name = next(
+            (asked.argv[place + 1] for place, word in enumerate(asked.argv[:-1]) if word in ("-f", "--file")),
+            "Dockerfile",
+        )
+        path = asked.path(name)
+        for image in asked.project.images:
+            if image.path == path:
+                found += [(image.path, each) for each in image.builds if each.argv[0] not in ("pip", "apt-get", "apt")]
+    return Leads(commands=tuple(found))
+
+
+def _files_named(asked: Asked) -> Leads:
+    """Clients of training platforms: the job file that they are given, and what it runs."""
+    found: list[tuple[str, Command]] = []
+    for word in asked.argv[1:]:
+        value = word.rpartition("=")[2]
+        if value.endswith((".yml", ".yaml")) and (path := asked.path(value)) is not None:
+            found += [(path, command) for command in yaml_commands(asked.project, path, set())]
+    return Leads(commands=tuple(found))
+
+
+def yaml_commands(project: Project, path: str, seen: set[str]) -> Iterator[Command]:
+    """Every `command` and `args` in a job file and in the files that it names: Azure ML, Vertex, Kubernetes."""
+    if path in seen or len(seen) > 20:
+        return
+    seen.add(path)
+    for document in project.yaml(path):
+        yield from _commands_in(project, document, posixpath.dirname(path), seen, "")
+
+
+def _commands_in(project: Project, value: object, folder: str, seen: set[str], code: str) -> Iterator[Command]:
+    if isinstance(value, Map):
+        code = value["code"] if isinstance(value.get("code"), str) else code
+        where = posixpath.normpath(posixpath.join(folder, code)) if code else folder
+        for key in ("command", "cmd", "args"):
+            given = value.get(key)
+            if isinstance(given, str):
+                text = re.sub(r"\$\{\{.*?\}\}", "X", given)
+                yield from (
+                    Command(argv=each.argv, line=each.line, folder=where)
+                    for each in read_shell(text, value.line_of(key))
+                )
+            elif isinstance(given, list) and given and all(isinstance(each, str) for each in given):
+                yield Command(argv=tuple(given), line=value.line_of(key), folder=where)
+        for inner in value.values():
+            if isinstance(inner, str) and inner.endswith((".yml", ".yaml")):
+                path = path_of(project, inner.removeprefix("file:"), folder)
+                if path is not None:
+                    yield from yaml_commands(project, path, seen)
+            else:
+                yield from _commands_in(project, inner, folder, seen, code)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _commands_in(project, inner, folder, seen, code)
+
+
+def _gcloud(asked: Asked) -> Leads:
+    """`gcloud builds submit --config x.yaml` runs the steps of that file; other calls name job files."""
+    from windlass.assessment.automation.others import read_cloud_build
+
+    if asked.argv[1:3] != ("builds", "submit"):
+        return _files_named(asked)
+    words = [word.removeprefix("--config=") for word in asked.argv if word.endswith((".yml", ".yaml"))]
+    path = asked.path(words[0]) if words else None
+    flow = read_cloud_build(path, next(iter(asked.project.yaml(path)), None)) if path is not None else None
+    steps = flow.jobs[0].steps if flow is not None else ()
+    return Leads(commands=tuple((path or "", command) for step in steps for command in step.commands))
+
+
+ENGINES: dict[str, Callable[[Asked], Leads]] = {
+    "dvc": _dvc,
+    "mlflow": _mlflow,
+    "docker": _docker,
+    "az": _files_named,
+    "gcloud": _gcloud,
+    "kubectl": _files_named,
+    "databricks": _files_named,
+    "sky": _files_named,
+}

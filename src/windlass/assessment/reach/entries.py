@@ -1,0 +1,252 @@
+"""What starts by itself outside of CI: schedules of orchestrators and clusters, services and loops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from windlass.assessment.automation.workflow import mapping, maps, text_of, words
+from windlass.assessment.project import Project
+from windlass.assessment.reach.routes import By, Start
+from windlass.assessment.reading.code import Call, Module
+from windlass.assessment.reading.shell import Command, read_shell
+from windlass.assessment.reading.yaml import Map
+from windlass.assessment.records import Evidence
+
+Entry = tuple[Start, tuple[Command | str, ...]]
+"""A start and what it runs: commands, or `path:function`."""
+
+_NEVER = frozenset({"None", "@once", "", "null"})
+_SCHEDULE_WORDS = (
+    "schedule", "schedule_interval", "timetable", "cron", "interval", "cron_schedule", "schedules", "rrule",
+)  # fmt: skip
+_SCHEDULING = {
+    "airflow.DAG": "an Airflow schedule",
+    "airflow.models.DAG": "an Airflow schedule",
+    "airflow.models.dag.DAG": "an Airflow schedule",
+    "airflow.sdk.DAG": "an Airflow schedule",
+    "dagster.ScheduleDefinition": "a Dagster schedule",
+    "dagster.build_schedule_from_partitioned_job": "a Dagster schedule",
+    "prefect.deployments.Deployment.build_from_flow": "a Prefect schedule",
+    "prefect.deployments.Deployment": "a Prefect schedule",
+    "zenml.config.schedule.Schedule": "a ZenML schedule",
+    "zenml.pipelines.Schedule": "a ZenML schedule",
+    "flytekit.LaunchPlan.get_or_create": "a Flyte schedule",
+    "flytekit.CronSchedule": "a Flyte schedule",
+    "azure.ai.ml.entities.JobSchedule": "an Azure ML schedule",
+    "sagemaker.workflow.triggers.PipelineSchedule": "a SageMaker schedule",
+    "modal.Cron": "a Modal schedule",
+    "modal.Period": "a Modal schedule",
+}
+_ALWAYS = frozenset(
+    {
+        "dagster.build_schedule_from_partitioned_job", "azure.ai.ml.entities.JobSchedule", "modal.Cron", "modal.Period",
+        "sagemaker.workflow.triggers.PipelineSchedule", "flytekit.CronSchedule", "zenml.config.schedule.Schedule",
+    }
+)  # fmt: skip
+_SENSORS = (
+    "dagster.sensor",
+    "dagster.schedule",
+    "dagster.asset_sensor",
+    "dagster.run_status_sensor",
+    "metaflow.schedule",
+)
+
+
+def python_entries(project: Project) -> Iterator[Entry]:
+    """Schedules declared in code."""
+    for module in project.modules:
+        if module.is_notebook:
+            continue
+        for function in module.functions.values():
+            for call in function.calls:
+                said = _scheduled(call, module)
+                if said:
+                    yield _start(module.path, call.line, said), (f"{module.path}:", *_handed(module, function.name))
+            for decorator in function.decorators:
+                if decorator.name in _SENSORS or (_is_dag(decorator.name) and _has_schedule(decorator)):
+                    why = f"{decorator.last}: started by its orchestrator"
+                    yield (
+                        _start(module.path, decorator.line, why),
+                        (f"{module.path}:", f"{module.path}:{function.name}"),
+                    )
+        for owner in module.classes.values():
+            for decorator in owner.decorators:
+                if decorator.name == "metaflow.schedule":
+                    methods = tuple(f"{module.path}:{name}" for name in owner.methods.values())
+                    yield _start(module.path, decorator.line, "a Metaflow schedule"), methods
+
+
+def _handed(module: Module, name: str) -> tuple[str, ...]:
+    return (f"{module.path}:{name}",) if name else ()
+
+
+def _is_dag(name: str) -> bool:
+    return name.endswith(".dag") and name.startswith("airflow")
+
+
+def _scheduled(call: Call, module: Module) -> str:
+    said = _SCHEDULING.get(call.name)
+    if said is not None:
+        return said if call.name in _ALWAYS or _has_schedule(call) else ""
+    uses_prefect = any(full.startswith("prefect") for full in module.imports.values())
+    if call.last in ("serve", "deploy", "to_deployment") and uses_prefect and _has_schedule(call):
+        return "a Prefect schedule"
+    if call.last in ("create_recurring_run", "create_schedule") and (call.has("cron_expression") or call.has("cron")):
+        return "a recurring run of the pipeline"
+    return ""
+
+
+def _has_schedule(call: Call) -> bool:
+    for name in _SCHEDULE_WORDS:
+        value = call.kwarg(name)
+        if call.has(name) and (value is None or value not in _NEVER):
+            return True
+    return False
+
+
+def _start(path: str, line: int, why: str) -> Start:
+    return Start(by=By.ITSELF, kinds=("schedule",), evidence=Evidence(path=path, line=line, why=why))
+
+
+# -- files of orchestrators and clusters ---------------------------------------------------------------------------
+
+
+def declared_entries(project: Project) -> Iterator[Entry]:
+    """Schedules and services declared in YAML, crontabs and Procfiles."""
+    for path in project.yaml_paths:
+        if ".github/" in path:
+            continue
+        for document in project.yaml(path):
+            if isinstance(document, Map):
+                yield from _yaml_entries(path, document)
+    for path in project.paths:
+        name = path.rpartition("/")[2].lower()
+        if "crontab" in name or name.endswith(".cron"):
+            yield from _crontab(path, project.text(path))
+        elif name == "procfile":
+            for number, line in enumerate(project.text(path).splitlines(), start=1):
+                role, _, command = line.partition(":")
+                if command.strip() and not role.startswith("#"):
+                    yield _service(path, number, f"Procfile: {role}"), tuple(read_shell(command.strip(), number))
+
+
+def _yaml_entries(path: str, document: Map) -> Iterator[Entry]:
+    name = path.rpartition("/")[2]
+    kind = text_of(document.get("kind"))
+    if kind in ("CronJob", "ScheduledSparkApplication", "CronWorkflow"):
+        yield _start(path, document.line_of("kind"), f"a {kind} of Kubernetes"), tuple(_containers(document))
+    elif kind in ("Deployment", "StatefulSet", "DaemonSet"):
+        yield _service(path, document.line_of("kind"), f"a {kind} of Kubernetes"), tuple(_containers(document))
+    elif name in ("prefect.yaml", "prefect.yml"):
+        yield from _prefect(path, document)
+    elif "azureml" in text_of(document.get("$schema")) and "schedule" in text_of(document.get("$schema")):
+        job = text_of(document.get("create_job"))
+        yield (
+            _start(path, document.line_of("trigger"), "an Azure ML schedule"),
+            (Command(argv=("az", "ml", "job", "create", "--file", job), line=1),),
+        )
+    elif ("resources" in document and "bundle" in document) or "jobs" in mapping(document.get("resources")):
+        yield from _databricks(path, document)
+    elif "AWSTemplateFormatVersion" in document or "Transform" in document:
+        for about in mapping(document.get("Resources")).values():
+            if "Schedule" in text_of(mapping(about).get("Type")) or "ScheduleExpression" in mapping(
+                mapping(about).get("Properties")
+            ):
+                yield _start(path, mapping(about).line, "a schedule of CloudFormation"), ()
+
+
+def _prefect(path: str, document: Map) -> Iterator[Entry]:
+    for deployment in maps(document.get("deployments")):
+        entry = text_of(deployment.get("entrypoint"))
+        schedules = [*maps(deployment.get("schedules")), *maps(deployment.get("schedule"))]
+        active = [
+            each for each in schedules if each.get("active") is not False and set(each) & {"cron", "interval", "rrule"}
+        ]
+        if active:
+            yield _start(path, active[0].line, f"a Prefect schedule of {entry}"), (entry,)
+        elif entry:
+            start = Start(
+                by=By.PERSON,
+                kinds=("person",),
+                evidence=Evidence(path=path, line=deployment.line, why=f"a Prefect deployment of {entry}"),
+            )
+            yield start, (entry,)
+
+
+def _databricks(path: str, document: Map) -> Iterator[Entry]:
+    for job in mapping(mapping(document.get("resources")).get("jobs")).values():
+        about = mapping(job)
+        schedule = mapping(about.get("schedule")) or mapping(about.get("trigger")) or mapping(about.get("continuous"))
+        paused = text_of(schedule.get("pause_status")) == "PAUSED"
+        commands = []
+        for task in maps(about.get("tasks")):
+            for key, field in (("notebook_task", "notebook_path"), ("spark_python_task", "python_file")):
+                given = text_of(mapping(task.get(key)).get(field))
+                if given:
+                    commands.append(Command(argv=("python", given.removeprefix("../")), line=task.line))
+        if schedule and not paused:
+            yield _start(path, schedule.line, "a schedule of a Databricks job"), tuple(commands)
+        elif commands:
+            yield _person(path, about.line, "a Databricks job"), tuple(commands)
+
+
+def _containers(value: Any) -> Iterator[Command]:
+    if isinstance(value, Map):
+        argv = (*words(value.get("command")), *words(value.get("args")))
+        if argv and "image" in value:
+            line = value.line_of("command")
+            if argv[:2] in (("sh", "-c"), ("/bin/sh", "-c"), ("bash", "-c"), ("/bin/bash", "-c")) and len(argv) > 2:
+                yield from read_shell(argv[2], line)
+            else:
+                yield Command(argv=argv, line=line)
+        for inner in value.values():
+            yield from _containers(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _containers(inner)
+
+
+def _crontab(path: str, text: str) -> Iterator[Entry]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        found = re.match(r"\s*(@\w+|(?:[\d*/,-]+\s+){5})\s*(?:root\s+)?(.+)$", line)
+        if found:
+            yield _start(path, number, f"a crontab: {found[1].strip()}"), tuple(read_shell(found[2], number))
+
+
+def service_entries(project: Project) -> Iterator[Entry]:
+    """Services of compose files and images, which answer while they run."""
+    images = {image.path: image for image in project.images}
+    served: set[str] = set()
+    for service in project.services:
+        context = service.path.rpartition("/")[0]
+        folder = _joined(context, service.context) if service.builds else ""
+        dockerfile = _joined(folder, service.dockerfile) if service.builds else ""
+        image = images.get(dockerfile) or images.get(_joined(context, service.dockerfile))
+        commands = service.commands or (image.starts if image is not None else ())
+        if image is not None:
+            served.add(image.path)
+        if commands:
+            yield _service(service.path, service.line, f"the service {service.name}"), tuple(commands)
+    for image in project.images:
+        if image.path not in served and image.starts:
+            yield _service(image.path, image.starts[-1].line, "what the image starts"), tuple(image.starts)
+
+
+def _joined(folder: str, name: str) -> str:
+    parts: list[str] = [part for part in folder.split("/") if part not in ("", ".")]
+    for part in name.split("/"):
+        if part == "..":
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _service(path: str, line: int, why: str) -> Start:
+    return Start(by=By.REQUEST, kinds=("service",), evidence=Evidence(path=path, line=line, why=why))
+
+
+def _person(path: str, line: int, why: str) -> Start:
+    return Start(by=By.PERSON, kinds=("person",), evidence=Evidence(path=path, line=line, why=why))

@@ -1,0 +1,318 @@
+"""Everything that is reached, and the best way to it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+
+from windlass.assessment.automation.workflow import Step
+from windlass.assessment.modules import Key
+from windlass.assessment.project import Project
+from windlass.assessment.reach.asked import Leads
+from windlass.assessment.reach.ci import started_by_ci
+from windlass.assessment.reach.commands import leads_of
+from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
+from windlass.assessment.reach.routes import By, Route, Start
+from windlass.assessment.reading.code import Call, Function
+from windlass.assessment.reading.shell import Command
+from windlass.assessment.records import Evidence
+
+_MOST_PLACES = 4_000
+"""Of one way: beyond, a project is tangled enough to say that it was reached."""
+_LAUNCHERS = frozenset(
+    {
+        "subprocess.run", "subprocess.check_call", "subprocess.call", "subprocess.Popen", "subprocess.check_output",
+        "os.system", "os.popen", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "sh.bash",
+    }
+)  # fmt: skip
+_HANDLERS = frozenset(
+    {"get", "post", "put", "patch", "delete", "route", "websocket", "api_route", "on_event", "api", "errorhandler"}
+)
+_STARTED = frozenset(
+    {
+        "asset", "op", "job", "graph_asset", "multi_asset", "sensor", "schedule", "task", "command_job", "cron",
+        "function", "on_startup", "agent", "timer", "event", "scheduled_job", "trigger", "entrypoint", "cls",
+        "shared_task",
+    }
+)  # fmt: skip
+_COMMANDS = frozenset({"command", "callback"})
+_WAITS = frozenset(
+    {
+        "sleep", "brpop", "blpop", "poll", "consume", "recv", "wait", "get_message", "run_pending", "xread",
+        "receive_messages",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command that is run, and the way to it."""
+
+    command: Command
+    folder: str
+    path: str
+    """The file that it stands in."""
+    route: Route
+    tests: str = ""
+    """The test runner that it is, or ""."""
+    words: tuple[str, ...] = ()
+    """The arguments of what it runs."""
+    functions: tuple[Key, ...] = ()
+    """What of the project it leads to."""
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(path=self.path, line=self.command.line, why=self.command.text[:160])
+
+
+@dataclass(frozen=True)
+class Use:
+    """An action, task or orb that a CI step calls."""
+
+    step: Step
+    route: Route
+
+    @property
+    def path(self) -> str:
+        return self.route.start.evidence.path
+
+
+@dataclass
+class Graph:
+    """What is reached in a project."""
+
+    project: Project
+    runs: list[Run] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list)
+    visits: dict[Key, list[Route]] = field(default_factory=dict)
+
+    def best(self, key: Key) -> Route | None:
+        """The best way to a function outside of tests; None if nothing leads there."""
+        routes = [route for route in self.visits.get(key, ()) if not route.tests]
+        return max(routes, key=lambda route: (route.by, not route.swallowed, route.start.is_scheduled), default=None)
+
+    def routes(self, key: Key) -> list[Route]:
+        """Every kind of way to a function outside of tests."""
+        return [route for route in self.visits.get(key, ()) if not route.tests]
+
+    @cached_property
+    def starts(self) -> list[Start]:
+        seen = {id(route.start): route.start for routes in self.visits.values() for route in routes}
+        return list(seen.values())
+
+
+def build_graph(project: Project) -> Graph:
+    """Follow everything that starts something, best first."""
+    graph = Graph(project)
+    walker = _Walker(graph)
+    for each in started_by_ci(project):
+        swallowed = each.step.swallowed or (each.start.job.swallowed if each.start.job is not None else "")
+        if each.step.uses:
+            graph.uses.append(Use(each.step, Route(each.start, by=each.start.by, swallowed=swallowed)))
+        walker.walk(each.start, each.step.commands, each.folder, swallowed=swallowed)
+    entries: list[Entry] = [*python_entries(project), *declared_entries(project), *service_entries(project)]
+    entries.sort(key=lambda entry: -entry[0].by)
+    for start, items in entries:
+        walker.walk(start, items, "")
+    for start, items in _people(project):
+        walker.walk(start, items, "")
+    return graph
+
+
+# -- people ----------------------------------------------------------------------------------------------------------
+
+
+def _people(project: Project) -> Iterator[Entry]:
+    """What a person can run: tasks, scripts, notebooks."""
+    for (tool, name), targets in project.targets.items():
+        for target in targets:
+            yield _person(target.path, target.line, f"{tool} {name}"), target.commands
+    for path in project.named("dvc.yaml"):
+        yield _person(path, 1, "dvc repro"), (Command(argv=("dvc", "repro"), line=1),)
+    for path in project.named("mlproject"):
+        yield _person(path, 1, "mlflow run"), (Command(argv=("mlflow", "run", "."), line=1),)
+    for path in project.named(".sh"):
+        yield _person(path, 1, f"bash {path}"), (Command(argv=("bash", path), line=1),)
+    imported = _imported(project)
+    for module in project.modules:
+        if is_test_path(module.path):
+            continue
+        if module.is_notebook:
+            yield _person(module.path, 1, "a notebook that is run by hand"), (f"{module.path}:",)
+        elif "<main>" in module.functions or module.path not in imported:
+            yield _person(module.path, 1, f"python {module.path}"), (f"{module.path}:", f"{module.path}:<main>")
+
+
+def _imported(project: Project) -> set[str]:
+    return {
+        key[0]
+        for module in project.modules
+        for full in module.imports.values()
+        if (key := project.modules.find(full, seen_from=module.path)) is not None
+    }
+
+
+def _person(path: str, line: int, why: str) -> Start:
+    return Start(by=By.PERSON, kinds=("person",), evidence=Evidence(path=path, line=line, why=why))
+
+
+@cache
+def is_test_path(path: str) -> bool:
+    """Whether a file is a test by its name or its folder."""
+    name = path.rpartition("/")[2]
+    return bool(re.search(r"(^|/)tests?/", path) or re.fullmatch(r"test_.*\.py|.*_tests?\.py|conftest\.py", name))
+
+
+# -- walking ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _At:
+    route: Route
+    item: Command | Key
+    folder: str = ""
+    path: str = ""
+    words: tuple[str, ...] = ()
+
+
+class _Walker:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.project = graph.project
+        self.modules = graph.project.modules
+        self.known: dict[tuple[tuple[str, ...], str, str], Leads] = {}
+
+    def _leads(self, command: Command, folder: str) -> Leads:
+        key = (command.argv, folder, command.fed)
+        if key not in self.known:
+            self.known[key] = leads_of(self.project, command, folder)
+        return self.known[key]
+
+    def walk(self, start: Start, items: tuple[Command | str, ...], folder: str, *, swallowed: str = "") -> None:
+        route = Route(start, by=start.by, swallowed=swallowed)
+        waiting: deque[_At] = deque()
+        for item in items:
+            if isinstance(item, Command):
+                waiting.append(_At(route, item, posixpath.join(folder, item.folder), start.evidence.path))
+            else:
+                path, _, name = item.rpartition(":")
+                module = self.modules.by_path.get(path)
+                if module is not None and name in module.functions:
+                    waiting.append(_At(route, (path, name)))
+        seen: set[tuple[object, bool, int]] = set()
+        while waiting and len(seen) < _MOST_PLACES:
+            at = waiting.popleft()
+            mark = (
+                (at.item.argv, at.folder) if isinstance(at.item, Command) else at.item,
+                at.route.tests,
+                int(at.route.by),
+            )
+            if mark in seen:
+                continue
+            seen.add(mark)
+            waiting.extend(self._command(at, at.item) if isinstance(at.item, Command) else self._function(at, at.item))
+
+    def _command(self, at: _At, command: Command) -> Iterator[_At]:
+        folder = posixpath.normpath(at.folder).strip(".") if at.folder else ""
+        route = replace(at.route, swallowed=at.route.swallowed or command.swallowed)
+        leads = self._leads(command, folder)
+        self.graph.runs.append(Run(command, folder, at.path, route, leads.tests, leads.words, leads.functions))
+        if not (leads.functions or leads.commands):
+            return
+        further = at.route.then(
+            Evidence(path=at.path, line=command.line, why=command.text[:160]),
+            tests=bool(leads.tests),
+            swallowed=command.swallowed,
+        )
+        for path, each in leads.commands:
+            yield _At(further, each, posixpath.join(folder, each.folder) if each.folder else folder, path or at.path)
+        for key in leads.functions:
+            yield _At(further, key, words=leads.words)
+
+    def _function(self, at: _At, key: Key) -> Iterator[_At]:
+        module = self.modules.by_path.get(key[0])
+        function = module.functions.get(key[1]) if module is not None else None
+        if module is None or function is None:
+            return
+        self.graph.visits.setdefault(key, []).append(at.route)
+        here = Evidence(path=key[0], line=function.line, why=f"{key[1] or 'the file'} runs")
+        by = at.route.by
+        if function.loops and by < By.ITSELF and _WAITS & {call.last for call in function.calls}:
+            by = By.ITSELF
+            here = Evidence(path=key[0], line=function.loops, why="a loop without end, which starts it again and again")
+        route = at.route.then(here, by=by)
+        if by is By.ITSELF and at.route.by is not By.ITSELF:
+            route = replace(route, start=replace(route.start, kinds=(*route.start.kinds, "loop")))
+        for call in function.calls:
+            yield from self._call(route, call, module.path, function, at.words)
+        if key[1] == "":
+            yield from self._module(route, module.path)
+        if _is_group(function):
+            yield from self._subcommands(route, module.path, at.words)
+
+    def _call(self, route: Route, call: Call, path: str, function: Function, words: tuple[str, ...]) -> Iterator[_At]:
+        module = self.modules.by_path[path]
+        for key in (*self.modules.called(call.name, module, function), *self.modules.handed_over(call, module)):
+            yield _At(route, key, words=words if _is_group(self.modules.function(key)) else ())
+        text = next((arg for arg in call.args if arg), "") if call.name in _LAUNCHERS else ""
+        if call.last in ("BashOperator",) or call.name.endswith("shell_task"):
+            text = call.kwarg("bash_command") or ""
+        if text:
+            from windlass.assessment.reading.shell import read_shell
+
+            filled = (
+                text.replace("sys.executable", "python").replace("{}", "python", 1)
+                if text.startswith(("{}", "sys."))
+                else text
+            )
+            for command in read_shell(filled, call.line):
+                yield _At(route, command, "", path)
+        if call.last in ("execute_notebook", "run_path", "run_module") and call.args and call.args[0]:
+            yield _At(route, Command(argv=("python", call.args[0]), line=call.line), "", path)
+
+    def _module(self, route: Route, path: str) -> Iterator[_At]:
+        """Importing runs the top of other modules; what is registered there is run by what registers it."""
+        module = self.modules.by_path[path]
+        for full in dict.fromkeys(module.imports.values()):
+            key = self.modules.find(full, seen_from=path)
+            if key is not None and key[0] != path:
+                yield _At(route, (key[0], ""))
+        for name, function in module.functions.items():
+            for decorator in function.decorators:
+                if decorator.last in _HANDLERS and decorator.name != decorator.last:
+                    by = min(route.by, By.REQUEST) if route.by is not By.PERSON else By.PERSON
+                    yield _At(replace(route, by=by), (path, name))
+                elif decorator.last in _STARTED:
+                    yield _At(route, (path, name))
+        for owner in module.classes.values():
+            if any(
+                base.endswith(("FlowSpec", "Task", "Resource", "BentoService", "LitAPI", "MethodView"))
+                for base in owner.bases
+            ):
+                yield from (_At(route, (path, name)) for name in owner.methods.values())
+
+    def _subcommands(self, route: Route, path: str, words: tuple[str, ...]) -> Iterator[_At]:
+        """Of a program with several commands the one that is named; of one with a single command that one."""
+        module = self.modules.by_path[path]
+        commands = {
+            name: each
+            for name, each in module.functions.items()
+            if any(deco.last in _COMMANDS for deco in each.decorators)
+        }
+        for name, function in commands.items():
+            said = next(
+                (deco.args[0] for deco in function.decorators if deco.last in _COMMANDS and deco.args and deco.args[0]),
+                name,
+            )
+            if len(commands) == 1 or {said, name.replace("_", "-"), name} & set(words):
+                yield _At(route, (path, name))
+
+
+def _is_group(function: Function) -> bool:
+    return any(deco.last in ("group", "callback") for deco in function.decorators) or (
+        any(call.last in ("Typer", "app", "cli") for call in function.calls) and function.name in ("", "<main>")
+    )

@@ -1,0 +1,1 @@
+"""What stands in files: parsed, never run and never imported."""

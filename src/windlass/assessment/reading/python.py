@@ -1,0 +1,313 @@
+"""Python by its syntax tree. Nothing is imported and nothing is run."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Sequence
+
+from windlass.assessment.reading.code import Assigned, Call, Check, Class, Function, Module
+from windlass.assessment.reading.expression import Scan, constant_of, dotted_of, scan
+
+_QUIET = frozenset({"print", "logging", "logger", "log", "warnings", "time"})
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class NotPython(Exception):
+    """Not readable as Python 3."""
+
+
+def read_python(path: str, text: str) -> Module:
+    """The calls, functions and classes of one file; NotPython names the line that cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+        return _Reader(path).read(tree)
+    except SyntaxError as error:
+        line = text.splitlines()[(error.lineno or 1) - 1 : error.lineno or 1]
+        two = any(word in "".join(line) for word in ("print ", "exec ", "except ", "raise ", "<>", "ur'", "0L"))
+        kind = "Python 2, it seems" if two else "not Python 3"
+        raise NotPython(f"{kind}: line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise NotPython(f"too deep or too odd to parse: {type(error).__name__}") from error
+
+
+class _Reader:
+    def __init__(self, path: str) -> None:
+        self.module = Module(path=path)
+        self.package = path.replace("\\", "/").split("/")[:-1]
+        self.kinds: dict[str, str] = {}
+        """Variable, or `self.x`, to the dotted name of its class."""
+        self.local: dict[str, str] = {}
+        """Name defined in this file to its qualified name."""
+
+    def read(self, tree: ast.Module) -> Module:
+        self._imports(tree.body)
+        for statement in tree.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                self.local[statement.name] = statement.name
+        top = Function(name="")
+        self.module.functions[""] = top
+        self._body(tree.body, top, frozenset(), within="")
+        return self.module
+
+    def _imports(self, body: Sequence[ast.stmt]) -> None:
+        for node in body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                self._import(node)
+            for inner in _blocks(node):
+                self._imports(inner)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                local = alias.asname or alias.name.partition(".")[0]
+                self.module.imports[local] = alias.name if alias.asname else local
+                self.module.import_lines.setdefault(alias.name, node.lineno)
+            return
+        base = node.module or ""
+        if node.level:
+            above = self.package[: len(self.package) - node.level + 1]
+            base = ".".join([*above, *([node.module] if node.module else [])])
+        for alias in node.names:
+            full = f"{base}.{alias.name}" if base else alias.name
+            self.module.imports[alias.asname or alias.name] = full
+            self.module.import_lines.setdefault(full, node.lineno)
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    def _body(self, body: Sequence[ast.stmt], into: Function, guards: frozenset[str], *, within: str) -> None:
+        for statement in body:
+            self._statement(statement, into, guards, within)
+
+    def _statement(self, node: ast.stmt, into: Function, guards: frozenset[str], within: str) -> None:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            self._function(node, into, within)
+        elif isinstance(node, ast.ClassDef):
+            self._class(node, into, within)
+        elif isinstance(node, ast.If):
+            self._if(node, into, guards, within)
+        elif isinstance(node, ast.Assert):
+            seen = scan(node.test)
+            into.asserts.append(_check(node.test, seen))
+            self._note(seen, into, guards)
+        elif not isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._other(node, into, guards, within)
+
+    def _other(self, node: ast.stmt, into: Function, guards: frozenset[str], within: str) -> None:
+        if isinstance(node, ast.Raise):
+            into.raises.append(node.lineno)
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
+            self._assign(node, into, guards)
+            return
+        if isinstance(node, (ast.With, ast.AsyncWith)):
+            for item in node.items:
+                if isinstance(item.optional_vars, ast.Name):
+                    self._note_kind(item.optional_vars.id, item.context_expr)
+        if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value:
+            into.loops = into.loops or node.lineno
+        self._expressions(node, into, guards)
+        for inner in _blocks(node):
+            self._body(inner, into, guards, within=within)
+
+    def _if(self, node: ast.If, into: Function, guards: frozenset[str], within: str) -> None:
+        seen = scan(node.test)
+        words = seen.words
+        if "__name__" in words:  # what runs when the file is run
+            main = self.module.functions.setdefault("<main>", Function(name="<main>", line=node.lineno))
+            self._body(node.body, main, frozenset(), within=within)
+            return
+        into.branches.append(_check(node.test, seen, stops=_stops(node.body) or _stops(node.orelse)))
+        self._note(seen, into, guards)
+        self._body(node.body, into, guards | words, within=within)
+        self._body(node.orelse, into, guards | words, within=within)
+
+    def _assign(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, into: Function, guards: frozenset[str]) -> None:
+        value = node.value
+        assert value is not None
+        seen = scan(value)
+        self._note(seen, into, guards)
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            name = dotted_of(target)
+            if name:
+                self._note_kind(name, value)
+                into.assigned.append(
+                    Assigned(
+                        name=name,
+                        line=node.lineno,
+                        constant=isinstance(value, ast.Constant) and not isinstance(node, ast.AugAssign),
+                        words=seen.words,
+                        orders=seen.orders,
+                    )
+                )
+
+    def _note_kind(self, name: str, value: ast.expr) -> None:
+        if isinstance(value, ast.Await):
+            value = value.value
+        if isinstance(value, ast.Call):
+            self.kinds[name] = self._resolve(value.func)
+        else:
+            self.kinds.pop(name, None)
+
+    # -- definitions -----------------------------------------------------------------------------------------------
+
+    def _function(self, node: _Definition, into: Function, within: str) -> None:
+        name = f"{within}.{node.name}" if within else node.name
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        kinds = dict(self.kinds)
+        for argument in arguments:
+            self.kinds.pop(argument.arg, None)
+            if argument.annotation is not None and (kind := self._resolve(argument.annotation)):
+                self.kinds[argument.arg] = kind
+        function = Function(
+            name=name,
+            line=node.lineno,
+            decorators=tuple(self._decorator(each) for each in node.decorator_list),
+            parameters=tuple(argument.arg for argument in arguments),
+            stub=_is_stub(node.body),
+        )
+        self.module.functions[name] = function
+        local = dict(self.local)
+        for statement in node.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                self.local[statement.name] = f"{name}.{statement.name}"
+        for default in [*node.args.defaults, *(each for each in node.args.kw_defaults if each is not None)]:
+            self._note(scan(default), into, frozenset())
+        self._body(node.body, function, frozenset(), within=name)
+        self.local = local
+        self.kinds = {key: kind for key, kind in self.kinds.items() if key.startswith("self.")} | kinds
+
+    def _class(self, node: ast.ClassDef, into: Function, within: str) -> None:
+        name = f"{within}.{node.name}" if within else node.name
+        owner = Class(
+            name=name,
+            line=node.lineno,
+            bases=tuple(self._resolve(base) for base in node.bases),
+            decorators=tuple(self._decorator(each) for each in node.decorator_list),
+        )
+        for statement in node.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                owner.methods[statement.name] = f"{name}.{statement.name}"
+        self.module.classes[name] = owner
+        outer = {key: kind for key, kind in self.kinds.items() if not key.startswith("self.")}
+        self.kinds = dict(outer)
+        # The constructor first: it says what the attributes are.
+        ordered = sorted(node.body, key=lambda each: getattr(each, "name", "") != "__init__")
+        self._body(ordered, into, frozenset(), within=name)
+        self.kinds = outer
+
+    def _decorator(self, node: ast.expr) -> Call:
+        if isinstance(node, ast.Call):
+            return self._call(node, frozenset())
+        return Call(name=self._resolve(node), line=node.lineno)
+
+    # -- expressions -----------------------------------------------------------------------------------------------
+
+    def _expressions(self, node: ast.stmt, into: Function, guards: frozenset[str]) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self._note(scan(child), into, guards)
+            elif isinstance(child, ast.withitem):
+                self._note(scan(child.context_expr), into, guards)
+
+    def _note(self, seen: Scan, into: Function, guards: frozenset[str]) -> None:
+        into.words |= seen.names
+        into.calls += [self._call(node, guards) for node in reversed(seen.calls)]
+
+    def _call(self, node: ast.Call, guards: frozenset[str]) -> Call:
+        on = node.func.value if isinstance(node.func, ast.Attribute) else None
+        return Call(
+            name=self._resolve(node.func),
+            line=node.lineno,
+            args=tuple(self._argument(each) for each in node.args[:6]),
+            kwargs=tuple((each.arg or "**", self._argument(each.value)) for each in node.keywords[:16]),
+            guards=guards,
+            on=dotted_of(on).rpartition(".")[2] if on is not None else "",
+        )
+
+    def _argument(self, node: ast.expr) -> str | None:
+        constant = constant_of(node)
+        if constant is not None:
+            return constant
+        return self._resolve(node) or None
+
+    def _resolve(self, node: ast.expr) -> str:
+        """The dotted name that an expression stands for, or ""."""
+        trail: list[str] = []
+        while True:
+            if isinstance(node, ast.Attribute):
+                known = self.kinds.get(dotted_of(node))
+                if known and trail:
+                    return ".".join([known, *reversed(trail)])
+                trail.append(node.attr)
+                node = node.value
+            elif isinstance(node, (ast.Call, ast.Subscript)):
+                node = node.func if isinstance(node, ast.Call) else node.value
+            elif isinstance(node, ast.Await):
+                node = node.value
+            else:
+                break
+        if not isinstance(node, ast.Name):
+            return ".".join(["?", *reversed(trail)]) if trail else ""
+        return ".".join([self._root(node.id, alone=not trail), *reversed(trail)])
+
+    def _root(self, name: str, *, alone: bool) -> str:
+        if name in self.kinds and not alone:
+            return self.kinds[name] or "?"
+        if name in self.local:
+            return f":{self.local[name]}"
+        if name in self.module.imports:
+            return self.module.imports[name]
+        if name in ("self", "cls"):
+            return "self"
+        return name if alone else "?"
+
+
+def _check(test: ast.expr, seen: Scan, *, stops: bool = False) -> Check:
+    return Check(
+        line=test.lineno,
+        words=seen.words,
+        orders=seen.orders,
+        numbers=seen.numbers,
+        stops=stops,
+        flags=tuple(seen.plain),
+    )
+
+
+def _blocks(node: ast.stmt) -> Iterator[Sequence[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(node, name, [])
+    for handler in getattr(node, "handlers", []):
+        yield handler.body
+    for case in getattr(node, "cases", []):
+        yield case.body
+
+
+def _stops(body: Sequence[ast.stmt]) -> bool:
+    for statement in body:
+        if isinstance(statement, (ast.Raise, ast.Return)):
+            return True
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            name = dotted_of(statement.value.func)
+            if name in ("sys.exit", "exit", "quit", "os._exit", "pytest.fail", "SystemExit"):
+                return True
+    return False
+
+
+def _is_stub(body: Sequence[ast.stmt]) -> bool:
+    """Nothing in it does anything: constants, messages, `pass`, returns of constants."""
+    return all(_does_nothing(statement) for statement in body)
+
+
+def _does_nothing(node: ast.stmt) -> bool:
+    if isinstance(node, (ast.Pass, ast.Raise)):
+        return True
+    if isinstance(node, ast.Return):
+        return node.value is None or isinstance(node.value, (ast.Constant, ast.Dict))
+    if isinstance(node, ast.Expr):
+        if isinstance(node.value, ast.Constant):
+            return True
+        return isinstance(node.value, ast.Call) and dotted_of(node.value.func).partition(".")[0] in _QUIET
+    return False

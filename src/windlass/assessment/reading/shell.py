@@ -1,0 +1,216 @@
+"""Shell text as the commands that it runs, each with its line and whether its failure is swallowed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+_KEYWORDS = frozenset(
+    {"if", "then", "else", "elif", "while", "until", "do", "!", "{", "(", "time", "exec", "sudo", "nohup", "command"}
+)
+_ENDS = frozenset({"fi", "done", "esac", "}", ")", ";;"})
+_ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
+_HARMLESS = frozenset({"true", ":", "echo", "exit", "printf"})
+_HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
+_OPERATORS = ("&&", "||", ";;", "|&", ";", "|", "&", "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One simple command."""
+
+    argv: tuple[str, ...]
+    line: int
+    swallowed: str = ""
+    """Why its failure stops nothing, or ""."""
+    folder: str = ""
+    """Where it runs, relative to where the script began."""
+    fed: str = ""
+    """What a here-document gives it to read."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.argv)
+
+
+def read_shell(text: str, line: int = 1) -> list[Command]:
+    """The commands of a script that begins at `line`, in order."""
+    found: list[Command] = []
+    folder, lenient = "", False
+    for words, operator, at, fed in _split(text, line):
+        argv = _bare(words)
+        if operator == "||" and found and argv and argv[0] in _HARMLESS and not _leaves(argv):
+            found[-1] = replace(found[-1], swallowed=f"|| {' '.join(argv)[:40]}")
+        if not argv:
+            continue
+        if argv[0] == "cd" and len(argv) > 1:
+            folder = _join(folder, argv[1])
+        if argv[0] == "set":
+            lenient = _set(argv, lenient=lenient)
+        found.append(Command(argv=argv, line=at, folder=folder, fed=fed, swallowed="set +e" if lenient else ""))
+    return found
+
+
+def _leaves(argv: tuple[str, ...]) -> bool:
+    return argv[0] == "exit" and argv[1:] != ("0",)
+
+
+def _set(argv: tuple[str, ...], *, lenient: bool) -> bool:
+    if any(word.startswith("+") and "e" in word for word in argv[1:]):
+        return True
+    return lenient and not any(word.startswith("-") and "e" in word for word in argv[1:])
+
+
+def _join(folder: str, to: str) -> str:
+    if to.startswith(("/", "$", "~", "-")):
+        return folder
+    parts = [part for part in folder.split("/") if part]
+    for part in to.split("/"):
+        if part == ".." and parts:
+            parts.pop()
+        elif part not in ("", ".", ".."):
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _bare(words: list[str]) -> tuple[str, ...]:
+    """Without the words of control flow and assignments before it, and without where it writes to."""
+    while words and (words[0] in _KEYWORDS or _ASSIGNMENT.match(words[0])):
+        words = words[1:]
+    if words and words[0] == "env":
+        words = words[1:]
+        while words and (_ASSIGNMENT.match(words[0]) or words[0].startswith("-")):
+            words = words[1:]
+    if not words or words[0] in _ENDS or words[0].startswith("#"):
+        return ()
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif re.fullmatch(r"\d?(>|>>|<|>&|&>)", word):
+            skip = True
+        elif not re.match(r"\d?(>>?|<|&>)", word):
+            kept.append(word)
+    return tuple(kept)
+
+
+def _split(text: str, line: int) -> list[tuple[list[str], str, int, str]]:
+    """(words, the operator before them, line, here-document) of each simple command."""
+    scanner = _Scanner(text, line)
+    scanner.run()
+    return scanner.found
+
+
+class _Scanner:
+    """Reads letter by letter, since quotes, continuations and substitutions nest."""
+
+    def __init__(self, text: str, line: int) -> None:
+        self.text, self.line, self.place = text.replace("\r\n", "\n"), line, 0
+        self.found: list[tuple[list[str], str, int, str]] = []
+        self.words: list[str] = []
+        self.word: list[str] = []
+        self.begun = False
+        self.operator, self.started = "\n", line
+
+    def run(self) -> None:
+        while self.place < len(self.text):
+            self._step()
+        self._end("\n")
+
+    def _step(self) -> None:
+        letter = self.text[self.place]
+        if letter == "\\":
+            self._escape()
+        elif letter in "'\"`":
+            self._quoted(letter)
+        elif self.text.startswith(("$(", "${"), self.place):
+            self._nested(")" if self.text[self.place + 1] == "(" else "}")
+        elif letter == "#" and not self.begun:
+            end = self.text.find("\n", self.place)
+            self.place = len(self.text) if end < 0 else end
+        elif letter in " \t":
+            self._close()
+            self.place += 1
+        else:
+            self._operator_or(letter)
+
+    def _operator_or(self, letter: str) -> None:
+        ahead = self.text[self.place : self.place + 2]
+        redirect = ahead == "&>" or (letter == "&" and self.word and self.word[-1] in "><")
+        operator = next((each for each in _OPERATORS if ahead.startswith(each)), None) if not redirect else None
+        if operator is None:
+            self._take(letter)
+            self.place += 1
+            return
+        self.place += len(operator)
+        if operator == "\n":
+            self._newline()
+        else:
+            self._end(operator)
+
+    def _newline(self) -> None:
+        fed = ""
+        here = next((_HEREDOC.search(word) for word in [*self.words, "".join(self.word)] if "<<" in word), None)
+        if here is None and "<<" in " ".join(self.words):
+            here = _HEREDOC.search(" ".join([*self.words, "".join(self.word)]))
+        skipped = 0
+        if here is not None:
+            end = re.compile(rf"^\s*{re.escape(here[1])}\s*$", re.MULTILINE).search(self.text, self.place)
+            fed = self.text[self.place : end.start() if end else len(self.text)]
+            after = end.end() if end else len(self.text)
+            skipped = self.text.count("\n", self.place, after)
+            self.place = after
+        self._end("\n", fed)
+        self.line += 1 + skipped
+
+    def _take(self, text: str) -> None:
+        if not self.begun and not self.words:
+            self.started = self.line
+        self.begun = True
+        self.word.append(text)
+
+    def _close(self) -> None:
+        if self.begun:
+            self.words.append("".join(self.word))
+        self.word, self.begun = [], False
+
+    def _end(self, operator: str, fed: str = "") -> None:
+        self._close()
+        if self.words:
+            self.found.append((self.words, self.operator, self.started, fed))
+            self.operator = operator
+        elif operator != "\n":
+            self.operator = operator
+        self.words = []
+
+    def _escape(self) -> None:
+        following = self.text[self.place + 1 : self.place + 2]
+        if following == "\n":
+            self._close()
+            self.line += 1
+        else:
+            self._take(following)
+        self.place += 2
+
+    def _quoted(self, quote: str) -> None:
+        end = self.place + 1
+        while end < len(self.text) and self.text[end] != quote:
+            end += 2 if self.text[end] == "\\" and quote != "'" else 1
+        inside = self.text[self.place + 1 : end]
+        self._take(inside)
+        self.line += inside.count("\n")
+        self.place = end + 1
+
+    def _nested(self, closing: str) -> None:
+        opening = "(" if closing == ")" else "{"
+        depth, end = 0, self.place + 1
+        while end < len(self.text):
+            depth += (self.text[end] == opening) - (self.text[end] == closing)
+            end += 1
+            if depth == 0:
+                break
+        inside = self.text[self.place : end]
+        self._take(inside)
+        self.line += inside.count("\n")
+        self.place = end

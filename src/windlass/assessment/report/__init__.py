@@ -1,0 +1,1 @@
+"""An assessment in the forms that people and programs read."""

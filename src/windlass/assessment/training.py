@@ -1,0 +1,81 @@
+"""Which calls fit a model."""
+
+from __future__ import annotations
+
+import re
+
+from windlass.assessment.modules import Modules
+from windlass.assessment.reading.code import Call, Function, Module
+
+LIBRARIES = frozenset(
+    {
+        "sklearn", "xgboost", "lightgbm", "catboost", "tensorflow", "keras", "torch", "pytorch_lightning",
+        "lightning", "transformers", "statsmodels", "prophet", "pyspark", "autogluon", "h2o", "fastai", "pycaret",
+        "flaml", "tpot", "gluonts", "surprise", "implicit", "lifelines", "ultralytics", "spacy", "sktime", "darts",
+        "river", "imblearn", "mlforecast", "statsforecast", "neuralforecast", "cuml", "tabpfn",
+        "sentence_transformers", "setfit", "jax", "flax", "pmdarima", "ngboost", "stable_baselines3", "skorch",
+        "tabnet",
+    }
+)  # fmt: skip
+_PREPARES = re.compile(
+    r"scal|encod|vectori|imput|pca\b|tokeni|binari|preprocess|transformer\b|normali|discreti|"
+    r"selector|mapper|\ble\b|\bohe\b|tfidf|"
+    r"bpe|tsne|umap|label_?enc|smote|resampl|explainer|calibrat.*scaler|drift|detector|synthesi|"
+    r"column_?trans|feature|outlier"
+)
+_FITS = frozenset({"fit", "fit_generator", "fit_one_cycle", "fine_tune", "partial_fit", "fit_predict_model"})
+_TRAINERS = frozenset(
+    {
+        "xgboost", "lightgbm", "transformers", "trl", "spacy", "ultralytics", "catboost", "setfit",
+        "sentence_transformers", "ludwig",
+    }
+)  # fmt: skip
+_LAUNCHES = re.compile(
+    r"(sagemaker\..*\.fit|aiplatform\..*(Job|Pipeline\w*)\.(run|submit)|"
+    r"azure\.ai\.ml\..*jobs\.create_or_update|azureml\..*Experiment\.submit"
+    r"|kfp\..*create_run_from_pipeline_\w+|ray\.train\..*\.fit|databricks\..*jobs\.(run_now|"
+    r"submit)|mlflow\.projects\.run|mlflow\.run)$"
+)
+
+
+def is_training(call: Call, function: Function, module: Module, modules: Modules) -> bool:
+    """Whether a call fits a model: not a scaler or an encoder, and not a function of the project, which is followed."""
+    last = call.last
+    if last in _FITS:
+        return _is_fit(call, function, module, modules)
+    root = call.name.partition(".")[0]
+    if last in ("train", "train_model"):
+        return root in _TRAINERS or (root == "?" and "trainer" in call.on.lower() and _imports_learning(module))
+    if last == "step":
+        return "opt" in call.on.lower() and any(each.last in ("backward", "manual_backward") for each in function.calls)
+    if last in ("apply_gradients", "minimize"):
+        return "opt" in call.on.lower() and _imports_learning(module)
+    if last in ("create_model", "compare_models", "tune_model"):
+        return call.name.startswith("pycaret")
+    return last == "auto_arima" and root == "pmdarima"
+
+
+def _is_fit(call: Call, function: Function, module: Module, modules: Modules) -> bool:
+    said = f"{call.name} {call.on}".lower().replace("transformers.", "")
+    if _PREPARES.search(said):
+        return False
+    root = call.name.partition(".")[0]
+    if root in LIBRARIES:
+        return True
+    if not call.args and not call.kwargs:
+        return False
+    if not (
+        _imports_learning(module)
+        or call.on.lower() in ("model", "clf", "estimator", "pipeline", "pipe", "regressor", "classifier")
+    ):
+        return False
+    return not (call.name.startswith((":", "self.")) and modules.called(call.name, module, function))
+
+
+def _imports_learning(module: Module) -> bool:
+    return any(full.partition(".")[0] in LIBRARIES for full in module.imports.values())
+
+
+def is_launch(call: Call) -> bool:
+    """Whether a call hands training to a platform."""
+    return bool(_LAUNCHES.search(call.name))

@@ -1,0 +1,41 @@
+"""Small projects written into a folder, and what the probes say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from windlass.assessment.assess import open_project
+from windlass.assessment.facts import Facts
+from windlass.assessment.probes import PROBES
+from windlass.assessment.records import Finding
+
+Write = Callable[[Mapping[str, str]], Path]
+Ask = Callable[..., Finding]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Put files into a folder and give the folder."""
+
+    def put(files: Mapping[str, str]) -> Path:
+        for name, text in files.items():
+            path = tmp_path / "project" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
+        return tmp_path / "project"
+
+    return put
+
+
+@pytest.fixture
+def ask(write: Write) -> Ask:
+    """What the probe of a practice says of a project with these files."""
+
+    def say(practice: str, files: Mapping[str, str]) -> Finding:
+        return PROBES[practice](Facts(open_project(write(files))))
+
+    return say
