@@ -10,11 +10,7 @@ from typing import Annotated
 import typer
 
 from windlass import __version__
-<<<<<<< HEAD
-from windlass.cli import act, backtest, backup, clean, data, init, ledger, reproduce, runs, serve, show
-=======
-from windlass.cli import act, assess, backtest, backup, data, init, ledger, reproduce, runs, serve, show
->>>>>>> abb3b6f (Assess the maturity of any project from its files: what is reached from an active trigger counts, words do not)
+from windlass.cli import act, assess, backtest, backup, clean, data, init, ledger, reproduce, runs, serve, show
 from windlass.errors import UsageError, WindlassError
 
 app = typer.Typer(
