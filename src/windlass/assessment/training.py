@@ -62,6 +62,10 @@ def _is_fit(call: Call, function: Function, module: Module, modules: Modules) ->
     root = call.name.partition(".")[0]
     if root in LIBRARIES:
         return True
+    owner = call.name.rpartition(".")[0].rpartition(".")[2]
+    foreign = root in {full.partition(".")[0] for full in module.imports.values()} and not owner[:1].isupper()
+    if foreign and modules.find(call.name.rpartition(".")[0], seen_from=module.path) is None:
+        return False  # a function `fit` of some package that is none of learning
     if not call.args and not call.kwargs:
         return False
     if not (

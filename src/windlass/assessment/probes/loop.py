@@ -101,6 +101,8 @@ _SENDS = frozenset(
         "put", "enqueue", "basic_publish",
     }
 )  # fmt: skip
+_SENDING = frozenset({"push", "send", "publish", "enqueue", "emit", "dispatch"})
+_TAKING = frozenset({"pop", "consume", "receive", "listen", "subscribe", "dequeue", "blocking"})
 _TAKES = frozenset(
     {
         "brpop", "blpop", "rpop", "lpop", "xread", "xreadgroup", "subscribe", "consume", "get_message",
@@ -115,13 +117,14 @@ def _through_queues(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     for module, function in facts.functions:
         for call in function.calls:
             queue = call.args[0] if call.args else None
-            if call.last in _SENDS and queue:
+            if queue and (call.last in _SENDS or parts_of(call.last) & _SENDING):
                 said = parts_of(f"{queue} {function.name}")
                 if said & {"retrain", "retraining", "drift"} or _under_sign(function, call) is not None:
                     sent.setdefault(queue, []).append((module, function, call))
     for module, function in facts.functions if sent else ():
         for call in function.calls:
-            senders = sent.get(call.args[0] or "", []) if call.last in _TAKES and call.args else []
+            takes = call.args and (call.last in _TAKES or parts_of(call.last) & _TAKING)
+            senders = sent.get(call.args[0] or "", []) if takes else []
             if senders and any(facts.trains((module.path, name)) for name in module.functions):
                 yield from ((_queued(facts, sender, (module, function, call)), False) for sender in senders)
 

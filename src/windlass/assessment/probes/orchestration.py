@@ -50,7 +50,7 @@ _TRAINS = frozenset(
 )  # fmt: skip
 
 
-def _engine_of(name: str) -> str:
+def engine_of(name: str) -> str:
     """The engine whose step a decorator declares, or ""."""
     for engine, words in _STEPS.items():
         if name.startswith(f"{engine}.") and name.rpartition(".")[2] in words:
@@ -76,7 +76,7 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
         if module.is_notebook:
             continue
         for decorator in function.decorators:
-            engine = _engine_of(decorator.name)
+            engine = engine_of(decorator.name)
             if engine:
                 _add(facts, found.setdefault(engine, Declared(engine)), module, function.name, decorator.line)
         for call in function.calls:

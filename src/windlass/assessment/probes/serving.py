@@ -130,6 +130,26 @@ _KEEPERS = frozenset(
 )  # fmt: skip
 
 
+def _batch_steps(facts: Facts) -> Iterator[Sighting]:
+    """Steps of an orchestrator that ask a model for answers and train none."""
+    from windlass.assessment.probes.orchestration import engine_of
+
+    for module, function in facts.functions:
+        named = parts_of(f"{module.path} {function.name}") & {
+            "batch",
+            "score",
+            "scoring",
+            "scored",
+            "inference",
+            "predict",
+        }
+        if not named or not any(engine_of(decorator.name) for decorator in function.decorators):
+            continue
+        asked = [call for call in function.calls if predicts(call)]
+        if asked and not facts.trains((module.path, function.name)):
+            yield Sighting(module, function, asked[0], facts.route(module, function))
+
+
 def _keeps(call: Call) -> bool:
     parts = parts_of(call.last)
     return call.last in _KEEPERS or bool(
@@ -274,6 +294,7 @@ def model_serving(facts: Facts) -> Finding:
         sighting.seen(f"{sighting.function.name or 'the script'}: loads a model and keeps its answers")
         for sighting in batch_modules(facts).values()
     ]
+    seen += [sighting.seen("a step that answers for a batch of rows") for sighting in _batch_steps(facts)]
     seen += [sighting.seen("a page that answers with the model") for sighting in _pages(facts)]
     seen += [*_commands(facts), *_platform(facts), *_functions(facts), *_plumber(facts)]
     down = [] if seen else [each.here("an application that asks no model") for each in _apps(facts)]

@@ -11,9 +11,9 @@ from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Function, Module
+from windlass.assessment.reading.code import Check, Function, Module
 from windlass.assessment.records import Evidence, Finding
-from windlass.assessment.words import is_metric
+from windlass.assessment.words import is_metric, parts_of
 
 _ASSERTING = re.compile(r"^(assert\w*|raises|warns|fail|expect\w*|assert_frame_equal|approx)$")
 _CLIENTS = frozenset({"TestClient", "test_client", "AsyncClient", "ASGITransport", "LiveServer"})
@@ -211,11 +211,6 @@ def integration_tests_service(facts: Facts) -> Finding:
     return conclude("integration-tests-service", seen, turned_down=down, wired_from=By.ITSELF)
 
 
-_LOADS = re.compile(
-    r"(joblib|pickle|cloudpickle|torch|skops.*|onnxruntime|mlflow\.\w+)\.?(load|load_model|InferenceSession)?$"
-)
-
-
 def _loads_model(module: Module, function: Function, facts: Facts) -> bool:
     for key in facts.below((module.path, function.name), most=40):
         inner = facts.project.modules.by_path[key[0]].functions.get(key[1])
@@ -245,7 +240,7 @@ def integration_tests_model(facts: Facts) -> Finding:
 _BEHAVIOUR = frozenset(
     {
         "invariance", "directional", "monotonic", "monotonicity", "invariant", "robustness", "fairness", "slice",
-        "bias", "latency",
+        "bias", "latency", "benchmark",
     }
 )  # fmt: skip
 
@@ -260,8 +255,7 @@ def model_quality_tests(facts: Facts) -> Finding:
     for test in real:
         name = set(re.split(r"[_.]", test.function.name.lower()))
         for check in test.function.asserts:
-            scored = check.orders and any(is_metric(word) for word in check.words)
-            if scored and _about_a_model(test):
+            if _is_floor(check) and _about_a_model(test):
                 seen.append(
                     Seen(
                         (Evidence(path=test.module.path, line=check.line, why="an assertion on a metric of a model"),),
@@ -269,7 +263,7 @@ def model_quality_tests(facts: Facts) -> Finding:
                     )
                 )
                 break
-            if check.orders and name & _BEHAVIOUR and _predicts(test):
+            if check.orders and (name | set(test.function.parameters)) & _BEHAVIOUR and _predicts(test):
                 seen.append(
                     Seen(
                         (Evidence(path=test.module.path, line=check.line, why="an assertion on how a model behaves"),),
@@ -278,6 +272,14 @@ def model_quality_tests(facts: Facts) -> Finding:
                 )
                 break
     return conclude("model-quality-tests", seen, wired_from=By.ITSELF)
+
+
+def _is_floor(check: Check) -> bool:
+    """Whether a metric is held to a floor or a baseline: that an accuracy lies between 0 and 1 says nothing."""
+    parts = {part for word in check.words for part in parts_of(word)}
+    floors = [number for number in check.numbers if number not in (0.0, 1.0)]
+    held = floors or parts & {"baseline", "threshold", "min", "minimum", "floor", "expected", "tolerance", "reference"}
+    return check.orders and any(is_metric(word) for word in check.words) and bool(held)
 
 
 def _about_a_model(test: Test) -> bool:
@@ -294,16 +296,13 @@ def _about_a_model(test: Test) -> bool:
 
 
 def _predicts(test: Test) -> bool:
+    asks = ("predict", "infer", "forward", "score")
     return any(
-        "predict" in call.last or call.last in ("forward", "model", "run", "score", "infer") or "model" in call.name
+        call.last in ("model", "run")
+        or "model" in call.name
+        or any(word in f"{call.last} {call.args}" for word in asks)
         for call in test.function.calls
     )
-
-
-_SCORING = re.compile(
-    r"(^|[/_.])(predict\w*|scor(e|ing)|serv(e|ing|er|ice)|inference|infer|app|main|api|batch\w*|predictor)([/_.]|$)",
-    re.IGNORECASE,
-)
 
 
 @probe("scoring-code-versioned-tested")

@@ -66,23 +66,25 @@ def tracking_calls(facts: Facts) -> Iterator[Sighting]:
                 yield Sighting(module, function, call, facts.route(module, function))
 
 
+_SHARED_STORES = frozenset(
+    {
+        "upload_file", "put_object", "to_sql", "execute", "insert_one", "create_commit", "upload_folder",
+        "list_repo_files", "list_objects_v2", "list_blobs",
+    }
+)  # fmt: skip
+
+
 def _home_grown(facts: Facts) -> Iterator[Sighting]:
-    """Metrics of each run, under an id of its own, sent to a shared store."""
+    """Metrics of each run, under an id of its own, sent to a shared store or collected from it."""
     for module, function in facts.functions:
         parts = parts_of(function.name)
         if not (parts & {"run", "experiment"} and parts & {"metrics", "log", "record", "tracking"}) or function.stub:
             continue
-        for call in function.calls:
-            if call.last in (
-                "upload_file",
-                "put_object",
-                "to_sql",
-                "execute",
-                "insert_one",
-                "create_commit",
-                "upload_folder",
-            ):
-                yield Sighting(module, function, call, facts.route(module, function))
+        yield from (
+            Sighting(module, function, call, facts.route(module, function))
+            for call in function.calls
+            if call.last in _SHARED_STORES
+        )
 
 
 @probe("experiment-tracking")

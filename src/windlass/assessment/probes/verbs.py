@@ -5,7 +5,8 @@ from __future__ import annotations
 Argv = tuple[str, ...]
 
 _DEPLOYS: tuple[Argv, ...] = (
-    ("kubectl", "apply"), ("kubectl", "set"), ("kubectl", "rollout"), ("kubectl", "create"), ("kubectl", "replace"),
+    ("feast", "apply"), ("tecton", "apply"), ("kubectl", "apply"), ("kubectl", "set"),
+    ("kubectl", "rollout"), ("kubectl", "create"), ("kubectl", "replace"),
     ("kubectl", "patch"), ("helm", "upgrade"), ("helm", "install"), ("gcloud", "run", "deploy"),
     ("gcloud", "run", "services", "replace"), ("gcloud", "app", "deploy"), ("gcloud", "functions", "deploy"),
     ("gcloud", "ai", "endpoints"), ("az", "ml", "online-deployment"), ("az", "ml", "batch-deployment"),
@@ -29,11 +30,11 @@ _NOT_DEPLOYING = frozenset(
     }
 )  # fmt: skip
 _PIPELINES: tuple[Argv, ...] = (
-    ("prefect", "deploy"), ("prefect", "deployment"), ("feast", "apply"), ("dagster-cloud",), ("kfp", "pipeline"),
+    ("prefect", "deploy"), ("prefect", "deployment"), ("dagster-cloud",), ("kfp", "pipeline"),
     ("az", "ml", "pipeline"), ("astro", "deploy"), ("databricks", "bundle", "deploy"), ("zenml", "pipeline"),
     ("pyflyte", "register"), ("flytectl", "register"), ("bodywork", "create"), ("bodywork", "update"),
     ("gcloud", "composer"), ("argo", "submit"), ("argo", "template"), ("metaflow",), ("union", "deploy"),
-    ("dbt", "run"), ("az", "ml", "schedule"), ("tecton", "apply"),
+    ("az", "ml", "schedule"),
 )  # fmt: skip
 DEPLOY_ACTIONS = (
     "azure/webapps-deploy", "azure/k8s-deploy", "azure/functions-action", "azure/container-apps-deploy-action",
@@ -50,7 +51,7 @@ BUILD_ACTIONS = ("docker/build-push-action", "docker/bake-action", "redhat-actio
 PUBLISH_ACTIONS = (
     "pypa/gh-action-pypi-publish", "elgohr/publish-docker", "macbre/push-to-ghcr",
     "mr-smithers-excellent/docker-build-push", "redhat-actions/push-to-registry", "jfrog/", "aevea/action-kaniko",
-    "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project", "softprops/action-gh-release",
+    "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project",
 )  # fmt: skip
 
 

@@ -44,8 +44,8 @@ class Check:
     """Every name, attribute and short text in it, lower case."""
     orders: bool = False
     """Whether something is compared by size."""
-    numbers: bool = False
-    """Whether a number is written in it."""
+    numbers: tuple[float, ...] = ()
+    """The numbers that are written in it."""
     stops: bool = False
     """Whether what it guards raises, leaves the process, or returns."""
     flags: tuple[str, ...] = ()

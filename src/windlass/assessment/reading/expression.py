@@ -44,8 +44,8 @@ class Scan:
     """Names alone."""
     orders: bool = False
     """Whether something is compared by size."""
-    numbers: bool = False
-    """Whether a number is written in it."""
+    numbers: list[float] = field(default_factory=list)
+    """The numbers that are written in it."""
 
     @property
     def words(self) -> frozenset[str]:
@@ -89,4 +89,4 @@ def _constant(value: object, found: Scan) -> None:
         if 0 < len(value) <= _LONGEST:
             found.names.add(value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        found.numbers = True
+        found.numbers.append(float(min(max(value, -1e300), 1e300)))

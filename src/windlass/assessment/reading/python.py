@@ -270,7 +270,7 @@ def _check(test: ast.expr, seen: Scan, *, stops: bool = False) -> Check:
         line=test.lineno,
         words=seen.words,
         orders=seen.orders,
-        numbers=seen.numbers,
+        numbers=tuple(seen.numbers),
         stops=stops,
         flags=tuple(seen.plain),
     )
