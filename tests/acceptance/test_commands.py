@@ -167,7 +167,7 @@ def test_what_nothing_needs_is_shown_and_removed(project: Path) -> None:
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(b"r" * 12_345)
     shown = windlass("clean", "--dry-run", at=project).stdout
-    assert "Would go" in shown
+    assert "Would be cleaned" in shown
     assert "step outputs" in shown
     assert "12.3 kB" in shown
     assert leftover.is_file()
@@ -248,3 +248,15 @@ def test_one_version_is_shown_with_its_evaluation_and_written_as_a_page(project:
     assert "Calibration" in html
     assert "<svg" in html
     assert "v99" in windlass("versions", "v99", at=project, expect=2).stderr
+
+
+def test_a_person_is_erased_and_the_ledger_does_not_learn_who(project: Path) -> None:
+    keys = pl.read_csv(project / "data" / "history.csv")["sample_id"]
+    told = windlass("data", "erase", "--key", keys[7], "--reason", "request 12", at=project).stdout
+    assert "erased 1 of examples/rows" in told
+    assert "training sets of v1, v2 are recorded anew" in told
+    shown = windlass("data", "show", "examples/rows", "-n", "999", "--json", at=project).stdout
+    assert (keys[7] in shown, keys[8] in shown) == (False, True)
+    assert keys[7].encode() not in Paths(project / ".windlass").ledger.read_bytes()
+    named = windlass("data", "erase", "--key", keys[8], "--reason", f"{keys[8]} asked", at=project, expect=2).stderr
+    assert "the reason names the key" in named

@@ -46,6 +46,7 @@ def ask(
     say: Say,
     act: Act = carry_out,
     patience: float = _PATIENCE,
+    prepare: Callable[[str], None] = lambda _: None,
     rest: Callable[[float], None] = time.sleep,
     real_time: Callable[[], float] = time.monotonic,
 ) -> str:
@@ -53,12 +54,13 @@ def ask(
 
     A living holder of the lease carries it out within its next look. When nobody holds the lease, or its holder is dead
     and it has run out, this process takes it and does `act`, which carries out what is pending. `say` hears whom the
-    request waits for.
+    request waits for; `prepare` is told its name before anybody else can know of it.
 
     Raises UsageError when it was refused, or when a holder that keeps renewing its lease does not answer within
     `patience` seconds. Whoever leaves without an answer takes the request back.
     """
     command = new_id("command", workspace.clock.now())
+    prepare(command)
     requested = CommandRequested(command=command, name=name, version=version, force=force, reason=reason)
     workspace.ledger.append(requested, at=workspace.clock.now(), actor=workspace.actor, product=product)
     try:

@@ -72,6 +72,10 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.StepFailed: lambda body: f"step {body.step} failed: {body.message}",
     events.DataExtracted: _ingested,
     events.DataPinned: lambda body: f"training set pinned: {body.pin.rows:,} rows, {body.pin.digest[:12]}",
+    events.DataErased: lambda body: (
+        f"erased the rows of one key ({_rows_of(body)}), of the training sets of {', '.join(body.repinned) or 'none'}: "
+        f"{body.reason}"
+    ),
     events.GateDecided: lambda body: f"gate: {body.decision.verdict}, {body.decision.reasons[0]}",
     events.VersionRegistered: lambda body: f"{body.version} registered ({body.digest[:12]})",
     events.ReleaseStarted: lambda body: f"release of {body.version} started",
@@ -97,6 +101,10 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
 
 def _freed(body: events.WorkspaceCleaned) -> str:
     return ", ".join(f"{freed.count:,} {freed.what}" for freed in body.freed) or "there was nothing to remove"
+
+
+def _rows_of(body: events.DataErased) -> str:
+    return ", ".join(f"{rows:,} of {table}" for table, rows in body.rows.items() if rows) or "there were none"
 
 
 def _outcome(body: events.ReleaseFinished) -> str:

@@ -6,6 +6,7 @@ from windlass.app.queries import the_product
 from windlass.app.version import check_there
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
+from windlass.ledger.erasures import read_since
 from windlass.pipeline.progress import Emit, ProgressMessage
 from windlass.pipeline.reproducing import Reproduced, ReproduceRequest
 from windlass.records.event import VersionReproduced
@@ -26,11 +27,15 @@ def reproduce(workspace: Workspace, version: str, *, product: str | None, show: 
         known = ", ".join(state.versions) or "none yet"
         raise UsageError(f"there is no version {version!r} of {state.name}", remedy=f"there are: {known}")
     check_there(found)
+    pinned = workspace.registry.manifest(state.name, found.digest).pin
+    pin, erased = (None, None) if pinned is None else read_since(workspace.ledger, state.name, version, pinned)
     request = ReproduceRequest(
         settings=workspace.settings,
         product=state.name,
         version=version,
         digest=found.digest,
+        pin=pin,
+        erased=erased,
         run=new_id("run", workspace.clock.now()),
     )
     job = workspace.engine.submit(_REPRODUCE, request)

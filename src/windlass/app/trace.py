@@ -12,6 +12,7 @@ from windlass.app.queries import the_product
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.lake.waiting import waiting_answers
+from windlass.ledger.erasures import read_since
 from windlass.records import event as events
 from windlass.records.bundle import Manifest
 from windlass.records.event import Body, Event, VersionRegistered
@@ -40,6 +41,7 @@ def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> d
         "file": None,
         "run": None,
         "data": None,
+        "erased": None,
         "code": None,
     }
     if version is None:
@@ -58,7 +60,8 @@ def trace(workspace: Workspace, prediction_id: str, *, product: str | None) -> d
         "classes": manifest.classes,
         "metrics": dict(manifest.metrics),
     }
-    found["data"] = None if manifest.pin is None else manifest.pin
+    if manifest.pin is not None:
+        found["data"], found["erased"] = read_since(workspace.ledger, name, version.version, manifest.pin)
     found["code"] = _code(manifest)
     return found
 

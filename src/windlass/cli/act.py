@@ -51,11 +51,14 @@ def _ask(name: CommandName, version: str | None, *, reason: str, product: str | 
     from windlass.app.queries import the_product
 
     with workspace(project) as opened:
-        message = ask(opened, name, product=the_product(opened, product).name, version=version, reason=reason, say=_say)
+        message = ask(
+            opened, name, product=the_product(opened, product).name, version=version, reason=reason, say=say_aside
+        )
         typer.echo(message)
 
 
-def _say(text: str) -> None:
+def say_aside(text: str) -> None:
+    """On standard error, beside what the command answers."""
     typer.echo(f"windlass: {text}", err=True)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from windlass.cli.act import say_aside
 from windlass.cli.context import JsonOption, ProjectOption, workspace
 from windlass.cli.output import console, print_json, print_rows
 
@@ -36,13 +37,13 @@ def clean(
                 found = remove(
                     opened,
                     reason=reason,
-                    say=lambda text: typer.echo(f"windlass: {text}", err=True),
+                    say=say_aside,
                     show=lambda what: status.update(f"cleaning {what}"),
                 )
     if as_json:
         print_json(found)
         return
-    _show(found, title="Would go" if dry_run else "Removed")
+    _show(found, title="Would be cleaned" if dry_run else "Cleaned")
 
 
 def _show(found: WorkspaceCleaned, *, title: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from windlass.cli.act import ReasonOption, say_aside
 from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
 from windlass.cli.output import print_json, print_rows
 from windlass.cli.views import show_tables
@@ -24,6 +25,25 @@ def list_tables(*, product: ProductOption = None, project: ProjectOption = None,
             print_json(rows)
         else:
             show_tables(rows)
+
+
+@app.command()
+def erase(
+    *,
+    key: Annotated[str, typer.Option("--key", help="The key of the rows: a person's.", show_default=False)],
+    reason: ReasonOption,
+    product: ProductOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Erase all rows of a key for good. The ledger keeps that it was done, and not whose.
+
+    They go from the lake, from what is on its way there, from outputs of steps and from logs. Models that learned from
+    them stay, and so do backups.
+    """
+    from windlass.app.erase import erase as remove
+
+    with workspace(project) as opened:
+        typer.echo(remove(opened, key, product=product, reason=reason, say=say_aside))
 
 
 @app.command()

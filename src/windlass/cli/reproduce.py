@@ -32,10 +32,13 @@ def reproduce(
                 "differing": found.differing,
                 "largest": found.largest,
                 "reasons": found.reasons,
+                "erased": found.erased,
             }
         )
     elif found.same:
         typer.echo(f"{version} is reproduced: all {found.rows:,} predictions agree bit for bit")
+        if found.erased:
+            typer.echo(f"  {found.erased}")
     else:
         typer.echo(
             f"{version} is not reproduced: {found.differing:,} of {found.rows:,} predictions differ, "

@@ -30,7 +30,7 @@ def render(trace: Part) -> None:
         ("When it became the champion", ((say(change["at"]), change["reason"]) for change in trace["champion"] or ())),
         ("The model file it is", _file(trace["file"])),
         ("The run that made it", _run(trace["run"])),
-        ("The data it learned from", _data(trace["data"])),
+        ("The data it learned from", _data(trace["data"], trace.get("erased"))),
         ("The code and environment", _code(trace["code"])),
     )
     for title, lines in sections:
@@ -123,7 +123,7 @@ def _run(run: Part | None) -> Lines:
             yield f"step {step['step']}", f"{done}, key {step['key'][:_SHORT]}"
 
 
-def _data(pin: Any) -> Lines:
+def _data(pin: Any, erased: str | None) -> Lines:
     if pin is not None:
         yield "rows", f"{pin.rows:,}"
         for table, upto in pin.upto.items():
@@ -131,6 +131,7 @@ def _data(pin: Any) -> Lines:
         yield "as of", pin.as_of
         yield "a label may take", format_duration(timedelta(seconds=pin.within))
         yield "digest", pin.digest[:_SHORT]
+        yield "erased", erased
 
 
 def _code(code: Part | None) -> Lines:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from windlass.controller.cleaning import Cleaning
 from windlass.controller.context import LoopContext, policies_of
+from windlass.controller.erasing import Erasing
 from windlass.errors import LedgerError, UsageError, WindlassError
 from windlass.records.event import Body, CommandFinished, ProductPaused, ProductResumed
 from windlass.records.ids import new_id
@@ -52,6 +53,7 @@ class Commands:
         self._train = train
         self._busy = busy
         self._cleaning = cleaning or Cleaning(context=context)
+        self._erasing = Erasing(context=context)
 
     def handle(self) -> None:
         for pending in self._context.state.pending:
@@ -68,11 +70,16 @@ class Commands:
                 log.exception("the request %s failed", pending.request.command)
                 self._finish(pending, done=False, message=f"it failed: {type(error).__name__}: {error}")
             else:
+                if answer is None:
+                    continue
                 self._finish(pending, *answer.bodies, done=True, message=answer.message)
                 answer.then()
                 self._route(pending)
+        if not self._busy():
+            self._erasing.go_on()
 
-    def _answer(self, pending: PendingCommand) -> Answer:
+    def _answer(self, pending: PendingCommand) -> Answer | None:  # noqa: PLR0911 (a table)
+        """What comes of it; None when it has to wait for somebody."""
         request = pending.request
         if request.name == "clean":
             return self._clean()
@@ -91,6 +98,8 @@ class Commands:
                 return Answer(bodies=[ProductResumed(reason=request.reason)], message=f"{product.name} goes on")
             case "promote":
                 return self._promote(product, pending)
+            case "erase":
+                return self._erase(pending)
             case "rollback":
                 return self._roll_back(product, pending)
 
@@ -98,6 +107,10 @@ class Commands:
         if self._busy():
             raise UsageError("a run is under way, whose files are in use", remedy="ask again when it is done")
         return Answer(message="the workspace is clean", bodies=(self._cleaning.clean(),))
+
+    def _erase(self, pending: PendingCommand) -> Answer | None:
+        done = self._erasing.erase(pending, busy=self._busy())
+        return None if done is None else Answer(bodies=[done.body], message=done.message, then=done.then)
 
     def _promote(self, product: ProductState, pending: PendingCommand) -> Answer:
         if pending.request.version is None:

@@ -1,4 +1,6 @@
-"""Small files put together, in a commit that counts only on the very state it was made from.
+"""Files of a table exchanged for others: small ones put together, or the same without rows that go.
+
+The commit that does so counts only on the very state that it was made from.
 
 Delta's own `optimize` cannot be fenced (deltalake 1.6.6): it leaves out the transactions that it is given, and commits
 beside whatever was committed meanwhile. So two compactions of the same files both succeed, and every row in them is
@@ -12,6 +14,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 from uuid import uuid4
 
 import deltalake
@@ -37,13 +40,29 @@ def exchange(root: Path, groups: Sequence[Group], *, schema: Mapping[str, pl.Dat
     """
     actions: Exchange = []
     for group in groups:
-        actions += _rewritten(root, [path for path, _ in group], schema=schema, staging=staging)
-        now = time.time_ns() // 1_000_000
-        actions += [
-            RemoveAction(path, data_change=False, deletion_timestamp=now, size=size, partition_values={})
-            for path, size in group
-        ]
+        rows = _read(root, [path for path, _ in group], schema).collect()
+        actions += [*_written(root, rows, staging=staging, changed=False), *_removed(group, changed=False)]
     return actions
+
+
+def without(
+    root: Path, files: pl.DataFrame, dropped: pl.Expr, *, schema: Mapping[str, pl.DataType], staging: Staging
+) -> tuple[Exchange, int]:
+    """What a commit has to say so that the rows `dropped` are gone, and how many these are.
+
+    `files` are the table's `path` and `size_bytes`. Files that hold none of the rows stay as they are.
+    """
+    actions: Exchange = []
+    gone = 0
+    for path, size in files.iter_rows():
+        rows = _read(root, [path], schema)
+        found = int(rows.filter(dropped).select(pl.len()).collect().item())
+        if found:
+            left = rows.filter(~dropped).collect()
+            actions += _written(root, left, staging=staging, changed=True) if left.height else []
+            actions += _removed([(path, size)], changed=True)
+            gone += found
+    return actions, gone
 
 
 def together(files: pl.DataFrame, *, below: int) -> list[Group]:
@@ -62,10 +81,21 @@ def together(files: pl.DataFrame, *, below: int) -> list[Group]:
     return [group for group in groups if len(group) > 1]
 
 
-def _rewritten(root: Path, paths: list[str], *, schema: Mapping[str, pl.DataType], staging: Staging) -> list[AddAction]:
-    """The rows of these files in new ones. A table of their own is written, so that they are as all others are."""
-    # A column that came later is missing in the files before.
-    rows = pl.scan_parquet([root / path for path in paths], schema=schema, missing_columns="insert").collect()
+def _read(root: Path, paths: list[str], schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+    """The rows of these files; a column that came later is missing in the files before."""
+    return pl.scan_parquet([root / unquote(path) for path in paths], schema=schema, missing_columns="insert")
+
+
+def _removed(group: Group, *, changed: bool) -> Exchange:
+    now = time.time_ns() // 1_000_000
+    return [
+        RemoveAction(path, data_change=changed, deletion_timestamp=now, size=size, partition_values={})
+        for path, size in group
+    ]
+
+
+def _written(root: Path, rows: pl.DataFrame, *, staging: Staging, changed: bool) -> Exchange:
+    """The rows in new files. A table of their own is written, so that they are as all others are."""
     scratch = staging.make(GROUP, uuid4().hex)
     deltalake.write_deltalake(str(scratch), rows.sort(SEQUENCE), configuration=CONFIGURATION, writer_properties=WRITER)
     (commit,) = (scratch / "_delta_log").glob("*.json")
@@ -79,7 +109,7 @@ def _rewritten(root: Path, paths: list[str], *, schema: Mapping[str, pl.DataType
             size=file["size"],
             partition_values={},
             modification_time=file["modificationTime"],
-            data_change=False,
+            data_change=changed,
             stats=file["stats"],
         )
         for file in added

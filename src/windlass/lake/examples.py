@@ -16,7 +16,7 @@ from windlass.errors import DataError
 from windlass.lake.dtypes import TIMESTAMP, cast_exactly, conform, wider
 from windlass.lake.layout import SEQUENCE
 from windlass.lake.repeats import Repeats, settle
-from windlass.lake.table import Table
+from windlass.lake.table import Readable, Table
 from windlass.records.data import Ingested
 
 EVENT_TIME = "_event_time"
@@ -93,7 +93,7 @@ def watermark(table: Table) -> datetime | None:
 
 
 def current(
-    table: Table, *, key: str | None, upto: int | None = None, columns: Collection[str] | None = None
+    table: Readable, *, key: str | None, upto: int | None = None, columns: Collection[str] | None = None
 ) -> pl.DataFrame:
     """The last revision of each key, in the order it was ingested, with the system columns in front.
 

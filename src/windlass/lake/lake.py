@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,9 +18,10 @@ from windlass.lake import examples
 from windlass.lake.commit import Committed, Committer
 from windlass.lake.conditions import conditions
 from windlass.lake.dtypes import TIMESTAMP
+from windlass.lake.erasing import Without, rows_of_key
 from windlass.lake.join import NEEDED, join_outcomes
 from windlass.lake.layout import SEQUENCE
-from windlass.lake.pins import TrainingSet, make_pin, read_pin
+from windlass.lake.pins import TrainingSet, make_pin, read_pin, repin
 from windlass.lake.repeats import settle
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
 from windlass.lake.table import FENCE, Table
@@ -335,6 +337,41 @@ class Lake:
             found = self._existing(product, table)
         with found.held() as files:
             yield files
+
+    # -- erasing ---------------------------------------------------------------------------------------------------
+
+    def repin(self, pin: DataPin, *, column: str | None, key: str) -> DataPin:
+        """`pin` as it will read once the rows of `key` are gone; raises PinBroken when it does not read as it is."""
+        with self._lock:
+            self.read(pin)
+            answers = self._answers_to(pin.product, key)
+
+            def table(name: str) -> Without:
+                found = self._table(pin.product, name)
+                return Without(found, rows_of_key(found, name, column=column, key=key, answers=answers))
+
+            return repin(pin, table)
+
+    def erase(self, product: str, *, column: str | None, key: str, mark: str) -> dict[str, int]:
+        """Take the rows of `key` out of every table, and delete the files that held them: table -> rows that went.
+
+        `column` identifies an example. Called again with the same `mark` after a crash, it goes on and tells of all.
+        Raises Held when a backup is copying a table: then some files are left, and it is to be called again.
+        """
+        with self._lock:
+            answers, gone = self._answers_to(product, key), {}
+            # Outcomes first: they are found by the ids of answers.
+            for name in sorted(self.names(product), key=lambda each: each != "outcomes"):
+                table = self._table(product, name)
+                wanted = rows_of_key(table, name, column=column, key=key, answers=answers)
+                if wanted is not None:
+                    gone[name] = table.retrying(partial(table.drop, wanted, mark=mark))
+            for name in self.names(product):
+                self._table(product, name).vacuum(hours=0)
+            return gone
+
+    def _answers_to(self, product: str, key: str) -> frozenset[str]:
+        return frozenset(self._predictions(product, pl.col("key") == key, ["prediction_id"])["prediction_id"])
 
     # -- upkeep ----------------------------------------------------------------------------------------------------
 

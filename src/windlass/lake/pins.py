@@ -6,7 +6,7 @@ a digest of each frame. Later rows, corrections, late outcomes and new columns a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,7 +19,7 @@ from windlass.lake.examples import EVENT_TIME, SYSTEM, current
 from windlass.lake.join import join_outcomes
 from windlass.lake.layout import SEQUENCE
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
-from windlass.lake.table import Table
+from windlass.lake.table import Readable, Table
 from windlass.product.policy import Outcome
 from windlass.records.data import DataPin, PinnedPart
 from windlass.records.routing import ANSWERED
@@ -71,24 +71,40 @@ def make_pin(
         digest="",
     )
     training_set = _load(draft, tables.__getitem__)
+    return training_set, _fixed(draft, _parts(training_set))
+
+
+def repin(pin: DataPin, table: Callable[[str], Readable]) -> DataPin:
+    """The same set as it reads now that rows were erased: its columns and types are those of then.
+
+    Raises PinBroken when it has lost more than rows.
+    """
+    frames = {
+        name: _as_pinned(pin, name, frame, pin.parts[name])
+        for name, frame in _parts(_load(pin, table)).items()
+        if name in pin.parts
+    }
+    return _fixed(pin, frames)
+
+
+def _fixed(draft: DataPin, frames: Mapping[str, pl.DataFrame]) -> DataPin:
     parts = {
         name: PinnedPart(
             rows=frame.height,
             columns=tuple((column, name_of(dtype)) for column, dtype in frame.schema.items()),
             digest=digest_frame(frame),
         )
-        for name, frame in _parts(training_set).items()
+        for name, frame in frames.items()
     }
-    pin = msgspec.structs.replace(
+    return msgspec.structs.replace(
         draft,
         rows=sum(part.rows for name, part in parts.items() if name != _WAITING),
         parts=parts,
         digest=_digest(parts),
     )
-    return training_set, pin
 
 
-def read_pin(pin: DataPin, table: Callable[[str], Table]) -> TrainingSet:
+def read_pin(pin: DataPin, table: Callable[[str], Readable]) -> TrainingSet:
     """The set that `pin` fixed; `table` gives the refreshed table of a name in `pin.upto`.
 
     Raises PinBroken, naming the part and what is different about it.
@@ -123,7 +139,7 @@ def _digest(parts: dict[str, PinnedPart]) -> str:
     return digest_parts({name: part.digest for name, part in parts.items() if name != _WAITING})
 
 
-def _load(pin: DataPin, table: Callable[[str], Table]) -> TrainingSet:
+def _load(pin: DataPin, table: Callable[[str], Readable]) -> TrainingSet:
     names = [name for name in pin.upto if name.startswith(_EXAMPLES)]
     served, waiting = _served(pin, predictions=table("predictions"), outcomes=table("outcomes"))
     return TrainingSet(
@@ -133,7 +149,7 @@ def _load(pin: DataPin, table: Callable[[str], Table]) -> TrainingSet:
     )
 
 
-def _examples(pin: DataPin, name: str, table: Table) -> pl.DataFrame:
+def _examples(pin: DataPin, name: str, table: Readable) -> pl.DataFrame:
     if not table.exists:
         raise _broken(pin, f"the table {name} is gone")
     rows = current(table, key=pin.key, upto=pin.upto[name])
@@ -142,7 +158,7 @@ def _examples(pin: DataPin, name: str, table: Table) -> pl.DataFrame:
     return rows.drop(SYSTEM)
 
 
-def _served(pin: DataPin, *, predictions: Table, outcomes: Table) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _served(pin: DataPin, *, predictions: Readable, outcomes: Readable) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The answers whose label is known, and those that wait for it."""
     answered = (
         pl.col("error").is_null()
@@ -166,7 +182,7 @@ def _last_of_each(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("key").is_null() | last).sort(SEQUENCE)
 
 
-def _upto(table: Table, sequence: int, columns: dict[str, pl.DataType], condition: pl.Expr) -> pl.DataFrame:
+def _upto(table: Readable, sequence: int, columns: dict[str, pl.DataType], condition: pl.Expr) -> pl.DataFrame:
     if not table.exists:
         return empty(columns)
     return table.read(lambda rows: rows.filter((pl.col(SEQUENCE) <= sequence) & condition)).select(list(columns))

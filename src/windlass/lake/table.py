@@ -15,10 +15,10 @@ import errno
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -27,13 +27,15 @@ import polars as pl
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from windlass.errors import LakeError, LeaseLost
-from windlass.lake.compaction import Exchange, exchange, together
+from windlass.lake.compaction import Exchange, exchange, together, without
 from windlass.lake.layout import CONFIGURATION, SEQUENCE, WRITER
 from windlass.lake.segments import sync_file
 from windlass.staging import Staging
 
 FENCE = "windlass.fence"
 """Application id of the Delta transaction whose version is the token of whoever committed last."""
+_HIGH = "windlass.sequence"
+"""Application id of the Delta transaction whose version is the sequence of the next row, kept when rows are dropped."""
 _ATTEMPTS = 8
 _UNSETTLED = 3
 """The most commits that are made without a sync between them."""
@@ -41,6 +43,7 @@ _LEVELS = ((32, 2**18), (512, 2**22), (8192, 2**26))
 """Every so many commits, files smaller than so many bytes are put together: each row is rewritten a few times only."""
 
 _T = TypeVar("_T")
+Query = Callable[[pl.LazyFrame], pl.LazyFrame]
 Moves = Mapping[str, tuple[int | None, int]]
 """Application id -> (its last transaction version as the caller knows it, its next one)."""
 
@@ -51,6 +54,17 @@ class Conflict(LakeError):
 
 class Held(LakeError):
     """Somebody is copying the table's files, so none may go."""
+
+
+class Readable(Protocol):
+    """As much of a table as reading takes."""
+
+    @property
+    def exists(self) -> bool: ...
+
+    def schema(self) -> dict[str, pl.DataType]: ...
+
+    def read(self, query: Query) -> pl.DataFrame: ...
 
 
 class Table:
@@ -97,7 +111,7 @@ class Table:
     def version(self) -> int:
         return -1 if self._handle is None else self._handle.version()
 
-    def read(self, query: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+    def read(self, query: Query) -> pl.DataFrame:
         """What `query` makes of all rows; the table must exist. Rows come in no order but the one asked for."""
         with self._clearly("read"):
             return query(pl.scan_delta(self._open())).collect()
@@ -120,7 +134,7 @@ class Table:
         version, following = self._next
         if version != self._handle.version():
             highest = self.read(lambda rows: rows.select(pl.col(SEQUENCE).max())).item()
-            following = 0 if highest is None else int(highest) + 1
+            following = max(0 if highest is None else int(highest) + 1, self.transaction(_HIGH) or 0)
             self._next = (self._handle.version(), following)
         return following
 
@@ -185,6 +199,23 @@ class Table:
         """Give columns other types: every row is written anew, with its sequence and all else as it was."""
         rows = self.read(lambda all_rows: all_rows.cast(dict(types)).sort(SEQUENCE))  # type: ignore[arg-type]
         self._write(rows, replace=True)
+
+    def drop(self, wanted: pl.Expr, *, mark: str) -> int:
+        """Take the rows that are `wanted` out of the table; their files are `unused` from then on.
+
+        No sequence is given again. How many rows went is recorded under the application `mark` in the same commit, and
+        added to what is recorded there; that sum is returned, so that nothing is lost or counted twice by a crash.
+        """
+        before = self.transaction(mark) or 0
+        condition = wanted.fill_null(value=False)
+        with self._clearly("read"):
+            actions, gone = without(self.path, self._files(), condition, schema=self.schema(), staging=self._staging)
+        if not gone:
+            return before
+        following = self.next_sequence()
+        transactions = [deltalake.Transaction(_HIGH, following), deltalake.Transaction(mark, before + gone)]
+        self._exchange(actions, transactions)
+        return before + gone
 
     def tidy(self) -> None:
         """Put small files together when enough commits have passed, so that a scan stays quick."""
@@ -318,11 +349,13 @@ class Table:
     def _files(self) -> pl.DataFrame:
         """`path` and `size_bytes` of the files that hold the rows, in the order of these."""
         actions = pl.DataFrame(self._open().get_add_actions(flatten=True))
+        if actions.is_empty():
+            return pl.DataFrame(schema={"path": pl.String, "size_bytes": pl.Int64})
         return actions.sort(f"min.{SEQUENCE}", nulls_last=True).select("path", "size_bytes")
 
-    def _exchange(self, actions: Exchange) -> None:
+    def _exchange(self, actions: Exchange, transactions: Sequence[deltalake.Transaction] = ()) -> None:
         """Commit that files come and go; without any, it is the fence alone that is committed."""
-        handle, properties = self._open(), self._once([])
+        handle, properties = self._open(), self._once(list(transactions))
         with self._clearly("written"):
             handle.create_write_transaction(actions, "append", handle.schema(), [], commit_properties=properties)
             handle.update_incremental()
@@ -353,8 +386,9 @@ class Table:
         if commit.exists():  # an old one may have been pruned
             for line in commit.read_bytes().splitlines():
                 added = json.loads(line).get("add")
-                if added is not None:
-                    sync_file(self.path / unquote(added["path"]))
+                # One that was replaced meanwhile may have been deleted since.
+                if added is not None and (file := self.path / unquote(added["path"])).exists():
+                    sync_file(file)
             sync_file(commit)
         for checkpoint in log.glob(f"{version:020d}.checkpoint*"):
             sync_file(checkpoint)

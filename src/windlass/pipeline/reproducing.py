@@ -54,6 +54,10 @@ class ReproduceRequest(msgspec.Struct, frozen=True, kw_only=True):
     product: str
     version: str
     digest: str
+    pin: DataPin | None = None
+    """Its training set as it reads now, when rows of it were erased since."""
+    erased: str | None = None
+    """What was erased from it, in words."""
     run: str
     """A name for the run that leaves no trace."""
 
@@ -66,6 +70,8 @@ class Reproduced(msgspec.Struct, frozen=True, kw_only=True):
     differing: int
     largest: float
     reasons: tuple[str, ...]
+    erased: str | None = None
+    """Rows of its training set that are gone, in words; they take no part on either side."""
 
     @property
     def same(self) -> bool:
@@ -75,7 +81,7 @@ class Reproduced(msgspec.Struct, frozen=True, kw_only=True):
 def reproduce(request: ReproduceRequest, *, emit: Emit = silent) -> Reproduced:
     """Raises UsageError for a version that was not trained here, PinBroken when its rows are not what they were."""
     bundle = Registry(Paths(request.settings.workspace)).open(request.product, request.digest)
-    pin = bundle.manifest.pin
+    pin = request.pin or bundle.manifest.pin
     if pin is None or not bundle.manifest.entry:
         raise UsageError(
             f"{request.version} was not trained here: it came as a model file",
@@ -93,8 +99,8 @@ def reproduce(request: ReproduceRequest, *, emit: Emit = silent) -> Reproduced:
         with _training(request, bundle, pin, emit=silent) as again:
             _, other = _train(again, pin, judged)
             steady = not compared(now, predict(other, examples, bundle.kind, classes=prepared.classes))[1]
-        reasons = reasons_for(bundle.manifest.environment, training.environment, steady=steady)
-    return Reproduced(rows=rows, differing=differing, largest=largest, reasons=reasons)
+        reasons = reasons_for(bundle.manifest.environment, training.environment, steady=steady, erased=request.erased)
+    return Reproduced(rows=rows, differing=differing, largest=largest, reasons=reasons, erased=request.erased)
 
 
 def _train(training: Training, pin: DataPin, judged: Split) -> tuple[learning.Prepared, Any]:
@@ -163,9 +169,9 @@ def compared(then: Array, now: Array) -> tuple[int, int, float]:
     return len(then), int(rows.sum()), float(np.abs(then - now).max(initial=0.0))
 
 
-def reasons_for(then: Environment, now: Environment, *, steady: bool) -> tuple[str, ...]:
-    """What may be why, the weightiest first."""
-    reasons = []
+def reasons_for(then: Environment, now: Environment, *, steady: bool, erased: str | None = None) -> tuple[str, ...]:
+    """What may be why, the weightiest first. `erased`: what the training set has lost."""
+    reasons = [] if erased is None else [f"{erased[0].upper()}{erased[1:]}."]
     if not steady:
         reasons.append(
             "Two fits of now differ from each other too: the recipe draws random numbers without a seed, or sums in an "

@@ -15,7 +15,7 @@ from windlass.records.cleaning import Freed
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
 
-CommandName = Literal["train", "promote", "rollback", "pause", "resume", "clean"]
+CommandName = Literal["train", "promote", "rollback", "pause", "resume", "clean", "erase"]
 Trigger = Literal["first", "manual", "schedule", "volume", "drift", "decay", "notebook"]
 
 
@@ -290,6 +290,21 @@ class DataPinned(Body, frozen=True, kw_only=True, tag="data.pinned"):
     pin: DataPin
 
 
+class DataErased(Body, frozen=True, kw_only=True, tag="data.erased"):
+    """The rows of one key were removed from the lake for good, since somebody asked for it."""
+
+    subject_field = "key"
+    key: str
+    """HMAC-SHA256 of the key under a secret of the workspace, in hex: who knows the key can find it, nobody else."""
+    reason: str
+    rows: dict[str, int]
+    """Table (`examples/<source>`, `predictions`, `outcomes`) -> how many rows went."""
+    repinned: dict[str, DataPin]
+    """Version -> its training set as it reads since: the one it was trained on held rows that are gone."""
+    broken: tuple[str, ...] = ()
+    """Versions whose training set had not read as pinned before, which says that something else had changed it."""
+
+
 # -- versions and releases ---------------------------------------------------------------------------------------
 
 
@@ -461,6 +476,7 @@ ALL: tuple[type[Body], ...] = (
     StepFailed,
     DataExtracted,
     DataPinned,
+    DataErased,
     GateDecided,
     VersionRegistered,
     ReleaseStarted,

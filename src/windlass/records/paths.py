@@ -89,6 +89,19 @@ class Paths(msgspec.Struct, frozen=True):
         """What the workers of each server that runs count for `/metrics`."""
         return self.root / "figures"
 
+    def erasure(self, command: str) -> Path:
+        """What is to be erased; it is there while the request is under way."""
+        return self.root / "erasures" / f"{command}.json"
+
+    @property
+    def secret(self) -> Path:
+        """What erased keys are hashed with, so that the hash tells nobody the key."""
+        return self.keys / "erasures.secret"
+
+    def let_go(self, product: str) -> Path:
+        """Serving workers of the product begin another segment whenever this file changes."""
+        return self.segments(product) / "let-go"
+
     def routing(self, product: str) -> Path:
         return self.routings / f"{product}.json"
 

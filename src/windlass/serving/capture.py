@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from windlass.errors import WindlassError, fault_of
@@ -23,8 +24,17 @@ class Sink(Protocol):
 class Capture:
     """One sink for each product, opened when the first batch comes."""
 
-    def __init__(self, *, open_sink: Callable[[str], Sink], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        open_sink: Callable[[str], Sink],
+        metrics: Metrics,
+        let_go: Callable[[str], Path] | None = None,
+    ) -> None:
+        """`let_go`: the file of a product by whose change the holder of the lease asks for a new segment."""
         self._open = open_sink
+        self._let_go = let_go
+        self._asked: dict[str, int] = {}
         self._metrics = metrics
         self._sinks: dict[str, Sink] = {}
         self._opening = threading.Lock()
@@ -45,6 +55,20 @@ class Capture:
                 where=product,
                 remedy="the server needs a writable workspace with free disk space",
             ) from error
+
+    def look(self) -> None:
+        """Finish the segments that are asked for; the next batch begins another. To be called a few times a second."""
+        if self._let_go is None:
+            return
+        with self._opening:
+            for product, sink in self._sinks.items():
+                try:
+                    asked = self._let_go(product).stat().st_mtime_ns
+                except FileNotFoundError:
+                    continue
+                if self._asked.get(product) != asked:
+                    sink.close()
+                    self._asked[product] = asked
 
     def close(self) -> None:
         """Finish every segment."""

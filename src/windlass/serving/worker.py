@@ -89,6 +89,7 @@ class WorkerServer(uvicorn.Server):
         while True:
             if self._watcher.changed():
                 await asyncio.to_thread(self._watcher.refresh)
+            self._parts.capture.look()
             await asyncio.sleep(ROUTING_SECONDS)
 
 
@@ -106,6 +107,7 @@ def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = N
     capture = Capture(
         open_sink=lambda product: SegmentWriter(paths.segments(product) / options.name, durability=options.durability),
         metrics=metrics,
+        let_go=paths.let_go,
     )
     parts = Parts.of(board=board, clock=clock_from(options.clock), capture=capture, metrics=metrics)
     watcher = Watcher(

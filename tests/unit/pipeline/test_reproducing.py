@@ -15,6 +15,7 @@ from windlass.pipeline.progress import Emit, ProgressMessage, silent
 from windlass.pipeline.reproducing import Reproduced, ReproduceRequest, compared, reasons_for, reproduce
 from windlass.records.bundle import Environment
 from windlass.records.event import StepFinished
+from windlass.registry.registry import Registry
 
 NOTHING = Environment(python="3.12.1", platform="Linux", windlass="0.1.0", distributions={"numpy": "2.4.0"})
 
@@ -77,6 +78,27 @@ def test_a_training_set_that_does_not_read_the_same_is_told(project: Any) -> Non
     shutil.rmtree(project.paths.lake / "flights" / "examples")
     with pytest.raises(PinBroken, match="does not read the same"):
         again(project, first)
+
+
+def test_rows_that_were_erased_are_left_out_on_both_sides_and_told(project: Any) -> None:
+    result = project.train()
+    lake = Lake(project.paths.lake, project.fence)
+    pinned = Registry(project.paths).manifest("flights", result.digest).pin
+    assert pinned is not None
+    left = lake.repin(pinned, column="id", key="7")
+    assert lake.erase("flights", column="id", key="7", mark="windlass.erased.test") == {"examples/rows": 1}
+    request = ReproduceRequest(
+        settings=project.settings,
+        product="flights",
+        version=result.version,
+        digest=result.digest,
+        pin=left,
+        erased="its training set has lost 1 of 300 rows",
+        run="again",
+    )
+    found = reproduce(request)
+    assert (found.rows, found.same) == (299, False)
+    assert found.reasons[0] == "Its training set has lost 1 of 300 rows."
 
 
 def test_what_fails_leaves_its_log(project: Any) -> None:

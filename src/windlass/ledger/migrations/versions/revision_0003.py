@@ -1,4 +1,4 @@
-"""The kinds `workspace.cleaned` and `version.retired`."""
+"""The kinds `workspace.cleaned`, `version.retired` and `data.erased`."""
 
 from __future__ import annotations
 
