@@ -52,9 +52,9 @@ def assess(
     )
 
 
-def open_project(root: Path, *, limits: Limits | None = None) -> Project:
-    """A folder with its history, and with the repository around it if it lies in one."""
-    top = repository_of(root) or _marked(root)
+def open_project(root: Path, *, limits: Limits | None = None, within: Path | None = None) -> Project:
+    """A folder with its history, and the repository around it: `within` if nothing marks one."""
+    top = repository_of(root) or _marked(root) or within
     limits = limits or Limits()
     inside = root.relative_to(top).as_posix() if top is not None and top != root else ""
     return Project(
@@ -108,7 +108,7 @@ def _assess(
         target=aim,
         projects=tuple(
             _assess(
-                open_project(project.root / folder, limits=project.tree.limits),
+                open_project(project.root / folder, limits=project.tree.limits, within=project.root),
                 now=now,
                 models=models,
                 target=target,

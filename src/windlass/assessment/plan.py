@@ -66,15 +66,15 @@ def _investment(practice: Practice, finding: Finding, worth: float, unlocks: tup
     least, most = practice.days
     if finding.state is State.PRESENT:
         # What is there has only to be wired: half of the work is done.
-        least, most = max(1, least // 2), max(1, most // 2)
-    success = (practice.evidence.strong, f"windlass assess says that {practice.id} is wired")
+        least, most = max(1, least // 2), max(2, most // 2)
+    success = (f"windlass assess says that {practice.id} is wired", *practice.detect.live[:1])
     return Investment(
         id=practice.id,
         title=practice.title,
         why=practice.why,
         state=finding.state,
         steps=practice.remediation,
-        deliverables=practice.detect.repo[:2] or practice.detect.live[:2] or (practice.evidence.strong,),
+        deliverables=(practice.evidence.strong,),
         success=success,
         effort=practice.effort,
         days=(least, most),
@@ -100,5 +100,9 @@ def recommend(scores: Mapping[str, ModelScore], *, approach_changes: bool | None
             ),
         )
     known = "Only the data change" if approach_changes is False else "As long as only the data change"
-    more = "" if approach_changes is False else " Should the approach change often, go on to level 2."
-    return Target(model="google", level=1, why=f"{known}: continuous training is enough (Google level 1).{more}")
+    why = f"{known}: continuous training is enough (Google level 1)."
+    if score.level >= 1:
+        why += " It is reached."
+    if approach_changes is None:
+        why += " Should the approach change often, go on to level 2."
+    return Target(model="google", level=1, why=why)

@@ -12,12 +12,15 @@ from windlass.assessment.catalogue import Catalogue, Criterion, Model
 from windlass.assessment.records import ModelScore, State
 
 States = Mapping[str, State]
+_TOLD_BY_PEOPLE = frozenset({"people", "strategy"})
+"""Groups of practices that files can at most hint at."""
 
 
 def holds(criterion: Criterion, states: States) -> bool:
-    """Whether a requirement is shown: by all of its practices, or by one of them."""
-    shown = [states.get(practice, State.ABSENT).holds for practice in criterion.practices]
-    return any(shown) if criterion.match == "any" else all(shown)
+    """Whether a requirement is shown: by all of its practices, or by one of them; what does not apply is not asked."""
+    known = (states.get(practice, State.ABSENT) for practice in criterion.practices)
+    shown = [state.holds for state in known if state is not State.NOT_APPLICABLE]
+    return any(shown) or not shown if criterion.match == "any" else all(shown)
 
 
 def is_symptom(criterion: Criterion, states: States) -> bool:
@@ -35,7 +38,7 @@ def score_model(model: Model, catalogue: Catalogue, states: States, *, asked: bo
     """Where the states stand in one model; `asked` once people were interviewed."""
     criteria = [each for each in catalogue.of_model(model.name) if each.is_requirement]
     dimensions = {
-        name: _dimension([each for each in criteria if each.dimension == name], model, states, asked=asked)
+        name: _dimension([each for each in criteria if each.dimension == name], model, catalogue, states, asked=asked)
         for name in dict.fromkeys(each.dimension for each in catalogue.of_model(model.name))
     }
     assessed = [level for level in dimensions.values() if level is not None]
@@ -52,14 +55,24 @@ def score_model(model: Model, catalogue: Catalogue, states: States, *, asked: bo
     )
 
 
-def _decisive(criteria: Sequence[Criterion], *, asked: bool) -> list[Criterion]:
-    """Core criteria; of a dimension that has none, all of them, once people were asked: files cannot show them."""
+def _decisive(criteria: Sequence[Criterion], catalogue: Catalogue, states: States, *, asked: bool) -> list[Criterion]:
+    """Core criteria; of a dimension of people, which has none, all that somebody has answered to."""
     core = [each for each in criteria if each.is_core]
-    return core if core or not asked else list(criteria)
+    if core or not asked:
+        return core
+    groups = {catalogue.practices[practice].group for each in criteria for practice in each.practices}
+    return [each for each in criteria if is_answered(each, states)] if groups & _TOLD_BY_PEOPLE else []
 
 
-def _dimension(criteria: Sequence[Criterion], model: Model, states: States, *, asked: bool) -> int | None:
-    decisive = _decisive(criteria, asked=asked)
+def is_answered(criterion: Criterion, states: States) -> bool:
+    """Whether anything is known of all that it asks for."""
+    return all(states.get(practice, State.ABSENT) is not State.UNKNOWN for practice in criterion.practices)
+
+
+def _dimension(
+    criteria: Sequence[Criterion], model: Model, catalogue: Catalogue, states: States, *, asked: bool
+) -> int | None:
+    decisive = _decisive(criteria, catalogue, states, asked=asked)
     if not decisive or not any(is_assessable(each, states) for each in decisive):
         return None
     lowest = min(model.levels, default=0)
@@ -92,7 +105,8 @@ def _blockers(
         return ()
     missing: list[str] = []
     for dimension in dict.fromkeys(each.dimension for each in criteria):
-        for each in _decisive([one for one in criteria if one.dimension == dimension], asked=asked):
+        of_dimension = [one for one in criteria if one.dimension == dimension]
+        for each in _decisive(of_dimension, catalogue, states, asked=asked):
             if each.level is not None and each.level <= following and not holds(each, states):
                 open_ones = [practice for practice in each.practices if not states.get(practice, State.ABSENT).holds]
                 cheapest = sorted(open_ones, key=lambda name: catalogue.practices[name].days)

@@ -11,9 +11,11 @@ import typer
 from windlass.errors import UsageError
 
 if TYPE_CHECKING:
+    from windlass.assessment.assess import Amend
     from windlass.assessment.records import Assessment, Target
 
 _MODELS = ("microsoft", "google", "mlab", "blog")
+_OUT = "Reports"
 
 
 def assess(
@@ -21,8 +23,31 @@ def assess(
     *,
     model: Annotated[str, typer.Option("--model", help="microsoft, google, mlab, blog, or all of them.")] = "all",
     json: Annotated[
-        Path | None, typer.Option("--json", help="Write all that was found; - prints it.", show_default=False)
+        Path | None,
+        typer.Option("--json", help="Write all that was found; - prints it.", rich_help_panel=_OUT, show_default=False),
     ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option("--markdown", help="Write a plan to hand over.", rich_help_panel=_OUT, show_default=False),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page with ladders and radars.", rich_help_panel=_OUT, show_default=False),
+    ] = None,
+    sarif: Annotated[
+        Path | None,
+        typer.Option("--sarif", help="Write what code hosts show.", rich_help_panel=_OUT, show_default=False),
+    ] = None,
+    badge: Annotated[
+        Path | None,
+        typer.Option("--badge", help="Write an SVG badge of --model.", rich_help_panel=_OUT, show_default=False),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the MLflow server and the ledger of the project too.")
+    ] = False,
+    interview: Annotated[
+        bool, typer.Option("--interview", help="Ask what no file can show; kept in maturity.yaml.")
+    ] = False,
     target: Annotated[
         str | None,
         typer.Option("--target", help="Level to plan for, such as microsoft:3.", show_default=False),
@@ -31,25 +56,47 @@ def assess(
         str | None,
         typer.Option("--fail-under", help="Leave with 1 below this level, such as microsoft:2.", show_default=False),
     ] = None,
+    history: Annotated[bool, typer.Option("--history", help="Show the path so far instead of assessing.")] = False,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Keep nothing of this assessment.")] = False,
 ) -> None:
     """Say how mature a project is, with proof. Nothing of it is run or imported."""
-    from windlass.assessment.assess import assess as assess_project
-    from windlass.cli.assess_view import show
-    from windlass.cli.output import check_target, print_json
+    from windlass.cli.assess_out import check_outputs, write_outputs
+    from windlass.cli.assess_view import show, show_history
+    from windlass.cli.output import print_json
 
+    if history:
+        show_history(path)
+        return
     models = _models(model)
     aim = _level(target, "--target", models)
     floor = _level(fail_under, "--fail-under", models)
-    if json is not None and str(json) != "-":
-        check_target(json, "--json")
-    found = assess_project(path, now=datetime.now(UTC), models=models, target=aim)
+    outputs = {"--json": json, "--markdown": markdown, "--html": html, "--sarif": sarif, "--badge": badge}
+    check_outputs(outputs)
+    found = _assessed(path, models, aim, live=live, interview=interview)
     if str(json) == "-":
         print_json(found)
     else:
         show(found)
-        if json is not None:
-            _write_json(json, found)
+    write_outputs(found, outputs, model=model)
+    if not no_history:
+        _keep(path, found)
     _hold(found, floor)
+
+
+def _assessed(path: Path, models: tuple[str, ...], aim: Target | None, *, live: bool, interview: bool) -> Assessment:
+    from windlass.assessment.assess import assess as assess_project
+    from windlass.cli.assess_ask import answered, asked_live
+
+    now = datetime.now(UTC)
+    amendments: dict[str, Amend] = {}
+    if not path.is_dir():
+        raise UsageError(f"there is no folder {path}", where="PATH", remedy="name the folder of a project")
+    answers = answered(path, now, ask=interview)
+    if answers is not None:
+        amendments["interview"] = answers
+    if live:
+        amendments["live"] = asked_live(path, now)
+    return assess_project(path, now=now, models=models, target=aim, amendments=amendments)
 
 
 def _models(name: str) -> tuple[str, ...]:
@@ -69,16 +116,19 @@ def _level(said: str | None, flag: str, models: tuple[str, ...]) -> Target | Non
         return None
     name, _, level = said.rpartition(":")
     name = name or (models[0] if models else "")
-    model = load_catalogue().models.get(name)
-    if model is None or not level.isdigit() or int(level) not in model.levels:
+    known = load_catalogue().models.get(name)
+    if known is None or not level.isdecimal() or int(level) not in known.levels or (models and name not in models):
         raise UsageError(f"{said!r} is no level", where=flag, remedy="name model and level, such as microsoft:3")
-    return Target(model=name, level=int(level), why="asked for")
+    return Target(model=name, level=int(level), why="It was asked for.")
 
 
-def _write_json(path: Path, found: Assessment) -> None:
-    import msgspec
+def _keep(path: Path, found: Assessment) -> None:
+    from windlass.assessment.history import keep
 
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    try:
+        keep(path, found)
+    except OSError as error:
+        typer.echo(f"windlass: the assessment is not kept for --history: {error.strerror} (at {path})", err=True)
 
 
 def _hold(found: Assessment, floor: Target | None) -> None:

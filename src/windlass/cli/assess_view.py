@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windlass.cli.output import console
@@ -110,3 +111,29 @@ def _unread(out: Console, found: Assessment) -> None:
         out.print(Text(f"{len(found.unread)} files or parts of files could not be read:", style="bold"))
         for each in found.unread[:10]:
             out.print(Text(f"   {each.path}: {each.why}", style="dim"))
+
+
+def show_history(path: Path) -> None:
+    """Print the path so far: levels, and what made the difference."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from windlass.assessment.history import changes, read_history
+
+    out = console()
+    found = changes(read_history(path))
+    if not found:
+        out.print("[dim]no assessment of this project is kept yet[/dim]")
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("at", "commit", "rules", "from", "levels", "because of", "what moved"):
+        table.add_column(name, overflow="fold")
+    for each in found:
+        levels = ", ".join(f"{name} {level}" for name, level in each.now.levels.items() if level is not None)
+        moved = "\n".join((*each.better, *each.worse)) or "-"
+        commit = (each.now.commit or "-")[:10]
+        table.add_row(
+            each.now.at[:16], commit, each.now.rules, each.now.mode, levels or "no level", each.cause, Text(moved)
+        )
+    out.print(table)

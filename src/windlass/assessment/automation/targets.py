@@ -103,7 +103,7 @@ def read_package_json(path: str, text: str) -> Iterator[Target]:
 
 def read_tox(path: str, text: str) -> Iterator[Target]:
     """tox environments of an ini file."""
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(text)
     except configparser.Error:

@@ -1,0 +1,111 @@
+"""The path of a project: each assessment with its commit and its rules, and what made the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from windlass.assessment.records import Assessment
+from windlass.errors import UsageError
+
+FILE = Path(".windlass") / "maturity.jsonl"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """One assessment, as far as a later one is compared with it."""
+
+    at: str
+    commit: str | None
+    rules: str
+    mode: str
+    levels: dict[str, int | None]
+    states: dict[str, str]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """An assessment beside the one before it."""
+
+    now: Kept
+    cause: str
+    """first, project, rules, rules and project, mode, or nothing."""
+    better: tuple[str, ...] = ()
+    """Practices that are shown better than before, as `id: before -> now`."""
+    worse: tuple[str, ...] = ()
+
+
+def kept(found: Assessment) -> Kept:
+    """What is kept of an assessment."""
+    return Kept(
+        at=found.at,
+        commit=found.commit,
+        rules=found.rules,
+        mode=found.mode,
+        levels={name: score.level for name, score in found.models.items()},
+        states={finding.id: str(finding.state) for finding in found.practices},
+    )
+
+
+def read_history(root: Path) -> list[Kept]:
+    """The oldest first; UsageError names the line that cannot be read."""
+    path = root / FILE
+    if not path.is_file():
+        return []
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            found.append(msgspec.json.decode(line, type=Kept))
+        except msgspec.MsgspecError as error:
+            raise UsageError(
+                f"line {number} is no assessment: {error}", where=str(path), remedy="remove the line, or the file"
+            ) from error
+    return found
+
+
+def keep(root: Path, found: Assessment) -> None:
+    """Add an assessment, unless it says the same of the same commit as the last one; OSError if that fails."""
+    new, before = kept(found), read_history(root)
+    if before and msgspec.structs.replace(before[-1], at=new.at) == new:
+        return
+    path = root / FILE
+    path.parent.mkdir(exist_ok=True)
+    with path.open("ab") as file:
+        file.write(msgspec.json.encode(new) + b"\n")
+
+
+def changes(history: Sequence[Kept]) -> list[Change]:
+    """Each assessment with what differs from the one before, and whether rules or project did it."""
+    from windlass.assessment.records import State
+
+    found: list[Change] = []
+    for place, now in enumerate(history):
+        if place == 0:
+            found.append(Change(now=now, cause="first"))
+            continue
+        before = history[place - 1]
+        moved = [
+            (name, before.states[name], state)
+            for name, state in now.states.items()
+            if before.states.get(name, state) != state
+        ]
+        ranks = {name: State(state).rank - State(old).rank for name, old, state in moved}
+        said = {name: f"{name}: {old} -> {state}" for name, old, state in moved}
+        found.append(
+            Change(
+                now=now,
+                cause=_cause(before, now, moved=bool(moved)),
+                better=tuple(said[name] for name in said if ranks[name] > 0),
+                worse=tuple(said[name] for name in said if ranks[name] < 0),
+            )
+        )
+    return found
+
+
+def _cause(before: Kept, now: Kept, *, moved: bool) -> str:
+    if before.rules != now.rules:
+        # The same commit under other rules: all that moved is theirs. Otherwise nobody can tell the two apart.
+        return "rules" if before.commit is not None and before.commit == now.commit else "rules and project"
+    if not moved:
+        return "nothing"
+    return "mode" if before.mode != now.mode and before.commit == now.commit else "project"

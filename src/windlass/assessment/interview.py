@@ -1,0 +1,127 @@
+"""What no file can show: answers of people, dated and by role, in a YAML file that is reviewed like code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from windlass.assessment.catalogue import Catalogue, Practice
+from windlass.assessment.reading.yaml import read_yaml
+from windlass.assessment.records import Evidence, Finding, State
+from windlass.errors import UsageError
+
+FILE = "maturity.yaml"
+HOLDS_FOR = timedelta(days=365)
+"""After this an answer has to be given again."""
+_TOLD_BY_PEOPLE = frozenset({"people", "strategy", "operations"})
+_SAID = ("yes", "no", "not-applicable")
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody said of one practice."""
+
+    practice: str
+    answer: str
+    """yes, no or not-applicable."""
+    role: str
+    """Who said it, by role: an answer belongs to a team, not to a name."""
+    at: date
+    says: str = ""
+    link: str = ""
+    """An artifact that shows it: a path in the repository, or an address."""
+
+
+def read_answers(root: Path, catalogue: Catalogue) -> tuple[Answer, ...]:
+    """The answers kept in a project; UsageError names the entry that cannot be used."""
+    path = root / FILE
+    if not path.is_file() or path.is_symlink():
+        return ()
+    documents, why = read_yaml(path.read_text(encoding="utf-8", errors="replace")[:1_000_000])
+    if why:
+        raise UsageError(f"the answers cannot be read: {why}", where=str(path), remedy="mend the file")
+    entries = documents[0].get("answers", []) if documents and isinstance(documents[0], dict) else []
+    return tuple(_answer(entry, number, path, catalogue) for number, entry in enumerate(entries, start=1))
+
+
+def _answer(entry: Any, number: int, path: Path, catalogue: Catalogue) -> Answer:
+    try:
+        answer = msgspec.convert(dict(entry), Answer, strict=False)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"answer {number} is incomplete: {error}",
+            where=str(path),
+            remedy="give practice, answer (yes, no, not-applicable), role and at (a date)",
+        ) from error
+    if answer.practice not in catalogue.practices or answer.answer not in _SAID:
+        raise UsageError(
+            f"answer {number} says {answer.answer!r} of {answer.practice!r}",
+            where=str(path),
+            remedy=f"name a practice of the catalogue, and answer {', '.join(_SAID)}",
+        )
+    return answer
+
+
+def with_answers(
+    findings: Mapping[str, Finding], answers: Iterable[Answer], *, catalogue: Catalogue, root: Path, today: date
+) -> dict[str, Finding]:
+    """Findings with what people said: alone it declares, with an artifact that is there it counts for more."""
+    amended = dict(findings)
+    for answer in answers:
+        if today - answer.at <= HOLDS_FOR:
+            amended[answer.practice] = _with(amended[answer.practice], answer, catalogue, root)
+    return amended
+
+
+def _with(finding: Finding, answer: Answer, catalogue: Catalogue, root: Path) -> Finding:
+    said = Evidence(path=FILE, why=f"{answer.role} says {answer.answer}: {answer.says}"[:300], at=answer.at.isoformat())
+    if answer.answer == "not-applicable":
+        return msgspec.structs.replace(finding, state=State.NOT_APPLICABLE, evidence=(said, *finding.evidence))
+    if answer.answer == "no":
+        state = State.ABSENT if finding.state is State.UNKNOWN else finding.state
+        return msgspec.structs.replace(finding, state=state, turned_down=(said, *finding.turned_down))
+    state = State.DECLARED
+    shown: tuple[Evidence, ...] = (said,)
+    if _is_there(answer.link, root):
+        # For what only people can tell an artifact is the proof; for what code could show it is less than code.
+        by_people = catalogue.practices[answer.practice].group in _TOLD_BY_PEOPLE
+        state = State.WIRED if by_people else State.PRESENT
+        shown = (Evidence(path=answer.link, why="the artifact that was named"), said)
+    if state.rank <= finding.state.rank:
+        return msgspec.structs.replace(finding, evidence=(*finding.evidence, *shown))
+    return msgspec.structs.replace(finding, state=state, evidence=(*shown, *finding.evidence))
+
+
+def _is_there(link: str, root: Path) -> bool:
+    if link.startswith(("https://", "http://")):
+        return True
+    place = (root / link).resolve()
+    return bool(link) and place.is_relative_to(root.resolve()) and place.exists()
+
+
+def open_questions(catalogue: Catalogue, findings: Mapping[str, Finding], answers: Sequence[Answer]) -> list[Practice]:
+    """The practices that somebody could tell more of: those with a question, not shown, not answered."""
+    answered = {answer.practice for answer in answers}
+    return [
+        practice
+        for practice in catalogue.practices.values()
+        if practice.detect.interview and practice.id not in answered and not findings[practice.id].state.holds
+    ]
+
+
+def write_answers(root: Path, answers: Sequence[Answer]) -> Path:
+    """Keep the answers, in order of practice, in a form that is easily reviewed."""
+    path = root / FILE
+    entries = [_entry(answer) for answer in sorted(answers, key=lambda each: each.practice)]
+    text = yaml.safe_dump({"answers": entries}, sort_keys=False, allow_unicode=True, width=110)
+    path.write_text(f"# Answers to `windlass assess --interview`. Review them like code.\n{text}", encoding="utf-8")
+    return path
+
+
+def _entry(answer: Answer) -> dict[str, str]:
+    entry = {"practice": answer.practice, "answer": answer.answer, "role": answer.role, "at": answer.at.isoformat()}
+    return entry | {name: value for name, value in (("says", answer.says), ("link", answer.link)) if value}

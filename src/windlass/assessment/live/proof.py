@@ -1,0 +1,64 @@
+"""From what a live system showed to the states of practices. Pure: the clock is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from windlass.assessment.records import Evidence, Finding, State
+
+HOLDS_FOR = timedelta(days=90)
+"""After this a proof is history: what has not happened for a quarter may not happen any more."""
+MUST_HAPPEN = frozenset(
+    {
+        "training-automated", "ct-trigger-schedule", "ct-trigger-threshold", "model-release-automated",
+        "closed-loop-retraining", "release-cadence",
+    }
+)  # fmt: skip
+"""Practices that claim that something happens again and again: without a sign of it the claim is lowered."""
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """One practice was seen in use."""
+
+    practice: str
+    at: datetime
+    where: str
+    """The event or the address that shows it."""
+    why: str
+
+
+def with_proofs(
+    findings: Mapping[str, Finding], proofs: Iterable[Proof], *, watched: Iterable[str], now: datetime
+) -> dict[str, Finding]:
+    """Findings with what was seen. `watched` are the practices whose happening the live systems would have shown."""
+    newest: dict[str, Proof] = {}
+    for proof in proofs:
+        if proof.practice not in newest or proof.at > newest[proof.practice].at:
+            newest[proof.practice] = proof
+    amended = dict(findings)
+    for name, proof in newest.items():
+        amended[name] = _proven(findings[name], proof, now)
+    for name in MUST_HAPPEN & set(watched):
+        if amended[name].state is State.WIRED:
+            seen = newest.get(name)
+            amended[name] = _lowered(amended[name], seen.at if seen is not None else None, now)
+    return amended
+
+
+def _proven(finding: Finding, proof: Proof, now: datetime) -> Finding:
+    shown = Evidence(path=proof.where, why=proof.why, at=proof.at.isoformat(timespec="seconds"))
+    if now - proof.at > HOLDS_FOR:
+        old = msgspec.structs.replace(shown, why=f"{proof.why}, more than {HOLDS_FOR.days} days ago")
+        return msgspec.structs.replace(finding, turned_down=(*finding.turned_down, old))
+    return msgspec.structs.replace(finding, state=State.PROVEN, evidence=(shown, *finding.evidence))
+
+
+def _lowered(finding: Finding, last: datetime | None, now: datetime) -> Finding:
+    said = "never" if last is None else f"last on {last:%Y-%m-%d}"
+    why = f"wired in the files, and in the {HOLDS_FOR.days} days before {now:%Y-%m-%d} it did not happen ({said})"
+    place = finding.evidence[0] if finding.evidence else Evidence(path=".", why=why)
+    down = msgspec.structs.replace(place, why=why)
+    return msgspec.structs.replace(finding, state=State.PRESENT, turned_down=(down, *finding.turned_down))

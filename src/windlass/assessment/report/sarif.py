@@ -1,0 +1,54 @@
+"""The assessment as SARIF 2.1.0, which code hosts show beside the lines: look-alikes, and what blocks a level."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from windlass import __version__
+from windlass.assessment.catalogue import load_catalogue
+from windlass.assessment.records import Assessment, Evidence, Finding
+
+
+def to_sarif(found: Assessment) -> dict[str, Any]:
+    """One run with a rule for each practice."""
+    catalogue = load_catalogue()
+    results: list[dict[str, Any]] = []
+    for part in found.projects or (found,):
+        blocking = {name for score in part.models.values() for name in score.blockers}
+        for finding in part.practices:
+            results += _results(finding, blocks=finding.id in blocking)
+    used = {result["ruleId"] for result in results}
+    rules = [
+        {
+            "id": practice.id,
+            "shortDescription": {"text": practice.title},
+            "help": {"text": "; ".join(practice.remediation)},
+        }
+        for practice in catalogue.practices.values()
+        if practice.id in used
+    ]
+    driver = {"name": "windlass assess", "version": __version__, "semanticVersion": __version__, "rules": rules}
+    return {
+        "version": "2.1.0",
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "runs": [
+            {"tool": {"driver": driver}, "results": results, "properties": {"rules": found.rules, "mode": found.mode}}
+        ],
+    }
+
+
+def _results(finding: Finding, *, blocks: bool) -> list[dict[str, Any]]:
+    results = [_result(finding.id, "note", f"Turned down: {each.why}", each) for each in finding.turned_down]
+    if blocks:
+        place = finding.evidence[0] if finding.evidence else Evidence(path="README.md", why="")
+        results.append(_result(finding.id, "warning", f"{finding.state}: the next level needs it wired", place))
+    return results
+
+
+def _result(rule: str, level: str, text: str, place: Evidence) -> dict[str, Any]:
+    location = {
+        "artifactLocation": {"uri": quote(place.path, safe="/:#?&=@"), "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": max(1, place.line)},
+    }
+    return {"ruleId": rule, "level": level, "message": {"text": text}, "locations": [{"physicalLocation": location}]}

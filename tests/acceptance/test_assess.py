@@ -1,0 +1,193 @@
+"""`windlass assess` as it is used: reports, exit codes, folders in repositories, monorepos, templates."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from typer.testing import CliRunner
+
+from windlass.cli.main import app
+from windlass.errors import UsageError
+
+TRAIN = """
+from sklearn.svm import SVC
+
+def train(x, y):
+    return SVC().fit(x, y)
+
+if __name__ == "__main__":
+    train([[0], [1]], [0, 1])
+"""
+TEST = "from train import train\n\ndef test_train():\n    assert train([[0], [1]], [0, 1]) is not None\n"
+LIBRARY = '[project]\nclassifiers = ["Topic :: Software Development :: Libraries"]\n'
+CI = "on: push\njobs:\n  test:\n    steps:\n      - run: pytest\n"
+
+
+def put(root: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+    return root
+
+
+def run(*words: str | Path, answers: str = "") -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["assess", *map(str, words)], input=answers)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return put(tmp_path / "churn", {"train.py": TRAIN, "tests/test_train.py": TEST, ".github/workflows/ci.yml": CI})
+
+
+def test_it_writes_every_form(project: Path, tmp_path: Path) -> None:
+    forms = ("json", "markdown", "html", "sarif", "badge")
+    code, shown = run(project, *(word for form in forms for word in (f"--{form}", tmp_path / f"out.{form}")))
+    assert code == 0
+    assert "microsoft" in shown
+    assert "tests-in-ci" in shown
+    said = json.loads((tmp_path / "out.json").read_text())
+    assert (said["kind"], said["models"]["microsoft"]["level"]) == ("project", 1)
+    assert all((tmp_path / f"out.{form}").stat().st_size > 200 for form in forms)
+
+
+def test_json_alone_can_be_piped(project: Path) -> None:
+    code, shown = run(project, "--json", "-", "--no-history")
+    assert code == 0
+    assert json.loads(shown)["name"] == "churn"
+    assert not (project / ".windlass").exists()
+
+
+def test_a_floor_for_ci(project: Path) -> None:
+    assert run(project, "--fail-under", "microsoft:1", "--no-history")[0] == 0
+    code, shown = run(project, "--fail-under", "microsoft:2", "--no-history")
+    assert code == 1
+    assert "below 2" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "gartner"], "there is no model"),
+        (["--target", "microsoft:9"], "is no level"),
+        (["--fail-under", "nonsense"], "is no level"),
+        (["--html", "gone/a.html"], "does not exist"),
+        (["--html", "-"], "only the JSON"),
+        (["--live"], "no live system"),
+    ],
+)
+def test_nonsense_is_refused_before_any_work(
+    project: Path, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(UsageError, match=said):
+        run(project, *words)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder"):
+        run(tmp_path / "gone")
+
+
+def test_the_history_shows_what_moved(project: Path) -> None:
+    assert "no assessment" in run(project, "--history")[1]
+    run(project)
+    put(project, {".github/workflows/cd.yml": CI.replace("pytest", "gcloud run deploy x")})
+    run(project)
+    shown = run(project, "--history")[1]
+    assert "first" in shown
+    assert "project" in shown
+    assert "service-cd: absent -> wired" in shown
+
+
+def test_an_interview_is_kept_and_counts(project: Path) -> None:
+    code, _ = run(project, "--interview", "--no-history", answers="lead\ny\nwe do\n\n")
+    assert code == 0
+    kept = (project / "maturity.yaml").read_text()
+    assert "role: lead" in kept
+    assert "says: we do" in kept
+    assert "files+interview" in run(project, "--no-history")[1]
+
+
+def test_a_folder_of_a_repository_has_the_ci_of_the_repository(tmp_path: Path) -> None:
+    folder = "    defaults: {run: {working-directory: services/churn}}\n"
+    ci = f"on: push\njobs:\n  t:\n{folder}    steps:\n      - run: pytest\n"
+    put(tmp_path / "repo", {".github/workflows/ci.yml": ci, "services/other/x.py": "x = 1\n"})
+    put(tmp_path / "repo" / "services" / "churn", {"train.py": TRAIN, "tests/test_train.py": TEST})
+    said = json.loads(run(tmp_path / "repo/services/churn", "--json", "-", "--no-history")[1])
+    finding = next(each for each in said["practices"] if each["id"] == "tests-in-ci")
+    assert finding["state"] == "wired"
+    assert finding["evidence"][0]["path"] == "../../.github/workflows/ci.yml"
+
+
+def test_a_monorepo_has_a_level_for_each_project(tmp_path: Path) -> None:
+    for name in ("churn", "fraud"):
+        put(tmp_path / "mono" / name, {"requirements.txt": "scikit-learn\n", "train.py": TRAIN})
+    said = json.loads(run(tmp_path / "mono", "--json", "-", "--no-history")[1])
+    assert said["kind"] == "monorepo"
+    assert [(each["path"], each["models"]["microsoft"]["level"]) for each in said["projects"]] == [
+        ("churn", 0),
+        ("fraud", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("template", {"cookiecutter.json": "{}", "{{cookiecutter.name}}/train.py": TRAIN}),
+        ("library", {"pyproject.toml": LIBRARY, "lib/a.py": TRAIN.partition("if __name__")[0]}),
+        ("documentation", {"README.md": "# MLOps drift retraining canary registry"}),
+    ],
+)  # fmt: skip
+def test_what_has_no_level_is_told_why(tmp_path: Path, kind: str, files: dict[str, str]) -> None:
+    said = json.loads(run(put(tmp_path / "it", files), "--json", "-", "--no-history")[1])
+    assert said["kind"] == kind
+    assert "no level" in said["kind_why"]
+    assert {each["level"] for each in said["models"].values()} == {None}
+    assert run(tmp_path / "it", "--fail-under", "microsoft:0", "--no-history")[0] == 1
+
+
+def test_history_of_git_counts_where_there_is_one(project: Path) -> None:
+    def git(*words: str, date: str) -> None:
+        who = ["-c", "user.name=ann", "-c", "user.email=ann@example.org"]
+        environment = {
+            "GIT_AUTHOR_DATE": date,
+            "GIT_COMMITTER_DATE": date,
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(project),
+        }
+        subprocess.run(["git", *who, *words], cwd=project, check=True, env=environment, capture_output=True)
+
+    git("init", "-q", date="2026-01-01T00:00:00Z")
+    for number in (1, 20):
+        put(project, {"notes.txt": str(number)})
+        git("add", "-A", date=f"2026-01-{number:02}T00:00:00Z")
+        git("commit", "-qm", f"change {number}", date=f"2026-01-{number:02}T00:00:00Z")
+    said = json.loads(run(project, "--json", "-", "--no-history")[1])
+    assert said["mode"] == "files+history"
+    assert len(said["commit"]) == 40
+    finding = next(each for each in said["practices"] if each["id"] == "code-in-git")
+    assert finding["state"] == "wired"
+    assert finding["evidence"][0]["why"] == "2 commits over 19 days"
+
+
+def test_the_action_calls_what_there_is(root: Path) -> None:
+    from windlass.assessment.automation.github import read_github
+    from windlass.assessment.reading.yaml import read_yaml
+
+    action = read_github("action.yml", read_yaml((root / "action.yml").read_text())[0][0])
+    assert action is not None
+    commands = [command for step in action.jobs[0].steps for command in step.commands if command.argv[0] == "windlass"]
+    assert len(commands) == 1
+    options = {word for word in commands[0].argv if word.startswith("--")}
+    known = run("--help")[1]
+    assert {"--json", "--sarif", "--markdown", "--no-history"} <= options
+    assert all(option in known for option in options)

@@ -1,0 +1,207 @@
+"""Trees that mean harm or are merely broken: the scan ends, runs nothing, and says what it could not read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tracemalloc
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from windlass.assessment.assess import assess
+from windlass.assessment.reading.notebook import read_notebook
+from windlass.assessment.reading.python import NotPython, read_python
+from windlass.assessment.reading.shell import read_shell
+from windlass.assessment.reading.tree import Limits, Tree
+from windlass.assessment.reading.yaml import read_yaml
+from windlass.assessment.records import Assessment
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def unread(found: Assessment) -> dict[str, str]:
+    return {each.path: each.why for each in found.unread}
+
+
+def test_a_huge_notebook_is_read_up_to_the_limit(tmp_path: Path) -> None:
+    cell = {"cell_type": "code", "source": ["model.fit(x, y)\n"]}
+    start = json.dumps({"cells": [cell]})[:-2] + ", "
+    with (tmp_path / "big.ipynb").open("w") as file:
+        file.write(start + '{"cell_type": "code", "outputs": ["' + "A" * 9_000_000)
+        file.seek(200_000_000)
+        file.write('"]}]}')
+    tracemalloc.start()
+    found = assess(tmp_path, now=NOW)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "read up to there" in unread(found)["big.ipynb"]
+    assert peak < 100_000_000
+
+
+def test_cells_before_the_cut_count(tmp_path: Path) -> None:
+    cell = {"cell_type": "code", "source": ["from sklearn.svm import SVC\n", "SVC().fit(x, y)\n"]}
+    text = json.dumps({"cells": [cell, cell]})
+    module = read_notebook("n.ipynb", text[:-30])
+    assert [call.name for call in module.functions[""].calls if call.last == "fit"] == ["sklearn.svm.SVC.fit"]
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.py").write_text("import mlflow\nmlflow.log_metric('a', 1)\n")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "loop").symlink_to(project)
+    (project / "away").symlink_to(outside)
+    (project / "file.py").symlink_to(outside / "secret.py")
+    found = assess(project, now=NOW)
+    assert set(unread(found)) == {"loop", "away", "file.py"}
+    assert not found.finding("experiment-tracking").evidence
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "x.py").write_text("x = 1\n")
+    assert assess(tmp_path, now=NOW).files == 1
+
+
+def test_anchors_that_explode(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    merges = ["m0: &m0 {k0: v}"] + [f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 10)}]}}" for n in range(1, 12)]
+    lines += [f"filler{n}: {n}" for n in range(10_000)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    (tmp_path / "merge.yaml").write_text("\n".join(merges))
+    (tmp_path / "x.py").write_text("x = 1\n")
+    said = unread(assess(tmp_path, now=NOW))
+    assert "anchors" in said["bomb.yaml"]
+    assert "anchors" in said["merge.yaml"]
+
+
+def test_an_anchor_within_itself_ends() -> None:
+    documents, why = read_yaml("a: &a [*a, *a]\nb: *a\n")
+    assert why == ""
+    assert documents[0]["a"] == [None, None]
+
+
+STAIRS = "a:\n" + "".join(" " * depth + "a:\n" for depth in range(1, 300))
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "- " * 5000, STAIRS])
+def test_depth_has_a_limit(text: str) -> None:
+    assert read_yaml(text)[1]
+
+
+def test_tags_are_not_obeyed(tmp_path: Path) -> None:
+    target = tmp_path / "made"
+    read_yaml(f"a: !!python/object/apply:os.mkdir ['{target}']\n")
+    assert not target.exists()
+
+
+def test_broken_utf8_and_python_2_are_told(tmp_path: Path) -> None:
+    (tmp_path / "latin.py").write_bytes(b"# caf\xe9\nx = 1\n")
+    (tmp_path / "old.py").write_text("print 'hello'\n")
+    (tmp_path / "binary.py").write_bytes(b"\0\1\2")
+    said = unread(assess(tmp_path, now=NOW))
+    assert "UTF-8" in said["latin.py"]
+    assert "Python 2" in said["old.py"]
+    assert said["binary.py"] == "not text"
+
+
+def test_a_file_that_vanishes_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text("x = 1\n")
+    tree = Tree(tmp_path)
+    assert list(tree.sizes) == ["x.py"]
+    (tmp_path / "x.py").unlink()
+    assert tree.text("x.py") is None
+    assert "could not be read" in tree.unread["x.py"]
+
+
+def test_more_files_than_the_limit_are_left_out(tmp_path: Path) -> None:
+    for folder in range(5):
+        (tmp_path / f"d{folder}").mkdir()
+        for number in range(5):
+            (tmp_path / f"d{folder}" / f"{number}.txt").write_text("")
+    tree = Tree(tmp_path, Limits(files=10))
+    assert len(tree.sizes) < 25
+    assert any("more than 10 files" in why for why in tree.unread.values())
+
+
+def test_nothing_is_run_and_nothing_is_imported(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    harm = f"open({str(made)!r}, 'w').close()\n"
+    project = tmp_path / "project"
+    (project / "tests").mkdir(parents=True)
+    for name in ("setup.py", "conftest.py", "noxfile.py", "tasks.py", "tests/test_x.py", "sitecustomize.py"):
+        (project / name).write_text(harm)
+    (project / "Makefile").write_text(f"X := $(shell touch {made})\nall:\n\ttouch {made}\n")
+    assess(project, now=NOW)
+    assert not made.exists()
+
+
+ODD = ["(" * 10_000, "-" * 20_000 + "1", "x" + ".a" * 20_000, "f" + "()" * 5_000, "\0", "if 1:\n" * 3]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_odd_python_is_refused_or_read(text: str) -> None:
+    said = ""
+    try:
+        read_python("x.py", text)
+        said = "read"
+    except NotPython as error:
+        said = str(error)
+    assert said
+
+
+SOUP = st.text(alphabet=st.sampled_from([*list("abc:-{}[]()&*|>'\"#!%@,.?\\ \n\t$=<;`"), "é", "\u2028"]), max_size=300)
+
+
+@given(text=SOUP)
+@settings(max_examples=150)
+def test_readers_take_any_text(text: str) -> None:
+    read_yaml(text)
+    read_shell(text)
+    for read in (read_python, read_notebook):
+        with contextlib.suppress(NotPython):
+            read("x.py", text)
+
+
+NAMES = st.sampled_from(
+    [
+        "Makefile", "a.py", "n.ipynb", ".github/workflows/w.yml", "Dockerfile", "dvc.yaml", "tox.ini", "setup.cfg",
+        "pyproject.toml", ".gitlab-ci.yml", "package.json", "Jenkinsfile", "justfile", "docker-compose.yml", "main.tf",
+        "requirements.txt", "prefect.yaml", "azure-pipelines.yml", ".circleci/config.yml", "tests/test_a.py",
+        "cloudbuild.yaml", "buildspec.yml", "bitbucket-pipelines.yml", ".travis.yml", "noxfile.py", "action.yml",
+        "MLproject", "artifacts.yaml", "data.csv.dvc", "environment.yml", "Taskfile.yml", "k8s/d.yaml", "dvc.lock",
+    ]
+)  # fmt: skip
+PIECES = st.sampled_from(
+    [
+        "on: push\n", "jobs:\n", "  a:\n", "    steps:\n", "      - run: make x\n", "x: &a [*a]\n", "- b\n", "- 1\n",
+        "import mlflow\n", "def f():\n", "    return f()\n", "f()\n", '{"cells": [', "stages:\n", "a = 1\n", "null\n",
+        '{"cell_type": "code", "source": [1, null]}', "  s: {cmd: dvc repro}\n", "make: make\n\tmake make\n",
+        "[tool.poe.tasks]\n", "FROM x\n", "CMD [1]\n", "services: 1\n", "schedules: [null]\n", "on: {schedule: 1}\n",
+        "steps: [1, {name: 1}]\n", "workflows: {a: {jobs: [1, {b: 1}]}}\n", "deployments: [{entrypoint: 1}]\n",
+        "kind: CronJob\n", "spec: {containers: [{image: a, command: 1}]}\n", "[project]\n", 'name = "a"\n', "outs: 1\n",
+        "resources: {jobs: {a: {tasks: 1}}}\n", "artifacts: [1]\n", "extends: a\n", "template: a\n", "pipelines: 1\n",
+        "phases: {a: {commands: 1}}\n", "runs: {steps: 1}\n", "tasks: {a: 1}\n", "groups: [{rules: [{alert: 1}]}]\n",
+        "receivers: [1, {a_configs: 1}]\n", "entry_points: {main: 1}\n", "trigger: none\n", "strategy: {a: 1}\n",
+    ]
+)  # fmt: skip
+
+
+@given(files=st.dictionaries(NAMES, st.lists(PIECES, max_size=8).map("".join), max_size=6))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_heap_of_files_is_assessed(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]) -> None:
+    root = tmp_path_factory.mktemp("heap")
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    found = assess(root, now=NOW)
+    assert len(found.practices) == 94

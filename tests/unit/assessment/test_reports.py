@@ -1,0 +1,129 @@
+"""The forms of an assessment: complete, escaped, and comparable over time."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from windlass.assessment.assess import assess
+from windlass.assessment.history import FILE, changes, keep, read_history
+from windlass.assessment.records import Assessment
+from windlass.assessment.report.badge import to_badge
+from windlass.assessment.report.markdown import to_markdown
+from windlass.assessment.report.sarif import to_sarif
+from windlass.errors import UsageError
+from windlass.web.maturity import render_maturity
+
+from .conftest import Write
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+HARM = "<script>alert(1)</script>"
+TRAIN = f"""import mlflow
+from sklearn.svm import SVC
+# {HARM}
+mlflow.log_metric('a', 1)
+SVC().fit([[0], [1]], [0, 1])
+"""
+
+
+@pytest.fixture
+def found(write: Write) -> Assessment:
+    root = write(
+        {
+            "train.py": TRAIN,
+            ".github/workflows/ci.yml": f"""
+                on: push
+                jobs:
+                  train:
+                    steps:
+                      - name: "{HARM} | `x`"
+                        run: python train.py
+                      - run: pytest || true
+            """,
+        }
+    )
+    return assess(root, now=NOW)
+
+
+def test_json_has_the_promised_shape(found: Assessment) -> None:
+    said = json.loads(msgspec.json.encode(found))
+    assert {"kind", "commit", "rules", "practices", "models", "investments", "projects"} <= set(said)
+    assert {"id", "state", "evidence", "turned_down"} <= set(said["practices"][0])
+    evidence = next(each for each in said["practices"] if each["id"] == "training-automated")["evidence"]
+    assert evidence[0]["path"] == "train.py"
+    assert evidence[0]["line"] == 5
+    assert {"level", "touched", "completeness", "dimensions", "blockers"} <= set(said["models"]["microsoft"])
+    assert len(said["practices"]) == 94
+
+
+def test_the_page_is_whole_and_shows_what_it_quotes(found: Assessment) -> None:
+    page = render_maturity(found)
+    assert HARM not in page
+    assert "&lt;script&gt;" in page
+    assert page.count('<ol class="ladder">') == 4
+    assert page.count('class="radar"') >= 3
+    assert page.count("<details") == 94
+    assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_markdown_is_a_plan_and_renders_nothing_of_the_files(found: Assessment) -> None:
+    text = to_markdown(found)
+    assert "## The way up" in text
+    assert "person-days" in text
+    assert "Done when" in text
+    assert HARM not in text.replace("\\", "") or "\\<script" in text
+
+
+def test_sarif_points_to_lines(found: Assessment) -> None:
+    run = to_sarif(found)["runs"][0]
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert run["results"]
+    for result in run["results"]:
+        place = result["locations"][0]["physicalLocation"]
+        assert result["ruleId"] in rules
+        assert place["region"]["startLine"] >= 1
+        assert " " not in place["artifactLocation"]["uri"]
+
+
+def test_the_badge_names_model_level_mode_and_rules(found: Assessment) -> None:
+    picture = to_badge(found, "microsoft")
+    title = ET.fromstring(picture).find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert title.text == f"MLOps microsoft: level 0 | files | rules {found.rules}"
+
+
+class TestHistory:
+    def test_the_same_again_is_not_kept_twice(self, tmp_path: Path, found: Assessment) -> None:
+        keep(tmp_path, found)
+        keep(tmp_path, msgspec.structs.replace(found, at="2026-12-01T00:00:00+00:00"))
+        assert len(read_history(tmp_path)) == 1
+
+    def test_rules_are_told_from_the_project(self, tmp_path: Path, found: Assessment) -> None:
+        better = tuple(
+            msgspec.structs.replace(each, state="wired") if each.id == "service-cd" else each  # type: ignore[arg-type]
+            for each in found.practices
+        )
+        committed = msgspec.structs.replace(found, commit="a" * 40)
+        for each in (
+            committed,
+            msgspec.structs.replace(committed, rules="0"),
+            msgspec.structs.replace(committed, rules="0", commit="b" * 40, practices=better),
+            msgspec.structs.replace(committed, rules="1", commit="c" * 40),
+        ):
+            keep(tmp_path, each)
+        path = changes(read_history(tmp_path))
+        assert [each.cause for each in path] == ["first", "rules", "project", "rules and project"]
+        assert path[2].better == ("service-cd: absent -> wired",)
+        assert path[3].worse == ("service-cd: wired -> absent",)
+
+    def test_a_broken_line_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / FILE).parent.mkdir()
+        (tmp_path / FILE).write_text("{}\n")
+        with pytest.raises(UsageError, match="line 1"):
+            read_history(tmp_path)
