@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from windlass import __version__
-from windlass.cli import act, assess, backtest, backup, clean, data, init, ledger, reproduce, runs, serve, show
+from windlass.cli import act, assess, backtest, backup, clean, data, drift, init, ledger, reproduce, runs, serve, show
 from windlass.errors import UsageError, WindlassError
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ def _root(
         raise typer.Exit
 
 
-for module in (init, serve, act, show, backup, clean, reproduce):
+for module in (init, serve, act, show, backup, clean, reproduce, drift):
     module.register(app)
 app.command()(backtest.backtest)
 app.command()(assess.assess)

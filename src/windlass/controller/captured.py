@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from windlass.monitoring.profile import ColumnProfile
+from windlass.monitoring.column import ColumnProfile
 from windlass.monitoring.reference import Reference
 from windlass.records.bundle import Column
 

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from windlass.controller.captured import watched_features
+from windlass.lake.layout import SEQUENCE
+from windlass.monitoring.drifting import WindowCounts
 from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import UNKNOWN, LabelCodec
@@ -16,6 +18,18 @@ from windlass.records.routing import ANSWERED
 from windlass.release.evidence import predictions_of
 
 _LONGEST = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedWindow:
+    """A window that drift was judged on, and where it ended."""
+
+    through: int
+    """The lake's sequence of its last answer."""
+    upto: int
+    """Watched answers until then."""
+    at: datetime
+    window: WindowCounts
 
 
 @dataclass(kw_only=True)
@@ -37,6 +51,8 @@ class Eyes:
     """Rows that it answered so far and that are watched."""
     waiting_since: datetime | None = None
     """The oldest answer whose outcome may still come."""
+    judged: list[JudgedWindow] = field(default_factory=list)
+    """Windows that drift was judged on and that are not in the lake yet."""
     unknown: list[str] = field(default_factory=list)
     """Labels that came for its answers and that it does not know."""
 
@@ -57,7 +73,13 @@ class Eyes:
             )
             self.seen += rows.height
             if features and self.seen % self.window == 0:
-                self.watch.drift(latest(rows) or moment)
+                at = latest(rows) or moment
+                self.watch.drift(at)
+                window = self.watch.take_window()
+                if window is not None:
+                    self.judged.append(
+                        JudgedWindow(through=int(rows[SEQUENCE][-1]), upto=self.seen, at=at, window=window)
+                    )
         if self.waiting_since is None:
             self.waiting_since = earliest(answered)
 

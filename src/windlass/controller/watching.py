@@ -14,6 +14,7 @@ from windlass.controller.incidents import Incidents
 from windlass.controller.pace import Pace
 from windlass.controller.references import References
 from windlass.controller.training import Signals
+from windlass.controller.windows import keep_windows, kept_windows
 from windlass.lake.layout import SEQUENCE
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import LabelCodec
@@ -70,6 +71,7 @@ class Watching:
         watched.answered = watched.answered or predictions.height > 0
         if watched.eyes is not None and predictions.height:
             watched.eyes.observe(predictions)
+            keep_windows(self._context.lake.windows(name), watched.eyes)
 
     def forget(self, name: str) -> None:
         """Read everything anew at the next look."""
@@ -142,27 +144,40 @@ class Watching:
         return eyes
 
     def _recall(self, name: str, eyes: Eyes, *, after: int) -> None:
-        """What it answered after the sequence `after`; the features, which are the most of it, only of the last full
-        window and since."""
+        """What it answered after the sequence `after`: the features, which are the most of it, only since the last
+        window that was judged and kept."""
         lake, version = self._context.lake, [eyes.version]
+        windows = kept_windows(lake.windows(name), eyes.version)
+        eyes.watch.recall([each.window for each in windows], windows[-1].at if windows else self._context.now)
         every = lake.predictions(
             name, versions=version, stages=ANSWERED, columns=[SEQUENCE, "error"], after_sequence=after
         )
         sequences = every.filter(pl.col("error").is_null())[SEQUENCE]
         count = len(sequences)
-        recalled = max(0, count - _RECALLED)
-        watched = max(recalled, (count // eyes.window - 1) * eyes.window)
-        eyes.seen = recalled
         if count == 0:
             return
+        recalled = max(0, count - _RECALLED)
+        through = windows[-1].through if windows else after
+        watched = max(recalled, int(sequences.search_sorted(through, side="right")))
         light = lake.predictions(
             name, versions=version, stages=ANSWERED, columns=_LIGHT, after_sequence=sequences[recalled] - 1
         )
         given_up = self._context.now - eyes.within
-        for part in light.filter(pl.col(SEQUENCE) < sequences[watched]).iter_slices(_AT_ONCE):
+        for part in light.filter(pl.col(SEQUENCE) <= through).iter_slices(_AT_ONCE):
             self._context.keep()
             eyes.observe(part, features=False, given_up=given_up)
-        eyes.observe(lake.predictions(name, versions=version, stages=ANSWERED, after_sequence=sequences[watched] - 1))
+        eyes.seen = windows[-1].upto if windows else recalled
+        for start in range(watched, count, _AT_ONCE):
+            self._context.keep()
+            part = lake.predictions(
+                name,
+                versions=version,
+                stages=ANSWERED,
+                after_sequence=sequences[start] - 1,
+                upto_sequence=sequences[min(start + _AT_ONCE, count) - 1],
+            )
+            eyes.observe(part, given_up=given_up)
+            keep_windows(lake.windows(name), eyes)
 
     # -- its labels ------------------------------------------------------------------------------------------------
 

@@ -1,112 +1,136 @@
-"""Do the rows of this window still come from where the reference came from?"""
+"""Do rows still come from where the reference came from?"""
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 
-from windlass.decisions.divergence import holm
+from windlass.decisions.detector import RUN_LENGTH
 from windlass.decisions.figures import decision
 from windlass.records.decision import Decision
 
-ALPHA = 1 / 8760
-"""Chance of a false alarm in one window, over all columns: one a year when windows are hourly."""
-MATERIAL_PSI = 0.2
-"""What is commonly called a major shift; a smaller one, however certain, is no alarm."""
-MATERIAL_MISSING = 0.1
-"""A change of the share of missing values that is material by itself."""
 MINIMUM_ROWS = 100
+MAJOR_PSI = 0.2
+"""What is commonly called a major shift (Siddiqi 2006, Credit Risk Scorecards)."""
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a column's shift is, in the field's units; None: not defined for it."""
+
+    psi: float | None
+    """Population stability index over the reference's bins, missing values being one of them."""
+    jensen_shannon: float | None
+    """Distance in 0..1, over the same bins."""
+    wasserstein: float | None = None
+    """Numbers: how far values moved on average, in the column's own unit."""
+    shift: float | None = None
+    """Numbers: change of the mean, in standard deviations of the reference."""
+    missing_change: float = 0.0
+    """Share of missing values less that in the reference."""
+    unseen: float = 0.0
+    """Share of the values that the reference does not know: other categories, or beyond its range."""
 
 
 class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """One column of a window against the reference."""
+    """One column against the reference."""
 
     name: str
     kind: Literal["number", "category", "boolean", "score"]
-    psi: float
-    """Population stability index over the reference's bins, missing values being one of them."""
-    usual_psi: float = 0.0
-    """The largest index of a tenth of the reference against all of it: what the seasons amount to."""
-    statistic: float
-    """Chi square of homogeneity over the same bins."""
-    p_value: float
-    missing_change: float = 0.0
-    """Share of missing values in the window less that in the reference."""
-    unseen: float = 0.0
-    """Share of the window's values that the reference does not know: other categories, or beyond its range."""
+    evidence: float
+    """What all stakes on a change of this column have won; 1 a window at most, on average, while nothing changes."""
+    since: int = 1
+    """The window, counted from 1, with which it most likely began."""
+    effect: Effect
+    least_shift: float | None = None
+    """Numbers: a smaller shift of the mean, in standard deviations, cannot be told from the reference's own noise."""
 
 
 class DriftEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All columns of one window against the reference."""
+    """All columns of the windows so far against the reference."""
 
     columns: tuple[ColumnDrift, ...]
+    mean: float
+    """Of the columns' evidence: what the alarm depends on."""
+    windows: int
     rows_reference: int
     rows_window: int
+    """Of the last window."""
     vanished: tuple[str, ...] = ()
     """Columns of the reference that the window does not have, or has with another type."""
     unwatched: tuple[str, ...] = ()
     """Columns that are not judged, each with its reason: `seq: rises with time`."""
 
 
-def decide_drift(evidence: DriftEvidence, now: datetime, *, alpha: float = ALPHA) -> Decision:
-    """`alarm`, `quiet`, or `wait` while there are too few rows. Judge each window once.
+def decide_drift(evidence: DriftEvidence, now: datetime, *, run_length: int = RUN_LENGTH) -> Decision:
+    """`alarm`, `quiet`, or `wait` while the reference is too small. Judge each window once.
 
-    A column alarms when its shift is certain (chi square of two samples, `alpha` over all columns by Holm's method) and
-    material: PSI above 0.2 and above what the seasons did within the reference, or the share of missing values changed
-    by 0.1. A column that vanished always does. So in windows from where the reference came from, an alarm has the
-    chance `alpha` each, on average over references.
+    An alarm when the mean evidence of the columns reaches `run_length` (see `detector.Detector`): while rows come from
+    where the reference came from, that takes `run_length` windows on average or longer, over references and windows
+    together. A column that vanished always alarms.
     """
     numbers: dict[str, Any] = {
         "rows": evidence.rows_window,
+        "windows": evidence.windows,
         "reference_rows": evidence.rows_reference,
         "columns": len(evidence.columns),
-        "alpha": alpha,
+        "evidence": evidence.mean,
+        "evidence_needed": run_length,
     }
     if evidence.vanished:
         listed = ", ".join(evidence.vanished)
         reason = f"The window lacks columns of the reference, or has them with another type: {listed}."
         return decision("drift", "alarm", [reason], numbers | {"vanished": listed}, now)
-    if min(evidence.rows_window, evidence.rows_reference) < MINIMUM_ROWS:
-        reason = f"Drift is judged on {MINIMUM_ROWS} rows or more, in the reference as in the window."
+    if evidence.rows_reference < MINIMUM_ROWS:
+        reason = f"Drift is judged against references of {MINIMUM_ROWS} rows or more."
         return decision("drift", "wait", [reason], numbers, now)
-    drifted = _drifted(evidence, alpha)
+    drifted = drifted_columns(evidence, run_length=run_length)
     numbers |= _summary(evidence, drifted)
     if drifted:
-        return decision("drift", "alarm", [_told(column) for column in drifted[:5]], numbers, now)
-    return decision("drift", "quiet", ["No column's shift is both certain and material."], numbers, now)
+        return decision("drift", "alarm", [tell(column) for column in drifted[:5]], numbers, now)
+    return decision("drift", "quiet", ["No column differs from the reference beyond chance."], numbers, now)
 
 
-def is_material(column: ColumnDrift) -> bool:
-    """Whether the shift is large enough to speak of, however certain it is."""
-    return column.psi > max(MATERIAL_PSI, column.usual_psi) or abs(column.missing_change) > MATERIAL_MISSING
+def drifted_columns(evidence: DriftEvidence, *, run_length: int = RUN_LENGTH) -> list[ColumnDrift]:
+    """The columns that an alarm names, those with the largest shift first; empty without an alarm.
+
+    Each of them has evidence enough of its own: a column without drift comes to that within n windows with probability
+    at most n / `run_length`, whatever the others do.
+    """
+    if evidence.rows_reference < MINIMUM_ROWS or evidence.mean < run_length:
+        return []
+    sure = [column for column in evidence.columns if column.evidence >= run_length]
+    return sorted(sure, key=lambda column: -(column.effect.psi or 0.0))
 
 
-def _drifted(evidence: DriftEvidence, alpha: float) -> list[ColumnDrift]:
-    """The columns that alarm, the largest shift first."""
-    certain = holm(np.array([column.p_value for column in evidence.columns]), alpha)
-    chosen = [column for column, sure in zip(evidence.columns, certain, strict=True) if sure and is_material(column)]
-    return sorted(chosen, key=lambda column: -column.psi)
+def tell(column: ColumnDrift) -> str:
+    """One sentence on a column that drifted."""
+    effect = column.effect
+    said = f"The {'' if column.kind == 'score' else 'column '}{column.name} has shifted"
+    if effect.psi is not None:
+        said += f": PSI {effect.psi:.3f}" if effect.psi < 0.01 else f": PSI {effect.psi:.2f}"
+    if effect.shift is not None and abs(effect.shift) >= 0.005:
+        said += f", mean {effect.shift:+.2f} standard deviations"
+    if abs(effect.missing_change) > 0.01:
+        more = "more" if effect.missing_change > 0 else "fewer"
+        said += f", {abs(effect.missing_change):.0%} {more} values missing"
+    if effect.unseen > 0.01:
+        said += f", {effect.unseen:.0%} of the values new to the reference"
+    return f"{said}."
 
 
 def _summary(evidence: DriftEvidence, drifted: list[ColumnDrift]) -> dict[str, Any]:
-    shifts = [column for column in evidence.columns if not np.isnan(column.psi)]
-    largest = max(shifts, key=lambda column: column.psi, default=None)
+    shifts = [column for column in evidence.columns if column.effect.psi is not None]
+    largest = max(shifts, key=lambda column: column.effect.psi or 0.0, default=None)
+    limits = [column.least_shift for column in evidence.columns if column.least_shift is not None]
+    least = max((limit for limit in limits if math.isfinite(limit)), default=None)
     return {
         "drifted": len(drifted),
         "drifted_columns": ", ".join(column.name for column in drifted),
-        "largest_psi": None if largest is None else largest.psi,
+        "largest_psi": None if largest is None else largest.effect.psi,
         "largest_psi_column": None if largest is None else largest.name,
-        "least_p_value": min((column.p_value for column in evidence.columns), default=None),
+        "least_shift": least,
+        "since_window": min((column.since for column in drifted), default=None),
     }
-
-
-def _told(column: ColumnDrift) -> str:
-    said = f"The {'' if column.kind == 'score' else 'column '}{column.name} has shifted: PSI {column.psi:.2f}"
-    if abs(column.missing_change) > 0.01:
-        said += f", {abs(column.missing_change):.0%} {'more' if column.missing_change > 0 else 'fewer'} values missing"
-    if column.unseen > 0.01:
-        said += f", {column.unseen:.0%} of the values new to the reference"
-    return f"{said}."

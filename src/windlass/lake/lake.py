@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from windlass.errors import DataError, LakeError
-from windlass.lake import examples
+from windlass.lake import examples, windows
 from windlass.lake.commit import Committed, Committer
 from windlass.lake.conditions import conditions
 from windlass.lake.dtypes import TIMESTAMP
@@ -26,6 +26,7 @@ from windlass.lake.repeats import settle
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
 from windlass.lake.table import FENCE, Table
 from windlass.lake.upkeep import Swept, sweep, sweepable
+from windlass.lake.windows import Windows
 from windlass.product.policy import Outcome
 from windlass.records.data import DataPin, Ingested
 from windlass.records.lease import Fence
@@ -37,7 +38,7 @@ __all__ = ["Committed", "Lake", "TableInfo", "TrainingSet"]
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 Query = Callable[[pl.LazyFrame], pl.LazyFrame]
-_TIMES = {"predictions": "at", "outcomes": "observed_at"}
+_TIMES = {"predictions": "at", "outcomes": "observed_at", "windows": "at"}
 
 
 class TableInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ class TableInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     product: str
     table: str
-    """`examples/<source>`, `predictions` or `outcomes`."""
+    """`examples/<source>`, `predictions`, `outcomes` or `windows`."""
     rows: int
     files: int
     bytes: int
@@ -294,6 +295,10 @@ class Lake:
             rows = self._predictions(product, wanted, needed)
             history = self.outcomes(product, as_of=as_of)
         return join_outcomes(rows, history, outcome=outcome, as_of=as_of).select(*columns, "value", "observed_at")
+
+    def windows(self, product: str) -> Windows:
+        """What drift was judged on so far."""
+        return Windows(self._handle(product, windows.NAME), self._lock)
 
     # -- training sets ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,41 @@
+"""Watching data and models. On its own: `profile` and `drift`, for frames, arrays and files."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from windlass.monitoring.profiles import Profile, merge, profile, profile_like
+    from windlass.monitoring.report import Comparison, DriftReport, drift
+    from windlass.monitoring.saved import load_profile, load_state, save_profile, save_state
+    from windlass.monitoring.scanning import scan_parquet
+
+__all__ = [
+    "Comparison",
+    "DriftReport",
+    "Profile",
+    "drift",
+    "load_profile",
+    "load_state",
+    "merge",
+    "profile",
+    "profile_like",
+    "save_profile",
+    "save_state",
+    "scan_parquet",
+]
+
+_HOME = {
+    **dict.fromkeys(("Profile", "merge", "profile", "profile_like"), "windlass.monitoring.profiles"),
+    **dict.fromkeys(("Comparison", "DriftReport", "drift"), "windlass.monitoring.report"),
+    **dict.fromkeys(("load_profile", "load_state", "save_profile", "save_state"), "windlass.monitoring.saved"),
+    "scan_parquet": "windlass.monitoring.scanning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'windlass.monitoring' has no attribute {name!r}")

@@ -1,78 +1,151 @@
-"""A window of rows against the profile of the reference."""
+"""Windows against the profile of the reference: what the detector makes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
-import polars as pl
 
-from windlass.decisions.divergence import homogeneity, psi
-from windlass.decisions.drift import ColumnDrift, DriftEvidence
-from windlass.monitoring.profile import ColumnProfile, Profile, count_column
+from windlass.decisions.detector import RUN_LENGTH
+from windlass.decisions.drift import ColumnDrift, DriftEvidence, Effect, decide_drift
+from windlass.decisions.urn import Bins, least_shift
+from windlass.decisions.vigil import Vigil
+from windlass.monitoring.column import ColumnProfile
+from windlass.monitoring.effects import effect_of
+from windlass.monitoring.profiles import Profile
+from windlass.records.decision import Decision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
+_LARGEST = 700.0
+"""Beyond this the exponential has no float; evidence is evidence enough by then."""
 
-def compare(reference: Profile, window: pl.DataFrame | Iterable[pl.DataFrame]) -> DriftEvidence:
-    """How each column of the window (one frame, or its parts) differs from the reference.
 
-    Parts may differ in the types of their columns, as frames read from JSON do; a column that is missing in a part, or
-    has another kind of type than in the reference, is named as vanished. Columns unknown to the reference are ignored.
+def bins_of(columns: Sequence[ColumnProfile], *, seasons: bool = False) -> Bins:
+    """The reference as the urn that rows are drawn from while nothing has changed.
+
+    `seasons`: what its stretches did among themselves is no news.
     """
-    parts = _alike([window] if isinstance(window, pl.DataFrame) else window)
-    columns: list[ColumnDrift] = []
-    vanished: list[str] = []
-    for column in reference.columns:
-        counts = _count(column, parts)
-        if counts is None:
-            vanished.append(column.name)
-        else:
-            columns.append(_drift_of(column, counts))
-    return DriftEvidence(
-        columns=tuple(columns),
+    width = _width(columns)
+    weights, special = np.zeros((len(columns), width)), np.zeros((len(columns), width), dtype=np.bool_)
+    for row, column in enumerate(columns):
+        own = _weights(column)
+        weights[row, : len(own) - 1], weights[row, -1] = own[:-1], own[-1]
+        places = {"number": [0, len(own) - 2], "category": [] if column.hashed else [len(own) - 2]}
+        special[row, [*places.get(column.kind, []), -1]] = True
+    return Bins(
+        weights=weights,
+        ordered=np.array([column.kind == "number" for column in columns], dtype=np.bool_),
+        special=special,
+        uneven=np.array([column.uneven if seasons else 0.0 for column in columns]),
+        stretch=np.array([column.stretch for column in columns], dtype=np.float64),
+    )
+
+
+def table_of(columns: Sequence[ColumnProfile], counts: Sequence[Iterable[int] | None]) -> Counts:
+    """`(d, k)`: a window's rows in the bins of each column, as `bins_of` lays them; None: it lacks the column."""
+    table = np.zeros((len(columns), _width(columns)), dtype=np.int64)
+    for row, own in enumerate(counts):
+        if own is not None:
+            found = np.asarray(own, dtype=np.int64)
+            table[row, : len(found) - 1], table[row, -1] = found[:-1], found[-1]
+    return table
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, and what follows from it."""
+
+    evidence: DriftEvidence
+    decision: Decision
+
+
+def judge(
+    reference: Profile,
+    vigil: Vigil,
+    bins: Bins,
+    counts: Counts,
+    *,
+    now: datetime,
+    rows: int,
+    vanished: Sequence[str] = (),
+    scores: Sequence[ColumnProfile] = (),
+    window: Sequence[ColumnProfile | None] | None = None,
+) -> Judged:
+    """The judgement after the vigil's last window: `rows` of them, which fell into the bins as `counts` `(d, k)` says.
+
+    The columns are those of the reference, then `scores`, those of its predictions. How large a shift is, is told of
+    the rows since it began where it is certain, and of the last window where it is not; `window` holds the profiles of
+    that one, for exact means.
+    """
+    columns = (*reference.columns, *scores)
+    log_evidence, since = vigil.log_evidence, vigil.since
+    drifts = tuple(
+        ColumnDrift(
+            name=column.name,
+            kind=column.kind if row < len(reference.columns) else "score",
+            evidence=_plain(float(log_evidence[row])),
+            since=int(since[row]),
+            effect=_effect(column, row, vigil, counts, None if window is None else window[row]),
+            least_shift=_least_shift(bins, row) if column.kind == "number" else None,
+        )
+        for row, column in enumerate(columns)
+    )
+    evidence = DriftEvidence(
+        columns=drifts,
+        mean=_plain(vigil.log_mean),
+        windows=vigil.windows,
         rows_reference=reference.rows,
-        rows_window=sum(part.height for part in parts),
+        rows_window=rows,
         vanished=tuple(vanished),
         unwatched=tuple(f"{name}: {why}" for name, why in reference.unwatched.items()),
     )
+    return Judged(evidence=evidence, decision=decide_drift(evidence, now))
 
 
-def _alike(parts: Iterable[pl.DataFrame]) -> list[pl.DataFrame]:
-    """Parts with the same columns and types put together, so that each column is counted seldom."""
-    groups: dict[tuple[object, ...], list[pl.DataFrame]] = {}
-    for part in parts:
-        if part.height:
-            groups.setdefault(tuple(part.schema.items()), []).append(part)
-    return [pl.concat(group) for group in groups.values()]
+def _effect(column: ColumnProfile, row: int, vigil: Vigil, last: Counts, window: ColumnProfile | None) -> Effect:
+    earlier = vigil.log_evidence[row] >= np.log(RUN_LENGTH) and vigil.since[row] < vigil.windows
+    rows = vigil.rows_since(row) if earlier else last[row]
+    own = np.append(rows[: len(column.counts) - 1], rows[-1])
+    return effect_of(column, own, window=None if earlier else window)
 
 
-def _count(column: ColumnProfile, parts: list[pl.DataFrame]) -> Counts | None:
-    total = np.zeros(len(column.counts), dtype=np.int64)
-    for part in parts:
-        counts = count_column(column, part[column.name]) if column.name in part.columns else None
-        if counts is None:
-            return None
-        total += counts
-    return total
+def _least_shift(bins: Bins, row: int) -> float | None:
+    weight = float(bins.weights[row].sum() / bins.dispersion[row])
+    found = least_shift(weight, np.inf, log_threshold=float(np.log(RUN_LENGTH * len(bins.weights))))
+    return found if np.isfinite(found) else None
 
 
-def _drift_of(column: ColumnProfile, window: Counts) -> ColumnDrift:
-    reference = np.asarray(column.counts, dtype=np.int64)
-    statistic, p_value = homogeneity(reference, window)
-    rows, known = max(int(window.sum()), 1), max(int(window[:-1].sum()), 1)
-    unseen = window[0] + window[-2] if column.kind == "number" else window[-2] * int(reference[-2] == 0)
-    return ColumnDrift(
-        name=column.name,
-        kind=column.kind,
-        psi=psi(reference, window),
-        usual_psi=column.usual_psi,
-        statistic=statistic,
-        p_value=p_value,
-        missing_change=float(window[-1] / rows - reference[-1] / max(int(reference.sum()), 1)),
-        unseen=float(unseen / known),
-    )
+def _width(columns: Sequence[ColumnProfile]) -> int:
+    return max((len(column.counts) for column in columns), default=1)
+
+
+def _weights(column: ColumnProfile) -> Floats:
+    """Rows of the reference in each bin, and what the space between and beyond them is worth.
+
+    Of n values without ties n + 1 spaces are equally likely for the next one: one below the least of them, which takes
+    the least one out of the first bin, and one above the largest. Missing values and unseen categories are no such
+    space; they are taken for half a row more than there were.
+    """
+    weights = np.asarray(column.counts, dtype=np.float64)
+    weights[-1] += 0.5
+    if column.kind == "number":
+        weights[0] += 1.0
+        weights[1] = max(weights[1] - 1.0, 0.5)
+        weights[-2] += 1.0
+    elif column.hashed:
+        weights[-2] += 1.0
+    else:
+        weights[:-1] = np.maximum(weights[:-1], 0.5)
+        weights[-2] += 0.5
+    return weights
+
+
+def _plain(logarithm: float) -> float:
+    return float(np.exp(min(logarithm, _LARGEST)))

@@ -12,7 +12,7 @@ import polars as pl
 from windlass.decisions.decay import LossReference, summarise_losses
 from windlass.decisions.losses import losses
 from windlass.errors import RegistryError
-from windlass.monitoring.profile import Profile, profile
+from windlass.monitoring.profiles import Profile, profile
 from windlass.product.task import TaskKind
 
 if TYPE_CHECKING:

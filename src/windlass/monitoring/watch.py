@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 import polars as pl
 
 from windlass.decisions.decay import DecayEvidence, decide_decay
-from windlass.decisions.drift import DriftEvidence, decide_drift
 from windlass.decisions.figures import decision
-from windlass.monitoring.comparison import compare
+from windlass.monitoring.drifting import Drifting, WindowCounts
 from windlass.monitoring.maturing import Maturing
-from windlass.monitoring.reference import Reference, prediction_frame
+from windlass.monitoring.reference import Reference
 from windlass.records.decision import Decision
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Watch:
     """Evidence about one version, gathered as its answers and their outcomes come, in bounded memory.
 
     Predictions wait for their outcome; what has matured becomes a loss. Nothing is kept on disk: after a restart the
-    driver feeds it again from the lake.
+    driver hands it the windows that were judged (`recall`), and feeds it the rest again from the lake.
     """
 
     def __init__(
@@ -51,11 +50,13 @@ class Watch:
         for an outcome, the oldest being given up first."""
         self.reference = reference
         self._window = window
-        self._rows: deque[tuple[pl.DataFrame, pl.DataFrame]] = deque()
+        self._rows: deque[tuple[pl.DataFrame, Floats]] = deque()
         self._buffered = 0
         self._maturing = Maturing(reference.kind, within=within, memory=memory, most_pending=most_pending)
         self._judged = 0
+        self._drifting = Drifting(reference)
         self._drift: Decision | None = None
+        self._counted: WindowCounts | None = None
         self._decay: Decision | None = None
 
     @property
@@ -79,7 +80,7 @@ class Watch:
         if len(predictions) == 0:
             return
         if features is not None:
-            self._rows.append((features, prediction_frame(predictions)))
+            self._rows.append((features, predictions))
             self._buffered += len(predictions)
             self._forget_rows()
         self._maturing.observe(predictions, ids, at)
@@ -92,19 +93,31 @@ class Watch:
         return self._maturing.mature(ids, truth)
 
     def drift(self, now: datetime) -> Decision:
-        """`alarm`, `quiet` or `wait`: the judgement of the last full window.
+        """`alarm`, `quiet` or `wait`: the judgement after the last full window, with all before it.
 
-        Each row is judged once: when a window's worth has gathered, all that has gathered is judged and put away.
-        Asking more often neither costs nor raises the chance of a false alarm.
+        Each row is judged once: when a window's worth has gathered, all that has gathered is one window, and its
+        evidence is added to what there was. Asking more often neither costs nor raises the chance of a false alarm.
         """
         if self._buffered >= self._window:
-            self._drift = decide_drift(self._evidence(), now)
+            self._counted = self._drifting.count(self._rows)
+            self._drift = self._drifting.judge(self._counted, now)
             self._rows.clear()
             self._buffered = 0
         if self._drift is not None:
             return self._drift
         numbers = {"rows": self._buffered, "window": self._window}
         return decision("drift", "wait", [f"Drift is judged on windows of {self._window} rows."], numbers, now)
+
+    def take_window(self) -> WindowCounts | None:
+        """The window that was judged last, once: for whoever keeps it (see `recall`)."""
+        window, self._counted = self._counted, None
+        return window
+
+    def recall(self, windows: Sequence[WindowCounts], now: datetime) -> None:
+        """Go on from windows that were judged before, in their order, the last of them at `now`."""
+        if windows:
+            self._drifting.take(windows[:-1])
+            self._drift = self._drifting.judge(windows[-1], now)
 
     def decay(self, now: datetime) -> Decision:
         """`alarm`, `quiet` or `wait`: the judgement of the losses so far."""
@@ -115,15 +128,6 @@ class Watch:
             self._decay = decide_decay(evidence, now)
         return self._decay
 
-    def _evidence(self) -> DriftEvidence:
-        """Features and predictions of the gathered rows as one."""
-        features = compare(self.reference.features, [rows for rows, _ in self._rows])
-        if self.reference.predictions is None:
-            return features
-        scores = compare(self.reference.predictions, [scores for _, scores in self._rows])
-        judged = tuple(msgspec.structs.replace(column, kind="score") for column in scores.columns)
-        return msgspec.structs.replace(features, columns=(*features.columns, *judged))
-
     def _forget_rows(self) -> None:
         """Keep no more rows than a few windows, the newest."""
         most = _LONGEST * self._window
@@ -131,5 +135,5 @@ class Watch:
             rows, scores = self._rows.popleft()
             kept = max(0, most - (self._buffered - rows.height))
             if kept:
-                self._rows.appendleft((rows.tail(kept), scores.tail(kept)))
+                self._rows.appendleft((rows.tail(kept), scores[-kept:]))
             self._buffered -= rows.height - kept

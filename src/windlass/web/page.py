@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from windlass.web.charts import Chart
 
 if TYPE_CHECKING:
@@ -61,7 +63,28 @@ class Table:
     kind: str = "table"
 
 
-Block = Text | Figures | Table | Chart
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One of many things of a kind: its name, its picture and a few facts."""
+
+    name: str
+    kind: str
+    facts: Sequence[tuple[str, str]]
+    note: str = ""
+    strong: bool = False
+    svg: Markup | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cards:
+    """Cards side by side, as many as fit; `legend` names what is drawn first and second in each picture."""
+
+    cards: Sequence[Card]
+    legend: tuple[str, str]
+    kind: str = "cards"
+
+
+Block = Text | Figures | Table | Chart | Cards
 
 
 @dataclass(frozen=True, kw_only=True)

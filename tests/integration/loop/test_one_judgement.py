@@ -47,7 +47,7 @@ JUDGES = {
     "decide_retrain": {"controller/training.py", "backtest/loop.py"},
     "decide_release": {"controller/releases.py"},
     "decide_rollback": {"controller/releases.py", "backtest/loop.py"},
-    "decide_drift": {"monitoring/watch.py"},
+    "decide_drift": {"monitoring/comparison.py"},
     "decide_decay": {"monitoring/watch.py"},
 }
 """Who asks for which judgement; the watch is what both drivers look through."""

@@ -4,8 +4,7 @@ import polars as pl
 import pytest
 
 from windlass.controller.captured import untyped_features, watched_features
-from windlass.monitoring.comparison import compare
-from windlass.monitoring.profile import profile
+from windlass.monitoring.profiles import profile, profile_like
 from windlass.monitoring.reference import make_reference
 from windlass.records.bundle import Column
 
@@ -36,8 +35,7 @@ def test_a_feature_of_another_type_is_told_as_vanished_and_the_rest_is_watched(v
     found = watched_features(as_captured(f'{{"wind": {value}, "carrier": "a", "wet": true}}'), reference)
     assert found["carrier"].to_list() == ["a"]
     assert found["wet"].to_list() == [True]
-    evidence = compare(reference.features, found)
-    assert evidence.vanished == ("wind",)
+    assert profile_like(reference.features, found).vanished == ("wind",)
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,9 @@ def test_drift_from_them_is_an_alarm_with_its_incident(desk: Desk) -> None:
     assert raised.decision.numbers["reference_rows"] == 100
     (opened,) = desk.bodies(IncidentOpened)
     assert "wind" in opened.cause
-    hour(desk, eyes, 100)
-    assert len(desk.bodies(AlarmCleared)) == 1
+    for cleared in (0, 0, 1):  # it took one window to raise, and stands for two more
+        hour(desk, eyes, 100)
+        assert len(desk.bodies(AlarmCleared)) == cleared
 
 
 def test_windows_begin_with_the_answer_after_them(desk: Desk) -> None:
@@ -120,8 +121,8 @@ def test_once_fixed_nothing_changes_the_reference(desk: Desk) -> None:
     content = desk.paths.reference(PRODUCT, fixed(desk).digest).read_bytes()
     desk.settings = msgspec.structs.replace(desk.settings, watch_rows=40)
     again = watching(desk)
-    hour(desk, again, 40, shift=3.0)
-    assert [body.signal for body in desk.bodies(AlarmRaised)] == []  # judged on a hundred rows or more
+    hour(desk, again, 40)
+    assert desk.bodies(AlarmRaised) == []
     assert again.signals(PRODUCT).drift.numbers["reference_rows"] == 100
     crown(desk, "v2")
     again.judge(PRODUCT)

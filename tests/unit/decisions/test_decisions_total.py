@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from windlass.decisions.decay import DecayEvidence, decide_decay, summarise_losses
-from windlass.decisions.drift import ColumnDrift, DriftEvidence, decide_drift
+from windlass.decisions.drift import ColumnDrift, DriftEvidence, Effect, decide_drift
 from windlass.decisions.figures import decision
 from windlass.decisions.gate import GateEvidence, decide_gate
 from windlass.decisions.metrics import NAMES
@@ -93,11 +93,21 @@ def test_decay(losses: np.ndarray, holdout: np.ndarray, bounded: bool) -> None:
 )
 def test_drift(figures: list[tuple[float, ...]], rows: tuple[int, int], vanished: bool) -> None:
     columns = tuple(
-        ColumnDrift(name=str(place), kind="number", psi=a, statistic=b, p_value=c, missing_change=d)
+        ColumnDrift(
+            name=str(place),
+            kind="number",
+            evidence=a,
+            effect=Effect(psi=b, jensen_shannon=None, shift=c, missing_change=d),
+        )
         for place, (a, b, c, d) in enumerate(figures)
     )
     evidence = DriftEvidence(
-        columns=columns, rows_reference=rows[0], rows_window=rows[1], vanished=("age",) if vanished else ()
+        columns=columns,
+        mean=figures[0][0] if figures else 0.0,
+        windows=1,
+        rows_reference=rows[0],
+        rows_window=rows[1],
+        vanished=("age",) if vanished else (),
     )
     check(decide_drift(evidence, NOW), {"alarm", "quiet", "wait"})
 

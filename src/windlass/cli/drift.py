@@ -1,0 +1,145 @@
+"""`windlass profile` and `windlass drift`: useful without any other part of Windlass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from windlass.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from windlass.monitoring.profiles import Profile
+    from windlass.monitoring.report import Comparison
+    from windlass.monitoring.state import WatchState
+
+_SUFFIX = ".profile.json"
+
+
+def profile(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet or .csv file.", show_default=False)],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write; by default beside FILE.", show_default=False),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", help="Reference whose bins to use: for CURRENT of drift.", show_default=False),
+    ] = None,
+) -> None:
+    """Profile a file: what its columns look like. `windlass drift` takes it in place of the file."""
+    from windlass.cli.drift_view import print_profile
+    from windlass.cli.output import check_target
+    from windlass.monitoring.saved import save_profile
+
+    path = file.with_name(file.name + _SUFFIX) if output is None else output
+    check_target(path, "--output")
+    started = perf_counter()
+    made = _profile_of(file) if like is None else _profile_of(file, like=_profile_of(like), named=like)
+    save_profile(made, path)
+    print_profile(made, title=f"Profile of {file.name}", written=path, seconds=perf_counter() - started)
+
+
+def drift(
+    reference: Annotated[Path, typer.Argument(help="A .parquet or .csv file, or a saved profile.", show_default=False)],
+    current: Annotated[Path, typer.Argument(help="What is held against it: the same.", show_default=False)],
+    *,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures to this file; - prints them.", show_default=False)
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with both distributions.", show_default=False)
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="File that carries the evidence to the next window.", show_default=False),
+    ] = None,
+    seasons: Annotated[
+        bool, typer.Option("--seasons", help="What the reference did within itself is no news.")
+    ] = False,
+    fail_on_alert: Annotated[bool, typer.Option("--fail-on-alert", help="Leave with 3 on an alert.")] = False,
+) -> None:
+    """Has the data drifted? At most one false alert in 8,760 comparisons, over all columns."""
+    from windlass.cli.drift_view import print_report
+    from windlass.cli.output import check_target
+    from windlass.monitoring.saved import save_state
+
+    for flag, path in (("--json", json), ("--html", html), ("--state", state)):
+        if path is not None and str(path) != "-":
+            check_target(path, flag)
+    compared = compare_files(reference, current, state=state, seasons=seasons)
+    if state is not None:
+        save_state(compared.state, state)
+    _write(compared, json=json, html=html, title=f"{current.name} against {reference.name}")
+    if str(json) != "-":
+        written = [path for path in (json, html, state) if path is not None]
+        print_report(compared, title=f"{current.name} against {reference.name}", written=written)
+    if fail_on_alert and compared.report.alert:
+        raise typer.Exit(3)
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the commands of this file."""
+    app.command()(profile)
+    app.command()(drift)
+
+
+def compare_files(reference: Path, current: Path, *, state: Path | None = None, seasons: bool = False) -> Comparison:
+    """The comparison of two files, each of rows or a saved profile; `state` is read, not written."""
+    from windlass.monitoring.report import compare_profiles
+
+    started = perf_counter()
+    held = _profile_of(reference)
+    before = _state_of(state)
+    window = _profile_of(current, like=held, named=reference)
+    try:
+        return compare_profiles(held, window, state=before, seasons=seasons, started=started)
+    except DataError as error:
+        where = str(state if "state" in error.what else reference)
+        raise DataError(error.what, where=where, remedy=error.remedy) from error
+
+
+def _profile_of(path: Path, *, like: Profile | None = None, named: Path | None = None) -> Profile:
+    """What lies in a file: rows to be counted (like those of the reference `named` so), or a profile."""
+    from windlass.backtest.reading import PARQUET, read_file
+    from windlass.monitoring.profiles import profile, profile_like, same_bins
+    from windlass.monitoring.saved import is_profile, load_profile
+    from windlass.monitoring.scanning import scan_parquet
+
+    if path.is_file() and is_profile(path):
+        saved = load_profile(path)
+        if like is not None and not same_bins(saved, like):
+            raise UsageError(
+                "this profile has other bins than the reference",
+                where=str(path),
+                remedy=f"make it with its bins: windlass profile FILE --like {named}",
+            )
+        return saved
+    if path.suffix.lower() in PARQUET and path.is_file() and path.stat().st_size:
+        return scan_parquet(path, like)
+    frame = read_file(path, [])
+    return profile(frame) if like is None else profile_like(like, frame)
+
+
+def _state_of(path: Path | None) -> WatchState | None:
+    from windlass.monitoring.saved import load_state
+
+    return load_state(path) if path is not None and path.exists() else None
+
+
+def _write(compared: Comparison, *, json: Path | None, html: Path | None, title: str) -> None:
+    import msgspec
+
+    if json is not None:
+        content = msgspec.json.format(msgspec.json.encode(compared.report), indent=2)
+        if str(json) == "-":
+            typer.echo(content.decode())
+        else:
+            json.write_bytes(content)
+    if html is not None:
+        from windlass.web.drift import drift_page
+
+        html.write_text(drift_page(compared, title=title), encoding="utf-8")

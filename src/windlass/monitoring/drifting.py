@@ -1,0 +1,101 @@
+"""The windows of one version against its reference, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from windlass.decisions.vigil import Vigil
+from windlass.monitoring.bins import count_column
+from windlass.monitoring.column import ColumnProfile
+from windlass.monitoring.comparison import bins_of, judge, table_of
+from windlass.monitoring.profiles import Profile
+from windlass.monitoring.reference import Reference, prediction_frame
+from windlass.records.decision import Decision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Counts = NDArray[np.int64]
+    Part = tuple[pl.DataFrame, NDArray[np.float64]]
+
+
+class WindowCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of one window in the bins of the reference: features, then predictions."""
+
+    rows: int
+    counts: tuple[tuple[int, ...] | None, ...]
+    """One for each column; None: the window lacks it, or has it with another type."""
+
+
+class Drifting:
+    """What is known of drift so far, window by window.
+
+    What stretches of the reference, in the order of time, did among themselves is no news: seasons, trends, and rows
+    that follow each other.
+    """
+
+    def __init__(self, reference: Reference) -> None:
+        self._features: Profile = reference.features
+        self._scores = () if reference.predictions is None else reference.predictions.columns
+        self._columns: tuple[ColumnProfile, ...] = (*self._features.columns, *self._scores)
+        self._bins = bins_of(self._columns, seasons=True)
+        self._vigil = Vigil.begin(self._bins)
+
+    def count(self, parts: Iterable[Part]) -> WindowCounts:
+        """The window that consists of `parts`: features, and predictions `(n,)` or `(n, k)`.
+
+        Parts may differ in the types of their columns, as frames read from JSON do.
+        """
+        held = [(features, prediction_frame(scores)) for features, scores in parts]
+        inputs = _alike(features for features, _ in held)
+        answers = _alike(scores for _, scores in held)
+        found = [_count(column, inputs) for column in self._features.columns]
+        found += [_count(column, answers) for column in self._scores]
+        return WindowCounts(rows=sum(part.height for part in answers), counts=tuple(found))
+
+    def take(self, windows: Iterable[WindowCounts]) -> None:
+        """Windows that were judged before, in their order: the evidence goes on from them."""
+        for window in windows:
+            self._vigil = self._vigil.after(self._bins, table_of(self._columns, window.counts))
+
+    def judge(self, window: WindowCounts, now: datetime) -> Decision:
+        """The judgement after one more window."""
+        counts = table_of(self._columns, window.counts)
+        self._vigil = self._vigil.after(self._bins, counts)
+        missing = [column.name for column, own in zip(self._columns, window.counts, strict=True) if own is None]
+        judged = judge(
+            self._features,
+            self._vigil,
+            self._bins,
+            counts,
+            now=now,
+            rows=window.rows,
+            vanished=missing,
+            scores=self._scores,
+        )
+        return judged.decision
+
+
+def _alike(frames: Iterable[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Frames with the same columns and types put together, so that each column is counted seldom."""
+    groups: dict[tuple[object, ...], list[pl.DataFrame]] = {}
+    for frame in frames:
+        if frame.height:
+            groups.setdefault(tuple(frame.schema.items()), []).append(frame)
+    return [pl.concat(group) for group in groups.values()]
+
+
+def _count(column: ColumnProfile, frames: Sequence[pl.DataFrame]) -> tuple[int, ...] | None:
+    total = np.zeros(len(column.counts), dtype=np.int64)
+    for frame in frames:
+        counts = count_column(column, frame[column.name]) if column.name in frame.columns else None
+        if counts is None:
+            return None
+        total += counts
+    return tuple(total.tolist())

@@ -1,0 +1,86 @@
+"""How large a shift is, in the field's units, from counts over the reference's bins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from windlass.decisions.divergence import jensen_shannon, psi
+from windlass.decisions.drift import Effect
+from windlass.monitoring.column import ColumnProfile
+from windlass.monitoring.sketches import quantiles_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Counts = NDArray[np.int64]
+
+_RANKS = 400
+
+
+def effect_of(reference: ColumnProfile, counts: Counts, *, window: ColumnProfile | None = None) -> Effect:
+    """The shift of rows from the reference; `counts` `(k,)` holds them in its bins.
+
+    Wasserstein's distance and the shift of the mean take all values of a bin to be as its mean in the reference; if
+    `window` is the profile of these very rows, the shift comes from its exact mean instead.
+    """
+    before = np.asarray(reference.counts, dtype=np.int64)
+    known = int(counts[:-1].sum())
+    effect = Effect(
+        psi=_defined(psi(*tenths(reference, before, counts))),
+        jensen_shannon=_defined(jensen_shannon(before, counts)),
+        missing_change=float(counts[-1] / max(counts.sum(), 1) - before[-1] / max(before.sum(), 1)),
+        unseen=float(_unseen(reference, counts) / max(known, 1)),
+    )
+    if reference.kind != "number" or not known or not before[:-1].sum():
+        return effect
+    values = _bin_means(reference)
+    gaps = (np.cumsum(counts[:-1]) / known - np.cumsum(before[:-1]) / before[:-1].sum())[:-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = np.diff(values)
+        distance, difference = float((np.abs(gaps) * steps).sum()), float(-(gaps * steps).sum())
+    if window is not None and window.mean is not None and reference.mean is not None:
+        difference = window.mean - reference.mean
+    deviation = reference.deviation
+    return msgspec.structs.replace(
+        effect,
+        wasserstein=_defined(distance),
+        shift=_defined(difference / deviation) if deviation else None,
+    )
+
+
+def tenths(reference: ColumnProfile, counts: Counts, window: Counts) -> tuple[Counts, Counts]:
+    """Both sides over bins of a tenth each, as the index is commonly taken, where there are as many as twenty."""
+    inner = len(counts) - 3
+    if reference.kind != "number" or inner < 20:
+        return counts, window
+    starts = [0, *range(1, inner + 1, 2), inner + 1, inner + 2]
+    return np.add.reduceat(counts, starts), np.add.reduceat(window, starts)
+
+
+def _unseen(reference: ColumnProfile, window: Counts) -> int:
+    if reference.kind == "number":
+        return int(window[0] + window[-2])
+    return 0 if reference.hashed else int(window[-2])
+
+
+def _bin_means(reference: ColumnProfile) -> Floats:
+    """The mean of the reference's values in each bin, from its sketch; those beyond its range lie at its ends."""
+    edges = np.asarray(reference.edges)
+    ranks = (np.arange(_RANKS) + 0.5) / _RANKS
+    found = np.asarray(quantiles_at(reference.sketches.quantiles, ranks))
+    places = np.searchsorted(edges, found)
+    sums = np.bincount(places, weights=found, minlength=len(edges) + 1)
+    rows = np.bincount(places, minlength=len(edges) + 1)
+    middles = np.concatenate([edges[:1], edges[:-1] / 2 + edges[1:] / 2, edges[-1:]])
+    means = np.where(rows > 0, sums / np.maximum(rows, 1), middles)
+    if reference.distinct <= len(edges) - 1:  # a value each
+        means[1:-1] = edges[1:]
+    return np.asarray(np.maximum.accumulate(means))
+
+
+def _defined(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

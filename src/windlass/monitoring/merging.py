@@ -1,0 +1,57 @@
+"""Two profiles of one column as one."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from windlass.errors import DataError
+from windlass.monitoring import exact, sketches
+from windlass.monitoring.column import ColumnProfile, Sketches
+
+
+def merge_columns(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
+    """The profile of the rows of both. Raises DataError unless they have the same bins.
+
+    Counts and sums are exact, so any order gives the same; the sketch of quantiles stays within its error.
+    """
+    if (first.kind, first.edges, first.categories) != (second.kind, second.edges, second.categories):
+        raise DataError(
+            "two profiles have different bins",
+            where=f"column {first.name}",
+            remedy="make the second one with the first as its reference",
+        )
+    registers = _registers(first.sketches.registers, second.sketches.registers)
+    return msgspec.structs.replace(
+        first,
+        counts=tuple(one + other for one, other in zip(first.counts, second.counts, strict=True)),
+        distinct=max(first.distinct, second.distinct, _distinct(registers)),
+        uneven=max(first.uneven, second.uneven),
+        stretch=max(first.stretch, second.stretch),
+        minimum=min((each for each in (first.minimum, second.minimum) if each is not None), default=None),
+        maximum=max((each for each in (first.maximum, second.maximum) if each is not None), default=None),
+        infinite=first.infinite + second.infinite,
+        total=exact.added(first.total, second.total),
+        squares=exact.added(first.squares, second.squares),
+        sketches=_sketches(first.sketches, second.sketches, registers),
+    )
+
+
+def _sketches(first: Sketches, second: Sketches, registers: bytes) -> Sketches:
+    quantiles, stride = sketches.merged_quantiles(first.quantiles, first.stride, second.quantiles, second.stride)
+    return Sketches(
+        quantiles=quantiles,
+        stride=stride,
+        registers=registers,
+        frequent=sketches.merged_frequent(first.frequent, second.frequent),
+    )
+
+
+def _registers(first: bytes, second: bytes) -> bytes:
+    if not first or not second:
+        return first or second
+    return np.maximum(np.frombuffer(first, np.uint8), np.frombuffer(second, np.uint8)).tobytes()
+
+
+def _distinct(registers: bytes) -> int:
+    return sketches.distinct_count(np.frombuffer(registers, np.uint8)) if registers else 0

@@ -1,0 +1,124 @@
+"""What rows look like, column by column, in a few kilobytes each.
+
+The bins are frozen with the reference; a window is counted into them, and profiles of parts add up to the profile of
+the whole, the same to the bit in whatever order they are put together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from windlass.errors import DataError
+from windlass.monitoring.column import ColumnProfile
+from windlass.monitoring.measuring import measure, measure_like
+from windlass.monitoring.merging import merge_columns
+from windlass.monitoring.tables import as_frame
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """A reference or a window, column by column; plain data, so that it lies in a bundle as JSON."""
+
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+    unwatched: dict[str, str] = {}
+    """Columns that cannot be judged for drift -> why."""
+    vanished: tuple[str, ...] = ()
+    """Of a window: columns of its reference that it does not have, or has with another type."""
+    unknown: tuple[str, ...] = ()
+    """Of a window: columns that its reference does not have."""
+
+
+def profile(rows: Any, columns: Sequence[str] | None = None) -> Profile:
+    """The profile of `rows` (see `tables.as_frame`), in the order of their time; by default of all columns."""
+    frame = as_frame(rows)
+    names = frame.columns if columns is None else list(columns)
+    return assembled(frame.height, names, each_column(measure, (frame[name] for name in names)))
+
+
+def profile_like(reference: Profile, rows: Any) -> Profile:
+    """The profile of a window, counted into the bins of the reference."""
+    frame = as_frame(rows)
+    wanted = [column for column in reference.columns if column.name in frame.columns]
+    found = each_column(lambda pair: measure_like(*pair), ((column, frame[column.name]) for column in wanted))
+    return assembled_like(reference, frame.height, frame.columns, found)
+
+
+def merge(profiles: Iterable[Profile]) -> Profile:
+    """The profile of all rows together. Raises DataError unless all have the same bins."""
+    first, *others = profiles
+    merged = first
+    for other in others:
+        merged = _merged(merged, other)
+    return merged
+
+
+def same_bins(profile: Profile, reference: Profile) -> bool:
+    """Whether the profile's rows were counted into the bins of the reference."""
+    bins = {column.name: (column.kind, column.edges, column.categories) for column in reference.columns}
+    known = set(bins) - set(profile.vanished)
+    own = {column.name: (column.kind, column.edges, column.categories) for column in profile.columns}
+    return own.keys() == known and all(bins[name] == own[name] for name in own)
+
+
+def assembled(rows: int, names: Iterable[str], found: Iterable[ColumnProfile | str]) -> Profile:
+    """A reference's profile from what was found of each column."""
+    watched: list[ColumnProfile] = []
+    unwatched: dict[str, str] = {}
+    for name, each in zip(names, found, strict=True):
+        if isinstance(each, str):
+            unwatched[name] = each
+        else:
+            watched.append(each)
+    return Profile(rows=rows, columns=tuple(watched), unwatched=unwatched)
+
+
+def assembled_like(
+    reference: Profile, rows: int, names: Sequence[str], found: Iterable[ColumnProfile | None]
+) -> Profile:
+    """A window's profile; `found` holds what could be counted, in the order of the reference."""
+    columns = tuple(column for column in found if column is not None)
+    counted = {column.name for column in columns}
+    known = {column.name for column in reference.columns} | set(reference.unwatched)
+    return Profile(
+        rows=rows,
+        columns=columns,
+        unwatched=reference.unwatched,
+        vanished=tuple(column.name for column in reference.columns if column.name not in counted),
+        unknown=tuple(name for name in names if name not in known),
+    )
+
+
+def each_column(work: Callable[[Given], Found], columns: Iterable[Given]) -> list[Found]:
+    """`work` on each column, on all cores: sorting lets go of Python's lock."""
+    given = list(columns)
+    if len(given) < 2:
+        return [work(each) for each in given]
+    with ThreadPoolExecutor(min(len(given), os.cpu_count() or 1)) as threads:
+        return list(threads.map(work, given))
+
+
+def _merged(first: Profile, second: Profile) -> Profile:
+    own, others = ({column.name: column for column in each.columns} for each in (first, second))
+    both = [name for name in own if name in others]
+    vanished = {*first.vanished, *second.vanished}
+    lost = (own.keys() ^ others.keys()) - vanished
+    if lost:
+        raise DataError(
+            f"the profiles have different columns: {', '.join(sorted(lost))}",
+            remedy="merge profiles that were made with one reference",
+        )
+    return Profile(
+        rows=first.rows + second.rows,
+        columns=tuple(merge_columns(own[name], others[name]) for name in both),
+        unwatched=first.unwatched | second.unwatched,
+        vanished=tuple(sorted(vanished)),
+        unknown=tuple(sorted({*first.unknown, *second.unknown})),
+    )

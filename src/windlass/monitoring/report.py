@@ -1,0 +1,153 @@
+"""Has the data drifted? One question to ask with files, frames or saved profiles, once or window after window."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from windlass.decisions.drift import Effect, drifted_columns
+from windlass.decisions.vigil import Vigil
+from windlass.errors import DataError
+from windlass.monitoring.comparison import Judged, bins_of, judge, table_of
+from windlass.monitoring.profiles import Profile, profile, profile_like
+from windlass.monitoring.state import WatchState, recall, remember
+
+
+class ReportedColumn(msgspec.Struct, frozen=True, kw_only=True):
+    """One column of a report."""
+
+    name: str
+    alert: bool
+    kind: str
+    effect: Effect
+    evidence: float
+    """What stakes on a change of this column have won; an alarm needs 8,760 on average over the columns."""
+    since: int
+    """The window with which it most likely began, counted from 1."""
+    least_shift: float | None
+    """Numbers: the least shift of the mean, in standard deviations, that this reference can ever show for certain."""
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows there are on either side."""
+
+    reference: int
+    current: int
+
+
+class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, as `--json` writes it."""
+
+    alert: bool
+    reasons: tuple[str, ...]
+    evidence: float
+    """The mean over the columns."""
+    evidence_needed: float
+    windows: int
+    """How many were judged together, this one included."""
+    columns: tuple[ReportedColumn, ...]
+    """In the reference's order."""
+    vanished: tuple[str, ...]
+    """Columns that the current side lacks or has with another type: an alert."""
+    unknown: tuple[str, ...]
+    """Columns that the reference does not have; they are not judged."""
+    unwatched: dict[str, str]
+    """Columns that are not judged, each with its reason."""
+    uneven: tuple[str, ...]
+    """Columns whose reference differs within itself, between stretches of its rows, more than chance explains: there a
+    guarantee for rows that are independent says less, unless the seasons are declared."""
+    rows: Rows
+    seconds: float
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """A report, what it rests on, and what to hand to the next call."""
+
+    report: DriftReport
+    reference: Profile
+    current: Profile
+    state: WatchState
+
+
+def drift(reference: Any, current: Any, *, state: WatchState | None = None, seasons: bool = False) -> Comparison:
+    """Compare `current` with `reference`; either is a frame (see `tables.as_frame`), the reference also a `Profile`.
+
+    `state` is what the call for the window before returned: then all windows are judged together, and at most one false
+    alert comes in 8,760 of them on average. `seasons`: what stretches of the reference, in the order of its rows, did
+    among themselves is no news. Raises DataError for a reference in which nothing can be watched.
+    """
+    started = perf_counter()
+    held = reference if isinstance(reference, Profile) else profile(reference)
+    window = current if isinstance(current, Profile) else profile_like(held, current)
+    return compare_profiles(held, window, state=state, seasons=seasons, started=started)
+
+
+def compare_profiles(
+    reference: Profile,
+    current: Profile,
+    *,
+    state: WatchState | None = None,
+    seasons: bool = False,
+    started: float | None = None,
+) -> Comparison:
+    """The same of profiles; `current` was made with the reference's bins. `started`: `perf_counter` at the start."""
+    begun = perf_counter() if started is None else started
+    if not reference.columns:
+        why = "; ".join(f"{name}: {reason}" for name, reason in reference.unwatched.items()) or "it has no columns"
+        raise DataError(f"nothing in the reference can be watched: {why}", remedy="give a reference with other columns")
+    bins = bins_of(reference.columns, seasons=seasons)
+    before = Vigil.begin(bins) if state is None else recall(state, reference, bins, seasons=seasons)
+    own = {column.name: column for column in current.columns}
+    window = [own.get(column.name) for column in reference.columns]
+    last = table_of(reference.columns, [None if each is None else each.counts for each in window])
+    vigil = before.after(bins, last)
+    judged = judge(
+        reference,
+        vigil,
+        bins,
+        last,
+        now=datetime.now(UTC),
+        rows=current.rows,
+        vanished=current.vanished,
+        window=window,
+    )
+    return Comparison(
+        report=_report(reference, current, judged, seasons=seasons, started=begun),
+        reference=reference,
+        current=current,
+        state=remember(vigil, reference, seasons=seasons),
+    )
+
+
+def _report(reference: Profile, current: Profile, judged: Judged, *, seasons: bool, started: float) -> DriftReport:
+    evidence, decision = judged.evidence, judged.decision
+    drifted = {column.name for column in drifted_columns(evidence)} if decision.verdict == "alarm" else set()
+    uneven = () if seasons else tuple(each.name for each in reference.columns if each.uneven > 0)
+    return DriftReport(
+        alert=decision.verdict == "alarm",
+        reasons=decision.reasons,
+        evidence=evidence.mean,
+        evidence_needed=float(decision.numbers["evidence_needed"] or 0),
+        windows=evidence.windows,
+        columns=tuple(
+            ReportedColumn(
+                name=column.name,
+                alert=column.name in drifted or column.name in evidence.vanished,
+                kind=column.kind,
+                effect=column.effect,
+                evidence=column.evidence,
+                since=column.since,
+                least_shift=column.least_shift,
+            )
+            for column in evidence.columns
+        ),
+        vanished=evidence.vanished,
+        unknown=current.unknown,
+        unwatched=reference.unwatched,
+        uneven=uneven,
+        rows=Rows(reference=reference.rows, current=current.rows),
+        seconds=perf_counter() - started,
+    )

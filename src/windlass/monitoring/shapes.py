@@ -1,0 +1,69 @@
+"""Both sides of a comparison as a person looks at them: shares in bins that show the shape."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from windlass.monitoring.column import ColumnProfile
+from windlass.monitoring.sketches import masses, quantiles_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_SHOWN = 24
+_TAIL = 0.005
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """Shares of all rows on either side, in the same bins."""
+
+    labels: tuple[str, ...]
+    reference: tuple[float, ...]
+    window: tuple[float, ...]
+
+
+def shape_of(reference: ColumnProfile, window: ColumnProfile) -> Shape:
+    """Bins of equal width for numbers, from their sketches, and one each for single values and categories.
+
+    The outermost ones hold the tails. Missing values have a bin where there are any.
+    """
+    spread = reference.kind == "number" and reference.distinct > len(reference.edges) - 1
+    labels, shares = _equal(reference, window) if spread else _single(reference, window)
+    missing = [column.missing / max(column.rows, 1) for column in (reference, window)]
+    if any(missing):
+        labels = [*labels, "missing"]
+        shares = [np.append(side, gone) for side, gone in zip(shares, missing, strict=True)]
+    return Shape(labels=tuple(labels), reference=tuple(shares[0].tolist()), window=tuple(shares[1].tolist()))
+
+
+def _equal(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str], list[Floats]]:
+    sides = (reference, window)
+    ends = [quantiles_at(side.sketches.quantiles, (_TAIL, 1 - _TAIL)) for side in sides]
+    low, high = min(end[0] for end in ends if end), max(end[1] for end in ends if end)
+    if not low < high or not np.isfinite(high - low):
+        return _single(reference, window)
+    edges = np.linspace(low, high, _SHOWN + 1)
+    shares = []
+    for side in sides:
+        known = (side.rows - side.missing) / max(side.rows, 1)
+        shares.append(np.array(masses(side.sketches.quantiles, edges[1:-1].tolist())) * known)
+    return [f"{start:.3g} to {stop:.3g}" for start, stop in pairwise(edges)], shares
+
+
+def _single(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str], list[Floats]]:
+    shares = [np.array(side.counts[:-1]) / max(side.rows, 1) for side in (reference, window)]
+    if reference.kind == "number":
+        edges = [f"{edge:.4g}" for edge in reference.edges]
+        labels = [f"below {edges[1]}", *edges[1:], f"above {edges[-1]}"]
+    elif reference.hashed:
+        labels = [f"group {place + 1}" for place in range(len(shares[0]))]
+    else:
+        labels = [*reference.categories, "others"]
+    shown = [place for place in range(len(labels)) if shares[0][place] > 0 or shares[1][place] > 0]
+    return [labels[place] for place in shown], [side[shown] for side in shares]

@@ -1,0 +1,215 @@
+"""`windlass profile` and `windlass drift` on files, as somebody uses them who has no other part of Windlass."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+from windlass.cli.main import app
+from windlass.errors import DataError, UsageError
+
+
+def windlass(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def rows(rng: np.random.Generator, count: int, *, shift: float = 0.0, columns: int = 20) -> pl.DataFrame:
+    """Numbers, a fifth of which can be shifted, and one column of every other kind."""
+    numbers = {f"n{place}": rng.normal(shift if place < columns / 5 else 0, 1, count) for place in range(columns)}
+    return pl.DataFrame(numbers).with_columns(
+        carrier=pl.Series(rng.choice(["UA", "AA", "<b>DL</b>"], count)),
+        zip=pl.Series(rng.integers(0, 300, count).astype(str)),
+        member=pl.Series(rng.random(count) < 0.2),
+        gaps=pl.Series(np.where(rng.random(count) < 0.1, np.nan, rng.lognormal(size=count))),
+        ticket=pl.int_range(count),
+        tags=pl.Series([["a"]] * count),
+    )
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(4)
+
+
+@pytest.fixture
+def folder(rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    rows(rng, 20_000).write_parquet("train.parquet")
+    rows(rng, 20_000).write_parquet("same.parquet")
+    rows(rng, 20_000, shift=0.1).write_parquet("moved.parquet")
+    return tmp_path
+
+
+def report(*arguments: str) -> dict[str, Any]:
+    done = windlass("drift", *arguments, "--json", "-")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_files_without_and_with_drift(folder: Path) -> None:
+    same, moved = report("train.parquet", "same.parquet"), report("train.parquet", "moved.parquet")
+    assert same["alert"] is False
+    assert moved["alert"] is True
+    assert [column["name"] for column in moved["columns"] if column["alert"]] == ["n0", "n1", "n2", "n3"]
+    assert [column["alert"] for column in same["columns"]] == [False] * 24
+    assert moved["rows"] == {"reference": 20_000, "current": 20_000}
+    assert moved["columns"][0]["effect"]["shift"] == pytest.approx(0.1, abs=0.04)
+    assert {"name", "alert", "kind", "effect", "evidence"} <= set(moved["columns"][0])
+    assert moved["unwatched"] == {
+        "ticket": "it only rises with time",
+        "tags": "values of type List(String) are not judged",
+    }
+    assert moved["seconds"] > 0
+
+
+def test_a_saved_profile_takes_the_place_of_either_file(folder: Path) -> None:
+    done = windlass("profile", "train.parquet", "-o", "train.profile.json")
+    assert done.exit_code == 0, done.output
+    assert "20,000 rows" in done.stdout
+    assert "ticket: it only rises with time" in done.stdout
+    for current in ("same", "moved"):
+        plain = report("train.parquet", f"{current}.parquet")
+        saved = report("train.profile.json", f"{current}.parquet")
+        assert [each["evidence"] for each in plain["columns"]] == [each["evidence"] for each in saved["columns"]]
+    windlass("profile", "moved.parquet", "--like", "train.profile.json")
+    both = report("train.profile.json", "moved.parquet.profile.json")
+    assert [each["evidence"] for each in plain["columns"]] == [each["evidence"] for each in both["columns"]]
+    windlass("profile", "moved.parquet", "-o", "own.profile.json")
+    refused = windlass("drift", "train.profile.json", "own.profile.json")
+    assert isinstance(refused.exception, UsageError)
+    assert "--like train.profile.json" in str(refused.exception)
+
+
+def test_csv_and_parquet_are_the_same(folder: Path) -> None:
+    for name in ("train", "moved"):
+        pl.read_parquet(f"{name}.parquet").drop("tags").write_csv(f"{name}.csv")
+    plain, text = report("train.parquet", "moved.parquet"), report("train.csv", "moved.csv")
+    numbers = [column["evidence"] for column in plain["columns"][:20]]
+    assert [column["evidence"] for column in text["columns"][:20]] == pytest.approx(numbers)
+
+
+def test_windows_add_up_and_alerts_end(rng: np.random.Generator, folder: Path) -> None:
+    """No window of 1,000 rows shows it alone; a few together do. When the source is mended, the alert ends."""
+    windlass("profile", "train.parquet", "-o", "p.json")
+    alerts = []
+    for place in range(26):
+        rows(rng, 1000, shift=0.0 if place < 3 or place >= 14 else 0.2).write_parquet("hour.parquet")
+        assert report("p.json", "hour.parquet")["alert"] is False or place in range(3, 14)
+        found = report("p.json", "hour.parquet", "--state", "watch.json")
+        assert found["windows"] == place + 1
+        alerts.append(found["alert"])
+    first = alerts.index(True)
+    assert 3 <= first <= 8
+    assert all(alerts[first:14])
+    assert not alerts[-1]
+
+
+def test_a_state_belongs_to_its_reference(folder: Path) -> None:
+    report("train.parquet", "same.parquet", "--state", "watch.json")
+    before = Path("watch.json").read_bytes()
+    for arguments, said in (
+        (["same.parquet", "same.parquet"], "belongs to another reference"),
+        (["train.parquet", "same.parquet", "--seasons"], "begun without the seasons"),
+    ):
+        refused = windlass("drift", *arguments, "--state", "watch.json")
+        assert isinstance(refused.exception, DataError)
+        assert said in str(refused.exception)
+        assert "watch.json" in str(refused.exception)
+    assert Path("watch.json").read_bytes() == before
+
+
+def test_a_page_shows_the_drifted_first_and_runs_nothing(folder: Path) -> None:
+    done = windlass("drift", "train.parquet", "moved.parquet", "--html", "page.html")
+    assert done.exit_code == 0, done.output
+    assert "DRIFT" in done.stdout
+    assert "Next:" in done.stdout
+    page = Path("page.html").read_text()
+    names = re.findall(r"<h3><b>(.*?)</b>", page)
+    assert sorted(names[:4]) == ["n0", "n1", "n2", "n3"]
+    assert len(names) == 24
+    assert "&lt;b&gt;DL" in page
+    assert "<b>DL" not in page
+    assert not re.search(r"<script|https?://", page)
+
+
+def test_the_exit_code_tells_only_when_asked(folder: Path) -> None:
+    assert windlass("drift", "train.parquet", "moved.parquet").exit_code == 0
+    assert windlass("drift", "train.parquet", "moved.parquet", "--fail-on-alert").exit_code == 3
+    assert windlass("drift", "train.parquet", "same.parquet", "--fail-on-alert").exit_code == 0
+
+
+def test_columns_that_vanish_change_type_or_are_new(folder: Path) -> None:
+    changed = pl.read_parquet("same.parquet").drop("n7").with_columns(pl.col("member").cast(pl.String), extra=pl.lit(1))
+    changed.write_parquet("changed.parquet")
+    found = report("train.parquet", "changed.parquet")
+    assert found["alert"] is True
+    assert found["vanished"] == ["n7", "member"]
+    assert [column["name"] for column in found["columns"] if column["alert"]] == ["n7", "member"]
+    assert found["unknown"] == ["extra"]
+    assert windlass("drift", "train.parquet", "changed.parquet", "--html", "page.html").exit_code == 0
+
+
+def test_empty_and_tiny_files(folder: Path) -> None:
+    for count in (0, 1):
+        pl.read_parquet("same.parquet")[:count].write_parquet("few.parquet")
+        found = report("train.parquet", "few.parquet")
+        assert (found["alert"], found["rows"]["current"]) == (False, count)
+        assert windlass("drift", "train.parquet", "few.parquet", "--html", "page.html").exit_code == 0
+    refused = windlass("drift", "few.parquet", "train.parquet")
+    assert refused.exit_code == 0  # one row is a reference, and waits for more
+    assert "references of 100 rows or more" in refused.stdout
+    pl.read_parquet("same.parquet")[:0].write_parquet("none.parquet")
+    assert "nothing in the reference can be watched" in str(windlass("drift", "none.parquet", "few.parquet").exception)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "other", "version", "binary"])
+def test_a_damaged_profile_is_one_clear_error(folder: Path, damage: str) -> None:
+    windlass("profile", "train.parquet", "-o", "p.json")
+    whole = Path("p.json").read_bytes()
+    if damage == "version":
+        whole = whole.replace(b'"version":1', b'"version":9', 1)
+    elif damage == "changed":
+        whole = whole.replace(b'"counts":[0,', b'"counts":[1,', 1)
+    elif damage == "binary":
+        whole = whole[:200] + b"\x80\x04\xff" + whole[203:]
+    elif damage == "cut":
+        whole = whole[: len(whole) // 2]
+    Path("p.json").write_bytes(b'{"a": 1}' if damage == "other" else whole)
+    done = subprocess.run(
+        [sys.executable, "-m", "windlass", "drift", "p.json", "same.parquet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (1, 2)
+    assert "p.json" in done.stderr
+    assert "remedy:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no.parquet", "same.parquet"], "no such file"),
+        (["train.parquet", "folder"], "this is a folder"),
+        (["train.parquet", "text.parquet"], "cannot be read"),
+        (["train.parquet", "same.parquet", "--json", "nowhere/out.json"], "does not exist"),
+        (["train.parquet", "same.parquet", "--state", "text.parquet"], "no whole windlass-drift-state"),
+    ],
+)
+def test_nonsense_is_one_clear_error(folder: Path, arguments: list[str], said: str) -> None:
+    Path("folder").mkdir()
+    Path("text.parquet").write_text("this is no parquet")
+    done = windlass("drift", *arguments)
+    assert isinstance(done.exception, (DataError, UsageError))
+    assert said in str(done.exception)
+    assert "remedy:" in str(done.exception)
