@@ -20,7 +20,8 @@
     ├── RunFailed             a step of a training run raised
     └── EngineError           the process that runs user code died or could not start
 
-Each message says what is wrong, where it was seen, and what to do about it.
+Each message says what is wrong, where it was seen, and what to do about it. Where it shows values of rows, it also has
+the same without them, since personal data must not come into the ledger, from which it could never be erased.
 """
 
 from __future__ import annotations
@@ -30,14 +31,26 @@ class WindlassError(Exception):
     """Base of the tree; never raised itself.
 
     `what` names the fault, `where` the place it was seen at (a file, a column, a field), `remedy` what the
-    reader can do now. All three survive pickling, since errors travel between processes.
+    reader can do now. `plain` says the fault without any value of a row; empty: `what` shows none. All survive
+    pickling, since errors travel between processes.
     """
 
-    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", remedy: str = "", plain: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.where = where
         self.remedy = remedy
+        self.plain = plain
+
+    @property
+    def discreet(self) -> str:
+        """What is wrong, as the ledger may keep it."""
+        return self.plain or self.what
+
+    @property
+    def discreet_fault(self) -> str:
+        """As `fault`, as the ledger may keep it."""
+        return f"{self.discreet} (at {self.where})" if self.where else self.discreet
 
     @property
     def fault(self) -> str:
@@ -48,7 +61,7 @@ class WindlassError(Exception):
         return f"{self.fault}\n  remedy: {self.remedy}" if self.remedy else self.fault
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.what, self.where, self.remedy))
+        return (_rebuild, (type(self), self.what, self.where, self.remedy, self.plain))
 
 
 def fault_of(error: BaseException) -> str:
@@ -56,8 +69,17 @@ def fault_of(error: BaseException) -> str:
     return error.fault if isinstance(error, WindlassError) else str(error)
 
 
-def _rebuild(kind: type[WindlassError], what: str, where: str, remedy: str) -> WindlassError:
-    return kind(what, where=where, remedy=remedy)
+def discreet_fault_of(error: BaseException) -> str:
+    """As `fault_of`, for the ledger: of an error that is not ours nobody knows whether it shows values of rows."""
+    if isinstance(error, WindlassError):
+        return error.discreet_fault
+    if isinstance(error, OSError):
+        return str(error)
+    return f"{type(error).__name__} was raised; the log has the whole story"
+
+
+def _rebuild(kind: type[WindlassError], what: str, where: str, remedy: str, plain: str) -> WindlassError:
+    return kind(what, where=where, remedy=remedy, plain=plain)
 
 
 class UsageError(WindlassError):

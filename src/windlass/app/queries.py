@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from windlass.app.describe import describe
+from windlass.app.said import said
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError, WindlassError
@@ -113,7 +114,7 @@ def runs(workspace: Workspace, product: str | None, *, limit: int) -> list[Row]:
         elif isinstance(body, events.RunFinished) and body.run in found:
             found[body.run] |= {"outcome": body.outcome, "version": body.version, "seconds": body.seconds}
         elif isinstance(body, events.RunFailed) and body.run in found:
-            error = WindlassError(body.message, where=body.where)
+            error = WindlassError(said(workspace, body), where=body.where)
             found[body.run] |= {
                 "outcome": f"failed in {body.step}" if body.step else "failed",
                 "error": error.fault,

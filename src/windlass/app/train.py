@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from windlass.app.act import Say, ask, release_candidate
 from windlass.app.follow import follow
+from windlass.app.said import said
 from windlass.app.workspace import Workspace
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
@@ -116,7 +117,7 @@ def _fault(workspace: Workspace, run: RunState) -> str:
     for event in workspace.ledger.events((RunFailed,), subject=run.run):
         if isinstance(event.body, RunFailed):
             step = f" in {event.body.step}" if event.body.step else ""
-            error = WindlassError(event.body.message, where=event.body.where, remedy=event.body.remedy)
+            error = WindlassError(said(workspace, event.body), where=event.body.where, remedy=event.body.remedy)
             return f"{step}: {error}"
     return ": another run began before it had come to its end"
 

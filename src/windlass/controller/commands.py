@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from windlass.controller.cleaning import Cleaning
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.erasing import Erasing
-from windlass.errors import LedgerError, UsageError, WindlassError
+from windlass.errors import LedgerError, UsageError, WindlassError, discreet_fault_of
 from windlass.records.event import Body, CommandFinished, ProductPaused, ProductResumed
 from windlass.records.ids import new_id
 from windlass.records.state import PendingCommand, ProductState, VersionState
@@ -68,7 +68,7 @@ class Commands:
                 self._finish(pending, done=False, message=str(error))
             except Exception as error:  # a request that breaks its handler must not break every holder after this one
                 log.exception("the request %s failed", pending.request.command)
-                self._finish(pending, done=False, message=f"it failed: {type(error).__name__}: {error}")
+                self._finish(pending, done=False, message=f"it failed: {discreet_fault_of(error)}")
             else:
                 if answer is None:
                     continue

@@ -18,7 +18,7 @@ from windlass.controller.training import Training
 from windlass.controller.watching import Watching
 from windlass.controller.workers import Workers
 from windlass.engines.local import LocalEngine
-from windlass.errors import LeaseLost, LedgerError, WindlassError
+from windlass.errors import LeaseLost, LedgerError, WindlassError, discreet_fault_of
 from windlass.records.event import ControllerStarted, ControllerStopped
 from windlass.serving.supervisor import ServingEvent
 
@@ -146,12 +146,12 @@ class Controller:
         except LedgerError:
             raise
         except Exception as error:
-            ours = error if isinstance(error, WindlassError) else WindlassError(str(error))
+            ours = isinstance(error, WindlassError)
             told = self._incidents.open(
                 product,
                 title=title,
-                cause=f"{type(error).__name__}: {ours.fault}",
-                remedy=ours.remedy or "windlass.log has the whole story",
+                cause=(f"{type(error).__name__}: " if ours else "") + discreet_fault_of(error),
+                remedy=(error.remedy if isinstance(error, WindlassError) else "") or "windlass.log has the whole story",
             )
             if told:
                 log.exception("%s: %s cannot go on", product, part)

@@ -101,7 +101,7 @@ class Declarations:
         except WindlassError as error:
             self._put_off(product)
             remedy = f"{error.remedy or 'mend the product'}; it is read again by itself"
-            if self._incidents.open(product, title=UNDECLARED, cause=error.fault, remedy=remedy):
+            if self._incidents.open(product, title=UNDECLARED, cause=error.discreet_fault, remedy=remedy):
                 log.exception("%s cannot be read", product)
         else:
             self._retries.pop(product, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,7 @@ class Erasing:
             log.info("%s", error.fault)
             return None
         context.keep()
-        self._forget(product.name, begun.key)
+        self._forget(product.name)
         for pin in repinned.values():
             context.lake.read(pin)
         body = DataErased(
@@ -181,7 +181,7 @@ class Erasing:
 
     # -- what was made of it -----------------------------------------------------------------------------------------
 
-    def _forget(self, product: str, key: str) -> None:
+    def _forget(self, product: str) -> None:
         """Outputs of steps, what killed processes left, and logs in which user code may have printed rows."""
         paths, fence = self._context.paths, self._context.held()
         staging = Staging(paths.artifacts, fence)
@@ -193,7 +193,7 @@ class Erasing:
         for store in paths.stores:
             Staging(store, fence).clear_leftovers()
         for path in paths.log.parent.glob(f"{paths.log.name}*"):
-            blot_out(path, key)
+            os.truncate(path, 0)  # a log shows values where something was wrong with them; others go on writing to it
 
     def _told(self, product: ProductState, erased: DataErased) -> str:
         counts = ", ".join(f"{rows:,} of {table}" for table, rows in sorted(erased.rows.items()) if rows)
@@ -215,12 +215,3 @@ class Erasing:
 
 def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def blot_out(path: Path, key: str) -> None:
-    """Write stars over the key, wherever it stands by itself; others may go on appending to the file."""
-    whole = re.compile(rb"(?<![0-9A-Za-z_])" + re.escape(key.encode()) + rb"(?![0-9A-Za-z_])")
-    with path.open("r+b") as file:
-        for found in whole.finditer(file.read()):
-            file.seek(found.start())
-            file.write(b"*" * len(found[0]))

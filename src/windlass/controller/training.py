@@ -208,13 +208,13 @@ class Training:
         if product.run is not None and product.run.run == request.run:  # it has not told of it itself
             self._context.record(_death(request.run, error), product=request.product)
         remedy = error.remedy or "mend what the log names; finished steps are not repeated"
-        self._incidents.open(request.product, title=FAILED, cause=error.fault, remedy=remedy)
+        self._incidents.open(request.product, title=FAILED, cause=error.discreet_fault, remedy=remedy)
 
 
 def _death(run: str, error: WindlassError) -> RunFailed:
     """The end of a run that could not tell of it itself."""
     return RunFailed(
-        run=run, step=None, error="EngineError", message=error.what, where=error.where, remedy=error.remedy
+        run=run, step=None, error="EngineError", message=error.discreet, where=error.where, remedy=error.remedy
     )
 
 

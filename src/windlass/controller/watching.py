@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,8 @@ from windlass.records.event import AlarmRaised
 from windlass.records.ids import new_id
 from windlass.records.routing import ANSWERED
 from windlass.records.state import ProductState, VersionState
+
+log = logging.getLogger(__name__)
 
 _RECALLED = 500_000
 """The newest answers, read again after a restart: ten times what decay looks back on, since labels come late."""
@@ -212,14 +215,16 @@ class Watching:
 
     def _tell_strange(self, name: str, eyes: Eyes) -> None:
         if eyes.unknown:
-            self._incidents.open(
+            told = self._incidents.open(
                 name,
                 title=f"{eyes.version}{_STRANGE}",
                 cause=f"it knows {', '.join(map(repr, eyes.codec.classes)) or 'finite numbers'}; "
-                f"there came {', '.join(eyes.unknown)}, "
+                "others came, which windlass.log names, "
                 + ("about which it was wrong" if eyes.codec.kind == "multiclass" else "which were left out"),
                 remedy="correct them at their source and send them again; if they are a new class, train again",
             )
+            if told:
+                log.warning("%s%s: there came %s", eyes.version, _STRANGE, ", ".join(eyes.unknown))
 
     # -- alarms ----------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ def align(predictions: Array, old: Sequence[Any], new: Sequence[Any]) -> Array:
             return 1 - predictions
         raise DataError(
             f"one tells {old} apart and the other {new}",
+            plain="the two versions tell other classes apart",
             where="classes of two versions",
             remedy="versions can be compared once both know the same two classes",
         )

@@ -46,6 +46,8 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     where: str = ""
     remedy: str = ""
+    plain: str = ""
+    """Without any value of a row; empty: `what` shows none."""
     traceback: str
 
 
@@ -54,15 +56,23 @@ def describe(number: int, error: BaseException, *, where: str) -> Raised:
     text = "".join(traceback.format_exception(error))
     if isinstance(error, WindlassError):
         kind = next(base.__name__ for base in type(error).__mro__ if base.__module__ == errors.__name__)
-        return Raised(number=number, kind=kind, what=error.what, where=error.where, remedy=error.remedy, traceback=text)
+        return Raised(
+            number=number,
+            kind=kind,
+            what=error.what,
+            where=error.where,
+            remedy=error.remedy,
+            plain=error.plain,
+            traceback=text,
+        )
     what = "".join(traceback.format_exception_only(error)).strip()
-    return Raised(number=number, kind="", what=what, where=where, traceback=text)
+    return Raised(number=number, kind="", what=what, where=where, plain=type(error).__name__, traceback=text)
 
 
 def rebuild(raised: Raised) -> WindlassError:
     """The error to raise in the parent; an exception that is not ours becomes RunFailed with its traceback noted."""
     kind: Any = getattr(errors, raised.kind) if raised.kind else errors.RunFailed
     remedy = raised.remedy or ("" if raised.kind else "the traceback below names the line")
-    error: WindlassError = kind(raised.what, where=raised.where, remedy=remedy)
+    error: WindlassError = kind(raised.what, where=raised.where, remedy=remedy, plain=raised.plain)
     error.add_note(raised.traceback)
     return error

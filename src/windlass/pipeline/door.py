@@ -19,6 +19,7 @@ from windlass.pipeline.labels import VALUE, as_target, has_label, is_empty, last
 from windlass.product.checks.declaration import check_keys, check_roles
 from windlass.product.classes import check_two, classes_in
 from windlass.product.contract import sift_frame
+from windlass.product.contract.violations import Finding
 from windlass.product.labels import LabelCodec
 from windlass.product.product import Product
 from windlass.product.task import Task
@@ -68,29 +69,31 @@ def _check_assembled(
     broken, told = _broken(product, after)
     before = assemble(product, held) if held.keys() == sources.keys() else after.clear()
     if broken.height:
-        known, _ = _broken(product, before) if before.height else (broken.clear(), "")
+        known, _ = _broken(product, before) if before.height else (broken.clear(), [])
         alike = [known.get_column(name).cast(dtype, strict=False) for name, dtype in broken.schema.items()]
         fresh = broken.join(pl.DataFrame(alike), on=broken.columns, how="anti", nulls_equal=True)
         if fresh.height:
+            begins = f"{fresh.height:,} rows of this extract cannot be used once they are assembled:\n  "
             raise ContractViolated(
-                f"{fresh.height:,} rows of this extract cannot be used once they are assembled:\n  {told}",
+                begins + "\n  ".join(map(str, told)),
+                plain=begins + "\n  ".join(finding.brief for finding in told),
                 where=f"{product.name}, assemble",
                 remedy="mend the rows in `extract` or `assemble`, or change the contract if such rows are right",
             )
     return _labelled(before, product), _labelled(after, product)
 
 
-def _broken(product: Product, rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+def _broken(product: Product, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
     """Of `rows` those that cannot be used, and why."""
     labelled, unlabelled = parted(rows, product.task.target)
     found: list[pl.DataFrame] = []
-    told: list[str] = []
+    told: list[Finding] = []
     for part in (labelled, unlabelled):
         if part.height:
             sifted = sift_frame(product, part)
             found.append(part.filter(sifted.broken))
-            told += map(str, sifted.findings)
-    return pl.concat(found, how="diagonal"), "\n  ".join(told)
+            told += sifted.findings
+    return pl.concat(found, how="diagonal"), told
 
 
 def _on_top(held: pl.DataFrame | None, batch: pl.DataFrame | None, key: str | None) -> pl.DataFrame:
@@ -145,4 +148,6 @@ def _check_outcomes(product: Product, lake: Lake, labels: pl.Series, outcomes: p
     try:
         _check_labels(task, labels, as_target(outcomes.get_column(VALUE), like=labels, task=task).drop_nulls())
     except DataError as error:
-        raise DataError(error.what, where="extract, source 'outcomes'", remedy=error.remedy) from error
+        raise DataError(
+            error.what, where="extract, source 'outcomes'", remedy=error.remedy, plain=error.plain
+        ) from error

@@ -188,7 +188,7 @@ def _check_labels(product: Product, rows: pl.DataFrame, *, early: int) -> None:
         if not early:
             raise
         remedy = f"wait for more labels: {_count(early)} left out, since too many others of that time have none yet"
-        raise DataError(error.what, where=error.where, remedy=remedy) from error
+        raise DataError(error.what, where=error.where, remedy=remedy, plain=error.plain) from error
 
 
 def _count(rows: int) -> str:
@@ -198,9 +198,10 @@ def _count(rows: int) -> str:
 def _check_most(product: Product, sifted: Sifted, rows: int) -> None:
     broken = int(sifted.broken.sum())
     if broken * 2 > rows:
-        listed = "\n  ".join(map(str, sifted.findings))
+        begins = f"{broken:,} of {rows:,} rows that came in earlier break the contract:\n  "
         raise ContractViolated(
-            f"{broken:,} of {rows:,} rows that came in earlier break the contract:\n  {listed}",
+            begins + "\n  ".join(map(str, sifted.findings)),
+            plain=begins + "\n  ".join(finding.brief for finding in sifted.findings),
             where=f"{product.name}, contract",
             remedy="change the contract if such rows are right; otherwise bring them once more, mended, under their "
             "keys, or the right ones as a source of another name",

@@ -163,7 +163,7 @@ def check_absent(outcome: Outcome, *, like: pl.Series, task: Task) -> None:
         as_target(pl.Series([json_of(outcome.absent)]), like=like, task=task)
     except DataError as error:
         remedy = "give a label of the task, or leave it out"
-        raise DataError(error.what, where="Outcome.absent", remedy=remedy) from error
+        raise DataError(error.what, where="Outcome.absent", remedy=remedy, plain=error.plain) from error
 
 
 def moments_of(rows: pl.DataFrame, time: str | None) -> pl.Series | None:
@@ -213,6 +213,7 @@ def _typed(labels: pl.Series, like: pl.Series) -> pl.Series:
     except pl.exceptions.PolarsError as error:  # `like` holds too few labels to tell by itself what is none
         raise DataError(
             f"{labels[0]!r} cannot be a label: the column holds {like.dtype}",
+            plain=f"there is a value that cannot be a label: the column holds {like.dtype}",
             where=f"column {labels.name!r}",
             remedy="give labels of the column's type",
         ) from error

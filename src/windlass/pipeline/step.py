@@ -217,16 +217,18 @@ class StepRunner:
         with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write("".join(traceback.format_exception(error)))
         raised = explain(error, step=step, log=log, project=self._project)
+        if raised.plain:  # the ledger must not hold it, and logs can be erased
+            said_in(log).write_text(raised.what, encoding="utf-8", errors="backslashreplace")
         kind = type(error).__name__
         bodies: list[Body] = []
         if key is not None:
-            bodies.append(StepFailed(run=self._run, step=step, key=key, error=kind, message=raised.what))
+            bodies.append(StepFailed(run=self._run, step=step, key=key, error=kind, message=raised.discreet))
         bodies.append(
             events.RunFailed(
                 run=self._run,
                 step=step,
                 error=kind,
-                message=raised.what,
+                message=raised.discreet,
                 where=raised.where,
                 remedy=raised.remedy,
                 log=log.relative_to(self._paths.root).as_posix(),
@@ -273,9 +275,15 @@ def explain(error: BaseException, *, step: str, log: Path, project: Path) -> Win
     text = "".join(traceback.format_exception_only(error)).strip()
     return RunFailed(
         f"step {step} raised {text}",
+        plain=f"step {step} raised {type(error).__name__}",
         where="" if last is None else f"{last.filename}:{last.lineno}",
         remedy=f"mend it and run again: finished steps are not repeated; the traceback is in {log}",
     )
+
+
+def said_in(log: Path) -> Path:
+    """Where the whole message of a failed step stands, beside its log, when it shows values of rows."""
+    return log.with_suffix(".said.log")
 
 
 def prune(paths: Paths, product: str, keep: frozenset[str], *, fence: Fence) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from windlass.clock import clock_from
+from windlass.errors import discreet_fault_of
 from windlass.pipeline.notes import Append, Run
 from windlass.records.event import Body, RunFailed, RunFinished, RunStarted, WorkspaceCreated
 from windlass.records.ids import new_id
@@ -84,7 +85,8 @@ def _ended(logged: Run, append: Append) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        append(RunFailed(run=logged.id, step=None, error=type(error).__name__, message=str(error), remedy="", log=""))
+        kind, message = type(error).__name__, discreet_fault_of(error)
+        append(RunFailed(run=logged.id, step=None, error=kind, message=message, remedy="", log=""))
         raise
     append(RunFinished(run=logged.id, outcome="done", seconds=time.perf_counter() - began))
 

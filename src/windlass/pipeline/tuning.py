@@ -71,6 +71,7 @@ def search(space: Mapping[str, Any], score: Score, *, trials: int, metric: str, 
     if not scored:
         raise ProductError(
             f"none of {len(tried)} trials gave a {metric}: {tried[-1][0].error}",
+            plain=f"none of {len(tried)} trials gave a {metric}",
             where="search",
             remedy="narrow the search space, or train on more rows",
         ) from last

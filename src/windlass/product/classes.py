@@ -23,6 +23,7 @@ def classes_in(labels: pl.Series, column: str) -> tuple[Label, ...]:
         if len(broken):
             raise DataError(
                 f"the label {broken[0]} is a fraction, and classes are whole numbers, text or truth values",
+                plain="a label is a fraction, and classes are whole numbers, text or truth values",
                 where=f"column {column!r}",
                 remedy="declare wl.Regression if it is a quantity, or cut it into classes in `extract`",
             )
@@ -44,6 +45,7 @@ def check_two(classes: Sequence[Label], column: str) -> None:
         only = f"only the label {classes[0]!r}" if classes else "no label at all"
         raise DataError(
             f"there is {only}, and a binary task needs two",
+            plain="there are fewer than two labels, and a binary task needs two",
             where=where,
             remedy="extract rows of both classes; rows whose outcome is not known yet may come along without a label",
         )
@@ -52,6 +54,7 @@ def check_two(classes: Sequence[Label], column: str) -> None:
         other = "Regression" if numbers else "MulticlassClassification"
         raise DataError(
             f"there are {len(classes)} labels ({listed(classes)}), and a binary task has two",
+            plain=f"there are {len(classes)} labels, and a binary task has two",
             where=where,
             remedy=f"declare wl.{other}, or make two of them in `extract`",
         )
@@ -62,10 +65,18 @@ def check_many(classes: Sequence[Label], column: str) -> None:
     where = f"column {column!r}"
     if len(classes) < 2:
         only = f"only the label {classes[0]!r}" if classes else "no label at all"
-        raise DataError(f"there is {only}", where=where, remedy="extract rows of every class")
+        raise DataError(
+            f"there is {only}",
+            plain="there are fewer than two labels",
+            where=where,
+            remedy="extract rows of every class",
+        )
     if len(classes) == 2:
         raise DataError(
-            f"there are just two labels ({listed(classes)})", where=where, remedy="declare wl.BinaryClassification"
+            f"there are just two labels ({listed(classes)})",
+            plain="there are just two labels",
+            where=where,
+            remedy="declare wl.BinaryClassification",
         )
     if len(classes) > MOST_CLASSES:
         raise DataError(
@@ -82,6 +93,7 @@ def positive_last(classes: tuple[Label, ...], positive: Label | None, column: st
     if positive not in classes:
         raise DataError(
             f"the positive class {positive!r} does not occur among {listed(classes)}",
+            plain=f"the positive class {positive!r} does not occur among the labels",
             where=f"column {column!r}",
             remedy="set `positive` of the task to one of them, with its type",
         )

@@ -202,7 +202,12 @@ class LabelCodec:
     def _impossible(self, value: object, where: str) -> DataError:
         wanted = "a finite number" if self.kind == "regression" else f"one of {self._named()}"
         wanted += ", or a new class of the same type" if self.kind == "multiclass" else ""
-        return DataError(f"{value!r} cannot be a label: it must be {wanted}", where=where, remedy=f"send {wanted}")
+        return DataError(
+            f"{value!r} cannot be a label: it must be {wanted}",
+            plain="there is a value that cannot be a label",
+            where=where,
+            remedy=f"send {wanted}",
+        )
 
     def _named(self) -> str:
         return listed(self.classes)

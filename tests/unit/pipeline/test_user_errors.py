@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from windlass.errors import ContractViolated, DataError, NotRowLocal, ProductError, RunFailed, WindlassError
+from windlass.pipeline.step import said_in
 from windlass.records.event import RunFailed as RunFailedEvent
 from windlass.records.event import StepFailed, StepStarted
 
@@ -101,7 +102,7 @@ def test_told_before_training(  # noqa: PLR0917 (parameters)
     assert "train" not in project.calls()
     assert not any(body.step == "train" for body in project.bodies(StepStarted))
     (failed,) = project.bodies(RunFailedEvent)
-    assert (failed.run, failed.step, failed.message) == ("run-1", step, caught.value.what)
+    assert (failed.run, failed.step, failed.message) == ("run-1", step, caught.value.discreet)
     assert (failed.where, failed.remedy) == (caught.value.where, caught.value.remedy)
     assert "Traceback" in (project.paths.root / failed.log).read_text()
     assert len(project.bodies(StepFailed)) == (step != "prepare")
@@ -195,3 +196,58 @@ def test_the_mended_run_goes_on(project: Project) -> None:
     result = project.train()
     assert result.outcome == "registered"
     assert result.reused == ("extract", "pin", "check")
+
+
+SECRET = "Zebrowski"
+NAMED = f"flights().with_columns(name=pl.format('{SECRET} {{}}', pl.col('id')))"
+NAMES = """
+import pandera.polars as pa
+
+class Contract(pa.DataFrameModel):
+    name: str = pa.Field(isin=["Adams"])
+
+class Flights"""
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        pytest.param(
+            [("class Flights", NAMES.lstrip()), ("estimator =", "contract = Contract; estimator =")], id="contract"
+        ),
+        pytest.param([(RETURN, f"raise ValueError('cannot read {SECRET}')")], id="extract"),
+        pytest.param([(FEATURES, "return rows.select(pl.col('name').cast(pl.Int64))")], id="features"),
+        pytest.param([(FEATURES, "return rows.select('wind', name=pl.col('name').shift(-1))")], id="neighbours"),
+        pytest.param([(TRAIN, "raise KeyError(examples.rows['name'].sort()[-1])")], id="train"),
+        pytest.param(
+            [('target="late"', 'target="label"'), (NAMED, f"{NAMED}.with_columns(label=pl.lit('{SECRET}'))")],
+            id="one label",
+        ),
+        pytest.param(
+            [
+                ('target="late"', 'target="label"'),
+                (NAMED, f"{NAMED}.with_columns(label=pl.format('{SECRET} {{}}', pl.col('id') % 9))"),
+            ],
+            id="many labels",
+        ),
+        pytest.param(
+            [(NAMED, f"{{'rows': {NAMED}, 'outcomes': pl.DataFrame({{'id': [1], 'value': ['{SECRET}']}})}}")],
+            id="outcome",
+        ),
+    ],
+)
+def test_values_of_rows_are_shown_to_the_user_and_kept_out_of_the_ledger(
+    project: Project, edits: list[tuple[str, str]]
+) -> None:
+    project.edit(RETURN, f"return {NAMED}")
+    for old, new in edits:
+        project.edit(f"return {NAMED}" if old == RETURN else old, new)
+    with pytest.raises(WindlassError) as caught:
+        project.train()
+    assert SECRET in str(caught.value)
+    (failed,) = project.bodies(RunFailedEvent)
+    assert failed.message == caught.value.discreet
+    kept = [path for path in project.paths.root.glob("ledger.db*") if SECRET.encode() in path.read_bytes()]
+    assert kept == []
+    said = said_in(project.paths.root / failed.log)
+    assert said.read_text() == caught.value.what

@@ -101,7 +101,8 @@ def check_labels(product: type[Product] | Product, rows: pl.DataFrame) -> None:
         try:
             codec.check_value(product.outcome.absent)
         except DataError as error:
-            raise DataError(error.what, where=f"{product.name}, Outcome.absent", remedy=error.remedy) from error
+            where = f"{product.name}, Outcome.absent"
+            raise DataError(error.what, where=where, remedy=error.remedy, plain=error.plain) from error
 
 
 def _check_names(product: type[Product], where: str) -> None:

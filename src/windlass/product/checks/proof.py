@@ -77,6 +77,7 @@ def prove_alone(ask: Callable[[pl.DataFrame], Array], features: pl.DataFrame, an
             told, among = (_shown(np.atleast_1d(value)) for value in (alone, answers[place]))
             raise NotRowLocal(
                 f"the model answers a row with {told} by itself, and with {among} among {features.height} rows",
+                plain=f"the model answers a row by itself otherwise than among {features.height} rows",
                 where=f"{where}, row {place} of the holdout",
                 remedy="what is taken from many rows (a mean, a rank, a scale) is learned in `fit`; chance has a seed",
             )
@@ -139,6 +140,7 @@ def _failed(error: Exception, product: Product, rows: pl.DataFrame, where: str) 
     size = "a single row" if rows.height == 1 else f"{rows.height} rows"
     return ProductError(
         f"features raises {type(error).__name__} on {size}: {error}",
+        plain=f"features raises {type(error).__name__} on {size}",
         where=where,
         remedy="mend it; it has to work on one row as on many, and with every column that may be missing as null",
     )
@@ -167,6 +169,7 @@ def _compare(
     rounding = isinstance(before, float) and isinstance(after, float) and math.isclose(before, after, rel_tol=1e-9)
     raise NotRowLocal(
         f"features depends on neighbouring rows: {column!r} is {_short(before)}, and {_short(after)} {company}",
+        plain=f"features depends on neighbouring rows: {column!r} is another one {company}",
         # the row's number and not its key: errors are kept where personal data must not be
         where=f"{where}, column {column!r}, row {numbers[place]}",
         remedy=_ROUNDING if rounding else _REMEDY,

@@ -135,6 +135,7 @@ def decode_rows(rows: Sequence[bytes] | Sequence[str] | pl.Series, columns: Sequ
     except pl.exceptions.PolarsError as error:
         raise DataError(
             f"captured rows cannot be read with the columns of this version: {error}",
+            plain="captured rows cannot be read with the columns of this version",
             remedy="a column's type changed since they were served; give it another name, or train without served rows",
         ) from error
     if frame.height != len(rows):

@@ -23,12 +23,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     failing: int
     values: tuple[Any, ...] = ()
     rows: tuple[int, ...] = ()
+    said: str = ""
+    """More than `check`, with what user code said, which may be values."""
     mask: pl.Series | None = None
     """Which rows it is about, as truth values; None: it is about the frame as a whole."""
 
     def __str__(self) -> str:
         if not self.failing:
-            return self.brief
+            return f"{self.column}: {self.said}" if self.said else self.brief
         cases = ", ".join(f"{value!r} in row {row}" for value, row in zip(self.values, self.rows, strict=False))
         more = ", ..." if self.failing > len(self.rows) else ""
         return f"{self.brief} ({cases}{more})"
@@ -55,8 +57,11 @@ def validated(schema: Any, rows: pl.DataFrame) -> pl.DataFrame:
     except (SchemaError, SchemaErrors, pl.exceptions.PolarsError, TypeError, ValueError) as error:
         findings = list(findings_of(schema, rows))
         listed = "\n  ".join(map(str, findings)) or str(error).strip()[:2000]
+        told = "\n  ".join(finding.brief for finding in findings) or f"{type(error).__name__} was raised"
+        begins = f"the rows break the contract {schema.name or ''}:\n  ".replace(" :", ":")
         raise ContractViolated(
-            f"the rows break the contract {schema.name or ''}:\n  {listed}".replace(" :", ":"),
+            begins + listed,
+            plain=begins + told,
             where=", ".join(dict.fromkeys(finding.column for finding in findings))[:300],
             remedy="mend the rows in `extract`, or change the contract if such rows are right",
         ) from error
@@ -118,7 +123,7 @@ def _failed(check: Any, column: str | None, series: pl.Series | None, rows: pl.D
     name, label = column or "whole row", name_of(check)
     passed, complaint = verdicts(check, column, rows)
     if complaint is not None:
-        yield Finding(column=name, check=complaint, failing=0)
+        yield Finding(column=name, check=f"the check {label} could not be made", failing=0, said=complaint)
         return
     if passed is None or passed.all():
         return
