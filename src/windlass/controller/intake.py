@@ -14,6 +14,7 @@ from windlass.controller.incidents import Incidents
 log = logging.getLogger(__name__)
 
 TITLE = "captured data is damaged or waits"
+STRANGERS = "outcomes of unknown predictions"
 
 
 class Listener(Protocol):
@@ -39,6 +40,7 @@ class Intake:
         for listener in self._listeners:
             listener.take(name, committed.predictions, committed.outcomes)
         self._tell(name, committed.problems)
+        self._tell_strangers(name, committed.outcomes)
         return committed.more
 
     def drain(self, name: str) -> None:
@@ -59,6 +61,23 @@ class Intake:
         elif self._incidents.is_open(name, TITLE) and not self._damaged(name):
             self._incidents.close(name, title=TITLE, resolution="everything captured is in the lake again")
         self._told[name] = problems
+
+    def _tell_strangers(self, name: str, outcomes: pl.DataFrame) -> None:
+        """Of outcomes by id whose id nobody gave; one incident, until a batch comes in which all ids are known."""
+        named = outcomes.filter(pl.col("prediction_id").is_not_null())
+        if named.is_empty():
+            return
+        strangers = self._context.lake.unknown(name, named.get_column("prediction_id"))
+        if strangers:
+            self._incidents.open(
+                name,
+                title=STRANGERS,
+                cause=f"{strangers:,} of {named.height:,} outcomes that came together name ids that no answer has",
+                remedy="send them with the ids that came with the answers, of this workspace and product; they are "
+                "kept, and count for nothing",
+            )
+        else:
+            self._incidents.close(name, title=STRANGERS, resolution="the ids that came last are all known")
 
     def _damaged(self, name: str) -> bool:
         """Whether something that was set aside is still there for a person to look at."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from queue import SimpleQueue
+from collections import deque
 
 from windlass.controller.context import LoopContext
 from windlass.controller.incidents import Incidents
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 _CRASHES = 2
 """Crashes of workers while a version is being released that withdraw it."""
 _UNHEARD = "nobody answers at the address"
+_UNCAPTURED = "answers cannot be captured"
 _UNLOADABLE = " cannot be loaded for serving"
 
 
@@ -25,15 +26,17 @@ class Workers:
     def __init__(self, *, context: LoopContext, incidents: Incidents) -> None:
         self._context = context
         self._incidents = incidents
-        self._heard: SimpleQueue[ServingEvent] = SimpleQueue()
+        self._heard: deque[ServingEvent] = deque()
         self._refusals: dict[tuple[str, str], dict[str, str]] = {}
         """Product and version -> worker -> why."""
+        self._uncaptured: dict[str, set[str]] = {}
+        """Product -> the workers that cannot write down what they would answer."""
         self._crashes: dict[tuple[str, str], list[str]] = {}
         """Product and release -> how workers ended while it was under way."""
 
     def hear(self, event: ServingEvent) -> None:
         """Something about a worker; called from the server's threads."""
-        self._heard.put(event)
+        self._heard.append(event)
 
     def refused(self, product: str, version: str) -> str | None:
         """Why the version cannot serve: a worker could not load it, or workers crash since it is being released.
@@ -52,22 +55,30 @@ class Workers:
 
     def note(self) -> None:
         """Look at what was heard since the last time."""
-        while not self._heard.empty():
-            event = self._heard.get()
+        while self._heard:
+            event = self._heard[0]
             log.info("worker %s: %s %s %s", event.worker, event.kind, event.product, event.detail)
-            match event.kind:
-                case "refused":
-                    self._refused(event)
-                case "serving":
-                    self._serves(event)
-                case "died":
-                    self._died(event)
-                case "ready":
-                    self._answers(event)
-                case "unheard":
-                    self._unheard(event)
-                case "heard":
-                    self._heard_again(event)
+            self._take(event)
+            self._heard.popleft()  # and not before: what cannot be recorded now is heard again at the next look
+
+    def _take(self, event: ServingEvent) -> None:
+        match event.kind:
+            case "refused":
+                self._refused(event)
+            case "serving":
+                self._serves(event)
+            case "uncaptured":
+                self._cannot_capture(event)
+            case "captured":
+                self._captures(event.product, event.worker)
+            case "died":
+                self._died(event)
+            case "ready":
+                self._answers(event)
+            case "unheard":
+                self._unheard(event)
+            case "heard":
+                self._heard_again(event)
 
     def forgive(self, name: str) -> None:
         """Close the incidents of versions that nobody is asked to load any more."""
@@ -94,7 +105,25 @@ class Workers:
                     remedy="the version before goes on answering; `windlass rollback`, or train a new one",
                 )
 
+    def _cannot_capture(self, event: ServingEvent) -> None:
+        self._uncaptured.setdefault(event.product, set()).add(event.worker)
+        self._incidents.open(
+            event.product,
+            title=_UNCAPTURED,
+            cause=event.detail,
+            remedy="callers get 503 meanwhile: free space on the workspace's disk, or make it writable again; "
+            "answering goes on by itself",
+        )
+
+    def _captures(self, product: str, worker: str) -> None:
+        left = self._uncaptured.get(product, set())
+        left.discard(worker)
+        if not left:
+            self._incidents.close(product, title=_UNCAPTURED, resolution="answers are captured again")
+
     def _serves(self, event: ServingEvent) -> None:
+        if event.worker not in self._uncaptured.get(event.product, ()):
+            self._captures(event.product, event.worker)  # one that has just begun, in the place of one that could not
         for (product, version), workers in list(self._refusals.items()):
             if product == event.product and f"{version} as " in event.detail:
                 workers.pop(event.worker, None)
@@ -107,10 +136,8 @@ class Workers:
     def _died(self, event: ServingEvent) -> None:
         for workers in self._refusals.values():
             workers.pop(event.worker, None)
-        if event.crashed:
-            for name, state in self._context.state.products.items():
-                if state.release is not None:
-                    self._crashes.setdefault((name, state.release.release), []).append(event.detail)
+        for failing in self._uncaptured.values():
+            failing.discard(event.worker)
         for product in self._served():
             self._incidents.open(
                 product,
@@ -118,6 +145,10 @@ class Workers:
                 cause=event.detail,
                 remedy="it was started again; see windlass.log",
             )
+        if event.crashed:
+            for name, state in self._context.state.products.items():
+                if state.release is not None:
+                    self._crashes.setdefault((name, state.release.release), []).append(event.detail)
 
     def _answers(self, event: ServingEvent) -> None:
         for product in self._served():

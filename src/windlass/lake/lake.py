@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from windlass.errors import DataError, LakeError
+from windlass.errors import LakeError
 from windlass.lake import examples, windows
 from windlass.lake.commit import Committed, Committer
 from windlass.lake.conditions import conditions
@@ -21,6 +20,7 @@ from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.erasing import Without, rows_of_key
 from windlass.lake.join import NEEDED, join_outcomes
 from windlass.lake.layout import SEQUENCE
+from windlass.lake.naming import checked
 from windlass.lake.pins import TrainingSet, make_pin, read_pin, repin
 from windlass.lake.repeats import settle
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
@@ -36,7 +36,6 @@ from windlass.staging import Staging
 
 __all__ = ["Committed", "Lake", "TableInfo", "TrainingSet"]
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 Query = Callable[[pl.LazyFrame], pl.LazyFrame]
 _TIMES = {"predictions": "at", "outcomes": "observed_at", "windows": "at"}
 
@@ -108,7 +107,7 @@ class Lake:
         identifies a row; None where the source has none. Raises DataError for rows that cannot be kept.
         """
         with self._lock:
-            table = self._handle(product, f"examples/{_checked(source)}")
+            table = self._handle(product, f"examples/{checked(source)}")
             ingested = table.retrying(lambda: examples.ingest(table, frame, source=source, time=time, key=key, now=now))
             table.settle()
             table.tidy()
@@ -119,7 +118,7 @@ class Lake:
     ) -> pl.DataFrame:
         """`frame` as `examples` would give it after `ingest`, without keeping it; raises DataError as that does."""
         with self._lock:
-            table = self._table(product, f"examples/{_checked(source)}")
+            table = self._table(product, f"examples/{checked(source)}")
             return examples.as_kept(table, frame, source=source, time=time, key=key)
 
     def watermark(self, product: str, sources: Collection[str] | None = None) -> datetime | None:
@@ -390,6 +389,14 @@ class Lake:
         with self._lock:
             return sweepable(self._existing(product, table), hours=hours)
 
+    def unknown(self, product: str, ids: pl.Series) -> int:
+        """How many of these prediction ids no prediction has."""
+        with self._lock:
+            table = self._table(product, "predictions")
+            wanted = pl.col("prediction_id").is_in(ids.implode())
+            known = self._read(table, PREDICTIONS, lambda rows: rows.filter(wanted).select(pl.col("prediction_id")))
+        return ids.len() - int(ids.is_in(known["prediction_id"].implode()).sum())
+
     def answering(self, product: str, *, since: datetime) -> frozenset[str]:
         """The versions that answered anything since then, in whatever stage."""
         recent = conditions({}, since=since)
@@ -425,7 +432,7 @@ class Lake:
 
     def _handle(self, product: str, name: str) -> Table:
         """The table as it was last seen, whether or not it exists yet."""
-        path = self.root / _checked(product) / name
+        path = self.root / checked(product) / name
         table = self._tables.get(path)
         if table is None:
             table = self._tables[path] = Table(path, self._staging)
@@ -449,7 +456,7 @@ class Lake:
 
     def _logs(self, product: str) -> list[str]:
         """The names of what looks like tables."""
-        folder = self.root / _checked(product)
+        folder = self.root / checked(product)
         logs = [*folder.glob("examples/*/_delta_log"), *folder.glob("*/_delta_log")]
         return sorted(log.parent.relative_to(folder).as_posix() for log in logs)
 
@@ -482,14 +489,3 @@ class Lake:
         )
         files, size = table.files()
         return TableInfo(product=product, table=name, files=files, bytes=size, versions=table.version + 1, **found)
-
-
-def _checked(name: str) -> str:
-    """A product's or source's name, which becomes a folder."""
-    if not _NAME.fullmatch(name):
-        raise DataError(
-            f"{name!r} cannot name a table",
-            where="the lake",
-            remedy="use letters, digits, dots, dashes and underscores, at most 128 of them",
-        )
-    return name

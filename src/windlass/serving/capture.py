@@ -30,8 +30,14 @@ class Capture:
         open_sink: Callable[[str], Sink],
         metrics: Metrics,
         let_go: Callable[[str], Path] | None = None,
+        report: Callable[[str, str, str], object] = lambda _kind, _product, _detail: None,
     ) -> None:
-        """`let_go`: the file of a product by whose change the holder of the lease asks for a new segment."""
+        """`let_go`: the file of a product by whose change the holder of the lease asks for a new segment.
+
+        `report` hears when nothing can be captured any more (`uncaptured`), and when it can again (`captured`).
+        """
+        self._report = report
+        self._failing: dict[str, str] = {}
         self._open = open_sink
         self._let_go = let_go
         self._asked: dict[str, int] = {}
@@ -50,11 +56,16 @@ class Capture:
                 sink.append(batch)
         except (OSError, WindlassError) as error:
             self._metrics.capture_failures.labels(product).inc(len(batches))
+            if product not in self._failing:
+                self._failing[product] = fault_of(error)
+                self._report("uncaptured", product, self._failing[product])
             raise CaptureFailed(
                 f"it could not be recorded, so it is not answered: {fault_of(error)}",
                 where=product,
                 remedy="the server needs a writable workspace with free disk space",
             ) from error
+        if self._failing and self._failing.pop(product, None) is not None:
+            self._report("captured", product, "")
 
     def look(self) -> None:
         """Finish the segments that are asked for; the next batch begins another. To be called a few times a second."""

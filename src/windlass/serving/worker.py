@@ -108,6 +108,7 @@ def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = N
         open_sink=lambda product: SegmentWriter(paths.segments(product) / options.name, durability=options.durability),
         metrics=metrics,
         let_go=paths.let_go,
+        report=report,
     )
     parts = Parts.of(board=board, clock=clock_from(options.clock), capture=capture, metrics=metrics)
     watcher = Watcher(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 
 from windlass.lake.lake import Lake
@@ -35,6 +36,8 @@ from windlass.records.event import (
 )
 from windlass.records.paths import Paths
 from windlass.records.state import ProductState
+
+from ...postgres_server import PostgresServer  # type: ignore[import-not-found]
 
 PRODUCT = "lateness"
 SOURCE = """
@@ -320,3 +323,53 @@ def test_an_extract_that_raises_is_an_incident_and_the_process_stays(up: Up) -> 
     assert up.command("train").returncode == 0  # the mended file is read, though the process is the same
     assert up.wait_until(up.champion) == "v1"
     assert (process.poll(), up.state.incidents) == (None, {})
+
+
+def squeeze(up: Up, limit: int) -> None:
+    """Let no process of ours write a byte beyond `limit` in any file: what a full disk is to them."""
+    parent = psutil.Process(up.processes[-1].pid)
+    for process in (parent, *parent.children(recursive=True)):
+        _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+        process.rlimit(psutil.RLIMIT_FSIZE, (limit if limit >= 0 else hard, hard))
+
+
+def test_a_full_disk_answers_nobody_unrecorded_is_told_and_mends_itself(up: Up) -> None:
+    process = up.start()
+    up.wait_until(lambda: up.champion() == "v1")
+    before = {answer["id"] for answer in up.predict(5)}
+    squeeze(up, 0)
+    body = json.dumps({"rows": [{"id": 1, "at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}]})
+    for _ in range(3):
+        connection = http.client.HTTPConnection("127.0.0.1", up.port, timeout=20)
+        connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert response.status == 503
+        assert "it could not be recorded, so it is not answered" in json.loads(response.read())["error"]
+    assert process.poll() is None
+    squeeze(up, -1)
+    after = {answer["id"] for answer in up.wait_until(lambda: up.predict(5))}
+    opened = up.wait_until(lambda: [body for body in up.events(IncidentOpened) if "be captured" in body.title])
+    assert [incident.title for incident in opened] == ["answers cannot be captured"]
+    assert "File too large" in opened[0].cause
+    closed = up.wait_until(lambda: [body for body in up.events(IncidentClosed) if body.incident == opened[0].incident])
+    assert closed[0].resolution == "answers are captured again"
+    up.wait_until(lambda: before | after <= up.captured())
+    assert up.champion() == "v1"
+
+
+def test_a_database_that_goes_away_and_comes_back_stops_the_loop_and_no_answer(tmp_path: Path) -> None:
+    with PostgresServer() as server:
+        up = Up(tmp_path / "project", ledger=server.new_url())
+        try:
+            process = up.start()
+            up.wait_until(lambda: up.champion() == "v1")
+            server.stop()
+            answered = {answer["id"] for answer in up.wait_until(lambda: up.predict(5))}
+            up.wait_until(lambda: "the loop stands still" in up.paths.log.read_text())
+            assert process.poll() is None
+            server.start()
+            up.wait_until(lambda: answered <= up.captured())
+            assert up.command("pause", "--reason", "it obeys again").returncode == 0
+            assert up.champion() == "v1"
+        finally:
+            up.close()

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from windlass.controller.incidents import Incidents
-from windlass.controller.intake import TITLE, Intake
+from windlass.controller.intake import STRANGERS, TITLE, Intake
 from windlass.controller.pace import Pace
 from windlass.controller.workers import Workers
 from windlass.records.decision import Decision
@@ -243,3 +243,25 @@ def test_what_failed_is_not_repeated_any_sooner() -> None:
         now += 1
         raise OSError("disk")
     assert not pace.due("p")
+
+
+def test_a_hundred_thousand_outcomes_of_unknown_predictions_are_told_once(desk: Desk) -> None:
+    desk.register("v1")
+    known = desk.answer(10)
+    intake = Intake(context=desk.context, incidents=Incidents(context=desk.context), listeners=())
+    for number in range(10):
+        desk.observe([f"nobody-{number}-{each}" for each in range(10_000)], True)
+    for _ in range(3):
+        intake.drain(PRODUCT)
+    (opened,) = desk.bodies(IncidentOpened)
+    assert opened.title == STRANGERS
+    assert opened.cause.startswith("100,000 of 100,000 outcomes")
+    assert desk.context.lake.outcomes(PRODUCT).height == 100_000
+    desk.observe([*known, "nobody"], True)
+    intake.drain(PRODUCT)
+    assert len(desk.bodies(IncidentOpened)) == 1
+    desk.observe(known, False)
+    intake.drain(PRODUCT)
+    assert len(desk.bodies(IncidentClosed)) == 1
+    labelled = desk.context.lake.labelled(PRODUCT, outcome=POLICIES.outcome, as_of=desk.clock.now())
+    assert labelled["value"].to_list() == ["false"] * 10
