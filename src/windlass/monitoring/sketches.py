@@ -89,8 +89,9 @@ def _opened(content: bytes) -> datasketches.kll_doubles_sketch:
 
 
 def hash_numbers(values: Floats) -> Hashes:
-    """A hash of 64 bits for each number; equal numbers have equal ones, on every machine (splitmix64's finaliser)."""
+    """A hash of 64 bits for each number, the same on every machine (splitmix64: Steele, Lea and Flood 2014, OOPSLA)."""
     bits = (values + 0.0).view(np.uint64)  # -0.0 and 0.0 are one number
+    bits += np.uint64(0x9E3779B97F4A7C15)
     bits ^= bits >> np.uint64(30)
     bits *= np.uint64(0xBF58476D1CE4E5B9)
     bits ^= bits >> np.uint64(27)

@@ -7,6 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from windlass.controller import captured
+from windlass.controller import eyes as eyes_module
+from windlass.controller import watching as watching_module
 from windlass.controller.incidents import Incidents
 from windlass.controller.watching import Watching
 from windlass.errors import LeaseLost, RegistryError
@@ -201,3 +204,39 @@ def test_restarts_change_neither_the_reference_nor_any_alarm(
         stories.append((story(desk), told))
         desk.close()
     assert stories[0] == stories[1]
+
+
+def test_a_restart_goes_on_from_the_windows_that_are_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Features are the most of what was captured; those of windows that were judged are not read again."""
+    crown(desk, "v1")
+    eyes = watching(desk)
+    for shift in (0.0, 0.0, 0.3, 0.3, 0.3):
+        hour(desk, eyes, 110, shift=shift)
+    before, kept = eyes.signals(PRODUCT).drift, desk.lake.windows(PRODUCT).of("v1")
+    assert kept["rows"].to_list() == [100] * 4
+    assert kept["upto"].to_list() == [100, 200, 300, 400]
+    read: list[int] = []
+    whole = captured.watched_features
+    monkeypatch.setattr(eyes_module, "watched_features", lambda rows, to: read.append(rows.height) or whole(rows, to))
+    again = watching(desk)
+    again.judge(PRODUCT)
+    assert sum(read) == 50  # of the 550 answers 100 are the reference, 400 were judged
+    assert again.signals(PRODUCT).drift.numbers == before.numbers
+    assert desk.lake.windows(PRODUCT).of("v1").equals(kept)
+
+
+def test_windows_that_a_crash_left_out_are_judged_again_to_the_same_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crown(desk, "v1")
+    eyes = watching(desk)
+    hour(desk, eyes, 210)
+    with monkeypatch.context() as patch:
+        patch.setattr(watching_module, "keep_windows", lambda table, seen: None)
+        for _ in range(2):
+            hour(desk, eyes, 100, shift=0.4)
+    assert desk.lake.windows(PRODUCT).of("v1").height == 1
+    again = watching(desk)
+    again.judge(PRODUCT)
+    assert again.signals(PRODUCT).drift.numbers == eyes.signals(PRODUCT).drift.numbers
+    assert desk.lake.windows(PRODUCT).of("v1").height == 3
