@@ -30,6 +30,9 @@ _ODDS = np.concatenate([-0.05 * 2.0 ** np.arange(6), 0.05 * 2.0 ** np.arange(8)]
 _TRUST = np.array([30.0, 300.0, 3000.0])
 """Rows that the reference is worth to alternatives that may look like anything."""
 _TINY = 1e-300
+_USUAL = 5.0
+"""Rows of the reference from which on a bin can become rarer. Rows beyond its range, say, may be impossible; that none
+come is no evidence then, whatever the urn expects."""
 _SHARES = {"shift": 0.45, "spread": 0.10, "shape": 0.15, "share": 0.30}
 """How the first stake is laid on the alternatives of a number, and of a category, which has no order."""
 _SHARES_UNORDERED = {"shape": 0.25, "share": 0.75}
@@ -68,7 +71,9 @@ def log_evidence(bins: Bins, before: Array, counts: Array) -> Floats:
     kept = np.where(bins.uneven > 0, np.minimum(1.0, bins.stretch / rows), 1.0)
     counts = np.asarray(counts, dtype=np.float64) * (kept / bins.dispersion)[:, None]
     urn = np.where(bins.weights > 0, bins.weights + before, 0.0) / bins.dispersion[:, None]
-    parts = [*_tilted(bins, urn, counts), _reshaped(bins, urn, counts), _single(bins, urn, counts)]
+    usual = bins.weights >= _USUAL
+    known, inside = np.where(usual, urn, 0.0), np.where(usual, counts, 0.0)
+    parts = [*_tilted(bins, known, inside), _reshaped(bins, known, inside), _single(bins, urn, counts, usual)]
     return np.asarray(np.logaddexp.reduce(np.stack(parts), axis=0))
 
 
@@ -87,7 +92,10 @@ def least_shift(weight: float, rows: float, *, log_threshold: float, power: floa
 
 
 def _tilted(bins: Bins, urn: Floats, counts: Floats) -> list[Floats]:
-    """Numbers whose values moved or spread: weights tilted by normal scores, as a shift of the mean tilts them."""
+    """Numbers whose values moved or spread: weights tilted by normal scores, as a shift of the mean tilts them.
+
+    `urn` and `counts` hold the usual bins; whether rows fall into others is left to `_single`.
+    """
     chosen = np.flatnonzero(bins.ordered)
     weights, rows = urn[chosen], counts[chosen]
     plain = _log_urn(weights, rows)
@@ -103,15 +111,15 @@ def _tilted(bins: Bins, urn: Floats, counts: Floats) -> list[Floats]:
 
 
 def _reshaped(bins: Bins, urn: Floats, counts: Floats) -> Floats:
-    """Anything: the reference is believed no more than if it had a few rows."""
+    """Any change among the usual bins: the reference is believed no more than if it had a few rows."""
     total = urn.sum(axis=1)[:, None]
     trusted = urn[None] / np.maximum(total, _TINY) * _TRUST[:, None, None]
     ratio = _log_urn(trusted, counts[None]) - _log_urn(urn, counts)
     return np.asarray(_mean(ratio) + np.log(_laid(bins, "shape")))
 
 
-def _single(bins: Bins, urn: Floats, counts: Floats) -> Floats:
-    """One bin that became more or less frequent, the others keeping their proportions."""
+def _single(bins: Bins, urn: Floats, counts: Floats, usual: NDArray[np.bool_]) -> Floats:
+    """One bin that became more or less frequent; the others keep their proportions."""
     rest = urn.sum(axis=1)[:, None] - urn
     total = urn + rest
     usable = (urn > 0) & (rest > 0)
@@ -120,7 +128,9 @@ def _single(bins: Bins, urn: Floats, counts: Floats) -> Floats:
     moved = np.where(usable[None], moved, 0.5 * total[None])
     left = counts.sum(axis=1)[:, None] - counts
     ratio = _log_pair(moved, total[None] - moved, counts[None], left[None]) - _log_pair(own, others, counts, left)
-    each = _mean(ratio)
+    others_usual = bins.weights.sum(axis=1)[:, None] - bins.weights >= _USUAL
+    rarer = np.where((_ODDS < 0)[:, None, None], usual[None], others_usual[None])  # what becomes rarer is a usual one
+    each = _mean(np.where(rarer, ratio, 0.0))
     each = np.where(usable, each + np.log(_bin_shares(bins, usable)), -np.inf)
     return np.asarray(np.logaddexp.reduce(each, axis=1) + np.log(_laid(bins, "share")))
 

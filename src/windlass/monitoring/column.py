@@ -38,8 +38,8 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     edges: tuple[float, ...] = ()
     """Numbers: bin i holds what is above edge i-1 and at most edge i. The outer ones enclose the reference's range, so
-    that the first and the last bin are empty in the reference. Categories with many values: the same of their hash,
-    without outer ones."""
+    that the first and the last bin are empty in the reference. Categories with many values, or to which new ones are
+    still coming: the same of their hash, without outer ones."""
     categories: tuple[str, ...] = ()
     """Booleans and categories with few values: one bin each, then one for all others."""
     counts: tuple[int, ...]

@@ -105,7 +105,7 @@ def _category(values: pl.Series, kind: Kind) -> ColumnProfile | str:
     edges: tuple[float, ...] = ()
     if kind == "boolean":
         categories = ("false", "true")
-    elif len(texts) <= FEW:
+    elif len(texts) <= FEW and counts.min() > 1:  # where some came once, others are still to come
         order = sorted(range(len(texts)), key=lambda place: (-counts[place], texts[place]))
         categories = tuple(texts[place] for place in order)
     else:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from windlass.monitoring.bins import places_of
 from windlass.monitoring.column import ColumnProfile
-from windlass.monitoring.sketches import masses, quantiles_at
+from windlass.monitoring.sketches import frequent_values, masses, quantiles_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,13 +57,22 @@ def _equal(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str], 
     return [f"{start:.3g} to {stop:.3g}" for start, stop in pairwise(edges)], shares
 
 
+def _groups(reference: ColumnProfile) -> list[str]:
+    """Bins of hashes by the most frequent category in each, where the sketch knows one."""
+    labels = [f"group {place + 1}" for place in range(len(reference.counts) - 1)]
+    frequent = [text for text, _, _ in frequent_values(reference.sketches.frequent)]
+    for text, place in reversed(list(zip(frequent, places_of(reference, frequent).tolist(), strict=True))):
+        labels[place] = f"{text} ..."
+    return labels
+
+
 def _single(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str], list[Floats]]:
     shares = [np.array(side.counts[:-1]) / max(side.rows, 1) for side in (reference, window)]
     if reference.kind == "number":
         edges = [f"{edge:.4g}" for edge in reference.edges]
         labels = [f"below {edges[1]}", *edges[1:], f"above {edges[-1]}"]
     elif reference.hashed:
-        labels = [f"group {place + 1}" for place in range(len(shares[0]))]
+        labels = _groups(reference)
     else:
         labels = [*reference.categories, "others"]
     shown = [place for place in range(len(labels)) if shares[0][place] > 0 or shares[1][place] > 0]

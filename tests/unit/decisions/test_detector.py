@@ -34,9 +34,9 @@ def window(rng: np.random.Generator, bins: Bins, *, moved: float = 0.0) -> np.nd
 def test_false_alarms_are_as_rare_as_is_said(
     rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
 ) -> None:
-    """200 references, each with 15 windows from where it came from: the evidence passes c within n in n / c of them."""
+    """120 references, each with 15 windows from where it came from: the evidence passes c within n in n / c of them."""
     passed = dict.fromkeys((60, 150, 600), 0)
-    for _ in range(200):
+    for _ in range(120):
         bins = reference(rng, columns=3)
         watched, most = Detector.fresh(bins.weights.shape), 0.0
         for _ in range(15):
@@ -45,7 +45,7 @@ def test_false_alarms_are_as_rare_as_is_said(
         for bound in passed:
             passed[bound] += most >= bound
     for bound, count in passed.items():
-        assert plausible(count, 200, 15 / bound)
+        assert plausible(count, 120, 15 / bound)
 
 
 def test_the_evidence_of_a_column_is_a_window_a_window_on_average(rng: np.random.Generator) -> None:

@@ -27,19 +27,19 @@ def bins(weights: list[list[float]], *, ordered: bool = True, dispersion: float 
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_the_expectation_is_one_over_all_that_can_happen(ordered: bool) -> None:
-    """Not simulated: every way in which seven rows can fall into four bins, with the chance that the urn gives it."""
-    weights = [1.0, 3.0, 2.0, 0.5]
+    """Not simulated: every way in which six rows can fall into five bins, with the chance that the urn gives it."""
+    weights = [1.0, 6.0, 5.0, 9.0, 0.5]
     total = 0.0
-    for counts in product(range(8), repeat=4):
-        if sum(counts) == 7:
-            chance = dirichlet_multinomial.pmf(counts, weights, 7)
-            evidence = log_evidence(bins([weights], ordered=ordered), np.zeros((1, 4)), np.array([counts]))[0]
+    for counts in product(range(7), repeat=5):
+        if sum(counts) == 6:
+            chance = dirichlet_multinomial.pmf(counts, weights, 6)
+            evidence = log_evidence(bins([weights], ordered=ordered), np.zeros((1, 5)), np.array([counts]))[0]
             total += chance * np.exp(evidence)
     assert total == pytest.approx(1, abs=1e-9)
 
 
 def test_the_expectation_is_one_given_what_came_before() -> None:
-    weights, before = [1.0, 3.0, 2.0, 0.5], [4, 0, 9, 1]
+    weights, before = [1.0, 8.0, 5.0, 0.5], [4, 0, 9, 1]
     after = np.add(weights, before)
     total = 0.0
     for counts in product(range(5), repeat=4):
@@ -47,6 +47,13 @@ def test_the_expectation_is_one_given_what_came_before() -> None:
             evidence = log_evidence(bins([weights]), np.array([before]), np.array([counts]))[0]
             total += dirichlet_multinomial.pmf(counts, after, 4) * np.exp(evidence)
     assert total == pytest.approx(1, abs=1e-9)
+
+
+def test_that_nothing_comes_where_nothing_can_come_is_no_evidence() -> None:
+    """A constant column: the urn expects a row beyond it now and then, and none will ever come."""
+    constant = bins([[1.0, 1500.0, 1.0, 0.5]])
+    for rows in (1500, 10**5, 10**8):
+        assert log_evidence(constant, np.zeros((1, 4)), np.array([[0, rows, 0, 0]]))[0] <= 0
 
 
 def rows_in(edges: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+
+from windlass.monitoring import drift, profile
+from windlass.monitoring.comparison import bins_of, table_of
+
+
+def kinds(rng: np.random.Generator, rows: int) -> pl.DataFrame:
+    """Columns that tempt a test into false alarms: ties, tails, rare and ever new categories, gaps, constants."""
+    rare = rng.integers(0, 3000, rows)
+    return pl.DataFrame(
+        {
+            "normal": rng.normal(size=rows),
+            "tied": rng.lognormal(size=rows).round(1),
+            "tail": rng.standard_t(1, rows),
+            "counts": rng.poisson(0.05, rows),
+            "whole": rng.integers(0, 10_000, rows),
+            "gaps": np.where(rng.random(rows) < 0.002, np.nan, rng.normal(size=rows)),
+            "mostly_missing": pl.Series(rare.astype(str)).set(pl.Series(rng.random(rows) > 0.01), None),
+            "many": rng.integers(0, 1000, rows).astype(str),
+            "zipf": rng.zipf(1.5, rows).astype(str),
+            "few": rng.choice(["a", "b", "c"], rows, p=[0.9, 0.0995, 0.0005]),
+            "flag": rng.random(rows) < 0.001,
+            "same": np.ones(rows),
+        }
+    )
+
+
+@pytest.mark.parametrize(("reference", "window"), [(1500, 1500), (1500, 6000)])
+def test_no_kind_of_column_brings_false_evidence(
+    rng: np.random.Generator, plausible: Callable[[int, int, float], bool], reference: int, window: int
+) -> None:
+    """Evidence of c in at most 1 of c pairs from one place, for each kind of column by itself."""
+    found: dict[str, list[float]] = {}
+    for _ in range(25):
+        report = drift(kinds(rng, reference), kinds(rng, window)).report
+        assert not report.alert
+        for column in report.columns:
+            found.setdefault(column.name, []).append(column.evidence)
+    assert len(found) >= 11
+    for name, evidence in found.items():
+        for bound in (4, 10, 40):
+            hits = sum(each >= bound for each in evidence)
+            assert plausible(hits, len(evidence), 1 / bound), f"{name}: {hits} of {len(evidence)} reach {bound}"
+
+
+def test_the_space_beyond_the_reference_is_worth_one_row_on_either_side(rng: np.random.Generator) -> None:
+    reference = profile({"x": rng.permutation(1000.0 * np.arange(1000))})
+    weights = bins_of(reference.columns).weights[0]
+    assert weights[0] == weights[-2] == 1
+    assert weights.sum() == 1001.5
+    assert weights[1] == reference.columns[0].counts[1] - 1
+
+
+def test_categories_to_which_new_ones_are_coming_are_binned_by_their_hash() -> None:
+    """Of some that came once, a fresh sample holds few again and others instead: own bins would call that drift."""
+    closed = profile({"s": ["a"] * 50 + ["b"] * 50}).columns[0]
+    still_coming = profile({"s": ["a"] * 50 + ["b"] * 50 + ["once", "single"]}).columns[0]
+    assert (closed.hashed, still_coming.hashed) == (False, True)
+    assert bins_of([closed]).weights[0].tolist() == [50, 50, 1, 0.5]
+
+
+def test_columns_with_fewer_bins_are_padded_with_nothing(rng: np.random.Generator) -> None:
+    reference = profile({"x": rng.normal(size=500), "b": rng.random(500) < 0.5})
+    bins = bins_of(reference.columns)
+    table = table_of(reference.columns, [column.counts for column in reference.columns])
+    assert bins.weights.shape == table.shape == (2, 23)
+    assert table.sum(axis=1).tolist() == [500, 500]
+    assert (table[bins.weights == 0] == 0).all()
+    assert table_of(reference.columns, [None, reference.columns[1].counts])[0].sum() == 0
