@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 
@@ -21,12 +22,15 @@ from windlass.ledger.erasures import read_since
 from windlass.records.data import DataPin
 from windlass.records.erasure import Erasure
 from windlass.records.event import BackupMade, CommandFinished, CommandRequested, CommandWithdrawn, DataErased
+from windlass.records.ids import moment_of
 from windlass.records.state import PendingCommand, ProductState
 from windlass.staging import Staging
 
 log = logging.getLogger(__name__)
 
 
+_UNASKED = timedelta(hours=1)
+"""The file is written a moment before the request; after this, none comes any more."""
 TITLE = "an erasure cannot be finished"
 
 
@@ -75,13 +79,20 @@ class Erasing:
                 path.unlink(missing_ok=True)
                 continue
             withdrawn = self._context.ledger.events((CommandWithdrawn,), subject=erasure.command)
-            if withdrawn and erasure.repinned is None:
+            if self._never_asked(erasure) or (withdrawn and erasure.repinned is None):
                 path.unlink(missing_ok=True)
             elif withdrawn:
                 asked = self._context.ledger.events((CommandRequested,), subject=erasure.command)[0]
                 done = self._carried_on(erasure, by=f"{asked.actor}: {getattr(asked.body, 'reason', '')}")
                 if done is not None:
                     self._finish(erasure, done)
+
+    def _never_asked(self, erasure: Erasure) -> bool:
+        """Whether who wrote the file was killed before he could ask."""
+        if self._context.ledger.events((CommandRequested,), subject=erasure.command):
+            return False
+        began = moment_of(erasure.command)
+        return began is not None and began < self._context.now - _UNASKED
 
     def _finish(self, erasure: Erasure, done: Erased) -> None:
         finished = CommandFinished(command=erasure.command, done=True, message=done.message)

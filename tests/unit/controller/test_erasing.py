@@ -31,6 +31,7 @@ from windlass.records.event import (
     DataErased,
     VersionRegistered,
 )
+from windlass.records.ids import new_id
 from windlass.registry.files import walk
 
 from .conftest import PRODUCT, Desk  # type: ignore[import-not-found]
@@ -325,3 +326,14 @@ def test_a_training_set_that_something_else_had_changed_is_not_recorded_anew(des
     assert "the training sets of v1 did not read as pinned" in finished.message
     (erased,) = desk.bodies(DataErased)
     assert (erased.repinned, erased.broken) == ({}, ("v1",))
+
+
+def test_a_file_that_nobody_asked_about_does_not_stay(desk: Desk, pinned: DataPin) -> None:
+    command = new_id("command", desk.clock.now())
+    write_erasure(desk.paths, Erasure(command=command, product=PRODUCT, key=KEY))
+    commands = Commands(context=desk.context)
+    for hours, there in ((0, True), (0.9, True), (0.2, False)):
+        desk.wait(hours=hours)
+        commands.handle()
+        assert desk.paths.erasure(command).exists() is there
+    desk.context.lake.read(pinned)
