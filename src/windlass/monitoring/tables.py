@@ -48,6 +48,10 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
     """Column by column, so that neither pyarrow is needed nor one odd column spoils the others."""
     if not hasattr(frame, "columns"):
         frame = frame.to_frame()
+    names = [str(name) for name in frame.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two columns are called {twice!r}", remedy="give each column a name of its own")
     return pl.DataFrame([_pandas_column(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)])
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import arro3.core
 import numpy as np
 import polars as pl
@@ -77,6 +79,12 @@ def test_frames_of_pandas_come_column_by_column(pandas_frame: object) -> None:
         "whole": [1, None, 3],
         "mixed": ["1", "a", None],
     }
+
+
+def test_two_columns_of_one_name_are_refused(pandas_frame: Any) -> None:
+    type(pandas_frame).columns = ["x", "s", "x"]
+    with pytest.raises(UsageError, match="two columns are called 'x'"):
+        as_frame(pandas_frame)
 
 
 def test_anything_else_is_refused_by_name() -> None:
