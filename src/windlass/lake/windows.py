@@ -29,12 +29,23 @@ class Windows:
         self._lock = lock
 
     def append(self, rows: pl.DataFrame) -> None:
-        """Add windows (`COLUMNS`), the earlier ones first. Raises LeaseLost as `Table` does."""
+        """Add windows (`COLUMNS`), the earlier ones first; those that are there already are left out.
+
+        Raises LeaseLost as `Table` does.
+        """
         if rows.is_empty():
             return
+        typed = rows.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
+        same = ["version", "through"]
+
+        def append() -> pl.DataFrame:
+            if not self._table.exists:
+                return self._table.append(typed)
+            held = self._table.read(lambda every: every.select(same))
+            return self._table.append(typed.join(held, on=same, how="anti", maintain_order="left"))
+
         with self._lock:
-            typed = rows.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
-            self._table.retrying(lambda: self._table.append(typed))
+            self._table.retrying(append)
             self._table.settle()
             self._table.tidy()
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from windlass.controller.incidents import Incidents
 from windlass.controller.watching import Watching
 from windlass.errors import BundleCorrupt
+from windlass.monitoring import reference as references
+from windlass.monitoring.sketches import quantiles_at
 from windlass.product.policy import Outcome
 from windlass.records.event import (
     AlarmCleared,
@@ -88,9 +90,11 @@ def test_drift_is_raised_and_cleared_when_it_is_over(desk: Desk) -> None:
     assert "drift" in alarms(desk)
     drifted = [body for body in desk.bodies(AlarmRaised) if body.signal == "drift"]
     assert len(drifted) == 1
-    for _ in range(4):
+    (predictions,) = references.load(desk.paths.bundle(PRODUCT, desk.state.champion.digest)).predictions.columns
+    for _ in range(8):  # it took one window of a hundred to raise, and stands for two more
         desk.wait(minutes=15)
-        desk.answer(50)
+        usual = quantiles_at(predictions.sketches.quantiles, desk.random.random(50))
+        desk.answer(50, scores=usual)
         desk.commit(eyes)
         eyes.judge(PRODUCT)
     assert "drift" not in alarms(desk)
