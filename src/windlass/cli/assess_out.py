@@ -60,9 +60,10 @@ def _html(found: Assessment) -> str:
 def _sarif(found: Assessment) -> str:
     import msgspec
 
+    from windlass import __version__
     from windlass.assessment.report.sarif import to_sarif
 
-    return msgspec.json.format(msgspec.json.encode(to_sarif(found)), indent=2).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(to_sarif(found, version=__version__)), indent=2).decode() + "\n"
 
 
 def _badge(found: Assessment, model: str) -> str:

@@ -81,8 +81,9 @@ def test_markdown_is_a_plan_and_renders_nothing_of_the_files(found: Assessment) 
 
 
 def test_sarif_points_to_lines(found: Assessment) -> None:
-    run = to_sarif(found)["runs"][0]
+    run = to_sarif(found, version="1.2.3")["runs"][0]
     rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert run["tool"]["driver"]["version"] == "1.2.3"
     assert run["results"]
     for result in run["results"]:
         place = result["locations"][0]["physicalLocation"]

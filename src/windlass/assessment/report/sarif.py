@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from windlass import __version__
 from windlass.assessment.catalogue import load_catalogue
 from windlass.assessment.records import Assessment, Evidence, Finding
 
 
-def to_sarif(found: Assessment) -> dict[str, Any]:
-    """One run with a rule for each practice."""
+def to_sarif(found: Assessment, *, version: str) -> dict[str, Any]:
+    """One run with a rule for each practice; `version` is that of the tool."""
     catalogue = load_catalogue()
     results: list[dict[str, Any]] = []
     for part in found.projects or (found,):
@@ -28,7 +27,7 @@ def to_sarif(found: Assessment) -> dict[str, Any]:
         for practice in catalogue.practices.values()
         if practice.id in used
     ]
-    driver = {"name": "windlass assess", "version": __version__, "semanticVersion": __version__, "rules": rules}
+    driver = {"name": "windlass assess", "version": version, "semanticVersion": version, "rules": rules}
     return {
         "version": "2.1.0",
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
