@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from windlass.crashpoints import crashpoint
 from windlass.errors import LeaseLost
 from windlass.records.lease import Fence
 from windlass.records.paths import STAGING
@@ -166,8 +167,11 @@ class Staging:
             _delete(path)
 
     def _rename(self, source: Path, target: Path) -> None:
+        store = self._all.parent.name
+        crashpoint(f"{store}.staged")
         try:
             source.rename(target)
+            crashpoint(f"{store}.placed")
         except FileNotFoundError as error:
             if self.folder.is_dir():
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from windlass.controller.context import LoopContext
+from windlass.crashpoints import crashpoint
 from windlass.errors import UsageError
 from windlass.staging import Staging
 
@@ -20,14 +21,18 @@ def take_over(context: LoopContext) -> None:
 
     Raises LeaseLost when somebody else has taken over meanwhile, UsageError when the workspace cannot be written.
     """
+    crashpoint("takeover.leased")
     stagings = [Staging(store, context.held()) for store in context.paths.stores]
     try:
         for staging in stagings:
             staging.begin()
+            crashpoint("takeover.begun")
         # Who takes over after this finds these folders. Who took over before it makes this fail.
         context.ledger.renew(context.held(), context.settings.lease_seconds)
+        crashpoint("takeover.renewed")
         for staging in stagings:
             staging.retire_predecessors()
+            crashpoint("takeover.retired")
     except OSError as error:
         raise UsageError(
             f"the workspace cannot be taken over: {error.strerror}",
@@ -37,5 +42,6 @@ def take_over(context: LoopContext) -> None:
     # No table of a predecessor's can appear any more, so these are all.
     for problem in context.lake.claim(between=context.keep):
         log.error("a table cannot be taken over: %s", problem)
+    crashpoint("takeover.claimed")
     for staging in stagings:
         staging.clear_retired()

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from windlass.crashpoints import crashpoint
 from windlass.errors import LakeError
 from windlass.lake.reader import Segment, has_writer, list_segments, read_segment, set_aside
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, is_label, outcome_rows, prediction_rows
@@ -89,15 +90,24 @@ class Committer:
         self._predictions.refresh()
         self._outcomes.refresh()
         haul = self._collect(folder, limit_bytes=limit_bytes)
+        if haul.answers.batches:
+            crashpoint("segment.read")
         problems: list[str] = []
         predictions = empty(PREDICTIONS)
         if haul.answers.batches:
             predictions = self._predictions.append(prediction_rows(haul.answers.batches), moves=haul.answers.moves)
+            crashpoint("segment.answers")
         outcomes, complete = self._commit_outcomes(haul.labels, problems)
+        if haul.labels.batches:
+            crashpoint("segment.labels")
         if self._settle(problems) and complete:
             self._read = haul.read
+            if haul.done:
+                crashpoint("segment.settled")
             problems += [_put_aside(segment) for segment in haul.damaged]
             problems += _delete(haul.done)
+            if haul.done:
+                crashpoint("segment.deleted")
         self._tidy(problems)
         return Committed(
             predictions=predictions,

@@ -26,6 +26,7 @@ import deltalake
 import polars as pl
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from windlass.crashpoints import crashpoint
 from windlass.errors import LakeError, LeaseLost
 from windlass.lake.compaction import Exchange, exchange, together, without
 from windlass.lake.layout import CONFIGURATION, SEQUENCE, WRITER
@@ -313,6 +314,7 @@ class Table:
             if self._handle is None:
                 self._create(rows, properties)
                 return
+            crashpoint("lake.before")
             deltalake.write_deltalake(
                 self._handle,
                 rows,
@@ -321,6 +323,7 @@ class Table:
                 writer_properties=WRITER,
                 commit_properties=properties,
             )
+            crashpoint("lake.after")
 
     def _create(self, rows: pl.DataFrame, properties: deltalake.CommitProperties) -> None:
         """The table as a whole, made in the staging folder and put in place, so that a predecessor cannot make one."""
@@ -357,7 +360,9 @@ class Table:
         """Commit that files come and go; without any, it is the fence alone that is committed."""
         handle, properties = self._open(), self._once(list(transactions))
         with self._clearly("written"):
+            crashpoint("lake.exchange.before")
             handle.create_write_transaction(actions, "append", handle.schema(), [], commit_properties=properties)
+            crashpoint("lake.exchange.after")
             handle.update_incremental()
 
     def _once(self, transactions: list[deltalake.Transaction]) -> deltalake.CommitProperties:

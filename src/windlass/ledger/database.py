@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from windlass.crashpoints import crashpoint
 from windlass.errors import LedgerError
 from windlass.ledger import postgres, sqlite
 from windlass.ledger.schema import REVISIONS
@@ -100,8 +101,11 @@ class Database:
         with self.writing() as connection:
             self._dialect.prepare(connection)
             # Looked at again under the lock: another process may have done it while this one waited.
+            crashpoint("migration.before")
             if revision_of(connection, where=self.where) != REVISIONS[-1]:
                 upgrade(connection)
+            crashpoint("migration.inside")
+        crashpoint("migration.after")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

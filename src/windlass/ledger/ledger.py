@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection
 
+from windlass.crashpoints import crashpoint
 from windlass.errors import LedgerError
 from windlass.ledger import checkpoints, heads, leases, pruning, query
 from windlass.ledger.anchoring import Anchor
@@ -66,8 +67,11 @@ class Ledger:
         encoded = [encode_body(body) for body in bodies]
         if not encoded:
             return ()
+        _reach(bodies, "before")
         with self._writing(fence) as (connection, head):
             rows = heads.append(connection, head, encoded, at=moment, actor=actor, product=product, run=run)
+            _reach(bodies, "inside")
+        _reach(bodies, "after")
         return tuple(decode(row) for row in rows)
 
     def begin(self, body: Body, *, at: datetime, actor: str) -> bool:
@@ -278,3 +282,9 @@ class Ledger:
                 where=self._database.where,
                 remedy="acquire the lease and pass its fence to append",
             )
+
+
+def _reach(bodies: Sequence[Body], moment: str) -> None:
+    """The points `<kind>.before` an event is written, `.inside` the transaction, and `.after` it."""
+    for body in bodies:
+        crashpoint(f"{body.kind()}.{moment}")

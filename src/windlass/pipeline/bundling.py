@@ -8,11 +8,13 @@ from pathlib import Path
 
 import msgspec
 
+from windlass.errors import RegistryError
 from windlass.monitoring.reference import make_reference, save
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation
 from windlass.pipeline.learning import Prepared
 from windlass.pipeline.predictions import PREDICTIONS, from_frame
+from windlass.pipeline.resume import chain_of
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_record
 from windlass.product.policy import to_plain
@@ -54,6 +56,7 @@ def bundle(training: Training, prepared: Prepared, released: Finished, evaluated
 
 def _bundle(training: Training, prepared: Prepared, released: Finished, evaluated: Finished, folder: Path) -> Summary:
     training.registry.clear_staging(training.name)  # what a killed run left; under the lease nobody else publishes
+    _remove_what_a_killed_run_published(training)
     staged = training.registry.stage(training.name)
     training.source.write(staged / SOURCE)
     shutil.copytree(released.folder / MODEL, staged / MODEL)
@@ -83,6 +86,23 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
     return {"note": digest[:12]}
 
 
+def _remove_what_a_killed_run_published(training: Training) -> None:
+    """A bundle says when it was made and by which run, so the one that is made now is another, and theirs is left."""
+    registered = {body.digest for body in _registered(training)}
+    killed = set(chain_of(training.ledger, training.name, training.run))
+    for digest in training.registry.digests(training.name):
+        if digest not in registered and _made_by(training, digest) in killed:
+            training.registry.remove(training.name, digest)
+
+
+def _made_by(training: Training, digest: str) -> str | None:
+    """The run that published it; None of what is no bundle, or a damaged one, which nobody is going to load."""
+    try:
+        return training.registry.manifest(training.name, digest).run
+    except RegistryError:
+        return None
+
+
 def _write_reference(prepared: Prepared, evaluated: Finished, staged: Path) -> None:
     """What the version will be watched against: the features it learned from, its predictions of the holdout."""
     reference = make_reference(
@@ -101,10 +121,14 @@ def _still_there(training: Training, folder: Path) -> bool:
 
 def registration(training: Training, digest: str, metrics: dict[str, float]) -> tuple[str, VersionRegistered | None]:
     """The name of the version with this digest, and the event that makes it one (None: it is one already)."""
-    known = training.ledger.events([VersionRegistered], product=training.name)
-    bodies = [event.body for event in known if isinstance(event.body, VersionRegistered)]
+    bodies = _registered(training)
     for body in bodies:
         if body.digest == digest:
             return body.version, None
     version = f"v{len(bodies) + 1}"
     return version, VersionRegistered(version=version, digest=digest, run=training.run, metrics=metrics)
+
+
+def _registered(training: Training) -> list[VersionRegistered]:
+    known = training.ledger.events([VersionRegistered], product=training.name)
+    return [event.body for event in known if isinstance(event.body, VersionRegistered)]

@@ -39,17 +39,17 @@ def unfinished_run(ledger: Ledger, product: str, *, now: datetime) -> str | None
     failed = ledger.events([RunFailed], product=product, subject=last, newest=1)
     if any(isinstance(event.body, RunFailed) and event.body.step in DATA_STEPS for event in failed):
         return None
-    if now - started[_origin(started, last)][1].at > FRESH:
+    if now - started[_chain(started, last)[-1]][1].at > FRESH:
         return None
     return last
 
 
-def origin_of(ledger: Ledger, product: str, run: str) -> str:
-    """The run at the start of the chain of resumptions that `run` stands in; itself if it takes up none.
+def chain_of(ledger: Ledger, product: str, run: str) -> list[str]:
+    """`run`, the one that it takes up, the one that that one takes up, and so on to where it all began.
 
-    Steps that must see the world anew in each run (extract, pin) are keyed by it.
+    Steps that must see the world anew in each run (extract, pin) are keyed by the last of them.
     """
-    return _origin(_started(ledger, product), run)
+    return _chain(_started(ledger, product), run)
 
 
 def _started(ledger: Ledger, product: str) -> _Started:
@@ -57,10 +57,11 @@ def _started(ledger: Ledger, product: str) -> _Started:
     return {body.run: (body, event) for event in events if (body := _training(event)) is not None}
 
 
-def _origin(started: _Started, run: str) -> str:
-    while run in started and (resumes := started[run][0].resumes) is not None and resumes in started:
-        run = resumes
-    return run
+def _chain(started: _Started, run: str) -> list[str]:
+    chain = [run]
+    while chain[-1] in started and (resumes := started[chain[-1]][0].resumes) is not None and resumes in started:
+        chain.append(resumes)
+    return chain
 
 
 def _training(event: Event) -> RunStarted | None:

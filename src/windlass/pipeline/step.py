@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from windlass.clock import Clock
+from windlass.crashpoints import crashpoint
 from windlass.errors import LeaseLost, RunFailed, WindlassError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline import files
@@ -186,6 +187,7 @@ class StepRunner:
         return finished
 
     def _do(self, step: Step, work: Work, also: Also | None) -> Finished:
+        crashpoint(f"step.{step.name}.before")
         self.append(StepStarted(run=self._run, step=step.name, key=step.key))
         self._say(step, "started", {})
         began = time.perf_counter()
@@ -195,7 +197,9 @@ class StepRunner:
             with captured(self.log(step.name)):
                 summary = work(staged) or {}
             outputs = files.digests(staged)
+            crashpoint(f"step.{step.name}.staged")
             files.publish(self._staging, staged, target)
+            crashpoint(f"step.{step.name}.placed")
         except LeaseLost:
             raise
         except BaseException as error:  # noqa: BLE001 (as above)
@@ -207,6 +211,7 @@ class StepRunner:
             run=self._run, step=step.name, key=step.key, seconds=seconds, outputs=outputs, summary=summary
         )
         self.append(body, *(also(finished) if also is not None else ()))
+        crashpoint(f"step.{step.name}.after")
         self._say(step, "finished", summary, seconds=seconds)
         return finished
 

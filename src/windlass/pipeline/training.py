@@ -19,7 +19,7 @@ from windlass.pipeline.noted import note_environment
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.progress import Emit, silent
 from windlass.pipeline.request import Outcome, TrainingRequest, TrainingResult
-from windlass.pipeline.resume import origin_of
+from windlass.pipeline.resume import chain_of
 from windlass.pipeline.step import StepRunner, prune
 from windlass.pipeline.tables import read_record
 from windlass.records.event import Body, RunFinished
@@ -71,7 +71,7 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
         product=product,
         source=source,
         environment=captured,
-        origin=origin_of(ledger, request.product, request.run),
+        origin=chain_of(ledger, request.product, request.run)[-1],
     )
 
 

@@ -113,6 +113,15 @@ class Registry:
         check_files(self._paths.bundle(product, digest), manifest)
         return manifest
 
+    def digests(self, product: str) -> list[str]:
+        """Of all bundles there are, also of those that no event names."""
+        folder = self._paths.bundles(product)
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def remove(self, product: str, digest: str) -> None:
+        """Delete a bundle that no event names. Raises LeaseLost, with nothing changed, when another has taken over."""
+        self._staging.remove(self._paths.bundle(product, digest))
+
     def clear_staging(self, product: str) -> None:
         """Remove what crashed publishers of the product left behind; only while nobody publishes it."""
         self._staging.clear(product)

@@ -11,7 +11,7 @@ from windlass.errors import UsageError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.compare import compare_runs
 from windlass.pipeline.noted import environment_file
-from windlass.pipeline.resume import FRESH, origin_of, unfinished_run
+from windlass.pipeline.resume import FRESH, chain_of, unfinished_run
 from windlass.pipeline.tables import write_record
 from windlass.records.bundle import Environment
 from windlass.records.data import DataPin
@@ -91,7 +91,8 @@ def test_the_chain_leads_to_its_start(story: Story) -> None:
     story.start("run-2", resumes="run-1")
     story.start("run-3", resumes="run-2")
     assert unfinished_run(story.ledger, "flights", now=NOW) == "run-3"
-    assert [origin_of(story.ledger, "flights", f"run-{number}") for number in (0, 1, 3)] == ["run-0", "run-1", "run-1"]
+    assert chain_of(story.ledger, "flights", "run-3") == ["run-3", "run-2", "run-1"]
+    assert chain_of(story.ledger, "flights", "run-0") == ["run-0"]
     story.finish("run-3")
     assert unfinished_run(story.ledger, "flights", now=NOW) is None
 

@@ -1,0 +1,54 @@
+"""Which points kill at which stage of a product's life: all there are, a few at a time."""
+
+from __future__ import annotations
+
+STEPS = ("extract", "pin", "check", "features", "train", "evaluate", "gate", "refit", "bundle")
+MIGRATION = ("migration.before", "migration.inside", "migration.after")
+TAKEOVER = ("takeover.leased", "takeover.begun", "takeover.renewed", "takeover.retired", "takeover.claimed")
+SEGMENT = ("segment.read", "segment.answers", "segment.labels", "segment.settled", "segment.deleted")
+LAKE = ("lake.staged", "lake.placed", "lake.before", "lake.after", "lake.exchange.before", "lake.exchange.after")
+BUNDLE = ("registry.staged", "registry.placed")
+ROUTING = ("routing.staged", "routing.placed")
+
+
+def steps(*moments: str, of: tuple[str, ...] = STEPS) -> tuple[str, ...]:
+    return tuple(f"step.{step}.{moment}" for step in of for moment in moments)
+
+
+def written(*kinds: str) -> tuple[str, ...]:
+    """Before an event is written, in the transaction, and after it."""
+    return tuple(f"{kind}.{moment}" for kind in kinds for moment in ("before", "inside", "after"))
+
+
+# What is armed in the first run of a product, in its second, and when a person goes back to the first version. A run
+# that is killed more than eight times in a row waits until its data is a day old, and begins anew: so each has few.
+STORIES = {
+    "stores": (
+        (*MIGRATION, *TAKEOVER, *SEGMENT, *ROUTING, *LAKE[:2], *written("controller.started", "product.declared")),
+        (*BUNDLE, *written("version.registered"), *LAKE[2:4]),
+        (*written("champion.changed"), *LAKE[4:]),
+    ),
+    "before": (
+        (*written("run.started", "champion.changed"), *steps("before", of=STEPS[:5])),
+        (*steps("before", of=STEPS[4:]), *steps("after", of=STEPS[:2]), *written("release.started")),
+        written("command.finished"),
+    ),
+    "inside": (
+        steps("staged", of=STEPS[:5]) + steps("placed", of=STEPS[:2]),
+        steps("staged", of=STEPS[4:]) + steps("placed", of=("check", "bundle")),
+        (),
+    ),
+    "after": (
+        steps("placed", of=STEPS[3:6]) + steps("after", of=STEPS[2:5]),
+        steps("after", of=STEPS[4:]) + steps("placed", of=("gate", "refit")),
+        (),
+    ),
+}
+
+
+# What the database has a part in. `bench/soak.py` takes every point on both.
+ON_POSTGRES = (
+    (*MIGRATION, *TAKEOVER[:1], *TAKEOVER[3:], *SEGMENT[1:4], *written("run.started"), *steps("staged", of=STEPS[3:5])),
+    (*BUNDLE, *written("version.registered"), *steps("before", "after", of=("gate",))),
+    (*written("champion.changed"), *ROUTING),
+)
