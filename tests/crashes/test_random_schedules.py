@@ -143,8 +143,7 @@ class Schedules(RuleBasedStateMachine):
                 self._look(process)
         assert sum(process.acts for process in self.processes) == 1
         self.world.retire()
-        for process in self.processes:
-            self._look(process)
+        self._let_a_new_one_take_over()
         assert not self.ledger.events((IncidentOpened,))
         assert not violations(
             self.world.paths,
@@ -154,6 +153,17 @@ class Schedules(RuleBasedStateMachine):
             reported=self.world.reported,
             asked=self.world.asked,
         )
+
+    def _let_a_new_one_take_over(self) -> None:
+        """One that woke up in the middle of its take-over may have made its folders; they go with the next."""
+        for process in list(self.processes):
+            self._bury(process)
+        self.start()
+        (last,) = self.processes
+        for _ in range(6):
+            self.machine.pass_time(LEASE_SECONDS / 3)
+            self._look(last)
+        assert last.acts
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +191,7 @@ def new_world(request: pytest.FixtureRequest, grown: World, tmp_path: Path) -> C
     return copied
 
 
-@pytest.mark.parametrize(("new_world", "examples"), [("sqlite", 25), ("postgres", 5)], indirect=["new_world"])
+@pytest.mark.parametrize(("new_world", "examples"), [("sqlite", 12), ("postgres", 3)], indirect=["new_world"])
 def test_whatever_happens_to_whom_and_when(new_world: Callable[[], World], examples: int) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: Schedules(new_world()),
