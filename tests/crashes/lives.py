@@ -19,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from windlass.app.describe import describe
 from windlass.app.holder import Holder
 from windlass.app.lease import acquire
 from windlass.app.workspace import Workspace
@@ -86,7 +87,8 @@ def live(project: Path, champion: str) -> int:
             return REACHED
         if product.run is not None:
             _pass_the_time(workspace)  # a run that was interrupted again is taken up later
-    sys.stderr.write(f"stuck after {[event.kind for event in workspace.ledger.events()[-12:]]}\n")
+    last = workspace.ledger.events(product=PRODUCT)[-12:]
+    sys.stderr.write("stuck after:\n" + "".join(f"  {event.kind}: {describe(event)}\n" for event in last))
     return STUCK
 
 
