@@ -23,6 +23,7 @@ from windlass.records.event import (
     CommandWithdrawn,
     ControllerStarted,
     ControllerStopped,
+    DataPinned,
     Event,
     IncidentClosed,
     IncidentOpened,
@@ -121,6 +122,10 @@ def _resumed(state: ProductState, _body: ProductResumed, event: Event) -> Produc
     if release is not None:
         release = replace(release, paused_seconds=state.release_paused(event.at).total_seconds())
     return replace(state, paused=None, paused_at=None, release=release)
+
+
+def _pinned(state: ProductState, body: DataPinned, _event: Event) -> ProductState:
+    return replace(state, labelled=body.pin.rows)
 
 
 def _registered(state: ProductState, body: VersionRegistered, event: Event) -> ProductState:
@@ -266,6 +271,7 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     ProductDeclared: _declared,
     ProductPaused: _paused,
     ProductResumed: _resumed,
+    DataPinned: _pinned,
     VersionRegistered: _registered,
     ChampionChanged: _champion_changed,
     VersionRetired: _retired,
