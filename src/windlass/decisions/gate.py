@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 ALPHA = 0.05
-"""Chance that a candidate as good as the champion is called clearly worse: once overall, once over all slices. And
-that it is called clearly better, where it must be."""
+"""Chance that a candidate as good as the champion is called clearly worse: once overall, once over all slices."""
+CHANCE_GAIN = 0.1
+"""Chance that a candidate as good as the champion is called better, where it must be. The judged candidate has learned
+from half of what is new at most, so it shows less than what is released will have gained."""
 MATERIAL = 0.02
 """What counts as a gain: this share of what the champion falls short of a perfect score."""
 MINIMUM_ROWS = 30
@@ -74,7 +76,7 @@ def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> D
 
     A candidate is rejected when it misses the floor or the ceiling, when its metric is undefined, is slower than
     allowed, is clearly worse than the champion on the same rows (one-sided, 5 %), is not clearly better where it must
-    be (one-sided, 5 %, and by 2 % of what the champion falls short of a perfect score), or is clearly worse in one of
+    be (one-sided, 10 %, and by 2 % of what the champion falls short of a perfect score), or is clearly worse in one of
     the slices (5 % over all of them, Holm). Bounds are judged on all rows, the champion on those that it has not
     learned from. With no policy only the champion is asked. Without a champion only the bounds are. Raises ProductError
     for a metric that does not exist.
@@ -174,7 +176,7 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
 
 def _falls_short(metric: Metric, found: paired.Comparison) -> str:
     """Why the candidate is not clearly and materially better; empty if it is."""
-    if found.p_better() >= ALPHA:
+    if found.p_better() >= CHANCE_GAIN:
         return "noise may explain what it gains"
     room = metric.room(found.champion)
     if room is not None and found.gain < MATERIAL * room:

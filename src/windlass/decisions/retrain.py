@@ -41,7 +41,8 @@ class RetrainEvidence:
     failures: int = 0
     """Runs that failed one after the other, up to the last one."""
     rejections: int = 0
-    """Runs one after the other that gained nothing: rejected by the gate, nothing new, or withdrawn by its release."""
+    """Runs one after the other that gained nothing: rejected by the gate, nothing new, or withdrawn by its release. Of
+    those for growth only the withdrawn ones: they look whether there is something to gain."""
     interrupted: bool = False
     """The last run was ended from outside, together with the controller that led it. It counts among the failures, and
     stays interrupted until a run takes it up."""
@@ -56,9 +57,9 @@ def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datet
     or growth.
 
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
-    and budget may hold a run back. Each run in a row whose candidate was rejected doubles the cooldown (but for growth,
-    since the next such run needs yet more rows), and a failed run is repeated after 5 minutes, 10, 20, ... up to a day,
-    so that nothing ever retrains in a storm. A run that was interrupted is taken up at once, also beside a release, as
+    and budget may hold a run back. Each run in a row that brought nothing doubles the cooldown (but for growth, since
+    the next such run needs yet more rows), and a failed run is repeated after 5 minutes, 10, 20, ... up to a day, so
+    that nothing ever retrains in a storm. A run that was interrupted is taken up at once, also beside a release, as
     a person may have asked for it; if that happens again, or after a failure, it is taken up when a failed one would be
     repeated, after the release.
     """

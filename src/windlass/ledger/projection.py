@@ -176,8 +176,10 @@ def _run_finished(state: ProductState, body: RunFinished, event: Event) -> Produ
     if state.run is None or state.run.run != body.run:
         return state
     ended = replace(state.run, finished_at=event.at, outcome=body.outcome, version=body.version)
-    # A version that was registered is no gain yet: the end of its release says.
-    rejections = state.rejections if body.outcome == "registered" else state.rejections + 1
+    # A version that was registered is no gain yet: the end of its release says. And a run for more rows alone was a
+    # look whether there is something to gain: no reason to be slower when something is wrong.
+    in_vain = body.outcome != "registered" and state.run.trigger != "growth"
+    rejections = state.rejections + 1 if in_vain else state.rejections
     return replace(state, run=None, last_run=ended, failures=0, rejections=rejections)
 
 

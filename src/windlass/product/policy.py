@@ -16,7 +16,7 @@ from typing import Any, Literal
 from windlass.errors import ProductError
 from windlass.product.duration import format_duration, parse_duration
 
-_USUAL_GROWTH = 0.1
+_USUAL_GROWTH = 0.25
 Metric = Callable[[Any, Any], float]
 """A metric of one's own: `(y_true, y_score) -> float`, larger is better."""
 
