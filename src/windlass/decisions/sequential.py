@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_BETS = 0.5 ** np.arange(1, 9)
+_BETS = np.asarray(0.5 ** np.arange(1, 9), dtype=np.float64)
 """As parts of the largest bet that cannot ruin: 1/2, 1/4, ... 1/256. Small shifts need small bets and many rows."""
-_CHANGE_BETS = 0.5 ** np.arange(1, 8)
+_CHANGE_BETS = np.asarray(0.5 ** np.arange(1, 8), dtype=np.float64)
 _CHANGE_STAKES = np.array([0.04, *[0.16] * 6])
 """What of each new stake is laid on which bet. The largest is for values that hardly vary; of others it sees nothing
 that the next does not see as soon."""
