@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,7 +67,7 @@ def segments(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, s
         writer = SegmentWriter(folder / f"threads-{size}", durability="power")
         batches = [answers(number, size) for number in range(count)]
         threads = [threading.Thread(target=times, args=(writer.append, batches[part::16])) for part in range(16)]
-        seconds = took(partial(run, threads))
+        seconds = took(lambda running=threads: run(running))
         yield f"append {size} rows, power, from 16 threads", f"{size * count / seconds:>9,.0f} rows/s"
     lake, backlog = new_lake(folder / "lake"), folder / "process-64"
     seconds = took(lambda: lake.commit_segments("bench", backlog, START))
@@ -161,12 +160,7 @@ def sets(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]
     )
     seconds = took(lambda: lake.append_outcomes("bench", outcomes, request_id="r", now=START))
     yield "append 1,000 outcomes", f"{seconds:.3f} s"
-    policy: dict[str, Any] = {
-        "time": "scheduled",
-        "key": "flight",
-        "outcome": OUTCOME,
-        "as_of": START + timedelta(days=400),
-    }
+    policy = {"time": "scheduled", "key": "flight", "outcome": OUTCOME, "as_of": START + timedelta(days=400)}
     seconds = best(lambda: lake.pin("bench", **policy))
     yield "pin them", f"{seconds:.2f} s"
     _, pin = lake.pin("bench", **policy)
@@ -214,7 +208,7 @@ def best(work: Callable[[], Any]) -> float:
 
 
 def times(work: Callable[[Any], Any], arguments: list[Any]) -> list[float]:
-    return [took(partial(work, argument)) for argument in arguments]
+    return [took(lambda argument=argument: work(argument)) for argument in arguments]
 
 
 def spread(seconds: list[float]) -> str:

@@ -1,163 +1,170 @@
-"""Requests a second and latency of one serving worker, against a bare ASGI handler on the same uvicorn.
+"""Requests a second and latency of one serving worker, beside a bare handler and beside other servers, in one run.
 
-    python bench/serving.py [--seconds 4] [--connections 8]
+    python bench/serving.py [--seconds 5] [--connections 64] [--rounds 3] [--peers FOLDER] [--only line,forest]
 
-A logistic regression of ten numeric columns behind a product with `features`; every answer is captured (durability
-`process`). The callers run in this process, so on two cores they compete with the worker for one of them.
+Single-row JSON of 30 numbers, put to a logistic-regression pipeline and to a forest of 100 trees, and a contract of ten
+columns with eight feature expressions. Windlass validates, captures (durability `process`) and counts; the bare
+handler around the same model in ONNX Runtime does none of it. Each peer gets an environment of its own in the folder
+of `--peers`, made from PyPI once. The load is `wrk` (Debian package). Needs granian, onnxruntime and skl2onnx.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
+import os
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-import numpy as np
-import polars as pl
-from sklearn.linear_model import LogisticRegression
+import skl2onnx
+from skl2onnx.common.data_types import FloatTensorType
 
-from windlass.product.code.loading import load_product
-from windlass.product.code.source import read_source
-from windlass.product.contract import columns_of
-from windlass.records.bundle import Environment, Manifest
-from windlass.records.lease import Fence
+sys.path.insert(0, str(Path(__file__).parent))
+from served import models, peers, versions
+
 from windlass.records.paths import Paths
-from windlass.records.routing import Routing, Target
-from windlass.registry.models import save
-from windlass.registry.registry import Registry
 from windlass.serving.supervisor import Server
 from windlass.settings import Settings
-from windlass.staging import Staging
 
-SOURCE = """
-import polars as pl
-import windlass as wl
-
-class Bench(wl.Product):
-    task = wl.BinaryClassification(target="y", time="at", key="key")
-
-    def features(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return rows.select([pl.col(f"x{i}") * 2 for i in range(10)])
-"""
-BARE = """
-import sys, socket, uvicorn
-async def app(scope, receive, send):
-    await receive()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"{}"})
-server = uvicorn.Server(uvicorn.Config(app, lifespan="off", access_log=False, log_config=None))
-server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
-"""
+HERE = Path(__file__).parent / "served"
+LUA = 'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [==[%s]==]\n'
+_UNIT = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
-def publish(paths: Paths) -> None:
-    """A trained version in the registry, routed as champion."""
-    project = paths.root / "project"
-    project.mkdir(parents=True)
-    (project / "bench.py").write_text(SOURCE)
-    product = load_product("bench:Bench", project)
-    rng = np.random.default_rng(0)
-    rows = pl.DataFrame({f"x{i}": rng.normal(size=500) for i in range(10)}).with_columns(
-        key=pl.int_range(500), at=pl.lit(datetime(2013, 1, 1, tzinfo=UTC))
+def load(url: str, body: bytes, *, connections: int, seconds: float, folder: Path) -> tuple[float, float, float, int]:
+    """Requests a second, p50 and p99 in ms, and answers that were no success."""
+    script = folder / "body.lua"
+    script.write_text(LUA % body.decode())
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script), url]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def quantile(percent: int) -> float:
+        found = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text)
+        return float(found[1]) * _UNIT[found[2]] if found else float("nan")
+
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    errors = (int(wrong[1]) if wrong else 0) + (sum(map(int, broken.groups())) if broken else 0)
+    return float(rate[1]) if rate else 0.0, quantile(50), quantile(99), errors
+
+
+@contextmanager
+def process(command: list[str], *, port: int, **environment: str) -> Iterator[None]:
+    """A server that answers on `port` until the block ends."""
+    child = subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        cwd=HERE,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    features = product().features(rows)
-    fence = Fence(holder="bench", token=1)
-    Staging(paths.registry, fence).begin()
-    registry = Registry(paths, fence)
-    staged = registry.stage("bench")
-    read_source("bench:Bench", project).write(staged / "source")
-    manifest = Manifest(
-        product="bench",
-        entry="bench:Bench",
-        run=None,
-        created_at=datetime(2013, 1, 1, tzinfo=UTC),
-        task=msgspec.to_builtins(product.task),
-        policies={},
-        columns=columns_of(product, rows),
-        features=tuple(features.columns),
-        classes=(0, 1),
-        model=save(LogisticRegression().fit(features.to_numpy(), rng.random(500) > 0.5), staged),
-        metrics={},
-        pin=None,
-        environment=Environment(python="", platform="", windlass="", distributions={}),
-        files={},
-    )
-    digest = registry.publish(staged, manifest)
-    path = paths.routing("bench")
-    path.parent.mkdir(parents=True)
-    path.write_bytes(
-        msgspec.json.encode(Routing(product="bench", sequence=1, champion=Target(version="v1", digest=digest)))
-    )
+    try:
+        until = time.monotonic() + 120
+        while child.poll() is None and time.monotonic() < until:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        else:
+            raise SystemExit(f"{command} does not listen on {port}")
+        yield
+    finally:
+        os.killpg(child.pid, 15)
+        child.wait()
 
 
-def request(rows: int) -> bytes:
-    row = {**{f"x{i}": i / 7 for i in range(10)}, "key": 1, "at": "2013-01-01T05:00:00Z"}
-    body = json.dumps({"rows": [row] * rows}).encode()
-    head = f"POST /bench/predict HTTP/1.1\r\nHost: b\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
-async def caller(port: int, data: bytes, until: float, taken: list[float]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while time.perf_counter() < until:
-        started = time.perf_counter()
-        writer.write(data)
-        head = await reader.readuntil(b"\r\n\r\n")
-        if b" 200 " not in head.split(b"\r\n", 1)[0]:
-            raise SystemExit(head.decode())
-        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(length)
-        taken.append(time.perf_counter() - started)
-    writer.close()
+def post(url: str, body: bytes) -> bytes:
+    asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        return bytes(answer.read())
 
 
-async def load(port: int, data: bytes, *, connections: int, seconds: float) -> list[float]:
-    taken: list[float] = []
-    until = time.perf_counter() + seconds
-    await asyncio.gather(*(caller(port, data, until, taken) for _ in range(connections)))
-    return taken
+class Run:
+    """One table: every server under the same load in turn, the median of the rounds."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        self._options = options
+        self._folder = folder
+        self.rates: dict[str, float] = {}
+
+    def measure(self, name: str, url: str, body: bytes) -> None:
+        post(url, body)
+        for connections in (1, self._options.connections):
+            taken = [
+                load(url, body, connections=connections, seconds=self._options.seconds, folder=self._folder)
+                for _ in range(self._options.rounds + 1)
+            ][1:]  # the first one warms up
+            rate, p50, p99, _ = sorted(taken)[len(taken) // 2]
+            errors = sum(each[3] for each in taken)
+            self.rates[name] = rate
+            told = f"{name:30} {connections:4} callers {rate:9.0f} requests/s  p50 {p50:7.2f}  p99 {p99:7.2f} ms"
+            print(told + (f"  {errors} FAILED" if errors else ""), flush=True)
 
 
-def tell(name: str, port: int, data: bytes, *, connections: int, seconds: float) -> None:
-    asyncio.run(load(port, data, connections=connections, seconds=min(1.0, seconds)))  # warm
-    taken = np.array(asyncio.run(load(port, data, connections=connections, seconds=seconds))) * 1000
-    p50, p99 = np.percentile(taken, [50, 99])
-    print(
-        f"{name:34} {connections:3} callers {len(taken) / seconds:8.0f} requests/s  p50 {p50:6.2f}  p99 {p99:6.2f} ms"
-    )
+def bare(run: Run, folder: Path, names: list[str]) -> None:
+    for name, model in models.fitted().items():
+        if name not in names:
+            continue
+        kind = [("rows", FloatTensorType([None, models.WIDTH]))]
+        graph = skl2onnx.convert_sklearn(model, initial_types=kind, options={"zipmap": False})
+        (folder / f"{name}.onnx").write_bytes(graph.SerializeToString())
+        for server in ("granian", "uvicorn"):
+            port = free_port()
+            command = [sys.executable, "bare.py", server, "model", str(port)]
+            with process(command, port=port, BARE_MODEL=str(folder / f"{name}.onnx")):
+                run.measure(f"{name}: bare, {server}", f"http://127.0.0.1:{port}/", versions.body())
+
+
+def windlass(run: Run, folder: Path, names: list[str]) -> None:
+    paths = Paths(folder / "workspace")
+    versions.publish(paths)
+    with Server(Settings(workspace=paths.root, port=0), paths, log=folder / "windlass.log") as server:
+        for name in names:
+            width = 10 if name == "contract" else models.WIDTH
+            run.measure(f"{name}: windlass", f"{server.url}/{name}/predict", versions.body(width))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--connections", type=int, default=8)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="line,forest,contract")
+    parser.add_argument("--peers", type=Path, help="folder of the peers' environments; without it they are left out")
     options = parser.parse_args()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        bare = subprocess.Popen([sys.executable, "-c", BARE, str(listener.fileno())], pass_fds=[listener.fileno()])
-        port = listener.getsockname()[1]
-        for connections in (1, options.connections):
-            tell(
-                "bare ASGI handler, uvicorn and h11", port, request(1), connections=connections, seconds=options.seconds
-            )
-        bare.terminate()
-        bare.wait()
-    with tempfile.TemporaryDirectory() as folder:
-        paths = Paths(Path(folder))
-        publish(paths)
-        for durability in ("process",):
-            with Server(Settings(workspace=paths.root, port=0, durability=durability), paths) as server:
-                for rows in (1, 50):
-                    for connections in (1, options.connections):
-                        name = f"predict, {rows} row{'s' * (rows > 1)}, {durability}"
-                        tell(name, server.port, request(rows), connections=connections, seconds=options.seconds)
+    names = options.only.split(",")
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        run = Run(options, folder)
+        bare(run, folder, names)
+        windlass(run, folder, names)
+        if options.peers is not None:
+            for peer, name in ((peer, name) for peer in peers.PEERS for name in names if name != "contract"):
+                with peers.serving(peer, options.peers, name=name, port=free_port(), process=process) as (url, body):
+                    run.measure(f"{name}: {peer}", url, body)
+        for name in names:
+            floor = run.rates.get(f"{name}: bare, granian")
+            mine = run.rates[f"{name}: windlass"]
+            for other, rate in run.rates.items():
+                if other.startswith(f"{name}: ") and not other.endswith("windlass"):
+                    print(f"{name}: windlass / {other.partition(': ')[2]}: {mine / rate:.2f}")
+            if floor is None:
+                print(f"{name}: windlass {mine:.0f}")
 
 
 if __name__ == "__main__":

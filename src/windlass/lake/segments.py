@@ -78,12 +78,12 @@ class SegmentWriter:
         self._writing = threading.Lock()
         self._syncing = threading.Lock()
 
-    def append(self, batch: Captured) -> None:
-        """Keep `batch`; it is durable when this returns.
+    def append(self, *batches: Captured) -> None:
+        """Keep `batches`, all or none of them; they are durable when this returns.
 
-        Raises LakeError when it could not be kept; the segment stays valid, and a later batch may succeed.
+        Raises LakeError when they could not be kept; the segment stays valid, and later batches may succeed.
         """
-        record = frame_record(_encode(batch))
+        record = b"".join(frame_record(_encode(batch)) for batch in batches)
         with self._writing:
             full = self._size + len(record) > self._rotate_bytes and self._size > len(MAGIC)
             if full or self._broken:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 OF_REQUEST = r"-\d+$"
 """What to cut off a prediction id (a regular expression) to have what all answers of its request share."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _MOMENT, _RANDOM = 9, 10
 
 
@@ -34,4 +35,13 @@ def prediction_ids(at: datetime, count: int) -> tuple[str, ...]:
 
 
 def _encode(number: int, width: int) -> str:
-    return "".join(_ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(width)))
+    """The last `width` digits of `number`, at most ten; two at a time, since every answer needs a few of these."""
+    pairs = _PAIRS
+    text = (
+        pairs[(number >> 40) & 1023]
+        + pairs[(number >> 30) & 1023]
+        + pairs[(number >> 20) & 1023]
+        + pairs[(number >> 10) & 1023]
+        + pairs[number & 1023]
+    )
+    return text[-width:]

@@ -1,28 +1,29 @@
 """From rows to answers: who is asked, what is written down, and in which order.
 
-One request keeps the lineup it began with. Nothing is answered before it is captured; nothing that happens to a
-challenger is felt by the caller.
+One request keeps the lineup it began with, and shares a call of the model only with requests of the same one. Nothing
+is answered before it is captured; nothing that happens to a challenger is felt by the caller.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from windlass.clock import Clock
-from windlass.product.contract import Decoded, InvalidRows, RowDecoder
-from windlass.records.capture import PredictionBatch
+from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
 from windlass.records.ids import new_id, prediction_ids
-from windlass.serving.asking import Question, Verdict, ask, keys_of, problems_of
+from windlass.serving.asking import Question, Verdict, ask_together, keys_of, problems_of, unanswered
 from windlass.serving.capture import Capture
 from windlass.serving.lineup import Lineup, Loaded
 from windlass.serving.metrics import Metrics
-from windlass.serving.refusal import PredictionFailed
+from windlass.serving.refusal import CaptureFailed, PredictionFailed
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,23 @@ class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
     stage: str
     probabilities: dict[str, float] | None = None
     """Multiclass: of each class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """The rows of one request and who is to answer."""
+
+    lineup: Lineup
+    decoded: Decoded
+    """For the version that leads."""
+    read: Reader
+    request_id: str | None = None
+    only: Loaded | None = None
+    """The version that was asked for by name; None: by the lineup's split."""
+
+    @property
+    def leader(self) -> Loaded:
+        return self.only or self.lineup.leader()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,123 +86,217 @@ class Answered:
     shadow: ShadowWork | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A request on which the version that leads has failed; `Answering.blame` finds out whose fault it was."""
+
+    product: str
+    loaded: Loaded
+    question: Question
+    verdict: Verdict
+    places: Sequence[int]
+    """Of the question's rows in the request."""
+    others: tuple[Verdict, ...] = ()
+    """What the challenger said before; only its failures are kept."""
+
+
+Result = Answered | Failed | InvalidRows | CaptureFailed
+
+
 class Answering:
-    """Answers requests of any protocol."""
+    """Answers requests of any protocol, many at a time."""
 
     def __init__(self, *, clock: Clock, capture: Capture, metrics: Metrics) -> None:
         self._clock = clock
         self._capture = capture
         self._metrics = metrics
 
-    def answer(
-        self, lineup: Lineup, read: Reader, *, request_id: str | None = None, only: Loaded | None = None
-    ) -> Answered:
-        """Answers for the rows that `read` finds, by the lineup's champion and challenger, or by `only`.
+    def answer(self, inquiries: Sequence[Inquiry]) -> list[Result]:
+        """What becomes of each inquiry. All have the same lineup, so that no batch is ever of two champions."""
+        first = inquiries[0]
+        results: dict[int, Result] = {}
+        refusals = first.leader.decoder.check([inquiry.decoded for inquiry in inquiries])
+        results.update((place, refusal) for place, refusal in enumerate(refusals) if refusal is not None)
+        fit = [place for place in range(len(inquiries)) if place not in results]
+        if fit:
+            asked = [inquiries[place] for place in fit]
+            at = self._clock.now()
+            drafts = _canary(asked, at) if first.only is None and first.lineup.mode == "canary" else _plain(asked, at)
+            results.update(zip(fit, self._kept(first.lineup.product, drafts), strict=True))
+        return [results[place] for place in range(len(inquiries))]
 
-        Raises InvalidRows, NoChampion, PredictionFailed, CaptureFailed.
+    def blame(self, failed: Failed) -> InvalidRows | PredictionFailed | CaptureFailed:
+        """What the caller of a failed request is told.
+
+        InvalidRows if his rows are why the version failed. Such a failure is neither captured nor counted, so that it
+        tells nothing against the version.
         """
-        leader = only or lineup.leader()
-        decoded = read(leader.decoder)
-        at = self._clock.now()
-        question = Question(
-            request_id=request_id or decoded.request_id or new_id("r", at),
-            at=at,
-            stage="champion" if leader is lineup.champion else "direct",
-            ids=prediction_ids(at, len(decoded)),
-            decoded=decoded,
-        )
-        if only is None and lineup.mode == "canary":
-            return self._split(lineup, question, read)
-        verdict = ask(leader, question)
-        if verdict.error is not None:
-            self._refuse(leader, question, verdict)
-            self._keep(lineup.product, verdict)
-            raise _failed(verdict)
-        self._keep(lineup.product, verdict)
-        shadow = self._shadow(lineup, question, read) if only is None else None
-        return Answered(
-            product=lineup.product,
-            version=leader.version,
-            answers=tuple(answers_of(leader, verdict)),
-            shadow=shadow,
+        verdict = failed.verdict
+        problems = problems_of(failed.loaded, failed.question, verdict)
+        if problems:
+            told = "version %s cannot take rows of request %s: %s"
+            _log.info(told, failed.loaded.version, failed.question.request_id, verdict.error)
+            invalid = InvalidRows.of([_moved(problem, failed.places) for problem in problems])
+            invalid.__cause__ = verdict.cause
+            return invalid
+        # Nothing of this request is answered, so only the failures are kept.
+        try:
+            self._keep(failed.product, *(other for other in failed.others if other.error is not None), verdict)
+        except CaptureFailed as error:
+            return error
+        batch = verdict.batch
+        return PredictionFailed.of(
+            f"version {batch.version} could not predict: {batch.error}", error_id=batch.request_id
         )
 
-    def repeat(self, work: ShadowWork) -> None:
-        """Ask the challenger in shadow about an answered request and write down what it says."""
-        question = dataclasses.replace(work.question, stage="shadow")
-        verdict = _ask_challenger(work.challenger, question, work.read, same_rows=work.same_rows)
-        self._keep(work.product, verdict)
+    def repeat(self, works: Sequence[ShadowWork]) -> None:
+        """Ask the challenger in shadow about answered requests of one lineup and write down what it says."""
+        first = works[0]
+        questions = [dataclasses.replace(work.question, stage="shadow") for work in works]
+        reads = [work.read for work in works]
+        verdicts = _ask_challenger(first.challenger, questions, reads, same_rows=first.same_rows)
+        self._keep(first.product, *verdicts)
 
-    def _split(self, lineup: Lineup, question: Question, read: Reader) -> Answered:
-        champion, challenger = lineup.leader(), lineup.challenger
-        if challenger is None:
-            raise ValueError("a canary needs a challenger")
-        keys = keys_of(question.decoded, champion.task.key)
-        together = question.ids[0] if question.ids else ""  # rows without a key stay with their request
-        chosen = [place for place, key in enumerate(keys) if lineup.goes_to_challenger(key or together)]
-        found: dict[int, Answer] = {}
-        verdicts = []
-        if chosen:
-            mine = dataclasses.replace(question, stage="canary").take(chosen)
-            verdict = _ask_challenger(challenger, mine, read, same_rows=lineup.same_rows, chosen=chosen)
-            verdicts.append(verdict)
-            if verdict.error is None:
-                found.update(zip(chosen, answers_of(challenger, verdict), strict=True))
-        rest = [place for place in range(len(keys)) if place not in found]
-        if rest:
-            asked = question if len(rest) == len(keys) else question.take(rest)
-            verdict = ask(champion, asked)
-            if verdict.error is not None:  # nothing of this request is answered, so only the failures are kept
-                self._refuse(champion, asked, verdict, places=rest)
-                self._keep(lineup.product, *(kept for kept in (*verdicts, verdict) if kept.error is not None))
-                raise _failed(verdict)
-            verdicts.append(verdict)
-            found.update(zip(rest, answers_of(champion, verdict), strict=True))
-        self._keep(lineup.product, *verdicts)
-        answers = tuple(found[place] for place in range(len(keys)))
-        return Answered(product=lineup.product, version=champion.version, answers=answers)
-
-    def _shadow(self, lineup: Lineup, question: Question, read: Reader) -> ShadowWork | None:
-        if lineup.mode != "shadow" or lineup.challenger is None:
-            return None
-        return ShadowWork(
-            product=lineup.product,
-            challenger=lineup.challenger,
-            question=question,
-            read=read,
-            same_rows=lineup.same_rows,
-        )
-
-    def _refuse(
-        self, loaded: Loaded, question: Question, verdict: Verdict, *, places: Sequence[int] | None = None
-    ) -> None:
-        """Raise InvalidRows if the rows are why `loaded` failed; `places` are theirs in the request.
-
-        Such a failure is the caller's: it is neither captured nor counted, so that it tells nothing against a version.
-        """
-        problems = problems_of(loaded, question, verdict)
-        if not problems:
-            return
-        if places is not None:
-            problems = [
-                problem if problem.row is None else msgspec.structs.replace(problem, row=places[problem.row])
-                for problem in problems
-            ]
-        _log.info("version %s cannot take rows of request %s: %s", loaded.version, question.request_id, verdict.error)
-        raise InvalidRows.of(problems) from verdict.cause
+    def _kept(self, product: str, drafts: Sequence[_Draft]) -> list[Result]:
+        """The drafts as results, once what they say has been written down: all at once, or, if that fails, each."""
+        good = [draft for draft in drafts if draft.failed is None]
+        try:
+            self._keep(product, *(verdict for draft in good for verdict in draft.verdicts))
+        except CaptureFailed as error:
+            if len(good) > 1:  # one request that cannot be written down must not take the others along
+                return [result for draft in drafts for result in self._kept(product, [draft])]
+            return [draft.failed or error for draft in drafts]
+        return [draft.failed or draft.answered() for draft in drafts]
 
     def _keep(self, product: str, *verdicts: Verdict) -> None:
+        if not verdicts:
+            return
         self._capture.write(product, *(verdict.batch for verdict in verdicts))
+        answered: Counter[tuple[str, str]] = Counter()
         for verdict in verdicts:
             batch = verdict.batch
             if verdict.cause is not None:
                 told = "version %s failed on %d rows of request %s"
                 _log.error(told, batch.version, len(batch.ids), batch.request_id, exc_info=verdict.cause)
-            labels = (product, batch.version, batch.stage)
             if batch.error is None:
-                self._metrics.predictions.labels(*labels).inc(len(batch.ids))
+                answered[batch.version, batch.stage] += len(batch.ids)
             else:
-                self._metrics.failures.labels(*labels).inc()
+                self._metrics.failures.labels(product, batch.version, batch.stage).inc()
+        for (version, stage), rows in answered.items():
+            self._metrics.predictions.labels(product, version, stage).inc(rows)
+
+
+@dataclass(kw_only=True)
+class _Draft:
+    """One request on its way to an answer."""
+
+    inquiry: Inquiry
+    question: Question
+    verdicts: list[Verdict] = field(default_factory=list)
+    found: dict[int, Answer] = field(default_factory=dict)
+    """The answers so far, by row of the request."""
+    failed: Failed | None = None
+
+    @property
+    def rest(self) -> list[int]:
+        """The rows without an answer."""
+        return [place for place in range(len(self.question.ids)) if place not in self.found]
+
+    def answered(self) -> Answered:
+        inquiry, lineup = self.inquiry, self.inquiry.lineup
+        shadow = None
+        if inquiry.only is None and lineup.mode == "shadow" and lineup.challenger is not None:
+            shadow = ShadowWork(
+                product=lineup.product,
+                challenger=lineup.challenger,
+                question=self.question,
+                read=inquiry.read,
+                same_rows=lineup.same_rows,
+            )
+        return Answered(
+            product=lineup.product,
+            version=inquiry.leader.version,
+            answers=tuple(self.found[place] for place in range(len(self.question.ids))),
+            shadow=shadow,
+        )
+
+
+def _drafts(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
+    drafts = []
+    for inquiry in inquiries:
+        decoded, leader = inquiry.decoded, inquiry.leader
+        question = Question(
+            request_id=inquiry.request_id or decoded.request_id or new_id("r", at),
+            at=at,
+            stage="champion" if leader is inquiry.lineup.champion else "direct",
+            ids=prediction_ids(at, len(decoded)),
+            decoded=decoded,
+        )
+        drafts.append(_Draft(inquiry=inquiry, question=question))
+    return drafts
+
+
+def _plain(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
+    """Everything to the version that leads."""
+    drafts = _drafts(inquiries, at)
+    _ask_leader(drafts)
+    return drafts
+
+
+def _canary(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
+    """The challenger's part of the keys to the challenger; the rest, and what it fails on, to the champion."""
+    drafts, lineup = _drafts(inquiries, at), inquiries[0].lineup
+    challenger, key = lineup.challenger, lineup.leader().task.key
+    if challenger is None:
+        raise ValueError("a canary needs a challenger")
+    parts = []
+    for draft in drafts:
+        together = draft.question.ids[0]  # rows without a key stay with their request
+        keys = keys_of(draft.question.decoded, key)
+        chosen = [place for place, key in enumerate(keys) if lineup.goes_to_challenger(key or together)]
+        if chosen:
+            parts.append((draft, chosen))
+    verdicts = _ask_challenger(
+        challenger,
+        [dataclasses.replace(draft.question, stage="canary").take(chosen) for draft, chosen in parts],
+        [draft.inquiry.read for draft, _ in parts],
+        same_rows=lineup.same_rows,
+        chosen=[chosen for _, chosen in parts],
+    )
+    for (draft, chosen), verdict in zip(parts, verdicts, strict=True):
+        draft.verdicts.append(verdict)
+        if verdict.error is None:
+            draft.found.update(zip(chosen, answers_of(challenger, verdict), strict=True))
+    _ask_leader([draft for draft in drafts if draft.rest])
+    return drafts
+
+
+def _ask_leader(drafts: Sequence[_Draft]) -> None:
+    """Ask the version that leads about all rows that have no answer yet."""
+    if not drafts:
+        return
+    leader, questions = drafts[0].inquiry.leader, []
+    for draft in drafts:
+        rest = draft.rest
+        questions.append(draft.question if len(rest) == len(draft.question.ids) else draft.question.take(rest))
+    for draft, question, verdict in zip(drafts, questions, ask_together(leader, questions), strict=True):
+        if verdict.error is not None:
+            draft.failed = Failed(
+                product=draft.inquiry.lineup.product,
+                loaded=leader,
+                question=question,
+                verdict=verdict,
+                places=draft.rest,
+                others=tuple(draft.verdicts),
+            )
+        else:
+            draft.verdicts.append(verdict)
+            draft.found.update(zip(draft.rest, answers_of(leader, verdict), strict=True))
+
+
+def _moved(problem: Problem, places: Sequence[int]) -> Problem:
+    """`problem` with the row's place in the request."""
+    return problem if problem.row is None else msgspec.structs.replace(problem, row=places[problem.row])
 
 
 def answers_of(loaded: Loaded, verdict: Verdict) -> list[Answer]:
@@ -209,38 +321,33 @@ def answers_of(loaded: Loaded, verdict: Verdict) -> list[Answer]:
 
 
 def _ask_challenger(
-    challenger: Loaded, question: Question, read: Reader, *, same_rows: bool, chosen: Sequence[int] | None = None
-) -> Verdict:
-    """What the challenger says of a question that was decoded for the champion; `chosen`: only of these rows of the
-    request, which are the rows of the question."""
+    challenger: Loaded,
+    questions: Sequence[Question],
+    reads: Sequence[Reader],
+    *,
+    same_rows: bool,
+    chosen: Sequence[Sequence[int]] | None = None,
+) -> list[Verdict]:
+    """What the challenger says of questions that were decoded for the champion; `chosen`: only of these rows of each
+    request, which are the rows of its question."""
+    if not questions:
+        return []
     if same_rows:
-        return ask(challenger, question)
-    try:
-        decoded = read(challenger.decoder)
-    except InvalidRows as error:  # rows that the champion accepts and the challenger would refuse: its failure
-        return _unreadable(question, challenger, error)
-    if chosen is not None:
-        decoded = decoded.take(chosen)
-    return ask(challenger, dataclasses.replace(question, decoded=decoded))
-
-
-def _unreadable(question: Question, challenger: Loaded, error: InvalidRows) -> Verdict:
-    empty = PredictionBatch(
-        request_id=question.request_id,
-        at=question.at,
-        version=challenger.version,
-        stage=question.stage,
-        latency_ms=0.0,
-        ids=question.ids,
-        keys=keys_of(question.decoded, challenger.task.key),
-        event_times=(None,) * len(question.ids),
-        scores=(None,) * len(question.ids),
-        rows=question.decoded.rows,
-        error=f"this version refuses rows that the champion accepts: {error.what}",
-    )
-    return Verdict(batch=empty, labels=())
-
-
-def _failed(verdict: Verdict) -> PredictionFailed:
-    batch = verdict.batch
-    return PredictionFailed.of(f"version {batch.version} could not predict: {batch.error}", error_id=batch.request_id)
+        return ask_together(challenger, questions)
+    verdicts: dict[int, Verdict] = {}
+    again: dict[int, Question] = {}
+    for place, (question, read) in enumerate(zip(questions, reads, strict=True)):
+        try:
+            decoded = read(challenger.decoder)
+            if chosen is not None:
+                decoded = decoded.take(chosen[place])
+            if (refusal := challenger.decoder.check([decoded])[0]) is not None:
+                raise refusal
+        except InvalidRows as error:  # rows that the champion accepts and the challenger would refuse: its failure
+            told = f"this version refuses rows that the champion accepts: {error.what}"
+            verdicts[place] = unanswered(challenger, question, error=told)
+        else:
+            again[place] = dataclasses.replace(question, decoded=decoded)
+    if again:
+        verdicts.update(zip(again, ask_together(challenger, list(again.values())), strict=True))
+    return [verdicts[place] for place in range(len(questions))]

@@ -1,11 +1,18 @@
-"""Asking one version about rows: features and model, timed, and whatever goes wrong told apart from an answer."""
+"""Asking one version about rows: features and model, timed, and whatever goes wrong told apart from an answer.
+
+Requests are asked about together, since a frame of one row costs as much as one of fifty. None of them feels the
+others: if the version fails on them together, the halves are asked about, down to single requests; and a version that
+is seen to answer a row differently when others stand beside it is asked about each request alone from then on.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import accumulate, pairwise
 from typing import Any
 
 import msgspec
@@ -21,6 +28,7 @@ from windlass.serving.blame import blame
 from windlass.serving.lineup import Loaded, Prediction
 from windlass.serving.refusal import PredictionFailed
 
+_log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _FAILURES = (Exception, pl.exceptions.PanicException, SystemExit)
 """Features and model are the user's: whatever they raise is their failure. A panic of polars is no Exception, and user
@@ -67,16 +75,70 @@ class Verdict:
 
 def ask(loaded: Loaded, question: Question) -> Verdict:
     """What `loaded` says. A version that raises, or gives anything but finite numbers, comes back as an error."""
+    return _ask(loaded, [question])[0]
+
+
+def ask_together(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
+    """What `loaded` says to each question, decoded for it, from one call of its features and model if that works."""
+    if not loaded.company.allowed:
+        return [ask(loaded, question) for question in questions]
+    verdicts = _ask(loaded, questions)
+    if len(questions) > 1 and loaded.company.on_trial:
+        return _tried(loaded, questions, verdicts)
+    return verdicts
+
+
+def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     started = time.perf_counter()
-    frame = question.decoded.frame
+    decoded = Decoded.together([question.decoded for question in questions])
+    frame = decoded.frame
     try:
         predicted, scores, probabilities = _answer(loaded, frame)
         features = _features(predicted.features, frame)
     except _FAILURES as error:
-        return Verdict(batch=_batch(loaded, question, started, error=_told(error)), labels=(), cause=error)
+        if len(questions) == 1:
+            batch = _failure(loaded, questions[0], _milliseconds(started), _told(error))
+            return [Verdict(batch=batch, labels=(), cause=error)]
+        middle = len(questions) // 2
+        return [*_ask(loaded, questions[:middle]), *_ask(loaded, questions[middle:])]
     loaded.witness.keep(frame)
-    batch = _batch(loaded, question, started, scores=scores, probabilities=probabilities, features=features)
-    return Verdict(batch=batch, labels=_labels(loaded, batch))
+    took, verdicts = _milliseconds(started), []
+    keys, times = _keys_and_times(loaded, decoded)
+    ends = accumulate((len(question.ids) for question in questions), initial=0)
+    for question, (first, end) in zip(questions, pairwise(ends), strict=True):
+        batch = PredictionBatch(
+            request_id=question.request_id,
+            at=question.at,
+            version=loaded.version,
+            stage=question.stage,
+            latency_ms=took,
+            ids=question.ids,
+            keys=keys[first:end],
+            event_times=times[first:end],
+            rows=decoded.rows[first:end],
+            scores=scores[first:end],
+            probabilities=None if probabilities is None else probabilities[first:end],
+            features=None if features is None else features[first:end],
+        )
+        verdicts.append(Verdict(batch=batch, labels=_labels(loaded, batch)))
+    return verdicts
+
+
+def _tried(loaded: Loaded, questions: Sequence[Question], verdicts: list[Verdict]) -> list[Verdict]:
+    """`verdicts`, if the first and the last question get the same alone; else what each question gets alone."""
+    same = all(_agree(verdicts[place].batch, ask(loaded, questions[place]).batch) for place in (0, -1))
+    if loaded.company.judge(same=same):
+        return verdicts
+    _log.warning("version %s answers a row differently beside others; each request is asked alone", loaded.version)
+    return [ask(loaded, question) for question in questions]
+
+
+def _agree(one: PredictionBatch, other: PredictionBatch) -> bool:
+    """Up to what another order of sums leaves in the last digits, single precision included."""
+    if one.error is not None or other.error is not None:
+        return (one.error is None) == (other.error is None)
+    close = np.allclose(np.asarray(one.scores, float), np.asarray(other.scores, float), rtol=1e-5, atol=1e-6)
+    return bool(close)
 
 
 def problems_of(loaded: Loaded, question: Question, verdict: Verdict) -> list[Problem]:
@@ -136,31 +198,43 @@ def _labels(loaded: Loaded, batch: PredictionBatch) -> tuple[Any, ...]:
 
 def _features(features: pl.DataFrame, rows: pl.DataFrame) -> tuple[bytes, ...] | None:
     """Each row of features as JSON, or None when every feature is a column of the row as it came."""
-    if all(name in rows.columns and _same(features[name], rows[name]) for name in features.columns):
+    known = set(rows.columns)
+    if all(each.name in known and each.equals(rows.get_column(each.name), check_dtypes=True) for each in features):
         return None
     names = features.columns
     return tuple(_encode(dict(zip(names, row, strict=True))) for row in features.iter_rows())
 
 
-def _same(feature: pl.Series, column: pl.Series) -> bool:
-    return feature.dtype == column.dtype and feature.equals(column)
+def unanswered(loaded: Loaded, question: Question, *, error: str) -> Verdict:
+    """That `loaded` was not even asked, and why."""
+    return Verdict(batch=_failure(loaded, question, 0.0, error), labels=())
 
 
-def _batch(loaded: Loaded, question: Question, started: float, **found: Any) -> PredictionBatch:
-    task, decoded = loaded.task, question.decoded
-    nothing = (None,) * len(question.ids)
+def _failure(loaded: Loaded, question: Question, took: float, error: str) -> PredictionBatch:
+    keys, times = _keys_and_times(loaded, question.decoded)
     return PredictionBatch(
         request_id=question.request_id,
         at=question.at,
         version=loaded.version,
         stage=question.stage,
-        latency_ms=round((time.perf_counter() - started) * 1000, 3),
+        latency_ms=took,
         ids=question.ids,
-        keys=keys_of(decoded, task.key),
-        event_times=nothing if task.time is None else tuple(map(_moment, decoded.values(task.time))),
-        rows=decoded.rows,
-        **{"scores": nothing, **found},
+        keys=keys,
+        event_times=times,
+        rows=question.decoded.rows,
+        scores=(None,) * len(question.ids),
+        error=error,
     )
+
+
+def _milliseconds(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)
+
+
+def _keys_and_times(loaded: Loaded, decoded: Decoded) -> tuple[tuple[str | None, ...], tuple[datetime | None, ...]]:
+    task = loaded.task
+    times = (None,) * len(decoded) if task.time is None else tuple(map(_moment, decoded.values(task.time)))
+    return keys_of(decoded, task.key), times
 
 
 def keys_of(decoded: Decoded, key: str | None) -> tuple[str | None, ...]:

@@ -16,7 +16,7 @@ from windlass.serving.refusal import CaptureFailed
 class Sink(Protocol):
     """Where batches go, from any thread; `windlass.lake.segments.SegmentWriter` is the real one."""
 
-    def append(self, batch: Captured) -> object: ...
+    def append(self, *batches: Captured) -> object: ...
 
     def close(self) -> object: ...
 
@@ -51,9 +51,7 @@ class Capture:
         Raises CaptureFailed when they could not be kept (a full disk, a folder taken away).
         """
         try:
-            sink = self._sink(product)
-            for batch in batches:
-                sink.append(batch)
+            self._sink(product).append(*batches)
         except (OSError, WindlassError) as error:
             self._metrics.capture_failures.labels(product).inc(len(batches))
             if product not in self._failing:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from starlette.datastructures import Headers
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from windlass.serving.limits import MOST_BYTES
@@ -24,6 +20,8 @@ encode = msgspec.json.Encoder().encode
 
 JSON = "application/json"
 CSV = "text/csv"
+_MEDIA = {JSON: JSON.encode(), CSV: CSV.encode()}
+Headers = Mapping[str, str]
 Explain = Callable[[Refusal], dict[str, Any]]
 
 
@@ -64,37 +62,35 @@ def explain(refusal: Refusal) -> dict[str, Any]:
 
 
 class Poster:
-    """A POST route: reads the body, works in a thread, answers, and only then does what comes after."""
+    """A POST route: reads the body, answers, and only then does what comes after."""
 
     def __init__(
         self,
-        handle: Callable[[Call], Reply],
+        handle: Callable[[Call], Awaitable[Reply]],
         *,
         route: str,
-        pool: ThreadPoolExecutor,
         shadow: Shadow,
         media: tuple[str, ...] = (JSON,),
         explain: Explain = explain,
     ) -> None:
         self.route = route
         self._handle = handle
-        self._pool = pool
         self._shadow = shadow
         self._media = media
         self.explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        headers = _headers_of(scope)
         self._shadow.request_began()
         try:
             call = Call(
-                path=request.path_params,
-                headers=request.headers,
-                media=_media_of(request.headers, self._media),
-                body=await _body_of(request),
+                path=scope["path_params"],
+                headers=headers,
+                media=_media_of(headers, self._media),
+                body=await _body_of(headers, receive),
             )
-            reply = await asyncio.get_running_loop().run_in_executor(self._pool, self._handle, call)
-            await respond(reply, scope, receive, send)
+            reply = await self._handle(call)
+            await respond(reply, send)
         finally:
             self._shadow.request_ended()
         if reply.after is not None:
@@ -110,7 +106,7 @@ class Getter:
         self._handle = handle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await respond(self._handle(Request(scope, receive)), scope, receive, send)
+        await respond(self._handle(Request(scope, receive)), send)
 
 
 class Measured:
@@ -136,13 +132,20 @@ class Measured:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("endpoint"), "route", "unmatched")
-            self._metrics.requests.labels(route, str(status)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
+            self._metrics.request_answered(route, status, time.perf_counter() - started)
 
 
-async def respond(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
-    response = Response(reply.body, status_code=reply.status, media_type=reply.media, headers=dict(reply.headers))
-    await response(scope, receive, send)
+async def respond(reply: Reply, send: Send) -> None:
+    media = _MEDIA.get(reply.media) or reply.media.encode()
+    headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", media)]
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _headers_of(scope: Scope) -> Headers:
+    """By name, in lower case as ASGI has them; of one that comes twice the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def _media_of(headers: Headers, accepted: tuple[str, ...]) -> str:
@@ -161,17 +164,22 @@ def _media_of(headers: Headers, accepted: tuple[str, ...]) -> str:
     return media
 
 
-async def _body_of(request: Request) -> bytes:
-    length = request.headers.get("content-length", "0")
+async def _body_of(headers: Headers, receive: Receive) -> bytes:
+    """The whole body. Raises TooLarge as soon as that is known, and ClientDisconnect when the caller goes away."""
+    length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > MOST_BYTES:
         raise _too_large()
     parts, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         if size > MOST_BYTES:
             raise _too_large()
-        parts.append(chunk)
-    return b"".join(parts)
+        if not message.get("more_body"):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large() -> TooLarge:

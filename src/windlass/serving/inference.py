@@ -14,7 +14,8 @@ import msgspec
 
 from windlass.product.contract import InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
 from windlass.records.bundle import Column
-from windlass.serving.answering import Answer, Answered, Answering
+from windlass.serving.answering import Answer, Answered
+from windlass.serving.batching import Batcher
 from windlass.serving.http import Call, Reply
 from windlass.serving.lineup import Board, Loaded
 from windlass.serving.predict import after
@@ -62,20 +63,21 @@ _DECODER = msgspec.json.Decoder(_Request)
 class Infer:
     """`/v2/models/{name}[/versions/{version}]/infer`."""
 
-    def __init__(self, *, board: Board, answering: Answering, shadow: Shadow) -> None:
+    def __init__(self, *, board: Board, batcher: Batcher, shadow: Shadow) -> None:
         self._board = board
-        self._answering = answering
+        self._batcher = batcher
         self._shadow = shadow
 
-    def __call__(self, call: Call) -> Reply:
+    async def __call__(self, call: Call) -> Reply:
         lineup = self._board.of(call.path["name"])
         named = call.path.get("version")
         only = None if named is None else lineup.version(named)
-        request = _decode(call.body)
+        request = await self._batcher.off_loop(lambda: _decode(call.body), size=len(call.body))
         makers = _outputs(request, only or lineup.leader())
-        answered = self._answering.answer(
+        answered = await self._batcher.answer(
             lineup,
             lambda decoder: decoder.from_columns(_columns(request.inputs, decoder)),
+            size=len(call.body),
             request_id=request.id or call.request_id,
             only=only,
         )

@@ -6,6 +6,16 @@ MOST_BYTES = 16 * 1024 * 1024
 """Size of a request body."""
 MOST_ROWS = 10_000
 """Rows, or outcomes, of one request."""
+SMALL_BYTES = 64 * 1024
+"""Bodies up to here are read on the event loop, in less time than it takes to hand them to a thread."""
+ROWS_TOGETHER = 256
+"""Rows that a version is asked about at once on behalf of several callers; a request of more rows is asked alone."""
+TRIALS = 8
+"""Batches after which a version is trusted to answer a row as if it had come alone."""
+MOST_WAITING = 1024
+"""Requests of one product that may wait in a worker; the next one gets a 503 at once."""
+WAIT_SECONDS = 2.0
+"""How long the first of them may have waited before further ones get a 503: the model does not keep up."""
 SHADOW_BATCHES = 256
 """Answers that may wait to be repeated by a challenger in shadow; more are dropped and counted."""
 ROUTING_SECONDS = 0.1

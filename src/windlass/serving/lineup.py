@@ -15,7 +15,7 @@ from windlass.product.task import Task, task_from
 from windlass.records.bundle import Manifest
 from windlass.records.routing import Routing
 from windlass.serving.blame import Witness
-from windlass.serving.limits import MOST_ROWS
+from windlass.serving.limits import MOST_ROWS, TRIALS
 from windlass.serving.refusal import NoChampion, NotFound
 
 _SCALE = float(2**64)
@@ -46,6 +46,24 @@ class Servable(Protocol):
     def predict(self, rows: pl.DataFrame) -> Prediction: ...
 
 
+class Company:
+    """Whether a version may be asked about several requests at once: not if it answers a row differently then."""
+
+    def __init__(self) -> None:
+        self.allowed = True
+        self._trials = TRIALS
+
+    @property
+    def on_trial(self) -> bool:
+        return self._trials > 0
+
+    def judge(self, *, same: bool) -> bool:
+        """Take in one comparison of the answers together and alone; whether they may still be asked together."""
+        self._trials -= 1
+        self.allowed = self.allowed and same
+        return self.allowed
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loaded:
     """One version, verified and in memory."""
@@ -54,6 +72,7 @@ class Loaded:
     digest: str
     bundle: Servable
     witness: Witness = field(default_factory=Witness)
+    company: Company = field(default_factory=Company)
 
     @classmethod
     def of(cls, version: str, digest: str, bundle: Servable) -> Loaded:
@@ -78,7 +97,7 @@ class Loaded:
     @cached_property
     def decoder(self) -> RowDecoder:
         contract = getattr(self.bundle.product, "contract", None)
-        return RowDecoder(self.manifest.columns, contract, most=MOST_ROWS)
+        return RowDecoder(self.manifest.columns, contract, most=MOST_ROWS, checks_later=True)
 
     def reads_rows_like(self, other: Loaded) -> bool:
         """Whether rows decoded for `other` are what this version would have decoded from the same request."""

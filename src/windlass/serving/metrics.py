@@ -22,6 +22,8 @@ class Metrics:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
         self._registry = CollectorRegistry()
+        self._counters: dict[tuple[str, int], Counter] = {}
+        self._timers: dict[str, Histogram] = {}
         registry: dict[str, Any] = {"registry": self._registry}
         self.requests = Counter(
             "windlass_http_requests", "Requests answered, by route and status", ["route", "status"], **registry
@@ -64,6 +66,17 @@ class Metrics:
             multiprocess_mode="livemin",
             **registry,
         )
+
+    def request_answered(self, route: str, status: int, seconds: float) -> None:
+        """Count one request. What `labels` looks up is kept, since it costs as much as the counting."""
+        counter = self._counters.get((route, status))
+        if counter is None:
+            counter = self._counters[route, status] = self.requests.labels(route, str(status))
+        timer = self._timers.get(route)
+        if timer is None:
+            timer = self._timers[route] = self.seconds.labels(route)
+        counter.inc()
+        timer.observe(seconds)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

@@ -20,7 +20,7 @@ import msgspec
 
 from windlass.product.contract import Decoded, InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
 from windlass.records.bundle import Column
-from windlass.serving.answering import Answering
+from windlass.serving.batching import Batcher
 from windlass.serving.http import CSV, Call, Reply
 from windlass.serving.lineup import Board
 from windlass.serving.predict import after
@@ -43,15 +43,16 @@ def explain(refusal: Refusal) -> dict[str, Any]:
 class Invocations:
     """The scoring route."""
 
-    def __init__(self, *, board: Board, answering: Answering, shadow: Shadow) -> None:
+    def __init__(self, *, board: Board, batcher: Batcher, shadow: Shadow) -> None:
         self._board = board
-        self._answering = answering
+        self._batcher = batcher
         self._shadow = shadow
 
-    def __call__(self, call: Call) -> Reply:
-        lineup = self._board.of(call.path["product"])
-        reader = _csv_reader(call.body) if call.media == CSV else _json_reader(call.body)
-        answered = self._answering.answer(lineup, reader, request_id=call.request_id)
+    async def __call__(self, call: Call) -> Reply:
+        lineup, size = self._board.of(call.path["product"]), len(call.body)
+        parse = _csv_reader if call.media == CSV else _json_reader
+        reader = await self._batcher.off_loop(lambda: parse(call.body), size=size)
+        answered = await self._batcher.answer(lineup, reader, size=size, request_id=call.request_id)
         predictions = [answer.score if answer.label is None else answer.label for answer in answered.answers]
         return Reply.json({"predictions": predictions}, after=after(answered.shadow, self._shadow))
 

@@ -42,7 +42,7 @@ _REFUSALS = {
     "415": "The content type is not read here",
     "422": "The rows do not fit, or the version fails on their values; `fields` says where and why",
     "500": "The version or the server failed, and not for these rows; the log names `error_id`",
-    "503": "No version can answer, or the answer could not be recorded",
+    "503": "No version can answer, there are too many requests, or the answer could not be recorded",
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -13,7 +15,7 @@ from windlass.product.contract import InvalidRows, MalformedBody, Problem, path_
 from windlass.product.labels import LabelCodec
 from windlass.records.capture import OutcomeBatch, OutcomeRow
 from windlass.records.ids import new_id
-from windlass.serving.answering import Answering
+from windlass.serving.batching import Batcher
 from windlass.serving.capture import Capture
 from windlass.serving.http import Call, Reply
 from windlass.serving.limits import MOST_ROWS
@@ -29,14 +31,16 @@ _AHEAD = timedelta(days=1)
 class Predict:
     """Rows in, answers out."""
 
-    def __init__(self, *, board: Board, answering: Answering, shadow: Shadow) -> None:
+    def __init__(self, *, board: Board, batcher: Batcher, shadow: Shadow) -> None:
         self._board = board
-        self._answering = answering
+        self._batcher = batcher
         self._shadow = shadow
 
-    def __call__(self, call: Call) -> Reply:
+    async def __call__(self, call: Call) -> Reply:
         lineup = self._board.of(call.path["product"])
-        answered = self._answering.answer(lineup, lambda decoder: decoder.read(call.body), request_id=call.request_id)
+        answered = await self._batcher.answer(
+            lineup, lambda decoder: decoder.read(call.body), size=len(call.body), request_id=call.request_id
+        )
         body = {"product": answered.product, "version": answered.version, "predictions": answered.answers}
         return Reply.json(body, after=after(answered.shadow, self._shadow))
 
@@ -64,13 +68,19 @@ _ONE = msgspec.json.Decoder(_Outcome)
 class Outcomes:
     """Labels for predictions that were answered earlier, by prediction id or by key."""
 
-    def __init__(self, *, board: Board, capture: Capture, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, *, board: Board, capture: Capture, clock: Clock, metrics: Metrics, pool: ThreadPoolExecutor
+    ) -> None:
         self._board = board
         self._capture = capture
         self._clock = clock
         self._metrics = metrics
+        self._pool = pool
 
-    def __call__(self, call: Call) -> Reply:
+    async def __call__(self, call: Call) -> Reply:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._take, call)
+
+    def _take(self, call: Call) -> Reply:
         lineup = self._board.of(call.path["product"])
         now = self._clock.now()
         rows = _rows(call.body, lineup.leader(), now)

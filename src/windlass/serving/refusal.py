@@ -25,6 +25,10 @@ class TooLarge(WindlassError):
     """A body beyond the limit."""
 
 
+class Overloaded(WindlassError):
+    """More requests than the versions here can answer in time."""
+
+
 class CaptureFailed(WindlassError):
     """An answer that could not be written down, and was therefore not given."""
 
@@ -59,6 +63,7 @@ _STATUS: dict[type[WindlassError], HTTPStatus] = {
     MalformedBody: HTTPStatus.BAD_REQUEST,
     NotFound: HTTPStatus.NOT_FOUND,
     NoChampion: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
     CaptureFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     WrongMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

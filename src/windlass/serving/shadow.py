@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 from windlass.errors import WindlassError
 from windlass.serving.answering import ShadowWork
-from windlass.serving.limits import SHADOW_BATCHES
+from windlass.serving.limits import ROWS_TOGETHER, SHADOW_BATCHES
 from windlass.serving.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -23,7 +24,9 @@ class Shadow:
     a short wait, so that a busy worker slows the shadow and not the other way round.
     """
 
-    def __init__(self, work: Callable[[ShadowWork], None], *, metrics: Metrics, most: int = SHADOW_BATCHES) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[ShadowWork]], None], *, metrics: Metrics, most: int = SHADOW_BATCHES
+    ) -> None:
         self._work = work
         self._metrics = metrics
         self._queue: queue.Queue[ShadowWork | None] = queue.Queue(maxsize=most)
@@ -68,13 +71,40 @@ class Shadow:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (work := self._queue.get()) is not None:
+        ended = False
+        while not ended and (first := self._queue.get()) is not None:
             self._idle.wait(_PATIENCE)
+            batch, ended = self._with_company(first)
+            for works in _of_one_challenger(batch):
+                self._do(works)
+
+    def _with_company(self, first: ShadowWork) -> tuple[list[ShadowWork], bool]:
+        """`first` and what else waits, as much as is asked about at once; and whether the end is among it."""
+        batch, rows = [first], len(first)
+        while rows < ROWS_TOGETHER:
             try:
-                self._work(work)
-            except WindlassError as error:  # the disk is full, or the challenger cannot read the rows
-                self._metrics.dropped.labels(work.product).inc(len(work))
-                _log.warning("shadow answers of %s were lost: %s", work.challenger.version, error)
-            except Exception:  # noqa: BLE001 (whatever happens to one batch, the next ones get their turn)
-                self._metrics.dropped.labels(work.product).inc(len(work))
-                _log.exception("shadow work of %s failed", work.challenger.version)
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if work is None:
+                return batch, True
+            batch.append(work)
+            rows += len(work)
+        return batch, False
+
+    def _do(self, works: Sequence[ShadowWork]) -> None:
+        first, rows = works[0], sum(map(len, works))
+        try:
+            self._work(works)
+        except WindlassError as error:  # the disk is full, or the challenger cannot read the rows
+            self._metrics.dropped.labels(first.product).inc(rows)
+            _log.warning("shadow answers of %s were lost: %s", first.challenger.version, error)
+        except Exception:  # noqa: BLE001 (whatever happens to one batch, the next ones get their turn)
+            self._metrics.dropped.labels(first.product).inc(rows)
+            _log.exception("shadow work of %s failed", first.challenger.version)
+
+
+def _of_one_challenger(batch: Sequence[ShadowWork]) -> Iterator[Sequence[ShadowWork]]:
+    """Parts that can be asked about together: of one challenger, beside one champion."""
+    for _, works in groupby(batch, key=lambda work: (id(work.challenger), work.same_rows)):
+        yield list(works)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -62,6 +63,8 @@ class WorkerServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.to_thread(self._watcher.refresh, challengers=False)
         await super().startup(sockets=sockets)
+        gc.freeze()  # what is loaded by now stays; looking through it again and again would cost every request
+        gc.set_threshold(50_000, 20, 100)
         self._parts.shadow.start()
         self._watching = asyncio.create_task(self._watch())
         self._watching.add_done_callback(self._stopped_watching)

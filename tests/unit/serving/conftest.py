@@ -82,11 +82,13 @@ def manifest(
 class ListSink:
     batches: list[Captured] = field(default_factory=list)
     broken: bool = False
+    refuses: str = ""
+    """The id of a request that cannot be written down."""
 
-    def append(self, batch: Captured) -> None:
-        if self.broken:
+    def append(self, *batches: Captured) -> None:
+        if self.broken or any(batch.request_id == self.refuses for batch in batches):
             raise LakeError("No space left on device", where="segment", remedy="make room")
-        self.batches.append(batch)
+        self.batches.extend(batches)
 
     def close(self) -> None:
         pass
@@ -189,7 +191,8 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path)
-    yield made
+    with made.client:  # one event loop for all threads of a test, as in a worker
+        yield made
     made.parts.pool.shutdown()
 
 

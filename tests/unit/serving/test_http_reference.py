@@ -12,13 +12,15 @@ from starlette.applications import Starlette
 from windlass.serving.http import Measured
 from windlass.serving.limits import MOST_BYTES, MOST_ROWS, THREADS
 from windlass.serving.refusal import _STATUS
+from windlass.serving.shortcut import Shortcut
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "http.md").read_text()
 
 
 def routes(app: Any) -> set[str]:
     assert isinstance(app, Measured)
-    inner = app._app
+    assert isinstance(app._app, Shortcut)
+    inner = app._app._app
     assert isinstance(inner, Starlette)
     return {
         f"{method} {route.path}"  # type: ignore[attr-defined]

@@ -29,12 +29,21 @@ class RowDecoder:
     `columns` say what a row holds; `contract` (a pandera model or schema, or None) adds its bounds and checks. What can
     be expressed in types is compiled once, here; the rest is asked of pandera once for each batch. A check that looks
     at a whole column (a mean, uniqueness) is not asked: whether a row is accepted never depends on its neighbours.
-    `most` bounds the rows of one request; more are refused before any of them is looked at closely.
+    `most` bounds the rows of one request; more are refused before any of them is looked at closely. With `checks_later`
+    pandera is left to `check`, which asks it once about many requests.
     """
 
-    def __init__(self, columns: Sequence[Column], contract: Any | None = None, *, most: int | None = None) -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        contract: Any | None = None,
+        *,
+        most: int | None = None,
+        checks_later: bool = False,
+    ) -> None:
         self.columns = tuple(columns)
         self._most = most
+        self._checks_later = checks_later
         self._schema = schema_of(contract)
         self.rules = tuple(compile_rule(column, declared_column(self._schema, column.name)) for column in self.columns)
         self._leftover = None if self._schema is None else Leftover(self._schema, self.rules)
@@ -104,6 +113,21 @@ class RowDecoder:
             reason = f"{rows} rows are too many; send at most {self._most} at a time"
             raise InvalidRows.of([Problem(field="rows", row=None, reason=reason)])
 
+    def check(self, requests: Sequence[Decoded]) -> list[InvalidRows | None]:
+        """What pandera has against each of the requests; None: nothing. They are asked about together.
+
+        Whether a request is refused does not depend on the others: if something is wrong, each is asked about alone.
+        """
+        if self._leftover is None or not self._leftover.any or not requests:
+            return [None] * len(requests)
+        try:
+            self._leftover.check(Decoded.together(requests).frame)
+        except InvalidRows as error:
+            if len(requests) == 1:
+                return [error]
+            return [found for request in requests for found in self.check([request])]
+        return [None] * len(requests)
+
     @property
     def asks_pandera(self) -> bool:
         """Whether some check is left that only pandera can make."""
@@ -124,16 +148,20 @@ class RowDecoder:
         if not rows:
             raise InvalidRows.of([Problem(field="rows", row=None, reason="there are no rows")])
         self._settle(rows)
-        frame = pl.DataFrame(
-            [msgspec.structs.astuple(row) for row in rows],
-            schema=self._usual,
-            orient="row",
+        decoded = Decoded(
+            rows=tuple(map(_encode, rows)),
+            structs=tuple(rows),
+            fields=self._fields,
+            make_frame=self._frame,
+            request_id=request_id,
         )
-        frame = frame.with_columns(self._restored) if self._restored else frame
-        if self._leftover is not None:
-            self._leftover.check(frame)
-        encoded = tuple(_encode(row) for row in rows)
-        return Decoded(frame=frame, rows=encoded, structs=tuple(rows), fields=self._fields, request_id=request_id)
+        if self._leftover is not None and not self._checks_later:
+            self._leftover.check(decoded.frame)
+        return decoded
+
+    def _frame(self, rows: Sequence[Any]) -> pl.DataFrame:
+        frame = pl.DataFrame([msgspec.structs.astuple(row) for row in rows], schema=self._usual, orient="row")
+        return frame.with_columns(self._restored) if self._restored else frame
 
     def _settle(self, rows: list[Any]) -> None:
         """Bring moments to UTC and fill what the contract has a default for, in place."""

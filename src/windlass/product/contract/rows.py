@@ -7,8 +7,9 @@ The same rows come in three shapes: the bytes of a request (`RowDecoder.read`), 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -91,16 +92,21 @@ def path_of(error: Exception) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """The rows of one request."""
+    """The rows of one request, or of several together."""
 
-    frame: pl.DataFrame
-    """n rows, in the columns' order and exact types."""
     rows: tuple[bytes, ...]
-    """The same rows as JSON, each with every known field; what `decode_rows` reads."""
+    """The n rows as JSON, each with every known field; what `decode_rows` reads."""
     structs: tuple[Any, ...]
     """The same rows as msgspec structs; `values` reads them."""
     fields: Mapping[str, str]
+    make_frame: Callable[[Sequence[Any]], pl.DataFrame]
     request_id: str | None = None
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The n rows in the columns' order and exact types. Made when it is asked for, since a frame of one row costs
+        as much as one of fifty."""
+        return self.make_frame(self.structs)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -108,11 +114,23 @@ class Decoded:
     def take(self, places: Sequence[int]) -> Decoded:
         """Only the rows at `places`, in that order."""
         return Decoded(
-            frame=self.frame[list(places)],
             rows=tuple(self.rows[place] for place in places),
             structs=tuple(self.structs[place] for place in places),
             fields=self.fields,
+            make_frame=self.make_frame,
             request_id=self.request_id,
+        )
+
+    @classmethod
+    def together(cls, parts: Sequence[Decoded]) -> Decoded:
+        """The rows of several requests, all decoded for one version, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            rows=tuple(row for part in parts for row in part.rows),
+            structs=tuple(row for part in parts for row in part.structs),
+            fields=parts[0].fields,
+            make_frame=parts[0].make_frame,
         )
 
     def values(self, column: str) -> list[Any]:

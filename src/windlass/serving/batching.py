@@ -1,0 +1,134 @@
+"""Requests that come while a version is at work wait, and are then asked about together.
+
+Nobody waits for company: a request that comes alone is asked about at once. While it is, others gather, and the next
+call of the model is theirs, so that batches grow with the load and vanish without it. Requests share a batch only if
+they have the same lineup; after a swap those that came before it are answered by the version they came for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from windlass.serving.answering import Answered, Answering, Failed, Inquiry, Reader, Result
+from windlass.serving.limits import MOST_WAITING, ROWS_TOGETHER, SMALL_BYTES, WAIT_SECONDS
+from windlass.serving.lineup import Lineup, Loaded
+from windlass.serving.refusal import Overloaded
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Waiting:
+    inquiry: Inquiry
+    since: float
+    answer: asyncio.Future[Result]
+
+
+class Batcher:
+    """The way from a protocol to the answers. Everything but the work itself happens on the event loop."""
+
+    def __init__(self, answering: Answering, *, pool: ThreadPoolExecutor) -> None:
+        self._answering = answering
+        self._pool = pool
+        self._queues: dict[str, deque[_Waiting]] = defaultdict(deque)
+        self._busy: set[str] = set()
+        """Products for which a batch is at work, or about to begin."""
+        self._alone: dict[str, int] = defaultdict(int)
+
+    async def answer(
+        self,
+        lineup: Lineup,
+        read: Reader,
+        *,
+        size: int,
+        request_id: str | None = None,
+        only: Loaded | None = None,
+    ) -> Answered:
+        """Answers for the rows that `read` finds in a body of `size` bytes.
+
+        Raises InvalidRows, NoChampion, Overloaded, PredictionFailed, CaptureFailed.
+        """
+        self._check_load(lineup.product)
+        leader = only or lineup.leader()
+        decoded = await self.off_loop(lambda: read(leader.decoder), size=size)
+        inquiry = Inquiry(lineup=lineup, decoded=decoded, read=read, request_id=request_id, only=only)
+        result = await (self._wait(inquiry) if len(decoded) <= ROWS_TOGETHER else self._ask_alone(inquiry))
+        if isinstance(result, Answered):
+            return result
+        if isinstance(result, Failed):  # finding out why takes many calls of the version, and holds nobody up
+            raise await asyncio.get_running_loop().run_in_executor(self._pool, self._answering.blame, result)
+        raise result
+
+    async def off_loop(self, work: Callable[[], T], *, size: int) -> T:
+        """What `work` returns; in a thread if it has more than a small body of `size` bytes to go through."""
+        if size <= SMALL_BYTES:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _check_load(self, product: str) -> None:
+        queue = self._queues[product]
+        late = queue and time.monotonic() - queue[0].since > WAIT_SECONDS
+        if late or len(queue) + self._alone[product] >= MOST_WAITING:
+            raise Overloaded(f"{product} has more requests than it can answer", remedy="try again a little later")
+
+    async def _ask_alone(self, inquiry: Inquiry) -> Result:
+        product = inquiry.lineup.product
+        self._alone[product] += 1
+        try:
+            answer = self._answering.answer
+            return (await asyncio.get_running_loop().run_in_executor(self._pool, answer, [inquiry]))[0]
+        finally:
+            self._alone[product] -= 1
+
+    def _wait(self, inquiry: Inquiry) -> asyncio.Future[Result]:
+        loop, product = asyncio.get_running_loop(), inquiry.lineup.product
+        waiting = _Waiting(inquiry=inquiry, since=time.monotonic(), answer=loop.create_future())
+        self._queues[product].append(waiting)
+        if product not in self._busy:
+            self._busy.add(product)
+            loop.call_soon(self._begin, product)  # after whatever else has arrived by now
+        return waiting.answer
+
+    def _begin(self, product: str) -> None:
+        batch = self._next(product)
+        if not batch:
+            self._busy.discard(product)
+            return
+        work = asyncio.get_running_loop().run_in_executor(
+            self._pool, self._answering.answer, [waiting.inquiry for waiting in batch]
+        )
+        work.add_done_callback(lambda done: self._ended(product, batch, done))
+
+    def _next(self, product: str) -> list[_Waiting]:
+        """Those who wait longest, as many as go together."""
+        queue, batch, rows = self._queues[product], list[_Waiting](), 0
+        while queue:
+            inquiry = queue[0].inquiry
+            rows += len(inquiry.decoded)
+            if batch and (rows > ROWS_TOGETHER or not _go_together(batch[0].inquiry, inquiry)):
+                break
+            batch.append(queue.popleft())
+        return batch
+
+    def _ended(self, product: str, batch: Sequence[_Waiting], done: asyncio.Future[list[Result]]) -> None:
+        self._begin(product)
+        error = done.exception()
+        for place, waiting in enumerate(batch):
+            if waiting.answer.done():  # its caller has gone
+                continue
+            if error is not None:
+                waiting.answer.set_exception(error)
+            else:
+                waiting.answer.set_result(done.result()[place])
+
+
+def _go_together(one: Inquiry, other: Inquiry) -> bool:
+    return one.lineup is other.lineup and one.only is other.only

@@ -1,0 +1,163 @@
+"""Requests that come together are asked about together, and none of them can tell."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from windlass.serving import batching
+
+
+class Held:
+    """A model that waits in its first call until the test lets it go, and remembers how many rows each call had."""
+
+    def __init__(self, answer: Any = lambda rows: rows["distance"].to_numpy()) -> None:
+        self.began, self.go_on = threading.Event(), threading.Event()
+        self.calls: list[int] = []
+        self._answer = answer
+
+    def __call__(self, rows: pl.DataFrame) -> Any:
+        self.calls.append(rows.height)
+        self.began.set()
+        assert self.go_on.wait(20)
+        return self._answer(rows)
+
+
+def gathered(stage: Any, held: Held, bodies: list[dict[str, Any]]) -> list[Any]:
+    """The replies to `bodies`, all of which came while the version was busy with a request before them."""
+    with ThreadPoolExecutor(len(bodies) + 1) as callers:
+        first = callers.submit(stage.predict)
+        assert held.began.wait(10)
+        replies = [callers.submit(stage.client.post, "/flights/predict", json=body) for body in bodies]
+        queue = stage.parts.batcher._queues["flights"]
+        deadline = threading.Event()
+        while len(queue) < len(bodies):
+            assert not deadline.wait(0.001)
+        held.go_on.set()
+        assert first.result(20).status_code == 200
+        return [reply.result(20) for reply in replies]
+
+
+def row(stage: Any, **fields: Any) -> dict[str, Any]:
+    return {**stage.row, **fields}
+
+
+def test_those_who_come_meanwhile_share_one_call_and_each_gets_its_own_answer(stage: Any) -> None:
+    held = Held()
+    stage.add("v1", model=held)
+    stage.route("v1")
+    stage.board.lineups["flights"].leader().company._trials = 0
+    bodies = [
+        {
+            "rows": [row(stage, flight=f"f{place}", distance=place / 100 + extra) for extra in (0.0, 0.001)][
+                : 1 + place % 2
+            ]
+        }
+        for place in range(20)
+    ]
+    replies = gathered(stage, held, bodies)
+    assert held.calls == [1, 30], "one call for the first, one for all who came meanwhile"
+    for body, reply in zip(bodies, replies, strict=True):
+        assert [each["score"] for each in reply.json()["predictions"]] == [each["distance"] for each in body["rows"]]
+    captured = {batch.ids: batch for batch in stage.captured}
+    for body, reply in zip(bodies, replies, strict=True):
+        batch = captured[tuple(each["id"] for each in reply.json()["predictions"])]
+        assert batch.keys == tuple(each["flight"] for each in body["rows"])
+        assert batch.scores == tuple(each["distance"] for each in body["rows"])
+    assert len({batch.request_id for batch in stage.captured}) == 21
+
+
+def test_a_row_that_a_version_fails_on_fails_nobody_else(stage: Any) -> None:
+    def fails(rows: pl.DataFrame) -> Any:
+        if (rows["carrier"] == "XX").any():
+            raise ValueError("no such carrier")
+        return rows["distance"].to_numpy()
+
+    held = Held(fails)
+    stage.add("v1", model=held)
+    stage.route("v1")
+    stage.board.lineups["flights"].leader().company._trials = 0
+    carriers = ["AA", "XX", "AA", "AA", "XX", "AA", "AA"]
+    replies = gathered(stage, held, [{"rows": [row(stage, carrier=carrier)]} for carrier in carriers])
+    assert [reply.status_code for reply in replies] == [422 if carrier == "XX" else 200 for carrier in carriers]
+    assert replies[1].json()["fields"][0]["field"] == "carrier"
+    assert len(stage.captured) == 1 + carriers.count("AA")
+
+
+def test_a_version_whose_answers_depend_on_the_neighbours_is_asked_about_each_request_alone(stage: Any) -> None:
+    held = Held(lambda rows: np.full(rows.height, rows["distance"].mean()))
+    stage.add("v1", model=held)
+    stage.route("v1")
+    distances = [0.1, 0.9, 0.5, 0.3]
+    replies = gathered(stage, held, [{"rows": [row(stage, distance=distance)]} for distance in distances])
+    assert [reply.json()["predictions"][0]["score"] for reply in replies] == distances
+    assert not stage.board.lineups["flights"].leader().company.allowed
+
+
+def test_a_batch_is_of_one_lineup(stage: Any) -> None:
+    """Whoever came before a swap is answered by the version they came for."""
+    held = Held()
+    stage.add("v1", model=held)
+    stage.add("v2", model=lambda rows: 1 - rows["distance"].to_numpy())
+    stage.route("v1")
+    with ThreadPoolExecutor(8) as callers:
+        first = callers.submit(stage.predict)
+        assert held.began.wait(10)
+        queue = stage.parts.batcher._queues["flights"]
+        wait = threading.Event()
+
+        def send(count: int) -> list[Any]:
+            before = len(queue)
+            sent = [callers.submit(stage.predict, row(stage, distance=0.2)) for _ in range(count)]
+            while len(queue) < before + count:
+                assert not wait.wait(0.001)
+            return sent
+
+        old = send(3)
+        stage.route("v2")
+        new = send(3)
+        held.go_on.set()
+        assert first.result(20).status_code == 200
+        told = [reply.result(20).json()["predictions"][0] for reply in (*old, *new)]
+    assert [(each["version"], each["score"]) for each in told] == [("v1", 0.2)] * 3 + [("v2", 0.8)] * 3
+
+
+@pytest.mark.parametrize("limit", ["count", "patience"])
+def test_more_than_can_be_answered_is_refused_at_once_and_told_when_to_come_back(
+    stage: Any, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(batching, *(("MOST_WAITING", 3) if limit == "count" else ("WAIT_SECONDS", -1.0)))
+    held = Held()
+    stage.add("v1", model=held)
+    stage.route("v1")
+    waiting = 3 if limit == "count" else 1
+    with ThreadPoolExecutor(8) as callers:
+        first = callers.submit(stage.predict)
+        assert held.began.wait(10)
+        replies = [callers.submit(stage.predict) for _ in range(waiting)]
+        wait = threading.Event()
+        while len(stage.parts.batcher._queues["flights"]) < waiting:
+            assert not wait.wait(0.001)
+        refused = stage.predict()
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert "more requests than it can answer" in refused.json()["error"]
+        held.go_on.set()
+        assert [reply.result(20).status_code for reply in (first, *replies)] == [200] * (1 + waiting)
+    assert stage.predict().status_code == 200
+
+
+def test_what_cannot_be_written_down_for_one_is_answered_for_the_others(stage: Any) -> None:
+    held = Held()
+    stage.add("v1", model=held)
+    stage.route("v1")
+    stage.board.lineups["flights"].leader().company._trials = 0
+    stage.sink.refuses = "cursed"
+    names = ["a", "cursed", "b"]
+    replies = gathered(stage, held, [{"rows": [stage.row], "request_id": name} for name in names])
+    assert [reply.status_code for reply in replies] == [200, 503, 200]
+    assert {batch.request_id for batch in stage.captured} >= {"a", "b"}
