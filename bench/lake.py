@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,7 +68,7 @@ def segments(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, s
         writer = SegmentWriter(folder / f"threads-{size}", durability="power")
         batches = [answers(number, size) for number in range(count)]
         threads = [threading.Thread(target=times, args=(writer.append, batches[part::16])) for part in range(16)]
-        seconds = took(lambda running=threads: run(running))
+        seconds = took(partial(run, threads))
         yield f"append {size} rows, power, from 16 threads", f"{size * count / seconds:>9,.0f} rows/s"
     lake, backlog = new_lake(folder / "lake"), folder / "process-64"
     seconds = took(lambda: lake.commit_segments("bench", backlog, START))
@@ -160,7 +161,12 @@ def sets(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]
     )
     seconds = took(lambda: lake.append_outcomes("bench", outcomes, request_id="r", now=START))
     yield "append 1,000 outcomes", f"{seconds:.3f} s"
-    policy = {"time": "scheduled", "key": "flight", "outcome": OUTCOME, "as_of": START + timedelta(days=400)}
+    policy: dict[str, Any] = {
+        "time": "scheduled",
+        "key": "flight",
+        "outcome": OUTCOME,
+        "as_of": START + timedelta(days=400),
+    }
     seconds = best(lambda: lake.pin("bench", **policy))
     yield "pin them", f"{seconds:.2f} s"
     _, pin = lake.pin("bench", **policy)
@@ -208,7 +214,7 @@ def best(work: Callable[[], Any]) -> float:
 
 
 def times(work: Callable[[Any], Any], arguments: list[Any]) -> list[float]:
-    return [took(lambda argument=argument: work(argument)) for argument in arguments]
+    return [took(partial(work, argument)) for argument in arguments]
 
 
 def spread(seconds: list[float]) -> str:

@@ -228,4 +228,4 @@ def spread(taken: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -143,7 +143,7 @@ class Bench:
 
     def _until_ended(self) -> None:
         """As `windlass up` does: look, rest, look."""
-        while not self._events(RunFinished, RunFailed) or not self.controller._training.quiet:
+        while not self._events(RunFinished, RunFailed) or not self.controller._training.idle:
             self.controller.rest(self.stopping, self.settings.poll_seconds)
             self.controller.tick()
         failed = self._bodies(RunFailed)

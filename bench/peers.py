@@ -42,7 +42,7 @@ def version_of(peer: str, python: Path) -> str:
 
 def measure(peer: str, python: Path) -> dict[str, float]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
-    command = [python, HERE / f"with_{peer}.py", str(STEPS)]
+    command = [str(python), str(HERE / f"with_{peer}.py"), str(STEPS)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=900)
     found: dict[str, float] = next(
         json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"median"')

@@ -86,7 +86,7 @@ class PostgresServer:
         import psycopg
 
         with psycopg.connect(host=str(self._folder), user="windlass", dbname=database, autocommit=True) as connection:
-            cursor = connection.execute(statement, parameters or None)  # type: ignore[arg-type]
+            cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description is not None else []
 
     def close(self) -> None:

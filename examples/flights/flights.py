@@ -41,7 +41,7 @@ class FlightDelays(wl.Product):
     estimator = LGBMClassifier(n_estimators=100, num_leaves=31, n_jobs=2, verbose=-1)
     gate = wl.Gate("roc_auc", at_least=0.6, slices=["origin"])
     release = wl.Release(shadow=500, canary=[0.1, 0.3], bake="12h", probation="7d")
-    retrain = wl.Retrain(every="30d", on_decay=True, cooldown="14d")
+    retrain = wl.Retrain(every="30d", on_decay=True, cooldown="14d", window="120d")
 
     def extract(self, since: datetime | None) -> pl.DataFrame:
         """January and February; from March on the loop feeds itself on what it answered."""

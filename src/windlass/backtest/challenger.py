@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -14,26 +14,13 @@ from windlass.backtest.stream import Array, Known, Stream
 from windlass.backtest.trainer import Trainer
 from windlass.decisions.baseline import constant_answer
 from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
-from windlass.decisions.metrics import main_metric
-from windlass.decisions.paired import compare
 from windlass.monitoring.reference import Reference, make_reference
-from windlass.pipeline.split import MINIMUM, holdout_place
-from windlass.product.policy import Gate
+from windlass.pipeline.candidates import Mix, choose, follow
+from windlass.pipeline.split import MINIMUM, holdout_place, judging_place
+from windlass.product.policy import Gate, competing
 from windlass.records.decision import Decision
 
 _LATENCY_ROWS = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A way to choose training rows among the labelled ones."""
-
-    name: str
-    rows: int | None = None
-    """The latest ones, this many; None: all."""
-
-    def choose(self, labelled: Known) -> Known:
-        return labelled if self.rows is None else labelled[-self.rows :]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,9 +28,9 @@ class Challenger:
     """A model that passed or failed the gate."""
 
     decision: Decision
-    recipe: Recipe
+    mix: Mix
     model: Any
-    """Trained on all rows of the recipe, the holdout included; None when the gate rejected it."""
+    """Trained on all rows, the holdout included; None when the gate rejected it."""
     learned: Known
     """What it learned from."""
     reference: Reference | None
@@ -62,64 +49,74 @@ class Workshop:
         self._trainer = trainer
         self._kind = stream.product.task.kind
 
-    def recipes(self, known: Known, now: datetime) -> list[Recipe]:
-        """The ways to train that compete, the usual one first. As in production there is one: the policy's window, or
-        all labelled rows."""
-        policy = self._stream.product.retrain
-        if policy is None or policy.window is None:
-            return [Recipe(name="all")]
-        start = _microseconds(now - policy.window)
-        return [Recipe(name="window", rows=max(int((self._stream.at[known.positions] >= start).sum()), 1))]
-
-    def challenge(self, known: Known, champion: Any, *, learned: int, now: datetime) -> Challenger | None:
-        """Train by each recipe, and let the gate judge the best against the champion.
+    def challenge(
+        self, known: Known, champion: Any, *, learned: int, now: datetime, must_gain: bool = False
+    ) -> Challenger | None:
+        """Train as the policy says, and let the gate judge the result against the champion.
 
         `known` are the labelled rows up to where labels are complete; `learned` is the last row that the champion has
-        learned from. None when there are too few rows to train on, or to compare with the champion.
+        learned from; `must_gain` as the gate takes it. None when there are too few rows to train on, or to compare with
+        the champion.
         """
-        rest, holdout = self._parted(known, learned)
+        known = self._within_window(known, now)
+        rest, choice, holdout = self._parted(known, learned)
         unseen = holdout.positions > learned
-        if unseen.sum() < MINIMUM_ROWS:
+        if unseen.sum() < MINIMUM_ROWS or not self._trainer.can_fit(rest):
             return None
-        best: tuple[Recipe, Any, Array] | None = None
-        for recipe in self.recipes(known, now):
-            if not self._trainer.can_fit(recipe.choose(rest)):
-                continue
-            judged = self._trainer.fit(recipe.choose(rest))
-            answers = self._trainer.predict_at(judged, holdout.positions)
-            if best is None or self._clearly_better(holdout, answers, best[2]):
-                best = (recipe, judged, answers)
-        if best is None:
-            return None
-        recipe, judged, answers = best
+        judged, mix = self._chosen(rest, choice)
+        answers = self._trainer.predict_at(judged, holdout.positions)
         others = self._trainer.predict_at(champion, holdout.positions[unseen])
-        trained, chosen = recipe.choose(rest), recipe.choose(known)
-        decision = self._gate(judged, trained, holdout, answers=answers, champion=others, unseen=unseen, now=now)
+        evidence = self._evidence(judged, rest, holdout, answers=answers, champion=others, unseen=unseen)
+        decision = decide_gate(replace(evidence, must_gain=must_gain), self._stream.product.gate, now)
         if decision.verdict != "pass":
-            return Challenger(decision=decision, recipe=recipe, model=None, learned=known[:0], reference=None)
-        model = self._trainer.fit(chosen)
-        reference = self._reference(chosen, holdout, answers)
-        return Challenger(decision=decision, recipe=recipe, model=model, learned=chosen, reference=reference)
+            return Challenger(decision=decision, mix=mix, model=None, learned=known[:0], reference=None)
+        model = follow(
+            lambda rows: self._trainer.fit(known[len(known) - rows :]),
+            mix,
+            labels=self._stream.truth(known),
+            kind=self._kind,
+            classes=len(self._stream.classes),
+        )
+        reference = self._reference(known, holdout, answers)
+        return Challenger(decision=decision, mix=mix, model=model, learned=known, reference=reference)
 
-    def _clearly_better(self, holdout: Known, answers: Array, others: Array) -> bool:
-        """Whether the first model is better beyond noise (95 %); ties go to the recipe that is named first."""
-        metric = main_metric(self._stream.product.gate, self._kind)
-        return compare(metric, self._stream.truth(holdout), answers, others).lower > 0
+    def _chosen(self, rest: Known, choice: Known) -> tuple[Any, Mix]:
+        if not len(choice):
+            return self._trainer.fit(rest), Mix()
+        return choose(
+            lambda rows: self._trainer.fit(rest[len(rest) - rows :]),
+            lambda model: self._trainer.predict_at(model, choice.positions),
+            labels=self._stream.truth(rest),
+            truth=self._stream.truth(choice),
+            kind=self._kind,
+            classes=len(self._stream.classes),
+        )
+
+    def _within_window(self, known: Known, now: datetime) -> Known:
+        """Those of the last stretch of time that the policy trains on."""
+        policy = self._stream.product.retrain
+        if policy is None or policy.since is None:
+            return known
+        start = _microseconds(now - policy.since)
+        return known[self._stream.at[known.positions] >= start]
 
     def first_reference(self, known: Known) -> Reference:
         """What the first champion is watched against: how its recipe did on the last part of the history."""
-        rest, holdout = self._parted(known, None)
+        rest, _, holdout = self._parted(known, None)
         if not self._trainer.can_fit(rest):
             return make_reference(self._watched(known), kind=self._kind)
         return self._reference(known, holdout, self._trainer.predict_at(self._trainer.fit(rest), holdout.positions))
 
-    def _parted(self, known: Known, learned: int | None) -> tuple[Known, Known]:
-        """Those that train and those that judge, parted as in production; too few all train.
+    def _parted(self, known: Known, learned: int | None) -> tuple[Known, Known, Known]:
+        """Those that train, those that choose and those that judge, parted as in production; too few all train.
 
         Places in the stream stand for moments: a file may give one moment to many rows, and its order goes on in them.
         """
         place = holdout_place(known.positions, until=learned) if len(known) >= MINIMUM else None
-        return (known, known[:0]) if place is None else (known[:place], known[place:])
+        if place is None:
+            return known, known[:0], known[:0]
+        judging = judging_place(known.positions, place) if competing(self._stream.product.retrain) else place
+        return known[:place], known[place:judging], known[judging:]
 
     def _reference(self, learned: Known, holdout: Known, answers: Array) -> Reference:
         truth = self._stream.truth(holdout)
@@ -128,22 +125,14 @@ class Workshop:
     def _watched(self, known: Known) -> pl.DataFrame:
         return self._stream.take(known.positions).select(self._stream.watched)
 
-    def _gate(
-        self,
-        judged: Any,
-        trained: Known,
-        holdout: Known,
-        *,
-        answers: Array,
-        champion: Array,
-        unseen: Array,
-        now: datetime,
-    ) -> Decision:
+    def _evidence(
+        self, judged: Any, trained: Known, holdout: Known, *, answers: Array, champion: Array, unseen: Array
+    ) -> GateEvidence:
         policy = self._stream.product.gate
         constant = constant_answer(
             self._stream.truth(trained), rows=len(holdout), classes=len(self._stream.classes), kind=self._kind
         )
-        evidence = GateEvidence(
+        return GateEvidence(
             kind=self._kind,
             truth=self._stream.truth(holdout),
             candidate=answers,
@@ -153,7 +142,6 @@ class Workshop:
             slices=self._slices(policy, holdout.positions),
             latency_ms=self._latency(judged, holdout.positions) if policy is not None and policy.latency_ms else None,
         )
-        return decide_gate(evidence, policy, now)
 
     def _slices(self, policy: Gate | None, holdout: Array) -> dict[str, Array]:
         rows = self._stream.rows

@@ -94,7 +94,7 @@ class Loop:
         decision = self._decide(start)
         if decision.verdict == "retrain":
             self._record("retrain.decided", decision=decision)
-            self._retrain(start)
+            self._retrain(start, for_growth=decision.numbers["trigger"] == "growth")
 
     def _mature(self, now: int, start: int) -> None:
         """Hand over the labels that became known since the last look, in the order in which they did.
@@ -126,6 +126,7 @@ class Loop:
             last_run_at=self._run_starts[-1],
             run_starts=tuple(self._run_starts),
             new_labelled=labelled - self._labelled_at_run,
+            labelled=self._labelled_at_run,
             rejections=self._rejections,
             drift=drift,
             decay=decay,
@@ -134,20 +135,21 @@ class Loop:
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def _retrain(self, start: int) -> None:
+    def _retrain(self, start: int, *, for_growth: bool) -> None:
         now = self._clock.now()
         self._run_starts.append(now)
         self._labelled_at_run = len(self._stream.known(self._matured_to, start=0, stop=start))
-        complete = self._stream.complete(self._matured_to, stop=start)
-        known = self._stream.known(self._matured_to, start=0, stop=complete)
-        made = self._workshop.challenge(known, self._champion.model, learned=self._champion.learned, now=now)
+        known = self._stream.representative(self._matured_to, stop=start)
+        made = self._workshop.challenge(
+            known, self._champion.model, learned=self._champion.learned, now=now, must_gain=for_growth
+        )
         if made is None:
-            self._rejections += 1
-            self._record("run.failed", detail="too few labelled rows that are new and complete")
+            self._rejections += not for_growth
+            self._record("run.failed", detail="too few labelled rows that are new and stand for their time")
             return
-        self._record("gate.decided", decision=made.decision, detail=f"trained on: {made.recipe.name}")
+        self._record("gate.decided", decision=made.decision, detail=f"trained on: {made.mix}")
         if made.model is None:
-            self._rejections += 1
+            self._rejections += not for_growth
         else:
             self._promote(made, start)
 
@@ -159,17 +161,15 @@ class Loop:
         self._champion = self._version(made.model, made.learned, made.reference)
         self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
         self._alarmed.clear()
-        self._record(
-            "champion.changed", detail=f"retrained on {len(made.learned):,} labelled rows ({made.recipe.name})"
-        )
+        self._record("champion.changed", detail=f"retrained on {len(made.learned):,} labelled rows ({made.mix})")
 
     def _judge_probation(self, start: int) -> None:
         """Compare the new champion with the one before on the rows since the promotion whose labels are known."""
         probation = self._probation
         if probation is None:
             return
-        complete = self._stream.complete(self._matured_to, stop=start)
-        known = self._stream.known(self._matured_to, start=probation.first, stop=max(complete, probation.first))
+        known = self._stream.representative(self._matured_to, stop=start)
+        known = known[known.positions >= probation.first]
         evidence = RollbackEvidence(
             started_at=probation.started_at, losses=self._paired(known, probation), requests=start - probation.first
         )

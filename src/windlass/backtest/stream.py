@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windlass.decisions.completeness import complete_rows
+from windlass.decisions.completeness import groups_of, representative_rows
 from windlass.errors import DataError
 from windlass.product.examples import Examples
 from windlass.product.product import Product
@@ -94,13 +94,22 @@ class Stream:
         positions = np.flatnonzero(self.known_at[start:stop] <= now) + start
         return Known(positions=positions, labels=self._labels(now)[positions])
 
-    def complete(self, now: int, *, stop: int) -> int:
-        """The first row, before `stop`, of the stretch whose labels are not all there yet at `now`.
+    def representative(self, now: int, *, stop: int) -> Known:
+        """Of the rows before `stop` whose label is known at `now` those that stand for all rows of their time.
 
-        What trains and what judges ends here, as in production (`decisions.completeness`).
+        They alone train and judge, as in production (`decisions.completeness`).
         """
-        within = round(self.product.outcome.within.total_seconds() * 1e6)
-        return complete_rows(self.at[:stop], self.known_at[:stop] <= now, now=now, within=within)
+        seen = self.known_at[:stop] <= now
+        labels = np.where(seen, self._labels(now)[:stop], np.nan)
+        chosen = representative_rows(
+            self.at[:stop],
+            np.where(seen, self.known_at[:stop], np.nan),
+            groups_of(labels, classes=self.product.task.kind != "regression"),
+            now=now,
+            within=round(self.product.outcome.within.total_seconds() * 1e6),
+        )
+        positions = np.flatnonzero(chosen)
+        return Known(positions=positions, labels=labels[positions])
 
     def _labels(self, now: int) -> Array:
         """(n,) the labels as they are known at `now`, where they are."""

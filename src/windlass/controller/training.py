@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 FAILED = "training failed"
 _TRAIN = "windlass.pipeline.training:run_training"
-_SIGNALS: tuple[Signal, ...] = ("first", "schedule", "volume", "drift", "decay")
+_SIGNALS: tuple[Signal, ...] = ("first", "schedule", "volume", "growth", "drift", "decay")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,7 @@ class Training:
             last_run_at=product.run_starts[-1] if product.run_starts else None,
             run_starts=product.run_starts,
             new_labelled=signals.new_labelled,
+            labelled=product.labelled,
             failures=product.failures + interrupted,
             rejections=product.rejections,
             interrupted=interrupted,
@@ -189,7 +190,8 @@ class Training:
             run=run,
             fence=self._context.held(),
             force=force,
-            window=None if retrain is None else retrain.window,
+            window=None if retrain is None else retrain.since,
+            must_gain=trigger == "growth",
             champion=None if product.champion is None else product.champion.version,
             champion_digest=None if product.champion is None else product.champion.digest,
         )

@@ -1,8 +1,9 @@
-"""Up to where the labels of a stretch of time are all there.
+"""Which labelled rows stand for all rows of their time.
 
 Where one class becomes known early and the other late (a default after a missed payment, a repaid loan after years),
 the latest labels are of the early class alone. What trains or judges on them learns that everything ends that way. So
-rows count, for training as for judging, only up to where no more labels are missing than always are.
+all rows count, for training as for judging, up to where no more labels are missing than always are. Of the younger ones
+as many of each class count as if all classes took as long as the slowest of them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from windlass.decisions.delays import learn_delays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +24,13 @@ _PRIOR_MISSING, _PRIOR_ROWS = 1, 10
 """What is taken to be usual before any row's time is over, and how little that weighs."""
 _LEAST = 1000
 """The newest rows whose time is over that tell how many labels usually stay away, at least."""
+_LEAST_GROUP = 50
+"""Labels whose delay was seen, at the least, for a group to have a distribution of its own."""
+_LEAST_SHARE = 0.1
+"""Of a group's labels that must be known at an age for rows of that age to count: of fewer too little is known."""
+_SLACK = 0.1
+"""By how much more rows than the delays explain there may be, beside what chance explains."""
+_PARTS = 4
 _DEVIATIONS = 3.0
 """How far beyond the usual the count of missing labels may stray by chance: this many standard deviations, and one."""
 
@@ -66,3 +76,70 @@ def complete_rows(at: Array, known: Array, *, now: float, within: float, usual: 
             break
         count -= clearest + 1
     return over + count
+
+
+def representative_rows(
+    at: Array, known_at: Array, groups: Array, *, now: float, within: float, usual: Usual | None = None
+) -> Array:
+    """`(n,)` bool: the rows whose labels, taken together, are as those of all rows of their time.
+
+    `at` `(n,)` are the moments of the rows, rising; `known_at` `(n,)` when each label came (NaN: not yet; minus
+    infinity: nobody saw when); `groups` `(n,)` codes of what a delay may depend on, as `groups_of` gives them; the rest
+    is as for `complete_rows`. Beyond the complete rows a label of group c, known at age a, counts with probability
+    min_g F_g(a) / F_c(a), where F are the distributions of the delays (`delays`): then each group is left with the same
+    share of its rows of every age. Which ones is settled by counting, not by chance. Where the delays do not explain
+    how many labels are missing, as when outcomes are told with an earlier date, none of these rows counts.
+    """
+    known = known_at <= now
+    count = complete_rows(at, known, now=now, within=within, usual=usual)
+    chosen = known.copy()
+    chosen[count:] = False
+    seen = np.flatnonzero(known & np.isfinite(known_at))
+    if not np.any(seen >= count):
+        return chosen
+    codes = _pooled(groups[seen], groups)
+    present, age = np.unique(codes[seen]), now - at[count:]
+    by_age = np.empty((len(present), len(age)))
+    for place, code in enumerate(present):
+        of_group = seen[codes[seen] == code]
+        delays = learn_delays(known_at[of_group] - at[of_group], now - at[of_group])
+        by_age[place] = delays.known_by(age)
+    slowest = by_age.min(axis=0)
+    old_enough = slowest >= _LEAST_SHARE
+    young = seen[seen >= count] - count
+    young = young[old_enough[young]]
+    own = by_age[np.searchsorted(present, codes[young + count]), young]
+    if _explained(own, rows=int(old_enough.sum()), usual=usual or Usual.of(known[:count])):
+        for code in present:
+            of_group = codes[young + count] == code
+            kept = np.floor(np.cumsum(slowest[young[of_group]] / own[of_group]) + 0.5)
+            chosen[young[of_group][np.diff(kept, prepend=0.0) > 0] + count] = True
+    return chosen
+
+
+def _explained(share: Array, *, rows: int, usual: Usual) -> bool:
+    """Whether as many rows have a label as must by the delays that were seen: `share` `(m,)` is the part of rows like
+    each of the m labelled ones that has one by now, `rows` how many there are, with a label or without.
+
+    The sum of 1 / share estimates the rows that will ever have one (Horvitz and Thompson, 1952).
+    """
+    estimated = float(np.sum(1 / share))
+    deviation = float(np.sqrt(np.sum((1 - share) / share**2)))
+    return rows * (1 - usual.share) <= estimated * (1 + _SLACK) + _DEVIATIONS * deviation
+
+
+def groups_of(labels: Array, *, classes: bool) -> Array:
+    """`(n,)` codes of what a delay may depend on: the class, or for numbers the quarter it is in; a label is NaN
+    where it is not known."""
+    known = np.isfinite(labels)
+    if classes or not known.any():
+        return np.where(known, labels, -1).astype(np.int64)
+    return np.searchsorted(np.quantile(labels[known], np.arange(1, _PARTS) / _PARTS), labels).astype(np.int64)
+
+
+def _pooled(seen: Array, groups: Array) -> Array:
+    """`groups` with those of which few delays were seen made one; with the largest, if they stay few."""
+    codes, counts = np.unique(seen, return_counts=True)
+    few = codes[counts < _LEAST_GROUP]
+    together = few[:1] if counts[counts < _LEAST_GROUP].sum() >= _LEAST_GROUP else codes[[counts.argmax()]]
+    return np.where(np.isin(groups, few), together[0], groups) if len(few) else groups

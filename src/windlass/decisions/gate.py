@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 """Chance that a candidate as good as the champion is called clearly worse: once overall, once over all slices."""
+CHANCE_GAIN = 0.1
+"""Chance that a candidate as good as the champion is called better, where it must be. The judged candidate has learned
+from half of what is new at most, so it shows less than what is released will have gained."""
+MATERIAL = 0.02
+"""What counts as a gain: this share of what the champion falls short of a perfect score."""
 MINIMUM_ROWS = 30
 MINIMUM_SLICE = 100
 MINIMUM_CLASS = 10
@@ -50,6 +55,8 @@ class GateEvidence:
     """Column -> `(n,)` group of each row, as strings."""
     latency_ms: float | None = None
     """99th percentile of the time that the prediction of a single row takes; None: not measured."""
+    must_gain: bool = False
+    """Nothing is known to be wrong with the champion, so only a clearly better candidate is worth a release."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,10 +75,11 @@ def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> D
     """`pass` or `reject`.
 
     A candidate is rejected when it misses the floor or the ceiling, when its metric is undefined, is slower than
-    allowed, is clearly worse than the champion on the same rows (one-sided, 5 %), or is clearly worse in one of the
-    slices (5 % over all of them, Holm). Bounds are judged on all rows, the champion on those that it has not learned
-    from. With no policy only the champion is asked. Without a champion only the bounds are. Raises ProductError for a
-    metric that does not exist.
+    allowed, is clearly worse than the champion on the same rows (one-sided, 5 %), is not clearly better where it must
+    be (one-sided, 10 %, and by 2 % of what the champion falls short of a perfect score), or is clearly worse in one of
+    the slices (5 % over all of them, Holm). Bounds are judged on all rows, the champion on those that it has not
+    learned from. With no policy only the champion is asked. Without a champion only the bounds are. Raises ProductError
+    for a metric that does not exist.
     """
     policy = policy or Gate()
     metric = main_metric(policy, evidence.kind)
@@ -158,10 +166,22 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
         )
     elif p_value < ALPHA:
         hearing.against.append(f"It is clearly worse than the champion on the same {rows} rows, by {said}.")
+    elif evidence.must_gain and (short := _falls_short(hearing.metric, found)):
+        hearing.against.append(f"It is not worth a release, since {short}: a gain of {said} on {rows} rows.")
     elif found.gain < 0:
         hearing.remarks.append(f"It is worse than the champion by {said}, which noise or the tolerance explains.")
     else:
         hearing.remarks.append(f"It is better than the champion on the same {rows} rows, by {said}.")
+
+
+def _falls_short(metric: Metric, found: paired.Comparison) -> str:
+    """Why the candidate is not clearly and materially better; empty if it is."""
+    if found.p_better() >= CHANCE_GAIN:
+        return "noise may explain what it gains"
+    room = metric.room(found.champion)
+    if room is not None and found.gain < MATERIAL * room:
+        return f"it gains less than {MATERIAL:.0%} of what the champion falls short"
+    return ""
 
 
 def _judge_slices(hearing: _Hearing, champion: Array) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ class Metric:
     """`(truth, predictions) -> float`, NaN where it is undefined."""
     influence: PerRow | None = None
     """Each row's first-order contribution to the figure's error, mean 0; None: only resampling can tell the noise."""
+    perfect: float | None = None
+    """What a model that is always right scores."""
 
     def score(self, truth: Array, predictions: Array) -> float:
         """The figure on these rows; NaN when it is undefined (no rows, one class, a prediction that is not finite)."""
@@ -48,6 +50,12 @@ class Metric:
             return float("nan")
         value = float(self.function(truth, predictions))
         return value if np.isfinite(value) else float("nan")
+
+    def room(self, score: float) -> float | None:
+        """What a score falls short of a perfect one; None where nobody knows what that is."""
+        if self.perfect is None:
+            return None
+        return abs(self.perfect - score)
 
     def gain(self, candidate: float, champion: float) -> float:
         """How much better the first figure is than the second, in the metric's units; negative: worse."""
@@ -70,7 +78,7 @@ def metric_for(
             raise ProductError(
                 "the metric 'cost' needs a cost matrix", where="Gate.cost", remedy="cost=[[0, 1], [5, 0]]"
             )
-        return _mean("cost", kind, partial(per_row.cost, matrix=cost))
+        return replace(_mean("cost", kind, partial(per_row.cost, matrix=cost)), perfect=None)
     make = _REGISTRY[kind].get(name)
     if make is None:
         raise ProductError(
@@ -106,6 +114,7 @@ def _mean(name: str, kind: TaskKind, loss: PerRow) -> Metric:
         larger_is_better=False,
         function=lambda truth, predictions: float(loss(truth, predictions).mean()),
         influence=lambda truth, predictions: _centred(loss(truth, predictions)),
+        perfect=0.0,
     )
 
 
@@ -218,7 +227,7 @@ def _median_error(truth: Array, predictions: Array) -> float:
 
 
 def _larger(name: str, kind: TaskKind, function: Score, influence: PerRow | None = None) -> Metric:
-    return Metric(name=name, kind=kind, larger_is_better=True, function=function, influence=influence)
+    return Metric(name=name, kind=kind, larger_is_better=True, function=function, influence=influence, perfect=1.0)
 
 
 def _classification(kind: TaskKind) -> list[Metric]:
@@ -244,9 +253,11 @@ _ALL = [
     _mean("mae", "regression", per_row.absolute),
     _mean("mse", "regression", per_row.squared),
     _mean("mape", "regression", per_row.relative),
-    Metric(name="rmse", kind="regression", larger_is_better=False, function=_rmse, influence=_rmse_influence),
+    Metric(
+        name="rmse", kind="regression", larger_is_better=False, function=_rmse, influence=_rmse_influence, perfect=0.0
+    ),
     _larger("r2", "regression", _r2),
-    Metric(name="median_ae", kind="regression", larger_is_better=False, function=_median_error),
+    Metric(name="median_ae", kind="regression", larger_is_better=False, function=_median_error, perfect=0.0),
 ]
 _REGISTRY: dict[str, dict[str, Metric]] = {
     kind: {metric.name: metric for metric in _ALL if metric.kind == kind} for kind in DEFAULTS

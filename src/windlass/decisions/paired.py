@@ -43,6 +43,13 @@ class Comparison:
         Small: it is clearly worse. Without any noise (two models with a constant difference) it is 0 or 1.
         """
         distance = self.gain + tolerance
+        return self._p_below(distance)
+
+    def p_better(self) -> float:
+        """One-sided p-value against "the candidate is no better"; NaN when the gain is undefined. Small: it is."""
+        return self._p_below(-self.gain)
+
+    def _p_below(self, distance: float) -> float:
         if not np.isfinite(distance) or np.isnan(self.error):
             return float("nan")
         if self.error == 0:

@@ -12,7 +12,7 @@ from windlass.product.duration import format_duration
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
 
-Signal = Literal["first", "schedule", "volume", "drift", "decay", "interrupted"]
+Signal = Literal["first", "schedule", "volume", "growth", "drift", "decay", "interrupted"]
 
 _WEEK = timedelta(days=7)
 _FIRST_PAUSE = timedelta(minutes=5)
@@ -36,10 +36,13 @@ class RetrainEvidence:
     """Starts of the runs of the last seven days, at least."""
     new_labelled: int = 0
     """Rows that were labelled since the last run."""
+    labelled: int = 0
+    """Rows of the last run's training set; 0: nothing tells."""
     failures: int = 0
     """Runs that failed one after the other, up to the last one."""
     rejections: int = 0
-    """Runs one after the other that gained nothing: rejected by the gate, nothing new, or withdrawn by its release."""
+    """Runs one after the other that gained nothing: rejected by the gate, nothing new, or withdrawn by its release. Of
+    those for growth only the withdrawn ones: they look whether there is something to gain."""
     interrupted: bool = False
     """The last run was ended from outside, together with the controller that led it. It counts among the failures, and
     stays interrupted until a run takes it up."""
@@ -50,13 +53,15 @@ class RetrainEvidence:
 
 
 def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
-    """`retrain` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume or schedule.
+    """`retrain` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume, schedule
+    or growth.
 
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
-    and budget may hold a run back. Each run in a row whose candidate was rejected doubles the cooldown, and a failed
-    run is repeated after 5 minutes, 10, 20, ... up to a day, so that nothing ever retrains in a storm. A run that was
-    interrupted is taken up at once, also beside a release, as a person may have asked for it; if that happens again, or
-    after a failure, it is taken up when a failed one would be repeated, after the release.
+    and budget may hold a run back. Each run in a row that brought nothing doubles the cooldown (but for growth, since
+    the next such run needs yet more rows), and a failed run is repeated after 5 minutes, 10, 20, ... up to a day, so
+    that nothing ever retrains in a storm. A run that was interrupted is taken up at once, also beside a release, as
+    a person may have asked for it; if that happens again, or after a failure, it is taken up when a failed one would be
+    repeated, after the release.
     """
     blocked = _blocked(evidence, now)
     if blocked is not None:
@@ -110,6 +115,8 @@ def _signals(evidence: RetrainEvidence, policy: Retrain, now: datetime) -> Itera
     overdue = _overdue(evidence.last_run_at, policy.every, now)
     if overdue is not None:
         yield "schedule", overdue
+    if policy.on_growth is not None and 0 < policy.on_growth * evidence.labelled <= evidence.new_labelled:
+        yield "growth", f"The labelled rows have grown by {policy.on_growth:.0%} or more since the last run."
     if evidence.owed is not None:
         yield evidence.owed, f"The last run (for: {evidence.owed}) failed before it came to a result."
 
@@ -131,9 +138,10 @@ def _overdue(last: datetime | None, every: timedelta | None, now: datetime) -> s
 
 def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, trigger: Signal) -> str | None:
     if evidence.last_run_at is not None and not evidence.failures:
-        until = evidence.last_run_at + _cooldown(policy, evidence.rejections)
+        rejections = 0 if trigger == "growth" else evidence.rejections
+        until = evidence.last_run_at + _cooldown(policy, rejections)
         if now < until:
-            after = f" after {_times(evidence.rejections, 'run')} without a better model" if evidence.rejections else ""
+            after = f" after {_times(rejections, 'run')} without a better model" if rejections else ""
             return f"The cooldown{after} lasts until {show_moment(until)}."
     recent = sum(now - _WEEK < start <= now for start in evidence.run_starts)
     if recent >= policy.per_week and trigger not in ("first", "interrupted"):
@@ -162,6 +170,8 @@ def _why_quiet(evidence: RetrainEvidence, policy: Retrain) -> str:
     parts = [f"{quiet} {'are' if ' and ' in quiet else 'is'} quiet"] if quiet else []
     if policy.on_rows is not None:
         parts.append(f"fewer than {policy.on_rows} rows were labelled since the last run")
+    if policy.on_growth is not None and evidence.labelled:
+        parts.append(f"the labelled rows have grown by less than {policy.on_growth:.0%}")
     if policy.every is not None and evidence.last_run_at is not None:
         parts.append(f"the schedule asks at {show_moment(evidence.last_run_at + policy.every)}")
     return f"No signal: {', '.join(parts)}." if parts else "No signal has been heard."
@@ -175,6 +185,7 @@ def _numbers(evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None
     return {
         "trigger": trigger,
         "new_labelled": evidence.new_labelled,
+        "labelled": evidence.labelled,
         "runs_this_week": sum(now - _WEEK < start <= now for start in evidence.run_starts),
         "failures": evidence.failures,
         "rejections": evidence.rejections,

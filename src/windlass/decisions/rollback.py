@@ -17,6 +17,9 @@ from windlass.records.decision import Decision
 ALPHA = 0.01
 """Chance that a version that is no worse than the one before is ever rolled back for its outcomes; the same for
 errors."""
+MATERIAL = 0.02
+"""What counts as worse: this share of the predecessor's own loss. Outcomes of one day are more alike than the evidence
+takes them to be, so that a bad day alone can prove a difference that is next to nothing over all days."""
 ERROR_CAP = 0.02
 """An error rate that no champion may have."""
 
@@ -38,7 +41,7 @@ class RollbackEvidence:
 
 
 def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) -> Decision:
-    """`roll_back` when it is clearly worse, `keep` when probation is over without that, else `wait`.
+    """`roll_back` when it is clearly worse, by 2 % or more, `keep` when probation is over without that, else `wait`.
 
     It may be asked at every outcome: the evidence is a bet that no look can win but by being right (1 % ever, for
     outcomes and for errors each). A version that merely seems worse is kept when the time is over, and the reason says
@@ -46,10 +49,11 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
     """
     proof = evidence_of_worse(evidence.losses)
     least, _ = proportion_bounds(evidence.errors, evidence.requests, ALPHA)
-    gap = _mean_difference(evidence.losses)
+    gap, usual = _mean_losses(evidence.losses)
     numbers: dict[str, Any] = {
         "outcomes": evidence.losses.rows,
         "loss_difference": gap,
+        "previous_loss": usual,
         "evidence_worse": proof,
         "evidence_needed": 1 / ALPHA,
         "requests": evidence.requests,
@@ -58,7 +62,7 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
     if evidence.refused is not None:
         reason = f"It cannot serve: {evidence.refused}"
         return decision("rollback", "roll_back", [reason], numbers, now)
-    if proof >= 1 / ALPHA:
+    if proof >= 1 / ALPHA and gap >= MATERIAL * usual:
         reason = (
             f"On {evidence.losses.rows} outcomes its loss is {show(gap)} higher than its predecessor's: clearly worse."
         )
@@ -80,7 +84,10 @@ def _kept(outcomes: int, gap: float) -> str:
     return f"Probation is over; on {outcomes} outcomes its loss is {show(abs(gap))} {side} than its predecessor's."
 
 
-def _mean_difference(losses: PairedLosses) -> float:
+def _mean_losses(losses: PairedLosses) -> tuple[float, float]:
+    """By how much the new version loses more on a row, and what the one before loses."""
     difference = np.asarray(losses.new, dtype=np.float64) - losses.previous
-    difference = difference[np.isfinite(difference)]
-    return float(difference.mean()) if len(difference) else float("nan")
+    known = np.isfinite(difference)
+    if not known.any():
+        return float("nan"), float("nan")
+    return float(difference[known].mean()), float(losses.previous[known].mean())

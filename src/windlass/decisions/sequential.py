@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_BETS = 0.5 ** np.arange(1, 9)
+_BETS = np.asarray(0.5 ** np.arange(1, 9), dtype=np.float64)
 """As parts of the largest bet that cannot ruin: 1/2, 1/4, ... 1/256. Small shifts need small bets and many rows."""
+_CHANGE_BETS = np.asarray(0.5 ** np.arange(1, 8), dtype=np.float64)
+_CHANGE_STAKES = np.array([0.04, *[0.16] * 6])
+"""What of each new stake is laid on which bet. The largest is for values that hardly vary; of others it sees nothing
+that the next does not see as soon."""
 
 _LEAST_NULL = 1e-9
 
@@ -30,7 +34,7 @@ def evidence_above(values: Floats, null: float) -> float:
     """
     if len(values) == 0 or not _LEAST_NULL < null < 1:
         return 1.0
-    wealth = np.logaddexp.reduce(np.cumsum(_growth(values, null), axis=1), axis=0) - np.log(len(_BETS))
+    wealth = np.logaddexp.reduce(np.cumsum(_growth(values, null, _BETS), axis=1), axis=0) - np.log(len(_BETS))
     return float(np.exp(min(float(wealth.max()), 700.0)))
 
 
@@ -45,15 +49,15 @@ def change_evidence(values: Floats, null: float) -> Floats:
     """
     if len(values) == 0 or not _LEAST_NULL < null < 1:
         return np.zeros(len(values))
-    total = np.cumsum(_growth(values, null), axis=1)
-    before = np.concatenate([np.zeros((len(_BETS), 1)), total[:, :-1]], axis=1)
+    total = np.cumsum(_growth(values, null, _CHANGE_BETS), axis=1)
+    before = np.concatenate([np.zeros((len(_CHANGE_BETS), 1)), total[:, :-1]], axis=1)
     stakes = total + np.logaddexp.accumulate(-before, axis=1)
-    mixed = np.logaddexp.reduce(stakes, axis=0) - np.log(len(_BETS))
+    mixed = np.logaddexp.reduce(stakes + np.log(_CHANGE_STAKES)[:, None], axis=0)
     return np.asarray(np.exp(np.minimum(mixed, 700.0)), dtype=np.float64)
 
 
-def _growth(values: Floats, null: float) -> NDArray[Any]:
-    return np.log1p((_BETS / null)[:, None] * (np.clip(values, 0.0, 1.0) - null)[None, :])
+def _growth(values: Floats, null: float, bets: Floats) -> NDArray[Any]:
+    return np.log1p((bets / null)[:, None] * (np.clip(values, 0.0, 1.0) - null)[None, :])
 
 
 def proportion_bounds(hits: int, trials: int, alpha: float) -> tuple[float, float]:

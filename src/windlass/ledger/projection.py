@@ -23,6 +23,7 @@ from windlass.records.event import (
     CommandWithdrawn,
     ControllerStarted,
     ControllerStopped,
+    DataPinned,
     Event,
     IncidentClosed,
     IncidentOpened,
@@ -123,6 +124,10 @@ def _resumed(state: ProductState, _body: ProductResumed, event: Event) -> Produc
     return replace(state, paused=None, paused_at=None, release=release)
 
 
+def _pinned(state: ProductState, body: DataPinned, _event: Event) -> ProductState:
+    return replace(state, labelled=body.pin.rows)
+
+
 def _registered(state: ProductState, body: VersionRegistered, event: Event) -> ProductState:
     version = VersionState(
         version=body.version, digest=body.digest, run=body.run, metrics=body.metrics, registered_at=event.at
@@ -171,8 +176,10 @@ def _run_finished(state: ProductState, body: RunFinished, event: Event) -> Produ
     if state.run is None or state.run.run != body.run:
         return state
     ended = replace(state.run, finished_at=event.at, outcome=body.outcome, version=body.version)
-    # A version that was registered is no gain yet: the end of its release says.
-    rejections = state.rejections if body.outcome == "registered" else state.rejections + 1
+    # A version that was registered is no gain yet: the end of its release says. And a run for more rows alone was a
+    # look whether there is something to gain: no reason to be slower when something is wrong.
+    in_vain = body.outcome != "registered" and state.run.trigger != "growth"
+    rejections = state.rejections + 1 if in_vain else state.rejections
     return replace(state, run=None, last_run=ended, failures=0, rejections=rejections)
 
 
@@ -266,6 +273,7 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     ProductDeclared: _declared,
     ProductPaused: _paused,
     ProductResumed: _resumed,
+    DataPinned: _pinned,
     VersionRegistered: _registered,
     ChampionChanged: _champion_changed,
     VersionRetired: _retired,

@@ -17,7 +17,7 @@ from windlass.pipeline.labels import KEY, VALUE, moments_of
 from windlass.pipeline.split import Split, split_rows
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
-from windlass.product.policy import to_plain
+from windlass.product.policy import competing, to_plain
 from windlass.product.task import Task
 from windlass.records.bundle import Column
 from windlass.records.data import DataPin
@@ -134,6 +134,7 @@ def check(training: Training, pinned: Pinned, *, learned: Split | None) -> Rows:
             "task": msgspec.to_builtins(task),
             "as_of": pinned.pin.as_of.isoformat(),
             "learned": msgspec.to_builtins(learned),
+            "competing": competing(training.product.retrain),
         },
         inputs={"rows": pinned.pin.digest, "outcomes": pinned.step.digest("outcomes.arrow")},
     )
@@ -144,7 +145,13 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
     task = training.task
     found = labelled_rows(training.product(), pinned.read(), pinned.outcomes, as_of=pinned.pin.as_of)
     rows = found.rows
-    split, order = split_rows(rows, moments=moments_of(rows, task.time), key=task.key, learned=learned)
+    split, order = split_rows(
+        rows,
+        moments=moments_of(rows, task.time),
+        key=task.key,
+        learned=learned,
+        competing=competing(training.product.retrain),
+    )
     ordered = rows if order is None else rows[order]
     _check_learnable(ordered.get_column(task.target).head(split.train), task)
     write_frame(ordered, folder / "rows.arrow")
@@ -158,11 +165,17 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
         "early": found.early,
         "unlabelled": found.unlabelled,
         "set_aside": found.broken,
+        "choice": split.choice,
         "holdout": split.holdout,
         "split": split.by,
         "remarks": remarks,
-        "note": f"{split.train:,} to train on, {split.holdout:,} to judge by" + (f"; {remarks}" if remarks else ""),
+        "note": _parts(split) + (f"; {remarks}" if remarks else ""),
     }
+
+
+def _parts(split: Split) -> str:
+    choosing = f"{split.choice:,} to choose by, " if split.choice else ""
+    return f"{split.train:,} to train on, {choosing}{split.holdout:,} to judge by"
 
 
 def _check_learnable(target: pl.Series, task: Task) -> None:

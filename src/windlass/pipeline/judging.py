@@ -135,7 +135,11 @@ def gate(training: Training, prepared: Prepared, evaluated: Finished) -> Judged:
     step = Step(
         name="gate",
         code=training.code("gate"),
-        parameters={"policy": to_plain(training.product.policies())["gate"], "champion": request.champion_digest},
+        parameters={
+            "policy": to_plain(training.product.policies())["gate"],
+            "champion": request.champion_digest,
+            "must_gain": request.must_gain,
+        },
         inputs=inputs,
     )
     finished = training.runner.run(
@@ -163,6 +167,7 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
         unseen=unseen,
         slices=groups_of(training, prepared),
         latency_ms=read_record(evaluated.folder / LATENCY, Latency).single_p99,
+        must_gain=training.request.must_gain,
     )
     decision = decide_gate(evidence, training.product.gate, training.now)
     if remark:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windlass.decisions.completeness import complete_rows
+from windlass.decisions.completeness import groups_of, representative_rows
 from windlass.errors import ContractViolated, DataError
 from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.lake import TrainingSet
@@ -32,7 +32,8 @@ class LabelledRows:
     """Labelled rows that satisfy the contract, and what became of the others."""
 
     rows: pl.DataFrame
-    """In the order of their event time, up to where the labels of their time are complete."""
+    """In the order of their event time; where labels of one class come early, such as stand for all rows of their
+    time."""
     columns: tuple[Column, ...]
     """What a request row holds."""
     served: int
@@ -64,6 +65,8 @@ class Answers:
     sifted: Sifted
     at: pl.Series
     """When each of those that satisfy the contract was asked for."""
+    known_at: pl.Series
+    """When its label came."""
 
     @property
     def kept(self) -> pl.DataFrame:
@@ -83,21 +86,25 @@ def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, 
     # What became of an answer is known of its key, and outweighs the silence about the row.
     served = found.served.filter(pl.col(KEY).is_not_null()).select(outcomes.columns)
     told = pl.concat([outcomes, served]).sort("observed_at", maintain_order=True)
-    rows = with_labels(rows, told, task=task, outcome=product.outcome, as_of=as_of)
+    rows, known_at = with_labels(rows, told, task=task, outcome=product.outcome, as_of=as_of)
     if task.target not in rows.columns:
         check_labels(product, rows)
-    labelled = rows.filter(has_label(rows.get_column(task.target)))
+    has = has_label(rows.get_column(task.target))
+    labelled = rows.filter(has)
     sifted = sift_frame(product, labelled)
     _check_most(product, sifted, labelled.height)
     columns = columns_of(product, sifted.kept.drop(task.target))
     answers = _served(product, labelled, sifted.kept, found.served, columns)
     parts = [sifted] if answers is None else [sifted, answers.sifted]
     kept = pl.concat([each.kept for each in parts], how="vertical_relaxed")
-    complete = kept[_complete(product, kept, answers, _missing(product, rows, kept, found), as_of=as_of)]
-    early = kept.height - complete.height
-    _check_labels(product, complete, early=early)
+    came = known_at.filter(has).filter(~sifted.broken)
+    came = came if answers is None else pl.concat([came, answers.known_at])
+    missing = _missing(product, rows, kept, found)
+    chosen = kept[_representative(product, kept, answers, came, missing, as_of=as_of)]
+    early = kept.height - chosen.height
+    _check_labels(product, chosen, early=early)
     return LabelledRows(
-        rows=complete,
+        rows=chosen,
         columns=columns,
         early=early,
         served=0 if answers is None else answers.kept.height,
@@ -138,7 +145,11 @@ def _served(
     target = as_target(served.get_column(VALUE), like=kept.get_column(task.target), task=task)
     decoded = decode_rows(served.get_column("request"), columns).with_columns(target)
     sifted = sift_frame(product, decoded.select(kept.columns))
-    return Answers(sifted=sifted, at=served.filter(~sifted.broken).select(_WHEN_SERVED).to_series())
+    sound = served.filter(~sifted.broken)
+    known_at = pl.max_horizontal("observed_at", _WHEN_SERVED).alias("known_at")  # never before its row
+    return Answers(
+        sifted=sifted, at=sound.select(_WHEN_SERVED).to_series(), known_at=sound.select(known_at).to_series()
+    )
 
 
 def _missing(product: Product, rows: pl.DataFrame, kept: pl.DataFrame, found: TrainingSet) -> pl.Series:
@@ -162,12 +173,19 @@ def _is_none_of(key: pl.Expr, keys: pl.Series) -> pl.Expr:
     return ~key.is_in(keys.implode()).fill_null(value=False)
 
 
-def _complete(
-    product: Product, kept: pl.DataFrame, answers: Answers | None, missing: pl.Series, *, as_of: datetime
+def _representative(
+    product: Product,
+    kept: pl.DataFrame,
+    answers: Answers | None,
+    known_at: pl.Series,
+    missing: pl.Series,
+    *,
+    as_of: datetime,
 ) -> Array:
     """The places of the labelled rows that count, in the order of their time (see `decisions.completeness`).
 
-    Without a time column only answers have a moment, and extracted rows are taken to be of long ago.
+    `known_at` is when the label of each came, null where it came with the row; `missing` when the rows were that have
+    none. Without a time column only answers have a moment, and extracted rows are taken to be of long ago.
     """
     moments = moments_of(kept, product.task.time)
     if moments is None:
@@ -176,9 +194,22 @@ def _complete(
         moments = long_ago if answers is None else pl.concat([long_ago, answers.at])
     at = pl.concat([moments.alias("at"), missing]).to_physical().to_numpy()
     order = np.argsort(at, kind="stable")
-    within = product.outcome.within // _MICROSECOND
-    count = complete_rows(at[order], order < kept.height, now=(as_of - _LONG_AGO) // _MICROSECOND, within=within)
-    return order[:count][order[:count] < kept.height]
+    none = np.full(len(missing), np.nan)
+    came = known_at.to_physical().cast(pl.Float64).fill_null(-np.inf).to_numpy()
+    chosen = representative_rows(
+        at[order],
+        np.concatenate([came, none])[order],
+        groups_of(np.concatenate([_numbers(kept, product), none])[order], classes=product.task.kind != "regression"),
+        now=(as_of - _LONG_AGO) // _MICROSECOND,
+        within=product.outcome.within // _MICROSECOND,
+    )
+    return order[chosen]
+
+
+def _numbers(kept: pl.DataFrame, product: Product) -> Array:
+    """The labels as numbers: values, or some code for each class."""
+    target = kept.get_column(product.task.target)
+    return (target if product.task.kind == "regression" else target.rank("dense")).cast(pl.Float64).to_numpy()
 
 
 def _check_labels(product: Product, rows: pl.DataFrame, *, early: int) -> None:

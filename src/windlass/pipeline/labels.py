@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
@@ -118,9 +119,9 @@ def label_history(cases: pl.DataFrame, outcomes: pl.DataFrame, *, outcome: Outco
 
 
 def labels_as_of(history: pl.DataFrame, moment: datetime) -> pl.DataFrame:
-    """The label of each row that has one by `moment`: `row` and `value`."""
+    """The label of each row that has one by `moment`: `row`, `value` and `known_at`, when it had its first."""
     known = history.filter(pl.col("known_at") <= pl.lit(moment, dtype=TIMESTAMP))
-    return known.unique("row", keep="last", maintain_order=True).select("row", VALUE)
+    return known.group_by("row", maintain_order=True).agg(pl.col(VALUE).last(), pl.col("known_at").first())
 
 
 def cases_of(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
@@ -136,9 +137,17 @@ def cases_of(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
     )
 
 
+class WithLabels(NamedTuple):
+    """Rows with the labels that they got apart from themselves."""
+
+    rows: pl.DataFrame
+    known_at: pl.Series
+    """When each label came, for those that got theirs so."""
+
+
 def with_labels(
     rows: pl.DataFrame, outcomes: pl.DataFrame, *, task: Task, outcome: Outcome, as_of: datetime
-) -> pl.DataFrame:
+) -> WithLabels:
     """`rows` with the target filled in where it is missing and known as of `as_of`; labels of other keys are left.
 
     Raises DataError for a value that cannot be a label.
@@ -148,11 +157,14 @@ def with_labels(
     check_absent(outcome, like=like, task=task)
     told = labels_as_of(label_history(cases_of(rows, task), outcomes, outcome=outcome), as_of)
     if told.is_empty():
-        return rows
+        return WithLabels(rows, pl.Series("known_at", [None] * rows.height, dtype=TIMESTAMP))
     places = pl.int_range(rows.height, dtype=pl.UInt32, eager=True).alias("row").to_frame()
-    texts = places.join(told, on="row", how="left", maintain_order="left").get_column(VALUE)
-    filled = as_target(texts, like=like, task=task)
-    return rows.with_columns(filled if own is None or is_empty(own) else pl.coalesce(task.target, filled))
+    told = places.join(told, on="row", how="left", maintain_order="left")
+    filled = as_target(told.get_column(VALUE), like=like, task=task)
+    if own is None or is_empty(own):
+        return WithLabels(rows.with_columns(filled), told.get_column("known_at"))
+    known_at = told.select(pl.when(~has_label(own)).then("known_at").alias("known_at")).to_series()
+    return WithLabels(rows.with_columns(pl.coalesce(task.target, filled)), known_at)
 
 
 def check_absent(outcome: Outcome, *, like: pl.Series, task: Task) -> None:

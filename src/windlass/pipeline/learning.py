@@ -12,6 +12,7 @@ import polars as pl
 
 from windlass.decisions.metrics import main_metric
 from windlass.errors import ProductError
+from windlass.pipeline.candidates import Fit, Mix, choose, follow
 from windlass.pipeline.context import Training
 from windlass.pipeline.dataset import Rows
 from windlass.pipeline.notes import Run
@@ -65,8 +66,12 @@ class Prepared:
     def all_rows(self) -> Examples:
         return self._examples(slice(None))
 
+    def choice_part(self) -> Examples:
+        """Rows that came after those that train, to choose among candidates by; none where none compete."""
+        return self._examples(slice(self.rows.split.train, self.rows.split.train + self.rows.split.choice))
+
     def holdout_part(self) -> Examples:
-        return self._examples(slice(self.rows.split.train, None))
+        return self._examples(slice(self.rows.split.train + self.rows.split.choice, None))
 
     def _examples(self, part: slice) -> Examples:
         return Examples(
@@ -145,6 +150,11 @@ def _parted(training: Training, prepared: Prepared) -> tuple[Examples, Examples]
     return _chosen(examples, first), _chosen(examples, second)
 
 
+def newest(examples: Examples, rows: int) -> Examples:
+    """The last `rows` of them; the very same when that is all."""
+    return examples if rows == len(examples) else _chosen(examples, np.arange(len(examples) - rows, len(examples)))
+
+
 def _chosen(examples: Examples, places: np.ndarray[Any, Any]) -> Examples:
     return Examples(
         features=examples.features[places],
@@ -180,7 +190,11 @@ def _trials_logged(training: Training, finished: Finished) -> list[Body]:
 
 
 def train(training: Training, prepared: Prepared, tuned: Finished | None) -> Finished:
-    """Run the user's `train` on the training rows and keep the model, and what was noted of it."""
+    """Run the user's `train` on the training rows and keep the model, and what was noted of it.
+
+    Where stretches of different length compete, it runs once for each, and those that the rows of the choice speak for
+    become one model; what `train` notes is that of the longest.
+    """
     inputs = {"rows": prepared.rows.step.digest(), "features": prepared.step.digest()}
     step = Step(
         name="train",
@@ -210,20 +224,24 @@ def refit(training: Training, prepared: Prepared, tuned: Finished | None, traine
         inputs={
             "rows": prepared.rows.step.digest(),
             "features": prepared.step.digest(),
-            "judged": trained.digest(*(name for name in trained.outputs if name.startswith("model"))),
+            "judged": trained.digest("mix.json", *(name for name in trained.outputs if name.startswith("model"))),
         },
     )
-    work = partial(_refit, training, prepared, tuned)
+    work = partial(_refit, training, prepared, tuned, read_record(trained.folder / "mix.json", Mix))
     return training.runner.run(step, work, still_valid=partial(_loads_with, training.source))
 
 
-def _refit(training: Training, prepared: Prepared, tuned: Finished | None, folder: Path) -> Summary:
+def _refit(training: Training, prepared: Prepared, tuned: Finished | None, mix: Mix, folder: Path) -> Summary:
     examples = prepared.all_rows()
+
+    def fit(rows: int) -> Any:
+        return _recipe(training, tuned).train(newest(examples, rows))
+
     with active(Run.nowhere()):
-        model = _recipe(training, tuned).train(examples)
+        model = follow(fit, mix, labels=examples.target, kind=prepared.kind, classes=prepared.classes)
     _check_model(training, model, examples, prepared.classes)
     write_record(models.save(model, folder / "model"), folder / "model.json")
-    return {"rows": len(examples), "model": type(model).__name__}
+    return {"rows": len(examples), "model": type(model).__name__, "note": str(mix)}
 
 
 def _recipe(training: Training, tuned: Finished | None) -> Product:
@@ -245,23 +263,45 @@ def _train(training: Training, prepared: Prepared, tuned: Finished | None, folde
         append=lambda *bodies: noted.extend(bodies),
         tell=partial(training.runner.tell, "train"),
     )
+
+    def fit(rows: int) -> Any:
+        with active(notes if rows == len(examples) else Run.nowhere()):
+            fitted = instance.train(newest(examples, rows))
+        _check_model(training, fitted, examples, prepared.classes)
+        return fitted
+
     try:
-        with active(notes):
-            model = instance.train(examples)
+        model, mix = _chosen_of(prepared, fit, examples)
     except BaseException:
         training.runner.append(*noted)  # the last thing known of a training that failed
         raise
-    _check_model(training, model, examples, prepared.classes)
     write_record(models.save(model, folder / "model"), folder / "model.json")
+    write_record(mix, folder / "mix.json")
     write_record(noted, folder / "noted.json")
     environment = training.environment
     return {
         "rows": len(examples),
         "model": type(model).__name__,
+        "learned_from": str(mix),
         "source": training.source.digest,
         "git_commit": environment.git_commit,
         "git_dirty": environment.git_dirty,
     }
+
+
+def _chosen_of(prepared: Prepared, fit: Fit, examples: Examples) -> tuple[Any, Mix]:
+    """The model of all training rows, or the blend that the rows of the choice speak for."""
+    choice = prepared.choice_part()
+    if not len(choice):
+        return fit(len(examples)), Mix()
+    return choose(
+        fit,
+        lambda model: predict(model, choice.features, prepared.kind, classes=prepared.classes),
+        labels=examples.target,
+        truth=choice.target,
+        kind=prepared.kind,
+        classes=prepared.classes,
+    )
 
 
 def _check_model(training: Training, model: Any, examples: Examples, classes: int) -> None:

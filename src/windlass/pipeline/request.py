@@ -30,6 +30,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Do every step again."""
     window: timedelta | None = None
     """Train on rows of this last stretch of event time; None: on all."""
+    must_gain: bool = False
+    """Release nothing that is not clearly better than the champion."""
     champion: str | None = None
     """The version that answers now, such as `v3`."""
     champion_digest: str | None = None

@@ -2,8 +2,9 @@
 
 The candidate that the gate judges has learned from none of the rows that judge it. By time, a candidate that passed is
 then fitted once more on all rows, since the newest ones are the most telling where the world changes; the next gate
-compares it on rows that came later. Without time there is no newest row, a row's side is settled for good by its key,
-and nothing is fitted again.
+compares it on rows that came later. Where stretches of different length compete (`candidates`), the older half of the
+rows that would judge chooses among them, and the newer half, which nothing has touched, judges. Without time there is
+no newest row, a row's side is settled for good by its key, and nothing is fitted again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions import decay
+from windlass.decisions.horizons import horizons
 from windlass.errors import DataError
 
 HOLDOUT = 0.2
@@ -34,10 +36,11 @@ _SEED = b"windlass"
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """How rows were parted: in the order they are kept, the first `train` train and the rest judge."""
+    """How rows were parted: in the order they are kept, `train` train, `choice` choose, the rest judge."""
 
     by: Literal["time", "key"]
     train: int
+    choice: int = 0
     holdout: int
     boundary: datetime | None = None
     """The event time of the first row that judges, in UTC."""
@@ -46,13 +49,19 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split_rows(
-    rows: pl.DataFrame, *, moments: pl.Series | None, key: str | None, learned: Split | None = None
+    rows: pl.DataFrame,
+    *,
+    moments: pl.Series | None,
+    key: str | None,
+    learned: Split | None = None,
+    competing: bool = False,
 ) -> tuple[Split, np.ndarray[Any, Any] | None]:
     """The split of `rows`, and the order to bring them into first (None: they are in it).
 
     With `moments` (datetimes in UTC, one a row, rising) the latest judge, as `holdout_place` says; `learned` is the
-    split of the champion, and where nothing is new to it, the very rows judge that judged it. Without moments, or when
-    all are the same, as many are drawn by a hash of the key, or of the whole row.
+    split of the champion, and where nothing is new to it, the very rows judge that judged it. `competing`: stretches of
+    different length compete, if there are enough rows. Without moments, or when all are the same, as many are drawn by
+    a hash of the key, or of the whole row.
     Raises DataError when there are fewer than 20 rows.
     """
     count = rows.height
@@ -67,7 +76,17 @@ def split_rows(
         wanted = count - _holdout(count, fresh=count)
         order = _by_hash(rows, key, wanted)
         return Split(by="key", train=wanted, holdout=count - wanted), order
-    return Split(by="time", train=place, holdout=count - place, boundary=moments[place], until=moments[-1]), None
+    at = moments.to_physical().to_numpy()
+    judging = judging_place(at, place) if competing else place
+    split = Split(
+        by="time",
+        train=place,
+        choice=judging - place,
+        holdout=count - judging,
+        boundary=moments[judging],
+        until=moments[-1],
+    )
+    return split, None
 
 
 def holdout_place(at: np.ndarray[Any, Any], *, until: int | None) -> int | None:
@@ -82,6 +101,18 @@ def holdout_place(at: np.ndarray[Any, Any], *, until: int | None) -> int | None:
     return _nearest(at, len(at) - _holdout(len(at), fresh=fresh))
 
 
+def judging_place(at: np.ndarray[Any, Any], place: int) -> int:
+    """From which row on they judge where those from `place` on are to choose among candidates first: the newer half.
+
+    `place` itself where no candidate would compete, or too few rows would be left to judge by.
+    """
+    middle = place + (len(at) - place) // 2
+    if len(horizons(place)) == 1 or len(at) - middle < LEAST:
+        return place
+    judging = _nearest(at, middle)
+    return judging if judging is not None and place < judging else place
+
+
 def _holdout(count: int, *, fresh: int) -> int:
     """How many of `count` rows judge when `fresh` of them are new to the champion."""
     fifth = count - round(count * (1 - HOLDOUT))
@@ -93,7 +124,8 @@ def _place_by_time(moments: pl.Series, learned: Split | None) -> int | None:
     if learned is None or learned.until is None or learned.boundary is None:
         return holdout_place(at, until=None)
     if moments[-1] <= learned.until:
-        return _nearest(at, int(moments.search_sorted(learned.boundary, side="left")))
+        judging = int(moments.search_sorted(learned.boundary, side="left"))
+        return _nearest(at, max(judging - learned.choice, 0))
     return holdout_place(at, until=pl.Series([learned.until], dtype=moments.dtype).to_physical()[0])
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 from windlass.errors import ProductError
 from windlass.product.duration import format_duration, parse_duration
 
+_USUAL_GROWTH = 0.25
 Metric = Callable[[Any, Any], float]
 """A metric of one's own: `(y_true, y_score) -> float`, larger is better."""
 
@@ -144,25 +145,30 @@ class Retrain:
     """Schedule: this long after the last run."""
     on_rows: int | None
     """Volume: this many newly labelled rows since the last run."""
+    on_growth: float | None
+    """Volume: the labelled rows have grown by this share of those of the last run. What such a run makes is released
+    only if it is clearly better: more rows alone are no reason to change what answers."""
     on_drift: bool
     on_decay: bool
     cooldown: timedelta
     """The least time between two runs, whatever the signal."""
     per_week: int
     """The most runs within seven days."""
-    window: timedelta | None
-    """Train on the rows of this last stretch of event time; None: on all."""
+    window: timedelta | Literal["all"] | None
+    """Train on the rows of this last stretch of event time, or on `all`; None: stretches of different length compete,
+    and a version may be a blend of several."""
 
     def __init__(
         self,
         *,
         every: str | timedelta | None = None,
         on_rows: int | None = None,
+        on_growth: float | Literal["auto"] | None = "auto",
         on_drift: bool = False,
         on_decay: bool = True,
         cooldown: str | timedelta = "1d",
         per_week: int = 7,
-        window: str | timedelta | None = None,
+        window: str | timedelta | Literal["all"] | None = None,
     ) -> None:
         _at_least(per_week, 1, where="Retrain.per_week")
         if on_rows is not None:
@@ -172,19 +178,34 @@ class Retrain:
                 raise ProductError(
                     f"{value!r} is neither true nor false", where=f"Retrain.{signal}", remedy="write True or False"
                 )
-        stretch = None if window is None else parse_duration(window, where="Retrain.window")
+        if on_growth == "auto":  # a schedule or a volume says already when to look for a better model
+            on_growth = _USUAL_GROWTH if every is None and on_rows is None else None
+        elif on_growth is not None:
+            _check_number(on_growth, where="Retrain.on_growth", above=0)
+        stretch = window if window is None or window == "all" else parse_duration(window, where="Retrain.window")
         if stretch is not None and not stretch:
-            raise ProductError("no row is younger than that", where="Retrain.window", remedy="such as '90d', or None")
+            raise ProductError("no row is younger than that", where="Retrain.window", remedy="such as '90d', or 'all'")
         _set(
             self,
             every=None if every is None else parse_duration(every, where="Retrain.every"),
             on_rows=on_rows,
+            on_growth=None if on_growth is None else float(on_growth),
             on_drift=on_drift,
             on_decay=on_decay,
             cooldown=parse_duration(cooldown, where="Retrain.cooldown"),
             per_week=per_week,
             window=stretch,
         )
+
+    @property
+    def since(self) -> timedelta | None:
+        """How far back rows are taken at all; None: all of them."""
+        return self.window if isinstance(self.window, timedelta) else None
+
+
+def competing(policy: Retrain | None) -> bool:
+    """Whether stretches of different length compete: nothing says which one to train on."""
+    return policy is None or policy.window is None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
 
 CommandName = Literal["train", "promote", "rollback", "pause", "resume", "clean", "erase"]
-Trigger = Literal["first", "manual", "schedule", "volume", "drift", "decay", "notebook"]
+Trigger = Literal["first", "manual", "schedule", "volume", "growth", "drift", "decay", "notebook"]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):

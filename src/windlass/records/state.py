@@ -130,6 +130,8 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     """The training run that ended last."""
     run_starts: tuple[datetime, ...] = ()
     """When training runs started, in the thirty days before the last one; resumed ones count again."""
+    labelled: int = 0
+    """Rows of the last training set that was pinned; 0: none was."""
     failures: int = 0
     """Training runs one after the other, up to the last one, that failed or were lost."""
     rejections: int = 0

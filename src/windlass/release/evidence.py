@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.alignment import align
-from windlass.decisions.completeness import Usual, complete_rows
+from windlass.decisions.completeness import Usual, groups_of, representative_rows
 from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import Answers, ReleaseEvidence
@@ -22,6 +22,8 @@ from windlass.records.state import ReleaseState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from windlass.product.task import TaskKind
 
     Array = NDArray[Any]
 
@@ -116,7 +118,7 @@ def paired_losses(
 ) -> PairedLosses:
     """Losses of two versions on the rows that both answered and whose label is known, in the order they were asked for.
 
-    Where labels of one class come early, rows count only up to where the labels of their time are complete as of `now`
+    Where labels of one class come early, only such rows count as stand for all rows of their time as of `now`
     (`decisions.completeness`; `within` is how long one may take, `usual` how many never come).
 
     `labelled` is what `Lake.labelled` gives for both, shadow answers included. `codec` is the new version's and
@@ -130,8 +132,9 @@ def paired_losses(
         for version in (new, old)
     ]
     both = sides[0].join(sides[1], on="prediction_id", how="inner", suffix="_old").sort("at", "prediction_id")
-    both = both.head(_complete(both, now=now, within=within, usual=usual))
-    both = both.with_columns(_truth=codec.encode_texts(both["value"])).filter(pl.col("_truth").is_not_null())
+    both = both.with_columns(_truth=codec.encode_texts(both["value"]))
+    chosen = _representative(both, kind=codec.kind, now=now, within=within, usual=usual)
+    both = both.filter(chosen & pl.col("_truth").is_not_null())
     truth = both["_truth"].to_numpy()
     other = old_codec or codec
     previous = predictions_of(both["score_old"], both["probabilities_old"], other)
@@ -147,10 +150,20 @@ def paired_losses(
     )
 
 
-def _complete(asked: pl.DataFrame, *, now: datetime, within: timedelta, usual: Usual | None) -> int:
+def _representative(
+    asked: pl.DataFrame, *, kind: TaskKind, now: datetime, within: timedelta, usual: Usual | None
+) -> pl.Series:
     at = asked["at"].dt.epoch("us").to_numpy()
-    moment, known = pl.Series([now]).dt.epoch("us")[0], asked["value"].is_not_null().to_numpy()
-    return complete_rows(at, known, now=moment, within=within // timedelta(microseconds=1), usual=usual)
+    came = pl.when(pl.col("value").is_not_null()).then(pl.max_horizontal("at", "observed_at").dt.epoch("us"))
+    chosen = representative_rows(
+        at,
+        asked.select(came.cast(pl.Float64)).to_series().fill_null(np.nan).to_numpy(),
+        groups_of(asked["_truth"].cast(pl.Float64).fill_null(np.nan).to_numpy(), classes=kind != "regression"),
+        now=pl.Series([now]).dt.epoch("us")[0],
+        within=within // timedelta(microseconds=1),
+        usual=usual,
+    )
+    return pl.Series(chosen)
 
 
 def predictions_of(scores: pl.Series, probabilities: pl.Series, codec: LabelCodec) -> Array:

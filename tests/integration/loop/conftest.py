@@ -52,7 +52,7 @@ class Lateness(wl.Product):
     estimator = LogisticRegression()
     gate = wl.Gate("roc_auc", at_least=0.6)
     release = wl.Release(shadow=60, canary=[0.5], bake="1h", minimum=20, probation="6h")
-    retrain = wl.Retrain(on_decay=True, cooldown="1h", window="12h")
+    retrain = wl.Retrain(on_decay=True, on_growth=None, cooldown="1h", window="12h")
 
     def extract(self, since):
         return pl.read_parquet(HISTORY)

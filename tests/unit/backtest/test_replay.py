@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
-from windlass.backtest.challenger import Recipe, Workshop
+from windlass.backtest.challenger import Workshop
 from windlass.backtest.policies import NAMES
 from windlass.backtest.replay import run_backtest
 from windlass.backtest.result import to_json, to_plain
@@ -56,9 +56,10 @@ def test_the_turn_is_noticed_on_any_clock(make_stream, times, request_):
     tree = DecisionTreeClassifier(max_depth=6, min_samples_leaf=20)
     frame = drifting(4000, change=0.4).with_columns(**times)
     result = run_backtest(make_stream(frame, estimator=tree, **request_))
-    alarms = [event.window for event in result.events if event.decision and event.decision.judgement == "decay"]
-    assert 5 <= alarms[0] <= 10
-    assert result.policies["windlass"].retrains >= 1
+    asked = {event.window for event in result.events if event.kind == "retrain.decided"}
+    changed = [event.window for event in result.events if event.kind == "champion.changed" and event.window > 5]
+    assert changed[0] <= 10
+    assert changed[0] in asked
     assert result.policies["windlass"].metric > result.policies["frozen"].metric + 0.05
 
 
@@ -214,7 +215,9 @@ def test_what_libraries_warn_of_is_told_once_with_its_count(make_stream, recwarn
     stream = make_stream(drifting(400), estimator=LogisticRegression(max_iter=1))
     notes = run_backtest(stream, windows=3).notes
     (told,) = [note for note in notes if "converge" in note]
-    assert told.startswith("warned 6 times: ")  # the first model, two by two policies, the loop's reference
+    assert told.startswith(
+        "warned 8 times: "
+    )  # the first model, two by two policies, the loop's reference and two runs
     assert "\n" not in told
     assert not [warning for warning in recwarn if "converge" in str(warning.message)]
 
@@ -255,23 +258,33 @@ def test_a_gate_with_slices_latency_and_a_training_window_is_followed(make_strea
     assert all(int(event.detail.split()[2].replace(",", "")) <= 20 * 24 + 1 for event in changed)
 
 
-def test_recipes_compete_on_rows_that_none_has_seen(make_stream):
-    frame = drifting(2000, change=0.4).drop("regime")  # nothing tells the old rows from the new
+def test_stretches_compete_on_rows_that_none_has_seen(make_stream):
+    frame = drifting(14_000, change=0.6).drop("regime")  # nothing tells the old rows from the new
     stream = make_stream(frame)
     trainer = Trainer(stream=stream, seed=0)
     workshop = Workshop(stream=stream, trainer=trainer)
-    workshop.recipes = lambda known, now: [Recipe(name="all"), Recipe(name="latest", rows=500)]
-    champion = trainer.fit(stream.known(NOW, start=0, stop=400))
-    made = workshop.challenge(stream.known(NOW, start=0, stop=1600), champion, learned=399, now=START)
-    assert made.recipe.name == "latest"
-    assert made.learned.positions.tolist() == list(range(1100, 1600))
+    champion = trainer.fit(stream.known(NOW, start=0, stop=2800))
+    made = workshop.challenge(stream.known(NOW, start=0, stop=14_000), champion, learned=2799, now=START)
     assert made.decision.verdict == "pass"
-    # where nothing changed, no recipe is clearly better, and the first one stays
-    still = make_stream(drifting(2000, change=None))
-    workshop = Workshop(stream=still, trainer=Trainer(stream=still, seed=0))
-    workshop.recipes = lambda known, now: [Recipe(name="all"), Recipe(name="latest", rows=500)]
-    known = still.known(NOW, start=0, stop=1600)
-    assert workshop.challenge(known, champion, learned=399, now=START).recipe.name == "all"
+    newest = dict(zip(made.mix.shares, made.mix.weights, strict=True))
+    assert newest.get(1.0, 0.0) < 0.2  # half of all rows are of the world that was
+    assert newest[0.25] > 0.5
+    assert made.learned.positions.tolist() == list(range(14_000))
+    # a policy that names a stretch lets nothing compete
+    fixed = make_stream(frame)
+    fixed.product.retrain = Retrain(window="all")
+    workshop = Workshop(stream=fixed, trainer=Trainer(stream=fixed, seed=0))
+    made = workshop.challenge(fixed.known(NOW, start=0, stop=14_000), champion, learned=2799, now=START)
+    assert str(made.mix) == "all rows"
+
+
+def test_more_rows_alone_release_next_to_nothing(make_stream):
+    """Rows in no order of time: a candidate of more rows is no better beyond noise, and none is released for growth."""
+    still = run_backtest(make_stream(drifting(6000, change=None), estimator=DecisionTreeClassifier(max_depth=3)))
+    assert still.policies["windlass"].retrains <= 1
+    assert still.policies["windlass"].fits > 5
+    asked = [event.decision for event in still.events if event.kind == "retrain.decided"]
+    assert {decision.numbers["trigger"] for decision in asked} == {"growth"}
 
 
 def test_windows_cover_the_rest_evenly():

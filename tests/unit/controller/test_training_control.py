@@ -11,9 +11,11 @@ from windlass.controller.training import FAILED, Signals, Training
 from windlass.errors import DataError, EngineError, LeaseLost, UsageError
 from windlass.pipeline.progress import ProgressMessage
 from windlass.product.policy import Retrain
+from windlass.records.data import DataPin
 from windlass.records.decision import Decision
 from windlass.records.event import (
     CommandRequested,
+    DataPinned,
     IncidentClosed,
     IncidentOpened,
     RetrainDecided,
@@ -106,6 +108,31 @@ def test_a_signal_is_heard_and_the_champion_goes_along(desk: Desk) -> None:
     assert (begun(desk).trigger, begun(desk).reason) == ("decay", "It has decayed.")
     assert (request.champion, request.champion_digest) == ("v1", desk.state.versions["v1"].digest)
     assert (request.window, request.force) == (Retrain(window="9d").window, False)
+    assert not request.must_gain
+
+
+def test_a_better_model_is_looked_for_when_the_rows_have_grown(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(cooldown="1h")))
+    with_champion(desk)
+    pin = DataPin(
+        product=PRODUCT,
+        upto={},
+        as_of=NOON,
+        start=None,
+        time=None,
+        key=None,
+        within=0,
+        absent=None,
+        rows=1000,
+        digest="d",
+    )
+    desk.write(DataPinned(run="r1", pin=pin))
+    desk.wait(hours=2)
+    training(desk).decide(PRODUCT, Signals(new_labelled=249))
+    assert desk.engine.jobs == []
+    training(desk).decide(PRODUCT, Signals(new_labelled=250))
+    assert begun(desk).trigger == "growth"
+    assert desk.engine.request.must_gain
 
 
 def test_the_same_answer_is_written_once(desk: Desk) -> None:

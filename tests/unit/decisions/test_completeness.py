@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from windlass.decisions.completeness import Usual, complete_rows
+from windlass.decisions.completeness import Usual, complete_rows, groups_of, representative_rows
 
 HOUR, DAY = 1.0, 24.0
 USUAL = Usual(share=0.1, rows=100)
@@ -78,3 +78,93 @@ def test_it_is_a_count_of_rows_after_which_nothing_is_left_out(known: np.ndarray
     count = complete_rows(at, known, now=now, within=within, usual=USUAL)
     assert np.count_nonzero(at <= now - within) <= count <= len(known)
     assert complete_rows(at[:count], known[:count], now=now, within=within, usual=USUAL) == count
+
+
+# -- rows that stand for all of their time ---------------------------------------------------------------------------
+
+
+def stream(seed: int, *, slow: float, rows: int = 8000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Moments over 80 days, when labels come, and classes, whose share rises from a fifth to a half; class 0 takes
+    `slow` days on average, class 1 takes two."""
+    random = np.random.default_rng(seed)
+    at = np.sort(random.uniform(0, 80.0, rows))
+    codes = (random.random(rows) < np.linspace(0.2, 0.5, rows)).astype(np.int64)
+    return at, at + random.exponential(np.where(codes == 1, 2.0, slow)), codes
+
+
+def seen_by(now: float, known_at: np.ndarray) -> np.ndarray:
+    return np.where(known_at <= now, known_at, np.nan)
+
+
+def test_young_rows_count_in_the_shares_that_their_classes_have() -> None:
+    shares, kept = [], []
+    for seed in range(20):
+        at, known_at, codes = stream(seed, slow=8.0)
+        chosen = representative_rows(at, seen_by(80.0, known_at), codes, now=80.0, within=60.0)
+        young = at > 72.0
+        shares.append(codes[chosen & young].mean() - codes[young].mean())
+        kept.append((chosen & young).sum() / ((known_at <= 80.0) & young).sum())
+        naive = codes[(known_at <= 80.0) & young].mean() - codes[young].mean()
+        assert naive > 0.1
+    assert np.mean(shares) == pytest.approx(0, abs=3 * np.std(shares) / np.sqrt(20) + 0.005)
+    assert np.mean(np.abs(shares)) < 0.06
+    assert 0.3 < np.mean(kept) < 0.95
+
+
+def test_where_all_classes_take_as_long_hardly_a_label_is_left_out() -> None:
+    at, known_at, codes = stream(1, slow=2.0)
+    chosen = representative_rows(at, seen_by(80.0, known_at), codes, now=80.0, within=60.0)
+    known = known_at <= 80.0
+    assert chosen.sum() > 0.99 * known.sum()
+    assert not np.any(chosen & ~known)
+
+
+def test_labels_that_never_come_are_no_reason_to_doubt_the_delays() -> None:
+    at, known_at, codes = stream(1, slow=8.0)
+    known_at[np.random.default_rng(9).random(len(at)) < 0.3] = np.inf
+    chosen = representative_rows(at, seen_by(80.0, known_at), codes, now=80.0, within=60.0)
+    assert (chosen & (at > 72.0)).sum() > 50
+
+
+@pytest.mark.parametrize("told", [0.0, -np.inf])
+def test_delays_that_do_not_explain_what_is_missing_are_not_believed(told: float) -> None:
+    """Every outcome is told as of its row, or nobody saw when it came: then rows wait until their time is complete."""
+    at, known_at, codes = stream(1, slow=8.0)
+    known = known_at <= 80.0
+    chosen = representative_rows(at, np.where(known, at + told, np.nan), codes, now=80.0, within=60.0)
+    assert at[chosen].max() < 75.0
+    complete = complete_rows(at, known, now=80.0, within=60.0)
+    assert np.array_equal(chosen, known & (np.arange(len(at)) < complete))
+
+
+def test_a_class_that_is_hardly_seen_is_judged_with_others() -> None:
+    at, known_at, codes = stream(1, slow=8.0)
+    rare = codes.copy()
+    rare[::400] = 2
+    chosen, same = (
+        representative_rows(at, seen_by(80.0, known_at), each, now=80.0, within=60.0) for each in (rare, codes)
+    )
+    assert abs(int(chosen.sum()) - int(same.sum())) < 40
+
+
+def test_numbers_are_grouped_by_the_quarter_they_are_in() -> None:
+    assert groups_of(np.array([0.0, 1.0, 2.0, 3.0, np.nan]), classes=False)[:4].tolist() == [0, 1, 2, 3]
+    assert groups_of(np.array([1.0, 0.0, np.nan]), classes=True).tolist() == [1, 0, -1]
+    assert groups_of(np.array([np.nan, np.nan]), classes=False).tolist() == [-1, -1]
+
+
+@given(
+    delay=arrays(np.int64, st.integers(0, 60), elements=st.integers(0, 30)),
+    seed=st.integers(0, 1000),
+    now=st.integers(0, 70),
+    within=st.integers(0, 80),
+)
+def test_only_known_labels_count_and_all_of_complete_rows(delay: np.ndarray, seed: int, now: int, within: int) -> None:
+    at = np.arange(len(delay), dtype=np.float64)
+    groups = np.random.default_rng(seed).integers(0, 3, len(at))
+    known_at = seen_by(now, at + delay)
+    chosen = representative_rows(at, known_at, groups, now=now, within=within)
+    assert chosen.shape == at.shape
+    assert not np.any(chosen & np.isnan(known_at))
+    complete = complete_rows(at, ~np.isnan(known_at), now=now, within=within)
+    assert np.array_equal(chosen[:complete], ~np.isnan(known_at[:complete]))

@@ -6,7 +6,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from windlass.decisions.decay import DecayEvidence, decide_decay, summarise_losses, upper_mean
+from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, decide_decay, summarise_losses, upper_mean
+from windlass.decisions.sequential import change_evidence
 
 
 def brier(rng: np.random.Generator, rows: int, level: float = 1.0) -> np.ndarray:
@@ -23,6 +24,24 @@ def test_decay_is_found_and_dated(rng: np.random.Generator, now: datetime) -> No
     assert decision.numbers["recent"] == pytest.approx(0.208, rel=0.1)
     assert decision.numbers["pending"] == 7
     assert "on the holdout it was 0.1" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(("rate", "most"), [(0.15, 600), (0.20, 210)])
+def test_a_rise_of_the_error_rate_is_found_in_time(
+    rng: np.random.Generator, now: datetime, rate: float, most: int
+) -> None:
+    """From 10 % after 5,000 rows, the reference learned of 50,000: the mean delay of 400 streams."""
+    delays = []
+    for _ in range(400):
+        reference = summarise_losses((rng.random(50_000) < 0.1).astype(float), bounded=True)
+        losses = np.concatenate([rng.random(5000) < 0.1, rng.random(4000) < rate]).astype(float)
+        raised = np.flatnonzero(change_evidence(losses, upper_mean(reference)) >= RUN_LENGTH)  # type: ignore[arg-type]
+        if raised[0] >= 5000:
+            delays.append(raised[0] - 4999)
+    assert len(delays) > 380
+    assert np.mean(delays) <= most
+    standing = DecayEvidence(reference=reference, losses=losses[: raised[0] + 1])
+    assert decide_decay(standing, now).verdict == "alarm"
 
 
 def test_better_or_the_same_is_quiet(rng: np.random.Generator, now: datetime) -> None:

@@ -79,6 +79,40 @@ def test_an_equal_candidate_is_seldom_rejected(
     assert plausible(rejected, 300, 0.05)
 
 
+def test_an_equal_candidate_seldom_passes_where_it_must_gain(
+    rng: np.random.Generator, now: datetime, plausible: Callable[[int, int, float], bool]
+) -> None:
+    """By noise in 5 %, of which the least gain that counts takes a part."""
+    passed = sum(decide_gate(evidence(rng, rows=200, must_gain=True), None, now).verdict == "pass" for _ in range(300))
+    assert plausible(passed, 300, 0.05) or passed < 15
+    assert decide_gate(evidence(rng, champion=3.0, must_gain=True), None, now).verdict == "pass"
+
+
+def test_a_gain_that_is_certain_and_small_is_not_worth_a_release(rng: np.random.Generator, now: datetime) -> None:
+    truth = rng.normal(size=5000)
+    error = rng.normal(size=5000)
+    made = GateEvidence(
+        kind="regression", truth=truth, candidate=truth + 0.99 * error, champion=truth + error, must_gain=True
+    )
+    decision = decide_gate(made, Gate("mae"), now)
+    assert decision.verdict == "reject"
+    assert "less than 2% of what the champion falls short" in decision.reasons[0]
+    larger = replace(made, candidate=truth + 0.97 * error)
+    assert decide_gate(larger, Gate("mae"), now).verdict == "pass"
+    assert decide_gate(replace(made, must_gain=False), Gate("mae"), now).verdict == "pass"
+
+
+def test_nobody_knows_what_is_perfect_by_a_metric_of_ones_own(rng: np.random.Generator, now: datetime) -> None:
+    def closeness(truth: np.ndarray, scores: np.ndarray) -> float:
+        return -float(np.abs(truth - scores).mean())
+
+    truth, error = rng.normal(size=2000), rng.normal(size=2000)
+    made = GateEvidence(
+        kind="regression", truth=truth, candidate=truth + 0.99 * error, champion=truth + error, must_gain=True
+    )
+    assert decide_gate(made, Gate(closeness), now).verdict == "pass"
+
+
 def test_slices_keep_their_rate_together(
     rng: np.random.Generator, now: datetime, plausible: Callable[[int, int, float], bool]
 ) -> None:

@@ -37,6 +37,9 @@ EVERYTHING = Retrain(every="10d", on_rows=100, on_drift=True, on_decay=True)
         (known(new_labelled=99), EVERYTHING, "schedule"),
         (known(last_run_at=None), Retrain(every="10d"), "schedule"),
         (known(interrupted=True, failures=1, last_run_at=NOW, release_active=True), None, "interrupted"),
+        (known(labelled=1000, new_labelled=250), Retrain(), "growth"),
+        (known(labelled=1000, new_labelled=500), Retrain(on_growth=0.5), "growth"),
+        (known(labelled=1000, new_labelled=250, rejections=4, last_run_at=NOW - 25 * HOUR), Retrain(), "growth"),
     ],
 )
 def test_each_signal_trains(evidence: RetrainEvidence, policy: Retrain | None, trigger: str) -> None:
@@ -55,6 +58,11 @@ def test_each_signal_trains(evidence: RetrainEvidence, policy: Retrain | None, t
         (known(decay=heard("decay"), drift=heard("drift")), None, "no retrain policy"),
         (known(decay=heard("decay")), Retrain(on_decay=False), "No signal"),
         (known(drift=heard("drift")), Retrain(), "No signal"),
+        (known(labelled=1000, new_labelled=249), Retrain(), "grown by less than 25%"),
+        (known(labelled=0, new_labelled=99), Retrain(), "No signal"),
+        (known(labelled=1000, new_labelled=900), Retrain(every="90d"), "No signal"),
+        (known(labelled=1000, new_labelled=900), Retrain(on_growth=None), "No signal"),
+        (known(labelled=1000, new_labelled=250, last_run_at=NOW - HOUR), Retrain(), "cooldown"),
         (
             known(last_run_at=NOW - 5 * HOUR, decay=heard("decay")),
             EVERYTHING,

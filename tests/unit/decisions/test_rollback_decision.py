@@ -42,6 +42,22 @@ def test_as_good_is_waited_for_and_then_kept(rng: np.random.Generator) -> None:
     assert "3000 outcomes" in kept.reasons[0]
 
 
+def test_a_bad_day_alone_is_no_reason_to_go_back(rng: np.random.Generator) -> None:
+    """Clearly worse for a day, and then as good: the evidence stays, and what it is about is next to nothing."""
+    previous = rng.uniform(0, 0.4, 4000)
+    new = previous.copy()
+    new[:200] += 0.3
+    bad_day = RollbackEvidence(started_at=START, losses=PairedLosses(new=new[:200], previous=previous[:200]))
+    assert decide_rollback(bad_day, POLICY, DURING).verdict == "roll_back"
+    new[200:] -= 0.014
+    decision = decide_rollback(
+        RollbackEvidence(started_at=START, losses=PairedLosses(new=new, previous=previous)), POLICY, DURING
+    )
+    assert decision.verdict == "wait"
+    assert decision.numbers["evidence_worse"] >= 100
+    assert 0 < decision.numbers["loss_difference"] < 0.02 * decision.numbers["previous_loss"]
+
+
 def test_without_outcomes_it_is_kept_and_says_so() -> None:
     nothing = RollbackEvidence(started_at=START, losses=PairedLosses(new=np.empty(0), previous=np.empty(0)))
     assert decide_rollback(nothing, POLICY, DURING).verdict == "wait"

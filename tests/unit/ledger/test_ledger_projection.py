@@ -231,6 +231,13 @@ def test_failures_and_rejections_are_counted_until_one_does_better() -> None:
     assert counts("rejected", "registered") == (0, 1)
 
 
+def test_a_run_for_more_rows_alone_is_never_in_vain() -> None:
+    look = [run_started("r1", trigger="growth"), RunFinished(run="r1", outcome="rejected", seconds=1)]
+    assert product_after(*look).rejections == 0
+    decayed = [run_started("r1", trigger="decay"), RunFinished(run="r1", outcome="rejected", seconds=1)]
+    assert product_after(*decayed).rejections == 1
+
+
 @pytest.mark.parametrize(("outcome", "rejections"), [("promoted", 0), ("rolled_back", 2), ("abandoned", 2)])
 def test_the_end_of_a_release_says_whether_a_version_was_a_gain(outcome: Any, rejections: int) -> None:
     finished = ReleaseFinished(release="rel-1", version="v2", outcome=outcome, decision=DECISION)

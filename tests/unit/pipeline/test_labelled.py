@@ -29,6 +29,10 @@ class Loans(wl.Product):
     outcome = wl.Outcome(within="7d")
 
 
+class Slow(Loans):
+    outcome = wl.Outcome(within="30d")
+
+
 class Timeless(Loans):
     task = wl.BinaryClassification(target="bad", key="id")
 
@@ -46,13 +50,16 @@ def loans(days: float, *, until: datetime = NOW, seed: int = 0) -> pl.DataFrame:
     )
 
 
+CAME = pl.col("at") + pl.when(pl.col("bad")).then(HOUR).otherwise(5 * DAY)
+
+
 def answered(frame: pl.DataFrame, *, first: int = 100_000) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The same as answers: those with a label, and those that wait for one."""
     rows = frame.with_columns(
         key=(pl.col("id") + first).cast(pl.String),
         prediction_id=pl.format("p{}", "id"),
         event_time=pl.col("at"),
-        observed_at=pl.col("at") + HOUR,
+        observed_at=CAME,
         value=pl.col("bad").cast(pl.String),
         request=pl.struct(pl.col("id") + first, pl.col("at").dt.to_string("iso:strict"), "sum").struct.json_encode(),
     )
@@ -122,11 +129,30 @@ def test_an_answer_whose_key_was_extracted_is_that_row() -> None:
 def test_outcomes_of_rows_are_waited_for_too() -> None:
     rows = loans(40)
     told = rows.filter(pl.col("bad").is_not_null()).select(
-        key=pl.col("id").cast(pl.String), value=pl.col("bad").cast(pl.String), observed_at=pl.col("at") + HOUR
+        key=pl.col("id").cast(pl.String), value=pl.col("bad").cast(pl.String), observed_at=CAME
     )
     learned = found(rows.drop("bad"), outcomes=told)
     assert share_of_bad(learned.rows) == pytest.approx(1 / 3, abs=0.06)
     assert learned.unlabelled == rows["bad"].null_count()
+    early = learned.rows.height
+    # told with the date of the loan, delays say nothing: rows wait as where nobody saw when labels came
+    learned = found(rows.drop("bad"), outcomes=told.with_columns(observed_at=pl.col("observed_at").min()))
+    assert share_of_bad(learned.rows) == pytest.approx(1 / 3, abs=0.06)
+    assert learned.rows.height == pytest.approx(early, abs=25)
+
+
+def test_where_both_classes_come_at_every_age_young_rows_count_too() -> None:
+    """Delays of some days, twice as long for the good: of the young rows such are taken as stand for their time."""
+    rows = loans(60).with_columns(bad=pl.Series(np.random.default_rng(1).random(60 * 96) < 1 / 3))
+    days = np.random.default_rng(2).exponential(np.where(rows["bad"], 1.5, 3.0))
+    rows = rows.with_columns(came=pl.col("at") + pl.Series(days * DAY.total_seconds() * 1e6).cast(pl.Duration("us")))
+    told = rows.filter(pl.col("came") <= NOW).select(
+        key=pl.col("id").cast(pl.String), value=pl.col("bad").cast(pl.String), observed_at="came"
+    )
+    learned = found(rows.drop("bad", "came"), outcomes=told, product=Slow)
+    young = pl.col("at") > NOW - 4 * DAY
+    assert learned.rows.filter(young)["bad"].mean() == pytest.approx(rows.filter(young)["bad"].mean(), abs=0.08)
+    assert learned.rows.filter(young).height > 80
 
 
 def test_without_time_only_answers_are_young() -> None:

@@ -52,7 +52,7 @@ def told(*outcomes: tuple[int, object, float]) -> pl.DataFrame:
 def labelled(frame: pl.DataFrame, outcomes: pl.DataFrame, *, day: float, **policy: Any) -> list[object]:
     outcome = Outcome(**({"within": "3d"} | policy))
     task = BINARY if frame["late"].dtype in (pl.Boolean, pl.Null) else MulticlassClassification(**BINARY_ROLES)
-    return with_labels(frame, outcomes, task=task, outcome=outcome, as_of=START + day * DAY)["late"].to_list()
+    return with_labels(frame, outcomes, task=task, outcome=outcome, as_of=START + day * DAY).rows["late"].to_list()
 
 
 BINARY_ROLES = {"target": "late", "time": "at", "key": "id"}
@@ -60,6 +60,19 @@ BINARY_ROLES = {"target": "late", "time": "at", "key": "id"}
 
 def test_a_rows_own_label_comes_before_outcomes() -> None:
     assert labelled(rows(True, None, False), told((1, False, 1), (2, True, 2)), day=9) == [True, True, False]
+
+
+def test_a_label_is_known_since_its_first_outcome_and_one_of_the_row_since_nobody_knows() -> None:
+    found = with_labels(
+        rows(True, None, None, None),
+        told((1, False, 1), (2, True, 2), (2, False, 4), (3, True, 9)),
+        task=BINARY,
+        outcome=Outcome(within="6d", absent=False),
+        as_of=START + 10 * DAY,
+    )
+    assert found.rows["late"].to_list() == [True, False, True, False]
+    came = [None if at is None else (at - START) / DAY for at in found.known_at]
+    assert came == [None, 2.0, pytest.approx(8.0), pytest.approx(9.0)]  # two were first taken to be absent
 
 
 def test_the_outcome_observed_last_counts_and_none_from_the_future() -> None:
@@ -96,14 +109,14 @@ def test_without_labels_of_their_own_rows_get_those_that_come() -> None:
     frame = rows(None, None, dtype=pl.Null)
     assert labelled(frame, told((1, True, 1), (2, False, 1)), day=9) == [True, False]
     without = frame.drop("late")
-    found = with_labels(without, told(), task=BINARY, outcome=Outcome(), as_of=START)
+    found, _ = with_labels(without, told(), task=BINARY, outcome=Outcome(), as_of=START)
     assert found.columns == without.columns
 
 
 def test_rows_without_an_event_time_wait_for_ever() -> None:
     task = BinaryClassification(target="late", key="id")
     frame = rows(None, True, False).drop("at")
-    found = with_labels(frame, told((3, True, 1)), task=task, outcome=Outcome(absent=False), as_of=START + 99 * DAY)
+    found, _ = with_labels(frame, told((3, True, 1)), task=task, outcome=Outcome(absent=False), as_of=START + 99 * DAY)
     assert found["late"].to_list() == [None, True, False]
 
 
@@ -117,9 +130,9 @@ def test_fractions_among_whole_numbers_are_not_cut_off() -> None:
     task = Regression(target="late", time="at", key="id")
     frame = rows(3, 4, None, None, dtype=pl.Int64)
     outcome, late = Outcome(), START + 99 * DAY
-    found = with_labels(frame, told((3, 2.7, 2)), task=task, outcome=outcome, as_of=late)
+    found, _ = with_labels(frame, told((3, 2.7, 2)), task=task, outcome=outcome, as_of=late)
     assert found["late"].to_list() == [3.0, 4.0, 2.7, None]
-    whole = with_labels(frame, told((3, 2.0, 2)), task=task, outcome=outcome, as_of=late)["late"]
+    whole = with_labels(frame, told((3, 2.0, 2)), task=task, outcome=outcome, as_of=late).rows["late"]
     assert (whole.dtype, whole.to_list()) == (pl.Int64, [3, 4, 2, None])
     with pytest.raises(DataError, match="must be a finite number"):
         with_labels(frame, told((3, "many", 2)), task=task, outcome=outcome, as_of=late)
@@ -164,7 +177,9 @@ def test_history_tells_what_the_lake_tells_as_of_any_moment(
         schema={name: dtype for name, dtype in OUTCOMES.items() if name != "request_id"},
     )
     expected = join_outcomes(predictions, held, outcome=policy, as_of=as_of)["value"].to_list()
-    found = dict(labels_as_of(label_history(predictions, held, outcome=policy), as_of).iter_rows())
+    found = dict(
+        labels_as_of(label_history(predictions, held, outcome=policy), as_of).select("row", "value").iter_rows()
+    )
     answered = [START + at * hour <= as_of for _, at in asked]
     assert [found.get(place) for place in range(len(asked))] == [
         value if there else None for value, there in zip(expected, answered, strict=True)

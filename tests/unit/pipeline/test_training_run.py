@@ -543,6 +543,55 @@ def test_window(project: Project) -> None:
     assert project.bodies(DataPinned)[0].pin.rows == 300 - 9 * 24 - 1
 
 
+TURNED = """
+class Flights(wl.Product):
+    task = wl.Regression(target="minutes", time="at", key="id")
+    estimator = LinearRegression()
+    gate = wl.Gate("mae")
+
+    def extract(self, since):
+        random = np.random.default_rng(0)
+        wind = random.normal(size=12_000)
+        turned = np.where(np.arange(12_000) < 6_000, 1, -1)  # the relation is another one in the newer half
+        at = [datetime(2026, 1, 1) + timedelta(minutes=n) for n in range(12_000)]
+        return pl.DataFrame({"id": range(12_000), "at": at, "wind": wind, "minutes": turned * wind}).with_columns(
+            pl.col("at").dt.replace_time_zone("UTC")
+        )
+
+    def features(self, rows):
+        return rows.select("wind")
+"""
+
+
+def test_stretches_compete_for_what_a_version_learns_from(project: Project) -> None:
+    project.write(TURNED)
+    first = project.train()
+    (check,) = [body.summary for body in project.bodies(StepFinished) if body.step == "check"]
+    assert (check["choice"], check["holdout"]) == (1200, 1200)
+    (trained,) = [body.summary for body in project.bodies(StepFinished) if body.step == "train"]
+    assert "the newest quarter" in trained["learned_from"]  # the longest that holds the new relation alone
+    assert not any(longer in trained["learned_from"] for longer in ("all rows", "half"))
+    assert first.metrics["mae"] < 1e-6
+    project.edit('gate = wl.Gate("mae")', 'gate = wl.Gate("mae"); retrain = wl.Retrain(window="all")')
+    (check, trained) = (
+        body.summary
+        for result in [project.train()]
+        for body in project.bodies(StepFinished, run=result.run)
+        if body.step in ("check", "train")
+    )
+    assert (check["choice"], check["holdout"], trained["learned_from"]) == (0, 2400, "all rows")
+
+
+def test_a_run_that_must_gain_releases_nothing_that_is_as_good(project: Project) -> None:
+    digest = project.train().digest
+    project.edit('note("train")', 'note("train, again")')
+    again = project.train(champion="v1", champion_digest=digest, must_gain=True)
+    assert again.outcome == "rejected"
+    assert "not worth a release" in again.decision.reasons[0]
+    project.edit('note("train, again")', 'note("train, once more")')
+    assert project.train(champion="v1", champion_digest=digest).outcome == "registered"
+
+
 # -- notes, search, other tasks ----------------------------------------------------------------------------------
 
 

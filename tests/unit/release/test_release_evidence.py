@@ -190,10 +190,10 @@ def test_an_early_class_alone_is_no_comparison() -> None:
         for version, answer in (("v1", 0.5), ("v2", 1.0))
     )
     hour = pl.col("prediction_id").str.tail(4).cast(pl.Int64)
-    at = pl.lit(NOON) + pl.duration(hours=hour / 10)
     now = NOON + timedelta(days=10)
-    known = at + pl.when(pl.col("value") == "true").then(timedelta(hours=1)).otherwise(timedelta(days=5)) <= now
-    rows = rows.with_columns(at=at, value=pl.when(known).then("value"))
+    rows = rows.with_columns(at=pl.lit(NOON) + pl.duration(hours=hour / 10))
+    came = pl.col("at") + pl.when(pl.col("value") == "true").then(timedelta(hours=1)).otherwise(timedelta(days=5))
+    rows = rows.with_columns(value=pl.when(came <= now).then("value"), observed_at=pl.when(came <= now).then(came))
     found = paired_losses(rows, new="v2", old="v1", codec=BINARY, now=now, within=timedelta(days=30))
     assert found.rows == pytest.approx(1200, abs=40)
     assert found.new.mean() == pytest.approx(2 / 3, abs=0.02)

@@ -1,0 +1,84 @@
+"""How soon decay is found, how seldom it is called without cause, and what a row costs: the very functions of the loop.
+
+    python bench/decay.py [--streams 1000] [--null 10000000] [--references 200]
+
+Bernoulli losses: an error rate of 10 % that rises to 15 % or 20 % after 5,000 rows; the reference is learned of 2,000,
+10,000 or 50,000 rows. Without a change: `--null` rows in all, each stretch against a reference of its own,
+begun anew after each alarm. Figures are seeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from windlass.decisions.decay import RUN_LENGTH, summarise_losses, upper_mean
+from windlass.decisions.sequential import change_evidence
+
+BEFORE, AFTER = 5_000, 6_000
+RATE = 0.1
+
+
+def null_of(random: np.random.Generator, rows: int) -> float:
+    """The error rate that is held to be possible, given a holdout of so many rows."""
+    reference = summarise_losses((random.random(rows) < RATE).astype(float), bounded=True)
+    assert reference is not None
+    return upper_mean(reference)
+
+
+def delay(random: np.random.Generator, *, reference: int, rate: float) -> float:
+    """Rows from the change to the alarm; NaN for an alarm before it."""
+    losses = np.concatenate([random.random(BEFORE) < RATE, random.random(AFTER) < rate]).astype(float)
+    raised = np.flatnonzero(change_evidence(losses, null_of(random, reference)) >= RUN_LENGTH)
+    if len(raised) == 0:
+        return float(AFTER)
+    return float(raised[0] - BEFORE + 1) if raised[0] >= BEFORE else float("nan")
+
+
+def false_alarms(random: np.random.Generator, *, rows: int, reference: int) -> int:
+    """Alarms within `rows` rows without a change, each begun anew after the one before."""
+    losses = (random.random(rows) < RATE).astype(float)
+    null, start, count = null_of(random, reference), 0, 0
+    while start < rows:
+        raised = np.flatnonzero(change_evidence(losses[start:], null) >= RUN_LENGTH)
+        if len(raised) == 0:
+            break
+        count, start = count + 1, start + int(raised[0]) + 1
+    return count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--streams", type=int, default=1000)
+    parser.add_argument("--null", type=int, default=10_000_000)
+    parser.add_argument("--references", type=int, default=200)
+    asked = parser.parse_args()
+    random = np.random.default_rng(0)
+    print(f"rows from the change to the alarm, mean of {asked.streams} streams (standard error); alarms before it")
+    for reference in (50_000, 10_000, 2_000):
+        for rate in (0.15, 0.20):
+            found = np.array([delay(random, reference=reference, rate=rate) for _ in range(asked.streams)])
+            early = int(np.isnan(found).sum())
+            found = found[~np.isnan(found)]
+            error = found.std(ddof=1) / np.sqrt(len(found))
+            told = f"{found.mean():7.0f} ({error:.0f})   {early} early"
+            print(f"  reference of {reference:6,} rows, {RATE:.0%} -> {rate:.0%}: {told}")
+    part = asked.null // asked.references
+    for reference in (50_000, 2_000):
+        alarms = sum(false_alarms(random, rows=part, reference=reference) for _ in range(asked.references))
+        rows = part * asked.references
+        length = "none" if alarms == 0 else f"one in {rows / alarms:,.0f} rows"
+        print(f"no change, reference of {reference:6,} rows, {rows:,} rows: {alarms} alarms, {length}")
+    losses = (random.random(1_000_000) < RATE).astype(float)
+    costs = []
+    for _ in range(5):
+        began = time.process_time()
+        change_evidence(losses, 0.11)
+        costs.append(time.process_time() - began)
+    print(f"a row costs {min(costs):.2f} microseconds of processor time (the least of {len(costs)})")
+
+
+if __name__ == "__main__":
+    main()

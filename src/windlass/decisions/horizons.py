@@ -1,0 +1,106 @@
+"""How far back a model should look: from all rows to the newest sixteenth, and how much each of these is worth.
+
+Where the world stands still more rows are better, where it changes newer ones are, and how fast it changes nobody knows
+beforehand. So models of halving stretches are fitted, and rows that came after all of them say how much to listen to
+each. Halving is enough: between two neighbours of the ladder hardly anything is gained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from windlass.product.model.blend import log_probabilities
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from windlass.product.task import TaskKind
+
+    Array = NDArray[Any]
+    Floats = NDArray[np.float64]
+    Objective = Callable[[Floats], tuple[float, Floats]]
+    """A convex function of the weights, with its gradient."""
+
+SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
+"""Of the rows in the order of their time: the newest ones, this share of all."""
+LEAST = 1000
+"""Rows below which no stretch is a candidate of its own: what it could tell is in the noise."""
+LEAST_WEIGHT = 0.05
+"""A member that counts for less is left out: it costs as much at every request as any other."""
+_MOST = 20_000
+"""Rows that weights are found on, the newest; more would change them in the third digit."""
+
+
+def horizons(rows: int) -> tuple[float, ...]:
+    """Which shares of `rows` rows are worth a model of their own; all of them always are."""
+    return tuple(share for share in SHARES if share == 1.0 or rows * share >= LEAST)
+
+
+def weigh(truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:
+    """`(members,)` weights, 0 or at least 0.05, that sum to 1: those under which the blend errs least on these rows.
+
+    `answers` are predictions of the members for the n rows of `truth`, which none of them has learned from. What is
+    minimised is the log loss of the blend (classification) or its mean absolute error (regression), over all convex
+    combinations (stacking: Wolpert 1992; Breiman 1996, Stacked regressions).
+    """
+    if len(answers) == 1:
+        return np.ones(1)
+    truth = np.asarray(truth)[-_MOST:]
+    answers = [np.asarray(answer)[-_MOST:] for answer in answers]
+    if kind == "regression":
+        objective = _absolute(np.stack(answers) - truth)
+    else:
+        objective = _log_loss(log_probabilities(answers, kind), truth)
+    weights = _minimised(objective, len(answers))
+    kept = np.where(weights >= LEAST_WEIGHT, weights, 0.0)
+    return np.asarray(kept / kept.sum())
+
+
+def _minimised(objective: Objective, members: int) -> Floats:
+    """The minimum over the simplex, in softmax coordinates."""
+    from scipy.optimize import minimize
+
+    def outer(places: Floats) -> tuple[float, Floats]:
+        weights = _softmax(places)
+        value, slope = objective(weights)
+        return value, weights * (slope - weights @ slope)
+
+    return _softmax(minimize(outer, np.zeros(members), jac=True, method="L-BFGS-B").x)
+
+
+def _softmax(places: Floats) -> Floats:
+    shares = np.exp(places - places.max())
+    return np.asarray(shares / shares.sum())
+
+
+def _log_loss(logarithms: Floats, truth: Array) -> Objective:
+    """Of the blend whose logarithms are the weighted means of `(members, n, k)`."""
+    own = np.take_along_axis(logarithms, truth.astype(int)[None, :, None], axis=2)[:, :, 0]
+
+    def objective(weights: Floats) -> tuple[float, Floats]:
+        mixed = np.tensordot(weights, logarithms, axes=1)
+        top = mixed.max(axis=1, keepdims=True)
+        shares = np.exp(mixed - top)
+        total = shares.sum(axis=1, keepdims=True)
+        value = float((top[:, 0] + np.log(total[:, 0]) - weights @ own).mean())
+        return value, np.einsum("mnk,nk->m", logarithms, shares / total) / len(mixed) - own.mean(axis=1)
+
+    return objective
+
+
+def _absolute(errors: Floats) -> Objective:
+    """The mean absolute error, rounded off within a thousandth of its size so that it has a slope everywhere.
+
+    `errors` `(members, n)` are those of each member.
+    """
+    scale = float(np.abs(errors).mean()) or 1.0
+
+    def objective(weights: Floats) -> tuple[float, Floats]:
+        error = weights @ errors / scale
+        size = np.sqrt(error**2 + 1e-6)
+        return float(size.mean()), errors @ (error / size) / (len(error) * scale)
+
+    return objective

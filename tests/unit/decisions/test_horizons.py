@@ -1,0 +1,84 @@
+"""Which stretches compete, and how much each of them counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windlass.decisions.horizons import LEAST, LEAST_WEIGHT, SHARES, horizons, weigh
+from windlass.decisions.metrics import metric_for
+from windlass.product.model.blend import combined
+
+
+@pytest.mark.parametrize(
+    ("rows", "shares"),
+    [(10, (1.0,)), (2 * LEAST - 1, (1.0,)), (2 * LEAST, (1.0, 0.5)), (16 * LEAST, SHARES), (10**7, SHARES)],
+)
+def test_a_stretch_competes_when_it_has_rows_enough(rows: int, shares: tuple[float, ...]) -> None:
+    assert horizons(rows) == shares
+
+
+def test_one_answer_counts_in_full() -> None:
+    assert weigh(np.array([0, 1]), [np.array([0.9, 0.1])], "binary").tolist() == [1.0]
+
+
+def test_who_knows_nothing_does_not_count() -> None:
+    random = np.random.default_rng(0)
+    chance = random.uniform(0.05, 0.95, 3000)
+    truth = (random.random(3000) < chance).astype(int)
+    weights = weigh(truth, [random.uniform(0.05, 0.95, 3000), chance, random.uniform(0.05, 0.95, 3000)], "binary")
+    assert weights.tolist() == [0.0, 1.0, 0.0]
+
+
+def test_two_who_err_apart_are_better_together() -> None:
+    random = np.random.default_rng(1)
+    truth = random.normal(size=4000)
+    answers = [truth + random.normal(size=4000), truth + random.normal(size=4000)]
+    weights = weigh(truth, answers, "regression")
+    assert weights == pytest.approx([0.5, 0.5], abs=0.05)
+    score = metric_for("mae", "regression").score
+    alone = min(score(truth, answer) for answer in answers)
+    assert score(truth, combined(answers, weights, "regression")) < 0.8 * alone
+
+
+def test_weights_of_three_classes_find_the_one_that_knows() -> None:
+    random = np.random.default_rng(2)
+    truth = random.integers(0, 3, 2000)
+    knows = np.full((2000, 3), 0.1)
+    knows[np.arange(2000), truth] = 0.8
+    guesses = np.full((2000, 3), 1 / 3)
+    assert weigh(truth, [guesses, knows], "multiclass")[1] >= 1 - LEAST_WEIGHT
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 5), st.sampled_from(["binary", "regression"]), st.integers(30, 300))
+def test_weights_are_shares_and_the_blend_errs_no_more_than_its_best_member(
+    seed: int, members: int, kind: str, rows: int
+) -> None:
+    random = np.random.default_rng(seed)
+    if kind == "binary":
+        truth = random.integers(0, 2, rows)
+        answers = [random.uniform(0.01, 0.99, rows) for _ in range(members)]
+        metric = metric_for("log_loss", "binary")
+    else:
+        truth = random.normal(size=rows)
+        answers = [truth * random.uniform(-1, 1) + random.normal(size=rows) for _ in range(members)]
+        metric = metric_for("mae", "regression")
+    weights = weigh(truth, answers, kind)
+    assert weights.sum() == pytest.approx(1)
+    assert all(weight == 0 or weight >= LEAST_WEIGHT for weight in weights)
+    together = metric.score(truth, combined(answers, weights, kind))
+    alone = min(metric.score(truth, answer) for answer in answers)
+    assert together <= alone * 1.02 + 1e-3  # what was left out below 0.05 may cost a little
+
+
+def test_an_answer_that_is_infinitely_sure_and_wrong_does_not_break_it() -> None:
+    truth = np.array([0, 1] * 50)
+    weights = weigh(truth, [np.where(truth == 1, 0.0, 1.0), np.full(100, 0.5)], "binary")
+    assert weights.tolist() == [0.0, 1.0]
+
+
+def test_a_constant_truth_that_all_hit_weighs_all_alike() -> None:
+    assert weigh(np.zeros(50), [np.zeros(50), np.zeros(50)], "regression").tolist() == [0.5, 0.5]
