@@ -27,7 +27,7 @@ import skl2onnx
 from skl2onnx.common.data_types import FloatTensorType
 
 sys.path.insert(0, str(Path(__file__).parent))
-from served import models, peers, versions
+from served import models, others, versions
 
 from windlass.records.paths import Paths
 from windlass.serving.supervisor import Server
@@ -154,8 +154,8 @@ def main() -> None:
         bare(run, folder, names)
         windlass(run, folder, names)
         if options.peers is not None:
-            for peer, name in ((peer, name) for peer in peers.PEERS for name in names if name != "contract"):
-                with peers.serving(peer, options.peers, name=name, port=free_port(), process=process) as (url, body):
+            for peer, name in ((peer, name) for peer in others.PEERS for name in names if name != "contract"):
+                with others.serving(peer, options.peers, name=name, port=free_port(), process=process) as (url, body):
                     run.measure(f"{name}: {peer}", url, body)
         for name in names:
             floor = run.rates.get(f"{name}: bare, granian")

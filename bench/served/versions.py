@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from served import models
 from windlass.product.code.loading import load_product
 from windlass.product.code.source import read_source
 from windlass.product.contract import columns_of
@@ -23,8 +24,6 @@ from windlass.records.routing import Routing, Target
 from windlass.registry.models import save
 from windlass.registry.registry import Registry
 from windlass.staging import Staging
-
-from . import models
 
 PLAIN = """
 import windlass as wl

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from . import versions
+from served import versions
 
 PEERS = ("mlflow", "litserve")
 HERE = Path(__file__).parent
