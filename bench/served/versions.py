@@ -21,6 +21,7 @@ from windlass.records.bundle import Environment, Manifest
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
+from windlass.registry.compiling import compile_model
 from windlass.registry.models import save
 from windlass.registry.registry import Registry
 from windlass.staging import Staging
@@ -99,6 +100,9 @@ def _publish(paths: Paths, registry: Registry, *, name: str, source: str, frame:
     features = product().features(frame)
     staged = registry.stage(name)
     read_source(entry, project).write(staged / "source")
+    model = fit(features)
+    compiled = compile_model(model, features, staged, kind="binary")
+    print(f"{name}: compiled: {compiled.reason or f'{compiled.faster:g} times as fast'}")
     manifest = Manifest(
         product=name,
         entry=entry,
@@ -109,10 +113,11 @@ def _publish(paths: Paths, registry: Registry, *, name: str, source: str, frame:
         columns=columns_of(product, frame),
         features=tuple(features.columns),
         classes=(0, 1),
-        model=save(fit(features), staged),
+        model=save(model, staged),
         metrics={},
         pin=None,
         environment=Environment(python="", platform="", windlass="", distributions={}),
+        compiled=compiled,
         files={},
     )
     digest = registry.publish(staged, manifest)

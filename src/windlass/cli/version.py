@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from windlass.app.version import VersionCard
 from windlass.cli.output import print_record, print_rows
+from windlass.records.bundle import Compiled
 
 
 def render_version(card: VersionCard) -> None:
@@ -13,6 +14,7 @@ def render_version(card: VersionCard) -> None:
         {
             "role": card.role or None,
             "model": manifest.model.kind,
+            "answers_with": _answering(manifest.compiled),
             "watched_against": card.watched_against,
             "made": manifest.created_at,
             "run": manifest.run,
@@ -62,3 +64,15 @@ def render_version(card: VersionCard) -> None:
         print_rows(bins, as_json=False, title=f"\nCalibration (error {evaluation.calibration.ece:.3g})", empty="")
     weights = [{"feature": each.feature, "rise_of_loss": each.rise} for each in evaluation.importances[:15]]
     print_rows(weights, as_json=False, title="\nWhat it rests on", empty="")
+
+
+def _answering(compiled: Compiled | None) -> str | None:
+    """Which form of the model answers, and why."""
+    if compiled is None:
+        return None
+    if not compiled.file:
+        return f"the model itself: {compiled.reason}"
+    return (
+        f"ONNX Runtime, {compiled.faster:g} times as fast; on {compiled.rows:,} rows "
+        f"within {compiled.difference:.1g} of the model"
+    )

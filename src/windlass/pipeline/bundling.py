@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from windlass.decisions.losses import cost_threshold
 from windlass.errors import RegistryError
 from windlass.monitoring.reference import make_reference, save
 from windlass.pipeline.context import Training
@@ -18,9 +19,11 @@ from windlass.pipeline.resume import chain_of
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_record
 from windlass.product.policy import to_plain
-from windlass.records.bundle import Manifest, ModelFile
+from windlass.records.bundle import Compiled, Manifest, ModelFile
 from windlass.records.event import VersionRegistered
 from windlass.registry.bundle import SOURCE
+from windlass.registry.compiling import compile_model
+from windlass.registry.models import load
 
 MODEL = "model"
 
@@ -64,6 +67,7 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
         shutil.copyfile(evaluated.folder / name, staged / name)
     _write_reference(prepared, evaluated, staged)
     evaluation = read_record(evaluated.folder / EVALUATION, Evaluation)
+    compiled = _compile(training, prepared, released, staged)
     file = read_record(released.folder / "model.json", ModelFile)
     manifest = Manifest(
         product=training.name,
@@ -79,11 +83,26 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
         metrics=evaluation.metrics,
         pin=prepared.rows.pin,
         environment=training.environment,
+        compiled=compiled,
         files={},
     )
     digest = training.registry.publish(staged, manifest)
     write_record(Published(digest=digest), folder / "bundle.json")
     return {"note": digest[:12]}
+
+
+def _compile(training: Training, prepared: Prepared, released: Finished, staged: Path) -> Compiled:
+    """The form that is to answer requests; what it gains and whether it answers the same is measured here."""
+    gate = training.product.gate
+    threshold = 0.5 if gate is None or gate.cost is None else cost_threshold(gate.cost)
+    return compile_model(
+        load(released.folder / MODEL, read_record(released.folder / "model.json", ModelFile)),
+        prepared.training_part().features,
+        staged,
+        kind=prepared.kind,
+        threshold=threshold,
+        classes=len(prepared.learned.classes) or None,
+    )
 
 
 def _remove_what_a_killed_run_published(training: Training) -> None:

@@ -37,6 +37,21 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers for a file that can run code: `run`, or a person; empty: nobody, and it is not loaded."""
 
 
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """The form of the model that answers requests, if another than the model itself may."""
+
+    file: str = ""
+    """Path inside the bundle of an ONNX graph; empty: the model itself answers."""
+    reason: str = ""
+    """Why there is no such form, when there is none."""
+    rows: int = 0
+    """On which both forms were compared."""
+    difference: float = 0.0
+    """The greatest between their answers: of probabilities, or of values in parts of their spread."""
+    faster: float = 0.0
+    """How many times, at one row or at 64, whichever is less."""
+
+
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Where a version was made."""
 
@@ -77,5 +92,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """On the holdout."""
     pin: DataPin | None
     environment: Environment
+    compiled: Compiled | None = None
+    """None for an imported model file, and in versions of before there was such a thing."""
     files: dict[str, str]
     """Path inside the bundle -> sha256, for every file but this one; an extra or missing file is corruption too."""

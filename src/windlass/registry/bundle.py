@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from windlass.errors import BundleCorrupt, ProductError, RegistryError
+from windlass.errors import BundleCorrupt, MissingExtra, ProductError, RegistryError
 from windlass.product.code.loading import load_source
 from windlass.product.model.predict import predict
 from windlass.product.task import TaskKind, task_from
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from windlass.product.product import Product
+
+_log = logging.getLogger(__name__)
 
 SOURCE = "source"
 """Folder of the product's own modules inside a bundle."""
@@ -67,6 +70,20 @@ class Bundle:
         return models.load(self.folder, file, vouched=bool(self.manifest.run or file.vouched_by))
 
     @functools.cached_property
+    def answering(self) -> Any:
+        """What answers: the compiled form of the model if the version has one and it runs here, else the model."""
+        compiled = self.manifest.compiled
+        if compiled is None or not compiled.file:
+            return self.model
+        from windlass.registry.compiling import CompiledModel
+
+        try:
+            return CompiledModel(self.model, self.folder / compiled.file)
+        except MissingExtra as error:
+            _log.warning("%s: the model itself answers, not its compiled form: %s", self.manifest.product, error)
+            return self.model
+
+    @functools.cached_property
     def kind(self) -> TaskKind:
         """The kind of its task."""
         return task_from(self.manifest.task).kind
@@ -84,7 +101,7 @@ class Bundle:
             )
         if manifest.features:
             features = features.select(manifest.features)
-        scores = predict(self.model, features, self.kind, classes=len(manifest.classes) or None)
+        scores = predict(self.answering, features, self.kind, classes=len(manifest.classes) or None)
         return Predicted(features=features, scores=scores)
 
 

@@ -41,7 +41,7 @@ class Servable(Protocol):
     def product(self) -> Any: ...
 
     @property
-    def model(self) -> Any: ...
+    def answering(self) -> Any: ...
 
     def predict(self, rows: pl.DataFrame) -> Prediction: ...
 
@@ -77,7 +77,7 @@ class Loaded:
     @classmethod
     def of(cls, version: str, digest: str, bundle: Servable) -> Loaded:
         loaded = cls(version=version, digest=digest, bundle=bundle)
-        _ = loaded.decoder, bundle.model  # compiled and loaded now, while nobody waits for it
+        _ = loaded.decoder, bundle.answering  # compiled and loaded now, while nobody waits for it
         return loaded
 
     @property

@@ -50,6 +50,10 @@ class FakeBundle:
     features: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows.drop("flight", "at", strict=False)
     product: Any = None
 
+    @property
+    def answering(self) -> Any:
+        return self.model
+
     def predict(self, rows: pl.DataFrame) -> Said:
         return Said(self.features(rows), self.model(rows))
 

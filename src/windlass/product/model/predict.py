@@ -85,7 +85,7 @@ def _input(model: Any, features: pl.DataFrame, where: str) -> Any:
     if wanted in (None, "polars"):
         return features
     if wanted == "numpy":
-        return _matrix(features, where)
+        return as_matrix(features, where)
     if wanted == "pandas":
         try:
             return features.to_pandas()
@@ -111,7 +111,15 @@ def _select(model: Any, features: pl.DataFrame, names: list[str], where: str) ->
     return features.select([name for name in names if name not in missing])
 
 
-def _matrix(features: pl.DataFrame, where: str) -> Array:
+def takes_matrix(model: Any) -> bool:
+    """Whether the model only knows how many columns there are, and is given a matrix."""
+    if getattr(model, "windlass_input", None) is not None or getattr(model, "feature_names_in_", None) is not None:
+        return False
+    return getattr(model, "n_features_in_", None) is not None
+
+
+def as_matrix(features: pl.DataFrame, where: str) -> Array:
+    """(n, d) float64 of n rows of d numbers. Raises ProductError that names the columns that are none."""
     wrong = [name for name, dtype in features.schema.items() if not (dtype.is_numeric() or dtype == pl.Boolean)]
     if wrong:
         raise ProductError(

@@ -1,0 +1,127 @@
+"""A compiled form is admitted when it answers the same and sooner, and turned down with the reason otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+
+from windlass.product.examples import Examples
+from windlass.product.model.encoding import fit_estimator
+from windlass.product.model.predict import predict
+from windlass.registry import compiling
+from windlass.registry.compiling import FILE, CompiledModel, compile_model, parity_rows
+
+CHANCE = np.random.default_rng(0)
+FRAME = pl.DataFrame(
+    {
+        "wind": CHANCE.normal(size=400),
+        "gap": [None if place % 7 == 0 else place / 10 for place in range(400)],
+        "carrier": CHANCE.choice(["AA", "UA", "DL"], 400),
+    }
+)
+LATE = (FRAME["wind"].to_numpy() + (FRAME["carrier"] == "UA").to_numpy() > 0.3).astype(int)
+
+
+def fitted(estimator: Any, kind: Any = "binary", target: Any = LATE) -> Any:
+    examples = Examples(rows=FRAME, features=FRAME, target=np.asarray(target, dtype=float))
+    return fit_estimator(estimator, examples, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "kind", "target"),
+    [
+        (RandomForestClassifier(n_estimators=60, n_jobs=1), "binary", LATE),
+        (RandomForestClassifier(n_estimators=60, n_jobs=1), "multiclass", LATE + (FRAME["wind"].to_numpy() > 1)),
+        (RandomForestRegressor(n_estimators=60, n_jobs=1), "regression", FRAME["wind"].to_numpy() * 40),
+    ],
+)
+def test_a_forest_behind_the_default_encoding_answers_the_same_from_a_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimator: Any, kind: Any, target: Any
+) -> None:
+    monkeypatch.setattr(compiling, "_seconds", lambda ask, _features, _size: 1.0 if ask.__name__ == "native" else 0.1)
+    model = fitted(estimator, kind, target)
+    compiled = compile_model(model, FRAME, tmp_path, kind=kind)
+    assert (compiled.file, compiled.reason, compiled.rows, compiled.faster) == (FILE, "", 10_000, 10.0)
+    assert compiled.difference <= 1e-5
+    rows = pl.concat([FRAME[CHANCE.integers(400, size=50)], FRAME[:3].with_columns(gap=None, wind=pl.lit(1e300))])
+    quick = predict(CompiledModel(model, tmp_path / FILE), rows, kind)
+    np.testing.assert_allclose(quick, predict(model, rows, kind), atol=1e-5, rtol=1e-5)
+
+
+def test_the_rows_nearest_to_the_threshold_are_among_those_compared() -> None:
+    model = fitted(LogisticRegression())
+
+    def ask(rows: pl.DataFrame) -> Any:
+        return predict(model, rows, "binary")
+
+    rows = parity_rows(FRAME, ask, kind="binary", threshold=0.2)
+    distance = np.abs(ask(rows) - 0.2)
+    assert rows.height == 10_000
+    assert rows.schema == FRAME.schema
+    assert (distance < 0.02).sum() > 5 * (np.abs(ask(FRAME) - 0.2) < 0.02).sum()
+
+
+def test_a_graph_that_answers_differently_does_not_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "_seconds", lambda *_: 1.0)
+    model, other = fitted(RandomForestClassifier(n_estimators=5)), fitted(RandomForestClassifier(n_estimators=6))
+    convert = compiling._convert
+    monkeypatch.setattr(compiling, "_convert", lambda _head, width, path: convert(other[-1], width, path))
+    compiled = compile_model(model, FRAME, tmp_path, kind="binary")
+    assert not compiled.file
+    assert compiled.reason.startswith("its answers differ by up to 0.")
+    assert not (tmp_path / FILE).exists()
+
+
+def test_labels_that_turn_at_the_threshold_keep_a_graph_from_serving() -> None:
+    native, quick = np.array([0.5, 0.9]), np.array([0.499999, 0.9])
+    reason, difference = compiling._difference(native, quick, kind="binary", threshold=0.5)
+    assert reason == "1 of 2 rows get another label"
+    assert difference == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "seconds", "reason"),
+    [
+        (HistGradientBoostingClassifier(max_iter=5), 1.0, "does not convert"),
+        (LogisticRegression(), 0.0001, "there is nothing to gain"),
+        (RandomForestClassifier(n_estimators=5), 1.0, ""),
+    ],
+)
+def test_why_there_is_no_compiled_form_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimator: Any, seconds: float, reason: str
+) -> None:
+    monkeypatch.setattr(compiling, "_seconds", lambda *_: seconds)
+    compiled = compile_model(fitted(estimator), FRAME, tmp_path, kind="binary")
+    assert reason in compiled.reason
+    assert bool(compiled.file) == (not reason)
+    assert (tmp_path / FILE).exists() == (not reason)
+
+
+def test_a_slower_graph_does_not_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "_seconds", lambda ask, _features, _size: 1.0 if ask.__name__ == "native" else 2.0)
+    compiled = compile_model(fitted(RandomForestClassifier(n_estimators=5)), FRAME, tmp_path, kind="binary")
+    assert compiled.reason == "it is not faster (0.5 times)"
+
+
+def test_a_gap_that_training_never_saw_is_answered_as_the_model_answers_it(tmp_path: Path) -> None:
+    whole = FRAME.with_columns(gap=pl.int_range(400).cast(pl.Float64))
+    examples = Examples(rows=whole, features=whole, target=LATE)
+    model = fit_estimator(RandomForestClassifier(n_estimators=30), examples, kind="binary")
+    assert compiling._convert(model[-1], 5, tmp_path / FILE) is None
+    rows = whole.with_columns(gap=pl.when(pl.int_range(400) % 2 == 0).then("gap"))
+    quick = predict(CompiledModel(model, tmp_path / FILE), rows, "binary")
+    np.testing.assert_allclose(quick, predict(model, rows, "binary"), atol=1e-5)
+
+
+def test_a_model_that_is_none_of_scikit_learn_is_left_alone(tmp_path: Path) -> None:
+    class Own:
+        def predict_proba(self, rows: pl.DataFrame) -> Any:
+            return np.full((rows.height, 2), 0.5)
+
+    assert "only models of scikit-learn" in compile_model(Own(), FRAME, tmp_path, kind="binary").reason
