@@ -35,6 +35,8 @@ from windlass.settings import Settings
 
 HERE = Path(__file__).parent / "served"
 LUA = 'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [==[%s]==]\n'
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""As Windlass's workers have it; with more the threads of every server here fight for the cores."""
 _UNIT = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
@@ -61,7 +63,7 @@ def process(command: list[str], *, port: int, **environment: str) -> Iterator[No
     """A server that answers on `port` until the block ends."""
     child = subprocess.Popen(
         command,
-        env={**os.environ, **environment},
+        env={**os.environ, **ONE_THREAD, **environment},
         cwd=HERE,
         start_new_session=True,
         stdout=subprocess.DEVNULL,

@@ -21,13 +21,13 @@ def serving(peer: str, environments: Path, *, name: str, port: int, process: Pro
     """`peer` with the model `name` (`line` or `forest`); where to send which body."""
     python = _python(peer, environments)
     model = environments / f"{name}-{peer}"
-    subprocess.run([python, HERE / "with_peers.py", "save", peer, name, model], check=True, cwd=HERE)
+    subprocess.run([python, HERE / "keep.py", peer, name, model], check=True, cwd=HERE)
     if peer == "mlflow":
         command = [str(python), "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local"]
         command += ["--port", str(port), "--workers", "1"]
         body, path = json.dumps({"dataframe_records": [versions.request_row()]}).encode(), "invocations"
     else:
-        command = [str(python), "with_peers.py", "serve", peer, name, str(model), str(port)]
+        command = [str(python), "with_litserve.py", str(model), str(port)]
         body, path = versions.body(), "predict"
     with process(command, port=port, PATH=f"{python.parent}:/usr/bin:/bin"):
         yield f"http://127.0.0.1:{port}/{path}", body

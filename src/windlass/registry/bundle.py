@@ -99,7 +99,7 @@ class Bundle:
                 where=f"{manifest.product}, {'rows' if self.product is None else 'features'}",
                 remedy="send them, as null where they are not known",
             )
-        if manifest.features:
+        if manifest.features and features.columns != list(manifest.features):
             features = features.select(manifest.features)
         scores = predict(self.answering, features, self.kind, classes=len(manifest.classes) or None)
         return Predicted(features=features, scores=scores)

@@ -18,7 +18,7 @@ from windlass.serving.answering import Answering
 from windlass.serving.batching import Batcher
 from windlass.serving.capture import Capture
 from windlass.serving.errors import Answers
-from windlass.serving.http import CSV, JSON, Getter, Measured, Poster
+from windlass.serving.http import CSV, JSON, Getter, Held, Measured, Poster
 from windlass.serving.limits import THREADS
 from windlass.serving.lineup import Board
 from windlass.serving.metrics import Metrics
@@ -90,7 +90,8 @@ def _posts(parts: Parts) -> dict[str, Poster]:
         ("/v2/models/{name}/infer", infer, {}),
         ("/v2/models/{name}/versions/{version}/infer", infer, {}),
     ]
-    return {path: Poster(handle, route=path, shadow=shadow, **more) for path, handle, more in table}  # type: ignore[arg-type]
+    held = Held()
+    return {path: Poster(handle, route=path, shadow=shadow, held=held, **more) for path, handle, more in table}  # type: ignore[arg-type]
 
 
 def _gets(parts: Parts) -> list[Route]:

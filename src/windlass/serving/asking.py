@@ -198,10 +198,11 @@ def _labels(loaded: Loaded, batch: PredictionBatch) -> tuple[Any, ...]:
 
 def _features(features: pl.DataFrame, rows: pl.DataFrame) -> tuple[bytes, ...] | None:
     """Each row of features as JSON, or None when every feature is a column of the row as it came."""
-    known = set(rows.columns)
-    if all(each.name in known and each.equals(rows.get_column(each.name), check_dtypes=True) for each in features):
-        return None
     names = features.columns
+    if set(names) <= set(rows.columns):
+        same = pl.DataFrame([rows.get_column(name) for name in names])
+        if same.dtypes == features.dtypes and same.equals(features):
+            return None
     return tuple(_encode(dict(zip(names, row, strict=True))) for row in features.iter_rows())
 
 

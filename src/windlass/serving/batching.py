@@ -119,7 +119,6 @@ class Batcher:
         return batch
 
     def _ended(self, product: str, batch: Sequence[_Waiting], done: asyncio.Future[list[Result]]) -> None:
-        self._begin(product)
         error = done.exception()
         for place, waiting in enumerate(batch):
             if waiting.answer.done():  # its caller has gone
@@ -128,6 +127,7 @@ class Batcher:
                 waiting.answer.set_exception(error)
             else:
                 waiting.answer.set_result(done.result()[place])
+        asyncio.get_running_loop().call_soon(self._begin, product)  # after these answers have gone out
 
 
 def _go_together(one: Inquiry, other: Inquiry) -> bool:

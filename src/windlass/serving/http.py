@@ -11,9 +11,9 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from windlass.serving.limits import MOST_BYTES
+from windlass.serving.limits import MOST_BYTES, MOST_BYTES_HELD
 from windlass.serving.metrics import Metrics
-from windlass.serving.refusal import Refusal, TooLarge, WrongMedia, details_of
+from windlass.serving.refusal import Overloaded, Refusal, TooLarge, WrongMedia, details_of
 from windlass.serving.shadow import Shadow
 
 encode = msgspec.json.Encoder().encode
@@ -61,6 +61,49 @@ def explain(refusal: Refusal) -> dict[str, Any]:
     return {"error": refusal.message, **details_of(refusal)}
 
 
+class Held:
+    """The bytes of all bodies that a worker holds at the moment."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+class Body:
+    """The body of one request; what it takes counts until `let_go`."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self._size = 0
+
+    async def read(self, headers: Headers, receive: Receive) -> bytes:
+        """All of it. Raises TooLarge and Overloaded as soon as that is known, ClientDisconnect when the caller goes."""
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > MOST_BYTES:
+            raise _too_large()
+        parts: list[bytes] = []
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            parts.append(message.get("body", b""))
+            self._take(len(parts[-1]))
+            if not message.get("more_body"):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def let_go(self) -> None:
+        """The request is answered."""
+        self._held.size -= self._size
+        self._size = 0
+
+    def _take(self, size: int) -> None:
+        self._size += size
+        self._held.size += size
+        if self._size > MOST_BYTES:
+            raise _too_large()
+        if self._held.size > MOST_BYTES_HELD:
+            raise Overloaded("this worker holds as many bodies as it can", remedy="try again a little later")
+
+
 class Poster:
     """A POST route: reads the body, answers, and only then does what comes after."""
 
@@ -70,28 +113,32 @@ class Poster:
         *,
         route: str,
         shadow: Shadow,
+        held: Held,
         media: tuple[str, ...] = (JSON,),
         explain: Explain = explain,
     ) -> None:
         self.route = route
         self._handle = handle
         self._shadow = shadow
+        self._held = held
         self._media = media
         self.explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers_of(scope)
         self._shadow.request_began()
+        body = Body(self._held)
         try:
             call = Call(
                 path=scope["path_params"],
                 headers=headers,
                 media=_media_of(headers, self._media),
-                body=await _body_of(headers, receive),
+                body=await body.read(headers, receive),
             )
             reply = await self._handle(call)
             await respond(reply, send)
         finally:
+            body.let_go()
             self._shadow.request_ended()
         if reply.after is not None:
             reply.after()
@@ -162,24 +209,6 @@ def _media_of(headers: Headers, accepted: tuple[str, ...]) -> str:
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise WrongMedia("compressed bodies are not read here", remedy="send the body as it is")
     return media
-
-
-async def _body_of(headers: Headers, receive: Receive) -> bytes:
-    """The whole body. Raises TooLarge as soon as that is known, and ClientDisconnect when the caller goes away."""
-    length = headers.get("content-length", "0")
-    if length.isdigit() and int(length) > MOST_BYTES:
-        raise _too_large()
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MOST_BYTES:
-            raise _too_large()
-        if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large() -> TooLarge:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 MOST_BYTES = 16 * 1024 * 1024
 """Size of a request body."""
+MOST_BYTES_HELD = 256 * 1024 * 1024
+"""Size of all bodies that a worker holds at a time; the next one gets a 503."""
+MOST_HEAD_BYTES = 64 * 1024
+"""Size of a request's line and headers."""
+REQUEST_SECONDS = 30.0
+"""How long a request may take to arrive, from its first byte to its last."""
 MOST_ROWS = 10_000
 """Rows, or outcomes, of one request."""
 SMALL_BYTES = 64 * 1024

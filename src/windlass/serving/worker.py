@@ -26,6 +26,7 @@ from windlass.clock import clock_from
 from windlass.records.paths import Paths
 from windlass.serving.limits import ROUTING_SECONDS
 from windlass.serving.options import WorkerOptions
+from windlass.serving.protocol import PatientProtocol, end_late
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
@@ -93,6 +94,7 @@ class WorkerServer(uvicorn.Server):
             if self._watcher.changed():
                 await asyncio.to_thread(self._watcher.refresh)
             self._parts.capture.look()
+            end_late(self.server_state.connections)
             await asyncio.sleep(ROUTING_SECONDS)
 
 
@@ -134,6 +136,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
 
     config = uvicorn.Config(
         build_app(parts),
+        http=PatientProtocol,
         lifespan="off",
         access_log=False,
         log_config=None,

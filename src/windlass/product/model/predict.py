@@ -127,7 +127,9 @@ def as_matrix(features: pl.DataFrame, where: str) -> Array:
             where=where,
             remedy="turn them into numbers in `features`, or train through `estimator`, which encodes them",
         )
-    return np.column_stack([column.cast(pl.Float64).to_numpy() for column in features.get_columns()])
+    if any(dtype != pl.Float64 for dtype in features.dtypes):
+        return np.column_stack([column.cast(pl.Float64).to_numpy() for column in features.get_columns()])
+    return np.asarray(features.to_numpy(order="c"))
 
 
 def _numbers(answer: Any, where: str) -> Array:

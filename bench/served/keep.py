@@ -1,0 +1,31 @@
+"""Keep a model as a peer wants it: `keep.py PEER NAME FOLDER`, in the peer's environment."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path
+
+import models
+
+
+def save(peer: str, name: str, folder: Path) -> None:
+    model = models.fitted()[name]
+    if folder.exists():
+        return
+    if peer == "mlflow":
+        import mlflow
+        import pandas
+
+        rows = pandas.DataFrame(models.sample()[0], columns=[f"x{place}" for place in range(models.WIDTH)])
+        trusted = {"serialization_format": "cloudpickle"}
+        mlflow.sklearn.save_model(
+            model, str(folder), pyfunc_predict_fn="predict_proba", input_example=rows[:2], **trusted
+        )
+    else:
+        folder.mkdir(parents=True)
+        (folder / "model.pkl").write_bytes(pickle.dumps(model))
+
+
+if __name__ == "__main__":
+    save(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

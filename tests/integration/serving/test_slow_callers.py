@@ -1,0 +1,98 @@
+"""Callers that send slowly, or without end, on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from windlass.serving import protocol
+from windlass.serving.http import Body, Held
+from windlass.serving.limits import MOST_BYTES_HELD
+from windlass.serving.protocol import PatientProtocol, end_late
+from windlass.serving.refusal import Overloaded
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    body = await Body(Held()).read({}, receive)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Looking(uvicorn.Server):
+    async def on_tick(self, counter: int) -> bool:
+        end_late(self.server_state.connections)
+        return await super().on_tick(counter)
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Looking(uvicorn.Config(echo, http=PatientProtocol, lifespan="off", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join(20)
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 10)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    found = b""
+    while part := connection.recv(65536):
+        found += part
+    return found
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"POST /x HTTP/1.1\r\nHo",
+        b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345",
+        b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    ],
+)
+def test_a_request_that_does_not_arrive_is_given_up(port: int, begun: bytes) -> None:
+    with connected(port) as connection:
+        connection.sendall(begun)
+        assert rest_of(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_second_request_on_a_connection_is_held_to_the_same(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"POST /x HT")
+        assert b"HTTP/1.1 408 " in rest_of(connection)
+
+
+def test_an_endless_head_is_refused(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(b"GET /x HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(80)))
+        assert rest_of(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_all_bodies_together_are_bounded() -> None:
+    held = Held()
+    held.size = MOST_BYTES_HELD - 10
+    body = Body(held)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"x" * 11, "more_body": False}
+
+    with pytest.raises(Overloaded):
+        asyncio.run(body.read({}, receive))
+    body.let_go()
+    assert held.size == MOST_BYTES_HELD - 10
