@@ -15,12 +15,10 @@ def save(peer: str, name: str, folder: Path) -> None:
         return
     if peer == "mlflow":
         import mlflow
-        import pandas
 
-        rows = pandas.DataFrame(models.sample()[0], columns=[f"x{place}" for place in range(models.WIDTH)])
         trusted = {"serialization_format": "cloudpickle"}
         mlflow.sklearn.save_model(
-            model, str(folder), pyfunc_predict_fn="predict_proba", input_example=rows[:2], **trusted
+            model, str(folder), pyfunc_predict_fn="predict_proba", input_example=models.sample()[0][:2], **trusted
         )
     else:
         folder.mkdir(parents=True)

@@ -25,7 +25,7 @@ def serving(peer: str, environments: Path, *, name: str, port: int, process: Pro
     if peer == "mlflow":
         command = [str(python), "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local"]
         command += ["--port", str(port), "--workers", "1"]
-        body, path = json.dumps({"dataframe_records": [versions.request_row()]}).encode(), "invocations"
+        body, path = json.dumps({"inputs": [list(versions.request_row().values())]}).encode(), "invocations"
     else:
         command = [str(python), "with_litserve.py", str(model), str(port)]
         body, path = versions.body(), "predict"

@@ -16,6 +16,7 @@ from windlass.errors import WindlassError
 from windlass.serving import inference, mlflow
 from windlass.serving.answering import Answering
 from windlass.serving.batching import Batcher
+from windlass.serving.binary_tensors import MEDIA
 from windlass.serving.capture import Capture
 from windlass.serving.errors import Answers
 from windlass.serving.http import CSV, JSON, Getter, Held, Measured, Poster
@@ -87,8 +88,8 @@ def _posts(parts: Parts) -> dict[str, Poster]:
         ("/{product}/predict", Predict(board=board, batcher=batcher, shadow=shadow), {}),
         ("/{product}/outcomes", outcomes, {}),
         ("/{product}/invocations", invocations, {"media": (JSON, CSV), "explain": mlflow.explain}),
-        ("/v2/models/{name}/infer", infer, {}),
-        ("/v2/models/{name}/versions/{version}/infer", infer, {}),
+        ("/v2/models/{name}/infer", infer, {"media": (JSON, MEDIA)}),
+        ("/v2/models/{name}/versions/{version}/infer", infer, {"media": (JSON, MEDIA)}),
     ]
     held = Held()
     return {path: Poster(handle, route=path, shadow=shadow, held=held, **more) for path, handle, more in table}  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 """The Open Inference Protocol, version 2, over REST (kserve/open-inference-protocol, inference_rest.md).
 
 Inputs: one tensor for each column, of shape [n] or [n, 1]; or, for a product of numbers only, one tensor of shape
-[n, k] with the columns in their order. Outputs: `score`, `label` (classification), `prediction_id`.
+[n, k] with the columns in their order. Outputs: `score`, `label` (classification), `prediction_id`. Tensors may
+come and go as bytes behind the JSON (`binary_tensors`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import msgspec
 
 from windlass.product.contract import InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
 from windlass.records.bundle import Column
+from windlass.serving import binary_tensors
 from windlass.serving.answering import Answer, Answered
 from windlass.serving.batching import Batcher
-from windlass.serving.http import Call, Reply
+from windlass.serving.http import Call, Reply, encode
 from windlass.serving.lineup import Board, Loaded
 from windlass.serving.predict import after
 from windlass.serving.shadow import Shadow
@@ -41,7 +43,7 @@ class _Input(msgspec.Struct):
     name: _Name
     shape: Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]], msgspec.Meta(min_length=1, max_length=2)]
     datatype: str
-    data: list[Any]
+    data: list[Any] | None = None
     parameters: dict[str, Any] | None = None
 
 
@@ -72,7 +74,7 @@ class Infer:
         lineup = self._board.of(call.path["name"])
         named = call.path.get("version")
         only = None if named is None else lineup.version(named)
-        request = await self._batcher.off_loop(lambda: _decode(call.body), size=len(call.body))
+        request = await self._batcher.off_loop(lambda: _decode(call), size=len(call.body))
         makers = _outputs(request, only or lineup.leader())
         answered = await self._batcher.answer(
             lineup,
@@ -81,7 +83,7 @@ class Infer:
             request_id=request.id or call.request_id,
             only=only,
         )
-        return Reply.json(_response(request, answered, makers), after=after(answered.shadow, self._shadow))
+        return _reply(request, answered, makers, after=after(answered.shadow, self._shadow))
 
 
 def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
@@ -102,14 +104,44 @@ def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
     }
 
 
-def _decode(body: bytes) -> _Request:
+def _decode(call: Call) -> _Request:
+    """The request, with the values of every tensor in `data`, in whichever form they came."""
     try:
-        return _DECODER.decode(body)
+        text, rest = binary_tensors.split(call.body, call.headers.get(binary_tensors.HEADER.lower()))
+    except ValueError as error:
+        raise _wrong(binary_tensors.HEADER, str(error)) from error
+    try:
+        request = _DECODER.decode(text)
     except msgspec.ValidationError as error:
         problem = Problem(field=path_of(error) or "body", row=None, reason=reason_of(error))
         raise InvalidRows.of([problem]) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBody.json(body, error) from error
+        raise MalformedBody.json(text, error) from error
+    for tensor in request.inputs:
+        size = (tensor.parameters or {}).get("binary_data_size")
+        if size is not None:
+            rest = _attach(tensor, size, rest)
+        elif tensor.data is None:
+            raise _wrong(tensor.name, "has no data")
+    if rest:
+        raise _wrong("body", f"has {len(rest)} bytes behind its last tensor")
+    return request
+
+
+def _attach(tensor: _Input, size: Any, rest: bytes) -> bytes:
+    """Read the tensor from the first `size` bytes of `rest`; what is left."""
+    if tensor.data is not None:
+        raise _wrong(tensor.name, "has both data and binary_data_size")
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= len(rest):
+        raise _wrong(tensor.name, f"binary_data_size must be a size of bytes that are there ({len(rest)})")
+    count = math.prod(tensor.shape)
+    try:
+        tensor.data = binary_tensors.read(tensor.datatype, count, rest[:size])
+    except UnicodeDecodeError as error:
+        raise _wrong(tensor.name, "holds text that is not UTF-8") from error
+    except ValueError as error:
+        raise _wrong(tensor.name, str(error)) from error
+    return rest[size:]
 
 
 # -- inputs ------------------------------------------------------------------------------------------------------
@@ -149,7 +181,7 @@ def _matrix(tensor: _Input, columns: Sequence[Column]) -> dict[str, list[Any]]:
 
 def _cells(tensor: _Input, size: int) -> list[Any]:
     """The values in row-major order; the protocol allows them nested or flat."""
-    cells = tensor.data
+    cells = tensor.data or []
     while cells and all(isinstance(cell, list) for cell in cells):
         cells = [inner for cell in cells for inner in cell]
     if len(cells) != size:
@@ -187,20 +219,35 @@ def _outputs(request: _Request, loaded: Loaded) -> dict[str, Maker]:
     return {output.name: makers[output.name] for output in request.outputs}
 
 
-def _response(request: _Request, answered: Answered, makers: dict[str, Maker]) -> dict[str, Any]:
+def _reply(request: _Request, answered: Answered, makers: dict[str, Maker], *, after: Any) -> Reply:
     told: dict[str, Any] = {"model_name": answered.product, "model_version": answered.version}
     if request.id is not None:
         told["id"] = request.id
-    told["outputs"] = [
-        {
-            "name": name,
-            "shape": [len(answered.answers)],
-            "datatype": datatype,
-            "data": [read(answer) for answer in answered.answers],
-        }
-        for name, (datatype, read) in makers.items()
-    ]
-    return told
+    outputs: list[dict[str, Any]] = []
+    parts = []
+    binary = _binary_outputs(request)
+    for name, (datatype, read) in makers.items():
+        values = [read(answer) for answer in answered.answers]
+        output: dict[str, Any] = {"name": name, "shape": [len(values)], "datatype": datatype}
+        if binary(name):
+            parts.append(binary_tensors.write(datatype, values))
+            output["parameters"] = {"binary_data_size": len(parts[-1])}
+        else:
+            output["data"] = values
+        outputs.append(output)
+    told["outputs"] = outputs
+    if not parts:
+        return Reply.json(told, after=after)
+    head = encode(told)
+    headers = ((binary_tensors.HEADER, str(len(head))),)
+    return Reply(body=b"".join([head, *parts]), media=binary_tensors.MEDIA, headers=headers, after=after)
+
+
+def _binary_outputs(request: _Request) -> Callable[[str], bool]:
+    """Whether an output is wanted as bytes: said of it, or else of all."""
+    wanted = (request.parameters or {}).get("binary_data_output") is True
+    said = {output.name: (output.parameters or {}).get("binary_data") for output in request.outputs or ()}
+    return lambda name: wanted if said.get(name) is None else said[name] is True
 
 
 def _wrong(field: str, reason: str) -> InvalidRows:

@@ -54,7 +54,7 @@ class Probes:
     # -- Open Inference Protocol
 
     def server(self, _: Request) -> Reply:
-        return Reply.json({"name": "windlass", "version": self._version, "extensions": []})
+        return Reply.json({"name": "windlass", "version": self._version, "extensions": ["binary_tensor_data"]})
 
     def server_live(self, _: Request) -> Reply:
         return Reply.json({"live": True})

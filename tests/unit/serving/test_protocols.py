@@ -320,7 +320,7 @@ def test_metadata_tells_tensors_and_served_versions(flights: Any) -> None:
 def test_the_server_says_what_it_is_and_how_it_is(flights: Any) -> None:
     client = flights.client
     assert client.get("/v2").json()["name"] == "windlass"
-    assert client.get("/v2").json()["extensions"] == []
+    assert client.get("/v2").json()["extensions"] == ["binary_tensor_data"]
     assert client.get("/v2/health/live").json()["live"] is True
     assert client.get("/v2/health/ready").status_code == 200
     assert client.get("/v2/models/flights/ready").json() == {"name": "flights", "ready": True}
