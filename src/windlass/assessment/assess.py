@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -41,15 +43,28 @@ def assess(
         raise UsageError(f"there is no folder {path}", where="PATH", remedy="name the folder of a project")
     root = path.resolve()
     project = open_project(root, limits=limits)
-    return _assess(
-        project,
-        now=now,
-        models=tuple(models),
-        target=target,
-        amendments=amendments or {},
-        approach_changes=approach_changes,
-        within=True,
-    )
+    with _uncollected():
+        return _assess(
+            project,
+            now=now,
+            models=tuple(models),
+            target=target,
+            amendments=amendments or {},
+            approach_changes=approach_changes,
+            within=True,
+        )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: a scan makes none, and looking for them takes time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def open_project(root: Path, *, limits: Limits | None = None, within: Path | None = None) -> Project:

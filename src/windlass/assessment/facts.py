@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from windlass.assessment.records import Evidence, Finding, State
 from windlass.assessment.training import is_launch, is_training
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Something that was found, and who starts it."""
 
@@ -27,7 +28,7 @@ class Seen:
     route: Route | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sighting:
     """A call, where it stands, and the best way to it."""
 
@@ -84,7 +85,7 @@ class Facts:
         self, *names: str, where: Callable[[Call, Module], bool] | None = None, tests: bool = False
     ) -> Iterator[Sighting]:
         """Calls whose last name is one of `names`; those of tests only if asked for."""
-        for name in names:
+        for name in sorted(names):  # in an order that does not change from run to run, as that of a set does
             for module, function, call in self._by_last.get(name, ()):
                 if is_test_path(module.path) == tests and (where is None or where(call, module)):
                     yield Sighting(module, function, call, self.graph.best((module.path, function.name)))
@@ -92,21 +93,33 @@ class Facts:
     def calls_into(self, *packages: str, last: Iterable[str] = ()) -> Iterator[Sighting]:
         """Calls of functions of some packages, all of them or those whose last name is in `last`."""
         for package in packages:
-            for sighting in self._by_top.get(package.partition(".")[0], ()):
-                if f"{sighting.call.name}.".startswith(f"{package}.") and (not last or sighting.call.last in last):
-                    yield sighting
+            for module, function, call in self._by_top.get(package.partition(".")[0], ()):
+                if f"{call.name}.".startswith(f"{package}.") and (not last or call.last in last):
+                    yield Sighting(module, function, call, self.route(module, function))
 
     @cached_property
-    def _by_top(self) -> dict[str, list[Sighting]]:
+    def _by_top(self) -> dict[str, list[tuple[Module, Function, Call]]]:
         """Calls into packages of others, outside of tests, by the name of the package."""
-        found: dict[str, list[Sighting]] = {}
+        found: dict[str, list[tuple[Module, Function, Call]]] = {}
         for module, function in self.functions:
             for call in (*function.calls, *function.decorators):
                 top, dot, _ = call.name.partition(".")
                 if dot and top not in ("?", "self", ""):
-                    sighting = Sighting(module, function, call, self.route(module, function))
-                    found.setdefault(top, []).append(sighting)
+                    found.setdefault(top, []).append((module, function, call))
         return found
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(call.name for _, function in self.functions for call in function.calls)
+
+    def called_like(self, pattern: re.Pattern[str]) -> Iterator[tuple[Module, Function, Call]]:
+        """Calls outside of tests whose dotted name has `pattern` in it. Names are few beside calls, and asked once."""
+        names = {name for name in self._names if pattern.search(name)}
+        if names:
+            for module, function in self.functions:
+                for call in function.calls:
+                    if call.name in names:
+                        yield module, function, call
 
     @cached_property
     def functions(self) -> list[tuple[Module, Function]]:

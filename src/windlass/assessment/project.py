@@ -25,8 +25,7 @@ from windlass.assessment.automation.workflow import Workflow
 from windlass.assessment.modules import Modules
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History
-from windlass.assessment.reading.notebook import read_notebook
-from windlass.assessment.reading.python import NotPython, read_python
+from windlass.assessment.reading.readers import read_code
 from windlass.assessment.reading.tree import Tree
 from windlass.assessment.reading.yaml import read_yaml
 from windlass.assessment.records import Unread
@@ -86,22 +85,14 @@ class Project:
     def modules(self) -> Modules:
         """Every Python file and notebook that can be read."""
         found: dict[str, Module] = {}
-        for path in self.paths:
-            if path.endswith((".py", ".ipynb")):
-                module = self._module(path)
-                if module is not None:
-                    found[path] = module
+        paths = [path for path in self.paths if path.endswith((".py", ".ipynb"))]
+        texts = ((path, text) for path in paths if (text := self.tree.text(path)))
+        for path, read in read_code(texts, size=sum(self.tree.sizes[path] for path in paths)):
+            if isinstance(read, Module):
+                found[path] = read
+            else:
+                self.tree.unread[path] = read
         return Modules(found, tuple(self.tree.sizes))
-
-    def _module(self, path: str) -> Module | None:
-        text = self.tree.text(path)
-        if not text:
-            return None
-        try:
-            return read_notebook(path, text) if path.endswith(".ipynb") else read_python(path, text)
-        except NotPython as error:
-            self.tree.unread[path] = str(error)
-            return None
 
     @cached_property
     def r_files(self) -> list[str]:

@@ -63,7 +63,7 @@ def _is_fit(call: Call, function: Function, module: Module, modules: Modules) ->
     if root in LIBRARIES:
         return True
     owner = call.name.rpartition(".")[0].rpartition(".")[2]
-    foreign = root in {full.partition(".")[0] for full in module.imports.values()} and not owner[:1].isupper()
+    foreign = root in module.packages and not owner[:1].isupper()
     if foreign and modules.find(call.name.rpartition(".")[0], seen_from=module.path) is None:
         return False  # a function `fit` of some package that is none of learning
     if not call.args and not call.kwargs:
@@ -77,7 +77,7 @@ def _is_fit(call: Call, function: Function, module: Module, modules: Modules) ->
 
 
 def _imports_learning(module: Module) -> bool:
-    return any(full.partition(".")[0] in LIBRARIES for full in module.imports.values())
+    return not LIBRARIES.isdisjoint(module.packages)
 
 
 def is_launch(call: Call) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _METRICS = frozenset(
     {
@@ -12,18 +13,22 @@ _METRICS = frozenset(
         "error", "pr",
     }
 )  # fmt: skip
-_PARTS = re.compile(r"[^a-z0-9]+|(?<=[a-z])(?=[A-Z])")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_BETWEEN = re.compile(r"[^a-z0-9]+")
+_MOST_KEPT = 1 << 14
+"""Words whose parts are kept: the same few thousand are asked for again and again, by most probes."""
 
 
-def parts_of(name: str) -> set[str]:
+@lru_cache(maxsize=_MOST_KEPT)
+def parts_of(name: str) -> frozenset[str]:
     """The words of a name: `test_rocAuc` is test, roc, auc."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return {part for part in re.split(r"[^a-z0-9]+", spaced) if part}
+    return frozenset(part for part in _BETWEEN.split(_CAMEL.sub("_", name).lower()) if part)
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def is_metric(word: str) -> bool:
     """Whether a name is that of a model metric. A decision threshold is none."""
-    return bool(parts_of(word) & _METRICS)
+    return not _METRICS.isdisjoint(parts_of(word))
 
 
 def about(word: str, *subjects: str) -> bool:

@@ -21,11 +21,8 @@ _WAREHOUSES = re.compile(
 def _calls(facts: Facts, pattern: re.Pattern[str]) -> list[Sighting]:
     return [
         Sighting(module, function, call, route)
-        for module, function in facts.functions
-        for call in function.calls
-        if pattern.search(call.name)
-        and (route := facts.route(module, function)) is not None
-        and not (module.is_notebook and route.by < By.ITSELF)
+        for module, function, call in facts.called_like(pattern)
+        if (route := facts.route(module, function)) is not None and not (module.is_notebook and route.by < By.ITSELF)
     ]
 
 

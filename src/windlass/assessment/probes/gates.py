@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from windlass.assessment.automation.workflow import Job, Workflow
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
@@ -63,9 +64,12 @@ class Gate:
 
 def is_release(call: Call, module: Module) -> bool:
     """Whether a call registers, promotes or deploys a model."""
-    if registers(call, module):
-        return True
-    parts = parts_of(call.last)
+    return _is_release_by_name(call.last) or registers(call, module)
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_release_by_name(name: str) -> bool:
+    parts = parts_of(name)
     if parts & {"promote", "register", "deploy"} and parts & {
         "model",
         "champion",
@@ -76,7 +80,7 @@ def is_release(call: Call, module: Module) -> bool:
         "promote",
         "production",
     }:
-        return not _is_question(call.last)
+        return not _is_question(name)
     if parts & {"champion", "production", "alias"} and parts & {
         "write",
         "set",
@@ -89,7 +93,7 @@ def is_release(call: Call, module: Module) -> bool:
         "replace",
     }:
         return True
-    return call.last in ("deploy_model", "create_endpoint", "update_endpoint", "begin_create_or_update")
+    return name in ("deploy_model", "create_endpoint", "update_endpoint", "begin_create_or_update")
 
 
 def _is_question(name: str) -> bool:
@@ -219,11 +223,9 @@ def _late(module: Module, function: Function, call: Call) -> Iterator[Evidence]:
 
 def gates_in_functions(facts: Facts) -> Iterator[Gate]:
     """Gates of platforms, and steps that fail when a metric is too low on a way that also releases."""
-    for module, function in facts.functions:
-        for call in function.calls:
-            if _PLATFORM.search(call.name):
-                seen = Sighting(module, function, call, facts.route(module, function)).seen()
-                yield Gate(seen, rival="baseline" in str(call.kwargs).lower())
+    for module, function, call in facts.called_like(_PLATFORM):
+        seen = Sighting(module, function, call, facts.route(module, function)).seen()
+        yield Gate(seen, rival="baseline" in str(call.kwargs).lower())
     releasing = _releasing(facts)
     for module, function in facts.functions if releasing else ():
         for check in function.branches if not module.is_notebook else ():

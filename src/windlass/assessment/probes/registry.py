@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping, text_of
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once, seen_run
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module
@@ -35,12 +35,19 @@ _WHOLE = re.compile(
     r"|wandb\..*(link_artifact|link_model)|neptune\.init_model_version)$"
 )
 
+_WHOLE_ENDS = (
+    "register", "create_or_update", "upload", "RegisterModel", "ModelStep", "save_model", "create", "save",
+    "register_model", "upload_folder", "create_tag", "create_model_version", "Model", "link_artifact", "link_model",
+    "init_model_version",
+)  # fmt: skip
+"""How the names above end: asked first, since nearly no call does."""
+
 
 def registers(call: Call, module: Module) -> bool:
     """Whether a call makes a named version of a model in a registry, or moves an alias of one."""
-    if call.has("registered_model_name") and call.kwarg("registered_model_name") != "None":
+    if call.kwargs and call.has("registered_model_name") and call.kwarg("registered_model_name") != "None":
         return True
-    if _WHOLE.search(call.name):
+    if call.name.endswith(_WHOLE_ENDS) and _WHOLE.search(call.name):
         return True
     if (
         call.last in ("link_artifact", "link")
@@ -55,12 +62,15 @@ def registers(call: Call, module: Module) -> bool:
     return False
 
 
-def registrations(facts: Facts) -> Iterator[Sighting]:
+@once
+def registrations(facts: Facts) -> list[Sighting]:
     """Calls that register, outside of tests."""
-    for module, function in facts.functions:
-        for call in function.calls:
-            if registers(call, module):
-                yield Sighting(module, function, call, facts.route(module, function))
+    return [
+        Sighting(module, function, call, facts.route(module, function))
+        for module, function in facts.functions
+        for call in function.calls
+        if registers(call, module)
+    ]
 
 
 _WRITES = frozenset(
@@ -222,6 +232,13 @@ def model_versioned(facts: Facts) -> Finding:
     return conclude("model-versioned", seen, turned_down=down)
 
 
+_NOTES = frozenset({"set_tag", "set_tags", "log_param", "log_params", "set_model_version_tag"})
+
+
+def _values(call: Call) -> str:
+    return " ".join(value for value in (*call.args, *(value for _, value in call.kwargs)) if value)
+
+
 @probe("run-metadata-lineage")
 def run_metadata(facts: Facts) -> Finding:
     """It is recorded which run, data and code made a model."""
@@ -244,20 +261,13 @@ def run_metadata(facts: Facts) -> Finding:
         )
     for module, function in facts.functions:
         for call in function.calls:
-            texts = " ".join(value for value in (*call.args, *(value for _, value in call.kwargs)) if value)
             if call.last in ("log_input", "emit") and call.name.startswith(("mlflow", "openlineage")):
                 seen.append(
                     Sighting(module, function, call, facts.route(module, function)).seen(
                         "the data of a run are recorded"
                     )
                 )
-            elif call.last in (
-                "set_tag",
-                "set_tags",
-                "log_param",
-                "log_params",
-                "set_model_version_tag",
-            ) and _COMMIT.search(texts):
+            elif call.last in _NOTES and _COMMIT.search(_values(call)):
                 seen.append(
                     Sighting(module, function, call, facts.route(module, function)).seen(
                         "the commit of a run is recorded"
@@ -288,29 +298,24 @@ def run_metadata(facts: Facts) -> Finding:
     return conclude("run-metadata-lineage", seen)
 
 
+_DATA_VERSION = re.compile(
+    r"data(set)?_?(version|hash|digest|fingerprint|snapshot|sha)|snapshot_id|train_(start|end)|dvc"
+)
+
+
+def _said(call: Call) -> str:
+    """The names and texts of all arguments."""
+    given = (*(key for key, _ in call.kwargs), *call.args, *(value for _, value in call.kwargs))
+    return " ".join(word for word in given if word).lower()
+
+
 @probe("data-lineage")
 def data_lineage(facts: Facts) -> Finding:
     """A model leads back to its data: their version is recorded with the run or the model."""
     seen = []
     for module, function in facts.functions:
         for call in function.calls:
-            said = " ".join(
-                (
-                    *(key for key, _ in call.kwargs),
-                    *(value for value in (*call.args, *(value for _, value in call.kwargs)) if value),
-                )
-            ).lower()
-            if call.last in (
-                "log_input",
-                "set_tag",
-                "set_tags",
-                "log_param",
-                "log_params",
-                "set_model_version_tag",
-                "emit",
-            ) and re.search(
-                r"data(set)?_?(version|hash|digest|fingerprint|snapshot|sha)|snapshot_id|train_(start|end)|dvc", said
-            ):
+            if (call.last in _NOTES or call.last in ("log_input", "emit")) and _DATA_VERSION.search(_said(call)):
                 seen.append(
                     Sighting(module, function, call, facts.route(module, function)).seen(
                         "the version of the data is recorded with the model"

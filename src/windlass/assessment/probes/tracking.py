@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By
@@ -35,35 +35,33 @@ _CALLBACKS = re.compile(
     r"(^|\.)(DvcLiveCallback|DVCLiveCallback|DVCLiveLogger|WandbCallback|WandbLogger|WandbMetricsLogger|MLFlowLogger|MlflowCallback|CometLogger|NeptuneLogger|NeptuneCallback|TensorBoardLogger_|ClearMLLogger|AimLogger|MLflowCallback|mlflow_mixin)$"
 )
 _PACKAGES = tuple(_LOGGING)
+_NAMES = frozenset(name for names in _LOGGING.values() for name in names)
+_CALLBACK_OWNERS = (*_PACKAGES, "lightning", "pytorch_lightning", "optuna", "dvclive", "ray")
+_HANDED = frozenset({"run", "live", "experiment", "logger", "mlflow_client", "client"})
 
 
 def logs_run(call: Call, imported: frozenset[str]) -> bool:
     """Whether a call writes parameters or metrics of a run to a tracker."""
-    if _CALLBACKS.search(call.name) and call.name.startswith(
-        (*_PACKAGES, "lightning", "pytorch_lightning", "optuna", "dvclive", "ray")
-    ):
-        return True
-    for package, names in _LOGGING.items():
-        if call.name.startswith(f"{package}.") and (call.last in names or call.last.endswith("autolog")):
-            return True
+    if call.last in _NAMES or call.last.endswith("autolog"):
         # A tracker that is handed to a function: its kind is not written there, the import is.
-        if (
-            package in imported
-            and call.name.startswith("?.")
-            and call.last in names
-            and call.on.lower() in ("run", "live", "experiment", "logger", "mlflow_client", "client")
-        ):
-            return True
-    return False
+        handed = call.name.startswith("?.") and call.on.lower() in _HANDED
+        for package, names in _LOGGING.items():
+            if call.name.startswith(f"{package}.") and (call.last in names or call.last.endswith("autolog")):
+                return True
+            if handed and package in imported and call.last in names:
+                return True
+    return call.name.startswith(_CALLBACK_OWNERS) and bool(_CALLBACKS.search(call.name))
 
 
-def tracking_calls(facts: Facts) -> Iterator[Sighting]:
+@once
+def tracking_calls(facts: Facts) -> list[Sighting]:
     """Calls that write to a tracker, outside of tests."""
-    for module, function in facts.functions:
-        imported = frozenset(full.partition(".")[0] for full in module.imports.values())
-        for call in function.calls:
-            if logs_run(call, imported):
-                yield Sighting(module, function, call, facts.route(module, function))
+    return [
+        Sighting(module, function, call, facts.route(module, function))
+        for module, function in facts.functions
+        for call in function.calls
+        if logs_run(call, module.packages)
+    ]
 
 
 _SHARED_STORES = frozenset(
@@ -122,8 +120,8 @@ def experiment_tracking(facts: Facts) -> Finding:
 def _mocks(facts: Facts) -> Iterator[Evidence]:
     for module in facts.project.modules:
         for owner in module.classes.values():
-            if re.search(r"ml_?flow|wandb|tracker", owner.name, re.IGNORECASE) and not any(
-                full.partition(".")[0] in ("mlflow", "wandb") for full in module.imports.values()
+            if re.search(r"ml_?flow|wandb|tracker", owner.name, re.IGNORECASE) and not (
+                module.packages & {"mlflow", "wandb"}
             ):
                 yield Evidence(
                     path=module.path, line=owner.line, why=f"{owner.name} only carries the name of a tracker"

@@ -90,8 +90,11 @@ def _scheduled(call: Call, module: Module) -> str:
     said = _SCHEDULING.get(call.name)
     if said is not None:
         return said if call.name in _ALWAYS or _has_schedule(call) else ""
-    uses_prefect = any(full.startswith("prefect") for full in module.imports.values())
-    if call.last in ("serve", "deploy", "to_deployment") and uses_prefect and _has_schedule(call):
+    if (
+        call.last in ("serve", "deploy", "to_deployment")
+        and any(package.startswith("prefect") for package in module.packages)
+        and _has_schedule(call)
+    ):
         return "a Prefect schedule"
     if call.last in ("create_recurring_run", "create_schedule") and (call.has("cron_expression") or call.has("cron")):
         return "a recurring run of the pipeline"

@@ -89,11 +89,17 @@ class Graph:
     runs: list[Run] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list)
     visits: dict[Key, list[Route]] = field(default_factory=dict)
+    _best: dict[Key, Route | None] = field(default_factory=dict)
 
     def best(self, key: Key) -> Route | None:
-        """The best way to a function outside of tests; None if nothing leads there."""
-        routes = [route for route in self.visits.get(key, ()) if not route.tests]
-        return max(routes, key=lambda route: (route.by, not route.swallowed, route.start.is_scheduled), default=None)
+        """The best way to a function outside of tests; None if nothing leads there. Asked of a whole graph only."""
+        if key not in self._best:
+            self._best[key] = max(
+                self.routes(key),
+                key=lambda route: (route.by, not route.swallowed, route.start.is_scheduled),
+                default=None,
+            )
+        return self._best[key]
 
     def routes(self, key: Key) -> list[Route]:
         """Every kind of way to a function outside of tests."""

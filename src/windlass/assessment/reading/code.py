@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
+
+# Tens of thousands of these are kept: they are slim, and none can be part of a cycle for a collector to find.
 
 
-@dataclass(slots=True, frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One call as written."""
 
     name: str
@@ -20,23 +21,25 @@ class Call:
     """The words of all conditions that it stands under."""
     on: str = ""
     """The word before the last dot, as written: `model` of `model.fit(x)`."""
-    last: str = field(init=False)
+    last: str = ""
     """The name after the last dot."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "last", self.name.rpartition(".")[2].lstrip(":"))
 
     def kwarg(self, name: str) -> str | None:
         """The constant or name given for `name`."""
-        return dict(self.kwargs).get(name)
+        for key, value in reversed(self.kwargs):
+            if key == name:
+                return value
+        return None
 
     def has(self, name: str) -> bool:
         """Whether `name` is given at all."""
-        return any(key == name for key, _ in self.kwargs)
+        for key, _ in self.kwargs:  # noqa: SIM110 (asked of every call: without a generator it takes a third)
+            if key == name:
+                return True
+        return False
 
 
-@dataclass(slots=True, frozen=True)
-class Check:
+class Check(msgspec.Struct, frozen=True, gc=False):
     """An assertion or a condition."""
 
     line: int
@@ -52,8 +55,7 @@ class Check:
     """Plain names that it tests."""
 
 
-@dataclass(slots=True, frozen=True)
-class Assigned:
+class Assigned(msgspec.Struct, frozen=True, gc=False):
     """A name that is given a value."""
 
     name: str
@@ -63,50 +65,49 @@ class Assigned:
     orders: bool = False
 
 
-@dataclass(slots=True)
-class Function:
+class Function(msgspec.Struct, gc=False):
     """A function, a method, or the top level of a file (`""`)."""
 
     name: str
     line: int = 1
     decorators: tuple[Call, ...] = ()
-    calls: list[Call] = field(default_factory=list)
-    asserts: list[Check] = field(default_factory=list)
-    branches: list[Check] = field(default_factory=list)
-    assigned: list[Assigned] = field(default_factory=list)
-    raises: list[int] = field(default_factory=list)
+    calls: list[Call] = []
+    asserts: list[Check] = []
+    branches: list[Check] = []
+    assigned: list[Assigned] = []
+    raises: list[int] = []
     parameters: tuple[str, ...] = ()
     stub: bool = False
     """Nothing but a constant, a message or `pass`."""
     loops: int = 0
     """Line of a loop without end, or 0."""
-    words: set[str] = field(default_factory=set)
+    words: set[str] = msgspec.field(default_factory=set)
     """Names and keys that it uses."""
 
 
-@dataclass(slots=True)
-class Class:
+class Class(msgspec.Struct, gc=False):
     """A class with its bases, dotted as calls are."""
 
     name: str
     line: int
     bases: tuple[str, ...]
-    methods: dict[str, str] = field(default_factory=dict)
+    methods: dict[str, str] = {}
     """Name to the qualified name of its function."""
     decorators: tuple[Call, ...] = ()
 
 
-@dataclass(slots=True)
-class Module:
+class Module(msgspec.Struct, gc=False):
     """One file of Python, or one notebook."""
 
     path: str
-    functions: dict[str, Function] = field(default_factory=dict)
-    classes: dict[str, Class] = field(default_factory=dict)
-    imports: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, Function] = {}
+    classes: dict[str, Class] = {}
+    imports: dict[str, str] = {}
     """Name here to the dotted name that it stands for."""
-    import_lines: dict[str, int] = field(default_factory=dict)
+    import_lines: dict[str, int] = {}
     """Dotted name to the line of its import."""
+    packages: frozenset[str] = frozenset()
+    """The top-level names of all that it imports."""
 
     @property
     def is_notebook(self) -> bool:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from sys import intern
+from typing import Any
 
 _LONGEST = 80
 _ORDERINGS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_NO_EXPRESSION = frozenset(
+    {
+        "ctx", "op", "ops", "id", "attr", "arg", "kind", "type_comment", "conversion", "is_async", "simple", "names",
+        "n", "s",
+    }
+)  # fmt: skip
+"""Fields of nodes that hold no expression."""
 
 
 def dotted_of(node: ast.expr | None) -> str:
@@ -50,43 +59,53 @@ class Scan:
     @property
     def words(self) -> frozenset[str]:
         """The names in lower case."""
-        return frozenset(name.lower() for name in self.names)
+        return frozenset([intern(name.lower()) for name in self.names])
 
 
-def scan(root: ast.AST) -> Scan:
+_CHILDREN: dict[type[ast.AST], tuple[str, ...]] = {
+    kind: tuple(name for name in kind._fields if name not in _NO_EXPRESSION)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+"""The fields of each kind of node that hold nodes."""
+
+
+def scan(root: ast.expr) -> Scan:
     """One walk, without recursion: the files of strangers may nest deeper than Python does."""
     found = Scan()
-    stack: list[ast.AST] = [root]
+    calls, names, plain = found.calls, found.names, found.plain
+    stack: list[Any] = [root]
+    pop, push = stack.pop, stack.append
     while stack:
-        node = stack.pop()
+        node = pop()
         kind = type(node)
         if kind is ast.Name:
-            found.names.add(node.id)  # type: ignore[attr-defined]
-            found.plain.append(node.id)  # type: ignore[attr-defined]
+            names.add(node.id)
+            plain.append(node.id)
         elif kind is ast.Attribute:
-            found.names.add(node.attr)  # type: ignore[attr-defined]
-            stack.append(node.value)  # type: ignore[attr-defined]
+            names.add(node.attr)
+            push(node.value)
         elif kind is ast.Constant:
-            _constant(node.value, found)  # type: ignore[attr-defined]
-        else:
-            if isinstance(node, ast.Call):
-                found.calls.append(node)
-            elif isinstance(node, ast.Compare):
-                found.orders |= any(type(operator) in _ORDERINGS for operator in node.ops)
-            elif isinstance(node, ast.keyword) and node.arg:
-                found.names.add(node.arg)
-            for name in node._fields:
-                value = getattr(node, name, None)
-                if isinstance(value, list):
-                    stack.extend(each for each in value if isinstance(each, ast.AST))
-                elif isinstance(value, ast.AST):
-                    stack.append(value)
+            _constant(node.value, found)
+        elif node is not None:
+            if kind is ast.Call:
+                calls.append(node)
+            elif kind is ast.Compare:
+                found.orders = found.orders or any(type(operator) in _ORDERINGS for operator in node.ops)
+            elif kind is ast.keyword and node.arg:
+                names.add(node.arg)
+            for name in _CHILDREN[kind]:
+                value = getattr(node, name)
+                if type(value) is list:
+                    stack.extend(value)
+                else:
+                    push(value)
     return found
 
 
 def _constant(value: object, found: Scan) -> None:
     if isinstance(value, str):
         if 0 < len(value) <= _LONGEST:
-            found.names.add(value)
+            found.names.add(intern(value) if type(value) is str else value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         found.numbers.append(float(min(max(value, -1e300), 1e300)))

@@ -47,6 +47,7 @@ def _add(module: Module, cell: dict[str, Any], number: int) -> None:
     module.imports |= read.imports
     for full in read.import_lines:
         module.import_lines.setdefault(full, number)
+    module.packages |= read.packages
 
 
 def _renumber(module: Module, number: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator, Sequence
+from sys import intern
 
 from windlass.assessment.reading.code import Assigned, Call, Check, Class, Function, Module
 from windlass.assessment.reading.expression import Scan, constant_of, dotted_of, scan
@@ -39,6 +40,8 @@ class _Reader:
         self.package = path.replace("\\", "/").split("/")[:-1]
         self.kinds: dict[str, str] = {}
         """Variable, or `self.x`, to the dotted name of its class."""
+        self.tails: set[str] = set()
+        """The last words of those with a dot: most attributes are none of them."""
         self.local: dict[str, str] = {}
         """Name defined in this file to its qualified name."""
 
@@ -50,14 +53,16 @@ class _Reader:
         top = Function(name="")
         self.module.functions[""] = top
         self._body(tree.body, top, frozenset(), within="")
+        self.module.packages = frozenset([full.partition(".")[0] for full in self.module.imports.values()])
         return self.module
 
     def _imports(self, body: Sequence[ast.stmt]) -> None:
         for node in body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._import(node)
-            for inner in _blocks(node):
-                self._imports(inner)
+            elif type(node) in _BLOCKS:
+                for inner in _blocks(node):
+                    self._imports(inner)
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         if isinstance(node, ast.Import):
@@ -108,8 +113,9 @@ class _Reader:
         if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value:
             into.loops = into.loops or node.lineno
         self._expressions(node, into, guards)
-        for inner in _blocks(node):
-            self._body(inner, into, guards, within=within)
+        if type(node) in _BLOCKS:
+            for inner in _blocks(node):
+                self._body(inner, into, guards, within=within)
 
     def _if(self, node: ast.If, into: Function, guards: frozenset[str], within: str) -> None:
         seen = scan(node.test)
@@ -148,6 +154,8 @@ class _Reader:
             value = value.value
         if isinstance(value, ast.Call):
             self.kinds[name] = self._resolve(value.func)
+            if "." in name:
+                self.tails.add(name.rpartition(".")[2])
         else:
             self.kinds.pop(name, None)
 
@@ -201,11 +209,15 @@ class _Reader:
     def _decorator(self, node: ast.expr) -> Call:
         if isinstance(node, ast.Call):
             return self._call(node, frozenset())
-        return Call(name=self._resolve(node), line=node.lineno)
+        name = self._resolve(node)
+        return Call(name=name, last=_last_of(name), line=node.lineno)
 
     # -- expressions -----------------------------------------------------------------------------------------------
 
     def _expressions(self, node: ast.stmt, into: Function, guards: frozenset[str]) -> None:
+        if isinstance(node, ast.Expr):
+            self._note(scan(node.value), into, guards)
+            return
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
                 self._note(scan(child), into, guards)
@@ -218,13 +230,15 @@ class _Reader:
 
     def _call(self, node: ast.Call, guards: frozenset[str]) -> Call:
         on = node.func.value if isinstance(node.func, ast.Attribute) else None
+        name = self._resolve(node.func)
         return Call(
-            name=self._resolve(node.func),
+            name=name,
+            last=_last_of(name),
             line=node.lineno,
             args=tuple(self._argument(each) for each in node.args[:6]),
             kwargs=tuple((each.arg or "**", self._argument(each.value)) for each in node.keywords[:16]),
             guards=guards,
-            on=dotted_of(on).rpartition(".")[2] if on is not None else "",
+            on=_tail_of(on) if on is not None else "",
         )
 
     def _argument(self, node: ast.expr) -> str | None:
@@ -237,21 +251,32 @@ class _Reader:
         """The dotted name that an expression stands for, or ""."""
         trail: list[str] = []
         while True:
-            if isinstance(node, ast.Attribute):
-                known = self.kinds.get(dotted_of(node))
-                if known and trail:
-                    return ".".join([known, *reversed(trail)])
-                trail.append(node.attr)
-                node = node.value
-            elif isinstance(node, (ast.Call, ast.Subscript)):
-                node = node.func if isinstance(node, ast.Call) else node.value
-            elif isinstance(node, ast.Await):
-                node = node.value
-            else:
+            kind = type(node)
+            if kind is ast.Name:
+                root = self._root(node.id, alone=not trail)  # type: ignore[attr-defined]
                 break
-        if not isinstance(node, ast.Name):
-            return ".".join(["?", *reversed(trail)]) if trail else ""
-        return ".".join([self._root(node.id, alone=not trail), *reversed(trail)])
+            if kind is ast.Attribute:
+                if trail and node.attr in self.tails:  # type: ignore[attr-defined]
+                    known = self.kinds.get(dotted_of(node))
+                    if known:
+                        root = known
+                        break
+                trail.append(node.attr)  # type: ignore[attr-defined]
+                node = node.value  # type: ignore[attr-defined]
+            elif kind is ast.Call:
+                node = node.func  # type: ignore[attr-defined]
+            elif kind is ast.Subscript or kind is ast.Await:
+                node = node.value  # type: ignore[attr-defined]
+            elif trail:
+                root = "?"
+                break
+            else:
+                return ""
+        if not trail:
+            return root
+        trail.append(root)
+        trail.reverse()
+        return intern(".".join(trail))
 
     def _root(self, name: str, *, alone: bool) -> str:
         if name in self.kinds and not alone:
@@ -265,6 +290,18 @@ class _Reader:
         return name if alone else "?"
 
 
+def _last_of(name: str) -> str:
+    return intern(name.rpartition(".")[2].lstrip(":"))
+
+
+def _tail_of(node: ast.expr) -> str:
+    """The last word of a dotted name, or "" for anything else."""
+    last = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return last if isinstance(node, ast.Name) else ""
+
+
 def _check(test: ast.expr, seen: Scan, *, stops: bool = False) -> Check:
     return Check(
         line=test.lineno,
@@ -276,12 +313,20 @@ def _check(test: ast.expr, seen: Scan, *, stops: bool = False) -> Check:
     )
 
 
-def _blocks(node: ast.stmt) -> Iterator[Sequence[ast.stmt]]:
-    for name in ("body", "orelse", "finalbody"):
-        yield getattr(node, name, [])
-    for handler in getattr(node, "handlers", []):
+_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
+    kind: tuple(name for name in ("body", "orelse", "finalbody") if name in kind._fields)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.stmt) and {"body", "cases"} & set(kind._fields)
+}
+"""The kinds of statements that hold others, and where."""
+
+
+def _blocks(node: ast.AST) -> Iterator[Sequence[ast.stmt]]:
+    for name in _BLOCKS[type(node)]:
+        yield getattr(node, name)
+    for handler in getattr(node, "handlers", ()):
         yield handler.body
-    for case in getattr(node, "cases", []):
+    for case in getattr(node, "cases", ()):
         yield case.body
 
 
