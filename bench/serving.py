@@ -44,7 +44,18 @@ def load(url: str, body: bytes, *, connections: int, seconds: float, folder: Pat
     """Requests a second, p50 and p99 in ms, and answers that were no success."""
     script = folder / "body.lua"
     script.write_text(LUA % body.decode())
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(script), url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds:g}s",
+        "--latency",
+        "--timeout",
+        "20s",
+        "-s",
+        str(script),
+        url,
+    ]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def quantile(percent: int) -> float:

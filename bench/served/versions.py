@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -74,26 +73,23 @@ def publish(paths: Paths) -> None:
     registry = Registry(paths, fence)
     frame = pl.DataFrame({f"x{place}": column for place, column in enumerate(models.sample()[0].T)})
     for name, model in models.fitted().items():
-        _publish(
-            paths,
-            registry,
-            name=name,
-            source=PLAIN.format(name=name.title()),
-            frame=frame,
-            fit=lambda _features, model=model: model,
-        )
+        source = PLAIN.format(name=name.title())
+        fit = lambda _features, model=model: model  # noqa: E731
+        route(paths, name, publish_one(paths, registry, name=name, source=source, frame=frame, fit=fit))
     columns = "\n".join(f"    x{place}: float = pa.Field(ge=-100, le=100)" for place in range(10))
     source = CONTRACT.format(columns=columns)
-    _publish(paths, registry, name="contract", source=source, frame=frame[:, :10], fit=_line)
+    digest = publish_one(paths, registry, name="contract", source=source, frame=frame[:, :10], fit=_line)
+    route(paths, "contract", digest)
 
 
 def _line(features: pl.DataFrame) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(features.to_numpy(), models.sample()[1])
 
 
-def _publish(paths: Paths, registry: Registry, *, name: str, source: str, frame: pl.DataFrame, fit: Any) -> None:
+def publish_one(paths: Paths, registry: Registry, *, name: str, source: str, frame: pl.DataFrame, fit: Any) -> str:
+    """Fit, save and publish a version of the product in `source`; its digest."""
     project = paths.root / "projects" / name
-    project.mkdir(parents=True)
+    project.mkdir(parents=True, exist_ok=True)
     (project / f"bench_{name}.py").write_text(source)
     entry = f"bench_{name}:{name.title()}"
     product = load_product(entry, project)
@@ -120,8 +116,14 @@ def _publish(paths: Paths, registry: Registry, *, name: str, source: str, frame:
         compiled=compiled,
         files={},
     )
-    digest = registry.publish(staged, manifest)
+    return registry.publish(staged, manifest)
+
+
+def route(paths: Paths, name: str, digest: str, *, version: str = "v1", sequence: int = 1) -> None:
+    """Let `version` answer for the product."""
     routed = paths.routing(name)
     routed.parent.mkdir(parents=True, exist_ok=True)
-    target = Target(version="v1", digest=digest)
-    Path(routed).write_bytes(msgspec.json.encode(Routing(product=name, sequence=1, champion=target)))
+    target = Target(version=version, digest=digest)
+    staged = routed.with_suffix(".tmp")
+    staged.write_bytes(msgspec.json.encode(Routing(product=name, sequence=sequence, champion=target)))
+    staged.replace(routed)

@@ -16,7 +16,7 @@ class Scores(litserve.LitAPI):
     def setup(self, device: str) -> None:  # noqa: ARG002 (LitServe's signature)
         self.model = pickle.loads((Path(os.environ["MODEL"]) / "model.pkl").read_bytes())
 
-    def decode_request(self, request: dict[str, Any]) -> Any:
+    def decode_request(self, request):  # LitServe reads the annotation, and would take this one for a query
         return np.array([list(row.values()) for row in request["rows"]])
 
     def predict(self, rows: Any) -> Any:
