@@ -70,7 +70,7 @@ def _answering(compiled: Compiled | None) -> str | None:
     """Which form of the model answers, and why."""
     if compiled is None:
         return None
-    if not compiled.file:
+    if not compiled.files:
         return f"the model itself: {compiled.reason}"
     return (
         f"ONNX Runtime, {compiled.faster:g} times as fast; on {compiled.rows:,} rows "

@@ -40,8 +40,8 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """The form of the model that answers requests, if another than the model itself may."""
 
-    file: str = ""
-    """Path inside the bundle of an ONNX graph; empty: the model itself answers."""
+    files: tuple[str, ...] = ()
+    """Paths inside the bundle of ONNX graphs, one for each model of a blend; none: the model itself answers."""
     reason: str = ""
     """Why there is no such form, when there is none."""
     rows: int = 0

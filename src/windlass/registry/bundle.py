@@ -73,12 +73,12 @@ class Bundle:
     def answering(self) -> Any:
         """What answers: the compiled form of the model if the version has one and it runs here, else the model."""
         compiled = self.manifest.compiled
-        if compiled is None or not compiled.file:
+        if compiled is None or not compiled.files:
             return self.model
-        from windlass.registry.compiling import CompiledModel
+        from windlass.registry.compiling import compiled_form
 
         try:
-            return CompiledModel(self.model, self.folder / compiled.file)
+            return compiled_form(self.model, self.folder, compiled.files)
         except MissingExtra as error:
             _log.warning("%s: the model itself answers, not its compiled form: %s", self.manifest.product, error)
             return self.model

@@ -9,7 +9,7 @@ Python.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import numpy as np
 import polars as pl
 
 from windlass.errors import MissingExtra
+from windlass.product.model.blend import Blend
 from windlass.product.model.encoder import FrameEncoder
 from windlass.product.model.predict import Array, as_matrix, predict, takes_matrix
 from windlass.product.task import TaskKind
 from windlass.records.bundle import Compiled
 
-FILE = "compiled.onnx"
+_FILE = "compiled-{}.onnx"
 PARITY_ROWS = 10_000
 _CANDIDATES = 20_000
 """Rows among which those nearest to the threshold are looked for."""
@@ -84,6 +85,14 @@ class CompiledModel:
         return np.asarray(self._session.run([self._output], {self._input: matrix})[0], dtype=np.float64)
 
 
+def compiled_form(model: Any, folder: Path, files: Sequence[str]) -> Any:
+    """What answers in the place of `model`, from the graphs that `compile_model` wrote. Raises MissingExtra."""
+    made = [CompiledModel(member, folder / name) for member, name in zip(_members_of(model), files, strict=True)]
+    if isinstance(model, Blend):
+        return Blend(made, model.weights, kind=model.kind, classes=model.classes)
+    return made[0]
+
+
 def compile_model(
     model: Any,
     features: pl.DataFrame,
@@ -102,17 +111,19 @@ def compile_model(
     def native(rows: pl.DataFrame) -> Array:
         return predict(model, rows, kind, classes=classes)
 
-    head = _head_of(model)
-    if head is None or not features.height:
+    members = _members_of(model)
+    if not features.height or any(_head_of(member) is None for member in members):
         return Compiled(reason="only models of scikit-learn that take a matrix of numbers are compiled")
     before = {size: _seconds(native, features, size) for size in _BATCHES}
     if before[64] < _WORTH_SECONDS:
         return Compiled(reason=f"the model answers 64 rows in {before[64] * 1000:.1f} ms; there is nothing to gain")
-    path = folder / FILE
-    found = _convert(head, _matrix_of(model)(features[:1]).shape[1], path)
-    if found is not None:
-        return Compiled(reason=found)
-    compiled = CompiledModel(model, path)
+    written = tuple(_FILE.format(place) for place in range(len(members)))
+    for member, name in zip(members, written, strict=True):
+        found = _convert(_head_of(member), _matrix_of(member)(features[:1]).shape[1], folder / name)
+        if found is not None:
+            _remove(folder, written)
+            return Compiled(reason=found)
+    compiled = compiled_form(model, folder, written)
 
     def quick(rows: pl.DataFrame) -> Array:
         return predict(compiled, rows, kind, classes=classes)
@@ -124,9 +135,9 @@ def compile_model(
     if not reason and faster < 1:
         reason = f"it is not faster ({faster:.1f} times)"
     if reason:
-        path.unlink()
+        _remove(folder, written)
     return Compiled(
-        file="" if reason else FILE, reason=reason, rows=rows.height, difference=difference, faster=round(faster, 1)
+        files=() if reason else written, reason=reason, rows=rows.height, difference=difference, faster=round(faster, 1)
     )
 
 
@@ -183,6 +194,16 @@ def _convert(head: Any, width: int, path: Path) -> str | None:
         return f"{type(head).__name__} does not convert: {type(error).__name__}: {error}".partition("\n")[0][:300]
     path.write_bytes(graph.SerializeToString())
     return None
+
+
+def _members_of(model: Any) -> list[Any]:
+    """The models that are compiled each for itself."""
+    return model.members if isinstance(model, Blend) else [model]
+
+
+def _remove(folder: Path, files: Sequence[str]) -> None:
+    for name in files:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _head_of(model: Any) -> Any:

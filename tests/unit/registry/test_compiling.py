@@ -12,12 +12,14 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 
 from windlass.product.examples import Examples
+from windlass.product.model.blend import Blend
 from windlass.product.model.encoding import fit_estimator
 from windlass.product.model.predict import predict
 from windlass.registry import compiling
-from windlass.registry.compiling import FILE, CompiledModel, compile_model, parity_rows
+from windlass.registry.compiling import CompiledModel, compile_model, compiled_form, parity_rows
 
 CHANCE = np.random.default_rng(0)
+FILE = "compiled-0.onnx"
 FRAME = pl.DataFrame(
     {
         "wind": CHANCE.normal(size=400),
@@ -47,11 +49,31 @@ def test_a_forest_behind_the_default_encoding_answers_the_same_from_a_graph(
     monkeypatch.setattr(compiling, "_seconds", lambda ask, _features, _size: 1.0 if ask.__name__ == "native" else 0.1)
     model = fitted(estimator, kind, target)
     compiled = compile_model(model, FRAME, tmp_path, kind=kind)
-    assert (compiled.file, compiled.reason, compiled.rows, compiled.faster) == (FILE, "", 10_000, 10.0)
+    assert (compiled.files, compiled.reason, compiled.rows, compiled.faster) == ((FILE,), "", 10_000, 10.0)
     assert compiled.difference <= 1e-5
     rows = pl.concat([FRAME[CHANCE.integers(400, size=50)], FRAME[:3].with_columns(gap=None, wind=pl.lit(1e300))])
     quick = predict(CompiledModel(model, tmp_path / FILE), rows, kind)
     np.testing.assert_allclose(quick, predict(model, rows, kind), atol=1e-5, rtol=1e-5)
+
+
+def test_a_blend_is_compiled_member_by_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "_seconds", lambda ask, _features, _size: 1.0 if ask.__name__ == "native" else 0.1)
+    members = [fitted(RandomForestClassifier(n_estimators=20, random_state=seed)) for seed in range(2)]
+    blend = Blend(members, [0.3, 0.7], kind="binary", classes=2)
+    compiled = compile_model(blend, FRAME, tmp_path, kind="binary", classes=2)
+    assert (compiled.files, compiled.reason) == (("compiled-0.onnx", "compiled-1.onnx"), "")
+    quick = predict(compiled_form(blend, tmp_path, compiled.files), FRAME, "binary")
+    np.testing.assert_allclose(quick, predict(blend, FRAME, "binary"), atol=1e-5)
+
+
+def test_a_blend_of_which_one_member_does_not_convert_is_not_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "_seconds", lambda *_: 1.0)
+    members = [fitted(RandomForestClassifier(n_estimators=5)), fitted(HistGradientBoostingClassifier(max_iter=5))]
+    compiled = compile_model(Blend(members, [0.5, 0.5], kind="binary", classes=2), FRAME, tmp_path, kind="binary")
+    assert "does not convert" in compiled.reason
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_rows_nearest_to_the_threshold_are_among_those_compared() -> None:
@@ -73,7 +95,7 @@ def test_a_graph_that_answers_differently_does_not_serve(tmp_path: Path, monkeyp
     convert = compiling._convert
     monkeypatch.setattr(compiling, "_convert", lambda _head, width, path: convert(other[-1], width, path))
     compiled = compile_model(model, FRAME, tmp_path, kind="binary")
-    assert not compiled.file
+    assert not compiled.files
     assert compiled.reason.startswith("its answers differ by up to 0.")
     assert not (tmp_path / FILE).exists()
 
@@ -99,7 +121,7 @@ def test_why_there_is_no_compiled_form_is_recorded(
     monkeypatch.setattr(compiling, "_seconds", lambda *_: seconds)
     compiled = compile_model(fitted(estimator), FRAME, tmp_path, kind="binary")
     assert reason in compiled.reason
-    assert bool(compiled.file) == (not reason)
+    assert bool(compiled.files) == (not reason)
     assert (tmp_path / FILE).exists() == (not reason)
 
 
