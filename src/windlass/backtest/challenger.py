@@ -50,20 +50,22 @@ class Workshop:
         self._kind = stream.product.task.kind
 
     def challenge(
-        self, known: Known, champion: Any, *, learned: int, now: datetime, must_gain: bool = False
+        self, known: Known, champion: Any, *, learned: int, now: datetime, must_gain: bool = False, changed: int = 0
     ) -> Challenger | None:
         """Train as the policy says, and let the gate judge the result against the champion.
 
         `known` are the labelled rows up to where labels are complete; `learned` is the last row that the champion has
-        learned from; `must_gain` as the gate takes it. None when there are too few rows to train on, or to compare with
+        learned from; `must_gain` as the gate takes it, and the newest `changed` rows came since the champion's losses
+        rose. None when there are too few rows to train on, or to compare with
         the champion.
         """
         known = self._within_window(known, now)
-        rest, choice, holdout = self._parted(known, learned)
+        changed = min(changed, len(known))
+        rest, choice, holdout = self._parted(known, learned, changed=changed)
         unseen = holdout.positions > learned
         if unseen.sum() < MINIMUM_ROWS or not self._trainer.can_fit(rest):
             return None
-        judged, mix = self._chosen(rest, choice)
+        judged, mix = self._chosen(rest, choice, changed=max(0, changed - len(choice) - len(holdout)))
         answers = self._trainer.predict_at(judged, holdout.positions)
         others = self._trainer.predict_at(champion, holdout.positions[unseen])
         evidence = self._evidence(judged, rest, holdout, answers=answers, champion=others, unseen=unseen)
@@ -76,11 +78,12 @@ class Workshop:
             labels=self._stream.truth(known),
             kind=self._kind,
             classes=len(self._stream.classes),
+            changed=changed,
         )
         reference = self._reference(known, holdout, answers)
         return Challenger(decision=decision, mix=mix, model=model, learned=known, reference=reference)
 
-    def _chosen(self, rest: Known, choice: Known) -> tuple[Any, Mix]:
+    def _chosen(self, rest: Known, choice: Known, *, changed: int) -> tuple[Any, Mix]:
         if not len(choice):
             return self._trainer.fit(rest), Mix()
         return choose(
@@ -90,6 +93,7 @@ class Workshop:
             truth=self._stream.truth(choice),
             kind=self._kind,
             classes=len(self._stream.classes),
+            changed=changed,
         )
 
     def _within_window(self, known: Known, now: datetime) -> Known:
@@ -107,15 +111,17 @@ class Workshop:
             return make_reference(self._watched(known), kind=self._kind)
         return self._reference(known, holdout, self._trainer.predict_at(self._trainer.fit(rest), holdout.positions))
 
-    def _parted(self, known: Known, learned: int | None) -> tuple[Known, Known, Known]:
+    def _parted(self, known: Known, learned: int | None, *, changed: int = 0) -> tuple[Known, Known, Known]:
         """Those that train, those that choose and those that judge, parted as in production; too few all train.
 
         Places in the stream stand for moments: a file may give one moment to many rows, and its order goes on in them.
         """
-        place = holdout_place(known.positions, until=learned) if len(known) >= MINIMUM else None
+        at = known.positions
+        place = holdout_place(at, until=learned, changed=changed) if len(known) >= MINIMUM else None
         if place is None:
             return known, known[:0], known[:0]
-        judging = judging_place(known.positions, place) if competing(self._stream.product.retrain) else place
+        judges = competing(self._stream.product.retrain)
+        judging = judging_place(at, place, changed=changed) if judges else place
         return known[:place], known[place:judging], known[judging:]
 
     def _reference(self, learned: Known, holdout: Known, answers: Array) -> Reference:

@@ -13,6 +13,7 @@ from windlass.backtest.result import BacktestEvent
 from windlass.backtest.stream import Array, Known, Stream, Window
 from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
+from windlass.decisions.figures import whole
 from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
@@ -65,6 +66,7 @@ class Loop:
         self._run_starts: list[datetime] = [self._clock.now()]
         self._labelled_at_run = len(known)
         self._rejections = 0
+        self._changed = 0
         self._alarmed: set[str] = set()
         self._at = (0, trained_to)
         self._handed_over = np.arange(len(stream)) < trained_to  # nobody is watched by the history
@@ -94,6 +96,7 @@ class Loop:
         decision = self._decide(start)
         if decision.verdict == "retrain":
             self._record("retrain.decided", decision=decision)
+            self._changed = whole(decision.numbers["changed"])
             self._retrain(start, for_growth=decision.numbers["trigger"] == "growth")
 
     def _mature(self, now: int, start: int) -> None:
@@ -127,6 +130,7 @@ class Loop:
             run_starts=tuple(self._run_starts),
             new_labelled=labelled - self._labelled_at_run,
             labelled=self._labelled_at_run,
+            changed=self._changed,
             rejections=self._rejections,
             drift=drift,
             decay=decay,
@@ -141,7 +145,12 @@ class Loop:
         self._labelled_at_run = len(self._stream.known(self._matured_to, start=0, stop=start))
         known = self._stream.representative(self._matured_to, stop=start)
         made = self._workshop.challenge(
-            known, self._champion.model, learned=self._champion.learned, now=now, must_gain=for_growth
+            known,
+            self._champion.model,
+            learned=self._champion.learned,
+            now=now,
+            must_gain=for_growth,
+            changed=self._changed,
         )
         if made is None:
             self._rejections += not for_growth

@@ -90,7 +90,7 @@ class Training:
             trigger, reason = _occasion(decision, product.run)
             began = self._beginning(product, run=run, trigger=trigger, reason=reason)
             self._context.record(RetrainDecided(decision=decision, run=run), *began, product=name)
-            self._start(product, run=run, trigger=trigger)
+            self._start(self._context.product(name), run=run, trigger=trigger)
         elif _differs(decision, product.last_retrain):
             self._context.record(RetrainDecided(decision=decision), product=name)
 
@@ -109,6 +109,7 @@ class Training:
             run_starts=product.run_starts,
             new_labelled=signals.new_labelled,
             labelled=product.labelled,
+            changed=product.changed,
             failures=product.failures + interrupted,
             rejections=product.rejections,
             interrupted=interrupted,
@@ -192,6 +193,7 @@ class Training:
             force=force,
             window=None if retrain is None else retrain.since,
             must_gain=trigger == "growth",
+            changed=product.changed,
             champion=None if product.champion is None else product.champion.version,
             champion_digest=None if product.champion is None else product.champion.digest,
         )

@@ -28,15 +28,21 @@ SHARES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 """Of the rows in the order of their time: the newest ones, this share of all."""
 LEAST = 1000
 """Rows below which no stretch is a candidate of its own: what it could tell is in the noise."""
+LEAST_CHANGED = 100
+"""Rows since a change below which they are no candidate of their own."""
 LEAST_WEIGHT = 0.05
 """A member that counts for less is left out: it costs as much at every request as any other."""
 _MOST = 20_000
 """Rows that weights are found on, the newest; more would change them in the third digit."""
 
 
-def horizons(rows: int) -> tuple[float, ...]:
-    """Which shares of `rows` rows are worth a model of their own; all of them always are."""
-    return tuple(share for share in SHARES if share == 1.0 or rows * share >= LEAST)
+def horizons(rows: int, *, changed: int = 0) -> tuple[int, ...]:
+    """Of how many of the newest of `rows` rows a model of their own is worth while; of all of them it always is.
+
+    `changed` of them have come since a change of which something else tells, and are a stretch of their own.
+    """
+    ladder = [round(rows * share) for share in SHARES if share == 1.0 or rows * share >= LEAST]
+    return tuple([*ladder, changed] if LEAST_CHANGED <= changed < rows and changed not in ladder else ladder)
 
 
 def weigh(truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:

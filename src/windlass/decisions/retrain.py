@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from windlass.decisions.figures import decision, show_moment
+from windlass.decisions.figures import decision, show_moment, whole
 from windlass.product.duration import format_duration
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
@@ -38,6 +38,8 @@ class RetrainEvidence:
     """Rows that were labelled since the last run."""
     labelled: int = 0
     """Rows of the last run's training set; 0: nothing tells."""
+    changed: int = 0
+    """How many of these had come since the change that a decay was dated to; 0: no run answered one yet."""
     failures: int = 0
     """Runs that failed one after the other, up to the last one."""
     rejections: int = 0
@@ -54,7 +56,8 @@ class RetrainEvidence:
 
 def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
     """`retrain` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume, schedule
-    or growth.
+    or growth. After a decay the rows since the change count as all there are for growth: while they are few, each few
+    more are worth a look. `numbers["changed"]` says how many there are by now.
 
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
     and budget may hold a run back. Each run in a row that brought nothing doubles the cooldown (but for growth, since
@@ -115,6 +118,8 @@ def _signals(evidence: RetrainEvidence, policy: Retrain, now: datetime) -> Itera
     overdue = _overdue(evidence.last_run_at, policy.every, now)
     if overdue is not None:
         yield "schedule", overdue
+    if policy.on_growth is not None and 0 < evidence.changed <= evidence.new_labelled:
+        yield "growth", "Since the last run the rows since the change have doubled."
     if policy.on_growth is not None and 0 < policy.on_growth * evidence.labelled <= evidence.new_labelled:
         yield "growth", f"The labelled rows have grown by {policy.on_growth:.0%} or more since the last run."
     if evidence.owed is not None:
@@ -186,11 +191,19 @@ def _numbers(evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None
         "trigger": trigger,
         "new_labelled": evidence.new_labelled,
         "labelled": evidence.labelled,
+        "changed": _changed(evidence, trigger),
         "runs_this_week": sum(now - _WEEK < start <= now for start in evidence.run_starts),
         "failures": evidence.failures,
         "rejections": evidence.rejections,
         "last_run_at": evidence.last_run_at,
     }
+
+
+def _changed(evidence: RetrainEvidence, trigger: Signal | None) -> int:
+    """Rows since the change as of this decision; a decay dates a new one."""
+    if trigger == "decay" and evidence.decay is not None:
+        return whole(evidence.decay.numbers.get("recent_rows"))
+    return evidence.changed + evidence.new_labelled if evidence.changed else 0
 
 
 def _times(count: int, noun: str) -> str:

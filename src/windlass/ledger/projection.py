@@ -191,7 +191,11 @@ def _run_failed(state: ProductState, body: RunFailed, event: Event) -> ProductSt
 
 
 def _retrain_decided(state: ProductState, body: RetrainDecided, _event: Event) -> ProductState:
-    return replace(state, last_retrain=body.decision)
+    changed = state.changed
+    if body.decision.verdict == "retrain":  # older releases said nothing of it
+        told = body.decision.numbers.get("changed")
+        changed = told if isinstance(told, int) else 0
+    return replace(state, last_retrain=body.decision, changed=changed)
 
 
 # -- its release -------------------------------------------------------------------------------------------------

@@ -135,6 +135,7 @@ def check(training: Training, pinned: Pinned, *, learned: Split | None) -> Rows:
             "as_of": pinned.pin.as_of.isoformat(),
             "learned": msgspec.to_builtins(learned),
             "competing": competing(training.product.retrain),
+            "changed": training.request.changed,
         },
         inputs={"rows": pinned.pin.digest, "outcomes": pinned.step.digest("outcomes.arrow")},
     )
@@ -151,6 +152,7 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
         key=task.key,
         learned=learned,
         competing=competing(training.product.retrain),
+        changed=training.request.changed,
     )
     ordered = rows if order is None else rows[order]
     _check_learnable(ordered.get_column(task.target).head(split.train), task)

@@ -238,7 +238,14 @@ def _refit(training: Training, prepared: Prepared, tuned: Finished | None, mix: 
         return _recipe(training, tuned).train(newest(examples, rows))
 
     with active(Run.nowhere()):
-        model = follow(fit, mix, labels=examples.target, kind=prepared.kind, classes=prepared.classes)
+        model = follow(
+            fit,
+            mix,
+            labels=examples.target,
+            kind=prepared.kind,
+            classes=prepared.classes,
+            changed=prepared.rows.split.changed,
+        )
     _check_model(training, model, examples, prepared.classes)
     write_record(models.save(model, folder / "model"), folder / "model.json")
     return {"rows": len(examples), "model": type(model).__name__, "note": str(mix)}
@@ -291,7 +298,7 @@ def _train(training: Training, prepared: Prepared, tuned: Finished | None, folde
 
 def _chosen_of(prepared: Prepared, fit: Fit, examples: Examples) -> tuple[Any, Mix]:
     """The model of all training rows, or the blend that the rows of the choice speak for."""
-    choice = prepared.choice_part()
+    choice, split = prepared.choice_part(), prepared.rows.split
     if not len(choice):
         return fit(len(examples)), Mix()
     return choose(
@@ -301,6 +308,7 @@ def _chosen_of(prepared: Prepared, fit: Fit, examples: Examples) -> tuple[Any, M
         truth=choice.target,
         kind=prepared.kind,
         classes=prepared.classes,
+        changed=max(0, split.changed - split.choice - split.holdout),
     )
 
 

@@ -32,6 +32,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Train on rows of this last stretch of event time; None: on all."""
     must_gain: bool = False
     """Release nothing that is not clearly better than the champion."""
+    changed: int = 0
+    """How many of the newest rows have come since the champion's losses rose; 0: nothing says that they did."""
     champion: str | None = None
     """The version that answers now, such as `v3`."""
     champion_digest: str | None = None

@@ -42,6 +42,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     train: int
     choice: int = 0
     holdout: int
+    changed: int = 0
+    """Of all of them the newest, that came since the champion's losses rose."""
     boundary: datetime | None = None
     """The event time of the first row that judges, in UTC."""
     until: datetime | None = None
@@ -55,13 +57,14 @@ def split_rows(
     key: str | None,
     learned: Split | None = None,
     competing: bool = False,
+    changed: int = 0,
 ) -> tuple[Split, np.ndarray[Any, Any] | None]:
     """The split of `rows`, and the order to bring them into first (None: they are in it).
 
     With `moments` (datetimes in UTC, one a row, rising) the latest judge, as `holdout_place` says; `learned` is the
     split of the champion, and where nothing is new to it, the very rows judge that judged it. `competing`: stretches of
-    different length compete, if there are enough rows. Without moments, or when all are the same, as many are drawn by
-    a hash of the key, or of the whole row.
+    different length compete, if there are enough rows. The newest `changed` rows came since the champion's losses
+    rose. Without moments, or when all are the same, as many are drawn by a hash of the key, or of the whole row.
     Raises DataError when there are fewer than 20 rows.
     """
     count = rows.height
@@ -71,43 +74,47 @@ def split_rows(
             where="training set",
             remedy="wait for more labels, let `extract` return more history, or widen Retrain.window",
         )
-    place = None if moments is None else _place_by_time(moments, learned)
+    place = None if moments is None else _place_by_time(moments, learned, changed=changed)
     if moments is None or place is None:
         wanted = count - _holdout(count, fresh=count)
         order = _by_hash(rows, key, wanted)
         return Split(by="key", train=wanted, holdout=count - wanted), order
     at = moments.to_physical().to_numpy()
-    judging = judging_place(at, place) if competing else place
+    judging = judging_place(at, place, changed=changed) if competing else place
     split = Split(
         by="time",
         train=place,
         choice=judging - place,
         holdout=count - judging,
+        changed=min(changed, count),
         boundary=moments[judging],
         until=moments[-1],
     )
     return split, None
 
 
-def holdout_place(at: np.ndarray[Any, Any], *, until: int | None) -> int | None:
+def holdout_place(at: np.ndarray[Any, Any], *, until: int | None, changed: int = 0) -> int | None:
     """From which of n rows on they judge; `at` `(n,)` are their moments, rising, `until` up to when the champion has
     learned (None: it has seen none of them).
 
     The latest fifth, at most 10,000 rows, but no more than half of what is new to the champion: the judged candidate
-    must have learned from the other half to show what there is to gain. Where that is few, more of the fifth judge, and
+    must have learned from the other half to show what there is to gain. What is new is what the newest `changed` rows
+    are, where something says that the world has changed. Where that is few, more of the fifth judge, and
     of a small set more than a fifth. Rows of the same moment stay on one side; None when no place parts them so.
     """
     fresh = len(at) if until is None else len(at) - int(np.searchsorted(at, until, side="right"))
-    return _nearest(at, len(at) - _holdout(len(at), fresh=fresh))
+    return _nearest(at, len(at) - _holdout(len(at), fresh=min(fresh, changed) if changed else fresh))
 
 
-def judging_place(at: np.ndarray[Any, Any], place: int) -> int:
+def judging_place(at: np.ndarray[Any, Any], place: int, *, changed: int = 0) -> int:
     """From which row on they judge where those from `place` on are to choose among candidates first: the newer half.
 
     `place` itself where no candidate would compete, or too few rows would be left to judge by.
     """
     middle = place + (len(at) - place) // 2
-    if len(horizons(place)) == 1 or len(at) - middle < LEAST:
+    early = max(0, changed - (len(at) - place))
+    enough = WATCHED if changed else LEAST  # after a change the gains are large, and each row that waits is dear
+    if len(horizons(place, changed=early)) == 1 or len(at) - middle < enough:
         return place
     judging = _nearest(at, middle)
     return judging if judging is not None and place < judging else place
@@ -119,14 +126,15 @@ def _holdout(count: int, *, fresh: int) -> int:
     return max(min(fifth, max(fresh // 2, LEAST), MOST), min(WATCHED, count // 2))
 
 
-def _place_by_time(moments: pl.Series, learned: Split | None) -> int | None:
+def _place_by_time(moments: pl.Series, learned: Split | None, *, changed: int) -> int | None:
     at = moments.to_physical().to_numpy()
     if learned is None or learned.until is None or learned.boundary is None:
-        return holdout_place(at, until=None)
+        return holdout_place(at, until=None, changed=changed)
     if moments[-1] <= learned.until:
         judging = int(moments.search_sorted(learned.boundary, side="left"))
         return _nearest(at, max(judging - learned.choice, 0))
-    return holdout_place(at, until=pl.Series([learned.until], dtype=moments.dtype).to_physical()[0])
+    until = pl.Series([learned.until], dtype=moments.dtype).to_physical()[0]
+    return holdout_place(at, until=until, changed=changed)
 
 
 def _nearest(at: np.ndarray[Any, Any], wanted: int) -> int | None:

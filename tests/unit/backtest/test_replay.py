@@ -266,7 +266,7 @@ def test_stretches_compete_on_rows_that_none_has_seen(make_stream):
     champion = trainer.fit(stream.known(NOW, start=0, stop=2800))
     made = workshop.challenge(stream.known(NOW, start=0, stop=14_000), champion, learned=2799, now=START)
     assert made.decision.verdict == "pass"
-    newest = dict(zip(made.mix.shares, made.mix.weights, strict=True))
+    newest = dict(zip(made.mix.stretches, made.mix.weights, strict=True))
     assert newest.get(1.0, 0.0) < 0.2  # half of all rows are of the world that was
     assert newest[0.25] > 0.5
     assert made.learned.positions.tolist() == list(range(14_000))
@@ -276,6 +276,17 @@ def test_stretches_compete_on_rows_that_none_has_seen(make_stream):
     workshop = Workshop(stream=fixed, trainer=Trainer(stream=fixed, seed=0))
     made = workshop.challenge(fixed.known(NOW, start=0, stop=14_000), champion, learned=2799, now=START)
     assert str(made.mix) == "all rows"
+
+
+def test_after_an_abrupt_change_the_rows_since_then_are_soon_learned_from_alone(make_stream):
+    """Nothing tells the old rows from the new, and most of all rows are old for as long as the file goes on."""
+    frame = drifting(6000, change=0.6).drop("regime")
+    result = run_backtest(make_stream(frame, estimator=DecisionTreeClassifier(max_depth=5, min_samples_leaf=20)))
+    windlass, every, frozen = (result.policies[name] for name in ("windlass", "every-window", "frozen"))
+    assert windlass.metric > every.metric + 0.05 > frozen.metric + 0.05
+    assert windlass.retrains <= 7
+    told = [event.detail for event in result.events if event.kind == "champion.changed"]
+    assert any("since the change" in each for each in told)
 
 
 def test_more_rows_alone_release_next_to_nothing(make_stream):

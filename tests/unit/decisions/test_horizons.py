@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windlass.decisions.horizons import LEAST, LEAST_WEIGHT, SHARES, horizons, weigh
+from windlass.decisions.horizons import LEAST, LEAST_CHANGED, LEAST_WEIGHT, SHARES, horizons, weigh
 from windlass.decisions.metrics import metric_for
 from windlass.product.model.blend import combined
 
@@ -17,7 +17,24 @@ from windlass.product.model.blend import combined
     [(10, (1.0,)), (2 * LEAST - 1, (1.0,)), (2 * LEAST, (1.0, 0.5)), (16 * LEAST, SHARES), (10**7, SHARES)],
 )
 def test_a_stretch_competes_when_it_has_rows_enough(rows: int, shares: tuple[float, ...]) -> None:
-    assert horizons(rows) == shares
+    assert horizons(rows) == tuple(rows * share for share in shares)
+
+
+@pytest.mark.parametrize(
+    ("rows", "changed", "stretches"),
+    [
+        (900, LEAST_CHANGED, (900, LEAST_CHANGED)),
+        (900, LEAST_CHANGED - 1, (900,)),
+        (900, 900, (900,)),
+        (900, 5000, (900,)),
+        (2 * LEAST, LEAST, (2 * LEAST, LEAST)),
+        (2 * LEAST, 300, (2 * LEAST, LEAST, 300)),
+    ],
+)
+def test_the_rows_since_a_change_compete_even_if_they_are_few(
+    rows: int, changed: int, stretches: tuple[int, ...]
+) -> None:
+    assert horizons(rows, changed=changed) == stretches
 
 
 def test_one_answer_counts_in_full() -> None:

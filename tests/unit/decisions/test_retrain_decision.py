@@ -16,8 +16,8 @@ LONG_AGO = NOW - timedelta(days=20)
 HOUR = timedelta(hours=1)
 
 
-def heard(judgement: str, verdict: str = "alarm") -> Decision:
-    return decision(judgement, verdict, [f"The {judgement} said {verdict}."], {}, NOW)
+def heard(judgement: str, verdict: str = "alarm", **numbers: object) -> Decision:
+    return decision(judgement, verdict, [f"The {judgement} said {verdict}."], numbers, NOW)
 
 
 def known(**values: object) -> RetrainEvidence:
@@ -104,6 +104,21 @@ def test_failed_runs_back_off(failures: int, minutes: int) -> None:
         early = RetrainEvidence(has_champion=has_champion, last_run_at=last, failures=failures, decay=heard("decay"))
         assert "failed" in decide_retrain(early, EVERYTHING, NOW).reasons[0]
         assert decide_retrain(early, EVERYTHING, NOW + timedelta(seconds=1)).verdict == "retrain"
+
+
+def test_after_a_decay_each_doubling_of_the_rows_since_the_change_is_worth_a_look() -> None:
+    alarm = heard("decay", recent_rows=200)
+    decayed = decide_retrain(known(decay=alarm, labelled=9000, new_labelled=900), Retrain(), NOW)
+    assert decayed.numbers["changed"] == 200
+    early = decide_retrain(known(labelled=9000, changed=200, new_labelled=199), Retrain(), NOW)
+    assert early.verdict == "wait"
+    again = decide_retrain(known(labelled=9000, changed=200, new_labelled=220), Retrain(), NOW)
+    assert (again.verdict, again.numbers["trigger"], again.numbers["changed"]) == ("retrain", "growth", 420)
+    unasked = decide_retrain(known(labelled=9000, changed=200, new_labelled=900), Retrain(on_growth=None), NOW)
+    assert unasked.verdict == "wait"
+    # when they are most of what there is, growth is what it always was
+    late = decide_retrain(known(labelled=9000, changed=8000, new_labelled=2250), Retrain(), NOW)
+    assert "grown by 25%" in late.reasons[0]
 
 
 @pytest.mark.parametrize(("rejections", "days"), [(0, 1), (1, 2), (2, 4), (3, 8), (50, 32)])

@@ -231,6 +231,15 @@ def test_failures_and_rejections_are_counted_until_one_does_better() -> None:
     assert counts("rejected", "registered") == (0, 1)
 
 
+def test_the_rows_since_a_change_are_those_that_the_last_run_was_decided_with() -> None:
+    def decided(verdict: str, **numbers: Any) -> RetrainDecided:
+        return RetrainDecided(decision=msgspec.structs.replace(DECISION, verdict=verdict, numbers=numbers))
+
+    assert product_after(decided("retrain", changed=200)).changed == 200
+    assert product_after(decided("retrain", changed=200), decided("wait", changed=900)).changed == 200
+    assert product_after(decided("retrain", changed=200), decided("retrain")).changed == 0
+
+
 def test_a_run_for_more_rows_alone_is_never_in_vain() -> None:
     look = [run_started("r1", trigger="growth"), RunFinished(run="r1", outcome="rejected", seconds=1)]
     assert product_after(*look).rejections == 0
