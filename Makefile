@@ -30,8 +30,9 @@ postgres:
 	    echo "the tests need PostgreSQL 15 or later, and there is none: sudo apt-get install postgresql" >&2; exit 1; \
 	  fi; }
 
+# In the order of the folders, since the long ones come first: sorted by their number of tests the longest would be last.
 test: $(VENV)/.installed postgres ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 check: $(VENV)/.installed ## lint, types and layers
 	$(BIN)/ruff check .

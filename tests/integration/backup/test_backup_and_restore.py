@@ -16,6 +16,7 @@ from windlass.app.backup import backup, copy_file
 from windlass.app.lease import holding
 from windlass.app.restore import restore
 from windlass.app.workspace import Workspace
+from windlass.controller.context import LoopContext
 from windlass.errors import BundleCorrupt, LedgerCorrupt, SigningError, UsageError, WindlassError
 from windlass.lake.segments import SegmentWriter
 from windlass.ledger.chain import Link
@@ -73,9 +74,14 @@ def batch(name: str) -> PredictionBatch:
 def answered(workspace: Workspace) -> list[str]:
     """The ids of all answers that somebody got, once what is on its way has been taken into the lake."""
     with holding(workspace) as held:
-        assert held is not None
-        held.lake.commit_segments(PRODUCT, workspace.paths.segments(PRODUCT), NOON)
+        take_in(held)
     return workspace.lake.predictions(PRODUCT, stages=ANSWERED)["prediction_id"].to_list()
+
+
+def take_in(held: LoopContext | None) -> None:
+    """Bring all that is on its way into the lake."""
+    assert held is not None
+    held.lake.commit_segments(PRODUCT, held.paths.segments(PRODUCT), NOON)
 
 
 def test_what_is_restored_is_what_was_there(running: Workspace, elsewhere: Settings, tmp_path: Path) -> None:
@@ -118,13 +124,14 @@ def test_nothing_is_lost_or_doubled_while_answers_come_in(
             writer.append(batch(name))
             acknowledged.append(name)
         if len(acknowledged) % 3 == 0:
-            answered(running)
+            take_in(held)
         return copy_file(source, target, root=root)
 
     monkeypatch.setattr("windlass.app.backup.copy_file", meanwhile)
-    for number in range(3):
+    for number in range(2):
         before = set(acknowledged)
-        backup(running, tmp_path / f"copy{number}", show=silent)
+        with holding(running) as held:  # as a controller that is at work does
+            backup(running, tmp_path / f"copy{number}", show=silent)
         settings = msgspec.structs.replace(elsewhere, workspace=tmp_path / f"restored{number}", ledger="")
         restore(settings, tmp_path / f"copy{number}", show=silent)
         with Workspace.open(settings) as restored:
@@ -137,9 +144,10 @@ def test_nothing_is_lost_or_doubled_while_answers_come_in(
 
 def test_a_table_with_an_old_log_is_copied_with_its_checkpoint(running: Workspace, tmp_path: Path) -> None:
     writer = SegmentWriter(running.paths.segments(PRODUCT) / "w9")
-    for number in range(70):
-        writer.append(batch(f"new{number}-0"))
-        answered(running)
+    with holding(running) as held:
+        for number in range(70):
+            writer.append(batch(f"new{number}-0"))
+            take_in(held)
     log = running.paths.lake / PRODUCT / "predictions" / "_delta_log"
     checkpoint = max(log.glob("*.checkpoint.parquet"))
     for commit in log.glob("*.json"):

@@ -7,6 +7,7 @@ running both drivers with each `decide_*` replaced by one that says something el
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import pickle
 from collections.abc import Callable, Iterator
@@ -56,27 +57,33 @@ JUDGES = {
 # -- by reading ------------------------------------------------------------------------------------------------------
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(SOURCES.rglob("*.py")):
-        name = path.relative_to(SOURCES).as_posix()
-        if not name.startswith(("decisions/", "ledger/migrations/")):
-            yield name, ast.parse(path.read_text())
+class Module:
+    """What a module calls, and which names it gives to what it imports."""
+
+    def __init__(self, path: Path) -> None:
+        self.calls: list[ast.Call] = []
+        self.imported: list[ast.alias] = []
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                self.calls.append(node)
+            elif isinstance(node, ast.ImportFrom):
+                self.imported += node.names
+
+
+@functools.cache
+def modules() -> dict[str, Module]:
+    named = ((path.relative_to(SOURCES).as_posix(), path) for path in sorted(SOURCES.rglob("*.py")))
+    return {name: Module(path) for name, path in named if not name.startswith(("decisions/", "ledger/migrations/"))}
 
 
 def callers(*names: str) -> dict[str, list[ast.Call]]:
     """Module -> the calls in it of anything that has one of these names, under whatever name it was imported."""
     found: dict[str, list[ast.Call]] = {}
-    for module, tree in modules():
-        aliases = {
-            alias.asname or alias.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-            if alias.name in names
-        } | set(names)
-        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and called(node) in aliases]
+    for name, module in modules().items():
+        aliases = {alias.asname or alias.name for alias in module.imported if alias.name in names} | set(names)
+        calls = [call for call in module.calls if called(call) in aliases]
         if calls:
-            found[module] = calls
+            found[name] = calls
     return found
 
 

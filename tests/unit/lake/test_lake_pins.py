@@ -229,7 +229,7 @@ _EVENTS = st.lists(
         st.tuples(st.just("pin")),
     ),
     min_size=2,
-    max_size=9,
+    max_size=6,
 )
 
 
