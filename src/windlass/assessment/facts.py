@@ -64,7 +64,7 @@ class Facts:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.answers: dict[Callable[..., Any], Any] = {}
-        self._below: dict[tuple[Key, int], frozenset[Key]] = {}
+        self._below: dict[tuple[Key, int], tuple[Key, ...]] = {}
 
     @cached_property
     def graph(self) -> Graph:
@@ -145,20 +145,20 @@ class Facts:
         """The best way to a function."""
         return self.graph.best((module.path, function.name))
 
-    def below(self, key: Key, most: int = 400) -> frozenset[Key]:
-        """Every function that a function leads to, itself included."""
+    def below(self, key: Key, most: int = 400) -> tuple[Key, ...]:
+        """Every function that a function leads to, itself first and the nearest before others."""
         known = self._below.get((key, most))
         if known is not None:
             return known
         edges = self.project.modules.edges
-        seen: set[Key] = set()
+        seen: dict[Key, None] = {}
         waiting = deque([key])
         while waiting and len(seen) < most:
             here = waiting.popleft()
             if here not in seen:
-                seen.add(here)
+                seen[here] = None
                 waiting += edges(here)
-        self._below[key, most] = frozenset(seen)
+        self._below[key, most] = tuple(seen)
         return self._below[key, most]
 
     # -- training --------------------------------------------------------------------------------------------------

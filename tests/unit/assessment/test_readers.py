@@ -7,12 +7,14 @@ import signal
 
 import pytest
 
+from windlass.assessment.assess import open_project
+from windlass.assessment.facts import Facts
 from windlass.assessment.reading import readers
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.readers import Text, read_code
 from windlass.errors import UsageError
 
-from .conftest import Ask
+from .conftest import Ask, Write
 
 TEXTS: list[Text] = [
     ("a.py", "import mlflow as m\n\ndef go(x):\n    if x > 0.5:\n        m.log_metric('auc', x)\n"),
@@ -54,3 +56,8 @@ def test_evidence_of_several_names_comes_by_name(ask: Ask) -> None:
     seeds = {"a.py": "import torch\nimport random\n\ntorch.manual_seed(1)\nrandom.seed(1)\n"}
     found = ask("reproducible-training", seeds)
     assert [each.line for each in found.turned_down] == [4, 5]
+
+
+def test_what_a_function_leads_to_comes_nearest_first(write: Write) -> None:
+    facts = Facts(open_project(write({"a.py": "def c():\n    pass\ndef b():\n    c()\ndef a():\n    b()\n    c()\n"})))
+    assert facts.below(("a.py", "a")) == (("a.py", "a"), ("a.py", "b"), ("a.py", "c"))

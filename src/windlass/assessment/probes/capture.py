@@ -24,7 +24,7 @@ def captures(facts: Facts) -> Iterator[Sighting]:
     """Calls on the way of a request that keep what was asked and answered."""
     from windlass.assessment.probes.serving import scoring_modules
 
-    for path in scoring_modules(facts):
+    for path in sorted(scoring_modules(facts)):
         module = facts.project.modules.by_path[path]
         for name in module.functions:
             for key in facts.below((path, name), most=80):

@@ -271,7 +271,7 @@ def pipeline_ci(facts: Facts) -> Finding:
     seen = []
     for test in tests_of(facts)[0]:
         below = facts.below((test.module.path, test.function.name), most=120)
-        if below & facts.training_keys or any(
+        if not facts.training_keys.isdisjoint(below) or any(
             "pipeline" in parts_of(key[1]) for key in below if key[0] != test.module.path
         ):
             seen.append(

@@ -111,7 +111,7 @@ def batch_modules(facts: Facts) -> dict[str, Sighting]:
         if module.is_notebook or module.path in found:
             continue
         keys = facts.below((module.path, function.name), most=200)
-        if keys & facts.training_keys:
+        if not facts.training_keys.isdisjoint(keys):
             continue
         calls = [call for key in keys for call in facts.project.modules.function(key).calls]
         if any(map(loads_model, calls)) and any(map(predicts, calls)) and any(map(_keeps, calls)):
@@ -335,7 +335,7 @@ def serve_from_registry(facts: Facts) -> Finding:
         for sighting in registry_loads(facts)
         if sighting.key in reached
     ]
-    for key in reached:
+    for key in sorted(reached):
         function = facts.project.modules.function(key)
         for call in function.calls:
             texts = " ".join(value.lower() for value in (*call.args, *(value for _, value in call.kwargs)) if value)
