@@ -16,6 +16,27 @@ FILE = "windlass.toml"
 _PREFIX = "WINDLASS_"
 
 
+class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where alerts go. Secrets are never here: `..._from` names the environment variable that has one."""
+
+    kind: Literal["webhook", "slack", "email", "alertmanager"]
+    url: str = ""
+    """Address, for a server that needs no secret in it: `http://HOST/PATH`, `smtp://HOST:PORT`, `smtps://HOST:PORT`."""
+    url_from: str = ""
+    """Or the variable that has the address."""
+    token_from: str = ""
+    """The variable that has a bearer token."""
+    severity: Literal["info", "warning", "critical"] = "info"
+    """The lowest that is told here."""
+    products: tuple[str, ...] = ()
+    """Those that are told of; empty: all."""
+    sender: str = ""
+    to: tuple[str, ...] = ()
+    username: str = ""
+    password_from: str = ""
+    """The variable that has the password of the mail server."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a process works with. Built once, by `load_settings`, and passed down."""
 
@@ -53,6 +74,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the steps of runs, settled alarms and logs are kept, and any version that answered, in days."""
     keep_versions: int = 5
     """How many of the newest versions of a product are kept, besides those that the loop may still need."""
+    alerts: dict[str, Route] = {}
+    """Where alerts go, each under a name of its own ([alerts](../explanation/alerts.md)); as a variable: JSON."""
+    alert_group_seconds: float = 30.0
+    """How long an alarm waits for others that go into the same message, in event time."""
     actor: str = ""
     """Name written beside what a person asks for; empty: the operating system's user."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -65,7 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MOST_PORT = 65_535
-_NOT_BELOW_NOTHING = ("run_memory_mb", "keep_versions")
+_NOT_BELOW_NOTHING = ("run_memory_mb", "keep_versions", "alert_group_seconds")
 _ABOVE_NOTHING = ("workers", "poll_seconds", "watch_rows", "lease_seconds", "run_seconds", "keep_days")
 
 
@@ -104,11 +129,25 @@ def load_settings(
 
 
 def _check_bounds(name: str, value: Any, *, where: str) -> None:
+    if name == "alerts":
+        for route, each in value.items():
+            _check_route(route, each, where=where)
+        return
     if name == "port" and not 0 <= value <= _MOST_PORT:
         raise SettingsError(f"there is no port {value}", where=where, remedy=f"give one from 0 to {_MOST_PORT}")
     if (name in _ABOVE_NOTHING and not value > 0) or (name in _NOT_BELOW_NOTHING and value < 0):
         least = "0 or more" if name in _NOT_BELOW_NOTHING else "more than 0"
         raise SettingsError(f"{value} cannot be its value", where=where, remedy=f"give {least}")
+
+
+def _check_route(name: str, route: Route, *, where: str) -> None:
+    where = f"{where}, route `{name}`"
+    if bool(route.url) == bool(route.url_from):
+        raise SettingsError("a route needs either `url` or `url_from`", where=where, remedy="give one of them")
+    if route.kind == "email" and not (route.sender and route.to):
+        raise SettingsError("a route of mail needs `sender` and `to`", where=where, remedy="give both")
+    if route.password_from and not route.username:
+        raise SettingsError("`password_from` needs `username`", where=where, remedy="give it")
 
 
 def find_file(start: Path) -> Path | None:
@@ -129,6 +168,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if variable.startswith(_PREFIX):
             name = variable.removeprefix(_PREFIX).lower()
             found[name] = [part.strip() for part in text.split(",") if part.strip()] if name == "products" else text
+            if name == "alerts":
+                try:
+                    found[name] = msgspec.json.decode(text)
+                except msgspec.DecodeError as error:
+                    raise SettingsError(f"not valid JSON: {error}", where=variable, remedy="mend it") from error
     return found
 
 

@@ -96,6 +96,17 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.RetrainDecided: lambda body: f"{body.decision.verdict}: {body.decision.reasons[0]}",
     events.IncidentOpened: lambda body: f"incident: {body.title}",
     events.IncidentClosed: lambda body: f"incident closed: {body.resolution}",
+    events.AlertsQueued: lambda body: f"{len(body.alerts)} messages to send, {len(body.withheld)} withheld",
+    events.AlertDelivered: lambda body: f"told {body.route}: {body.answer}",
+    events.AlertFailed: lambda body: (
+        f"could not tell {body.route}, attempt {body.attempt}{', given up' if body.given_up else ''}: {body.error}"
+    ),
+    events.AlertTested: lambda body: f"tested the route {body.route}: {body.answer}",
+    events.AlertsSilenced: lambda body: (
+        f"no messages of {body.signal or 'anything'} until {body.until:%Y-%m-%d %H:%M}: {body.reason}"
+    ),
+    events.AlertsUnsilenced: lambda body: f"silence {body.silence} ended: {body.reason}",
+    events.AlertAcknowledged: lambda body: f"acknowledged {body.matter}: {body.reason}",
 }
 
 

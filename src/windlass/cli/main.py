@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from windlass import __version__
-from windlass.cli import act, assess, backtest, backup, clean, data, drift, init, ledger, reproduce, runs, serve, show
+from windlass.cli import (
+    act,
+    alerts,
+    assess,
+    backtest,
+    backup,
+    clean,
+    data,
+    drift,
+    init,
+    ledger,
+    reproduce,
+    runs,
+    serve,
+    show,
+)
 from windlass.errors import UsageError, WindlassError
 
 app = typer.Typer(
@@ -37,6 +52,7 @@ for module in (init, serve, act, show, backup, clean, reproduce, drift):
     module.register(app)
 app.command()(backtest.backtest)
 app.command()(assess.assess)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(ledger.app, name="ledger")

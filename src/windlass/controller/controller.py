@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from threading import Event
 
+from windlass.controller.alerting import Alerting
 from windlass.controller.cleaning import Cleaning
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
@@ -51,6 +52,7 @@ class Controller:
         )
         self._watching = Watching(context=context, incidents=self._incidents)
         self._intake = Intake(context=context, incidents=self._incidents, listeners=(self._releases, self._watching))
+        self._alerting = Alerting(context=context, incidents=self._incidents)
         self._cleaning = Cleaning(context=context)
         self._commands = Commands(
             context=context, train=self._training.start_by_hand, busy=self._busy, cleaning=self._cleaning
@@ -62,6 +64,7 @@ class Controller:
             "routing": context.route,
             "watching": self._watch,
             "training": self._train,
+            "telling": self._alerting.step,
         }
         """In their order: what came in is judged before anything is decided on it."""
         self._unwritable = ""
@@ -121,6 +124,7 @@ class Controller:
         self._declarations.follow()
         self._training.follow()
         self._commands.handle()
+        self._alerting.note()
         for product in self._products():
             for part, look in self._parts.items():
                 self._context.keep()

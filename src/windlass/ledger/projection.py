@@ -13,9 +13,16 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from windlass.records.alert import PendingAlert, Silence
 from windlass.records.event import (
     AlarmCleared,
     AlarmRaised,
+    AlertAcknowledged,
+    AlertDelivered,
+    AlertFailed,
+    AlertsQueued,
+    AlertsSilenced,
+    AlertsUnsilenced,
     Body,
     ChampionChanged,
     CommandFinished,
@@ -256,6 +263,47 @@ def _incident_closed(state: ProductState, body: IncidentClosed, _event: Event) -
     return replace(state, incidents=_without(state.incidents, body.incident))
 
 
+# -- what is told ------------------------------------------------------------------------------------------------
+
+
+def _queued(state: ProductState, body: AlertsQueued, event: Event) -> ProductState:
+    alerts = state.alerts
+    pending = alerts.pending | {each.alert: PendingAlert(queued=each, at=event.at) for each in body.alerts}
+    silences = {name: silence for name, silence in alerts.silences.items() if silence.until > event.at}
+    return replace(state, alerts=replace(alerts, through=body.through, pending=pending, silences=silences))
+
+
+def _delivered(state: ProductState, body: AlertDelivered, _event: Event) -> ProductState:
+    return _pending(state, _without(state.alerts.pending, body.alert))
+
+
+def _not_delivered(state: ProductState, body: AlertFailed, _event: Event) -> ProductState:
+    pending = state.alerts.pending
+    if body.given_up or body.alert not in pending:
+        return _pending(state, _without(pending, body.alert))
+    return _pending(state, _with(pending, body.alert, replace(pending[body.alert], attempts=body.attempt)))
+
+
+def _pending(state: ProductState, pending: dict[str, PendingAlert]) -> ProductState:
+    return replace(state, alerts=replace(state.alerts, pending=pending))
+
+
+def _silenced(state: ProductState, body: AlertsSilenced, event: Event) -> ProductState:
+    silence = Silence(silence=body.silence, until=body.until, signal=body.signal, actor=event.actor, reason=body.reason)
+    silences = _with(state.alerts.silences, body.silence, silence)
+    return replace(state, alerts=replace(state.alerts, silences=silences))
+
+
+def _unsilenced(state: ProductState, body: AlertsUnsilenced, _event: Event) -> ProductState:
+    silences = _without(state.alerts.silences, body.silence)
+    return replace(state, alerts=replace(state.alerts, silences=silences))
+
+
+def _acknowledged(state: ProductState, body: AlertAcknowledged, event: Event) -> ProductState:
+    acknowledged = _with(state.alerts.acknowledged, body.matter, event.actor)
+    return replace(state, alerts=replace(state.alerts, acknowledged=acknowledged))
+
+
 def _with(mapping: dict[str, _T], key: str, value: _T) -> dict[str, _T]:
     return {**mapping, key: value}
 
@@ -293,6 +341,12 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     AlarmCleared: _alarm_cleared,
     IncidentOpened: _incident_opened,
     IncidentClosed: _incident_closed,
+    AlertsQueued: _queued,
+    AlertDelivered: _delivered,
+    AlertFailed: _not_delivered,
+    AlertsSilenced: _silenced,
+    AlertsUnsilenced: _unsilenced,
+    AlertAcknowledged: _acknowledged,
 }
 PRODUCT_KINDS: tuple[type[Body], ...] = tuple(_OF_PRODUCT)
 """The kinds that make up the state of a product; the first one that names it begins it."""

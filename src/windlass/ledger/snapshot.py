@@ -17,7 +17,7 @@ import msgspec
 
 from windlass.ledger import projection
 from windlass.ledger.chain import Link
-from windlass.records import decision, event, state
+from windlass.records import alert, decision, event, state
 from windlass.records.state import WorkspaceState
 
 log = logging.getLogger(__name__)
@@ -78,5 +78,5 @@ class SnapshotFile:
 @cache
 def _code() -> str:
     """Which code folds, by its very text: a state that another one made may mean something else."""
-    files = (Path(module.__file__ or "") for module in (projection, state, event, decision))
+    files = (Path(module.__file__ or "") for module in (projection, state, event, decision, alert))
     return sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from windlass.records.alert import QueuedAlert, Withheld
 from windlass.records.cleaning import Freed
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
@@ -452,6 +453,76 @@ class IncidentClosed(Body, frozen=True, kw_only=True, tag="incident.closed"):
     resolution: str
 
 
+# -- telling -----------------------------------------------------------------------------------------------------
+
+
+class AlertsQueued(Body, frozen=True, kw_only=True, tag="alerts.queued"):
+    """What happened up to the event `through` is in the outbox, or withheld."""
+
+    through: int
+    alerts: tuple[QueuedAlert, ...]
+    withheld: tuple[Withheld, ...] = ()
+
+
+class AlertDelivered(Body, frozen=True, kw_only=True, tag="alert.delivered"):
+    """The receiver took it. It may have done so before, if whoever sent it was killed before this was written."""
+
+    subject_field = "alert"
+    alert: str
+    route: str
+    answer: str
+
+
+class AlertFailed(Body, frozen=True, kw_only=True, tag="alert.failed"):
+    """One attempt came to nothing."""
+
+    subject_field = "alert"
+    alert: str
+    route: str
+    attempt: int
+    error: str
+    """Without addresses and secrets."""
+    given_up: bool
+    """There will be no other attempt."""
+
+
+class AlertTested(Body, frozen=True, kw_only=True, tag="alert.tested"):
+    """A person sent a message of no consequence, to see whether a route works."""
+
+    fenced = False
+    subject_field = "route"
+    route: str
+    delivered: bool
+    answer: str
+
+
+class AlertsSilenced(Body, frozen=True, kw_only=True, tag="alerts.silenced"):
+    """A person wants no messages for a while."""
+
+    fenced = False
+    subject_field = "silence"
+    silence: str
+    until: datetime
+    signal: str | None
+    reason: str
+
+
+class AlertsUnsilenced(Body, frozen=True, kw_only=True, tag="alerts.unsilenced"):
+    fenced = False
+    subject_field = "silence"
+    silence: str
+    reason: str
+
+
+class AlertAcknowledged(Body, frozen=True, kw_only=True, tag="alert.acknowledged"):
+    """A person has seen an alarm or an incident."""
+
+    fenced = False
+    subject_field = "matter"
+    matter: str
+    reason: str
+
+
 ALL: tuple[type[Body], ...] = (
     WorkspaceCreated,
     BackupMade,
@@ -491,6 +562,13 @@ ALL: tuple[type[Body], ...] = (
     RetrainDecided,
     IncidentOpened,
     IncidentClosed,
+    AlertsQueued,
+    AlertDelivered,
+    AlertFailed,
+    AlertTested,
+    AlertsSilenced,
+    AlertsUnsilenced,
+    AlertAcknowledged,
 )
 BY_KIND: dict[str, type[Body]] = {body.kind(): body for body in ALL}
 

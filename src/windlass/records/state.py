@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from windlass.records.alert import AlertsState
 from windlass.records.decision import Decision
 from windlass.records.event import (
     AlarmRaised,
@@ -148,6 +149,7 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     alarms: dict[str, OpenAlarm] = {}
     incidents: dict[str, OpenIncident] = {}
     last_retrain: Decision | None = None
+    alerts: AlertsState = AlertsState()
 
     def release_paused(self, now: datetime) -> timedelta:
         """How long the product has been paused since its release under way began."""
