@@ -38,10 +38,10 @@ class FlightDelays(wl.Product):
     task = wl.BinaryClassification(target="late", time="scheduled", key="flight_id")
     outcome = wl.Outcome(within="3d")
     contract = FlightContract
-    estimator = LGBMClassifier(n_estimators=100, num_leaves=31, n_jobs=2, verbose=-1)
+    estimator = LGBMClassifier(n_estimators=60, learning_rate=0.15, n_jobs=2, verbose=-1)
     gate = wl.Gate("roc_auc", at_least=0.6, slices=["origin"])
     release = wl.Release(shadow=500, canary=[0.1, 0.3], bake="12h", probation="7d")
-    retrain = wl.Retrain(every="30d", on_decay=True, cooldown="14d", window="120d")
+    retrain = wl.Retrain(every="45d", on_decay=True, cooldown="14d", window="all")
 
     def extract(self, since: datetime | None) -> pl.DataFrame:
         """January and February; from March on the loop feeds itself on what it answered."""
