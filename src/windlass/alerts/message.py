@@ -76,15 +76,14 @@ def _sure(decision: Decision) -> str:
 
 def message_of(product: ProductState, matters: Sequence[Matter]) -> Message:
     """What to say of `matters`, which are of `product`, as it stands now."""
-    signals = {matter.signal for matter in matters}
-    look = ["windlass alarms" if signals - {"incident"} else "", "windlass incidents", "windlass status"]
+    of_alarms = any(matter.signal != "incident" for matter in matters)
+    lists = ["alarms", "incidents"] if of_alarms else ["incidents"]
     return Message(
         product=product.name,
         matters=tuple(matters),
         done=_done(product, since=min(matter.since for matter in matters)),
-        look=tuple(f"{command} --product {product.name}" if command != "windlass status" else command
-                   for command in look if command),
-    )  # fmt: skip
+        look=(*(f"windlass {each} --product {product.name}" for each in lists), "windlass status"),
+    )
 
 
 def _done(product: ProductState, *, since: datetime) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -54,10 +54,9 @@ class Workshop:
     ) -> Challenger | None:
         """Train as the policy says, and let the gate judge the result against the champion.
 
-        `known` are the labelled rows up to where labels are complete; `learned` is the last row that the champion has
+        `known` are labelled rows that stand for all of their time; `learned` is the last row that the champion has
         learned from; `must_gain` as the gate takes it, and the newest `changed` rows came since the champion's losses
-        rose. None when there are too few rows to train on, or to compare with
-        the champion.
+        rose. None when there are too few rows to train on, or to compare with the champion.
         """
         known = self._within_window(known, now)
         changed = min(changed, len(known))
@@ -68,8 +67,10 @@ class Workshop:
         judged, mix = self._chosen(rest, choice, changed=max(0, changed - len(choice) - len(holdout)))
         answers = self._trainer.predict_at(judged, holdout.positions)
         others = self._trainer.predict_at(champion, holdout.positions[unseen])
-        evidence = self._evidence(judged, rest, holdout, answers=answers, champion=others, unseen=unseen)
-        decision = decide_gate(replace(evidence, must_gain=must_gain), self._stream.product.gate, now)
+        evidence = self._evidence(
+            judged, rest, holdout, answers=answers, champion=others, unseen=unseen, must_gain=must_gain
+        )
+        decision = decide_gate(evidence, self._stream.product.gate, now)
         if decision.verdict != "pass":
             return Challenger(decision=decision, mix=mix, model=None, learned=known[:0], reference=None)
         model = follow(
@@ -132,7 +133,15 @@ class Workshop:
         return self._stream.take(known.positions).select(self._stream.watched)
 
     def _evidence(
-        self, judged: Any, trained: Known, holdout: Known, *, answers: Array, champion: Array, unseen: Array
+        self,
+        judged: Any,
+        trained: Known,
+        holdout: Known,
+        *,
+        answers: Array,
+        champion: Array,
+        unseen: Array,
+        must_gain: bool,
     ) -> GateEvidence:
         policy = self._stream.product.gate
         constant = constant_answer(
@@ -147,6 +156,7 @@ class Workshop:
             unseen=unseen,
             slices=self._slices(policy, holdout.positions),
             latency_ms=self._latency(judged, holdout.positions) if policy is not None and policy.latency_ms else None,
+            must_gain=must_gain,
         )
 
     def _slices(self, policy: Gate | None, holdout: Array) -> dict[str, Array]:

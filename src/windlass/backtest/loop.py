@@ -13,7 +13,6 @@ from windlass.backtest.result import BacktestEvent
 from windlass.backtest.stream import Array, Known, Stream, Window
 from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
-from windlass.decisions.figures import whole
 from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
@@ -96,7 +95,7 @@ class Loop:
         decision = self._decide(start)
         if decision.verdict == "retrain":
             self._record("retrain.decided", decision=decision)
-            self._changed = whole(decision.numbers["changed"])
+            self._changed = decision.count("changed")
             self._retrain(start, for_growth=decision.numbers["trigger"] == "growth")
 
     def _mature(self, now: int, start: int) -> None:

@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from windlass.cli.context import ProductOption, ProjectOption, workspace
+from windlass.cli.context import ProductOption, ProjectOption, ReasonOption, workspace
 from windlass.records.event import CommandName
-
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.", show_default=False)]
 
 
 def pause(*, reason: ReasonOption, product: ProductOption = None, project: ProjectOption = None) -> None:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from windlass.cli.act import ReasonOption
-from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
+from windlass.cli.context import JsonOption, LimitOption, ProductOption, ProjectOption, ReasonOption, workspace
 from windlass.cli.output import print_rows
 from windlass.errors import ProductError, UsageError
 
@@ -21,7 +20,7 @@ def list_alerts(
     context: typer.Context,
     *,
     product: ProductOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many at the most, the newest.", min=1)] = 20,
+    limit: LimitOption = 20,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:

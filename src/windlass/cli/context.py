@@ -15,7 +15,8 @@ ProjectOption = Annotated[
     typer.Option("--project", help="Folder of the project; by default the current one.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at the most, the newest.", min=1)]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.", show_default=False)]
 ProductOption = Annotated[
     str | None,
     typer.Option("--product", help="Name of the product; needed only when there are several.", show_default=False),

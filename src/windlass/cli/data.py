@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from windlass.cli.act import ReasonOption, say_aside
-from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
+from windlass.cli.act import say_aside
+from windlass.cli.context import JsonOption, ProductOption, ProjectOption, ReasonOption, workspace
 from windlass.cli.output import print_json, print_rows
 from windlass.cli.views import show_tables
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from windlass.cli.act import ReasonOption
-from windlass.cli.context import JsonOption, ProjectOption, workspace
+from windlass.cli.context import JsonOption, ProjectOption, ReasonOption, workspace
 from windlass.cli.output import print_json, print_record
 
 app = typer.Typer(help="The record of everything that happened.", no_args_is_help=True)

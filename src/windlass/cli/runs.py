@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
+from windlass.cli.context import JsonOption, LimitOption, ProductOption, ProjectOption, workspace
 from windlass.cli.output import console, print_json, say
 from windlass.cli.views import show_runs
 
@@ -18,7 +18,7 @@ def list_runs(
     context: typer.Context,
     *,
     product: ProductOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many at the most, the newest.", min=1)] = 20,
+    limit: LimitOption = 20,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:

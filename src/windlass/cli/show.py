@@ -11,11 +11,9 @@ import typer
 
 from windlass.app.workspace import Workspace
 from windlass.cli import views
-from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
+from windlass.cli.context import JsonOption, LimitOption, ProductOption, ProjectOption, workspace
 from windlass.cli.output import Row, check_target, print_json
 from windlass.errors import UsageError
-
-LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at the most, the newest.", min=1)]
 
 
 def status(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:

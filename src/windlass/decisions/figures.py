@@ -37,11 +37,6 @@ def plain(value: Any) -> Number:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def whole(number: Number) -> int:
-    """A count out of a decision's numbers; 0 for one that is missing."""
-    return number if isinstance(number, int) else 0
-
-
 def show(value: float | None) -> str:
     """A figure as a sentence shows it: four significant digits, large ones in full, `undefined` if it is not finite."""
     if value is None or not math.isfinite(value):

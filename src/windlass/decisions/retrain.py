@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from windlass.decisions.figures import decision, show_moment, whole
+from windlass.decisions.figures import decision, show_moment
 from windlass.product.duration import format_duration
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
@@ -202,7 +202,7 @@ def _numbers(evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None
 def _changed(evidence: RetrainEvidence, trigger: Signal | None) -> int:
     """Rows since the change as of this decision; a decay dates a new one."""
     if trigger == "decay" and evidence.decay is not None:
-        return whole(evidence.decay.numbers.get("recent_rows"))
+        return evidence.decay.count("recent_rows")
     return evidence.changed + evidence.new_labelled if evidence.changed else 0
 
 

@@ -198,10 +198,7 @@ def _run_failed(state: ProductState, body: RunFailed, event: Event) -> ProductSt
 
 
 def _retrain_decided(state: ProductState, body: RetrainDecided, _event: Event) -> ProductState:
-    changed = state.changed
-    if body.decision.verdict == "retrain":  # older releases said nothing of it
-        told = body.decision.numbers.get("changed")
-        changed = told if isinstance(told, int) else 0
+    changed = body.decision.count("changed") if body.decision.verdict == "retrain" else state.changed
     return replace(state, last_retrain=body.decision, changed=changed)
 
 

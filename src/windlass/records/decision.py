@@ -22,3 +22,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The figures behind the reasons, so that the judgement can be checked by hand."""
     at: datetime
     """The moment it was made at, in event time."""
+
+    def count(self, name: str) -> int:
+        """A whole one of `numbers`; 0 where it is missing, as in decisions of older releases."""
+        found = self.numbers.get(name)
+        return found if isinstance(found, int) else 0

@@ -106,13 +106,10 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     keys, times = _keys_and_times(loaded, decoded)
     ends = accumulate((len(question.ids) for question in questions), initial=0)
     for question, (first, end) in zip(questions, pairwise(ends), strict=True):
-        batch = PredictionBatch(
-            request_id=question.request_id,
-            at=question.at,
-            version=loaded.version,
-            stage=question.stage,
-            latency_ms=took,
-            ids=question.ids,
+        batch = _batch(
+            loaded,
+            question,
+            took,
             keys=keys[first:end],
             event_times=times[first:end],
             rows=decoded.rows[first:end],
@@ -213,6 +210,12 @@ def unanswered(loaded: Loaded, question: Question, *, error: str) -> Verdict:
 
 def _failure(loaded: Loaded, question: Question, took: float, error: str) -> PredictionBatch:
     keys, times = _keys_and_times(loaded, question.decoded)
+    nothing = (None,) * len(question.ids)
+    rows = question.decoded.rows
+    return _batch(loaded, question, took, keys=keys, event_times=times, rows=rows, scores=nothing, error=error)
+
+
+def _batch(loaded: Loaded, question: Question, took: float, **found: Any) -> PredictionBatch:
     return PredictionBatch(
         request_id=question.request_id,
         at=question.at,
@@ -220,11 +223,7 @@ def _failure(loaded: Loaded, question: Question, took: float, error: str) -> Pre
         stage=question.stage,
         latency_ms=took,
         ids=question.ids,
-        keys=keys,
-        event_times=times,
-        rows=question.decoded.rows,
-        scores=(None,) * len(question.ids),
-        error=error,
+        **found,
     )
 
 

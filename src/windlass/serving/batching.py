@@ -8,7 +8,6 @@ they have the same lineup; after a swap those that came before it are answered b
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -21,7 +20,6 @@ from windlass.serving.limits import MOST_WAITING, ROWS_TOGETHER, SMALL_BYTES, WA
 from windlass.serving.lineup import Lineup, Loaded
 from windlass.serving.refusal import Overloaded
 
-_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 

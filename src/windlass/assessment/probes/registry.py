@@ -80,7 +80,6 @@ _WRITES = frozenset(
         "copytree", "add", "set", "symlink_to",
     }
 )  # fmt: skip
-_REGISTERING = frozenset({"register", "promote", "alias", "publish", "registry", "champion"})
 _TAKING = frozenset(
     {
         "load", "get", "resolve", "read", "latest", "fetch", "current", "active", "production",

@@ -19,7 +19,6 @@ _APPS = (
     "aiohttp.web.Application", "litestar.Litestar", "quart.Quart", "chalice.Chalice", "mlserver.MLModel",
     "gradio.Interface", "gradio.Blocks", "tornado.web.Application", "flask_restful.Api", "modal.fastapi_endpoint",
 )  # fmt: skip
-_PAGES = ("streamlit.", "dash.", "gradio.", "shiny.", "chainlit.", "taipy.", "nicegui.")
 _PREDICTS = frozenset(
     {
         "predict", "predict_proba", "predict_step", "infer", "inference", "score", "predict_one", "make_prediction",
