@@ -120,6 +120,22 @@ def test_promotion_and_rollback_by_hand_are_kept_with_name_and_reason(project: P
     assert any("changed my mind" in str(row["what"]) for row in asked)
 
 
+def test_a_file_is_answered_by_the_version_asked_for(project: Path) -> None:
+    history = project / "data" / "history.csv"
+    told = as_json("predict", "data/history.csv", "--version", "v2", "-o", "answers.parquet", at=project)
+    found = pl.read_parquet(project / "answers.parquet")
+    assert (told["version"], told["rows"]) == ("v2", found.height)
+    assert found["prediction_version"].unique().to_list() == ["v2"]
+    assert found["sample_id"].to_list() == pl.read_csv(history)["sample_id"].to_list()
+    assert (found["prediction_label"] == (found["malignant"] == "true")).mean() > 0.9
+    lines = history.read_text().splitlines()
+    lines[5] = lines[5].replace(",", ",wide", 2).replace(",wide", ",", 1)
+    (project / "broken.csv").write_text("\n".join(lines))
+    refused = windlass("predict", "broken.csv", at=project, expect=1)
+    assert "row 5, mean_radius" in refused.stderr
+    assert not (project / "broken.predictions.csv").exists()
+
+
 @pytest.mark.parametrize("version", ["v99", "nonsense", "v1"])
 def test_a_version_that_cannot_be_promoted_is_refused(project: Path, version: str) -> None:
     refused = windlass("promote", version, "--reason", "no", at=project, expect=2)

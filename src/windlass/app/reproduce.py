@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from windlass.app.queries import the_product
-from windlass.app.version import check_there
+from windlass.app.version import the_version
 from windlass.app.workspace import Workspace
-from windlass.errors import UsageError
 from windlass.ledger.erasures import read_since
 from windlass.pipeline.progress import Emit, ProgressMessage
 from windlass.pipeline.reproducing import Reproduced, ReproduceRequest
@@ -22,11 +21,7 @@ def reproduce(workspace: Workspace, version: str, *, product: str | None, show: 
     Raises UsageError for a version that is not known or was not trained here, and what the training raises.
     """
     state = the_product(workspace, product)
-    found = state.versions.get(version)
-    if found is None:
-        known = ", ".join(state.versions) or "none yet"
-        raise UsageError(f"there is no version {version!r} of {state.name}", remedy=f"there are: {known}")
-    check_there(found)
+    found = the_version(state, version)
     pinned = workspace.registry.manifest(state.name, found.digest).pin
     pin, erased = (None, None) if pinned is None else read_since(workspace.ledger, state.name, version, pinned)
     request = ReproduceRequest(

@@ -12,7 +12,7 @@ from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation, Latency
 from windlass.records.bundle import Manifest
-from windlass.records.state import VersionState
+from windlass.records.state import ProductState, VersionState
 
 
 class VersionCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,11 +31,7 @@ class VersionCard(msgspec.Struct, frozen=True, kw_only=True):
 def version_card(workspace: Workspace, name: str, *, product: str | None) -> VersionCard:
     """The card of the version `name`. Raises UsageError when there is none, BundleCorrupt when its files changed."""
     state = the_product(workspace, product)
-    version = state.versions.get(name)
-    if version is None:
-        known = ", ".join(state.versions) or "none yet"
-        raise UsageError(f"{state.name} has no version {name!r}", remedy=f"choose one of: {known}")
-    check_there(version)
+    version = the_version(state, name)
     bundle = workspace.registry.open(state.name, version.digest)
     champion = state.champion is not None and state.champion.version == name
     challenger = state.release is not None and state.release.version == name
@@ -50,7 +46,17 @@ def version_card(workspace: Workspace, name: str, *, product: str | None) -> Ver
     )
 
 
-def check_there(version: VersionState) -> None:
+def the_version(state: ProductState, name: str) -> VersionState:
+    """The version called `name`, whose bundle is there. Raises UsageError when it is not."""
+    version = state.versions.get(name)
+    if version is None:
+        known = ", ".join(state.versions) or "none yet"
+        raise UsageError(f"{state.name} has no version {name!r}", remedy=f"choose one of: {known}")
+    _check_there(version)
+    return version
+
+
+def _check_there(version: VersionState) -> None:
     """Raises UsageError for a version whose bundle was removed."""
     if version.retired:
         raise UsageError(

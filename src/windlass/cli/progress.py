@@ -1,4 +1,4 @@
-"""A training run while it works: one line a step, the present one turning."""
+"""Work while it goes on: a training run, one line a step and the present one turning; a file, as a bar."""
 
 from __future__ import annotations
 
@@ -51,3 +51,35 @@ class RunDisplay:
         # Why a step failed is said at the end, with the place and the remedy.
         text = "" if message.state == "failed" else message.text.replace("[", r"\[")
         self._console.print(f"{self._MARKS[message.state]} {message.step:<10}{seconds}  {rows}{text}")
+
+
+class RowsDisplay:
+    """A bar of how much of a file is done, on standard error; nothing where there is no terminal."""
+
+    def __init__(self, name: str) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        shown = console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[rows]:,} rows"),
+            TimeRemainingColumn(),
+            console=shown,
+            disable=not shown.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(name.replace("[", r"\["), total=1.0, rows=0)
+
+    def __enter__(self) -> RowsDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, rows: int, share: float) -> None:
+        """`rows` are done, and this share of the file."""
+        self._bar.update(self._task, completed=share, rows=rows)

@@ -30,7 +30,7 @@ from windlass.serving.refusal import PredictionFailed
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
-_FAILURES = (Exception, pl.exceptions.PanicException, SystemExit)
+FAILURES = (Exception, pl.exceptions.PanicException, SystemExit)
 """Features and model are the user's: whatever they raise is their failure. A panic of polars is no Exception, and user
 code that leaves with `sys.exit` must not take the worker along."""
 
@@ -93,11 +93,11 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     decoded = Decoded.together([question.decoded for question in questions])
     frame = decoded.frame
     try:
-        predicted, scores, probabilities = _answer(loaded, frame)
+        predicted, scores, probabilities = answer(loaded, frame)
         features = _features(predicted.features, frame)
-    except _FAILURES as error:
+    except FAILURES as error:
         if len(questions) == 1:
-            batch = _failure(loaded, questions[0], _milliseconds(started), _told(error))
+            batch = _failure(loaded, questions[0], _milliseconds(started), told_of(error))
             return [Verdict(batch=batch, labels=(), cause=error)]
         middle = len(questions) // 2
         return [*_ask(loaded, questions[:middle]), *_ask(loaded, questions[middle:])]
@@ -117,7 +117,7 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
             probabilities=None if probabilities is None else probabilities[first:end],
             features=None if features is None else features[first:end],
         )
-        verdicts.append(Verdict(batch=batch, labels=_labels(loaded, batch)))
+        verdicts.append(Verdict(batch=batch, labels=labels_of(loaded, batch.scores, batch.probabilities)))
     return verdicts
 
 
@@ -140,30 +140,35 @@ def _agree(one: PredictionBatch, other: PredictionBatch) -> bool:
 
 def problems_of(loaded: Loaded, question: Question, verdict: Verdict) -> list[Problem]:
     """What is wrong with rows that `loaded` failed on; empty when it fails on other rows too, and it is not them."""
+    return problems_in(loaded, question.decoded.frame, verdict.error or "")
 
-    def attempt(frame: pl.DataFrame) -> str | None:
+
+def problems_in(loaded: Loaded, frame: pl.DataFrame, error: str) -> list[Problem]:
+    """As `problems_of`, of the n rows of `frame`, on which `loaded` failed with `error`."""
+
+    def attempt(rows: pl.DataFrame) -> str | None:
         try:
-            _answer(loaded, frame)
-        except _FAILURES as error:
-            return _told(error)
+            answer(loaded, rows)
+        except FAILURES as raised:
+            return told_of(raised)
         return None
 
     return blame(
         attempt,
-        question.decoded.frame,
-        verdict.error or "",
+        frame,
+        error,
         witness=loaded.witness,
         columns=loaded.manifest.columns,
     )
 
 
-def _answer(loaded: Loaded, frame: pl.DataFrame) -> tuple[Prediction, Scores, Chances | None]:
-    """The version's own answer, its scores, and for multiclass the probabilities of all classes."""
+def answer(loaded: Loaded, frame: pl.DataFrame) -> tuple[Prediction, Scores, Chances | None]:
+    """The version's own answer to n rows, its scores, and for multiclass the probabilities of all classes."""
     predicted = loaded.bundle.predict(frame)
     return predicted, *_checked(np.asarray(predicted.scores, dtype=np.float64), loaded.task.kind, frame.height)
 
 
-def _told(error: BaseException) -> str:
+def told_of(error: BaseException) -> str:
     text = error.what if isinstance(error, WindlassError) else str(error)
     return f"{type(error).__name__}: {text}"[:500]
 
@@ -180,16 +185,18 @@ def _checked(answer: np.ndarray[Any, Any], kind: TaskKind, rows: int) -> tuple[S
     return tuple(answer.max(axis=1).tolist()), tuple(map(tuple, answer.tolist()))
 
 
-def _labels(loaded: Loaded, batch: PredictionBatch) -> tuple[Any, ...]:
+def labels_of(
+    loaded: Loaded, scores: Sequence[float | None], probabilities: Sequence[Sequence[float]] | None
+) -> tuple[Any, ...]:
+    """The likeliest class of each of n rows; empty for regression."""
     kind, classes = loaded.task.kind, loaded.manifest.classes
     if kind == "multiclass":
-        names = classes or tuple(range(len(batch.probabilities[0]) if batch.probabilities else 0))
-        return tuple(names[row.index(max(row))] for row in batch.probabilities or ())
+        chances = probabilities or ()
+        names = classes or tuple(range(len(chances[0]) if chances else 0))
+        return tuple(names[row.index(max(row))] for row in chances)
     if kind == "binary":
         negative, positive = classes if len(classes) == 2 else (0, 1)
-        return tuple(
-            positive if score is not None and score >= loaded.threshold else negative for score in batch.scores
-        )
+        return tuple(positive if score is not None and score >= loaded.threshold else negative for score in scores)
     return ()
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 import msgspec
 
 from windlass.product.contract import Decoded, InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
-from windlass.records.bundle import Column
+from windlass.product.contract.cells import value_of_cell
 from windlass.serving.batching import Batcher
 from windlass.serving.http import CSV, Call, Reply
 from windlass.serving.lineup import Board
@@ -29,7 +27,6 @@ from windlass.serving.shadow import Shadow
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _CODES = {404: "RESOURCE_DOES_NOT_EXIST", 503: "TEMPORARILY_UNAVAILABLE"}
-_TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
 def explain(refusal: Refusal) -> dict[str, Any]:
@@ -175,25 +172,8 @@ def _table(table: list[list[str]], decoder: RowDecoder) -> Decoded:
     decoder.check_count(len(lines))
     for place, row in enumerate(lines):
         cells = _named(row, names, place, "row")
-        records.append({name: _cell(text, kinds.get(name)) for name, text in cells.items()})
+        records.append({name: value_of_cell(text, kinds.get(name)) for name, text in cells.items()})
     return decoder.from_records(records)
-
-
-def _cell(text: str, column: Column | None) -> Any:
-    """A cell as JSON would have it; what does not fit stays text, and is refused as such."""
-    if column is None or text == "":
-        return None if text == "" else text
-    if column.dtype == "bool":
-        return _TRUTH.get(text.lower(), text)
-    if column.dtype not in ("int", "float") or _NUMBER.fullmatch(text) is None:
-        return text
-    number = int(text) if len(text) < 20 and _WHOLE.fullmatch(text) else float(text)
-    return number if math.isfinite(number) else text
-
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-"""`nan` and `inf` are none: JSON, in whose terms a row is checked, would carry them as null."""
-_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def _wrong(field: str, reason: str, *, row: int | None = None) -> InvalidRows:
