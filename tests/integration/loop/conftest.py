@@ -33,6 +33,8 @@ from windlass.registry.registry import Registry
 from windlass.release.routing import read_routing
 from windlass.settings import load_settings
 
+from .project import Up  # type: ignore[import-not-found]
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PRODUCT = "lateness"
 SOURCE = """
@@ -282,3 +284,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, engine: LocalEngine) -
     world = World(tmp_path / "project", engine, ledger="" if server is None else server.new_url())
     yield world
     world.close()
+
+
+@pytest.fixture
+def up(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Up]:
+    """With SQLite, or the database that the test asks for."""
+    server = request.getfixturevalue("postgres") if getattr(request, "param", "sqlite") == "postgres" else None
+    project = Up(tmp_path / "project", ledger="" if server is None else server.new_url())
+    yield project
+    project.close()

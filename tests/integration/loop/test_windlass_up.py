@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import polars as pl
 import psutil
 import pytest
 
-from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
-from windlass.ledger.view import StateView
 from windlass.records.event import (
-    Body,
     ChampionChanged,
     ControllerStarted,
     ControllerStopped,
@@ -34,157 +21,11 @@ from windlass.records.event import (
     RunFailed,
     RunFinished,
 )
-from windlass.records.paths import Paths
-from windlass.records.state import ProductState
 
 from ...postgres_server import PostgresServer  # type: ignore[import-not-found]
-
-PRODUCT = "lateness"
-SOURCE = """
-import time
-from pathlib import Path
-
-import polars as pl
-from sklearn.linear_model import LogisticRegression
-
-import windlass as wl
-
-
-class Lateness(wl.Product):
-    task = wl.BinaryClassification(target="late", time="at", key="id")
-    estimator = LogisticRegression(C=1.0)
-    gate = wl.Gate("roc_auc", at_least=0.6)
-    release = wl.Release(shadow=1_000_000, probation="7d")
-
-    def extract(self, since):
-        while Path({hold!r}).exists():
-            time.sleep(0.01)
-        return pl.read_parquet(Path({history!r}))
-
-    def features(self, rows):
-        return rows.select("wind", "rain")
-"""
-
-
-class Up:
-    """A project, and the processes that run it."""
-
-    def __init__(self, folder: Path, *, ledger: str) -> None:
-        """`ledger`: its database URL; empty: SQLite in the workspace."""
-        self.folder = folder
-        self.source = folder / "lateness.py"
-        folder.mkdir()
-        (folder / "windlass.toml").write_text(f"ledger = {json.dumps(ledger)}\n")
-        self.paths = Paths(folder / ".windlass")
-        self.ledger_url = self.paths.ledger_url(ledger)
-        self.processes: list[subprocess.Popen[str]] = []
-        self.said: dict[int, list[str]] = {}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self._history()
-
-    def _history(self) -> None:
-        random = np.random.default_rng(7)
-        wind, rain = random.normal(size=(2, 400))
-        hours = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 17, 15), "1h", eager=True)
-        late = wind + 0.5 * random.normal(size=400) > 0
-        frame = pl.DataFrame({"id": range(400), "at": hours, "wind": wind, "rain": rain, "late": late})
-        history = self.folder / "history.parquet"
-        frame.write_parquet(history)
-        self.hold = self.folder / "hold"
-        """While this file is there, extracting does not come to an end."""
-        self.source.write_text(SOURCE.format(history=str(history), hold=str(self.hold)))
-
-    # -- processes ---------------------------------------------------------------------------------------------------
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "WINDLASS_PORT": str(self.port),
-            "WINDLASS_LEASE_SECONDS": "4",
-            "WINDLASS_POLL_SECONDS": "0.1",
-        }
-
-    def start(self, command: str = "up") -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "windlass", command, "--project", str(self.folder)],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.processes.append(process)
-        lines = self.said[process.pid] = []
-        threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True).start()
-        return process
-
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=90, env=self.environment)
-
-    def wait_until(self, condition: Callable[[], Any], *, seconds: float = 90) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = condition()
-            if found:
-                return found
-            threading.Event().wait(0.05)
-        log = self.paths.log.read_text()[-3000:] if self.paths.log.exists() else ""
-        raise AssertionError(f"not within {seconds} s; {self.said}\n{self.events()[-10:]}\n{log}")
-
-    def close(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
-    # -- what is known -----------------------------------------------------------------------------------------------
-
-    def events(self, *kinds: type[Body]) -> list[Any]:
-        with Ledger(self.ledger_url) as ledger:
-            return [event.body for event in ledger.events(kinds)]
-
-    @property
-    def state(self) -> ProductState:
-        with Ledger(self.ledger_url) as ledger:
-            return StateView(ledger).refresh().products.get(PRODUCT) or ProductState(name=PRODUCT)
-
-    def champion(self) -> str | None:
-        """Who answers over HTTP now."""
-        answer = self.predict(1)
-        return answer[0]["version"] if answer else None
-
-    def predict(self, count: int) -> list[dict[str, Any]]:
-        """The answers of one request; none while nobody answers."""
-        row = {"at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}
-        rows = [{"id": number, **row} for number in range(count)]
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-            body = json.dumps({"rows": rows})
-            connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            content = json.loads(response.read())
-        except OSError:
-            return []
-        predictions: list[dict[str, Any]] = content["predictions"] if response.status == 200 else []
-        return predictions
-
-    def captured(self) -> set[str]:
-        return set(Lake(self.paths.lake).predictions(PRODUCT, stages=["champion"])["prediction_id"])
-
+from .project import PRODUCT, Up  # type: ignore[import-not-found]
 
 on_both_databases = pytest.mark.parametrize("up", ["sqlite", "postgres"], indirect=True)
-
-
-@pytest.fixture
-def up(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Up]:
-    """With SQLite, or the database that the test asks for."""
-    server = request.getfixturevalue("postgres") if getattr(request, "param", "sqlite") == "postgres" else None
-    project = Up(tmp_path / "project", ledger="" if server is None else server.new_url())
-    yield project
-    project.close()
 
 
 @on_both_databases

@@ -1,0 +1,179 @@
+"""A project whose processes are run as a user runs them: `windlass up` and commands, real workers, real HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from windlass.lake.lake import Lake
+from windlass.ledger.ledger import Ledger
+from windlass.ledger.view import StateView
+from windlass.records.event import Body, CommandName, CommandRequested
+from windlass.records.paths import Paths
+from windlass.records.state import ProductState
+
+PRODUCT = "lateness"
+SOURCE = """
+import time
+from pathlib import Path
+
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+import windlass as wl
+
+
+class Lateness(wl.Product):
+    task = wl.BinaryClassification(target="late", time="at", key="id")
+    estimator = LogisticRegression(C=1.0)
+    gate = wl.Gate("roc_auc", at_least=0.6)
+    release = wl.Release(shadow=1_000_000, probation="7d")
+
+    def extract(self, since):
+        while Path({hold!r}).exists():
+            time.sleep(0.01)
+        return pl.read_parquet(Path({history!r}))
+
+    def features(self, rows):
+        return rows.select("wind", "rain")
+"""
+
+
+class Up:
+    """A project, and the processes that run it."""
+
+    def __init__(self, folder: Path, *, ledger: str) -> None:
+        """`ledger`: its database URL; empty: SQLite in the workspace."""
+        self.folder = folder
+        self.source = folder / "lateness.py"
+        folder.mkdir()
+        (folder / "windlass.toml").write_text(f"ledger = {json.dumps(ledger)}\n")
+        self.paths = Paths(folder / ".windlass")
+        self.ledger_url = self.paths.ledger_url(ledger)
+        self.processes: list[subprocess.Popen[str]] = []
+        self.said: dict[int, list[str]] = {}
+        self.port = self.free_port()
+        """Where processes that are started from now on answer."""
+        self._history()
+
+    def _history(self) -> None:
+        random = np.random.default_rng(7)
+        wind, rain = random.normal(size=(2, 400))
+        hours = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 17, 15), "1h", eager=True)
+        late = wind + 0.5 * random.normal(size=400) > 0
+        frame = pl.DataFrame({"id": range(400), "at": hours, "wind": wind, "rain": rain, "late": late})
+        history = self.folder / "history.parquet"
+        frame.write_parquet(history)
+        self.hold = self.folder / "hold"
+        """While this file is there, extracting does not come to an end."""
+        self.source.write_text(SOURCE.format(history=str(history), hold=str(self.hold)))
+
+    def free_port(self) -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        return port
+
+    # -- processes ---------------------------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "WINDLASS_PORT": str(self.port),
+            "WINDLASS_LEASE_SECONDS": "4",
+            "WINDLASS_POLL_SECONDS": "0.1",
+        }
+
+    def start(self, command: str = "up") -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "windlass", command, "--project", str(self.folder)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        lines = self.said[process.pid] = []
+        threading.Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True).start()
+        return process
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=90, env=self.environment)
+
+    def ask(self, name: CommandName, *, force: bool = False) -> str:
+        """What a command of that name asks for, without waiting for the answer; the request's name."""
+        command = f"command-{len(self.events(CommandRequested))}"
+        requested = CommandRequested(command=command, name=name, force=force, reason="because")
+        self.ledger.append(requested, at=datetime.now(UTC), actor="ada", product=PRODUCT)
+        return command
+
+    def wait_until(self, condition: Callable[[], Any], *, seconds: float = 90) -> Any:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = condition()
+            if found:
+                return found
+            threading.Event().wait(0.1)
+        log = self.paths.log.read_text()[-3000:] if self.paths.log.exists() else ""
+        raise AssertionError(f"not within {seconds} s; {self.said}\n{self.events()[-10:]}\n{log}")
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """As the test reads it; opened when it is asked for first."""
+        return Ledger(self.ledger_url)
+
+    def close(self) -> None:
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    # -- what is known -----------------------------------------------------------------------------------------------
+
+    def events(self, *kinds: type[Body]) -> list[Any]:
+        return [event.body for event in self.ledger.events(kinds)]
+
+    @property
+    def state(self) -> ProductState:
+        return StateView(self.ledger).refresh().products.get(PRODUCT) or ProductState(name=PRODUCT)
+
+    def champion(self, *, port: int | None = None) -> str | None:
+        """Who answers over HTTP now."""
+        answer = self.predict(1, port=port)
+        return answer[0]["version"] if answer else None
+
+    def predict(self, count: int, *, port: int | None = None) -> list[dict[str, Any]]:
+        """The answers of one request; none while nobody answers."""
+        row = {"at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}
+        rows = [{"id": number, **row} for number in range(count)]
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=20)
+            body = json.dumps({"rows": rows})
+            connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            content = json.loads(response.read())
+        except OSError:
+            return []
+        predictions: list[dict[str, Any]] = content["predictions"] if response.status == 200 else []
+        return predictions
+
+    def captured(self) -> set[str]:
+        return set(Lake(self.paths.lake).predictions(PRODUCT, stages=["champion"])["prediction_id"])

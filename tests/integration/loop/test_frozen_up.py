@@ -1,0 +1,104 @@
+"""`windlass up` that is stopped (SIGSTOP) while it acts, succeeded by another, and woken up again (SIGCONT)."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from windlass.ledger.lock_holder import find_lock_holder
+from windlass.records.event import (
+    ChampionChanged,
+    ControllerStarted,
+    ProductPaused,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepStarted,
+)
+
+from .project import Up  # type: ignore[import-not-found]
+
+
+@pytest.mark.parametrize(
+    ("up", "everything"), [("sqlite", False), ("postgres", True)], indirect=["up"], ids=["controller", "all of it"]
+)
+def test_one_that_is_stopped_is_succeeded_and_changes_nothing_when_it_wakes_up(up: Up, everything: bool) -> None:
+    """`everything`: its training process and its workers are stopped with it, as when a container is paused."""
+    first, first_port = up.start(), up.port
+    up.wait_until(lambda: up.champion() == "v1")
+    answered = {answer["id"] for answer in up.predict(5)}
+    up.source.write_text(up.source.read_text().replace("C=1.0", "C=0.1"))
+    up.hold.touch()
+    up.ask("train")
+    up.wait_until(lambda: [body.step for body in up.events(StepStarted)].count("extract") == 2)
+
+    frozen = freeze(up, first, everything=everything)
+    if everything:
+        up.port = up.free_port()  # nobody answers at the other one
+    second = up.start()
+    up.wait_until(lambda: len(up.events(ControllerStarted)) == 2)
+    up.hold.unlink()  # where it was not stopped, the training process of the first goes on as well
+    up.wait_until(lambda: len(up.events(RunFinished)) == 2)
+    paused = up.command("pause", "--reason", "nothing is to happen by itself")
+    promoted = up.command("promote", "v2", "--reason", "it is urgent")
+    assert (paused.returncode, promoted.returncode) == (0, 0), paused.stderr + promoted.stderr
+    up.wait_until(lambda: up.champion() == "v2")
+    answered |= {answer["id"] for answer in up.predict(5)}
+    up.wait_until(lambda: answered <= up.captured())
+
+    before = contents(up)
+    wake(frozen)
+    up.wait_until(lambda: any("has lost the lease" in line for line in up.said[first.pid]))
+    up.wait_until(lambda: any("standing by to take over" in line for line in up.said[first.pid]))
+    assert contents(up) == before
+    assert any("; standing by again" in line for line in up.said[first.pid])
+    assert (first.poll(), second.poll()) == (None, None)
+    assert [up.champion(), up.champion(port=first_port)] == ["v2", "v2"]
+
+    begun, taken_up = up.events(RunStarted)[1:]
+    assert [body.run for body in up.events(RunFailed)] == [begun.run]
+    assert taken_up.resumes == begun.run
+    assert [body.run for body in up.events(RunFinished)][1:] == [taken_up.run]
+    assert [body.version for body in up.events(ChampionChanged)] == ["v1", "v2"]
+    assert len(up.events(ProductPaused)) == 1
+    assert up.ledger.verify().ok
+
+
+def freeze(up: Up, process: subprocess.Popen[str], *, everything: bool) -> list[psutil.Process]:
+    """Stop `process` where it stands, and with `everything` all that it has started; who was stopped.
+
+    Not in the millisecond in which it has SQLite's file locked: then nobody can take over, which has a test of its own.
+    """
+    parent = psutil.Process(process.pid)
+    frozen = [parent, *(parent.children(recursive=True) if everything else [])]
+    while True:
+        for each in frozen:
+            each.suspend()
+        up.wait_until(lambda: all(each.status() == psutil.STATUS_STOPPED for each in frozen))
+        holder = find_lock_holder(up.paths.ledger)
+        if holder is None or not holder.stopped:
+            return frozen
+        wake(frozen)
+
+
+def wake(frozen: list[psutil.Process]) -> None:
+    for each in frozen:
+        each.resume()
+
+
+def contents(up: Up) -> dict[str, Any]:
+    """All that one who was succeeded must leave: events, and every file of artifacts, lake, registry and routing."""
+    return {"events": up.ledger.head(), "files": {str(path): _look(path) for path in _files(up)}}
+
+
+def _files(up: Up) -> list[Path]:
+    return sorted(path for store in up.paths.stores for path in store.rglob("*"))
+
+
+def _look(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size if path.is_file() else 0, found.st_mtime_ns
