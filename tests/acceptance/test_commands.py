@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,28 +18,13 @@ from windlass.records.paths import Paths
 TRAINED_TWICE = 2
 
 
-def windlass(*arguments: str, at: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own and check its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "windlass", *arguments],
-        cwd=at,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "WINDLASS_ACTOR": "ada"},
-        check=False,
-    )
-    assert done.returncode == expect, f"{arguments}: {done.stdout}{done.stderr}"
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def as_json(*arguments: str, at: Path) -> Any:
-    return json.loads(windlass(*arguments, "--json", at=at).stdout)
+@pytest.fixture(scope="session")
+def as_json(windlass) -> Callable[..., Any]:
+    return lambda *words, at: json.loads(windlass(*words, "--json", at=at).stdout)
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(windlass, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with two versions, one captured answer and its outcome in segments that no controller has seen."""
     home = tmp_path_factory.mktemp("commands")
     windlass("init", "tumours", at=home)
@@ -75,33 +58,33 @@ def capture_one(folder: Path) -> None:
     writer.close()
 
 
-def test_versions_tell_their_roles(project: Path) -> None:
+def test_versions_tell_their_roles(as_json, project: Path) -> None:
     rows = as_json("versions", at=project)
     assert [row["version"] for row in rows][:TRAINED_TWICE] == ["v1", "v2"]
     assert rows[0]["role"] == "champion"
 
 
-def test_runs_tell_why_and_how_they_ended(project: Path) -> None:
+def test_runs_tell_why_and_how_they_ended(as_json, project: Path) -> None:
     rows = as_json("runs", at=project)
     assert [row["reason"] for row in rows][:TRAINED_TWICE] == ["ada: first", "ada: again"]
     assert {row["outcome"] for row in rows} == {"registered"}
     assert all(row["gate"] == "pass" for row in rows)
 
 
-def test_two_versions_are_set_side_by_side(project: Path) -> None:
+def test_two_versions_are_set_side_by_side(windlass, project: Path) -> None:
     comparison = json.loads(windlass("runs", "compare", "v1", "v2", "--json", at=project).stdout)
     metrics = {row["name"] for row in comparison["rows"] if row["group"] == "metric"}
     assert any("roc_auc" in name for name in metrics)
     assert "reason" in windlass("runs", "compare", "v1", "v2", at=project).stdout
 
 
-def test_status_names_champion_and_release(project: Path) -> None:
+def test_status_names_champion_and_release(as_json, project: Path) -> None:
     (row,) = as_json("status", at=project)
     assert row["champion"] == "v1"
     assert row["release"] == "v2 in shadow"
 
 
-def test_what_is_held_is_held_once_and_goes_on_again(project: Path) -> None:
+def test_what_is_held_is_held_once_and_goes_on_again(as_json, windlass, project: Path) -> None:
     windlass("pause", "--reason", "a holiday", at=project)
     assert as_json("status", at=project)[0]["paused"] == "a holiday"
     windlass("resume", "--reason", "back", at=project)
@@ -110,7 +93,7 @@ def test_what_is_held_is_held_once_and_goes_on_again(project: Path) -> None:
     assert "not paused" in refused.stderr
 
 
-def test_promotion_and_rollback_by_hand_are_kept_with_name_and_reason(project: Path) -> None:
+def test_promotion_and_rollback_by_hand_are_kept_with_name_and_reason(as_json, windlass, project: Path) -> None:
     windlass("promote", "v2", "--reason", "trust me", at=project)
     assert as_json("status", at=project)[0]["champion"] == "v2"
     windlass("rollback", "--reason", "changed my mind", at=project)
@@ -137,13 +120,13 @@ def test_a_file_is_answered_by_the_version_asked_for(project: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["v99", "nonsense", "v1"])
-def test_a_version_that_cannot_be_promoted_is_refused(project: Path, version: str) -> None:
+def test_a_version_that_cannot_be_promoted_is_refused(windlass, project: Path, version: str) -> None:
     refused = windlass("promote", version, "--reason", "no", at=project, expect=2)
     assert version in refused.stderr
     assert "remedy" in refused.stderr
 
 
-def test_the_ledger_verifies_until_somebody_changes_it(project: Path, tmp_path: Path) -> None:
+def test_the_ledger_verifies_until_somebody_changes_it(windlass, project: Path, tmp_path: Path) -> None:
     import shutil
     import sqlite3
 
@@ -156,7 +139,7 @@ def test_the_ledger_verifies_until_somebody_changes_it(project: Path, tmp_path: 
     assert "3" in told.stderr
 
 
-def test_the_ledger_is_signed_and_its_key_can_be_replaced(project: Path, tmp_path: Path) -> None:
+def test_the_ledger_is_signed_and_its_key_can_be_replaced(windlass, project: Path, tmp_path: Path) -> None:
     found = json.loads(windlass("ledger", "verify", "--json", at=project).stdout)
     assert (found["signed_upto"], found["unsigned"]) == (found["events"], 0)
     key = json.loads(windlass("ledger", "key", "--json", at=project).stdout)
@@ -178,7 +161,7 @@ def test_the_ledger_is_signed_and_its_key_can_be_replaced(project: Path, tmp_pat
     assert "no such checkpoint" in windlass("ledger", "verify", "--against", "nowhere", at=project, expect=1).stderr
 
 
-def test_what_nothing_needs_is_shown_and_removed(project: Path) -> None:
+def test_what_nothing_needs_is_shown_and_removed(as_json, windlass, project: Path) -> None:
     leftover = Paths(project / ".windlass").step("tumours", "nobody") / "rows.arrow"
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(b"r" * 12_345)
@@ -193,7 +176,7 @@ def test_what_nothing_needs_is_shown_and_removed(project: Path) -> None:
     assert "the ledger holds" in windlass("ledger", "verify", at=project).stdout
 
 
-def test_data_is_listed_and_shown(project: Path) -> None:
+def test_data_is_listed_and_shown(as_json, windlass, project: Path) -> None:
     tables = {row["table"]: row["rows"] for row in as_json("data", "ls", at=project)}
     assert tables["examples/rows"] == 569
     rows = as_json("data", "show", "examples/rows", "-n", "3", at=project)
@@ -202,13 +185,15 @@ def test_data_is_listed_and_shown(project: Path) -> None:
     assert "nothing" in told.stderr
 
 
-def test_unknown_ids_and_products_are_one_clear_error(project: Path) -> None:
+def test_unknown_ids_and_products_are_one_clear_error(windlass, project: Path) -> None:
     assert "p-404" in windlass("trace", "p-404", at=project, expect=2).stderr
     assert "other" in windlass("versions", "--product", "other", at=project, expect=2).stderr
     assert "other" in windlass("train", "--product", "other", at=project, expect=2).stderr
 
 
-def test_a_run_that_fails_says_what_where_and_what_to_do_and_one_that_is_rejected_says_why(tmp_path: Path) -> None:
+def test_a_run_that_fails_says_what_where_and_what_to_do_and_one_that_is_rejected_says_why(
+    as_json, windlass, tmp_path: Path
+) -> None:
     windlass("init", "tumours", at=tmp_path)
     folder = tmp_path / "tumours"
     product = folder / "product.py"
@@ -231,18 +216,18 @@ def test_a_run_that_fails_says_what_where_and_what_to_do_and_one_that_is_rejecte
 
 
 @pytest.mark.parametrize("command", ["status", "versions", "releases", "alarms", "incidents", "events", "runs"])
-def test_each_view_is_readable_without_a_terminal(project: Path, command: str) -> None:
+def test_each_view_is_readable_without_a_terminal(windlass, project: Path, command: str) -> None:
     shown = windlass(command, at=project)
     assert shown.stdout.strip()
 
 
-def test_where_there_is_no_workspace_the_remedy_is_told(tmp_path: Path) -> None:
+def test_where_there_is_no_workspace_the_remedy_is_told(windlass, tmp_path: Path) -> None:
     told = windlass("status", at=tmp_path, expect=2)
     assert "windlass init" in told.stderr
     assert not (tmp_path / ".windlass").exists()
 
 
-def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(project: Path, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(windlass, project: Path, tmp_path: Path) -> None:
     told = windlass("versions", "v1", "--html", str(tmp_path / "nowhere" / "v1.html"), at=project, expect=2)
     assert "--html" in told.stderr
     assert "does not exist" in told.stderr
@@ -250,7 +235,9 @@ def test_a_page_that_cannot_be_written_is_told_before_anything_is_read(project: 
     assert "name one" in windlass("versions", "--html", str(tmp_path / "v.html"), at=project, expect=2).stderr
 
 
-def test_one_version_is_shown_with_its_evaluation_and_written_as_a_page(project: Path, tmp_path: Path) -> None:
+def test_one_version_is_shown_with_its_evaluation_and_written_as_a_page(
+    windlass, project: Path, tmp_path: Path
+) -> None:
     card = json.loads(windlass("versions", "v1", "--json", at=project).stdout)
     evaluation = card["evaluation"]
     assert evaluation["metrics"]["roc_auc"] > evaluation["baseline"]["roc_auc"] == 0.5
@@ -266,7 +253,7 @@ def test_one_version_is_shown_with_its_evaluation_and_written_as_a_page(project:
     assert "v99" in windlass("versions", "v99", at=project, expect=2).stderr
 
 
-def test_a_person_is_erased_and_the_ledger_does_not_learn_who(project: Path) -> None:
+def test_a_person_is_erased_and_the_ledger_does_not_learn_who(windlass, project: Path) -> None:
     keys = pl.read_csv(project / "data" / "history.csv")["sample_id"]
     told = windlass("data", "erase", "--key", keys[7], "--reason", "request 12", at=project).stdout
     assert "erased 1 of examples/rows" in told
