@@ -101,8 +101,11 @@ class Bundle:
             )
         if manifest.features and features.columns != list(manifest.features):
             features = features.select(manifest.features)
-        scores = predict(self.answering, features, self.kind, classes=len(manifest.classes) or None)
-        return Predicted(features=features, scores=scores)
+        return Predicted(features=features, scores=self.scores(features))
+
+    def scores(self, features: pl.DataFrame) -> np.ndarray[Any, Any]:
+        """What the model says of n rows of its features; raises ProductError when it gives no such thing."""
+        return predict(self.answering, features, self.kind, classes=len(self.manifest.classes) or None)
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:

@@ -21,6 +21,7 @@ from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
 from windlass.records.ids import new_id, prediction_ids
 from windlass.serving.asking import Question, Verdict, ask_together, keys_of, problems_of, unanswered
 from windlass.serving.capture import Capture
+from windlass.serving.explaining import Explanation
 from windlass.serving.lineup import Lineup, Loaded
 from windlass.serving.metrics import Metrics
 from windlass.serving.refusal import CaptureFailed, PredictionFailed
@@ -42,6 +43,8 @@ class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
     stage: str
     probabilities: dict[str, float] | None = None
     """Multiclass: of each class."""
+    explanation: Explanation | None = None
+    """If it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from windlass.serving.batching import Batcher
 from windlass.serving.binary_tensors import MEDIA
 from windlass.serving.capture import Capture
 from windlass.serving.errors import Answers
+from windlass.serving.explainer import Explainer
 from windlass.serving.http import CSV, JSON, Getter, Held, Measured, Poster
 from windlass.serving.limits import THREADS
 from windlass.serving.lineup import Board
@@ -82,10 +83,11 @@ def build_app(parts: Parts) -> ASGIApp:
 def _posts(parts: Parts) -> dict[str, Poster]:
     board, batcher, shadow = parts.board, parts.batcher, parts.shadow
     infer = inference.Infer(board=board, batcher=batcher, shadow=shadow)
+    predict = Predict(board=board, batcher=batcher, shadow=shadow, explainer=Explainer(parts.pool))
     outcomes = Outcomes(board=board, capture=parts.capture, clock=parts.clock, metrics=parts.metrics, pool=parts.pool)
     invocations = mlflow.Invocations(board=board, batcher=batcher, shadow=shadow)
     table = [
-        ("/{product}/predict", Predict(board=board, batcher=batcher, shadow=shadow), {}),
+        ("/{product}/predict", predict, {}),
         ("/{product}/outcomes", outcomes, {}),
         ("/{product}/invocations", invocations, {"media": (JSON, CSV), "explain": mlflow.explain}),
         ("/v2/models/{name}/infer", infer, {"media": (JSON, MEDIA)}),

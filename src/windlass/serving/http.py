@@ -45,6 +45,8 @@ class Call:
     """A request as the routes see it."""
 
     path: Mapping[str, str]
+    query: str
+    """What stands behind the question mark."""
     headers: Headers
     media: str
     body: bytes = field(repr=False)
@@ -131,6 +133,7 @@ class Poster:
         try:
             call = Call(
                 path=scope["path_params"],
+                query=scope["query_string"].decode("latin-1"),
                 headers=headers,
                 media=_media_of(headers, self._media),
                 body=await body.read(headers, receive),

@@ -12,6 +12,14 @@ REQUEST_SECONDS = 30.0
 """How long a request may take to arrive, from its first byte to its last."""
 MOST_ROWS = 10_000
 """Rows, or outcomes, of one request."""
+MOST_EXPLAINED = 10
+"""Rows of one request whose answers can be explained."""
+EXPLAIN_WALKS = 256
+"""From made-up rows to an explained one; even, since each order is walked forth and back."""
+EXPLAIN_SECONDS = 2.0
+"""After which no further walk is begun."""
+MOST_EXPLANATIONS = 8
+"""Requests that may wait in a worker to be explained; the next one gets a 503 at once."""
 SMALL_BYTES = 64 * 1024
 """Bodies up to here are read on the event loop, in less time than it takes to hand them to a thread."""
 ROWS_TOGETHER = 256

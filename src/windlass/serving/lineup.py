@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import polars as pl
@@ -15,7 +16,7 @@ from windlass.product.task import Task, task_from
 from windlass.records.bundle import Manifest
 from windlass.records.routing import Routing
 from windlass.serving.blame import Witness
-from windlass.serving.limits import MOST_ROWS, TRIALS
+from windlass.serving.limits import EXPLAIN_WALKS, MOST_ROWS, TRIALS
 from windlass.serving.refusal import NoChampion, NotFound
 
 _SCALE = float(2**64)
@@ -41,9 +42,14 @@ class Servable(Protocol):
     def product(self) -> Any: ...
 
     @property
+    def folder(self) -> Path: ...
+
+    @property
     def answering(self) -> Any: ...
 
     def predict(self, rows: pl.DataFrame) -> Prediction: ...
+
+    def scores(self, features: pl.DataFrame) -> Any: ...
 
 
 class Company:
@@ -98,6 +104,16 @@ class Loaded:
     def decoder(self) -> RowDecoder:
         contract = getattr(self.bundle.product, "contract", None)
         return RowDecoder(self.manifest.columns, contract, most=MOST_ROWS, checks_later=True)
+
+    @cached_property
+    def made_up(self) -> pl.DataFrame | None:
+        """Rows of features as they looked in training, for answers to be explained against; None of a version that
+        came as a model file, without its training rows."""
+        from windlass.monitoring import reference
+        from windlass.monitoring.drawing import draw
+
+        found = reference.load(self.bundle.folder)
+        return None if found is None else draw(found.features, EXPLAIN_WALKS // 2, seed=0)
 
     def reads_rows_like(self, other: Loaded) -> bool:
         """Whether rows decoded for `other` are what this version would have decoded from the same request."""

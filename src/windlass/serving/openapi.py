@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from windlass.serving.limits import MOST_ROWS
+from windlass.serving.limits import MOST_EXPLAINED, MOST_ROWS
 from windlass.serving.lineup import Lineup, Loaded
 
 _STRING = {"type": "string"}
@@ -28,6 +28,22 @@ _ERROR = {
         "error": _STRING,
         "fields": {"type": "array", "items": _PROBLEM},
         "error_id": {"type": "string", "description": "By which the log names a failure of the version or the server"},
+    },
+}
+_EXPLAIN = {
+    "name": "explain",
+    "in": "query",
+    "description": f"Also say how far each feature brought each score from the mean; up to {MOST_EXPLAINED} rows",
+    "schema": {"type": "boolean"},
+}
+_EXPLANATION = {
+    "type": "object",
+    "properties": {
+        "base": _NUMBER,
+        "attributions": {"type": "object", "additionalProperties": _NUMBER},
+        "standard_error": _NUMBER,
+        "walks": {"type": "integer"},
+        "problem": _STRING,
     },
 }
 _MLFLOW_ERROR = {
@@ -63,7 +79,7 @@ def _paths(name: str, loaded: Loaded) -> dict[str, Any]:
     rows = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": loaded.decoder.json_schema()}
     request = {"type": "object", "required": ["rows"], "properties": {"rows": rows, "request_id": _short(200)}}
     return {
-        f"/{name}/predict": _post(name, "Predict rows", request, _predictions(loaded)),
+        f"/{name}/predict": _post(name, "Predict rows", request, _predictions(loaded), parameters=[_EXPLAIN]),
         f"/{name}/outcomes": _post(name, "Tell what came of predictions", _outcomes(loaded), _accepted(), status="202"),
         f"/{name}/invocations": _post(
             name,
@@ -80,13 +96,21 @@ def _paths(name: str, loaded: Loaded) -> dict[str, Any]:
 
 
 def _post(
-    tag: str, summary: str, request: Any, response: Any, *, status: str = "200", error: Any = None
+    tag: str,
+    summary: str,
+    request: Any,
+    response: Any,
+    *,
+    status: str = "200",
+    error: Any = None,
+    parameters: Sequence[Any] = (),
 ) -> dict[str, Any]:
     refusals = {code: {"description": text, **_content(error or _ERROR)} for code, text in _REFUSALS.items()}
     return {
         "post": {
             "tags": [tag],
             "summary": summary,
+            "parameters": list(parameters),
             "requestBody": {"required": True, **_content(request)},
             "responses": {status: {"description": "Done", **_content(response)}, **refusals},
         }
@@ -114,6 +138,7 @@ def _predictions(loaded: Loaded) -> dict[str, Any]:
             "score": _NUMBER,
             "version": _STRING,
             "stage": {"enum": ["champion", "canary", "direct"]},
+            "explanation": _EXPLANATION,
         },
     }
     if loaded.task.kind != "regression":

@@ -17,6 +17,7 @@ from windlass.records.capture import OutcomeBatch, OutcomeRow
 from windlass.records.ids import new_id
 from windlass.serving.batching import Batcher
 from windlass.serving.capture import Capture
+from windlass.serving.explainer import Explainer, wants_explanation
 from windlass.serving.http import Call, Reply
 from windlass.serving.limits import MOST_ROWS
 from windlass.serving.lineup import Board, Loaded
@@ -29,19 +30,25 @@ _AHEAD = timedelta(days=1)
 
 
 class Predict:
-    """Rows in, answers out."""
+    """Rows in, answers out; with `?explain=true` each with its reasons."""
 
-    def __init__(self, *, board: Board, batcher: Batcher, shadow: Shadow) -> None:
+    def __init__(self, *, board: Board, batcher: Batcher, shadow: Shadow, explainer: Explainer) -> None:
         self._board = board
         self._batcher = batcher
         self._shadow = shadow
+        self._explainer = explainer
 
     async def __call__(self, call: Call) -> Reply:
         lineup = self._board.of(call.path["product"])
+        explains = bool(call.query) and wants_explanation(call.query)
         answered = await self._batcher.answer(
-            lineup, lambda decoder: decoder.read(call.body), size=len(call.body), request_id=call.request_id
+            lineup,
+            self._explainer.reader(call.body, lineup) if explains else lambda decoder: decoder.read(call.body),
+            size=len(call.body),
+            request_id=call.request_id,
         )
-        body = {"product": answered.product, "version": answered.version, "predictions": answered.answers}
+        answers = await self._explainer.explained(answered.answers, call.body, lineup) if explains else answered.answers
+        body = {"product": answered.product, "version": answered.version, "predictions": answers}
         return Reply.json(body, after=after(answered.shadow, self._shadow))
 
 

@@ -54,8 +54,13 @@ class FakeBundle:
     def answering(self) -> Any:
         return self.model
 
+    folder: Path = Path("/nowhere")
+
     def predict(self, rows: pl.DataFrame) -> Said:
         return Said(self.features(rows), self.model(rows))
+
+    def scores(self, features: pl.DataFrame) -> Any:
+        return self.model(features)
 
 
 def manifest(
