@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -108,10 +108,9 @@ class Project:
 
     def take_over(self, how: signal.Signals, lease: float, dice: random.Random) -> tuple[float, float]:
         """Seconds until another one holds the lease, and until it has done what was asked for."""
+        before = self.starts
         first, lines = self.up(PORTS[0], lease)
-        wait_for(lambda: any("the loop runs as" in line for line in lines), self.processes)
-        wait_for(lambda: self.ledger.events((ChampionChanged,)), self.processes)
-        before = len(self.ledger.events((ControllerStarted,)))
+        wait_for(lambda: self.starts > before and self.ledger.events((ChampionChanged,)), self.processes, lines)
         _, waiting = self.up(PORTS[1], lease)
         wait_for(lambda: any("standing by" in line for line in waiting), self.processes)
         time.sleep(dice.uniform(0, lease / 2))
@@ -119,7 +118,7 @@ class Project:
         command = f"{how.name}-{self.ledger.head()}"
         asked = CommandRequested(command=command, name="pause", reason="a bench")
         self.ledger.append(asked, at=datetime.now(UTC), actor="bench", product=PRODUCT)
-        wait_for(lambda: len(self.ledger.events((ControllerStarted,))) > before, self.processes)
+        wait_for(lambda: self.starts > before + 1, self.processes)
         held = time.monotonic() - began
         wait_for(lambda: self.ledger.events((CommandFinished,), subject=command), self.processes)
         answered = time.monotonic() - began
@@ -128,6 +127,11 @@ class Project:
             wait_for(lambda: any("standing by again" in line for line in lines), self.processes)
         self.leave()
         return held, answered
+
+    @property
+    def starts(self) -> int:
+        """How many controllers have come to act."""
+        return len(self.ledger.events((ControllerStarted,)))
 
     def end(self, process: Up, how: signal.Signals) -> float:
         """When it ended. Not stopped in the millisecond of a write to SQLite, whose lock it would keep."""
@@ -172,11 +176,11 @@ def random_rows(count: int) -> pl.DataFrame:
     return pl.DataFrame({"id": range(count), "at": hours, "wind": wind, "rain": rain, "late": wind > 0})
 
 
-def wait_for(look: Callable[[], object], processes: list[Up]) -> None:
+def wait_for(look: Callable[[], object], processes: list[Up], lines: Sequence[str] = ()) -> None:
     """Look again and again until there is something; a process that is no longer needed may have ended."""
     while not look():
         if all(process.poll() is not None for process in processes):
-            raise RuntimeError("every windlass up has ended")
+            raise RuntimeError("every windlass up has ended: " + "".join(lines))
         time.sleep(0.01)
 
 

@@ -60,6 +60,8 @@ class Training:
         self._request: TrainingRequest | None = None
         self._trigger: Trigger = "manual"
         """What the run under way is for."""
+        self._force = False
+        """Whether it does everything again."""
         self._began = 0
         """The ledger's last event when it was decided on."""
 
@@ -88,7 +90,7 @@ class Training:
         if decision.verdict == "retrain":
             run = new_id("run", now)
             trigger, reason = _occasion(decision, product.run)
-            began = self._beginning(product, run=run, trigger=trigger, reason=reason)
+            began = self._beginning(product, run=run, trigger=trigger, reason=reason, force=False)
             self._context.record(RetrainDecided(decision=decision, run=run), *began, product=name)
             self._start(self._context.product(name), run=run, trigger=trigger)
         elif _differs(decision, product.last_retrain):
@@ -132,12 +134,12 @@ class Training:
             raise UsageError(
                 f"{product.name} has no `extract`, so it cannot train", remedy="define extract(self, since)"
             )
-        run, force = new_id("run", self._context.now), pending.request.force
-        began = self._beginning(product, run=run, trigger="manual", reason=f"{pending.actor}: {pending.request.reason}")
+        run, reason = new_id("run", self._context.now), f"{pending.actor}: {pending.request.reason}"
+        began = self._beginning(product, run=run, trigger="manual", reason=reason, force=pending.request.force)
         return Answer(
             bodies=began,
             message=f"run {run} started",
-            then=lambda: self._start(product, run=run, trigger="manual", force=force),
+            then=lambda: self._start(self._context.product(product.name), run=run, trigger="manual"),
         )
 
     # -- the run under way -----------------------------------------------------------------------------------------
@@ -166,22 +168,26 @@ class Training:
             job.cancel()
         self._job = self._request = None
 
-    def _beginning(self, product: ProductState, *, run: str, trigger: Trigger, reason: str) -> list[Body]:
+    def _beginning(self, product: ProductState, *, run: str, trigger: Trigger, reason: str, force: bool) -> list[Body]:
         """That a run begins, in one write with why: killed right after it, the run is there to be taken up.
 
-        A run that is under way by the ledger, and that nobody works on, has failed.
+        A run that is under way by the ledger, and that nobody works on, has failed. If it was to do everything again,
+        so is this one.
         """
         died: list[Body] = []
         if product.run is not None:
+            force = force or product.run.force
             remedy = "its finished steps are kept: the next run takes them up"
             died = [_death(product.run.run, EngineError("its process ended before the run did", remedy=remedy))]
         now = self._context.now
         return [
             *died,
-            beginning(self._context.ledger, product.name, run=run, trigger=trigger, reason=reason, now=now),
+            beginning(
+                self._context.ledger, product.name, run=run, trigger=trigger, reason=reason, now=now, force=force
+            ),
         ]
 
-    def _start(self, product: ProductState, *, run: str, trigger: Trigger, force: bool = False) -> None:
+    def _start(self, product: ProductState, *, run: str, trigger: Trigger) -> None:
         """Have the run worked on, which the ledger knows of."""
         retrain = policies_of(product).retrain if product.declared is not None else None
         self._request = TrainingRequest(
@@ -190,7 +196,6 @@ class Training:
             entry=self._entries[product.name],
             run=run,
             fence=self._context.held(),
-            force=force,
             window=None if retrain is None else retrain.since,
             must_gain=trigger == "growth",
             changed=product.changed,
@@ -198,13 +203,14 @@ class Training:
             champion_digest=None if product.champion is None else product.champion.digest,
         )
         self._trigger, self._began = trigger, self._context.state.sequence
+        self._force = product.run is not None and product.run.force
         self._job = self._engine.submit(_TRAIN, self._request)
 
     def _answers(self, under_way: TrainingRequest, pending: PendingCommand) -> bool:
         """Whether the run under way is what was asked for: it began afterwards, so it sees all that the person saw."""
         asked = pending.request
         same = under_way.product == pending.product and self._trigger == "manual"
-        return same and pending.sequence <= self._began and (under_way.force or not asked.force)
+        return same and pending.sequence <= self._began and (self._force or not asked.force)
 
     def _failed(self, request: TrainingRequest, error: WindlassError) -> None:
         log.error("%s: %s failed: %s", request.product, request.run, error)

@@ -171,7 +171,14 @@ def _champion_changed(state: ProductState, body: ChampionChanged, event: Event) 
 def _run_started(state: ProductState, body: RunStarted, event: Event) -> ProductState:
     if body.trigger == "notebook":
         return state
-    run = RunState(run=body.run, trigger=body.trigger, reason=body.reason, resumes=body.resumes, started_at=event.at)
+    run = RunState(
+        run=body.run,
+        trigger=body.trigger,
+        reason=body.reason,
+        resumes=body.resumes,
+        force=body.force,
+        started_at=event.at,
+    )
     if state.run is not None and state.run.run != body.run:
         lost = replace(state.run, finished_at=event.at, outcome="lost")
         state = replace(state, last_run=lost, failures=state.failures + 1)

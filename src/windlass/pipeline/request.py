@@ -23,11 +23,10 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     entry: str
     """`module:Class`."""
     run: str
-    """The ledger says already that it has begun, why, and which run it takes up (`resume.beginning`)."""
+    """The ledger says already that it has begun, why, which run it takes up, and whether it is to take over what was
+    done before (`resume.beginning`)."""
     fence: Fence
     """Held by whoever asked; all that the run writes, and wherever, is written under it."""
-    force: bool = False
-    """Do every step again."""
     window: timedelta | None = None
     """Train on rows of this last stretch of event time; None: on all."""
     must_gain: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from windlass.ledger.ledger import Ledger
 from windlass.records.event import Event, RunFailed, RunFinished, RunStarted, Trigger
@@ -16,13 +17,16 @@ DATA_STEPS = frozenset({"extract", "pin", "check"})
 """Steps that see the world. Where one of them failed, what has to be mended may lie there and in no file of ours."""
 
 
-def beginning(ledger: Ledger, product: str, *, run: str, trigger: Trigger, reason: str, now: datetime) -> RunStarted:
+def beginning(
+    ledger: Ledger, product: str, *, run: str, trigger: Trigger, reason: str, now: datetime, force: bool = False
+) -> RunStarted:
     """The event that begins `run`, and says which one it takes up.
 
     Whoever decides to train writes it, together with what made him decide: from then on the run is known, and whoever
     follows a holder that is killed finds it, also if nobody has begun to work on it.
     """
-    return RunStarted(run=run, trigger=trigger, reason=reason, resumes=unfinished_run(ledger, product, now=now))
+    resumes = unfinished_run(ledger, product, now=now)
+    return RunStarted(run=run, trigger=trigger, reason=reason, resumes=resumes, force=force)
 
 
 def unfinished_run(ledger: Ledger, product: str, *, now: datetime) -> str | None:
@@ -50,6 +54,17 @@ def chain_of(ledger: Ledger, product: str, run: str) -> list[str]:
     Steps that must see the world anew in each run (extract, pin) are keyed by the last of them.
     """
     return _chain(_started(ledger, product), run)
+
+
+def trusted_by(ledger: Ledger, product: str, run: str) -> frozenset[str] | None:
+    """The runs whose finished steps `run` may take over; None: any.
+
+    One that is to do everything again, and was interrupted, has done a part of it: whoever takes it up does the rest.
+    """
+    started = _started(ledger, product)
+    if run not in started or not started[run][0].force:
+        return None
+    return frozenset(takewhile(lambda each: each in started and started[each][0].force, _chain(started, run)))
 
 
 def _started(ledger: Ledger, product: str) -> _Started:

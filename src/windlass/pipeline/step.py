@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -88,9 +88,10 @@ class StepRunner:
         fence: Fence,
         emit: Emit,
         project: Path,
-        force: bool = False,
+        trusted: Collection[str] | None = None,
     ) -> None:
-        """`project` is where the user's own files lie, so that an error can name a line of theirs."""
+        """`project` is where the user's own files lie, so that an error can name a line of theirs. `trusted` are the
+        runs whose finished steps may be taken over; None: all there ever were."""
         self._ledger = ledger
         self._paths = paths
         self._clock = clock
@@ -100,7 +101,7 @@ class StepRunner:
         self._staging = Staging(paths.artifacts, fence)
         self._emit = emit
         self._project = project
-        self._force = force
+        self._trusted = trusted
         self._used: set[str] = set()
         self._reused: list[str] = []
         self._failure: BaseException | None = None
@@ -126,7 +127,7 @@ class StepRunner:
         is, anything else as RunFailed that names step and log. LeaseLost when another acts now.
         """
         self._used.add(step.key)
-        found = None if self._force else self._find(step, still_valid)
+        found = self._find(step, still_valid)
         return self._do(step, work, also) if found is None else self._take_over(step, found, also)
 
     @contextmanager
@@ -169,6 +170,8 @@ class StepRunner:
         for event in self._ledger.events([StepFinished], product=self._product, subject=step.key, newest=1):
             body = event.body
             assert isinstance(body, StepFinished)
+            if self._trusted is not None and (body.reused or body.run) not in self._trusted:
+                return None
             folder = self._paths.step(self._product, step.key)
             if not files.whole(folder, body.outputs):
                 self.tell(step.name, "the outputs of an earlier run are gone or damaged: working again")

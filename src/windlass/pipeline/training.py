@@ -19,7 +19,7 @@ from windlass.pipeline.noted import note_environment
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.progress import Emit, silent
 from windlass.pipeline.request import Outcome, TrainingRequest, TrainingResult
-from windlass.pipeline.resume import chain_of
+from windlass.pipeline.resume import chain_of, trusted_by
 from windlass.pipeline.step import StepRunner, prune
 from windlass.pipeline.tables import read_record
 from windlass.records.event import Body, RunFinished
@@ -52,7 +52,7 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
         fence=request.fence,
         emit=emit,
         project=request.settings.project.resolve(),
-        force=request.force,
+        trusted=trusted_by(ledger, request.product, request.run),
     )
     with runner.stage("prepare"):
         product, source = open_product(request.settings, product=request.product, entry=request.entry)

@@ -199,6 +199,8 @@ class RunStarted(Body, frozen=True, kw_only=True, tag="run.started"):
     reason: str
     resumes: str | None = None
     """The unfinished run whose finished steps this one takes up."""
+    force: bool = False
+    """It takes over no step that was done before somebody asked for this."""
 
 
 class RunLogged(Body, frozen=True, kw_only=True, tag="run.logged"):

@@ -69,6 +69,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     trigger: Trigger
     reason: str
     resumes: str | None
+    force: bool
+    """Every step is to be done again."""
     started_at: datetime
     finished_at: datetime | None = None
     outcome: Literal["registered", "rejected", "unchanged", "done", "failed", "lost"] | None = None

@@ -86,7 +86,7 @@ class Trainings:
         self._fence = fence
         self._runs = 0
 
-    def run(self, *, kill_at: tuple[str, str] | None = None) -> TrainingResult:
+    def run(self, *, kill_at: tuple[str, str] | None = None, force: bool = False) -> TrainingResult:
         """Train; the worker dies after it has told the step and state in `kill_at`. Raises EngineError then."""
         self._runs += 1
         self.clock.move_to(self.clock.now() + timedelta(minutes=1))
@@ -98,7 +98,9 @@ class Trainings:
             fence=self._fence,
         )
         now = self.clock.now()
-        began = beginning(self.ledger, "flights", run=request.run, trigger="manual", reason="test", now=now)
+        began = beginning(
+            self.ledger, "flights", run=request.run, trigger="manual", reason="test", now=now, force=force
+        )
         self.ledger.append(began, at=now, actor="test", product="flights", fence=self._fence)
         argument = {"request": request, "kill_at": kill_at}
         result: TrainingResult = self.engine.submit("crashing_steps:train", argument).result()
@@ -174,6 +176,19 @@ def test_killed_life_after_life(engine: LocalEngine, tmp_path: Path, expected: d
     assert result.reused == STEPS
     trainings.check_whole(result, expected)
     assert trainings.calls() == {"extract": 1, "features": 1, "train": 2}
+
+
+def test_a_forced_run_that_is_killed_is_taken_up_and_does_again_only_what_it_had_not(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
+    trainings = Trainings(engine, tmp_path / "project")
+    first = trainings.run()
+    with pytest.raises(EngineError, match="SIGKILL"):
+        trainings.run(kill_at=("features", "finished"), force=True)
+    result = trainings.run(force=True)  # as the controller has it, which knows that the one before was forced
+    assert result.reused == STEPS[: STEPS.index("features") + 1]
+    assert trainings.calls() == {"extract": 2, "features": 2, "train": 4}
+    assert result.metrics == first.metrics
 
 
 def test_the_run_after_a_finished_one_is_new(engine: LocalEngine, tmp_path: Path) -> None:

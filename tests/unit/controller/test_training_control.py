@@ -107,7 +107,7 @@ def test_a_signal_is_heard_and_the_champion_goes_along(desk: Desk) -> None:
     request = desk.engine.request
     assert (begun(desk).trigger, begun(desk).reason) == ("decay", "It has decayed.")
     assert (request.champion, request.champion_digest) == ("v1", desk.state.versions["v1"].digest)
-    assert (request.window, request.force) == (Retrain(window="9d").window, False)
+    assert (request.window, begun(desk).force) == (Retrain(window="9d").window, False)
     assert not request.must_gain
 
 
@@ -183,7 +183,7 @@ def test_a_person_may_start_a_run(desk: Desk) -> None:
     control = training(desk)
     assert train_by_hand(desk, control).endswith("started")
     assert (begun(desk).trigger, begun(desk).reason) == ("manual", "ada: because")
-    assert desk.engine.request.force
+    assert begun(desk).force
 
 
 def test_a_run_that_began_before_it_was_asked_for_is_not_what_was_asked_for(desk: Desk) -> None:
@@ -348,6 +348,25 @@ def test_a_run_whose_controller_died_is_taken_up_at_once(desk: Desk) -> None:
     (failed,) = desk.bodies(RunFailed)
     assert failed.run == run
     assert desk.bodies(RetrainDecided)[-1].decision.numbers["trigger"] == "interrupted"
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_run_that_was_to_do_everything_again_still_is_when_it_is_taken_up(desk: Desk, force: bool) -> None:
+    train_by_hand(desk, training(desk), force=force)
+    training(desk).decide(PRODUCT, QUIET)  # another process, after a kill
+    assert begun(desk).force is force
+    control = training(desk)
+    train_by_hand(desk, control, force=False, sequence=99)  # and another, of which a person asks for a run
+    assert (begun(desk).force, len(desk.bodies(RunFailed))) == (force, 2)
+
+
+def test_a_run_that_did_everything_again_and_failed_says_nothing_of_the_next(desk: Desk) -> None:
+    control = training(desk)
+    train_by_hand(desk, control, force=True)
+    desk.engine.fail(EngineError("ended by SIGKILL"))
+    control.follow()
+    train_by_hand(desk, control, force=False, sequence=99)
+    assert not begun(desk).force
 
 
 def test_a_run_that_takes_its_controller_down_each_time_is_not_taken_up_in_a_storm(desk: Desk) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def runner(  # noqa: PLR0917 (fixtures)
     clock: SimulatedClock,
     messages: list[ProgressMessage],
 ) -> Callable[..., StepRunner]:
-    def make(run: str = "run-1", *, force: bool = False, fence: Fence = fence) -> StepRunner:
+    def make(run: str = "run-1", *, trusted: Collection[str] | None = None, fence: Fence = fence) -> StepRunner:
         return StepRunner(
             ledger=ledger,
             paths=paths,
@@ -79,7 +79,7 @@ def runner(  # noqa: PLR0917 (fixtures)
             fence=fence,
             emit=messages.append,
             project=tmp_path / "project",
-            force=force,
+            trusted=trusted,
         )
 
     return make
@@ -169,12 +169,14 @@ class Project:
         )
         return msgspec.structs.replace(request, **changes)
 
-    def train(self, **changes: Any) -> TrainingResult:
+    def train(self, *, force: bool = False, **changes: Any) -> TrainingResult:
         self.clock.move_to(self.clock.now() + timedelta(minutes=1))
         self.messages.clear()
         request = self.request(**changes)
         now = self.clock.now()
-        began = beginning(self.ledger, request.product, run=request.run, trigger="manual", reason="test", now=now)
+        began = beginning(
+            self.ledger, request.product, run=request.run, trigger="manual", reason="test", now=now, force=force
+        )
         self.ledger.append(began, at=now, actor="test", product=request.product, fence=self.fence)
         return run_training(request, emit=self.messages.append)
 

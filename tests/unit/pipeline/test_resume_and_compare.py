@@ -11,7 +11,7 @@ from windlass.errors import UsageError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.compare import compare_runs
 from windlass.pipeline.noted import environment_file
-from windlass.pipeline.resume import FRESH, chain_of, unfinished_run
+from windlass.pipeline.resume import FRESH, chain_of, trusted_by, unfinished_run
 from windlass.pipeline.tables import write_record
 from windlass.records.bundle import Environment
 from windlass.records.data import DataPin
@@ -43,8 +43,9 @@ class Story:
     def say(self, *bodies: Body, product: str = "flights", run: str | None = None) -> None:
         self.ledger.append(*bodies, at=self.now, actor="pipeline", product=product, run=run, fence=self.fence)
 
-    def start(self, run: str, *, resumes: str | None = None, product: str = "flights") -> None:
-        self.say(RunStarted(run=run, trigger="manual", reason="test", resumes=resumes), product=product)
+    def start(self, run: str, *, resumes: str | None = None, product: str = "flights", force: bool = False) -> None:
+        began = RunStarted(run=run, trigger="manual", reason="test", resumes=resumes, force=force)
+        self.say(began, product=product)
 
     def finish(self, run: str) -> None:
         self.say(RunFinished(run=run, outcome="registered", seconds=1.0))
@@ -95,6 +96,14 @@ def test_the_chain_leads_to_its_start(story: Story) -> None:
     assert chain_of(story.ledger, "flights", "run-0") == ["run-0"]
     story.finish("run-3")
     assert unfinished_run(story.ledger, "flights", now=NOW) is None
+
+
+def test_who_is_to_do_everything_again_trusts_those_before_it_that_were_too(story: Story) -> None:
+    story.start("a")
+    story.start("b", resumes="a", force=True)
+    story.start("c", resumes="b", force=True)
+    trusted = {run: trusted_by(story.ledger, "flights", run) for run in "abc"}
+    assert trusted == {"a": None, "b": {"b"}, "c": {"b", "c"}}
 
 
 def test_an_old_failure_before_a_finished_run_is_left(story: Story) -> None:

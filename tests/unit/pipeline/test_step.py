@@ -113,14 +113,24 @@ def test_damaged_outputs_are_noticed_and_made_again(runner: Make, damage: str, m
     assert work.times == 2
 
 
-def test_force_works_again_and_counts_from_then_on(runner: Make) -> None:
+def test_a_run_that_trusts_none_before_it_works_again_and_counts_from_then_on(runner: Make) -> None:
     step = Step(name="extract")
     runner("run-1").run(step, Counting("old"))
-    forced = runner("run-2", force=True).run(step, Counting("new"))
+    forced = runner("run-2", trusted={"run-2"}).run(step, Counting("new"))
     assert (forced.folder / "deep" / "out.txt").read_text() == "new"
     taken = runner("run-3").run(step, Counting("never"))
     assert taken.reused == "run-2"
     assert taken.outputs == forced.outputs
+
+
+def test_only_the_work_of_trusted_runs_is_taken_over(runner: Make) -> None:
+    step = Step(name="extract")
+    runner("run-1").run(step, Counting("old"))
+    runner("run-2").run(step, Counting("never"))  # it has taken over what run-1 did, which is not trusted below
+    again = runner("run-3", trusted={"run-2", "run-3"}).run(step, Counting("new"))
+    assert again.reused is None
+    assert runner("run-4", trusted={"run-3", "run-4"}).run(step, Counting("never")).reused == "run-3"
+    assert runner("run-5", trusted={"run-3", "run-5"}).run(step, Counting("never")).reused == "run-3"
 
 
 def test_outputs_may_be_refused_for_another_reason(runner: Make) -> None:
@@ -305,7 +315,7 @@ def test_a_rename_on_its_way_when_the_lease_goes_changes_nothing(
 
     monkeypatch.setattr(Staging, "exchange", overtaken)
     with pytest.raises(LeaseLost):
-        runner("run-2", force=True).run(step, Counting("second"))
+        runner("run-2", trusted=()).run(step, Counting("second"))
     assert (paths.step(PRODUCT, step.key) / "deep" / "out.txt").read_text() == "first"
 
 
