@@ -94,10 +94,10 @@ class World:
 
     # -- controllers -------------------------------------------------------------------------------------------------
 
-    def context(self, *, seconds: float = 3600) -> LoopContext:
-        """Everything as a new process would have it, and the lease."""
+    def context(self, *, holder: str = "", seconds: float = 3600) -> LoopContext:
+        """Everything as a new process would have it, and the lease; `holder`: what it calls itself."""
         ledger = Ledger(self.ledger.url)
-        fence = ledger.acquire(f"controller-{next(self._numbers)}", seconds)
+        fence = ledger.acquire(holder or f"controller-{next(self._numbers)}", seconds)
         assert fence is not None
         context = LoopContext(
             ledger=ledger,
@@ -113,14 +113,35 @@ class World:
         take_over(context)
         return context
 
-    def start(self) -> Controller:
+    def start(self, *, holder: str = "") -> Controller:
         """A controller that takes over from whichever acted until now, as after a kill."""
+        self.expire()
+        context = self.context(holder=holder)
+        self.controller = Controller(context=context, engine=self.engine, entries={PRODUCT: "lateness:Lateness"})
+        self.controller.start()
+        return self.controller
+
+    def expire(self) -> None:
+        """The lease has run out, and its holder does not know."""
         lease = self.ledger.lease()
         if lease is not None:
             self.ledger.release(Fence(holder=lease.holder, token=lease.token))
-        self.controller = Controller(context=self.context(), engine=self.engine, entries={PRODUCT: "lateness:Lateness"})
-        self.controller.start()
-        return self.controller
+
+    def edit(self, old: str, new: str) -> None:
+        """Change the product's source."""
+        file = self.folder / "lateness.py"
+        assert old in file.read_text()
+        file.write_text(file.read_text().replace(old, new))
+
+    def halt(self, method: str) -> Path:
+        """Let the product's `method` wait for as long as the file is there that this answers with."""
+        halt = self.folder / f"{method}.halt"
+        halt.touch()
+        body = f"        while Path({str(halt)!r}).exists():\n            time.sleep(0.01)\n"
+        self.edit("from pathlib import Path\n", "import time\nfrom pathlib import Path\n")
+        head = {"extract": "    def extract(self, since):\n", "features": "    def features(self, rows):\n"}[method]
+        self.edit(head, head + body)
+        return halt
 
     @property
     def controller_lake(self) -> Lake:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from windlass.records.event import (
     RunFinished,
     RunStarted,
     StepFinished,
+    StepStarted,
 )
 
 from .conftest import PRODUCT, World  # type: ignore[import-not-found]
@@ -150,6 +152,13 @@ def test_a_run_whose_controller_was_killed_is_taken_up_without_doing_anything_tw
     (failed,) = world.bodies(RunFailed)
     assert failed.run == interrupted.run
     assert [body.outcome for body in world.bodies(RunFinished)] == ["registered"]
+    head = len(world.bodies(StepStarted, StepFinished, RunStarted, RunFailed))
+    for _ in range(3):  # no ghost of it runs later, whoever takes over, and however much time has passed
+        world.start()
+        world.clock.move_to(world.clock.now() + timedelta(hours=2))
+        world.look(3)
+        world.wait_until(lambda: world.quiet)
+    assert len(world.bodies(StepStarted, StepFinished, RunStarted, RunFailed)) == head
 
 
 @on_both_databases
