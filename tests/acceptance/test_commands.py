@@ -103,7 +103,7 @@ def test_promotion_and_rollback_by_hand_are_kept_with_name_and_reason(as_json, w
     assert any("changed my mind" in str(row["what"]) for row in asked)
 
 
-def test_a_file_is_answered_by_the_version_asked_for(project: Path) -> None:
+def test_a_file_is_answered_by_the_version_asked_for(windlass, as_json, project: Path) -> None:
     history = project / "data" / "history.csv"
     told = as_json("predict", "data/history.csv", "--version", "v2", "-o", "answers.parquet", at=project)
     found = pl.read_parquet(project / "answers.parquet")

@@ -71,6 +71,52 @@ def test_any_bytes_are_refused(flights: Any, route: str, body: bytes, media: str
     assert reply.status_code in {400, 415, 422}, reply.text
 
 
+DEEP = "[" * 50_000 + "]" * 50_000
+LARGE = {
+    "deep": '{"rows": %s, "outcomes": %s, "dataframe_split": {"columns": ["a"], "data": %s}, "inputs": %s}',
+    "deep in a tensor": '{"inputs": [{"name": "distance", "shape": [1], "datatype": "FP64", "data": %s}]}',
+    "deep columns": '{"inputs": {"distance": %s, "seats": %s}}',
+    "deep in a row": '{"instances": [{"distance": %s}]}',
+    "deep in an outcome": '{"outcomes": [{"value": %s}]}',
+    "many numbers": '{"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [' + "1," * 900_000 + "1]}]}",
+    "many rows": '{"instances": [' + "[]," * 300_000 + "[]]}",
+    "many fields": "{" + ",".join(f'"f{place}": 0' for place in range(200_000)) + "}",
+    "a long number": '{"rows": [{"distance": ' + "9" * 300_000 + "}]}",
+    "a long text": '{"rows": [{"carrier": "' + "x" * 3_000_000 + '"}]}',
+}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("name", LARGE)
+def test_deep_and_large_json_is_refused(flights: Any, route: str, name: str) -> None:
+    body = LARGE[name].replace("%s", DEEP)
+    reply = flights.client.post(route, content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code in {400, 422}
+    assert reply.json().get("error") or reply.json()["message"]  # as MLflow calls it
+    assert len(reply.content) < 20_000
+
+
+@FITTING
+@given(
+    tensor=st.fixed_dictionaries(
+        {
+            "name": st.just("distance"),
+            "shape": st.lists(st.integers(-1, 2**40), max_size=3),
+            "datatype": st.sampled_from(["INT8", "INT64", "FP16", "FP64", "BOOL", "BYTES", "XX"]),
+            "parameters": st.fixed_dictionaries({"binary_data_size": st.integers(-5, 60) | st.just(2**70)}),
+        }
+    ),
+    length=st.integers(-5, 400) | st.sampled_from(["x", "9" * 40, "", "right"]),
+    body=st.binary(max_size=60),
+)
+def test_any_tensor_of_bytes_is_answered_or_refused(flights: Any, tensor: Any, length: Any, body: bytes) -> None:
+    text = json.dumps({"inputs": [tensor]}).encode()
+    told = str(len(text)) if length == "right" else str(length)
+    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": told}
+    reply = flights.client.post("/v2/models/flights/infer", content=text + body, headers=headers)
+    assert reply.status_code in {400, 422}, reply.text
+
+
 @pytest.fixture
 def no_folder(flights: Any, tmp_path: Path) -> Iterator[Any]:
     """The real segment writer, where a file stands in the place of its folder."""
