@@ -97,7 +97,7 @@ def representative_rows(
     seen = np.flatnonzero(known & np.isfinite(known_at))
     if not np.any(seen >= count):
         return chosen
-    codes = _pooled(groups[seen], groups)
+    codes = pooled(groups[seen], groups)
     present, age = np.unique(codes[seen]), now - at[count:]
     by_age = np.empty((len(present), len(age)))
     for place, code in enumerate(present):
@@ -109,7 +109,7 @@ def representative_rows(
     young = seen[seen >= count] - count
     young = young[old_enough[young]]
     own = by_age[np.searchsorted(present, codes[young + count]), young]
-    if _explained(own, rows=int(old_enough.sum()), usual=usual or Usual.of(known[:count])):
+    if explained(own, rows=int(old_enough.sum()), usual=usual or Usual.of(known[:count])):
         for code in present:
             of_group = codes[young + count] == code
             kept = np.floor(np.cumsum(slowest[young[of_group]] / own[of_group]) + 0.5)
@@ -117,7 +117,7 @@ def representative_rows(
     return chosen
 
 
-def _explained(share: Array, *, rows: int, usual: Usual) -> bool:
+def explained(share: Array, *, rows: int, usual: Usual) -> bool:
     """Whether as many rows have a label as must by the delays that were seen: `share` `(m,)` is the part of rows like
     each of the m labelled ones that has one by now, `rows` how many there are, with a label or without.
 
@@ -137,7 +137,7 @@ def groups_of(labels: Array, *, classes: bool) -> Array:
     return np.searchsorted(np.quantile(labels[known], np.arange(1, _PARTS) / _PARTS), labels).astype(np.int64)
 
 
-def _pooled(seen: Array, groups: Array) -> Array:
+def pooled(seen: Array, groups: Array) -> Array:
     """`groups` with those of which few delays were seen made one; with the largest, if they stay few."""
     codes, counts = np.unique(seen, return_counts=True)
     few = codes[counts < _LEAST_GROUP]

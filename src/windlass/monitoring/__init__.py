@@ -1,4 +1,5 @@
-"""Watching data and models. On its own: `profile` and `drift`, for frames, arrays and files."""
+"""Watching data and models. On its own: `profile` and `drift`, for frames, arrays and files; `learn_estimator`, for how
+good a model is before labels come."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from windlass.monitoring.estimating import Estimate, PerformanceEstimator, learn_estimator
     from windlass.monitoring.profiles import Profile, merge, profile, profile_like
     from windlass.monitoring.report import Comparison, DriftReport, drift
     from windlass.monitoring.saved import load_profile, load_state, save_profile, save_state
@@ -14,8 +16,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "DriftReport",
+    "Estimate",
+    "PerformanceEstimator",
     "Profile",
     "drift",
+    "learn_estimator",
     "load_profile",
     "load_state",
     "merge",
@@ -27,6 +32,7 @@ __all__ = [
 ]
 
 _HOME = {
+    **dict.fromkeys(("Estimate", "PerformanceEstimator", "learn_estimator"), "windlass.monitoring.estimating"),
     **dict.fromkeys(("Profile", "merge", "profile", "profile_like"), "windlass.monitoring.profiles"),
     **dict.fromkeys(("Comparison", "DriftReport", "drift"), "windlass.monitoring.report"),
     **dict.fromkeys(("load_profile", "load_state", "save_profile", "save_state"), "windlass.monitoring.saved"),

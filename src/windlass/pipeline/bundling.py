@@ -7,10 +7,13 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from windlass.decisions.losses import cost_threshold
+from windlass.decisions.metrics import main_metric
 from windlass.errors import RegistryError
-from windlass.monitoring.reference import make_reference, save
+from windlass.monitoring.estimating import FOLDER, LEAST_ROWS, METRICS, learn_estimator
+from windlass.monitoring.reference import Reference, make_reference, save
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation
 from windlass.pipeline.learning import Prepared
@@ -26,6 +29,8 @@ from windlass.registry.compiling import compile_model
 from windlass.registry.models import load
 
 MODEL = "model"
+_ESTIMATED_ON = 20_000
+"""Rows of the holdout that are enough to tell how good the version is: a run takes a second or two for it."""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +70,7 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
     shutil.copytree(released.folder / MODEL, staged / MODEL)
     for name in (EVALUATION, LATENCY, PREDICTIONS):
         shutil.copyfile(evaluated.folder / name, staged / name)
-    _write_reference(prepared, evaluated, staged)
+    _write_estimator(training, prepared, evaluated, _write_reference(prepared, evaluated, staged), staged)
     evaluation = read_record(evaluated.folder / EVALUATION, Evaluation)
     compiled = _compile(training, prepared, released, staged)
     file = read_record(released.folder / "model.json", ModelFile)
@@ -122,7 +127,7 @@ def _made_by(training: Training, digest: str) -> str | None:
         return None
 
 
-def _write_reference(prepared: Prepared, evaluated: Finished, staged: Path) -> None:
+def _write_reference(prepared: Prepared, evaluated: Finished, staged: Path) -> Reference:
     """What the version will be watched against: the features it learned from, its predictions of the holdout."""
     reference = make_reference(
         prepared.training_part().features,
@@ -131,6 +136,31 @@ def _write_reference(prepared: Prepared, evaluated: Finished, staged: Path) -> N
         truth=prepared.holdout_part().target,
     )
     save(reference, staged)
+    return reference
+
+
+def _write_estimator(
+    training: Training, prepared: Prepared, evaluated: Finished, reference: Reference, staged: Path
+) -> None:
+    """What tells how good the version is before labels come, of the features that are captured and watched. Without
+    rows of every class, or with too few, there is none."""
+    holdout, kind = prepared.holdout_part(), prepared.kind
+    one_class = kind != "regression" and len(set(holdout.target.tolist())) < 2
+    if len(holdout) < LEAST_ROWS or one_class:
+        return
+    gate = training.product.gate
+    main = main_metric(gate, kind)
+    own = gate is not None and gate.own is not None
+    asked = () if own or (kind == "regression" and main.name not in ("mae", "mse", "rmse")) else (main.name,)
+    chosen = np.unique(np.linspace(0, len(holdout) - 1, min(len(holdout), _ESTIMATED_ON)).astype(np.int64))
+    learn_estimator(
+        holdout.features.select(column.name for column in reference.features.columns)[chosen],
+        from_frame(read_frame(evaluated.folder / PREDICTIONS))[chosen],
+        holdout.target[chosen],
+        kind=kind,
+        metrics=tuple(dict.fromkeys((*asked, *METRICS[kind]))),
+        cost=None if gate is None else gate.cost,
+    ).save(staged / FOLDER)
 
 
 def _still_there(training: Training, folder: Path) -> bool:

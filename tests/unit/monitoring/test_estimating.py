@@ -1,0 +1,107 @@
+"""How good a model is before labels come: held against the labels that then do come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from windlass.decisions.metrics import metric_for
+from windlass.errors import DataError, UsageError
+from windlass.monitoring import PerformanceEstimator, learn_estimator
+
+
+def rows(rows: int, *, shift: float = 0.0, seed: int) -> tuple[pl.DataFrame, Any, Any]:
+    """Features, answers of a model that knows `x` alone and is overconfident, and labels that depend on `z` too."""
+    random = np.random.default_rng(seed)
+    x, z = random.normal(shift, 1, rows), random.normal(shift, 1, rows)
+    group = np.where(z > 0, "up", "down")
+    truth = (random.random(rows) < 1 / (1 + np.exp(-(x * (1 + (z > 0)))))).astype(np.int64)
+    answers = 1 / (1 + np.exp(-2.5 * x))
+    return pl.DataFrame({"x": x, "z": z, "group": group, "note": ["?"] * rows}), answers, truth
+
+
+@pytest.fixture(scope="module")
+def binary() -> PerformanceEstimator:
+    return learn_estimator(*rows(6000, seed=0), kind="binary")
+
+
+def test_windows_are_estimated_within_their_intervals_also_when_the_inputs_shift(binary: PerformanceEstimator) -> None:
+    inside: list[bool] = []
+    for seed in range(12):
+        features, answers, truth = rows(2000, shift=0.5 * (seed % 3), seed=100 + seed)
+        for each in binary.estimate(features, answers):
+            inside.append(each.lower <= metric_for(each.metric, "binary").score(truth, answers) <= each.upper)
+    # Of 48 figures that are right with a chance of 0.95, fewer than 41 are with one of 0.006.
+    assert len(inside) == 48
+    assert sum(inside) >= 41
+
+
+def test_a_shift_that_the_answers_do_not_show_is_seen_by_the_features(binary: PerformanceEstimator) -> None:
+    random = np.random.default_rng(5)
+    features, answers, _ = rows(4000, seed=6)
+    easier = features.with_columns(z=pl.Series(np.abs(random.normal(1, 1, 4000))))
+    plain = {each.metric: each.value for each in binary.estimate(features, answers)}
+    moved = {each.metric: each.value for each in binary.estimate(easier, answers)}
+    assert moved["log_loss"] < plain["log_loss"] - 0.05
+
+
+def test_it_survives_being_written_down_and_columns_that_vanish(binary: PerformanceEstimator, tmp_path: Path) -> None:
+    features, answers, _ = rows(500, seed=3)
+    binary.save(tmp_path)
+    again = PerformanceEstimator.load(tmp_path)
+    assert again is not None
+    assert again.estimate(features, answers) == binary.estimate(features, answers)
+    assert len(again.estimate(features.drop("z"), answers)) == 4
+    assert PerformanceEstimator.load(tmp_path / "nothing") is None
+
+
+def test_without_features_that_help_the_answer_alone_is_calibrated() -> None:
+    random = np.random.default_rng(2)
+    answers = random.random(3000)
+    truth = (random.random(3000) < answers**2).astype(np.int64)
+    estimator = learn_estimator(pl.DataFrame({"noise": random.normal(size=3000)}), answers, truth, kind="binary")
+    assert not estimator.summary.files
+    fresh = random.random(5000)
+    found = {each.metric: each for each in estimator.estimate(pl.DataFrame({"noise": np.zeros(5000)}), fresh)}
+    truth = (random.random(5000) < fresh**2).astype(np.int64)
+    assert found["accuracy"].value == pytest.approx(((fresh >= 0.5) == truth).mean(), abs=0.03)
+
+
+def test_several_classes_and_numbers() -> None:
+    random = np.random.default_rng(4)
+    x = random.normal(size=(4000, 3))
+    likely = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    truth = (random.random(4000)[:, None] > likely.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2]})
+    sharp = likely**2 / (likely**2).sum(axis=1, keepdims=True)
+    many = learn_estimator(frame[:2500], sharp[:2500], truth[:2500], kind="multiclass")
+    for each in many.estimate(frame[2500:], sharp[2500:]):
+        assert each.lower <= metric_for(each.metric, "multiclass").score(truth[2500:], sharp[2500:]) <= each.upper
+    value = x[:, 0] + random.normal(size=4000) * np.exp(x[:, 1])
+    numbers = learn_estimator(frame[:2500], x[:2500, 0], value[:2500], kind="regression")
+    wide = x[2500:, 1] > 0
+    easy, hard = (
+        {each.metric: each for each in numbers.estimate(frame[2500:].filter(part), x[2500:, 0][part])}
+        for part in (~wide, wide)
+    )
+    assert easy["mae"].upper < hard["mae"].lower
+    assert hard["mae"].lower <= np.abs(value[2500:] - x[2500:, 0])[wide].mean() <= hard["mae"].upper
+
+
+def test_what_cannot_be_learned_from_is_refused() -> None:
+    features, answers, truth = rows(300, seed=1)
+    with pytest.raises(DataError, match="too few"):
+        learn_estimator(features[:100], answers[:100], truth[:100], kind="binary")
+    with pytest.raises(DataError, match="belong together"):
+        learn_estimator(features, answers[:100], truth, kind="binary")
+    with pytest.raises(DataError, match="same label"):
+        learn_estimator(features, answers, np.ones(300), kind="binary")
+    with pytest.raises(DataError, match="not finite"):
+        learn_estimator(features, np.full(300, np.nan), truth, kind="binary")
+    with pytest.raises(UsageError, match="cannot be estimated"):
+        learn_estimator(features, answers, truth, kind="regression", metrics=["r2"])
+    assert learn_estimator(features, answers, truth, kind="binary").estimate(features[:0], answers[:0]) == ()
