@@ -15,7 +15,7 @@ from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import UNKNOWN, LabelCodec
 from windlass.records.routing import ANSWERED
-from windlass.release.evidence import predictions_of
+from windlass.release.losses import predictions_of
 
 _LONGEST = timedelta(hours=1)
 

@@ -20,7 +20,7 @@ from windlass.records.event import ReferenceFixed
 from windlass.records.routing import ANSWERED
 from windlass.records.state import ProductState, VersionState
 from windlass.registry.files import sync
-from windlass.release.evidence import predictions_of
+from windlass.release.losses import predictions_of
 from windlass.staging import Staging
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -21,7 +22,13 @@ from windlass.records.event import GateDecided
 from windlass.records.ids import new_id
 from windlass.records.state import ProductState, ReleaseState, VersionState
 from windlass.release import director
-from windlass.release.evidence import COLUMNS, paired_losses, release_evidence, rollback_evidence
+from windlass.release.evidence import COLUMNS, Expected, release_evidence, rollback_evidence
+from windlass.release.losses import gaps_of, paired_losses
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
 
 Refused = Callable[[str, str], str | None]
 
@@ -39,7 +46,7 @@ class _Stage:
     old_codec: LabelCodec
     bound: float | None
     """The largest loss, where it was fixed beforehand."""
-    expected_shift: float | None
+    expected: Expected
     captured: list[pl.DataFrame] = field(default_factory=list)
     usual: Usual
     """How many outcomes never come, as answers of before the stage tell."""
@@ -121,13 +128,13 @@ class Releases:
             paired = self._paired(product, release, stage)
             probation = rollback_evidence(release, captured, champion=release.version, paired=paired, refused=refused)
             return decide_rollback(probation, policy, now)
-        shadow = self._paired(product, release, stage) if release.stage == "shadow" else None
         evidence = release_evidence(
             release,
             captured,
             champion=stage.old.version,
-            expected_shift=stage.expected_shift,
-            paired=shadow,
+            expected=stage.expected,
+            gaps=self._gaps(captured, stage) if release.stage == "shadow" else None,
+            losses=self._paired(product, release, stage),
             refused=refused,
             paused=product.release_paused(now),
         )
@@ -153,7 +160,7 @@ class Releases:
             codec=codec,
             old_codec=self._codec(product, old),
             bound=1.0 if codec.kind != "regression" else self._bound(product, new),
-            expected_shift=self._expected_shift(product, release),
+            expected=self._expected(product, release),
             captured=[captured],
             usual=self._usual(product, release),
         )
@@ -204,14 +211,26 @@ class Releases:
             now=self._context.now,
             within=outcome.within,
             usual=stage.usual,
+            apart=release.stage == "canary",
         )
 
-    def _expected_shift(self, product: ProductState, release: ReleaseState) -> float | None:
-        """How differently the two scored the holdout, which the gate wrote down."""
-        if release.run is None:
+    def _gaps(self, captured: pl.DataFrame, stage: _Stage) -> Array | None:
+        """On the rows that champion and challenger answered; None where nothing tells what a number is measured by."""
+        scale = 1.0 if stage.codec.kind != "regression" else stage.expected.scale
+        if scale is None:
             return None
+        answered = captured.filter(pl.col("error").is_null()).sort("at", maintain_order=True)
+        own = answered.filter(pl.col("version") == stage.new.version, pl.col("stage") == "shadow")
+        others = answered.filter(pl.col("version") == stage.old.version, pl.col("stage") == "champion")
+        return gaps_of(own, others, codec=stage.codec, old_codec=stage.old_codec, scale=scale)
+
+    def _expected(self, product: ProductState, release: ReleaseState) -> Expected:
+        """How differently the two answered the holdout, which the gate wrote down."""
+        if release.run is None:
+            return Expected()
         gates = self._context.ledger.events((GateDecided,), product=product.name, subject=release.run, newest=1)
         if not gates or not isinstance(gates[-1].body, GateDecided):
-            return None
-        shift = gates[-1].body.decision.numbers.get("score_shift")
-        return float(shift) if isinstance(shift, (int, float)) else None
+            return Expected()
+        numbers = gates[-1].body.decision.numbers
+        seen = {name: numbers.get(f"score_{name}") for name in ("shift", "gap", "scale")}
+        return Expected(**{name: float(said) for name, said in seen.items() if isinstance(said, int | float)})

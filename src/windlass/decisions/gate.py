@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.decisions import paired
+from windlass.decisions.agreement import row_gaps, scale_of
 from windlass.decisions.divergence import holm, ks_distance
 from windlass.decisions.figures import decision, show
 from windlass.decisions.metrics import Metric, main_metric
@@ -157,6 +158,7 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
             "p_worse": p_value,
             "tolerance": hearing.policy.tolerance,
             "score_shift": score_shift(evidence.candidate, champion),
+            **_gap(evidence, champion),
         }
     )
     said = f"{show(abs(found.gain))} {name} (95 % interval of the gain {show(found.lower)} to {show(found.upper)})"
@@ -230,6 +232,12 @@ def _unseen(evidence: GateEvidence) -> GateEvidence:
         unseen=None,
         slices={column: np.asarray(values)[rows] for column, values in evidence.slices.items()},
     )
+
+
+def _gap(evidence: GateEvidence, champion: Array) -> dict[str, float]:
+    """How far apart the two are on the same row, on average, and what numbers are measured by."""
+    scale = scale_of(champion) if evidence.kind == "regression" else 1.0
+    return {"score_gap": float(row_gaps(evidence.candidate, champion, scale=scale).mean()), "score_scale": scale}
 
 
 def score_shift(first: Array, second: Array) -> float:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
 
+MATERIAL = 0.02
+"""What counts as worse: this share of the previous version's own loss. Outcomes of one day are more alike than the
+evidence takes them to be, so that a bad day alone can prove a difference that is next to nothing over all days."""
 SCALE_ROWS = 100
 """Rows that only tell the scale of the losses, when nothing else does."""
 
@@ -36,6 +39,25 @@ class PairedLosses:
     @property
     def rows(self) -> int:
         return len(self.new)
+
+    @property
+    def gap(self) -> float:
+        """By how much the new version loses more on a row; NaN when no row tells."""
+        return _mean(self.new - self.previous, of=self._known)
+
+    @property
+    def usual(self) -> float:
+        """What the previous version loses on a row; NaN when no row tells."""
+        return _mean(self.previous, of=self._known)
+
+    @property
+    def _known(self) -> NDArray[np.bool_]:
+        return np.isfinite(np.asarray(self.new, dtype=np.float64) - self.previous)
+
+
+def material(losses: PairedLosses) -> bool:
+    """Whether the new version's loss is higher by enough to matter."""
+    return bool(losses.gap >= MATERIAL * losses.usual)
 
 
 def evidence_of_worse(losses: PairedLosses) -> float:
@@ -60,3 +82,7 @@ def scaled_difference(losses: PairedLosses) -> tuple[Floats, float]:
         bound = float(np.abs(difference[:SCALE_ROWS]).max())
         difference = difference[SCALE_ROWS:]
     return np.clip(difference, -bound, bound), bound
+
+
+def _mean(values: Floats, *, of: NDArray[np.bool_]) -> float:
+    return float(values[of].mean()) if of.any() else float("nan")

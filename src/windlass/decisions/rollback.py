@@ -6,20 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-
 from windlass.decisions.figures import decision, show, show_moment
-from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse
+from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, material
 from windlass.decisions.sequential import proportion_bounds
 from windlass.product.policy import Release
 from windlass.records.decision import Decision
 
-ALPHA = 0.01
-"""Chance that a version that is no worse than the one before is ever rolled back for its outcomes; the same for
-errors."""
-MATERIAL = 0.02
-"""What counts as worse: this share of the predecessor's own loss. Outcomes of one day are more alike than the evidence
-takes them to be, so that a bad day alone can prove a difference that is next to nothing over all days."""
+ALPHA = 0.004
+"""Chance that a version that is no worse than the one before is ever rolled back for its outcomes."""
+ERROR_ALPHA = 0.001
+"""The same for its errors."""
 ERROR_CAP = 0.02
 """An error rate that no champion may have."""
 
@@ -43,13 +39,13 @@ class RollbackEvidence:
 def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) -> Decision:
     """`roll_back` when it is clearly worse, by 2 % or more, `keep` when probation is over without that, else `wait`.
 
-    It may be asked at every outcome: the evidence is a bet that no look can win but by being right (1 % ever, for
-    outcomes and for errors each). A version that merely seems worse is kept when the time is over, and the reason says
+    It may be asked at every outcome: the evidence is a bet that no look can win but by being right (0.5 % ever, for
+    outcomes and errors together). A version that merely seems worse is kept when the time is over, and the reason says
     so.
     """
     proof = evidence_of_worse(evidence.losses)
-    least, _ = proportion_bounds(evidence.errors, evidence.requests, ALPHA)
-    gap, usual = _mean_losses(evidence.losses)
+    least, _ = proportion_bounds(evidence.errors, evidence.requests, ERROR_ALPHA)
+    gap, usual = evidence.losses.gap, evidence.losses.usual
     numbers: dict[str, Any] = {
         "outcomes": evidence.losses.rows,
         "loss_difference": gap,
@@ -62,7 +58,7 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
     if evidence.refused is not None:
         reason = f"It cannot serve: {evidence.refused}"
         return decision("rollback", "roll_back", [reason], numbers, now)
-    if proof >= 1 / ALPHA and gap >= MATERIAL * usual:
+    if proof >= 1 / ALPHA and material(evidence.losses):
         reason = (
             f"On {evidence.losses.rows} outcomes its loss is {show(gap)} higher than its predecessor's: clearly worse."
         )
@@ -82,12 +78,3 @@ def _kept(outcomes: int, gap: float) -> str:
         return "Probation is over; no outcome has come by which the two compare, so nothing speaks against it."
     side = "higher" if gap > 0 else "lower"
     return f"Probation is over; on {outcomes} outcomes its loss is {show(abs(gap))} {side} than its predecessor's."
-
-
-def _mean_losses(losses: PairedLosses) -> tuple[float, float]:
-    """By how much the new version loses more on a row, and what the one before loses."""
-    difference = np.asarray(losses.new, dtype=np.float64) - losses.previous
-    known = np.isfinite(difference)
-    if not known.any():
-        return float("nan"), float("nan")
-    return float(difference[known].mean()), float(losses.previous[known].mean())

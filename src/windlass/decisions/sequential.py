@@ -32,10 +32,15 @@ def evidence_above(values: Floats, null: float) -> float:
     `values` is `(n,)` in 0..1, in the order in which they became known; `null` in 0..1. A stake of 1 reaches `1 /
     alpha` with probability at most `alpha`, ever, while the mean given the past is at most `null`.
     """
+    return float(course_above(values, null).max(initial=1.0))
+
+
+def course_above(values: Floats, null: float) -> Floats:
+    """`(n,)`: the same evidence after each value; it falls again where the values speak against it."""
     if len(values) == 0 or not _LEAST_NULL < null < 1:
-        return 1.0
+        return np.ones(len(values))
     wealth = np.logaddexp.reduce(np.cumsum(_growth(values, null, _BETS), axis=1), axis=0) - np.log(len(_BETS))
-    return float(np.exp(min(float(wealth.max()), 700.0)))
+    return np.asarray(np.exp(np.minimum(wealth, 700.0)), dtype=np.float64)
 
 
 def change_evidence(values: Floats, null: float) -> Floats:

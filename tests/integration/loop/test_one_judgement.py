@@ -113,7 +113,7 @@ def test_each_judgement_is_asked_for_where_we_think(judge: str) -> None:
         ("sources_of", {"pipeline/ingest.py", "backtest/product.py"}),
         ("assemble", {"pipeline/door.py", "pipeline/labelled.py", "backtest/product.py"}),
         ("label_history", {"pipeline/labels.py", "backtest/product.py"}),
-        ("representative_rows", {"pipeline/labelled.py", "release/evidence.py", "backtest/stream.py"}),
+        ("representative_rows", {"pipeline/labelled.py", "release/losses.py", "backtest/stream.py"}),
         ("holdout_place", {"pipeline/split.py", "backtest/challenger.py"}),
         ("constant_answer", {"pipeline/judging.py", "backtest/challenger.py"}),
     ],

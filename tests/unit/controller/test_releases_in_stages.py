@@ -19,6 +19,7 @@ from windlass.records.event import (
     ReleaseFinished,
     ReleaseStarted,
 )
+from windlass.release.evidence import Expected
 
 from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-found]
 
@@ -292,12 +293,45 @@ def test_the_shift_that_the_gate_saw_is_expected(desk: Desk) -> None:
     leading = with_two(desk)
     state = desk.state
     assert state.release is not None
-    assert leading._expected_shift(state, state.release) is None
-    decision = Decision(
-        judgement="gate", verdict="pass", reasons=("It is good.",), numbers={"score_shift": 0.4}, at=NOON
-    )
+    assert leading._expected(state, state.release) == Expected()
+    numbers = {"score_shift": 0.4, "score_gap": 0.1, "score_scale": None}
+    decision = Decision(judgement="gate", verdict="pass", reasons=("It is good.",), numbers=numbers, at=NOON)
     desk.write(GateDecided(run="run of v2", against="v1", decision=decision))
-    assert leading._expected_shift(state, state.release) == 0.4
+    assert leading._expected(state, state.release) == Expected(shift=0.4, gap=0.1)
+
+
+def test_in_shadow_other_answers_to_the_same_rows_are_harm(desk: Desk) -> None:
+    """The scores of both are distributed alike, and each row gets the opposite."""
+    leading = with_two(desk)
+    desk.wait(hours=1)
+    scores = desk.random.permutation(np.linspace(0, 1, 120))
+    ids = desk.answer(120, version="v1", scores=scores)
+    desk.answer(120, version="v2", stage="shadow", ids=ids, scores=np.where(scores < 0.5, scores + 0.5, scores - 0.5))
+    desk.commit(leading)
+    numbers = {"score_shift": 0.0, "score_gap": 0.01, "score_scale": 1.0}
+    seen = Decision(judgement="gate", verdict="pass", reasons=("It is good.",), numbers=numbers, at=NOON)
+    desk.write(GateDecided(run="run of v2", against="v1", decision=seen))
+    releases(desk).step(PRODUCT)
+    assert (champion(desk), stage(desk)) == ("v1", None)
+    assert "answers the same rows otherwise" in desk.bodies(ReleaseFinished)[-1].decision.reasons[0]
+
+
+def test_in_a_canary_outcomes_that_come_at_once_count(desk: Desk) -> None:
+    leading = with_two(desk)
+    in_shadow(desk, leading)
+    leading.step(PRODUCT)
+    assert stage(desk) == "canary"
+    for _ in range(3):
+        desk.wait(hours=1)
+        for version, role, score in (("v1", "champion", 0.9), ("v2", "canary", 0.2)):
+            names = [f"p{number:.12f}-0" for number in desk.random.random(60)]
+            desk.answer(60, version=version, stage=role, ids=names, scores=score + desk.random.random(60) / 20)
+            desk.observe(names, True)
+    desk.commit(leading)
+    leading.step(PRODUCT)
+    finished = desk.bodies(ReleaseFinished)[-1]
+    assert (champion(desk), stage(desk), finished.outcome) == ("v1", None, "rolled_back")
+    assert any("outcomes its loss is" in reason for reason in finished.decision.reasons)
 
 
 def test_in_probation_labels_that_never_come_count_when_the_policy_says_so(desk: Desk) -> None:

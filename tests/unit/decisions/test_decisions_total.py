@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -11,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from windlass.decisions.answers import Answers, ReleaseEvidence, Stream
 from windlass.decisions.decay import DecayEvidence, decide_decay, summarise_losses
 from windlass.decisions.drift import ColumnDrift, DriftEvidence, Effect, decide_drift
 from windlass.decisions.figures import decision
 from windlass.decisions.gate import GateEvidence, decide_gate
 from windlass.decisions.metrics import NAMES
 from windlass.decisions.paired_losses import PairedLosses
-from windlass.decisions.release import Answers, ReleaseEvidence, decide_release
+from windlass.decisions.release import decide_release
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
 from windlass.product.policy import Gate, Release, Retrain
@@ -112,12 +114,20 @@ def test_drift(figures: list[tuple[float, ...]], rows: tuple[int, int], vanished
     check(decide_drift(evidence, NOW), {"alarm", "quiet", "wait"})
 
 
+def streams(elements: st.SearchStrategy[Any]) -> st.SearchStrategy[Stream]:
+    """With places in any order."""
+    rows = st.integers(0, 150).flatmap(lambda size: arrays(np.float64, (2, size), elements=elements))
+    return rows.map(lambda both: Stream(values=both[0], places=np.argsort(both[1]) * 2))
+
+
 @st.composite
 def answers(draw: st.DrawFn) -> Answers:
+    failures = draw(streams(st.sampled_from([0.0, 1.0])))
     return Answers(
-        scores=draw(arrays(np.float64, st.integers(0, 150), elements=ANY)),
-        errors=draw(st.integers(0, 100)),
-        latency_ms=draw(arrays(np.float64, st.integers(0, 150), elements=st.floats(0, 1e9))),
+        rows=draw(st.integers(0, 100)),
+        failures=Stream(values=failures.values > 0, places=failures.places),
+        scores=draw(streams(ANY)),
+        latency_ms=draw(streams(st.floats(0, 1e9))),
     )
 
 
@@ -139,6 +149,7 @@ def test_release(
         challenger=challenger,
         champion=champion,
         expected_shift=shift,
+        gaps=challenger.scores.values,
         losses=None if losses is None else PairedLosses(new=losses[0], previous=losses[1]),
     )
     check(decide_release(evidence, Release(shadow=20, minimum=20), NOW), {"advance", "wait", "roll_back"})

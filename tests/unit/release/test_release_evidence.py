@@ -12,12 +12,12 @@ from windlass.decisions.paired_losses import PairedLosses
 from windlass.product.labels import LabelCodec
 from windlass.records.state import ReleaseState
 from windlass.release.evidence import (
+    Expected,
     answers,
-    paired_losses,
-    predictions_of,
     release_evidence,
     rollback_evidence,
 )
+from windlass.release.losses import gaps_of, paired_losses, predictions_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BINARY = LabelCodec.from_manifest("binary", [False, True])
@@ -49,13 +49,20 @@ def captured(*rows: tuple[str, str, str, float | None, str | None]) -> pl.DataFr
                 "at": NOON,
                 "version": version,
                 "stage": stage,
+                "key": None,
                 "score": score,
+                "probabilities": None,
                 "latency_ms": float(place // 2),
                 "error": error,
             }
             for place, (prediction, version, stage, score, error) in enumerate(rows)
         ],
-        schema_overrides={"score": pl.Float64, "error": pl.String},
+        schema_overrides={
+            "key": pl.String,
+            "score": pl.Float64,
+            "probabilities": pl.List(pl.Float64),
+            "error": pl.String,
+        },
     )
 
 
@@ -99,8 +106,9 @@ def test_in_shadow_only_the_rows_that_both_answered_are_compared() -> None:
         champion="v1",
     )
     assert found.stage == "shadow"
-    assert found.champion.scores.tolist() == [0.1]
-    assert found.challenger.scores.tolist() == [0.3]
+    assert found.champion.scores.values.tolist() == [0.1]
+    assert found.challenger.scores.values.tolist() == [0.3]
+    assert found.champion.requests == 2  # failures are held against all that the champion was asked
 
 
 def test_in_canary_what_was_answered_in_another_role_does_not_count() -> None:
@@ -113,11 +121,11 @@ def test_in_canary_what_was_answered_in_another_role_does_not_count() -> None:
             ("p3", "v0", "champion", 0.4, None),
         ),
         champion="v1",
-        expected_shift=0.2,
+        expected=Expected(shift=0.2),
         refused="it is broken",
     )
     assert (found.stage, found.share, found.expected_shift, found.refused) == ("canary", 0.5, 0.2, "it is broken")
-    assert (found.champion.scores.tolist(), found.challenger.scores.tolist()) == ([0.1], [0.2])
+    assert (found.champion.scores.values.tolist(), found.challenger.scores.values.tolist()) == ([0.1], [0.2])
     assert (found.started_at, found.stage_started_at) == (NOON - timedelta(hours=1), NOON)
 
 
@@ -131,10 +139,42 @@ def test_errors_and_latency_are_counted_by_request_whatever_its_caller_calls_it(
             ("b-2", "v2", "canary", None, "it raised"),
             ("c-0", "v2", "canary", 0.4, None),
             ("d-0", "v2", "canary", None, None),  # an answer that was not finite
-        ).with_columns(request_id=pl.lit("every request of this gateway"))
+        )
+        .with_columns(request_id=pl.lit("every request of this gateway"))
+        .with_row_index("place")
     )
     assert (found.rows, found.requests, found.errors, found.error_rate) == (3, 4, 2, 0.5)
-    assert found.latency_ms.tolist() == [0.0, 2.0]
+    assert found.failures.values.tolist() == [False, True, False, True]
+    assert found.failures.places.tolist() == [0, 2, 5, 6]
+
+
+def test_requests_that_share_a_call_are_one_trial_of_its_time() -> None:
+    rows = captured(*((f"r{place}-0", "v2", "canary", 0.1, None) for place in range(6)))
+    found = answers(rows.with_columns(latency_ms=pl.Series([2.0, 2.0, 3.0, 2.0, 4.0, 4.0])).with_row_index("place"))
+    assert (found.latency_ms.values.tolist(), found.latency_ms.places.tolist()) == ([2.0, 3.0, 4.0], [0, 2, 4])
+    later = rows.with_columns(at=pl.Series([NOON + timedelta(milliseconds=place) for place in range(6)]))
+    same = later.with_columns(latency_ms=2.0).with_row_index("place")
+    assert len(answers(same).latency_ms) == 6
+    aside = same.with_columns(stage=pl.lit("shadow"))  # asked together though they had come one after the other
+    assert len(answers(aside).latency_ms) == 1
+
+
+def test_a_key_gives_one_score_however_often_it_asks() -> None:
+    rows = captured(*((f"r{place}-0", "v2", "canary", place / 10, None) for place in range(5)))
+    found = answers(rows.with_columns(key=pl.Series(["a", "b", "a", None, None])).with_row_index("place"))
+    assert found.scores.values.tolist() == [0.0, 0.1, 0.3, 0.4]
+    assert found.rows == 5
+
+
+def test_gaps_are_of_the_rows_that_both_answered() -> None:
+    rows = labelled(("p1", "v1", 0.2, True, 0), ("p2", "v1", 0.9, True, 0), ("p2", "v2", 0.4, True, 0))
+    own, others = (rows.filter(pl.col("version") == version) for version in ("v2", "v1"))
+    assert gaps_of(own, others, codec=BINARY, old_codec=BINARY, scale=1.0).tolist() == [0.5]
+    assert gaps_of(own, others, codec=NUMBER, old_codec=NUMBER, scale=0.8).tolist() == pytest.approx([0.625])
+    turned = LabelCodec.from_manifest("binary", [True, False])
+    assert gaps_of(own, others, codec=BINARY, old_codec=turned, scale=1.0).tolist() == pytest.approx([0.3])
+    other = LabelCodec.from_manifest("binary", ["no", "yes"])
+    assert gaps_of(own, others, codec=BINARY, old_codec=other, scale=1.0).tolist() == []
 
 
 def test_nothing_captured_is_no_evidence() -> None:
@@ -180,6 +220,24 @@ def test_losses_are_paired_by_prediction_in_the_order_they_were_asked_for() -> N
     assert found.new.tolist() == [0.0, 0.25]
     assert found.previous.tolist() == [0.25, 1.0]
     assert found.bound == 1.0
+
+
+def test_in_a_canary_neighbouring_stretches_are_compared() -> None:
+    rows = labelled(
+        ("p1", "v1", 0.5, True, 0),
+        ("p2", "v1", 0.0, True, 0),
+        ("p3", "v2", 1.0, True, 0),
+        ("p4", "v1", 1.0, True, 0),
+        ("p5", "v2", 0.0, True, 0),
+        ("p6", "v1", 0.0, True, 0),  # its stretch is not over
+        ("p7", "v2", 0.0, None, 0),
+    ).with_columns(
+        at=pl.Series([NOON + timedelta(seconds=second) for second in range(7)]),
+        stage=pl.when(pl.col("version") == "v2").then(pl.lit("canary")).otherwise(pl.lit("champion")),
+    )
+    found = paired(rows, codec=BINARY, apart=True)
+    assert found.new.tolist() == [0.0, 1.0]
+    assert found.previous.tolist() == [0.625, 0.0]
 
 
 def test_an_early_class_alone_is_no_comparison() -> None:

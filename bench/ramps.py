@@ -1,0 +1,65 @@
+"""How seldom a harmless challenger is withdrawn, and after how many requests a harmful one: the very judge of releases.
+
+    python bench/ramps.py [--ramps 2000] [--harms 200] [--seed 0]
+
+Releases are played by chance (tests/unit/decisions/played.py says how). A harmless one goes through shadow and two
+canary stages, with outcomes at once, and is looked at ever again; a harmful one stays in one canary stage until it is
+withdrawn. Figures are seeded. 2,000 ramps take about 20 minutes of one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / "unit" / "decisions")]
+
+from played import START, Challenger, look, play, ramp, seldom  # noqa: E402 (the path above)
+
+from windlass.decisions.release import ALPHA, decide_release  # noqa: E402
+from windlass.product.policy import Release  # noqa: E402
+
+RAMP = Release(shadow=1000, canary=[0.05, 0.25], minimum=1000)
+HARMS = {
+    "fails on 2 % instead of 1 %": (Challenger(failing=0.02), 20_000),
+    "3 times slower": (Challenger(slower=3.0), 2_000),
+    "answers NaN": (Challenger(no_number=True), 200),
+    "answers a constant": (Challenger(constant=True), 200),
+    "loses 0.05 more on outcomes that come at once": (Challenger(outcomes=True, loss=0.05), 5_000),
+}
+
+
+def found_after(random: np.random.Generator, challenger: Challenger, *, share: float, most: int) -> float:
+    """Requests that the challenger had been asked when it was withdrawn; infinite if it never was."""
+    policy = Release(shadow=1000, canary=[share, 0.9], minimum=most)
+    played = play(random, challenger, stage="canary", share=share, asked=most)
+    asked = np.cumsum(played.arms)
+    for requests in np.unique(np.geomspace(20, len(asked), 60).astype(int)):
+        if decide_release(look(played, requests), policy, START).verdict == "roll_back":
+            return float(asked[requests - 1])
+    return float("inf")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ramps", type=int, default=2000)
+    parser.add_argument("--harms", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    random = np.random.default_rng(asked.seed)
+    print("requests of the challenger until it is withdrawn: median, and 95 of 100 releases")
+    for name, (challenger, most) in HARMS.items():
+        for share in (0.05, 0.25, 0.5):
+            found = [found_after(random, challenger, share=share, most=most) for _ in range(asked.harms)]
+            median, late = np.quantile(found, [0.5, 0.95], method="higher")
+            print(f"  {name}, on {share:.0%} of the keys: {median:,.0f}, {late:,.0f}", flush=True)
+    harmless = Challenger(outcomes=True)
+    withdrawn = sum(ramp(random, harmless, policy=RAMP, looks=seldom)[0] != "promoted" for _ in range(asked.ramps))
+    print(f"harmless challengers withdrawn: {withdrawn} of {asked.ramps} (promised: at most {ALPHA:.1%})")
+
+
+if __name__ == "__main__":
+    main()
