@@ -21,6 +21,7 @@ from windlass.cli import (
     drift,
     init,
     ledger,
+    performance,
     predict,
     reproduce,
     runs,
@@ -49,7 +50,7 @@ def _root(
         raise typer.Exit
 
 
-for module in (init, serve, predict, act, show, backup, clean, reproduce, drift):
+for module in (init, serve, predict, act, show, performance, backup, clean, reproduce, drift):
     module.register(app)
 app.command()(backtest.backtest)
 app.command()(assess.assess)

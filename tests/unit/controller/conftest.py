@@ -25,6 +25,7 @@ from windlass.lake.segments import SegmentWriter
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.view import StateView
 from windlass.monitoring import reference as references
+from windlass.monitoring.estimating import FOLDER, learn_estimator
 from windlass.monitoring.reference import make_reference
 from windlass.product.policy import Gate, Outcome, Policies, Release, Retrain, to_plain
 from windlass.records.bundle import Environment, Manifest
@@ -140,9 +141,9 @@ class Desk:
         self.write(requested, product=product, actor="ada")
         return command
 
-    def register(self, name: str, *, kind: Any = "binary", reference: bool = True) -> str:
+    def register(self, name: str, *, kind: Any = "binary", reference: bool = True, estimated: bool = False) -> str:
         """A version that exists: a real bundle, registered by a run that has ended."""
-        digest = self.publish(name, kind=kind, reference=reference)
+        digest = self.publish(name, kind=kind, reference=reference, estimated=estimated)
         run = f"run of {name}"
         self.write(
             RunStarted(run=run, trigger="manual", reason="test"),
@@ -151,7 +152,7 @@ class Desk:
         )
         return digest
 
-    def publish(self, name: str, *, kind: Any = "binary", reference: bool = True) -> str:
+    def publish(self, name: str, *, kind: Any = "binary", reference: bool = True, estimated: bool = False) -> str:
         rows = self.random.normal(size=(400, 2))
         truth = (rows[:, 0] + 0.3 * self.random.normal(size=400) > 0).astype(int)
         model = LogisticRegression().fit(rows, truth)
@@ -162,6 +163,8 @@ class Desk:
             predictions = np.column_stack([1 - predictions, predictions / 2, predictions / 2])
         if reference:
             references.save(make_reference(features, kind=kind, predictions=predictions, truth=truth), staged)
+            if estimated:
+                learn_estimator(features, predictions, truth, kind=kind).save(staged / FOLDER)
         manifest = Manifest(
             product=PRODUCT,
             entry="",

@@ -1,0 +1,107 @@
+"""The page of a version's performance: by labels and estimated, window by window."""
+
+from __future__ import annotations
+
+from windlass.app.performance import Performance, Span, WindowFigure
+from windlass.web.charts import Chart, Line, line_chart
+from windlass.web.page import Block, Column, Figure, Figures, Section, Table, Text, render_page
+
+
+def performance_page(found: Performance) -> str:
+    """One self-contained HTML page."""
+    names = [each.metric for each in found.windows[0].figures] if found.windows else []
+    order = sorted(names, key=lambda name: name != found.metric)
+    sections = [Section(heading="In short", blocks=_short(found))]
+    sections += [Section(heading=name, blocks=[_curves(found, name), _table(found, name)]) for name in order]
+    return render_page(
+        f"Performance of {found.product} {found.version}", sections, subtitle=f"judged by {found.metric}"
+    )
+
+
+def _short(found: Performance) -> list[Block]:
+    if not found.windows:
+        return [Text(text="It has not answered yet.")]
+    labelled = sum(window.labelled for window in found.windows)
+    rows = sum(window.rows for window in found.windows)
+    last = found.windows[-1]
+    figure = _of(last.figures, found.metric)
+    blocks: list[Block] = [
+        Figures(
+            figures=[
+                Figure(name="on its holdout", value=_number(found.holdout), note=found.metric),
+                Figure(
+                    name="last window, by labels", value=_number(figure.realised.value), note=_ends(figure.realised)
+                ),
+                Figure(
+                    name="last window, estimated", value=_number(figure.estimated.value), note=_ends(figure.estimated)
+                ),
+                Figure(name="labels", value=f"{labelled / rows:.0%}", note=f"of {rows:,} answers"),
+            ]
+        ),
+        Text(
+            text="By labels: each counts for as many answers as labels of its class are still to come at its age. "
+            "Estimated: from features and answers alone; it cannot see that rows end differently than they did."
+        ),
+    ]
+    if not found.estimated:
+        blocks.append(Text(text="Nothing is estimated: the version has no holdout to learn that from."))
+    return blocks
+
+
+def _curves(found: Performance, name: str) -> Chart:
+    figures = [_of(window.figures, name) for window in found.windows]
+    lines = [
+        Line(name="by labels", values=[each.realised.value for each in figures], tone="accent"),
+        Line(name="estimated", values=[each.estimated.value for each in figures], tone="first"),
+        Line(name="estimate, lower end", values=[each.estimated.lower for each in figures], tone="muted"),
+        Line(name="estimate, upper end", values=[each.estimated.upper for each in figures], tone="muted"),
+    ]
+    return line_chart(
+        labels=[f"{window.first:%Y-%m-%d %H:%M}" for window in found.windows],
+        lines=lines,
+        y_title=name,
+        caption=f"{name} of each window of answers",
+        steps=True,
+    )
+
+
+def _table(found: Performance, name: str) -> Table:
+    return Table(
+        columns=[
+            Column(name="from (UTC)", tight=True),
+            Column(name="to (UTC)", tight=True),
+            Column(name="rows", number=True),
+            Column(name="labels", number=True),
+            Column(name="by labels", number=True),
+            Column(name="95 % interval", tight=True),
+            Column(name="estimated", number=True),
+            Column(name="95 % interval", tight=True),
+        ],
+        rows=[
+            [
+                f"{window.first:%Y-%m-%d %H:%M}",
+                f"{window.last:%Y-%m-%d %H:%M}",
+                f"{window.rows:,}",
+                f"{window.labelled:,}",
+                _number(_of(window.figures, name).realised.value),
+                _ends(_of(window.figures, name).realised),
+                _number(_of(window.figures, name).estimated.value),
+                _ends(_of(window.figures, name).estimated),
+            ]
+            for window in found.windows
+        ],
+    )
+
+
+def _of(figures: tuple[WindowFigure, ...], name: str) -> WindowFigure:
+    return next(each for each in figures if each.metric == name)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _ends(span: Span) -> str:
+    if span.lower is None and span.upper is None:
+        return "not known"
+    return f"{_number(span.lower)} to {'any' if span.upper is None else _number(span.upper)}"
