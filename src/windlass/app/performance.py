@@ -24,7 +24,7 @@ from windlass.product.labels import LabelCodec
 from windlass.records.bundle import Manifest
 from windlass.records.routing import ANSWERED
 from windlass.records.state import ProductState, VersionState
-from windlass.release.evidence import predictions_of
+from windlass.release.losses import predictions_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
