@@ -62,7 +62,7 @@ def drift(
     ] = False,
     fail_on_alert: Annotated[bool, typer.Option("--fail-on-alert", help="Leave with 3 on an alert.")] = False,
 ) -> None:
-    """Has the data drifted? Rarely alerts in vain: once in 8,760 times."""
+    """Has the data drifted? Alerts in vain once in 8,760 times."""
     from windlass.cli.drift_view import print_report
     from windlass.cli.output import check_target
     from windlass.monitoring.saved import save_state

@@ -27,7 +27,7 @@ def performance(
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How good the answers were, window by window, with labels and before."""
+    """How good the answers were, by labels and before any."""
     from windlass.app.performance import performance as look
     from windlass.cli.output import check_target, print_json
 
