@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from windlass.pipeline.tracking import active_run, run
     from windlass.product.examples import Examples
     from windlass.product.model_file import ModelFile
-    from windlass.product.policy import Gate, Outcome, Release, Retrain
+    from windlass.product.policy import Capture, Gate, Outcome, Release, Retrain
     from windlass.product.product import Product
     from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
 
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BinaryClassification",
+    "Capture",
     "Examples",
     "Gate",
     "ModelFile",
@@ -35,6 +36,7 @@ __all__ = [
 
 _HOME = {
     "BinaryClassification": "windlass.product.task",
+    "Capture": "windlass.product.policy",
     "Examples": "windlass.product.examples",
     "Gate": "windlass.product.policy",
     "ModelFile": "windlass.product.model_file",

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import polars as pl
 
-from windlass.controller.context import LoopContext
+from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.incidents import Incidents
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,13 @@ class Intake:
         self._told[name] = problems
 
     def _tell_strangers(self, name: str, outcomes: pl.DataFrame) -> None:
-        """Of outcomes by id whose id nobody gave; one incident, until a batch comes in which all ids are known."""
+        """Of outcomes by id whose id nobody gave; one incident, until a batch comes in which all ids are known.
+
+        Where not all answers are captured, ids that are not known say nothing.
+        """
+        product = self._context.product(name)
+        if product.declared is not None and policies_of(product).capture.sample < 1:
+            return
         named = outcomes.filter(pl.col("prediction_id").is_not_null())
         if named.is_empty():
             return

@@ -8,6 +8,7 @@ done with it and both tables have taken all of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import polars as pl
 
 from windlass.crashpoints import crashpoint
 from windlass.errors import LakeError
+from windlass.lake.layout import SEQUENCE
 from windlass.lake.reader import Segment, has_writer, list_segments, read_segment, set_aside
+from windlass.lake.recent import Recent
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, is_label, outcome_rows, prediction_rows
 from windlass.lake.table import Table
 from windlass.records.capture import Captured, OutcomeBatch, PredictionBatch
@@ -81,6 +84,21 @@ class Committer:
         self._outcomes = outcomes
         self._read: dict[Path, int] = {}
         """How far segments that are still being written have been taken in, so as not to read them again."""
+        self._recent = Recent()
+
+    def _last_answers(self, count: int) -> Iterator[tuple[Any, ...]]:
+        """Of the answers in the lake the last `count`, as `Recent` knows them."""
+        if not self._predictions.exists:
+            return iter(())
+        first = self._predictions.next_sequence() - count
+        rows = self._predictions.read(
+            lambda every: (
+                every.filter(pl.col(SEQUENCE) >= first)
+                .sort(SEQUENCE)
+                .select("prediction_id", "version", "stage", pl.col("error").is_not_null())
+            )
+        )
+        return rows.iter_rows()
 
     def commit(self, folder: Path, *, limit_bytes: int) -> Committed:
         """Take in what is new below `folder`, at most about `limit_bytes` of it.
@@ -95,7 +113,9 @@ class Committer:
         problems: list[str] = []
         predictions = empty(PREDICTIONS)
         if haul.answers.batches:
-            predictions = self._predictions.append(prediction_rows(haul.answers.batches), moves=haul.answers.moves)
+            fresh, came = self._recent.fresh(haul.answers.batches, self._last_answers)
+            predictions = self._predictions.append(prediction_rows(fresh), moves=haul.answers.moves)
+            self._recent.add(came)
             crashpoint("segment.answers")
         outcomes, complete = self._commit_outcomes(haul.labels, problems)
         if haul.labels.batches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,23 +42,31 @@ def make_reference(
     features: pl.DataFrame,
     *,
     kind: TaskKind,
+    redacted: Sequence[str] = (),
     predictions: Array | None = None,
     truth: Array | None = None,
 ) -> Reference:
     """The reference from the features a version learned from and its predictions of the holdout, in the order of time.
 
     `predictions` `(m,)` or `(m, k)` and `truth` `(m,)` belong to rows that the model has not learned from: a model
-    knows its training rows too well for their losses to be a measure.
+    knows its training rows too well for their losses to be a measure. Columns that are `redacted` are not watched.
     """
     known = predictions is not None and len(predictions) > 0
     return Reference(
         kind=kind,
-        features=profile(features),
+        features=_watched(profile(features), redacted),
         predictions=profile(prediction_frame(predictions)) if predictions is not None and known else None,
         loss=None
         if predictions is None or truth is None
         else summarise_losses(losses(truth, predictions, kind), bounded=kind != "regression"),
     )
+
+
+def _watched(features: Profile, redacted: Sequence[str]) -> Profile:
+    """The profile without columns of which no value is captured, so that nothing can be held against them."""
+    kept = tuple(column for column in features.columns if column.name not in redacted)
+    gone = {name: "its values are not captured" for name in redacted if name not in features.unwatched}
+    return msgspec.structs.replace(features, columns=kept, unwatched=features.unwatched | gone) if gone else features
 
 
 def prediction_frame(predictions: Array) -> pl.DataFrame:

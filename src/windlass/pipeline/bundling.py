@@ -21,6 +21,7 @@ from windlass.pipeline.predictions import PREDICTIONS, from_frame
 from windlass.pipeline.resume import chain_of
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_record
+from windlass.product.checks.declaration import check_redacted
 from windlass.product.policy import to_plain
 from windlass.records.bundle import Compiled, Manifest, ModelFile
 from windlass.records.event import VersionRegistered
@@ -63,6 +64,8 @@ def bundle(training: Training, prepared: Prepared, released: Finished, evaluated
 
 
 def _bundle(training: Training, prepared: Prepared, released: Finished, evaluated: Finished, folder: Path) -> Summary:
+    seen = (*(column.name for column in prepared.rows.columns), *prepared.learned.features)
+    check_redacted(training.product, seen)
     training.registry.clear_staging(training.name)  # what a killed run left; under the lease nobody else publishes
     _remove_what_a_killed_run_published(training)
     staged = training.registry.stage(training.name)
@@ -70,7 +73,7 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
     shutil.copytree(released.folder / MODEL, staged / MODEL)
     for name in (EVALUATION, LATENCY, PREDICTIONS):
         shutil.copyfile(evaluated.folder / name, staged / name)
-    _write_estimator(training, prepared, evaluated, _write_reference(prepared, evaluated, staged), staged)
+    _write_estimator(training, prepared, evaluated, _write_reference(training, prepared, evaluated, staged), staged)
     evaluation = read_record(evaluated.folder / EVALUATION, Evaluation)
     compiled = _compile(training, prepared, released, staged)
     file = read_record(released.folder / "model.json", ModelFile)
@@ -127,10 +130,11 @@ def _made_by(training: Training, digest: str) -> str | None:
         return None
 
 
-def _write_reference(prepared: Prepared, evaluated: Finished, staged: Path) -> Reference:
+def _write_reference(training: Training, prepared: Prepared, evaluated: Finished, staged: Path) -> Reference:
     """What the version will be watched against: the features it learned from, its predictions of the holdout."""
     reference = make_reference(
         prepared.training_part().features,
+        redacted=training.product.capture.redact,
         kind=prepared.kind,
         predictions=from_frame(read_frame(evaluated.folder / PREDICTIONS)),
         truth=prepared.holdout_part().target,

@@ -16,6 +16,7 @@ from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.step import ACTOR
+from windlass.product.checks.declaration import check_redacted
 from windlass.product.code.source import Source
 from windlass.product.contract import columns_of, schema_of
 from windlass.product.contract.schema import declared_column
@@ -91,6 +92,8 @@ def _take_in(
 
 def _publish(product: type[Product], source: Source, imported: Imported, registry: Registry, settings: Settings) -> str:
     """The bundle's digest. The product's code goes along only if it stands between the request and the model."""
+    columns = _columns(product, imported)
+    check_redacted(product, (*(column.name for column in columns), *imported.features))
     staged = registry.stage(product.name)
     has_code = product.features is not Product.features or product.contract is not None
     if has_code:
@@ -103,7 +106,7 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
         created_at=clock_from(settings.clock).now(),
         task=msgspec.to_builtins(product.task),
         policies=to_plain(product.policies()),
-        columns=_columns(product, imported),
+        columns=columns,
         features=imported.features,
         classes=imported.classes,
         model=msgspec.structs.replace(file, file=f"model/{file.file}"),

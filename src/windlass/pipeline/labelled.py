@@ -137,6 +137,8 @@ def _served(
 ) -> Answers | None:
     """The served rows whose label is known and that are no example themselves, as the checked examples are."""
     task = product.task
+    if product.capture.redact:  # what was served is not there any more as it was
+        return None
     if task.key is not None and task.key in labelled.columns:
         keys = labelled.select(pl.col(task.key).cast(pl.String).alias("key"))
         served = served.join(keys, on="key", how="anti", maintain_order="left")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from numbers import Real
 from typing import Any, Literal
@@ -203,6 +203,23 @@ class Retrain:
         return self.window if isinstance(self.window, timedelta) else None
 
 
+@dataclass(frozen=True, init=False)
+class Capture:
+    """What is kept of the rows that were answered."""
+
+    sample: float
+    """The part of the keys (of rows without one, of the requests) that is captured; a key always or never."""
+    redact: tuple[str, ...]
+    """Columns of the row, and features, whose values are never written down."""
+
+    def __init__(self, *, sample: float = 1.0, redact: Sequence[str] = ()) -> None:
+        _check_number(sample, where="Capture.sample", above=0)
+        if sample > 1:
+            raise ProductError(f"{sample!r} is more than all", where="Capture.sample", remedy="give 0.1, say, or 1")
+        _check_names(redact, where="Capture.redact")
+        _set(self, sample=float(sample), redact=tuple(redact))
+
+
 def competing(policy: Retrain | None) -> bool:
     """Whether stretches of different length compete: nothing says which one to train on."""
     return policy is None or policy.window is None
@@ -216,14 +233,15 @@ class Policies:
     gate: Gate | None
     release: Release
     retrain: Retrain | None
+    capture: Capture = field(default_factory=Capture)
 
 
 def to_plain(policies: Policies) -> dict[str, Any]:
     """Plain data for a bundle or the ledger; a metric function is left behind, its name stays."""
     return {
-        field.name: None if policy is None else _plain(policy)
-        for field in fields(policies)
-        for policy in (getattr(policies, field.name),)
+        each.name: None if policy is None else _plain(policy)
+        for each in fields(policies)
+        for policy in (getattr(policies, each.name),)
     }
 
 
@@ -234,11 +252,12 @@ def from_plain(plain: dict[str, Any]) -> Policies:
         gate=None if plain["gate"] is None else Gate(**plain["gate"]),
         release=Release(**plain["release"]),
         retrain=None if plain["retrain"] is None else Retrain(**plain["retrain"]),
+        capture=Capture(**plain.get("capture", {})),  # versions of before there was such a policy have none
     )
 
 
-def _plain(policy: Outcome | Gate | Release | Retrain) -> dict[str, Any]:
-    values = {field.name: getattr(policy, field.name) for field in fields(policy) if field.name != "own"}
+def _plain(policy: Outcome | Gate | Release | Retrain | Capture) -> dict[str, Any]:
+    values = {each.name: getattr(policy, each.name) for each in fields(policy) if each.name != "own"}
     return {
         name: format_duration(value)
         if isinstance(value, timedelta)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -21,6 +23,8 @@ class PredictionBatch(msgspec.Struct, frozen=True, kw_only=True, tag="prediction
     """Features and model together, for the whole batch."""
     ids: tuple[str, ...]
     """Prediction ids. A shadow answer carries the ids of the answers it stands beside."""
+    named: bool = False
+    """The caller has named the request: sent again, it has the same ids, and counts once."""
     keys: tuple[str | None, ...]
     event_times: tuple[datetime | None, ...]
     scores: tuple[float | None, ...]
@@ -33,6 +37,15 @@ class PredictionBatch(msgspec.Struct, frozen=True, kw_only=True, tag="prediction
     """Each row of features as JSON; None when every feature is a column of the request row, unchanged."""
     error: str | None = None
     """Why there are no scores, when the version failed (the caller got an error or, in shadow, nothing)."""
+
+    def take(self, places: Sequence[int]) -> PredictionBatch:
+        """Only the rows at `places`, in that order."""
+
+        def chosen(values: Any) -> Any:
+            return None if values is None else tuple(values[place] for place in places)
+
+        columns = ("ids", "keys", "event_times", "scores", "probabilities", "rows", "features")
+        return msgspec.structs.replace(self, **{name: chosen(getattr(self, name)) for name in columns})
 
 
 class OutcomeRow(msgspec.Struct, frozen=True, kw_only=True):

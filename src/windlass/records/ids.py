@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 OF_REQUEST = r"-\d+$"
 """What to cut off a prediction id (a regular expression) to have what all answers of its request share."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _MOMENT, _RANDOM = 9, 10
+_SCALE = float(2**64)
 
 
 def new_id(prefix: str, at: datetime) -> str:
@@ -32,6 +35,21 @@ def prediction_ids(at: datetime, count: int) -> tuple[str, ...]:
     """The ids of the answers to one request: `request-0`, `request-1`, ..."""
     base = new_id("p", at)
     return tuple(f"{base}-{place}" for place in range(count))
+
+
+def repeatable_ids(product: str, request_id: str, rows: Sequence[bytes]) -> tuple[str, ...]:
+    """As `prediction_ids`, for a request that its caller has named: the same name and the same rows, the same ids."""
+    content = blake2b(digest_size=16)
+    for part in (product.encode(), request_id.encode(), *rows):
+        content.update(len(part).to_bytes(8) + part)
+    number = int.from_bytes(content.digest())
+    base = f"p-{_encode(number >> 64, _MOMENT)}{_encode(number, _RANDOM)}"
+    return tuple(f"{base}-{place}" for place in range(len(rows)))
+
+
+def place_of(text: str) -> float:
+    """A place in [0, 1) that hangs on `text` alone, the same in every process: for shares that stick to a key."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) / _SCALE
 
 
 def _encode(number: int, width: int) -> str:

@@ -18,7 +18,8 @@ import msgspec
 
 from windlass.clock import Clock
 from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
-from windlass.records.ids import new_id, prediction_ids
+from windlass.records.capture import PredictionBatch
+from windlass.records.ids import new_id, place_of, prediction_ids, repeatable_ids
 from windlass.serving.asking import Question, Verdict, ask_together, keys_of, problems_of, unanswered
 from windlass.serving.capture import Capture
 from windlass.serving.explaining import Explanation
@@ -174,7 +175,9 @@ class Answering:
     def _keep(self, product: str, *verdicts: Verdict) -> None:
         if not verdicts:
             return
-        self._capture.write(product, *(verdict.batch for verdict in verdicts))
+        sampled = [kept for verdict in verdicts if (kept := sampled_of(verdict)) is not None]
+        if sampled:
+            self._capture.write(product, *sampled)
         answered: Counter[tuple[str, str]] = Counter()
         for verdict in verdicts:
             batch = verdict.batch
@@ -224,15 +227,28 @@ class _Draft:
         )
 
 
+def sampled_of(verdict: Verdict) -> PredictionBatch | None:
+    """What of a verdict is captured: the rows of keys in the sample, or, without a key, of requests in it."""
+    batch, sample = verdict.batch, verdict.sample
+    if sample >= 1:
+        return batch
+    together = batch.ids[0].rpartition("-")[0]
+    kept = [place for place, key in enumerate(batch.keys) if place_of(f"sample\0{key or together}") < sample]
+    return batch.take(kept) if kept else None
+
+
 def _drafts(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
     drafts = []
     for inquiry in inquiries:
         decoded, leader = inquiry.decoded, inquiry.leader
+        named = inquiry.request_id or decoded.request_id
+        product = inquiry.lineup.product
         question = Question(
-            request_id=inquiry.request_id or decoded.request_id or new_id("r", at),
+            request_id=named or new_id("r", at),
+            named=named is not None,
             at=at,
             stage="champion" if leader is inquiry.lineup.champion else "direct",
-            ids=prediction_ids(at, len(decoded)),
+            ids=prediction_ids(at, len(decoded)) if named is None else repeatable_ids(product, named, decoded.rows),
             decoded=decoded,
         )
         drafts.append(_Draft(inquiry=inquiry, question=question))

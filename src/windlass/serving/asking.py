@@ -47,6 +47,8 @@ class Question:
     stage: Stage
     ids: tuple[str, ...]
     decoded: Decoded
+    named: bool = False
+    """The caller has named the request, and may send it again."""
 
     def take(self, places: Sequence[int]) -> Question:
         return Question(
@@ -55,6 +57,7 @@ class Question:
             stage=self.stage,
             ids=tuple(self.ids[place] for place in places),
             decoded=self.decoded.take(places),
+            named=self.named,
         )
 
 
@@ -67,6 +70,8 @@ class Verdict:
     """The likeliest class of each row; empty for regression and after an error."""
     cause: BaseException | None = None
     """What features or model raised."""
+    sample: float = 1.0
+    """The part of the keys that is captured."""
 
     @property
     def error(self) -> str | None:
@@ -94,16 +99,16 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     frame = decoded.frame
     try:
         predicted, scores, probabilities = answer(loaded, frame)
-        features = _features(predicted.features, frame)
+        features = _features(predicted.features, frame, redact=loaded.capture.redact)
     except FAILURES as error:
         if len(questions) == 1:
-            batch = _failure(loaded, questions[0], _milliseconds(started), told_of(error))
-            return [Verdict(batch=batch, labels=(), cause=error)]
+            batch = _failure(loaded, questions[0], _milliseconds(started), _discreet(loaded, error))
+            return [Verdict(batch=batch, labels=(), cause=error, sample=loaded.capture.sample)]
         middle = len(questions) // 2
         return [*_ask(loaded, questions[:middle]), *_ask(loaded, questions[middle:])]
     loaded.witness.keep(frame)
     took, verdicts = _milliseconds(started), []
-    keys, times = _keys_and_times(loaded, decoded)
+    keys, times, rows = *_keys_and_times(loaded, decoded), _rows(loaded, decoded)
     ends = accumulate((len(question.ids) for question in questions), initial=0)
     for question, (first, end) in zip(questions, pairwise(ends), strict=True):
         batch = _batch(
@@ -112,12 +117,13 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
             took,
             keys=keys[first:end],
             event_times=times[first:end],
-            rows=decoded.rows[first:end],
+            rows=rows[first:end],
             scores=scores[first:end],
             probabilities=None if probabilities is None else probabilities[first:end],
             features=None if features is None else features[first:end],
         )
-        verdicts.append(Verdict(batch=batch, labels=labels_of(loaded, batch.scores, batch.probabilities)))
+        labels = labels_of(loaded, batch.scores, batch.probabilities)
+        verdicts.append(Verdict(batch=batch, labels=labels, sample=loaded.capture.sample))
     return verdicts
 
 
@@ -200,25 +206,38 @@ def labels_of(
     return ()
 
 
-def _features(features: pl.DataFrame, rows: pl.DataFrame) -> tuple[bytes, ...] | None:
-    """Each row of features as JSON, or None when every feature is a column of the row as it came."""
+def _rows(loaded: Loaded, decoded: Decoded) -> tuple[bytes, ...]:
+    """Each row as it may be written down."""
+    redact = loaded.capture.redact
+    return decoded.rows_without(redact) if redact else decoded.rows
+
+
+def _discreet(loaded: Loaded, error: BaseException) -> str:
+    """What was raised, without the words if those might show a value that is not to be written down."""
+    return type(error).__name__ if loaded.capture.redact else told_of(error)
+
+
+def _features(features: pl.DataFrame, rows: pl.DataFrame, *, redact: Sequence[str]) -> tuple[bytes, ...] | None:
+    """Each row of features as JSON, null where they are not to be written down; None when every feature is a column of
+    the row as it came."""
     names = features.columns
     if set(names) <= set(rows.columns):
         same = pl.DataFrame([rows.get_column(name) for name in names])
         if same.dtypes == features.dtypes and same.equals(features):
             return None
-    return tuple(_encode(dict(zip(names, row, strict=True))) for row in features.iter_rows())
+    shown = features.with_columns(pl.lit(None).alias(name) for name in redact if name in names) if redact else features
+    return tuple(_encode(dict(zip(names, row, strict=True))) for row in shown.iter_rows())
 
 
 def unanswered(loaded: Loaded, question: Question, *, error: str) -> Verdict:
     """That `loaded` was not even asked, and why."""
-    return Verdict(batch=_failure(loaded, question, 0.0, error), labels=())
+    return Verdict(batch=_failure(loaded, question, 0.0, error), labels=(), sample=loaded.capture.sample)
 
 
 def _failure(loaded: Loaded, question: Question, took: float, error: str) -> PredictionBatch:
     keys, times = _keys_and_times(loaded, question.decoded)
     nothing = (None,) * len(question.ids)
-    rows = question.decoded.rows
+    rows = _rows(loaded, question.decoded)
     return _batch(loaded, question, took, keys=keys, event_times=times, rows=rows, scores=nothing, error=error)
 
 
@@ -230,6 +249,7 @@ def _batch(loaded: Loaded, question: Question, took: float, **found: Any) -> Pre
         stage=question.stage,
         latency_ms=took,
         ids=question.ids,
+        named=question.named,
         **found,
     )
 

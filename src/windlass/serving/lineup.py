@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +11,14 @@ import polars as pl
 
 from windlass.decisions.losses import cost_threshold
 from windlass.product.contract import RowDecoder
+from windlass.product.policy import Capture
 from windlass.product.task import Task, task_from
 from windlass.records.bundle import Manifest
+from windlass.records.ids import place_of
 from windlass.records.routing import Routing
 from windlass.serving.blame import Witness
 from windlass.serving.limits import EXPLAIN_WALKS, MOST_ROWS, TRIALS
 from windlass.serving.refusal import NoChampion, NotFound
-
-_SCALE = float(2**64)
 
 
 class Prediction(Protocol):
@@ -106,6 +105,11 @@ class Loaded:
         return RowDecoder(self.manifest.columns, contract, most=MOST_ROWS, checks_later=True)
 
     @cached_property
+    def capture(self) -> Capture:
+        """What is kept of its answers."""
+        return Capture(**self.manifest.policies.get("capture", {}))
+
+    @cached_property
     def made_up(self) -> pl.DataFrame | None:
         """Rows of features as they looked in training, for answers to be explained against; None of a version that
         came as a model file, without its training rows."""
@@ -169,8 +173,7 @@ class Lineup:
 
     def goes_to_challenger(self, key: str) -> bool:
         """Sticky: the same key gives the same answer in every process for as long as the release lasts."""
-        digest = hashlib.blake2b(f"{self.routing.salt}\0{key}".encode(), digest_size=8).digest()
-        return int.from_bytes(digest) / _SCALE < self.routing.share
+        return place_of(f"{self.routing.salt}\0{key}") < self.routing.share
 
 
 class Board:

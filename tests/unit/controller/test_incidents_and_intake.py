@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import polars as pl
@@ -9,6 +10,7 @@ from windlass.controller.incidents import Incidents
 from windlass.controller.intake import STRANGERS, TITLE, Intake
 from windlass.controller.pace import Pace
 from windlass.controller.workers import Workers
+from windlass.product.policy import Capture
 from windlass.records.decision import Decision
 from windlass.records.event import AlarmCleared, AlarmRaised, ChampionChanged, IncidentClosed, IncidentOpened
 from windlass.release import director
@@ -243,6 +245,16 @@ def test_what_failed_is_not_repeated_any_sooner() -> None:
         now += 1
         raise OSError("disk")
     assert not pace.due("p")
+
+
+def test_where_only_a_sample_is_captured_unknown_ids_say_nothing(desk: Desk) -> None:
+    desk.declare(dataclasses.replace(POLICIES, capture=Capture(sample=0.1)))
+    desk.register("v1")
+    intake = Intake(context=desk.context, incidents=Incidents(context=desk.context), listeners=())
+    desk.observe(["nobody"], True)
+    intake.drain(PRODUCT)
+    assert desk.bodies(IncidentOpened) == []
+    assert desk.context.lake.outcomes(PRODUCT).height == 1
 
 
 def test_a_hundred_thousand_outcomes_of_unknown_predictions_are_told_once(desk: Desk) -> None:

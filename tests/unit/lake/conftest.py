@@ -41,9 +41,11 @@ class Make:
         error: str | None = None,
         request: str = "r",
         event_time: datetime | None = None,
+        named: bool = False,
     ) -> PredictionBatch:
         return PredictionBatch(
             request_id=request,
+            named=named,
             at=at,
             version=version,
             stage=stage,

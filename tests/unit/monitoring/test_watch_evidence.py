@@ -264,3 +264,10 @@ def test_the_reference_lies_in_the_bundle(reference: Reference, tmp_path: Path) 
 def test_predictions_as_columns() -> None:
     several = prediction_frame(np.array([[0.2, 0.8], [0.6, 0.4]]))
     assert several.to_dict(as_series=False) == {"prediction": ["1", "0"], "confidence": [0.8, 0.6]}
+
+
+def test_columns_whose_values_are_not_captured_are_not_watched() -> None:
+    features = pl.DataFrame({"a": [1.0, 2.0] * 50, "b": ["x", "y"] * 50})
+    reference = make_reference(features, kind="binary", redacted=["b", "never a feature"])
+    assert [column.name for column in reference.features.columns] == ["a"]
+    assert reference.features.unwatched["b"] == "its values are not captured"

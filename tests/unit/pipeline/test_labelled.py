@@ -177,3 +177,13 @@ def test_when_only_one_class_is_complete_the_error_says_what_waits() -> None:
     with pytest.raises(DataError, match="only the label True") as caught:
         found(loans(4))
     assert "rows left out, since too many others of that time have none yet" in caught.value.remedy
+
+
+class Private(Loans):
+    capture = wl.Capture(redact=["sum"])
+
+
+def test_rows_that_were_kept_without_their_values_are_not_learned_from() -> None:
+    history, (served, waiting) = loans(20, until=NOW - 20 * DAY, seed=1), answered(loans(20))
+    assert found(history, (served, waiting.clear())).served > 0
+    assert found(history, (served, waiting.clear()), product=Private).served == 0

@@ -82,6 +82,7 @@ def needy(self: Product, path: str) -> None: ...
         ({"task": "late"}, r"a str is no Task .*Flights\.task"),
         ({"task": wl.Regression(target="")}, "empty or no text"),
         ({"task": wl.Regression(target="x", time="t", key="t")}, "'t' has two roles"),
+        ({"capture": wl.Capture(redact=["id"])}, r"'id' is the task's time or key or target[\s\S]*`redact`"),
         ({"gate": wl.Gate}, r"Gate is a class[\s\S]*gate = wl\.Gate\(\.\.\.\)"),
         ({"release": wl.Gate()}, "a Gate is no Release"),
         ({"retrain": "30d"}, r"a str is no Retrain .*Flights\.retrain"),

@@ -38,6 +38,9 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: wl.Retrain(every=30), "Retrain.every", "30 is not a duration"),  # type: ignore[arg-type]
     (lambda: wl.Retrain(on_drift="yes"), "Retrain.on_drift", "neither true nor false"),  # type: ignore[arg-type]
     (lambda: wl.Retrain(on_rows=0), "Retrain.on_rows", "whole number from 1 on"),
+    (lambda: wl.Capture(sample=0), "Capture.sample", "above 0"),
+    (lambda: wl.Capture(sample=10), "Capture.sample", "10 is more than all"),
+    (lambda: wl.Capture(redact="name"), "Capture.redact", "no list of columns"),
     (lambda: wl.Outcome(within="-1d"), "Outcome.within", "'-1d' is not a duration"),
 ]
 
@@ -68,5 +71,12 @@ def test_what_was_written_down_is_read_back() -> None:
         gate=wl.Gate(cost=np.array([[0, 1], [5, 0]]), slices=("carrier",), at_most=0.5, latency_ms=20),  # type: ignore[arg-type]
         release=wl.Release(shadow=5, canary=[0.1, 0.5], bake="1h"),
         retrain=wl.Retrain(every="30d", window="90d"),
+        capture=wl.Capture(sample=0.1, redact=["name"]),
     )
     assert from_plain(to_plain(policies)) == policies
+
+
+def test_versions_of_before_there_was_a_policy_of_capture_keep_everything() -> None:
+    plain = to_plain(Policies(outcome=wl.Outcome(), gate=None, release=wl.Release(), retrain=None))
+    del plain["capture"]
+    assert from_plain(plain).capture == wl.Capture()

@@ -88,8 +88,8 @@ def test_one_request_is_split_by_key_and_answered_in_order(canary: Any) -> None:
 
 def test_rows_without_a_key_stay_together_by_their_request(canary: Any) -> None:
     seen = set()
-    rows = [{**canary.row, "flight": None}] * 3
-    for _ in range(40):
+    for number in range(40):
+        rows = [{**canary.row, "flight": None, "seats": number}] * 3
         answers = canary.predict(*rows, request_id="every request of this gateway").json()["predictions"]
         assert len({answer["version"] for answer in answers}) == 1
         seen.add(answers[0]["version"])

@@ -13,7 +13,7 @@ from windlass.errors import DataError, ProductError, fault_of
 from windlass.product.checks.trainable import check_training
 from windlass.product.labels import LabelCodec
 from windlass.product.model_file import ModelFile
-from windlass.product.policy import Gate, Outcome, Release, Retrain
+from windlass.product.policy import Capture, Gate, Outcome, Release, Retrain
 from windlass.product.product import Product
 from windlass.product.task import Task, TaskKind
 
@@ -22,6 +22,7 @@ _POLICIES: dict[str, tuple[type, bool]] = {
     "gate": (Gate, True),
     "release": (Release, False),
     "retrain": (Retrain, True),
+    "capture": (Capture, False),
     "model": (ModelFile, True),
 }
 """Attribute -> its class, and whether it may be None."""
@@ -45,8 +46,30 @@ def check_declaration(product: type[Product], *, metrics: Mapping[TaskKind, Coll
     for method, arguments in _METHODS.items():
         _check_method(getattr(instance, method, None), arguments, f"{where}.{method}")
     check_training(product, where)
+    _check_roles_kept(product, f"{where}.capture")
     if product.gate is not None:
         _check_gate(product.gate, product.task, (metrics or {}).get(product.task.kind, ()), f"{where}.gate")
+
+
+def _check_roles_kept(product: type[Product], where: str) -> None:
+    wanted = sorted({*product.capture.redact} & {*product.task.roles})
+    if wanted:
+        raise ProductError(
+            f"{wanted[0]!r} is the task's time or key or target: without it no outcome finds its answer",
+            where=where,
+            remedy="leave it out of `redact`, and send a key that tells nobody who it is",
+        )
+
+
+def check_redacted(product: type[Product], names: Collection[str]) -> None:
+    """Raise ProductError for a redacted column that is none of `names`, the request's columns and the features."""
+    unknown = sorted({*product.capture.redact} - {*names})
+    if unknown:
+        raise ProductError(
+            f"{unknown[0]!r} is to be redacted, and is neither a column of the row nor a feature",
+            where=f"{product.name}, capture",
+            remedy=f"there are: {', '.join(sorted(names))}",
+        )
 
 
 def check_rows(product: type[Product] | Product, rows: pl.DataFrame) -> None:

@@ -19,6 +19,7 @@ from windlass.errors import DataError
 from windlass.product.contract.types import dtype_of, from_text, needs_restoring, restore, wire_type
 from windlass.records.bundle import Column
 
+_encode = msgspec.json.Encoder().encode
 MOST_PROBLEMS = 100
 """Problems that one refusal lists; a request of ten thousand bad rows is not answered with ten thousand sentences."""
 
@@ -120,6 +121,11 @@ class Decoded:
             make_frame=self.make_frame,
             request_id=self.request_id,
         )
+
+    def rows_without(self, names: Sequence[str]) -> tuple[bytes, ...]:
+        """The n rows as JSON, with null for the columns `names`."""
+        gone = dict.fromkeys((self.fields[name] for name in names if name in self.fields), None)
+        return tuple(map(_encode, (msgspec.structs.replace(row, **gone) for row in self.structs)))
 
     @classmethod
     def together(cls, parts: Sequence[Decoded]) -> Decoded:
