@@ -17,7 +17,7 @@ from windlass.monitoring.reference import Reference, make_reference, save
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation
 from windlass.pipeline.learning import Prepared
-from windlass.pipeline.predictions import PREDICTIONS, from_frame
+from windlass.pipeline.predictions import JUDGED, PREDICTIONS, from_frame
 from windlass.pipeline.resume import chain_of
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_record
@@ -71,7 +71,7 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
     staged = training.registry.stage(training.name)
     training.source.write(staged / SOURCE)
     shutil.copytree(released.folder / MODEL, staged / MODEL)
-    for name in (EVALUATION, LATENCY, PREDICTIONS):
+    for name in (EVALUATION, LATENCY, PREDICTIONS, JUDGED):
         shutil.copyfile(evaluated.folder / name, staged / name)
     _write_estimator(training, prepared, evaluated, _write_reference(training, prepared, evaluated, staged), staged)
     evaluation = read_record(evaluated.folder / EVALUATION, Evaluation)

@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.alignment import align
+from windlass.decisions.gate import MINIMUM_ROWS
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import EVALUATION, Evaluation
-from windlass.pipeline.predictions import PREDICTIONS, from_frame
-from windlass.pipeline.split import Split
+from windlass.pipeline.predictions import JUDGED, PREDICTIONS, ROW, from_frame
+from windlass.pipeline.split import Split, row_hashes
 from windlass.pipeline.tables import read_frame, read_record
 
 if TYPE_CHECKING:
@@ -34,22 +35,31 @@ def split_of_champion(training: Training) -> Split | None:
 
 
 def answers_of_champion(training: Training, prepared: Prepared, digest: str) -> tuple[Array, Array]:
-    """Its predictions of the rows of the holdout that it has not learned from, and which ones these are.
+    """Its predictions of rows of the holdout, and which ones these are: those that it has not learned from.
 
-    Made from the very same rows, it has learned from all of them by now; but what it said of this holdout before it was
-    fitted on it was kept, and is what a candidate of the same rows compares with. Raises whatever is wrong with its
-    bundle, its code or its answers.
+    Where these are too few for the gate, what it said before it was fitted on its own holdout joins, row by row: an
+    hour after a training, or with rows that came late, hardly anything is newer than all that it knows by now. Raises
+    whatever is wrong with its bundle, its code or its answers.
     """
     bundle = training.registry.open(training.name, digest)
     holdout = prepared.holdout_part()
-    evaluation = _evaluation(training)
-    if evaluation is not None and evaluation.judged_on == prepared.rows.step.digest():
-        scores = from_frame(read_frame(bundle.folder / PREDICTIONS))
-        unseen = np.ones(len(holdout), dtype=bool)
-    else:
-        unseen = _unseen(evaluation, prepared, len(holdout))
-        scores = np.asarray(bundle.predict(holdout.rows.filter(pl.Series(unseen))).scores)
-    return align(scores, bundle.manifest.classes, prepared.learned.classes), unseen
+    unseen = _unseen(_evaluation(training), prepared, len(holdout))
+    said, told = from_frame(read_frame(bundle.folder / PREDICTIONS)), unseen.copy()
+    scores = np.empty((len(holdout), *said.shape[1:]))
+    if np.count_nonzero(unseen) < MINIMUM_ROWS and (bundle.folder / JUDGED).is_file():
+        judged = read_frame(bundle.folder / JUDGED).get_column(ROW).to_numpy()
+        known, places = _found(row_hashes(holdout.rows), judged)
+        scores[known], told = said[places[known]], unseen | known
+    if unseen.any():
+        scores[unseen] = bundle.predict(holdout.rows.filter(pl.Series(unseen))).scores
+    return align(scores[told], bundle.manifest.classes, prepared.learned.classes), told
+
+
+def _found(wanted: Array, among: Array) -> tuple[Array, Array]:
+    """Which of `wanted` are in `among`, and at which place there (any, of those that are not)."""
+    order = np.argsort(among)
+    places = order[np.minimum(np.searchsorted(among, wanted, sorter=order), len(among) - 1)]
+    return among[places] == wanted, places
 
 
 def _evaluation(training: Training) -> Evaluation | None:

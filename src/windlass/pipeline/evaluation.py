@@ -91,8 +91,6 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """The weightiest first."""
     split: Split
     """How training rows and holdout were parted; the next challenger is judged on rows that this one has not seen."""
-    judged_on: str
-    """Digest of the rows; a challenger from the same rows is compared with what the judged model said of them."""
 
 
 def score_all(truth: Array, predictions: Array, *, gate: Gate | None, kind: TaskKind) -> dict[str, float]:

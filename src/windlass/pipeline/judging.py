@@ -28,7 +28,8 @@ from windlass.pipeline.evaluation import (
 )
 from windlass.pipeline.explanation import measure_latency, permutation_importances
 from windlass.pipeline.learning import Prepared, model_of
-from windlass.pipeline.predictions import PREDICTIONS, as_frame, from_frame
+from windlass.pipeline.predictions import JUDGED, PREDICTIONS, ROW, as_frame, from_frame
+from windlass.pipeline.split import row_hashes
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
 from windlass.product.checks.proof import prove_alone
@@ -79,7 +80,6 @@ def _evaluate(training: Training, prepared: Prepared, trained: Finished, folder:
         residuals=residuals_of(truth, predictions, kind),
         importances=permutation_importances(holdout.features, truth, answer, kind),
         split=prepared.rows.split,
-        judged_on=prepared.rows.step.digest(),
     )
     latency = measure_latency(
         holdout.rows,
@@ -89,6 +89,7 @@ def _evaluate(training: Training, prepared: Prepared, trained: Finished, folder:
     write_record(evaluation, folder / EVALUATION)
     write_record(latency, folder / LATENCY)
     write_frame(as_frame(predictions), folder / PREDICTIONS)
+    write_frame(pl.DataFrame({ROW: row_hashes(holdout.rows)}), folder / JUDGED)
     return {"rows": len(holdout), **evaluation.metrics, "single_p99_ms": latency.single_p99}
 
 

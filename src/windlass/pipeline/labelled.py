@@ -146,12 +146,21 @@ def _served(
         return None
     target = as_target(served.get_column(VALUE), like=kept.get_column(task.target), task=task)
     decoded = decode_rows(served.get_column("request"), columns).with_columns(target)
+    if task.time is not None and decoded.get_column(task.time).has_nulls():  # it is of the moment it was asked at
+        asked = _as_moments(served.select(_WHEN_SERVED).to_series(), like=decoded.schema[task.time])
+        decoded = decoded.with_columns(pl.coalesce(task.time, asked.alias("asked")).alias(task.time))
     sifted = sift_frame(product, decoded.select(kept.columns))
     sound = served.filter(~sifted.broken)
     known_at = pl.max_horizontal("observed_at", _WHEN_SERVED).alias("known_at")  # never before its row
     return Answers(
         sifted=sifted, at=sound.select(_WHEN_SERVED).to_series(), known_at=sound.select(known_at).to_series()
     )
+
+
+def _as_moments(at: pl.Series, *, like: pl.DataType) -> pl.Series:
+    """Times in UTC as the type of the product's own time column."""
+    zone = like.time_zone if isinstance(like, pl.Datetime) else None
+    return at.dt.convert_time_zone(zone or "UTC").dt.replace_time_zone(zone).cast(like)
 
 
 def _missing(product: Product, rows: pl.DataFrame, kept: pl.DataFrame, found: TrainingSet) -> pl.Series:

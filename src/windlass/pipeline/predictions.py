@@ -10,6 +10,9 @@ import polars as pl
 
 Array = np.ndarray[Any, Any]
 PREDICTIONS = "predictions.arrow"
+JUDGED = "judged.arrow"
+"""Which rows these are of: their hashes in the column `row`, without the target."""
+ROW = "row"
 
 
 def as_frame(predictions: Array) -> pl.DataFrame:

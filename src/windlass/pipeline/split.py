@@ -150,14 +150,16 @@ def _by_hash(rows: pl.DataFrame, key: str | None, wanted: int) -> np.ndarray[Any
 
     A row's hash never changes, so as rows are added the threshold hardly moves and nearly all keep their side.
     """
-    texts = rows.get_column(key).cast(pl.String) if key is not None else _texts(rows)
-    hashes = np.array([_hash(text) for text in texts.to_list()], dtype=np.uint64)
+    hashes = row_hashes(rows, key)
     order = np.argsort(hashes, kind="stable")
     return np.concatenate([np.sort(order[:wanted]), np.sort(order[wanted:])])
 
 
-def _texts(rows: pl.DataFrame) -> pl.Series:
-    return rows.select(pl.struct(pl.all()).struct.json_encode()).to_series()
+def row_hashes(rows: pl.DataFrame, key: str | None = None) -> np.ndarray[Any, Any]:
+    """64 bits `(n,)` of each row, by its key or by all it holds: the same in every process and on every machine."""
+    told = pl.struct(pl.all()).struct.json_encode() if key is None else pl.col(key).cast(pl.String)
+    texts = rows.select(told).to_series().to_list()
+    return np.array([_hash(text) for text in texts], dtype=np.uint64)
 
 
 def _hash(text: str | None) -> int:

@@ -111,6 +111,17 @@ def test_answers_that_wait_for_their_outcome_count_like_rows_without_a_label() -
     assert learned.early == pytest.approx(96 * 5 / 3, abs=25)
 
 
+def test_an_answer_without_a_time_is_of_the_moment_it_was_asked_at() -> None:
+    served, waiting = answered(loans(20, until=NOW - 20 * DAY))
+    request = served["request"].str.replace(r'"at":"[^"]*"', '"at":null')
+    timeless = served.with_columns(request=request, event_time=pl.lit(None, dtype=MOMENT))
+    assert timeless["request"].str.contains('"at":null').all()
+    learned = found(loans(20, until=NOW - 40 * DAY), (timeless, waiting))
+    assert learned.rows["at"].null_count() == 0
+    assert learned.rows["at"].max() == served["at"].max()
+    assert learned.served == served.height
+
+
 def test_answers_say_nothing_where_the_labels_come_with_extracted_rows() -> None:
     rows = loans(40).filter(pl.col("bad").is_not_null())
     _, waiting = answered(loans(30).with_columns(bad=pl.lit(None, dtype=pl.Boolean)))

@@ -295,6 +295,20 @@ def test_rows_that_the_champion_has_learned_from_do_not_count(project: Project) 
     assert [each.get("rows_compared") for each in numbers] == [None, 40]
 
 
+@pytest.mark.parametrize("shift", ["timedelta(hours=300)", "timedelta(days=-1)"])
+def test_few_new_rows_or_only_late_ones_are_joined_by_what_the_champion_said_before_it_saw_its_own(
+    project: Project, shift: str
+) -> None:
+    first = project.train()
+    few = f"flights(9, seed=2).with_columns(pl.col('id') + 1000, pl.col('at') + {shift})"
+    project.edit("return flights()", f"return pl.concat([flights(), {few}])")
+    second = project.train(champion="v1", champion_digest=first.digest)
+    numbers = project.bodies(GateDecided)[1].decision.numbers
+    assert (numbers["rows"], numbers["rows_compared"]) == (100, 100)
+    assert numbers["champion"] == pytest.approx(numbers["candidate"], abs=0.05)
+    assert second.outcome == "registered"
+
+
 def test_other_code_on_the_same_rows_is_compared_with_what_the_champion_said_before_it_saw_them(
     project: Project,
 ) -> None:

@@ -41,7 +41,6 @@ def card(gate: dict[str, Any] | None, *slices: Slice) -> VersionCard:
         residuals={},
         importances=(),
         split=Split(by="time", train=120, holdout=30),
-        judged_on="d",
     )
     return VersionCard(
         version="v1",
