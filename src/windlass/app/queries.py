@@ -13,7 +13,7 @@ from windlass.errors import UsageError, WindlassError
 from windlass.pipeline.remarks import remarks
 from windlass.records import event as events
 from windlass.records.event import Body, Event
-from windlass.records.state import OpenAlarm, ProductState, VersionState
+from windlass.records.state import OpenAlarm, ProductState, ReleaseState, VersionState
 
 Row = dict[str, Any]
 
@@ -235,7 +235,7 @@ def _status(product: ProductState, *, watch_rows: int) -> Row:
         "product": product.name,
         "champion": None if champion is None else champion.version,
         "since": product.champion_since,
-        "release": None if release is None else f"{release.version} in {release.stage or 'preparation'}",
+        "release": None if release is None else _stands(release),
         "run": None if product.run is None else f"{product.run.run} ({product.run.trigger})",
         "alarms": _signals(product.alarms.values()),
         "incidents": len(product.incidents),
@@ -243,6 +243,14 @@ def _status(product: ProductState, *, watch_rows: int) -> Row:
         "watched_against": None if champion is None else watched_against(product, champion, watch_rows=watch_rows),
         "next": None if product.last_retrain is None else product.last_retrain.reasons[0],
     }
+
+
+def _stands(release: ReleaseState) -> str:
+    """Where a release stands; a person who is waited for is told so."""
+    where = release.version if release.stage == "started" else f"{release.version} in {release.stage}"
+    if not release.plan.get("approval") or release.stage == "probation":
+        return where
+    return f"{where}, approved by {release.approved_by}" if release.approved_by else f"{where}, needs approval"
 
 
 def _judged_by(product: ProductState, version: VersionState) -> str | None:

@@ -17,6 +17,7 @@ _TOLD: tuple[type[Body], ...] = (
     events.RunFailed,
     events.GateDecided,
     events.ReleaseAdvanced,
+    events.ReleaseApproved,
     events.ReleaseFinished,
     events.ChampionChanged,
     events.ReferenceFixed,

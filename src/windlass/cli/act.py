@@ -31,6 +31,19 @@ def promote(
     _ask("promote", version, reason=reason, product=product, project=project)
 
 
+def approve(
+    version: Annotated[
+        str | None, typer.Argument(help="By default the one that is being released.", show_default=False)
+    ] = None,
+    *,
+    reason: ReasonOption,
+    product: ProductOption = None,
+    project: ProjectOption = None,
+) -> None:
+    """Agree that a version may answer everyone, where its release asks for that."""
+    _ask("approve", version, reason=reason, product=product, project=project)
+
+
 def rollback(
     version: Annotated[
         str | None, typer.Argument(help="By default the champion before this one.", show_default=False)
@@ -62,5 +75,5 @@ def say_aside(text: str) -> None:
 
 def register(app: typer.Typer) -> None:
     """Mount the commands of this file."""
-    for command in (pause, resume, promote, rollback):
+    for command in (pause, resume, promote, approve, rollback):
         app.command()(command)

@@ -98,6 +98,8 @@ class Commands:
                 return Answer(bodies=[ProductResumed(reason=request.reason)], message=f"{product.name} goes on")
             case "promote":
                 return self._promote(product, pending)
+            case "approve":
+                return self._approve(product, pending)
             case "erase":
                 return self._erase(pending)
             case "rollback":
@@ -117,6 +119,26 @@ class Commands:
             raise UsageError("which version?", remedy="name one: `windlass promote v3`")
         version = self._chosen(product, pending.request.version)
         return self._install(product, version, pending, probation=True)
+
+    def _approve(self, product: ProductState, pending: PendingCommand) -> Answer:
+        release, named = product.release, pending.request.version
+        if release is None or release.stage == "probation":
+            raise UsageError(f"{product.name} has no release that waits for anything", remedy="see `windlass status`")
+        if named not in (None, release.version):
+            raise UsageError(f"{named} is not being released; {release.version} is", remedy="see `windlass status`")
+        if not release.plan.get("approval"):
+            raise UsageError(
+                f"the release of {release.version} needs no approval",
+                remedy="`windlass promote` skips what is left of it; approval is asked for by Release(approval=True)",
+            )
+        if release.approved_by is not None:
+            raise UsageError(
+                f"{release.approved_by} approved {release.version} already", remedy="nothing is to be done"
+            )
+        bodies = director.approve(product, by=pending.actor, reason=pending.request.reason)
+        return Answer(
+            bodies=bodies, message=f"{release.version} is approved; it answers once nothing speaks against it"
+        )
 
     def _roll_back(self, product: ProductState, pending: PendingCommand) -> Answer:
         """To the version named; else out of a release that has not been decided; else to the champion before."""

@@ -12,7 +12,7 @@ from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.pace import Pace
 from windlass.decisions.completeness import Usual
 from windlass.decisions.paired_losses import PairedLosses
-from windlass.decisions.release import decide_release
+from windlass.decisions.release import decide_approval, decide_release
 from windlass.decisions.rollback import decide_rollback
 from windlass.monitoring import reference as references
 from windlass.product.labels import LabelCodec
@@ -119,6 +119,9 @@ class Releases:
             self.forget(product.name)
 
     def _decide(self, product: ProductState, release: ReleaseState, policy: Release) -> Decision:
+        if release.stage == "started":
+            now = self._context.now
+            return decide_approval(release, policy, now, paused=product.release_paused(now))
         stage = self._stage(product, release)
         captured = pl.concat(stage.captured).filter(pl.col("at") >= release.stage_started_at)
         stage.captured = [captured]

@@ -102,7 +102,7 @@ class Training:
         # A signal whose run failed is owed an answer; a person may ask again himself.
         failed_for = last.trigger if last is not None and last.outcome in ("failed", "lost") else None
         return RetrainEvidence(
-            has_champion=product.champion is not None or product.candidate is not None,
+            has_champion=any(one is not None for one in (product.champion, product.candidate, product.release)),
             trainable=product.declared is not None and product.declared.trains,
             paused=product.paused is not None,
             running=not self.idle,

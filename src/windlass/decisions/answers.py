@@ -84,5 +84,7 @@ class ReleaseEvidence:
     same rows, in a canary as means of neighbouring stretches of keys. None: none have come."""
     refused: str | None = None
     """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
+    approved: bool = False
+    """A person has agreed that it may answer everyone."""
     paused: timedelta = timedelta()
     """How long the product has been paused since `started_at`: time in which nothing could advance."""

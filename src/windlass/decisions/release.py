@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from windlass.decisions.answers import ReleaseEvidence
@@ -11,9 +11,12 @@ from windlass.decisions.harms import HARMS, doubts
 from windlass.product.duration import format_duration
 from windlass.product.policy import Release
 from windlass.records.decision import Decision
+from windlass.records.state import ReleaseState
 
 ALPHA = 0.005
 """Chance that a harmless challenger is withdrawn before its promotion: over all stages, all harms and all looks."""
+
+UNAPPROVED = "A person must agree before it answers everyone: `windlass approve`."
 
 
 def alpha_of(policy: Release) -> float:
@@ -62,7 +65,24 @@ def _missing(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[
     until = evidence.stage_started_at + policy.bake
     if evidence.stage == "canary" and now < until:
         missing.append(f"{_name(evidence).capitalize()} lasts until {show_moment(until)} at least.")
+    if policy.approval and not evidence.approved and is_last(policy, evidence.stage, evidence.share):
+        missing.append(UNAPPROVED)
     return missing
+
+
+def is_last(policy: Release, stage: str, share: float) -> bool:
+    """Whether promotion comes next."""
+    return share == policy.canary[-1] if policy.canary else stage == "shadow"
+
+
+def decide_approval(release: ReleaseState, policy: Release, now: datetime, *, paused: timedelta) -> Decision:
+    """The same of a release without stages, which only waits for a person."""
+    if release.approved_by is not None:
+        return decision("release", "advance", [f"{release.approved_by} approved it."], {}, now)
+    if now >= release.started_at + policy.deadline + paused:
+        late = f"The release was not approved within {format_duration(policy.deadline)}."
+        return decision("release", "roll_back", [late], {}, now)
+    return decision("release", "wait", [UNAPPROVED], {}, now)
 
 
 def _name(evidence: ReleaseEvidence) -> str:

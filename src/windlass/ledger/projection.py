@@ -39,6 +39,7 @@ from windlass.records.event import (
     ProductResumed,
     ReferenceFixed,
     ReleaseAdvanced,
+    ReleaseApproved,
     ReleaseFinished,
     ReleaseStarted,
     RetrainDecided,
@@ -235,6 +236,12 @@ def _release_advanced(state: ProductState, body: ReleaseAdvanced, event: Event) 
     return replace(state, release=advanced)
 
 
+def _release_approved(state: ProductState, body: ReleaseApproved, _event: Event) -> ProductState:
+    if state.release is None or state.release.release != body.release:
+        return state
+    return replace(state, release=replace(state.release, approved_by=body.by))
+
+
 def _release_finished(state: ProductState, body: ReleaseFinished, _event: Event) -> ProductState:
     if state.release is None or state.release.release != body.release:
         return state
@@ -339,6 +346,7 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     RetrainDecided: _retrain_decided,
     ReleaseStarted: _release_started,
     ReleaseAdvanced: _release_advanced,
+    ReleaseApproved: _release_approved,
     ReleaseFinished: _release_finished,
     ReferenceFixed: _reference_fixed,
     AlarmRaised: _alarm_raised,

@@ -104,6 +104,8 @@ class Release:
     """How long after promotion its outcomes are compared with what the champion before it would have scored."""
     deadline: timedelta
     """A release that could not be decided by then is rolled back."""
+    approval: bool
+    """Whether a person must say yes (`windlass approve`) before a version answers everyone."""
 
     def __init__(
         self,
@@ -114,7 +116,9 @@ class Release:
         minimum: int = 100,
         probation: str | timedelta = "7d",
         deadline: str | timedelta = "30d",
+        approval: bool = False,
     ) -> None:
+        _check_flag(approval, where="Release.approval")
         shares = _shares(canary)
         for name, value, least in (("shadow", shadow, 0), ("minimum", minimum, 1)):
             _at_least(value, least, where=f"Release.{name}")
@@ -134,6 +138,7 @@ class Release:
             minimum=minimum,
             probation=parse_duration(probation, where="Release.probation"),
             deadline=latest,
+            approval=approval,
         )
 
 
@@ -174,10 +179,7 @@ class Retrain:
         if on_rows is not None:
             _at_least(on_rows, 1, where="Retrain.on_rows")
         for signal, value in (("on_drift", on_drift), ("on_decay", on_decay)):
-            if not isinstance(value, bool):
-                raise ProductError(
-                    f"{value!r} is neither true nor false", where=f"Retrain.{signal}", remedy="write True or False"
-                )
+            _check_flag(value, where=f"Retrain.{signal}")
         if on_growth == "auto":  # a schedule or a volume says already when to look for a better model
             on_growth = _USUAL_GROWTH if every is None and on_rows is None else None
         elif on_growth is not None:
@@ -273,6 +275,11 @@ def _at_least(value: int, least: int, *, where: str) -> None:
         raise ProductError(
             f"{value!r} is not a whole number from {least} on", where=where, remedy=f"give {least} or more"
         )
+
+
+def _check_flag(value: object, *, where: str) -> None:
+    if not isinstance(value, bool):
+        raise ProductError(f"{value!r} is neither true nor false", where=where, remedy="write True or False")
 
 
 def _check_number(value: object, *, where: str, least: float | None = None, above: float | None = None) -> None:

@@ -16,7 +16,7 @@ from windlass.records.cleaning import Freed
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
 
-CommandName = Literal["train", "promote", "rollback", "pause", "resume", "clean", "erase"]
+CommandName = Literal["train", "promote", "approve", "rollback", "pause", "resume", "clean", "erase"]
 Trigger = Literal["first", "manual", "schedule", "volume", "growth", "drift", "decay", "notebook"]
 
 
@@ -355,6 +355,16 @@ class ReleaseAdvanced(Body, frozen=True, kw_only=True, tag="release.advanced"):
     decision: Decision
 
 
+class ReleaseApproved(Body, frozen=True, kw_only=True, tag="release.approved"):
+    """A person agrees that the version may answer everyone, once nothing else speaks against it."""
+
+    subject_field = "release"
+    release: str
+    version: str
+    by: str
+    reason: str
+
+
 class ReleaseFinished(Body, frozen=True, kw_only=True, tag="release.finished"):
     """`promoted`: probation passed; `rolled_back`: it answered and was withdrawn; `abandoned`: it never answered."""
 
@@ -554,6 +564,7 @@ ALL: tuple[type[Body], ...] = (
     VersionRegistered,
     ReleaseStarted,
     ReleaseAdvanced,
+    ReleaseApproved,
     ReleaseFinished,
     ChampionChanged,
     VersionRetired,

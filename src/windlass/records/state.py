@@ -58,6 +58,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     plan: dict[str, Any]
     """The release policy in force when it started."""
     run: str | None
+    approved_by: str | None = None
+    """Who agreed that it may answer everyone; None: nobody yet."""
     paused_seconds: float = 0.0
     """How long the product was paused meanwhile, in pauses that are over."""
 

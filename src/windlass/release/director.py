@@ -13,7 +13,14 @@ from typing import Any, Literal
 from windlass.decisions.figures import decision as decided
 from windlass.product.policy import Policies, Release, to_plain
 from windlass.records.decision import Decision
-from windlass.records.event import Body, ChampionChanged, ReleaseAdvanced, ReleaseFinished, ReleaseStarted
+from windlass.records.event import (
+    Body,
+    ChampionChanged,
+    ReleaseAdvanced,
+    ReleaseApproved,
+    ReleaseFinished,
+    ReleaseStarted,
+)
 from windlass.records.state import ProductState, ReleaseState, VersionState
 
 Stage = Literal["shadow", "canary", "probation"]
@@ -37,7 +44,10 @@ def begin(
     """
     policy = policies.release
     steps = steps_of(policy)
-    if product.champion is None or not steps:
+    if policy.approval and (product.champion is None or not steps):
+        further: list[Body] = []  # it stays where it is until a person agrees
+        decision = _verdict("wait", f"{reason}: it waits for a person's approval", now=now)
+    elif product.champion is None or not steps:
         why = "there is no champion to compare it with" if product.champion is None else "the policy has no stages"
         decision = _advance(f"{reason}: promoted at once, since {why}", now=now)
         further = _promotion(product, version, release=release, policy=policy, decision=decision)
@@ -66,10 +76,11 @@ def act_on(product: ProductState, *, decision: Decision, policy: Release) -> lis
 
 
 def advance(product: ProductState, *, policy: Release, decision: Decision) -> list[Body]:
-    """Into the next stage, or to the top after the last one."""
+    """Into the next stage, or to the top after the last one; from no stage at all, which waited for approval, too."""
     active = active_release(product)
     steps = steps_of(policy)
-    following = steps if active.stage == "started" else steps[steps.index(_step_of(active)) + 1 :]
+    waited = active.stage == "started"  # for approval, of a first version or of a policy without stages
+    following = [] if waited else steps[steps.index(_step_of(active)) + 1 :]
     if following:
         stage, share = following[0]
         return [_advanced(active.release, active.version, stage, share, decision)]
@@ -86,6 +97,12 @@ def withdraw(product: ProductState, *, decision: Decision) -> list[Body]:
         return [finished]
     previous = product.versions[active.previous]
     return [_champion(product, previous, release=active.release, reason=decision.reasons[0]), finished]
+
+
+def approve(product: ProductState, *, by: str, reason: str) -> list[Body]:
+    """A person agrees; whether it goes on now is for the next look to judge."""
+    active = active_release(product)
+    return [ReleaseApproved(release=active.release, version=active.version, by=by, reason=reason)]
 
 
 def settle(product: ProductState, *, decision: Decision) -> list[Body]:

@@ -75,6 +75,7 @@ def release_evidence(
         expected_gap=expected.gap,
         losses=losses,
         refused=refused,
+        approved=release.approved_by is not None,
         paused=paused,
     )
 

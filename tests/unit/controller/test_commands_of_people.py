@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from windlass.controller.commands import Answer, Commands, before
+from windlass.controller.releases import Releases
 from windlass.errors import LeaseLost, LedgerError, UsageError
+from windlass.product.policy import Release
 from windlass.records.event import (
     ChampionChanged,
     CommandFinished,
@@ -13,6 +16,7 @@ from windlass.records.event import (
     CommandWithdrawn,
     ProductPaused,
     ProductResumed,
+    ReleaseApproved,
     ReleaseFinished,
 )
 from windlass.records.state import PastChampion, PendingCommand, ProductState, VersionState
@@ -276,3 +280,88 @@ def test_the_champion_before_is_the_last_one_that_was_not_taken_back(reigns: lis
             before(product)
     else:
         assert before(product) == expected
+
+
+# -- approval --------------------------------------------------------------------------------------------------------
+
+
+def careful(desk: Desk, **release: Any) -> Releases:
+    """v1 answers, v2 waits in its canary for nothing but a person."""
+    desk.register("v1")
+    leading = Releases(context=desk.new_context())
+    leading.step(PRODUCT)
+    desk.declare(replace(POLICIES, release=Release(canary=[0.5], minimum=20, probation="6h", approval=True, **release)))
+    desk.register("v2")
+    leading.step(PRODUCT)
+    desk.wait(hours=1)
+    desk.answer(40, version="v1")
+    desk.answer(40, version="v2", stage="canary")
+    desk.commit(leading)
+    return leading
+
+
+def stage(desk: Desk) -> str | None:
+    return None if desk.state.release is None else desk.state.release.stage
+
+
+def test_a_release_waits_for_a_person_who_is_recorded(desk: Desk) -> None:
+    leading = careful(desk)
+    leading.step(PRODUCT)
+    assert (stage(desk), desk.state.release.approved_by) == ("canary", None)  # type: ignore[union-attr]
+    assert answer(desk, "approve", "v2").message.startswith("v2 is approved")
+    (approved,) = desk.bodies(ReleaseApproved)
+    assert (approved.version, approved.by, approved.reason) == ("v2", "ada", "because")
+    leading.step(PRODUCT)
+    assert (stage(desk), desk.state.champion.version) == ("probation", "v2")  # type: ignore[union-attr]
+
+
+def test_approval_hides_no_harm(desk: Desk) -> None:
+    leading = careful(desk)
+    assert answer(desk, "approve").done
+    desk.answer(40, version="v1")
+    desk.answer(200, version="v2", stage="canary", error="it raised")
+    desk.answer(40, version="v1")
+    desk.commit(leading)
+    leading.step(PRODUCT)
+    assert desk.bodies(ReleaseFinished)[-1].outcome == "rolled_back"
+
+
+def test_who_is_never_answered_gives_up_at_the_deadline(desk: Desk) -> None:
+    leading = careful(desk, deadline="2d")
+    desk.wait(days=2)
+    leading.step(PRODUCT)
+    finished = desk.bodies(ReleaseFinished)[-1]
+    assert (finished.version, finished.outcome) == ("v2", "rolled_back")
+    assert any("`windlass approve`" in reason for reason in finished.decision.reasons)
+
+
+def test_the_first_version_and_one_without_stages_wait_too(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, release=Release(probation="0s", approval=True)))
+    leading = Releases(context=desk.new_context())
+    for name in ("v1", "v2"):
+        before_it = desk.state.champion
+        desk.register(name)
+        leading.step(PRODUCT)
+        leading.step(PRODUCT)
+        assert (stage(desk), desk.state.champion) == ("started", before_it)
+        assert answer(desk, "approve").done
+        leading.step(PRODUCT)
+        assert (stage(desk), desk.state.champion.version) == (None, name)  # type: ignore[union-attr]
+
+
+def test_what_needs_no_approval_cannot_be_approved(desk: Desk) -> None:
+    assert "no release that waits" in answer_after_declaring(desk).message
+    in_release(desk, "canary")
+    assert "needs no approval" in answer(desk, "approve").message
+    assert "v7 is not being released" in answer(desk, "approve", "v7").message
+
+
+def answer_after_declaring(desk: Desk) -> CommandFinished:
+    desk.declare()
+    return answer(desk, "approve")
+
+
+def test_nobody_approves_twice(desk: Desk) -> None:
+    careful(desk)
+    assert answer(desk, "approve").done
+    assert "ada approved v2 already" in answer(desk, "approve").message
