@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import re
 import signal
@@ -16,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from windlass.cli.main import main
+from ..commands import run_here
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(?P<tag>\w*)[ ]*\n(?P<body>.*?)^```[ ]*$", re.DOTALL | re.MULTILINE)
@@ -46,30 +44,10 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def windlass() -> Command:
-    """The command as its process would run it, without the second that the start of one takes.
-
-    Words, folder, standard output and error, exit code are a process's. The pages of the documentation and
-    `test_docs.py` start real ones.
-    """
+    """The command, run by somebody called ada, in the process of the tests."""
 
     def run(*words: str, at: Path, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        out, err, code = io.StringIO(), io.StringIO(), 0
-        with (
-            contextlib.chdir(at),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            pytest.MonkeyPatch.context() as patched,
-        ):
-            patched.setattr(sys, "argv", ["windlass", *words])
-            patched.setenv("WINDLASS_ACTOR", "ada")
-            try:
-                main()
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        done = subprocess.CompletedProcess(list(words), code, out.getvalue(), err.getvalue())
-        assert expect in (None, code), f"{words}: {done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done
+        return run_here(*words, at=at, environment={"WINDLASS_ACTOR": "ada"}, expect=expect)
 
     return run
 

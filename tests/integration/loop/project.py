@@ -26,6 +26,8 @@ from windlass.records.event import Body, CommandName, CommandRequested
 from windlass.records.paths import Paths
 from windlass.records.state import ProductState
 
+from ...commands import run_here
+
 PRODUCT = "lateness"
 SOURCE = """
 import time
@@ -92,8 +94,11 @@ class Up:
 
     @property
     def environment(self) -> dict[str, str]:
+        return {**os.environ, **self._settings}
+
+    @property
+    def _settings(self) -> dict[str, str]:
         return {
-            **os.environ,
             "WINDLASS_PORT": str(self.port),
             "WINDLASS_LEASE_SECONDS": "4",
             "WINDLASS_POLL_SECONDS": "0.1",
@@ -113,8 +118,7 @@ class Up:
         return process
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=90, env=self.environment)
+        return run_here(*words, "--project", str(self.folder), at=self.folder.parent, environment=self._settings)
 
     def ask(self, name: CommandName, *, force: bool = False) -> str:
         """What a command of that name asks for, without waiting for the answer; the request's name."""
