@@ -36,6 +36,8 @@ class Workspace:
         """The workspace that `settings` names; made if `create`, else UsageError when there is none."""
         workspace = cls(settings, create=create)
         there = bool(settings.ledger) or workspace.paths.ledger.is_file()
+        if not there and workspace.paths.checkpoint.exists():
+            raise _gone(workspace.paths)
         if not create and not there:
             raise UsageError(
                 "there is no workspace here yet",
@@ -74,8 +76,12 @@ class Workspace:
         from windlass.records.event import WorkspaceCreated
         from windlass.records.ids import new_id
 
+        signed = self.paths.checkpoint.exists()  # looked for first: another process may begin and sign meanwhile
         ledger = Ledger(self.paths.ledger_url(self.settings.ledger), create=self._create)
         if ledger.head() == 0:
+            if signed:
+                ledger.close()
+                raise _gone(self.paths)
             now = self.clock.now()
             created = WorkspaceCreated(workspace=new_id("workspace", now), windlass=__version__)
             ledger.begin(created, at=now, actor=self.actor)  # unless another process has just done so
@@ -134,3 +140,12 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _gone(paths: Paths) -> UsageError:
+    """Beginning another one would leave data and versions whose history nobody knows, and hide that it is lost."""
+    return UsageError(
+        "the ledger of this workspace is gone, or an empty one stands in its place",
+        where=f"{paths.checkpoint} says that there was one",
+        remedy="put it back, or `windlass restore` a backup; to begin anew, move the whole workspace away",
+    )

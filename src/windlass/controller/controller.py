@@ -14,6 +14,7 @@ from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.controller.intake import Intake
 from windlass.controller.releases import Releases
+from windlass.controller.rescue import Rescue
 from windlass.controller.signing import Signing
 from windlass.controller.training import Training
 from windlass.controller.watching import Watching
@@ -42,6 +43,7 @@ class Controller:
         self._incidents = Incidents(context=context)
         self._workers = Workers(context=context, incidents=self._incidents)
         self._releases = Releases(context=context, refused=self._workers.refused)
+        self._rescue = Rescue(context=context, incidents=self._incidents, refused=self._workers.refused)
         self._declarations = Declarations(context=context, engine=engine, incidents=self._incidents, entries=entries)
         self._training = Training(
             context=context,
@@ -61,6 +63,7 @@ class Controller:
         self._parts: dict[str, Callable[[str], object]] = {
             "taking in what was captured": self._intake.take,
             "releasing": self._release,
+            "looking after the champion's files": self._rescue.step,
             "routing": context.route,
             "watching": self._watch,
             "training": self._train,

@@ -102,7 +102,7 @@ class Workers:
                     event.product,
                     title=f"{version}{_UNLOADABLE}",
                     cause=event.detail,
-                    remedy="the version before goes on answering; `windlass rollback`, or train a new one",
+                    remedy="what workers have in memory goes on answering; `windlass rollback`, or train a new one",
                 )
 
     def _cannot_capture(self, event: ServingEvent) -> None:

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from windlass.engines import wire
+from windlass.engines.forks import one_comes_out
 from windlass.engines.lifeline import be_first_to_go, die_with_parent, end_group
 from windlass.errors import EngineError, UsageError
 
@@ -69,7 +70,8 @@ def run_task(task: wire.Task, send: Callable[[object], None]) -> wire.Done | wir
         function = _resolve(task.function)
         argument = pickle.loads(task.argument)  # noqa: S301 (from the parent alone)
         keywords = {"emit": _emitter(task.number, send)} if "emit" in inspect.signature(function).parameters else {}
-        result = function(argument, **keywords)
+        with one_comes_out():
+            result = function(argument, **keywords)
         return wire.Done(number=task.number, result=_pickled(result, task.function))
     except BaseException as error:  # noqa: BLE001 (SystemExit of user code too must end the job, not the worker)
         return wire.describe(task.number, error, where=task.function)

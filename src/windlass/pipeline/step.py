@@ -15,6 +15,7 @@ import msgspec
 
 from windlass.clock import Clock
 from windlass.crashpoints import crashpoint
+from windlass.engines.forks import one_comes_out
 from windlass.errors import LeaseLost, RunFailed, WindlassError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline import files
@@ -134,7 +135,7 @@ class StepRunner:
     def stage(self, name: str) -> Iterator[None]:
         """Something that is done in every run: its output goes to its log, its failure is the run's."""
         try:
-            with captured(self.log(name)):
+            with captured(self.log(name)), one_comes_out():
                 yield
         except LeaseLost:
             raise
@@ -197,7 +198,7 @@ class StepRunner:
         target = self._paths.step(self._product, step.key)
         staged = self._staging.make(self._product, step.key)
         try:
-            with captured(self.log(step.name)):
+            with captured(self.log(step.name)), one_comes_out():
                 summary = work(staged) or {}
             outputs = files.digests(staged)
             crashpoint(f"step.{step.name}.staged")

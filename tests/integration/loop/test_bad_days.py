@@ -1,0 +1,75 @@
+"""What goes wrong around a `windlass up` that runs: the champion answers on, and what is wrong is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import psutil
+
+from windlass.records.event import ChampionChanged, ControllerStarted, IncidentOpened, ProductPaused, VersionRegistered
+
+from .project import PRODUCT, Up  # type: ignore[import-not-found]
+
+
+def kill_worker(up: Up) -> None:
+    for process in psutil.Process(up.processes[0].pid).children(recursive=True):
+        if "windlass.serving.worker" in process.cmdline():
+            process.kill()
+
+
+def test_a_champion_whose_files_are_damaged_answers_from_memory_and_then_the_one_before_does(up: Up) -> None:
+    process = up.start()
+    up.wait_until(lambda: up.champion() == "v1")
+    up.source.write_text(up.source.read_text().replace("C=1.0", "C=0.1"))
+    assert up.command("train").returncode == 0
+    assert up.command("promote", "v2", "--reason", "it is urgent").returncode == 0
+    up.wait_until(lambda: up.champion() == "v2")
+
+    digest = next(body.digest for body in up.events(VersionRegistered) if body.version == "v2")
+    model = next(path for path in (up.paths.bundle(PRODUCT, digest) / "model").rglob("*") if path.is_file())
+    model.chmod(0o600)
+    model.write_bytes(model.read_bytes()[:-1])
+    assert {answer["version"] for answer in up.predict(3)} == {"v2"}
+    kill_worker(up)
+    up.wait_until(lambda: up.champion() == "v1")  # the worker that came in its place could not load v2
+    assert [body.version for body in up.events(ChampionChanged)] == ["v1", "v2", "v1"]
+    (told,) = (body for body in up.events(IncidentOpened) if "damaged" in body.title)
+    assert (told.title, str(model) in told.cause) == ("damaged bundle of champion v2", True)
+    assert "v1, the champion before, answers in its place" in told.remedy
+    assert process.poll() is None
+
+
+def test_a_ledger_that_another_process_locks_holds_up_the_loop_and_no_answer(up: Up) -> None:
+    process = up.start()
+    up.wait_until(lambda: up.champion() == "v1")
+    lease = up.ledger.lease()
+    with closing(sqlite3.connect(up.paths.ledger, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        up.wait_until(lambda: up.ledger.lease() is None)  # it has run out, since it could not be renewed
+        answered = {answer["id"] for _ in range(5) for answer in up.predict(5)}
+        assert len(answered) == 25
+        other.execute("ROLLBACK")
+    up.wait_until(lambda: answered <= up.captured())
+    renewed = up.ledger.lease()
+    assert lease is not None
+    assert (renewed is not None and renewed.token, process.poll()) == (lease.token, None)
+    assert len(up.events(ControllerStarted)) == 1
+
+
+def test_a_ledger_whose_file_is_taken_away_stops_the_loop_until_it_is_put_back(up: Up) -> None:
+    process = up.start()
+    up.wait_until(lambda: up.champion() == "v1")
+    away = up.paths.ledger.with_name("away.db")
+    up.paths.ledger.rename(away)
+    up.wait_until(lambda: "the loop stands still" in up.paths.log.read_text())
+    answered = {answer["id"] for answer in up.predict(5)}
+    assert len(answered) == 5
+    refused = up.command("train")
+    assert (refused.returncode, up.paths.ledger.exists()) == (2, False)
+    assert "the ledger of this workspace is gone" in refused.stderr
+    away.rename(up.paths.ledger)
+    up.wait_until(lambda: answered <= up.captured())
+    assert up.command("pause", "--reason", "it obeys again").returncode == 0
+    assert (len(up.events(ProductPaused)), process.poll(), up.champion()) == (1, None, "v1")
+    assert up.ledger.verify().ok

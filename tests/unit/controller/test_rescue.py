@@ -1,0 +1,129 @@
+"""The champion's files are damaged: who answers, and what is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from windlass.controller.incidents import Incidents
+from windlass.controller.rescue import Rescue
+from windlass.records.event import ChampionChanged, IncidentClosed, IncidentOpened
+from windlass.release import director
+
+from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-found]
+
+
+@pytest.fixture
+def refused() -> dict[str, str]:
+    """Version -> why no worker can load it."""
+    return {}
+
+
+@pytest.fixture
+def seconds() -> list[float]:
+    """Of real time that have passed."""
+    return [0.0]
+
+
+@pytest.fixture
+def rescue(desk: Desk, refused: dict[str, str], seconds: list[float]) -> Rescue:
+    """Of a controller that has just begun, after v1, v2 and v3 answered one after the other."""
+    desk.context.real_time = lambda: seconds[0]
+    for name in ("v1", "v2", "v3"):
+        desk.register(name)
+        promote(desk, name)
+    return Rescue(
+        context=desk.context,
+        incidents=Incidents(context=desk.context),
+        refused=lambda _, version: refused.get(version),
+    )
+
+
+def promote(desk: Desk, name: str) -> None:
+    chosen = desk.state.versions[name]
+    bodies = director.install(
+        desk.state, chosen, policies=POLICIES, release=f"r {name}", now=NOON, reason="test", probation=False
+    )
+    desk.write(*bodies)
+
+
+def damage(desk: Desk, version: str) -> tuple[Path, bytes]:
+    """The file that was changed, and what was in it."""
+    bundle = desk.paths.bundle(PRODUCT, desk.state.versions[version].digest)
+    file = next(path for path in sorted(bundle.iterdir()) if path.name.startswith("model"))
+    whole = file.read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    return file, whole
+
+
+def champion(desk: Desk) -> str:
+    assert desk.state.champion is not None
+    return str(desk.state.champion.version)
+
+
+def test_while_workers_answer_with_it_damage_is_told_once_and_nobody_is_exchanged(desk: Desk, rescue: Rescue) -> None:
+    file, whole = damage(desk, "v3")
+    rescue.step(PRODUCT)
+    rescue.step(PRODUCT)
+    (opened,) = desk.bodies(IncidentOpened)
+    assert (opened.title, champion(desk)) == ("damaged bundle of champion v3", "v3")
+    assert opened.cause == f"the file was changed (at {file})"
+    assert "workers that have it in memory go on answering" in opened.remedy
+    file.write_bytes(whole)
+    rescue.step(PRODUCT)
+    (closed,) = desk.bodies(IncidentClosed)
+    assert "whole again" in closed.resolution
+
+
+def test_once_a_worker_cannot_load_it_the_last_whole_champion_answers(
+    desk: Desk, rescue: Rescue, refused: dict[str, str]
+) -> None:
+    damage(desk, "v2")
+    rescue.step(PRODUCT)
+    assert not desk.bodies(IncidentOpened)  # nobody is to answer with that one
+    damage(desk, "v3")
+    refused["v3"] = "version v3 cannot be loaded: the file was changed"
+    rescue.step(PRODUCT)
+    assert champion(desk) == "v1"
+    assert "workers cannot load v3: the file was changed" in desk.bodies(ChampionChanged)[-1].reason
+    (opened,) = desk.bodies(IncidentOpened)
+    assert "v1, the champion before, answers in its place" in opened.remedy
+    rescue.step(PRODUCT)
+    assert not desk.bodies(IncidentClosed)  # until somebody has done something about it
+    desk.register("v4")
+    promote(desk, "v4")
+    rescue.step(PRODUCT)
+    (closed,) = desk.bodies(IncidentClosed)
+    assert closed.resolution == "v4 has come since, and answers"
+
+
+def test_a_worker_that_cannot_load_what_is_whole_changes_nothing(
+    desk: Desk, rescue: Rescue, refused: dict[str, str]
+) -> None:
+    refused["v3"] = "version v3 cannot be loaded: MemoryError"
+    rescue.step(PRODUCT)
+    assert (champion(desk), desk.bodies(IncidentOpened)) == ("v3", [])
+
+
+def test_with_no_whole_version_left_it_stays_and_is_told(desk: Desk, rescue: Rescue, refused: dict[str, str]) -> None:
+    for name in ("v1", "v2", "v3"):
+        damage(desk, name)
+    refused["v3"] = "version v3 cannot be loaded: the file was changed"
+    rescue.step(PRODUCT)
+    assert champion(desk) == "v3"
+    (opened,) = desk.bodies(IncidentOpened)
+    assert "put the files back from a backup" in opened.remedy
+
+
+def test_files_that_nobody_complains_of_are_looked_at_once_an_hour(
+    desk: Desk, rescue: Rescue, seconds: list[float]
+) -> None:
+    rescue.step(PRODUCT)
+    damage(desk, "v3")
+    rescue.step(PRODUCT)
+    assert not desk.bodies(IncidentOpened)
+    seconds[0] += 3600
+    rescue.step(PRODUCT)
+    assert len(desk.bodies(IncidentOpened)) == 1
