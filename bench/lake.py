@@ -25,6 +25,7 @@ import deltalake
 import numpy as np
 import polars as pl
 
+from windlass.lake import segments as segments_of
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.product.policy import Outcome
@@ -42,13 +43,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000, help="predictions that labels are joined to")
     parser.add_argument("--commits", type=int, default=1_000)
+    parser.add_argument("--part", choices=["segments", "floor", "commits", "joins", "sets"], help="this alone")
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to measure; default: the temporary one")
     options = parser.parse_args()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     )
     print(f"deltalake {deltalake.__version__}, polars {pl.__version__}, load {os.getloadavg()[0]:.1f} at the start\n")
-    for part in (segments, commits, joins, sets):
+    for part in (segments, floor, commits, joins, sets):
+        if options.part not in (None, part.__name__):
+            continue
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             for name, figure in part(Path(folder), options):
                 print(f"{name:<62}  {figure}", flush=True)
@@ -73,6 +77,35 @@ def segments(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, s
     lake, backlog = new_lake(folder / "lake"), folder / "process-64"
     seconds = took(lambda: lake.commit_segments("bench", backlog, START))
     yield "commit a backlog in batches of 64", f"{96_000 / seconds:>9,.0f} rows/s"
+
+
+def floor(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:  # noqa: ARG001
+    """What durability `power` costs one caller above the disk: in turn with the same bytes, written and synced alone.
+
+    The last line is for a file whose blocks were written before, so that a sync need not tell of a longer file.
+    """
+    count, batches = 600, [answers(number, 64) for number in range(600)]
+    record = segments_of.frame_record(segments_of._encode(batches[0]))
+    writer = SegmentWriter(folder / "floor", durability="power", rotate_bytes=2 * count * len(record))
+    grown = os.open(folder / "grown", os.O_RDWR | os.O_CREAT)
+    written = os.open(folder / "written", os.O_RDWR | os.O_CREAT)
+    os.pwrite(written, bytes(count * len(record)), 0)
+    os.fsync(written)
+
+    def put(file: int, number: int) -> None:
+        os.pwrite(file, record, number * len(record))
+        os.fdatasync(file)
+
+    each: dict[str, list[float]] = {"the segment": [], "a file that grows": [], "a file that is overwritten": []}
+    for number, batch in enumerate(batches):
+        works = [partial(writer.append, batch), partial(put, grown, number), partial(put, written, number)]
+        for seconds, work in zip(each.values(), works, strict=True):
+            seconds.append(took(work))
+    for name, seconds in each.items():
+        yield (
+            f"64 rows ({len(record):,} bytes) into {name}",
+            f"{64 * count / sum(seconds):>9,.0f} rows/s   {spread(seconds)}",
+        )
 
 
 def commits(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:

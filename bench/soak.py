@@ -95,12 +95,19 @@ def soak(trials: int, nursery: Nursery, folder: Path, urls: Iterator[str], dice:
     return tally
 
 
+def some_points(tally: Tally, dice: random.Random) -> list[str]:
+    """As often as not of those that have killed nobody yet: the points that each life begins with come first else."""
+    fresh = [point for point in POINTS if point not in tally.points]
+    chosen = fresh if fresh and dice.random() < 0.5 else POINTS
+    return dice.sample(chosen, min(_ARMED, len(chosen)))
+
+
 def stage(world: World, nursery: Nursery, tally: Tally, dice: random.Random, champions: list[str]) -> None:
     """Some kills on the way to the next champion, then a life that nobody ends, and a look at the records."""
     tally.stages += 1
     for _ in range(KILLS_PER_STAGE):
         world.answer(dice.randint(1, 20))
-        points = dice.sample(POINTS, _ARMED) if dice.random() < 0.7 else []
+        points = some_points(tally, dice) if dice.random() < 0.7 else []
         world.arm(points, nursery)
         end = nursery.live(world.folder, champions[-1], seconds=None if points else dice.uniform(0.02, _LONGEST))
         hit = set(points) - {path.name for path in nursery.points.iterdir()}
@@ -146,6 +153,8 @@ def report(database: str, tally: Tally, seconds: float) -> None:
     print(f"\n{database}")
     for name, value in rows.items():
         print(f"  {name:24} {value}")
+    if never := sorted(set(POINTS) - set(tally.points)):
+        print(f"  never hit: {', '.join(never)}")
     for sentence in tally.wrong:
         print(f"  ! {sentence}")
 

@@ -87,9 +87,10 @@ class Rescue:
         """An incident, in one write with the change of the champion, if there is to be one."""
         now = self._context.now
         changes: list[Body] = []
-        answers = "workers that have it in memory go on answering"
+        answers, then = "workers that have it in memory go on answering", ""
         if successor is not None:
             answers = f"{successor.version}, the champion before, answers in its place"
+            then = f", then `windlass promote {champion.version}`"
             changes = director.install(
                 product,
                 successor,
@@ -103,6 +104,6 @@ class Rescue:
             product.name,
             title=_DAMAGED + champion.version,
             cause=damage.discreet_fault,
-            remedy=f"{answers}; look at the disk, put the files back from a backup, or `windlass train --force`",
+            remedy=f"{answers}; look at the disk, and put the files back from a backup{then}",
             also=tuple(changes),
         )

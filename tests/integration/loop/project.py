@@ -94,7 +94,8 @@ class Up:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **self._settings}
+        """Of processes. Nothing of ours writes to the home folder, so there is none that could be written to."""
+        return {**os.environ, "HOME": "/proc/no-home", **self._settings}
 
     @property
     def _settings(self) -> dict[str, str]:

@@ -43,7 +43,6 @@ def test_a_champion_whose_files_are_damaged_answers_from_memory_and_then_the_one
 def test_a_ledger_that_another_process_locks_holds_up_the_loop_and_no_answer(up: Up) -> None:
     process = up.start()
     up.wait_until(lambda: up.champion() == "v1")
-    lease = up.ledger.lease()
     with closing(sqlite3.connect(up.paths.ledger, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         up.wait_until(lambda: up.ledger.lease() is None)  # it has run out, since it could not be renewed
@@ -51,10 +50,7 @@ def test_a_ledger_that_another_process_locks_holds_up_the_loop_and_no_answer(up:
         assert len(answered) == 25
         other.execute("ROLLBACK")
     up.wait_until(lambda: answered <= up.captured())
-    renewed = up.ledger.lease()
-    assert lease is not None
-    assert (renewed is not None and renewed.token, process.poll()) == (lease.token, None)
-    assert len(up.events(ControllerStarted)) == 1
+    assert (len(up.events(ControllerStarted)), process.poll()) == (1, None)
 
 
 def test_a_ledger_whose_file_is_taken_away_stops_the_loop_until_it_is_put_back(up: Up) -> None:

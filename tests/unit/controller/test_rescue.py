@@ -90,6 +90,7 @@ def test_once_a_worker_cannot_load_it_the_last_whole_champion_answers(
     assert "workers cannot load v3: the file was changed" in desk.bodies(ChampionChanged)[-1].reason
     (opened,) = desk.bodies(IncidentOpened)
     assert "v1, the champion before, answers in its place" in opened.remedy
+    assert opened.remedy.endswith("then `windlass promote v3`")
     rescue.step(PRODUCT)
     assert not desk.bodies(IncidentClosed)  # until somebody has done something about it
     desk.register("v4")
