@@ -58,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port to listen on; 0 takes a free one and prints it."""
     workers: int = 1
     """Serving processes."""
+    demand_tokens: bool = False
+    """Ask for tokens on this machine's own addresses too, such as behind a proxy; on any other they always are."""
     durability: Literal["process", "power"] = "process"
     """What a prediction has survived when it is answered: a crash of ours, or a power cut (synced)."""
     poll_seconds: float = 0.5

@@ -57,6 +57,8 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     ),
     events.CommandFinished: lambda body: f"{'done' if body.done else 'refused'}: {body.message.splitlines()[0]}",
     events.CommandWithdrawn: lambda body: f"took the request back: {body.reason}",
+    events.TokenCreated: lambda body: f"{body.holder} got {body.token}: {', '.join(body.scopes)}",
+    events.TokenRevoked: lambda body: f"{body.token} was taken back: {body.reason}",
     events.KeyRotated: lambda body: f"signed by the key {body.key} from now on: {body.reason}",
     events.LedgerPruned: lambda body: f"{body.removed:,} events from before {body.before:%Y-%m-%d %H:%M} were removed",
     events.WorkspaceCleaned: lambda body: f"cleaned: {_freed(body)}",

@@ -16,14 +16,17 @@ from windlass.app.act import Say
 from windlass.app.debut import bring_in_model_files
 from windlass.app.door import Door, Hear
 from windlass.app.holder import Holder
-from windlass.app.lease import acquire
+from windlass.app.lease import acquire, holding
 from windlass.app.timeline import Timeline
+from windlass.app.tokens import prepare
 from windlass.app.workspace import Workspace
 from windlass.controller.context import LoopContext
 from windlass.controller.controller import Controller
-from windlass.errors import LeaseLost, LedgerError, ProductError
+from windlass.errors import LeaseLost, LedgerError, ProductError, SigningError
 from windlass.product.code.loading import discover
+from windlass.release.routing import read_routing
 from windlass.serving.supervisor import Server
+from windlass.serving.trust import Trust
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +40,10 @@ def up(workspace: Workspace, *, say: Say) -> None:
     stopping = _stop_on_signals()
     _log_to_file(workspace)
     entries = _entries(workspace, say)
+    guarded = prepare(workspace)
 
     def server(hear: Hear) -> Server:
-        return Server(workspace.settings, workspace.paths, on_event=hear, log=workspace.paths.log)
+        return Server(workspace.settings, workspace.paths, on_event=hear, log=workspace.paths.log, guarded=guarded)
 
     door = Door(server, products=entries, say=say)
     try:
@@ -64,7 +68,8 @@ def serve(workspace: Workspace, *, say: Say) -> None:
     stopping = _stop_on_signals()
     _log_to_file(workspace)
     bring_in_model_files(workspace, say=say)
-    server = Server(workspace.settings, workspace.paths, log=workspace.paths.log)
+    _sign_what_is_routed(workspace)
+    server = Server(workspace.settings, workspace.paths, log=workspace.paths.log, guarded=prepare(workspace))
     server.start()
     say(f"windlass: serving on {server.url}")
     try:
@@ -88,6 +93,7 @@ def _act(
     timeline = Timeline(workspace.ledger, say=say)
     acting = False
     try:
+        _route(context)
         # A controller that did not leave in order may be frozen, and its workers be answering at this very address.
         door.open(patient=workspace.state().controller is not None)
         door.listen(controller.hear)
@@ -107,6 +113,24 @@ def _act(
     door.close(meanwhile=_keeping(context))  # what is in flight is answered and captured before the last commit
     controller.stop("the serving workers did not start" if door.failed else "asked to stop")
     door.check()
+
+
+def _sign_what_is_routed(workspace: Workspace) -> None:
+    """Have versions signed for that a release before 0.2 has routed, if nobody else runs the loop, who would do it."""
+    trust, routings = Trust(workspace.paths), workspace.paths.routings.glob("*.json")
+    try:
+        for routing in filter(None, map(read_routing, routings)):
+            for target in filter(None, (routing.champion, routing.challenger)):
+                trust.check(routing.product, target)
+    except SigningError:
+        with holding(workspace) as context:
+            if context is not None:
+                _route(context)
+
+
+def _route(context: LoopContext) -> None:
+    for name in context.state.products:
+        context.route(name)
 
 
 def _keeping(context: LoopContext) -> Callable[[], None]:

@@ -27,6 +27,7 @@ from windlass.cli import (
     runs,
     serve,
     show,
+    token,
 )
 from windlass.errors import UsageError, WindlassError
 
@@ -58,6 +59,7 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(token.app, name="token")
 
 
 def main() -> None:

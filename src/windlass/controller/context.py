@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+import msgspec
+
 from windlass.clock import Clock
-from windlass.errors import LeaseLost
+from windlass.errors import LeaseLost, SigningError
 from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.notary import Notary
@@ -18,10 +21,13 @@ from windlass.product.policy import Policies, from_plain
 from windlass.records.event import Body
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
+from windlass.records.routing import Target
 from windlass.records.state import ProductState, WorkspaceState
 from windlass.registry.registry import Registry
 from windlass.release.routing import publish_routing, routing_for
 from windlass.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -41,6 +47,8 @@ class LoopContext:
     real_time: Callable[[], float] = time.monotonic
     """Seconds, for what is about processes: the lease, and how much time a look may take."""
     _renewed: float = field(init=False)
+    _signed: dict[tuple[str, str], Target] = field(init=False, default_factory=dict)
+    """Versions that were signed for, by product and digest."""
 
     def __post_init__(self) -> None:
         self._renewed = self.real_time()
@@ -93,7 +101,33 @@ class LoopContext:
         state = self.state
         product = state.products.get(name)
         if product is not None:
-            publish_routing(routing_for(product, sequence=state.sequence), self.paths, self.held())
+            routing = routing_for(product, sequence=state.sequence)
+            signed = msgspec.structs.replace(
+                routing,
+                champion=self._vouched(name, routing.champion),
+                challenger=self._vouched(name, routing.challenger),
+            )
+            publish_routing(signed, self.paths, self.held())
+
+    def _vouched(self, product: str, target: Target | None) -> Target | None:
+        """`target` with a signature, which workers ask for; without one while there is no key that can be used, of
+        which `Signing` tells."""
+        if target is None:
+            return None
+        found = self._signed.get((product, target.digest))
+        if found is not None and found.version == target.version:
+            return found
+        try:
+            vouched = self.notary.vouch(target.signed_text(product))
+        except SigningError as error:
+            log.warning("%s: version %s is routed without a signature: %s", product, target.version, error.fault)
+            return target
+        if vouched is None:
+            return target
+        key, signature = vouched
+        signed = msgspec.structs.replace(target, key=key, signature=signature)
+        self._signed[product, target.digest] = signed
+        return signed
 
 
 def policies_of(product: ProductState) -> Policies:

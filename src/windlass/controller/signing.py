@@ -49,6 +49,7 @@ class Signing:
             self._signed = checkpoint.sequence
             for product in self._context.state.products:
                 self._incidents.close(product, title=TITLE, resolution="it was signed")
+                self._context.route(product)  # the first signature has made the key that versions are signed with
 
     def _tell(self, error: WindlassError) -> None:
         """Every product is concerned: what is told of it rests on the ledger."""

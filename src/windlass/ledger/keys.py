@@ -80,7 +80,12 @@ class Keys:
 
     def trusted(self) -> frozenset[str]:
         """The ids of the public keys that lie here; whoever may write to the folder says who is trusted."""
-        return frozenset(id_of_file(path) for path in sorted(self._folder.glob("*.pub")))
+        return frozenset(self.public())
+
+    def public(self) -> dict[str, bytes]:
+        """The public keys that lie here, 32 bytes each, by their ids. Raises SigningError for a file that is none."""
+        found = (_public(path) for path in sorted(self._folder.glob("*.pub")))
+        return {key_id(raw): raw for raw in found}
 
     def place(self, key: str) -> Path:
         """Where the private key is looked for."""
@@ -148,6 +153,10 @@ class Keys:
 
 def id_of_file(path: Path) -> str:
     """The id of a public key in a PEM file. Raises SigningError for anything else."""
+    return key_id(_public(path))
+
+
+def _public(path: Path) -> bytes:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -158,7 +167,7 @@ def id_of_file(path: Path) -> str:
         raise _no_public_key(path, str(error)) from error
     if not isinstance(found, Ed25519PublicKey):
         raise _no_public_key(path, "it is of another kind")
-    return key_id(found.public_bytes_raw())
+    return found.public_bytes_raw()
 
 
 def _no_public_key(path: Path, why: str) -> SigningError:

@@ -40,6 +40,17 @@ class Notary:
         write_outside(self._outside, checkpoint)
         return checkpoint
 
+    def vouch(self, content: bytes) -> tuple[str, str] | None:
+        """The id of the key in force and its signature of `content`; None before the first key.
+
+        Raises SigningError when the key cannot be used.
+        """
+        known = self._ledger.key()
+        if known is None:
+            return None
+        key = self.keys.load(known.key)
+        return key.id, key.sign(content)
+
     def verify(
         self,
         *,

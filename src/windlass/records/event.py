@@ -15,6 +15,7 @@ from windlass.records.alert import QueuedAlert, Withheld
 from windlass.records.cleaning import Freed
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
+from windlass.records.token import Scope
 
 CommandName = Literal["train", "promote", "approve", "rollback", "pause", "resume", "clean", "erase"]
 Trigger = Literal["first", "manual", "schedule", "volume", "growth", "drift", "decay", "notebook"]
@@ -34,6 +35,30 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     @property
     def subject(self) -> str | None:
         return None if self.subject_field is None else str(getattr(self, self.subject_field))
+
+
+# -- who may ask the server ----------------------------------------------------------------------------------------
+
+
+class TokenCreated(Body, frozen=True, kw_only=True, tag="token.created"):
+    """Somebody may ask the server from beyond this machine."""
+
+    fenced = False
+    subject_field = "token"
+    token: str
+    holder: str
+    scopes: tuple[Scope, ...]
+    digest: str
+    """sha256 of the secret, which is kept nowhere."""
+
+
+class TokenRevoked(Body, frozen=True, kw_only=True, tag="token.revoked"):
+    """And may no longer."""
+
+    fenced = False
+    subject_field = "token"
+    token: str
+    reason: str
 
 
 # -- workspace and controller ------------------------------------------------------------------------------------
@@ -582,6 +607,8 @@ ALL: tuple[type[Body], ...] = (
     AlertsSilenced,
     AlertsUnsilenced,
     AlertAcknowledged,
+    TokenCreated,
+    TokenRevoked,
 )
 BY_KIND: dict[str, type[Body]] = {body.kind(): body for body in ALL}
 

@@ -39,6 +39,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.root / "checkpoint.json"
 
     @property
+    def tokens(self) -> Path:
+        """Hashes of the tokens in force, as serving workers read them; written anew from the ledger."""
+        return self.root / "tokens.json"
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 

@@ -19,6 +19,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     digest: str
     """sha256 of the bundle's manifest; the directory's name in the registry."""
+    key: str = ""
+    """Id of the workspace's key that the holder of the lease signed it with; empty: there was none to be used."""
+    signature: str = ""
+    """Of `signed_text`, 128 hexadecimal digits."""
+
+    def signed_text(self, product: str) -> bytes:
+        """What is signed: that the bundle with this digest is this version of `product`."""
+        return msgspec.json.encode(["windlass.version.1", product, self.version, self.digest])
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from windlass.serving.binary_tensors import MEDIA
 from windlass.serving.capture import Capture
 from windlass.serving.errors import Answers
 from windlass.serving.explainer import Explainer
+from windlass.serving.guard import Guard, Keyring
 from windlass.serving.http import CSV, JSON, Getter, Held, Measured, Poster
 from windlass.serving.limits import THREADS
 from windlass.serving.lineup import Board
@@ -60,8 +61,8 @@ class Parts:
         )
 
 
-def build_app(parts: Parts) -> ASGIApp:
-    """Every route, counted and timed."""
+def build_app(parts: Parts, *, keyring: Keyring | None = None) -> ASGIApp:
+    """Every route, counted and timed; with a `keyring` for those who have a token."""
     posts = _posts(parts)
     answers = Answers(parts.clock)
     app = Starlette(
@@ -77,7 +78,8 @@ def build_app(parts: Parts) -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False  # a redirect would send the caller to whatever host he named
-    return Measured(Shortcut(app, posts, answers), parts.metrics)
+    served = Shortcut(app, posts, answers)
+    return Measured(served if keyring is None else Guard(served, keyring), parts.metrics)
 
 
 def _posts(parts: Parts) -> dict[str, Poster]:

@@ -20,6 +20,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     parent_fd: int
     metrics: Path
     stop_seconds: float
+    guarded: bool = False
+    """Whoever asks needs a token."""
 
     def to_json(self) -> str:
         return msgspec.json.encode(self, enc_hook=str).decode()

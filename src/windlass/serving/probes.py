@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from windlass.serving.guard import TERSE
 from windlass.serving.http import Reply
 from windlass.serving.inference import metadata
 from windlass.serving.lineup import Board, Lineup
@@ -28,9 +29,10 @@ class Probes:
     def live(self, _: Request) -> Reply:
         return Reply.json({"live": True})
 
-    def ready(self, _: Request) -> Reply:
+    def ready(self, request: Request) -> Reply:
         """200 when there is a champion and every champion is loaded; what is wrong is told anyway."""
-        products = {name: _told(lineup) for name, lineup in sorted(self._board.lineups.items())}
+        told = (lambda _lineup: {}) if request.scope.get(TERSE) else _told
+        products = {name: told(lineup) for name, lineup in sorted(self._board.lineups.items())}
         ready = self._is_ready()
         return Reply.json({"ready": ready, "products": products}, status=200 if ready else 503)
 

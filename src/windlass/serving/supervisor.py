@@ -63,8 +63,8 @@ class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Server:
     """The serving processes of one workspace. `start` returns when all of them answer.
 
-    `on_event` is called from a thread of the server, for every ServingEvent. `log` is the file that workers write to;
-    None leaves them the parent's standard error.
+    If `guarded`, whoever asks needs a token. `on_event` is called from a thread of the server, for every ServingEvent.
+    `log` is the file that workers write to; None leaves them the parent's standard error.
     """
 
     def __init__(
@@ -76,8 +76,10 @@ class Server:
         log: Path | None = None,
         ready_seconds: float = 60.0,
         command: tuple[str, ...] = (sys.executable, "-m", "windlass.serving.worker"),
+        guarded: bool = False,
     ) -> None:
         self._settings = settings
+        self._guarded = guarded
         self._paths = paths or Paths(settings.workspace)
         self._on_event = on_event or (lambda _event: None)
         self._log = log
@@ -228,6 +230,7 @@ class Server:
                 parent_fd=self._worker_end,
                 metrics=self._figures.path,
                 stop_seconds=_STOP_SECONDS,
+                guarded=self._guarded,
             )
             with _opened(self._log) as log:
                 process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own module)

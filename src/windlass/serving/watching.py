@@ -15,6 +15,7 @@ from windlass.records.routing import Routing, Target
 from windlass.serving.limits import RETRY_SECONDS
 from windlass.serving.lineup import Board, Lineup, Loaded, Servable
 from windlass.serving.metrics import Metrics
+from windlass.serving.trust import Trust
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Watcher:
         report: Callable[[str, str, str], None] | None = None,
     ) -> None:
         self._folder = paths.routing("any").parent
+        self._trust = Trust(paths)
         self._board = board
         self._open = open_bundle
         self._metrics = metrics
@@ -121,6 +123,7 @@ class Watcher:
         if found is not None and found.version == target.version:
             return found
         try:
+            self._trust.check(product, target)
             bundle = self._open(product, target.digest)
             loaded = Loaded.of(target.version, target.digest, bundle)
         except Exception as error:  # noqa: BLE001 (the bundle holds the user's modules; what importing them raises keeps it out)

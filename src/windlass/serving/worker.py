@@ -30,6 +30,7 @@ from windlass.serving.protocol import PatientProtocol, end_late
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
+    from windlass.serving.guard import Keyring
     from windlass.serving.watching import Open, Watcher
 
 _log = logging.getLogger("windlass.serving")
@@ -52,9 +53,17 @@ class WorkerServer(uvicorn.Server):
     """uvicorn, with the routing watched while it runs and everything written down when it ends."""
 
     def __init__(
-        self, config: uvicorn.Config, *, parts: Parts, watcher: Watcher, report: Reporter, stop_seconds: float
+        self,
+        config: uvicorn.Config,
+        *,
+        parts: Parts,
+        watcher: Watcher,
+        report: Reporter,
+        stop_seconds: float,
+        keyring: Keyring | None,
     ) -> None:
         super().__init__(config)
+        self._keyring = keyring
         self._parts = parts
         self._watcher = watcher
         self._report = report
@@ -62,6 +71,8 @@ class WorkerServer(uvicorn.Server):
         self._watching: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._keyring is not None:
+            self._keyring.look()
         await asyncio.to_thread(self._watcher.refresh, challengers=False)
         await super().startup(sockets=sockets)
         gc.freeze()  # what is loaded by now stays; looking through it again and again would cost every request
@@ -94,6 +105,8 @@ class WorkerServer(uvicorn.Server):
             if self._watcher.changed():
                 await asyncio.to_thread(self._watcher.refresh)
             self._parts.capture.look()
+            if self._keyring is not None:
+                self._keyring.look()
             end_late(self.server_state.connections)
             await asyncio.sleep(ROUTING_SECONDS)
 
@@ -133,9 +146,11 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     report = Reporter()
     parts, watcher = build(options, report, open_bundle)
     from windlass.serving.app import build_app
+    from windlass.serving.guard import Keyring
 
+    keyring = Keyring(Paths(options.root).tokens) if options.guarded else None
     config = uvicorn.Config(
-        build_app(parts),
+        build_app(parts, keyring=keyring),
         http=PatientProtocol,
         lifespan="off",
         access_log=False,
@@ -145,7 +160,9 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         timeout_keep_alive=75,  # longer than callers pause, so that it is they who close a connection
         timeout_graceful_shutdown=max(1, int(options.stop_seconds)),
     )
-    server = WorkerServer(config, parts=parts, watcher=watcher, report=report, stop_seconds=options.stop_seconds)
+    server = WorkerServer(
+        config, parts=parts, watcher=watcher, report=report, stop_seconds=options.stop_seconds, keyring=keyring
+    )
 
     def ask_to_stop(_: int, __: FrameType | None) -> None:
         server.should_exit = True  # uvicorn raises the signal once more when it has ended; then nothing is left to do

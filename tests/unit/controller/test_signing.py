@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 
+import msgspec
 import pytest
 
 from windlass.controller.controller import Controller
 from windlass.controller.incidents import Incidents
 from windlass.controller.signing import TITLE, Signing
-from windlass.errors import LeaseLost
-from windlass.records.event import ControllerStopped, KeyRotated, RunLogged
+from windlass.errors import LeaseLost, SigningError
+from windlass.records.event import ChampionChanged, ControllerStopped, KeyRotated, RunLogged
+from windlass.records.routing import Target
+from windlass.release.routing import read_routing
+from windlass.serving.trust import Trust
 
 from .conftest import PRODUCT, Desk  # type: ignore[import-not-found]
 
@@ -130,3 +134,41 @@ def test_the_last_thing_that_a_controller_says_is_signed(desk: Desk, watch: Watc
     controller.stop("asked to")
     (stopped,) = desk.ledger.events((ControllerStopped,))
     assert signed_upto(desk) == desk.ledger.head() == stopped.sequence
+
+
+def routed(desk: Desk) -> Target:
+    routing = read_routing(desk.paths.routing(PRODUCT))
+    assert routing is not None
+    assert routing.champion is not None
+    return routing.champion
+
+
+def test_what_is_routed_is_signed_for_as_soon_as_there_is_a_key(desk: Desk, signing: Signing) -> None:
+    desk.register("v1")
+    desk.write(ChampionChanged(version="v1", digest="d-v1", previous=None, release=None, reason="first"))
+    desk.context.route(PRODUCT)
+    assert routed(desk).signature == ""
+    Trust(desk.paths).check(PRODUCT, routed(desk))
+    signing.step()
+    assert routed(desk).signature
+    Trust(desk.paths).check(PRODUCT, routed(desk))
+    forged = msgspec.structs.replace(routed(desk), digest="0" * 64)
+    with pytest.raises(SigningError):
+        Trust(desk.paths).check(PRODUCT, forged)
+
+
+def test_without_its_key_the_controller_routes_and_workers_refuse(desk: Desk, signing: Signing) -> None:
+    desk.register("v1")
+    desk.write(ChampionChanged(version="v1", digest="d-v1", previous=None, release=None, reason="first"))
+    signing.step()
+    before = routed(desk)
+    (private,) = desk.paths.keys.glob("*.pem")
+    private.unlink()
+    desk.register("v2")
+    desk.write(ChampionChanged(version="v2", digest="d-v2", previous="v1", release=None, reason="next"))
+    desk.context.route(PRODUCT)
+    with pytest.raises(SigningError, match="v2 is not signed"):
+        Trust(desk.paths).check(PRODUCT, routed(desk))
+    desk.write(ChampionChanged(version="v1", digest="d-v1", previous="v2", release=None, reason="back"))
+    desk.context.route(PRODUCT)
+    assert routed(desk) == before
