@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from windlass.records.alert import Matter, Message, Severity
+from windlass.records.alert import Matter, Message, Severity, likely_cause
 from windlass.records.decision import Decision
 from windlass.records.event import AlarmCleared, AlarmRaised, Event, IncidentClosed, IncidentOpened
 from windlass.records.state import ProductState
@@ -49,7 +49,7 @@ def _of_alarm(body: AlarmRaised, at: datetime) -> Matter:
         title=f"{body.signal} of {body.version}" if body.version else body.signal,
         since=at,
         sure=_sure(body.decision),
-        cause=" ".join(body.decision.reasons),
+        cause=" ".join([*body.decision.reasons, *filter(None, [likely_cause(body.causes)])]),
         remedy="",
     )
 

@@ -21,7 +21,9 @@ from windlass.lake.layout import SEQUENCE
 from windlass.monitoring.estimating import FOLDER, METRICS, Estimate, PerformanceEstimator
 from windlass.monitoring.reference import load
 from windlass.product.labels import LabelCodec
+from windlass.records.alert import AlarmCause
 from windlass.records.bundle import Manifest
+from windlass.records.event import AlarmRaised
 from windlass.records.routing import ANSWERED
 from windlass.records.state import ProductState, VersionState
 from windlass.release.losses import predictions_of
@@ -65,6 +67,14 @@ class WindowPerformance(msgspec.Struct, frozen=True, kw_only=True):
     """The metric of the gate first."""
 
 
+class Decayed(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm of decay, and why quality fell."""
+
+    at: datetime
+    reason: str
+    causes: tuple[AlarmCause, ...]
+
+
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
     """What `windlass performance` tells."""
 
@@ -76,6 +86,8 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     holdout: float | None
     """What the version scored on its holdout."""
     windows: tuple[WindowPerformance, ...]
+    decays: tuple[Decayed, ...]
+    """Alarms of decay of this version, open ones and others."""
     estimated: bool
     """Whether there is an estimator: not for an imported model, nor one of a run before there were any."""
 
@@ -116,8 +128,18 @@ def performance(
         larger_is_better=main.larger_is_better,
         holdout=chosen.metrics.get(main.name),
         windows=tuple(found),
+        decays=_decays(workspace, state.name, chosen.version),
         estimated=estimator is not None,
     )
+
+
+def _decays(workspace: Workspace, product: str, version: str) -> tuple[Decayed, ...]:
+    raised = [
+        (event.at, event.body)
+        for event in workspace.ledger.events(kinds=(AlarmRaised,), product=product)
+        if isinstance(event.body, AlarmRaised) and event.body.signal == "decay" and event.body.version == version
+    ]
+    return tuple(Decayed(at=at, reason=body.decision.reasons[0], causes=body.causes) for at, body in raised)
 
 
 def _version(state: ProductState, name: str | None) -> VersionState:

@@ -12,6 +12,7 @@ from windlass.app.workspace import Workspace
 from windlass.errors import UsageError, WindlassError
 from windlass.pipeline.remarks import remarks
 from windlass.records import event as events
+from windlass.records.alert import likely_cause
 from windlass.records.event import Body, Event
 from windlass.records.state import OpenAlarm, ProductState, ReleaseState, VersionState
 
@@ -174,6 +175,8 @@ def alarms(workspace: Workspace, product: str | None, *, limit: int) -> list[Row
                 "raised": event.at,
                 "cleared": None,
                 "reason": body.decision.reasons[0],
+                "likely": likely_cause(body.causes) or None,
+                "causes": body.causes,
                 "numbers": body.decision.numbers,
             }
         elif isinstance(body, events.AlarmCleared) and body.alarm in found:

@@ -113,7 +113,7 @@ def show_alarms(rows: Sequence[Row]) -> None:
                 f"{row['signal']} of {row['version']}",
                 _over(row["cleared"]),
             ),
-            more=(("because", row["reason"]), ("id", row["alarm"])),
+            more=(("because", row["reason"]), ("likely", row["likely"]), ("id", row["alarm"])),
         )
         for row in rows
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from windlass.controller.causes import causes_of_decay
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.eyes import Eyes
 from windlass.controller.incidents import Incidents
@@ -19,6 +20,7 @@ from windlass.controller.windows import keep_windows, kept_windows
 from windlass.lake.layout import SEQUENCE
 from windlass.monitoring.watch import Watch
 from windlass.product.labels import LabelCodec
+from windlass.records.alert import likely_cause
 from windlass.records.decision import Decision
 from windlass.records.event import AlarmRaised
 from windlass.records.ids import new_id
@@ -90,7 +92,7 @@ class Watching:
         if watched.eyes is not None:
             now = self._context.now
             for decision in (watched.eyes.watch.drift(now), watched.eyes.watch.decay(now)):
-                self._alarm(name, watched.version, decision)
+                self._alarm(name, watched, decision)
 
     def signals(self, name: str) -> Signals:
         """What a retraining decision wants to know, as of the last `judge`."""
@@ -228,17 +230,20 @@ class Watching:
 
     # -- alarms ----------------------------------------------------------------------------------------------------
 
-    def _alarm(self, name: str, version: str, decision: Decision) -> None:
+    def _alarm(self, name: str, watched: _Watched, decision: Decision) -> None:
         signal: Any = decision.judgement
+        version = watched.version
         alarms = self._context.product(name).alarms.items()
         open_alarms = [alarm for alarm, opened in alarms if opened.raised.signal == signal]
         if decision.verdict == "alarm" and not open_alarms:
             alarm = new_id("alarm", self._context.now)
-            raised = AlarmRaised(alarm=alarm, signal=signal, version=version, decision=decision)
+            eyes = watched.eyes if signal == "decay" else None
+            causes = () if eyes is None else causes_of_decay(self._context, name, eyes, decision)
+            raised = AlarmRaised(alarm=alarm, signal=signal, version=version, decision=decision, causes=causes)
             self._incidents.open(
                 name,
                 title=f"{signal} of {version}",
-                cause=decision.reasons[0],
+                cause=" ".join([decision.reasons[0], *filter(None, [likely_cause(causes)])]),
                 remedy=_REMEDIES[signal],
                 alarm=alarm,
                 also=(raised,),

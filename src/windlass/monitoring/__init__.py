@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from windlass.monitoring.estimating import Estimate, PerformanceEstimator, learn_estimator
+    from windlass.monitoring.explaining import Explanation, Labelled, explain
     from windlass.monitoring.profiles import Profile, merge, profile, profile_like
     from windlass.monitoring.report import Comparison, DriftReport, drift
     from windlass.monitoring.saved import load_profile, load_state, save_profile, save_state
@@ -17,9 +18,12 @@ __all__ = [
     "Comparison",
     "DriftReport",
     "Estimate",
+    "Explanation",
+    "Labelled",
     "PerformanceEstimator",
     "Profile",
     "drift",
+    "explain",
     "learn_estimator",
     "load_profile",
     "load_state",
@@ -32,6 +36,7 @@ __all__ = [
 ]
 
 _HOME = {
+    **dict.fromkeys(("Explanation", "Labelled", "explain"), "windlass.monitoring.explaining"),
     **dict.fromkeys(("Estimate", "PerformanceEstimator", "learn_estimator"), "windlass.monitoring.estimating"),
     **dict.fromkeys(("Profile", "merge", "profile", "profile_like"), "windlass.monitoring.profiles"),
     **dict.fromkeys(("Comparison", "DriftReport", "drift"), "windlass.monitoring.report"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 Severity = Literal["info", "warning", "critical"]
+_LARGE = 0.1
+"""Of the fall: the least part that is named as the likely cause."""
 
 
 class Matter(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,3 +91,21 @@ class AlertsState(msgspec.Struct, frozen=True, kw_only=True):
     silences: dict[str, Silence] = {}
     acknowledged: dict[str, str] = {}
     """Id of an alarm or incident -> who has seen it."""
+
+
+class AlarmCause(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of why quality fell."""
+
+    kind: Literal["shift", "values", "relation", "level", "rest", "slice"]
+    """All but `slice` add up to the fall (`monitoring.explaining`); slices are another view of it."""
+    name: str | None
+    """The feature, or which rows a slice holds; there are fifty of them or more."""
+    share: float
+    """Of the fall."""
+    told: str
+
+
+def likely_cause(causes: Sequence[AlarmCause]) -> str:
+    """The two largest parts above a tenth, and where most of it is; empty where nothing is known."""
+    parts = [each.told for each in causes if each.kind not in ("slice", "rest") and each.share >= _LARGE]
+    return " ".join([*parts[:2], *[each.told for each in causes if each.kind == "slice"][:1]])

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from windlass.records.alert import QueuedAlert, Withheld
+from windlass.records.alert import AlarmCause, QueuedAlert, Withheld
 from windlass.records.cleaning import Freed
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
@@ -460,6 +460,8 @@ class AlarmRaised(Body, frozen=True, kw_only=True, tag="alarm.raised"):
     signal: Literal["drift", "decay", "quality", "service"]
     version: str | None
     decision: Decision
+    causes: tuple[AlarmCause, ...] = ()
+    """Of a decay: why, as far as the labelled rows tell."""
 
 
 class AlarmCleared(Body, frozen=True, kw_only=True, tag="alarm.cleared"):

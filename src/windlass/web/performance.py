@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windlass.app.performance import Performance, Span, WindowFigure
+from windlass.app.performance import Decayed, Performance, Span, WindowFigure
 from windlass.web.charts import Chart, Line, line_chart
 from windlass.web.page import Block, Column, Figure, Figures, Section, Table, Text, render_page
 
@@ -12,6 +12,7 @@ def performance_page(found: Performance) -> str:
     names = [each.metric for each in found.windows[0].figures] if found.windows else []
     order = sorted(names, key=lambda name: name != found.metric)
     sections = [Section(heading="In short", blocks=_short(found))]
+    sections += [_why(decayed) for decayed in reversed(found.decays)]
     sections += [Section(heading=name, blocks=[_curves(found, name), _table(found, name)]) for name in order]
     return render_page(
         f"Performance of {found.product} {found.version}", sections, subtitle=f"judged by {found.metric}"
@@ -46,6 +47,27 @@ def _short(found: Performance) -> list[Block]:
     if not found.estimated:
         blocks.append(Text(text="Nothing is estimated: the version has no holdout to learn that from."))
     return blocks
+
+
+def _why(decayed: Decayed) -> Section:
+    """Why quality fell: the parts that add up, then where."""
+    parts = [each for each in decayed.causes if each.kind != "slice"]
+    slices = [each for each in decayed.causes if each.kind == "slice"]
+    blocks: list[Block] = [Text(text=decayed.reason)]
+    if parts:
+        columns = [
+            Column(name="feature", tight=True),
+            Column(name="part of the fall", number=True),
+            Column(name="what"),
+        ]
+        rows = [[each.name or "-", f"{each.share:.0%}", each.told] for each in parts]
+        blocks.append(Table(columns=columns, rows=rows))
+    else:
+        blocks.append(Text(text="Too few labels are known, before or since, to tell why."))
+    if slices:
+        columns = [Column(name="rows"), Column(name="part of the fall", number=True)]
+        blocks.append(Table(columns=columns, rows=[[each.name or "-", f"{each.share:.0%}"] for each in slices]))
+    return Section(heading=f"Why quality fell, as of {decayed.at:%Y-%m-%d %H:%M} UTC", blocks=blocks)
 
 
 def _curves(found: Performance, name: str) -> Chart:

@@ -97,7 +97,7 @@ def test_releases_alarms_and_incidents_fit(capsys: pytest.CaptureFixture[str]) -
     assert lines[2] == "2026-03-01 12:34  v2 instead of v1  rolled back"
     assert lines[3] == "    stages   shadow, then canary 5%, then canary 25%, then probation"
     alarm = {"alarm": "a", "product": "shop", "signal": "drift", "version": "v2", "raised": NOON, "cleared": None}
-    views.show_alarms([alarm | {"reason": LONG}])
+    views.show_alarms([alarm | {"reason": LONG, "likely": None}])
     assert seen(capsys)[2] == "2026-03-01 12:34  drift of v2  open"
     incident = {"incident": "i", "product": "shop", "opened": NOON, "title": "training failed", "cause": LONG}
     still = {"closed": None, "remedy": "mend it", "resolution": None}

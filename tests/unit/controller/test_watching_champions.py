@@ -14,6 +14,7 @@ from windlass.errors import BundleCorrupt
 from windlass.monitoring import reference as references
 from windlass.monitoring.sketches import quantiles_at
 from windlass.product.policy import Outcome
+from windlass.records.alert import likely_cause
 from windlass.records.event import (
     AlarmCleared,
     AlarmRaised,
@@ -65,6 +66,28 @@ def test_without_a_champion_or_a_reference_there_is_nothing_to_watch(desk: Desk)
     assert (found.drift, found.decay, alarms(desk)) == (None, None, [])
 
 
+def test_an_alarm_of_decay_says_which_feature_is_at_fault(desk: Desk) -> None:
+    """From some day on `wind` arrives with its sign turned, and the model believes it."""
+    crown(desk, "v1")
+    eyes = watching(desk)
+    for day in range(16):
+        desk.wait(hours=1)
+        inputs = desk.random.normal(size=(100, 2))
+        truth = inputs[:, 0] + 0.3 * desk.random.normal(size=100) > 0  # as on the holdout
+        seen = inputs * [-1 if day >= 8 else 1, 1]
+        rows = [f'{{"wind": {wind}, "rain": {rain}}}'.encode() for wind, rain in seen.tolist()]
+        ids = desk.answer(100, scores=1 / (1 + np.exp(-6 * seen[:, 0])), rows=rows)
+        desk.observe(ids, [bool(value) for value in truth])
+        desk.commit(eyes)
+        eyes.judge(PRODUCT)
+    (raised,) = [body for body in desk.bodies(AlarmRaised) if body.signal == "decay"]
+    first = raised.causes[0]
+    assert (first.name, first.kind) == ("wind", "relation")
+    assert sum(each.share for each in raised.causes if each.kind != "slice") == pytest.approx(1)
+    (opened,) = [body for body in desk.bodies(IncidentOpened) if body.alarm == raised.alarm]
+    assert "the same wind end differently" in opened.cause
+
+
 def test_decay_raises_one_alarm_with_its_incident(desk: Desk) -> None:
     crown(desk, "v1")
     eyes = watching(desk)
@@ -77,7 +100,7 @@ def test_decay_raises_one_alarm_with_its_incident(desk: Desk) -> None:
     (raised,) = [body for body in desk.bodies(AlarmRaised) if body.signal == "decay"]
     (opened,) = [body for body in desk.bodies(IncidentOpened) if body.alarm == raised.alarm]
     assert (raised.version, raised.decision.verdict, opened.title) == ("v1", "alarm", "decay of v1")
-    assert opened.cause == raised.decision.reasons[0]
+    assert opened.cause == f"{raised.decision.reasons[0]} {likely_cause(raised.causes)}".strip()
     assert opened.remedy
     assert eyes.signals(PRODUCT).decay.verdict == "alarm"
 
