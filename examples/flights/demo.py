@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
@@ -56,8 +57,27 @@ SHOWN = (
 )
 
 
+class Caller:
+    """One client of the server, with a connection of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        self.requests = 0
+
+    def post(self, route: str, body: dict[str, object]) -> dict[str, list[dict[str, str]]]:
+        payload = json.dumps(body, default=datetime.isoformat)
+        self._connection.request("POST", f"/{PRODUCT}/{route}", payload, {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        content = response.read()
+        if response.status >= 300:
+            raise SystemExit(f"/{PRODUCT}/{route} answered {response.status}: {content.decode()[:500]}")
+        self.requests += 1
+        parsed: dict[str, list[dict[str, str]]] = json.loads(content)
+        return parsed
+
+
 class World:
-    """Departures and their outcomes, hour by hour, over HTTP."""
+    """Departures and their outcomes, hour by hour, over HTTP; who reports outcomes is not who asks for predictions."""
 
     def __init__(self, port: int, until: datetime) -> None:
         frame = data.departures().filter(pl.col("scheduled").is_between(START, until, closed="left"))
@@ -69,14 +89,19 @@ class World:
             )
         )
         self._due: deque[tuple[datetime, list[dict[str, object]]]] = deque()
-        self._port = port
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
-        self.sent = self.requests = self.outcomes = 0
+        self._asking, self._reporting = Caller(port), Caller(port)
+        self._reporter = ThreadPoolExecutor(1)
+        self._reported: Future[object] | None = None
+        self.sent = self.outcomes = 0
         self.last_prediction = ""
 
     @property
     def over(self) -> bool:
         return not self._hours
+
+    @property
+    def requests(self) -> int:
+        return self._asking.requests + self._reporting.requests
 
     def next_hour(self) -> datetime:
         return self._hours[0][0]
@@ -84,11 +109,14 @@ class World:
     def play(self) -> None:
         """Send the departures of the next hour, and the outcomes that are known by then."""
         hour, group = self._hours.popleft()
+        outcomes: list[dict[str, object]] = []
         while self._due and self._due[0][0] <= hour:
-            _, outcomes = self._due.popleft()
-            self._post("outcomes", {"outcomes": outcomes})
+            outcomes += self._due.popleft()[1]
+        if outcomes:
+            self.wait_for_reports()
+            self._reported = self._reporter.submit(self._reporting.post, "outcomes", {"outcomes": outcomes})
             self.outcomes += len(outcomes)
-        answer = self._post("predict", {"rows": group.drop("late", "hour").to_dicts()})
+        answer = self._asking.post("predict", {"rows": group.drop("late", "hour").to_dicts()})
         if len(answer["predictions"]) != group.height:
             raise SystemExit(f"asked for {group.height} predictions, got {len(answer['predictions'])}")
         self.last_prediction = answer["predictions"][-1]["id"]
@@ -101,16 +129,10 @@ class World:
             self._due.append((hour + timedelta(hours=1) + LABEL_DELAY, known))
         self.sent += group.height
 
-    def _post(self, route: str, body: dict[str, object]) -> dict[str, list[dict[str, str]]]:
-        payload = json.dumps(body, default=datetime.isoformat)
-        self._connection.request("POST", f"/{PRODUCT}/{route}", payload, {"Content-Type": "application/json"})
-        response = self._connection.getresponse()
-        content = response.read()
-        if response.status >= 300:
-            raise SystemExit(f"/{PRODUCT}/{route} answered {response.status}: {content.decode()[:500]}")
-        self.requests += 1
-        parsed: dict[str, list[dict[str, str]]] = json.loads(content)
-        return parsed
+    def wait_for_reports(self) -> None:
+        """Until what was reported last has been accepted."""
+        if self._reported is not None:
+            self._reported.result()
 
 
 class Pace:
@@ -173,7 +195,7 @@ def main() -> None:
     os.environ |= {
         "WINDLASS_CLOCK": f"shared:{clock_file}",
         "WINDLASS_PORT": str(port),
-        "WINDLASS_POLL_SECONDS": "0.1",
+        "WINDLASS_POLL_SECONDS": "0.25",
     }
     console.print("[bold]Flights of 2013 from New York: which will arrive more than 15 minutes late?[/bold]")
     console.print("Reading the departures ...")
@@ -251,6 +273,7 @@ def _wait_until_ready(port: int, loop: subprocess.Popen[bytes], timeline: Timeli
 
 def _drain(workspace: Workspace, world: World, timeline: Timeline) -> None:
     """Until the last answers have reached the lake."""
+    world.wait_for_reports()
     for _ in range(300):
         timeline.show_new()
         if workspace.lake.predictions(PRODUCT, prediction_id=world.last_prediction).height:
