@@ -119,6 +119,25 @@ def test_a_file_is_answered_by_the_version_asked_for(windlass, as_json, project:
     assert not (project / "broken.predictions.csv").exists()
 
 
+def test_two_versions_are_tested_and_the_result_is_a_page(windlass, as_json, project: Path) -> None:
+    refused = windlass("experiment", "start", "v2", "v1", "--metric", "sales", "--reason", "why", at=project, expect=2)
+    assert "the first version must be the champion, and v1 is" in refused.stderr
+    nonsense = ("--split", "0"), ("--split", "7"), ("--metric", "two words"), ("--for", "soon")
+    for option in nonsense:
+        words = ["experiment", "start", "v1", "v2", "--metric", "sales", *option, "--reason", "why"]
+        assert option[0] in windlass(*words, at=project, expect=2).stderr
+    begun = windlass("experiment", "start", "v1", "v2", "--metric", "sales", "--reason", "why", at=project)
+    assert "v2 answers 50% of the keys beside v1" in begun.stdout
+    shown = as_json("experiment", "show", "--html", "result.html", at=project)
+    assert (shown["verdict"], shown["numbers"]["keys_a"]) == ("under way", 0)
+    assert "<html" in (project / "result.html").read_text()
+    windlass("experiment", "stop", "--reason", "enough", at=project)
+    (row,) = as_json("experiment", "list", at=project)
+    assert (row["verdict"], row["by"], row["why"]) == ("stopped", "ada", "why")
+    assert "enough" in windlass("experiment", "show", at=project).stdout
+    assert "experiment-7" in windlass("experiment", "show", "experiment-7", at=project, expect=2).stderr
+
+
 @pytest.mark.parametrize("version", ["v99", "nonsense", "v1"])
 def test_a_version_that_cannot_be_promoted_is_refused(windlass, project: Path, version: str) -> None:
     refused = windlass("promote", version, "--reason", "no", at=project, expect=2)

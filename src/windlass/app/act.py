@@ -15,6 +15,7 @@ from windlass.controller.releases import Releases
 from windlass.controller.signing import Signing
 from windlass.errors import UsageError, WindlassError
 from windlass.records.event import CommandFinished, CommandName, CommandRequested, CommandWithdrawn
+from windlass.records.experiment import Plan
 from windlass.records.ids import new_id
 
 Say = Callable[[str], None]
@@ -43,6 +44,7 @@ def ask(
     version: str | None = None,
     reason: str,
     force: bool = False,
+    experiment: Plan | None = None,
     say: Say,
     act: Act = carry_out,
     patience: float = _PATIENCE,
@@ -61,7 +63,9 @@ def ask(
     """
     command = new_id("command", workspace.clock.now())
     prepare(command)
-    requested = CommandRequested(command=command, name=name, version=version, force=force, reason=reason)
+    requested = CommandRequested(
+        command=command, name=name, version=version, force=force, experiment=experiment, reason=reason
+    )
     workspace.ledger.append(requested, at=workspace.clock.now(), actor=workspace.actor, product=product)
     try:
         answer = _see_through(workspace, command, say=say, act=act, patience=patience, rest=rest, real_time=real_time)

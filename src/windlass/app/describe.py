@@ -92,6 +92,10 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
         else f"{body.version} not reproduced: {body.differing:,} of {body.rows:,} predictions differ"
     ),
     events.ChampionChanged: _champion,
+    events.ExperimentStarted: lambda body: (
+        f"{body.by} tests {body.plan.b} beside {body.plan.a} by {body.plan.metric}: {body.reason}"
+    ),
+    events.ExperimentFinished: lambda body: f"A/B test ended, {body.decision.verdict}: {body.decision.reasons[0]}",
     events.VersionRetired: lambda body: f"the bundle of {body.version} was removed: {body.reason}",
     events.ReferenceFixed: lambda body: f"{body.version} is watched against its first {body.rows:,} answers",
     events.AlarmRaised: lambda body: f"{body.signal} alarm: {body.decision.reasons[0]}",

@@ -18,6 +18,8 @@ _TOLD: tuple[type[Body], ...] = (
     events.GateDecided,
     events.ReleaseAdvanced,
     events.ReleaseApproved,
+    events.ExperimentStarted,
+    events.ExperimentFinished,
     events.ReleaseFinished,
     events.ChampionChanged,
     events.ReferenceFixed,

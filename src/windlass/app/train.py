@@ -92,7 +92,7 @@ def _how_it_ended(workspace: Workspace, product: ProductState) -> Finished:
         now = (
             "answers now"
             if champion == run.version
-            else f"is being released; {champion} answers until it is shown to be safe"
+            else f"is being released; {champion or 'nobody'} answers until it is shown to be safe"
         )
         return Finished(ok=True, message=f"{run.run}: {run.version} registered; it {now}")
     if run.outcome == "unchanged":

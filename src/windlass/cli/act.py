@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from windlass.cli.context import ProductOption, ProjectOption, ReasonOption, workspace
 from windlass.records.event import CommandName
+
+if TYPE_CHECKING:
+    from windlass.controller.context import LoopContext
 
 
 def pause(*, reason: ReasonOption, product: ProductOption = None, project: ProjectOption = None) -> None:
@@ -41,7 +45,13 @@ def approve(
     project: ProjectOption = None,
 ) -> None:
     """Agree that a version may answer everyone, where its release asks for that."""
-    _ask("approve", version, reason=reason, product=product, project=project)
+    from windlass.app.act import carry_out, release_candidate
+
+    def act(context: LoopContext, name: str) -> None:
+        carry_out(context)
+        release_candidate(context, name)  # nobody else would go on with it
+
+    _ask("approve", version, reason=reason, product=product, project=project, act=act)
 
 
 def rollback(
@@ -57,13 +67,29 @@ def rollback(
     _ask("rollback", version, reason=reason, product=product, project=project)
 
 
-def _ask(name: CommandName, version: str | None, *, reason: str, product: str | None, project: ProjectOption) -> None:
-    from windlass.app.act import ask
+def _ask(
+    name: CommandName,
+    version: str | None,
+    *,
+    reason: str,
+    product: str | None,
+    project: ProjectOption,
+    act: Callable[[LoopContext, str], None] | None = None,
+) -> None:
+    """`act`: what to do where no controller runs; by default what was asked for, and no more."""
+    from windlass.app.act import ask, carry_out
     from windlass.app.queries import the_product
 
     with workspace(project) as opened:
+        named = the_product(opened, product).name
         message = ask(
-            opened, name, product=the_product(opened, product).name, version=version, reason=reason, say=say_aside
+            opened,
+            name,
+            product=named,
+            version=version,
+            reason=reason,
+            say=say_aside,
+            act=carry_out if act is None else lambda context: act(context, named),
         )
         typer.echo(message)
 

@@ -19,6 +19,7 @@ from windlass.cli import (
     clean,
     data,
     drift,
+    experiment,
     init,
     ledger,
     performance,
@@ -56,6 +57,7 @@ for module in (init, serve, predict, act, show, performance, backup, clean, repr
 app.command()(backtest.backtest)
 app.command()(assess.assess)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(ledger.app, name="ledger")

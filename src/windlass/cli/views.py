@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from windlass.cli.entries import Entry, print_entries
-from windlass.cli.output import ago, console, minute, say
+from windlass.cli.output import ago, console, minute, print_record, say
 
 Row = Mapping[str, Any]
 _BY_PEOPLE = ("command.requested", "command.withdrawn")
@@ -101,6 +101,30 @@ def show_releases(rows: Sequence[Row]) -> None:
     ]
     columns = ("started (UTC)", *_products(rows), "version", "outcome")
     print_entries(entries, title="Releases", columns=columns, empty="nothing has been released yet")
+
+
+def show_experiments(rows: Sequence[Row]) -> None:
+    """A line for each test, and below why it was asked for and how it ended."""
+    entries = [
+        Entry(
+            head=(
+                minute(row["started"]),
+                f"{row['b']} on {row['split']:.0%} beside {row['a']}",
+                row["metric"],
+                row["verdict"],
+            ),
+            more=((row["by"], row["why"]), ("because", row["reason"]), ("id", row["experiment"])),
+        )
+        for row in rows
+    ]
+    columns = ("started (UTC)", "versions", "metric", "verdict")
+    print_entries(entries, title="A/B tests", columns=columns, empty="nothing has been tested yet")
+
+
+def show_experiment(row: Row) -> None:
+    """One test and its figures."""
+    show_experiments([row])
+    print_record(row["numbers"], as_json=False, title="\nFigures")
 
 
 def show_alarms(rows: Sequence[Row]) -> None:

@@ -14,6 +14,7 @@ from windlass.records.event import Body, CommandFinished, ProductPaused, Product
 from windlass.records.ids import new_id
 from windlass.records.state import PendingCommand, ProductState, VersionState
 from windlass.release import director
+from windlass.release import experiment as experiments
 from windlass.release.succession import succession
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,15 @@ class Commands:
         self._busy = busy
         self._cleaning = cleaning or Cleaning(context=context)
         self._erasing = Erasing(context=context)
+        self._of_product: dict[str, Callable[[ProductState, PendingCommand], Answer]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "promote": self._promote,
+            "approve": self._approve,
+            "rollback": self._roll_back,
+            "experiment": self._experiment,
+            "stop": self._stop,
+        }
 
     def handle(self) -> None:
         for pending in self._context.state.pending:
@@ -78,32 +88,27 @@ class Commands:
         if not self._busy():
             self._erasing.go_on()
 
-    def _answer(self, pending: PendingCommand) -> Answer | None:  # noqa: PLR0911 (a table)
+    def _answer(self, pending: PendingCommand) -> Answer | None:
         """What comes of it; None when it has to wait for somebody."""
         request = pending.request
         if request.name == "clean":
             return self._clean()
-        product = self._product(pending)
-        match request.name:
-            case "train":
-                if self._train is None:
-                    raise AssertionError("requests for runs are left to whoever has an engine")
-                return self._train(pending)
-            case "pause":
-                paused = ProductPaused(reason=request.reason)
-                return Answer(bodies=[paused], message=f"{product.name} is paused; it goes on serving")
-            case "resume":
-                if product.paused is None:
-                    raise UsageError(f"{product.name} is not paused", remedy="nothing is to be done")
-                return Answer(bodies=[ProductResumed(reason=request.reason)], message=f"{product.name} goes on")
-            case "promote":
-                return self._promote(product, pending)
-            case "approve":
-                return self._approve(product, pending)
-            case "erase":
-                return self._erase(pending)
-            case "rollback":
-                return self._roll_back(product, pending)
+        if request.name == "train" and self._train is not None:
+            self._product(pending)
+            return self._train(pending)
+        if request.name == "erase":
+            self._product(pending)
+            return self._erase(pending)
+        return self._of_product[request.name](self._product(pending), pending)
+
+    def _pause(self, product: ProductState, pending: PendingCommand) -> Answer:
+        paused = ProductPaused(reason=pending.request.reason)
+        return Answer(bodies=[paused], message=f"{product.name} is paused; it goes on serving")
+
+    def _resume(self, product: ProductState, pending: PendingCommand) -> Answer:
+        if product.paused is None:
+            raise UsageError(f"{product.name} is not paused", remedy="nothing is to be done")
+        return Answer(bodies=[ProductResumed(reason=pending.request.reason)], message=f"{product.name} goes on")
 
     def _clean(self) -> Answer:
         if self._busy():
@@ -119,6 +124,33 @@ class Commands:
             raise UsageError("which version?", remedy="name one: `windlass promote v3`")
         version = self._chosen(product, pending.request.version)
         return self._install(product, version, pending, probation=True)
+
+    def _experiment(self, product: ProductState, pending: PendingCommand) -> Answer:
+        plan = pending.request.experiment
+        if plan is None:
+            raise UsageError("what is to be tested?", remedy="`windlass experiment start v1 v2 --metric ...`")
+        if product.experiment is not None:
+            raise UsageError(
+                f"{product.experiment.plan.b} is being tested already", remedy="see `windlass experiment show`"
+            )
+        if product.release is not None:
+            raise UsageError(
+                f"{product.release.version} is being released ({product.release.stage}), and takes the second place",
+                remedy="wait for its end, see `windlass status`",
+            )
+        if product.champion is None or product.champion.version != plan.a:
+            answers = "nobody" if product.champion is None else product.champion.version
+            raise UsageError(f"the first version must be the champion, and {answers} is", remedy="name it first")
+        self._chosen(product, plan.b)
+        name = new_id("experiment", self._context.now)
+        bodies = experiments.begin(plan, experiment=name, by=pending.actor, reason=pending.request.reason)
+        return Answer(bodies=bodies, message=f"{name}: {plan.b} answers {plan.split:.0%} of the keys beside {plan.a}")
+
+    def _stop(self, product: ProductState, pending: PendingCommand) -> Answer:
+        if product.experiment is None:
+            raise UsageError(f"{product.name} has no A/B test under way", remedy="see `windlass experiment list`")
+        bodies = experiments.stop(product.experiment, reason=_reason(pending), now=self._context.now)
+        return Answer(bodies=bodies, message=f"the test is over; {product.experiment.plan.a} answers everyone")
 
     def _approve(self, product: ProductState, pending: PendingCommand) -> Answer:
         release, named = product.release, pending.request.version
@@ -162,6 +194,7 @@ class Commands:
             reason=_reason(pending),
             probation=probation,
         )
+        bodies = [*experiments.stop(product.experiment, reason=_reason(pending), now=self._context.now), *bodies]
         return Answer(bodies=bodies, message=f"{version.version} answers now")
 
     def _product(self, pending: PendingCommand) -> ProductState:

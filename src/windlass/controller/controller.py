@@ -11,6 +11,7 @@ from windlass.controller.cleaning import Cleaning
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.controller.declarations import Declarations
+from windlass.controller.experiments import Experiments
 from windlass.controller.incidents import Incidents
 from windlass.controller.intake import Intake
 from windlass.controller.releases import Releases
@@ -44,6 +45,7 @@ class Controller:
         self._workers = Workers(context=context, incidents=self._incidents)
         self._releases = Releases(context=context, refused=self._workers.refused)
         self._rescue = Rescue(context=context, incidents=self._incidents, refused=self._workers.refused)
+        self._experiments = Experiments(context=context)
         self._declarations = Declarations(context=context, engine=engine, incidents=self._incidents, entries=entries)
         self._training = Training(
             context=context,
@@ -64,6 +66,7 @@ class Controller:
             "taking in what was captured": self._intake.take,
             "releasing": self._release,
             "looking after the champion's files": self._rescue.step,
+            "testing": self._experiments.step,
             "routing": context.route,
             "watching": self._watch,
             "training": self._train,

@@ -89,7 +89,7 @@ class Releases:
             with self._pace.spend(name):
                 self._judge(product, product.release)
             product = self._context.product(name)
-        settled = product.release is None or product.release.stage == "probation"
+        settled = product.experiment is None and (product.release is None or product.release.stage == "probation")
         if product.candidate is not None and settled and product.paused is None and self._beginnings.due(name):
             with self._beginnings.spend(name):
                 self._begin(product, product.candidate)

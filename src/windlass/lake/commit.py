@@ -3,7 +3,7 @@
 How far a writer's records are in a table is recorded in the very commit that brings them there: as a Delta transaction
 whose application is the writer and whose version is a position, `index of its segment << 40 | offset in it`. Records
 up to that position are in, the others are not, wherever a committer was killed. A segment is deleted when its writer is
-done with it and both tables have taken all of it.
+done with it and all tables have taken all of it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from windlass.errors import LakeError
 from windlass.lake.layout import SEQUENCE
 from windlass.lake.reader import Segment, has_writer, list_segments, read_segment, set_aside
 from windlass.lake.recent import Recent
-from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, is_label, outcome_rows, prediction_rows
+from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, is_label, measurement_rows, outcome_rows, prediction_rows
 from windlass.lake.table import Table
-from windlass.records.capture import Captured, OutcomeBatch, PredictionBatch
+from windlass.records.capture import Captured, MeasurementBatch, OutcomeBatch, PredictionBatch
 
 _SHIFT = 40
 
@@ -46,7 +46,7 @@ class _Intake:
     """What one table is to take in."""
 
     table: Table
-    kind: type[PredictionBatch] | type[OutcomeBatch]
+    kind: type[Captured]
     batches: list[Any] = field(default_factory=list)
     moves: dict[str, tuple[int | None, int]] = field(default_factory=dict)
     _before: dict[str, int | None] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class _Haul:
 
     answers: _Intake
     labels: _Intake
+    measured: _Intake
     read: dict[Path, int] = field(default_factory=dict)
     done: list[Segment] = field(default_factory=list)
     damaged: list[Segment] = field(default_factory=list)
@@ -77,14 +78,19 @@ class _Haul:
 
 
 class Committer:
-    """Brings the segments of one product into its two tables."""
+    """Brings the segments of one product into its three tables."""
 
-    def __init__(self, *, predictions: Table, outcomes: Table) -> None:
+    def __init__(self, *, predictions: Table, outcomes: Table, measurements: Table) -> None:
         self._predictions = predictions
         self._outcomes = outcomes
+        self._measurements = measurements
         self._read: dict[Path, int] = {}
         """How far segments that are still being written have been taken in, so as not to read them again."""
         self._recent = Recent()
+
+    @property
+    def _all(self) -> tuple[Table, ...]:
+        return self._predictions, self._outcomes, self._measurements
 
     def _last_answers(self, count: int) -> Iterator[tuple[Any, ...]]:
         """Of the answers in the lake the last `count`, as `Recent` knows them."""
@@ -105,8 +111,8 @@ class Committer:
 
         Raises LakeError when nothing could be committed; then nothing is lost, and the next call tries again.
         """
-        self._predictions.refresh()
-        self._outcomes.refresh()
+        for table in self._all:
+            table.refresh()
         haul = self._collect(folder, limit_bytes=limit_bytes)
         if haul.answers.batches:
             crashpoint("segment.read")
@@ -120,6 +126,7 @@ class Committer:
         outcomes, complete = self._commit_outcomes(haul.labels, problems)
         if haul.labels.batches:
             crashpoint("segment.labels")
+        complete = self._commit_measurements(haul.measured, problems) and complete
         if self._settle(problems) and complete:
             self._read = haul.read
             if haul.done:
@@ -140,15 +147,15 @@ class Committer:
     def _settle(self, problems: list[str]) -> bool:
         """Whether what was committed is on the disk, so that segments may go."""
         try:
-            self._predictions.settle()
-            self._outcomes.settle()
+            for table in self._all:
+                table.settle()
         except LakeError as error:
             problems.append(f"the tables could not be synced, so the segments are kept: {error.fault}")
             return False
         return True
 
     def _tidy(self, problems: list[str]) -> None:
-        for table in (self._predictions, self._outcomes):
+        for table in self._all:
             try:
                 table.tidy()
             except LakeError as error:
@@ -158,6 +165,7 @@ class Committer:
         haul = _Haul(
             answers=_Intake(table=self._predictions, kind=PredictionBatch),
             labels=_Intake(table=self._outcomes, kind=OutcomeBatch),
+            measured=_Intake(table=self._measurements, kind=MeasurementBatch),
         )
         for segments in list_segments(folder).values():
             for segment in segments:
@@ -178,7 +186,7 @@ class Committer:
             return False  # a committer whose lease is gone had one left to delete: it is in the tables
         for end, batch in reading.records:
             position = (segment.index << _SHIFT) | end
-            for intake in (haul.answers, haul.labels):
+            for intake in (haul.answers, haul.labels, haul.measured):
                 intake.offer(batch, writer=segment.writer, position=position)
         haul.read[segment.path] = reading.end
         haul.bytes += reading.end - start
@@ -205,6 +213,16 @@ class Committer:
         except LakeError as error:
             problems.append(f"outcomes could not be committed and stay in their segments: {error.fault}")
             return empty(OUTCOMES), False
+
+    def _commit_measurements(self, measured: _Intake, problems: list[str]) -> bool:
+        """Whether all went well: by now the others may be in, and must be told of."""
+        try:
+            if measured.batches:
+                self._measurements.append(measurement_rows(measured.batches), moves=measured.moves)
+        except LakeError as error:
+            problems.append(f"measurements could not be committed and stay in their segments: {error.fault}")
+            return False
+        return True
 
 
 def _put_aside(segment: Segment) -> str:

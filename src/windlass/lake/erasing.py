@@ -14,7 +14,7 @@ def rows_of_key(table: Readable, name: str, *, column: str | None, key: str, ans
     """
     if name == "predictions":
         return pl.col("key") == key
-    if name == "outcomes":
+    if name in ("outcomes", "measurements"):
         return (pl.col("key") == key) | pl.col("prediction_id").is_in(list(answers))
     if column is None or column not in table.schema():
         return None

@@ -23,7 +23,7 @@ from windlass.lake.layout import SEQUENCE
 from windlass.lake.naming import checked
 from windlass.lake.pins import TrainingSet, make_pin, read_pin, repin
 from windlass.lake.repeats import settle
-from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
+from windlass.lake.served import MEASUREMENTS, OUTCOMES, PREDICTIONS, empty
 from windlass.lake.table import FENCE, Table
 from windlass.lake.upkeep import Swept, sweep, sweepable
 from windlass.lake.windows import Windows
@@ -37,7 +37,7 @@ from windlass.staging import Staging
 __all__ = ["Committed", "Lake", "TableInfo", "TrainingSet"]
 
 Query = Callable[[pl.LazyFrame], pl.LazyFrame]
-_TIMES = {"predictions": "at", "outcomes": "observed_at", "windows": "at"}
+_TIMES = {"predictions": "at", "outcomes": "observed_at", "measurements": "received_at", "windows": "at"}
 
 
 class TableInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class TableInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     product: str
     table: str
-    """`examples/<source>`, `predictions`, `outcomes` or `windows`."""
+    """`examples/<source>`, `predictions`, `outcomes`, `measurements` or `windows`."""
     rows: int
     files: int
     bytes: int
@@ -171,7 +171,9 @@ class Lake:
             committer = self._committers.get(product)
             if committer is None:
                 committer = Committer(
-                    predictions=self._handle(product, "predictions"), outcomes=self._handle(product, "outcomes")
+                    predictions=self._handle(product, "predictions"),
+                    outcomes=self._handle(product, "outcomes"),
+                    measurements=self._handle(product, "measurements"),
                 )
                 self._committers[product] = committer
             return committer.commit(folder, limit_bytes=limit_bytes)
@@ -261,6 +263,13 @@ class Lake:
             return self._read(self._table(product, "outcomes"), OUTCOMES, lambda rows: rows.filter(wanted)).sort(
                 SEQUENCE
             )
+
+    def measurements(self, product: str, *, metric: str, since: datetime) -> pl.DataFrame:
+        """What callers measured and sent from `since` on, in the order received (`served.MEASUREMENTS`)."""
+        wanted = (pl.col("metric") == metric) & (pl.col("received_at") >= pl.lit(since, dtype=TIMESTAMP))
+        with self._lock:
+            table = self._table(product, "measurements")
+            return self._read(table, MEASUREMENTS, lambda rows: rows.filter(wanted)).sort(SEQUENCE)
 
     def labelled(
         self,
@@ -364,8 +373,8 @@ class Lake:
         """
         with self._lock:
             answers, gone = self._answers_to(product, key), {}
-            # Outcomes first: they are found by the ids of answers.
-            for name in sorted(self.names(product), key=lambda each: each != "outcomes"):
+            # Predictions last: outcomes and measurements are found by the ids of answers.
+            for name in sorted(self.names(product), key=lambda each: each == "predictions"):
                 table = self._table(product, name)
                 wanted = rows_of_key(table, name, column=column, key=key, answers=answers)
                 if wanted is not None:

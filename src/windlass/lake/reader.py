@@ -13,10 +13,10 @@ import msgspec
 
 from windlass.errors import LakeError
 from windlass.lake.segments import CHECK, HEAD, MAGIC, PREAMBLE, SUFFIX, same_lengths
-from windlass.records.capture import Captured, OutcomeBatch, PredictionBatch
+from windlass.records.capture import Captured, PredictionBatch
 
 _NAME = re.compile(rf"(?P<writer>\d+-[0-9a-f]+)\.(?P<index>\d{{8,}}){re.escape(SUFFIX)}")
-_decoder = msgspec.msgpack.Decoder(PredictionBatch | OutcomeBatch)
+_decoder = msgspec.msgpack.Decoder(Captured)
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import polars as pl
 from windlass.errors import DataError
 from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.layout import SEQUENCE
-from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
+from windlass.records.capture import MeasurementBatch, OutcomeBatch, OutcomeRow, PredictionBatch
 
 PREDICTIONS: dict[str, pl.DataType] = {
     SEQUENCE: pl.Int64(),
@@ -40,6 +40,15 @@ OUTCOMES: dict[str, pl.DataType] = {
     "key": pl.String(),
     "value": pl.String(),  # JSON text of the scalar
     "observed_at": TIMESTAMP,
+    "received_at": TIMESTAMP,
+    "request_id": pl.String(),
+}
+MEASUREMENTS: dict[str, pl.DataType] = {
+    SEQUENCE: pl.Int64(),
+    "prediction_id": pl.String(),
+    "key": pl.String(),
+    "metric": pl.String(),
+    "value": pl.Float64(),
     "received_at": TIMESTAMP,
     "request_id": pl.String(),
 }
@@ -101,6 +110,24 @@ def outcome_rows(batches: Iterable[OutcomeBatch]) -> pl.DataFrame:
     times = {"observed_at": pl.Int64(), "received_at": pl.Int64()}
     schema = {name: times.get(name, dtype) for name, dtype in OUTCOMES.items() if name != SEQUENCE}
     return _in_order(pl.DataFrame(rows, schema=schema), OUTCOMES)
+
+
+def measurement_rows(batches: Iterable[MeasurementBatch]) -> pl.DataFrame:
+    """One row per measurement, in order, without the sequence."""
+    rows = [
+        {
+            "prediction_id": measured.prediction_id,
+            "key": measured.key,
+            "metric": measured.metric,
+            "value": measured.value,
+            "received_at": _micros(batch.received_at),
+            "request_id": batch.request_id,
+        }
+        for batch in batches
+        for measured in batch.measurements
+    ]
+    schema = {name: dtype for name, dtype in MEASUREMENTS.items() if name != SEQUENCE} | {"received_at": pl.Int64()}
+    return _in_order(pl.DataFrame(rows, schema=schema), MEASUREMENTS)
 
 
 def json_of(value: Scalar) -> str:

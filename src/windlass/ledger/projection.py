@@ -32,6 +32,8 @@ from windlass.records.event import (
     ControllerStopped,
     DataPinned,
     Event,
+    ExperimentFinished,
+    ExperimentStarted,
     IncidentClosed,
     IncidentOpened,
     ProductDeclared,
@@ -50,6 +52,7 @@ from windlass.records.event import (
     VersionRetired,
     WorkspaceCreated,
 )
+from windlass.records.experiment import ExperimentState
 from windlass.records.state import (
     ControllerState,
     OpenAlarm,
@@ -251,6 +254,18 @@ def _release_finished(state: ProductState, body: ReleaseFinished, _event: Event)
     return replace(state, release=None, rejections=rejections)
 
 
+def _experiment_started(state: ProductState, body: ExperimentStarted, event: Event) -> ProductState:
+    started = ExperimentState(
+        experiment=body.experiment, plan=body.plan, started_at=event.at, by=body.by, reason=body.reason
+    )
+    return replace(state, experiment=started)
+
+
+def _experiment_finished(state: ProductState, body: ExperimentFinished, _event: Event) -> ProductState:
+    over = state.experiment is not None and state.experiment.experiment == body.experiment
+    return replace(state, experiment=None) if over else state
+
+
 # -- what is open ------------------------------------------------------------------------------------------------
 
 
@@ -348,6 +363,8 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     ReleaseAdvanced: _release_advanced,
     ReleaseApproved: _release_approved,
     ReleaseFinished: _release_finished,
+    ExperimentStarted: _experiment_started,
+    ExperimentFinished: _experiment_finished,
     ReferenceFixed: _reference_fixed,
     AlarmRaised: _alarm_raised,
     AlarmCleared: _alarm_cleared,

@@ -66,4 +66,21 @@ class OutcomeBatch(msgspec.Struct, frozen=True, kw_only=True, tag="outcomes"):
     outcomes: tuple[OutcomeRow, ...]
 
 
-Captured = PredictionBatch | OutcomeBatch
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure of the caller's own about a prediction named by its id, or about a key: what an order was worth, say."""
+
+    prediction_id: str | None = None
+    key: str | None = None
+    metric: str
+    value: float
+
+
+class MeasurementBatch(msgspec.Struct, frozen=True, kw_only=True, tag="measurements"):
+    """The measurements of one request."""
+
+    request_id: str
+    received_at: datetime
+    measurements: tuple[Measurement, ...]
+
+
+Captured = PredictionBatch | OutcomeBatch | MeasurementBatch

@@ -16,8 +16,11 @@ from windlass.records.cleaning import Freed
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
 from windlass.records.token import Scope
+from windlass.records.experiment import Plan
 
-CommandName = Literal["train", "promote", "approve", "rollback", "pause", "resume", "clean", "erase"]
+CommandName = Literal[
+    "train", "promote", "approve", "rollback", "pause", "resume", "clean", "erase", "experiment", "stop"
+]
 Trigger = Literal["first", "manual", "schedule", "volume", "growth", "drift", "decay", "notebook"]
 
 
@@ -116,6 +119,8 @@ class CommandRequested(Body, frozen=True, kw_only=True, tag="command.requested")
     name: CommandName
     version: str | None = None
     force: bool = False
+    experiment: Plan | None = None
+    """Of an A/B test that is to begin."""
     reason: str
 
 
@@ -411,6 +416,24 @@ class ChampionChanged(Body, frozen=True, kw_only=True, tag="champion.changed"):
     reason: str
 
 
+class ExperimentStarted(Body, frozen=True, kw_only=True, tag="experiment.started"):
+    """An A/B test begins: from now on its second version answers a part of the keys."""
+
+    subject_field = "experiment"
+    experiment: str
+    plan: Plan
+    by: str
+    reason: str
+
+
+class ExperimentFinished(Body, frozen=True, kw_only=True, tag="experiment.finished"):
+    """It is decided, broken, undecided in the end, or stopped; the champion answers everyone again."""
+
+    subject_field = "experiment"
+    experiment: str
+    decision: Decision
+
+
 class VersionRetired(Body, frozen=True, kw_only=True, tag="version.retired"):
     """The bundle of the version is removed: it can neither answer nor be reproduced any more."""
 
@@ -594,6 +617,8 @@ ALL: tuple[type[Body], ...] = (
     ReleaseApproved,
     ReleaseFinished,
     ChampionChanged,
+    ExperimentStarted,
+    ExperimentFinished,
     VersionRetired,
     VersionReproduced,
     ReferenceFixed,

@@ -17,6 +17,7 @@ from windlass.records.event import (
     ReferenceFixed,
     Trigger,
 )
+from windlass.records.experiment import ExperimentState
 
 
 class VersionState(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +130,8 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     candidate: VersionState | None = None
     """The last version registered, until its release starts."""
     release: ReleaseState | None = None
+    experiment: ExperimentState | None = None
+    """The A/B test under way."""
     run: RunState | None = None
     """The training run under way; what a notebook logs is none."""
     last_run: RunState | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from windlass.records.experiment import ExperimentState
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
@@ -19,7 +20,9 @@ def routing_for(product: ProductState, *, sequence: int) -> Routing:
     In probation the previous champion answers in shadow, so that both can be scored on the same rows.
     """
     champion = _target(product.champion)
-    release = product.release
+    release, test = product.release, product.experiment
+    if champion is not None and test is not None:
+        return _tested(product, test, champion, sequence=sequence)
     if champion is None or release is None:
         return Routing(product=product.name, sequence=sequence, champion=champion)
     other = release.previous if release.stage == "probation" else release.version
@@ -35,6 +38,20 @@ def routing_for(product: ProductState, *, sequence: int) -> Routing:
         mode="canary" if canary else "shadow",
         share=release.share if canary else 0.0,
         salt=release.release,
+    )
+
+
+def _tested(product: ProductState, test: ExperimentState, champion: Target, *, sequence: int) -> Routing:
+    """The second version of an A/B test answers its part of the keys as a canary does."""
+    other = _target(product.versions.get(test.plan.b))
+    return Routing(
+        product=product.name,
+        sequence=sequence,
+        champion=champion,
+        challenger=other,
+        mode="none" if other is None else "canary",
+        share=0.0 if other is None else test.plan.split,
+        salt=test.experiment,
     )
 
 

@@ -24,6 +24,7 @@ from windlass.serving.guard import Guard, Keyring
 from windlass.serving.http import CSV, JSON, Getter, Held, Measured, Poster
 from windlass.serving.limits import THREADS
 from windlass.serving.lineup import Board
+from windlass.serving.measuring import Measurements
 from windlass.serving.metrics import Metrics
 from windlass.serving.pages import Pages
 from windlass.serving.predict import Outcomes, Predict
@@ -87,10 +88,12 @@ def _posts(parts: Parts) -> dict[str, Poster]:
     infer = inference.Infer(board=board, batcher=batcher, shadow=shadow)
     predict = Predict(board=board, batcher=batcher, shadow=shadow, explainer=Explainer(parts.pool))
     outcomes = Outcomes(board=board, capture=parts.capture, clock=parts.clock, metrics=parts.metrics, pool=parts.pool)
+    measurements = Measurements(board=board, capture=parts.capture, clock=parts.clock, pool=parts.pool)
     invocations = mlflow.Invocations(board=board, batcher=batcher, shadow=shadow)
     table = [
         ("/{product}/predict", predict, {}),
         ("/{product}/outcomes", outcomes, {}),
+        ("/{product}/measurements", measurements, {}),
         ("/{product}/invocations", invocations, {"media": (JSON, CSV), "explain": mlflow.explain}),
         ("/v2/models/{name}/infer", infer, {"media": (JSON, MEDIA)}),
         ("/v2/models/{name}/versions/{version}/infer", infer, {"media": (JSON, MEDIA)}),

@@ -8,6 +8,7 @@ from typing import Any
 
 from windlass.serving.limits import MOST_EXPLAINED, MOST_ROWS
 from windlass.serving.lineup import Lineup, Loaded
+from windlass.serving.measuring import METRIC
 
 _STRING = {"type": "string"}
 _NUMBER = {"type": "number"}
@@ -81,6 +82,9 @@ def _paths(name: str, loaded: Loaded) -> dict[str, Any]:
     return {
         f"/{name}/predict": _post(name, "Predict rows", request, _predictions(loaded), parameters=[_EXPLAIN]),
         f"/{name}/outcomes": _post(name, "Tell what came of predictions", _outcomes(loaded), _accepted(), status="202"),
+        f"/{name}/measurements": _post(
+            name, "Tell what an A/B test is judged by", _measurements(loaded), _accepted(), status="202"
+        ),
         f"/{name}/invocations": _post(
             name,
             "Predict as an MLflow model server",
@@ -167,9 +171,7 @@ def _list_of(item: Any) -> dict[str, Any]:
 
 
 def _outcomes(loaded: Loaded) -> dict[str, Any]:
-    subjects: dict[str, Any] = {"prediction_id": {"type": "string", "minLength": 1, "maxLength": 200}}
-    if loaded.task.key is not None:
-        subjects["key"] = {"type": ["string", "integer"], "minLength": 1, "maxLength": 1000}
+    subjects = _subjects(loaded)
     outcome = {
         "type": "object",
         "required": ["value"],
@@ -183,6 +185,26 @@ def _outcomes(loaded: Loaded) -> dict[str, Any]:
     }
     listed = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": outcome}
     return {"type": "object", "required": ["outcomes"], "properties": {"outcomes": listed}}
+
+
+def _measurements(loaded: Loaded) -> dict[str, Any]:
+    subjects = _subjects(loaded)
+    measured = {
+        "type": "object",
+        "required": ["metric", "value"],
+        "properties": {**subjects, "metric": {"type": "string", "pattern": f"^{METRIC}$"}, "value": _NUMBER},
+        "oneOf": [{"required": [subject]} for subject in subjects],
+    }
+    listed = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": measured}
+    return {"type": "object", "required": ["measurements"], "properties": {"measurements": listed}}
+
+
+def _subjects(loaded: Loaded) -> dict[str, Any]:
+    """How a prediction can be named."""
+    subjects: dict[str, Any] = {"prediction_id": {"type": "string", "minLength": 1, "maxLength": 200}}
+    if loaded.task.key is not None:
+        subjects["key"] = {"type": ["string", "integer"], "minLength": 1, "maxLength": 1000}
+    return subjects
 
 
 def _accepted() -> dict[str, Any]:

@@ -17,12 +17,13 @@ from windlass.serving.capture import Capture
 ROUTES = [
     "/flights/predict",
     "/flights/outcomes",
+    "/flights/measurements",
     "/flights/invocations",
     "/v2/models/flights/infer",
     "/v2/models/flights/versions/v1/infer",
 ]
 WORDS = [
-    *("rows", "request_id", "outcomes", "key", "prediction_id", "value", "observed_at"),
+    *("rows", "request_id", "outcomes", "key", "prediction_id", "value", "observed_at", "measurements", "metric"),
     *("dataframe_split", "dataframe_records", "instances", "inputs", "columns", "data"),
     *("name", "shape", "datatype", "id", "outputs", "parameters", "FP64", "BYTES", "score"),
     *("flight", "at", "distance", "seats", "carrier", "2013-03-01T10:00:00Z"),
@@ -51,6 +52,7 @@ def test_almost_right_json_is_answered_or_refused(flights: Any, route: str, rows
     shapes = [
         {"rows": rows},
         {"outcomes": rows},
+        {"measurements": rows},
         {"dataframe_records": rows},
         {"instances": rows},
         {"dataframe_split": {"columns": list(flights.row), "data": [list(row.values()) for row in rows]}},

@@ -35,6 +35,7 @@ FITTING = settings(
 PATHS = [
     "/flights/predict",
     "/flights/outcomes",
+    "/flights/measurements",
     "/flights/invocations",
     "/v2/models/flights/infer",
 ]
