@@ -15,8 +15,8 @@ from windlass.records.alert import AlarmCause, QueuedAlert, Withheld
 from windlass.records.cleaning import Freed
 from windlass.records.data import DataPin, Ingested
 from windlass.records.decision import Decision
-from windlass.records.token import Scope
 from windlass.records.experiment import Plan
+from windlass.records.token import Scope
 
 CommandName = Literal[
     "train", "promote", "approve", "rollback", "pause", "resume", "clean", "erase", "experiment", "stop"

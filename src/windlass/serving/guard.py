@@ -92,9 +92,9 @@ class Guard:
 
 
 def scopes_for(method: str, path: str) -> tuple[Scope, ...]:
-    """The scopes of which one is needed. Outcomes steer the loop: by them versions are judged and rolled back."""
+    """The scopes of which one is needed. Outcomes and measurements steer the loop: versions are judged by them."""
     if method == "POST":
-        return ("operate",) if path.endswith("/outcomes") else ("predict",)
+        return ("operate",) if path.endswith(("/outcomes", "/measurements")) else ("predict",)
     return ("observe",) if path in _OBSERVING else ("predict", "observe")
 
 
