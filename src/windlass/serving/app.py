@@ -44,20 +44,23 @@ class Parts:
     answering: Answering
     batcher: Batcher
     shadow: Shadow
+    infer: inference.Infer
     pool: ThreadPoolExecutor
 
     @classmethod
     def of(cls, *, board: Board, clock: Clock, capture: Capture, metrics: Metrics) -> Parts:
         answering = Answering(clock=clock, capture=capture, metrics=metrics)
         pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="answer")
+        batcher, shadow = Batcher(answering, pool=pool), Shadow(answering.repeat, metrics=metrics)
         return cls(
             board=board,
             clock=clock,
             capture=capture,
             metrics=metrics,
             answering=answering,
-            batcher=Batcher(answering, pool=pool),
-            shadow=Shadow(answering.repeat, metrics=metrics),
+            batcher=batcher,
+            shadow=shadow,
+            infer=inference.Infer(board=board, batcher=batcher, shadow=shadow),
             pool=pool,
         )
 
@@ -85,7 +88,7 @@ def build_app(parts: Parts, *, keyring: Keyring | None = None) -> ASGIApp:
 
 def _posts(parts: Parts) -> dict[str, Poster]:
     board, batcher, shadow = parts.board, parts.batcher, parts.shadow
-    infer = inference.Infer(board=board, batcher=batcher, shadow=shadow)
+    infer = parts.infer
     predict = Predict(board=board, batcher=batcher, shadow=shadow, explainer=Explainer(parts.pool))
     outcomes = Outcomes(board=board, capture=parts.capture, clock=parts.clock, metrics=parts.metrics, pool=parts.pool)
     measurements = Measurements(board=board, capture=parts.capture, clock=parts.clock, pool=parts.pool)

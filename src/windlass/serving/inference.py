@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -52,14 +53,35 @@ class _Output(msgspec.Struct):
     parameters: dict[str, Any] | None = None
 
 
-class _Request(msgspec.Struct):
+class InferRequest(msgspec.Struct):
     inputs: Annotated[list[_Input], msgspec.Meta(min_length=1)]
     id: Annotated[str, msgspec.Meta(max_length=200)] | None = None
     parameters: dict[str, Any] | None = None
     outputs: list[_Output] | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Request)
+_DECODER = msgspec.json.Decoder(InferRequest)
+Maker = tuple[str, Callable[[Answer], Any]]
+"""Datatype of an output, and how it is read off an answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inferred:
+    """What a transport needs for its reply."""
+
+    request: InferRequest
+    answered: Answered
+    makers: dict[str, Maker]
+    """The outputs that are wanted."""
+
+
+def request_from(plain: dict[str, Any]) -> InferRequest:
+    """The request in plain data of another transport. Raises InvalidRows for what is none."""
+    try:
+        return msgspec.convert(plain, InferRequest)
+    except msgspec.ValidationError as error:
+        problem = Problem(field=path_of(error) or "request", row=None, reason=reason_of(error))
+        raise InvalidRows.of([problem]) from error
 
 
 class Infer:
@@ -71,19 +93,38 @@ class Infer:
         self._shadow = shadow
 
     async def __call__(self, call: Call) -> Reply:
-        lineup = self._board.of(call.path["name"])
-        named = call.path.get("version")
-        only = None if named is None else lineup.version(named)
-        request = await self._batcher.off_loop(lambda: _decode(call), size=len(call.body))
+        inferred = await self.infer(
+            call.path["name"],
+            call.path.get("version"),
+            lambda: _decode(call),
+            size=len(call.body),
+            request_id=call.request_id,
+        )
+        answered = inferred.answered
+        return _reply(inferred.request, answered, inferred.makers, after=after(answered.shadow, self._shadow))
+
+    async def infer(
+        self,
+        name: str,
+        version: str | None,
+        read: Callable[[], InferRequest],
+        *,
+        size: int,
+        request_id: str | None = None,
+    ) -> Inferred:
+        """The answers to the request that `read` makes of a message of `size` bytes; raises as `Batcher.answer`."""
+        lineup = self._board.of(name)
+        only = None if version is None else lineup.version(version)
+        request = await self._batcher.off_loop(read, size=size)
         makers = _outputs(request, only or lineup.leader())
         answered = await self._batcher.answer(
             lineup,
             lambda decoder: decoder.from_columns(_columns(request.inputs, decoder)),
-            size=len(call.body),
-            request_id=request.id or call.request_id,
+            size=size,
+            request_id=request.id or request_id,
             only=only,
         )
-        return _reply(request, answered, makers, after=after(answered.shadow, self._shadow))
+        return Inferred(request=request, answered=answered, makers=makers)
 
 
 def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
@@ -104,7 +145,7 @@ def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
     }
 
 
-def _decode(call: Call) -> _Request:
+def _decode(call: Call) -> InferRequest:
     """The request, with the values of every tensor in `data`, in whichever form they came."""
     try:
         text, rest = binary_tensors.split(call.body, call.headers.get(binary_tensors.HEADER.lower()))
@@ -191,8 +232,6 @@ def _cells(tensor: _Input, size: int) -> list[Any]:
 
 # -- outputs -----------------------------------------------------------------------------------------------------
 
-Maker = tuple[str, Callable[[Answer], Any]]
-
 
 def _makers(loaded: Loaded) -> dict[str, Maker]:
     """What can be asked for: name -> datatype, and how it is read off an answer."""
@@ -209,7 +248,7 @@ def _makers(loaded: Loaded) -> dict[str, Maker]:
     return makers
 
 
-def _outputs(request: _Request, loaded: Loaded) -> dict[str, Maker]:
+def _outputs(request: InferRequest, loaded: Loaded) -> dict[str, Maker]:
     makers = _makers(loaded)
     if not request.outputs:
         return makers
@@ -219,7 +258,7 @@ def _outputs(request: _Request, loaded: Loaded) -> dict[str, Maker]:
     return {output.name: makers[output.name] for output in request.outputs}
 
 
-def _reply(request: _Request, answered: Answered, makers: dict[str, Maker], *, after: Any) -> Reply:
+def _reply(request: InferRequest, answered: Answered, makers: dict[str, Maker], *, after: Any) -> Reply:
     told: dict[str, Any] = {"model_name": answered.product, "model_version": answered.version}
     if request.id is not None:
         told["id"] = request.id
@@ -243,7 +282,7 @@ def _reply(request: _Request, answered: Answered, makers: dict[str, Maker], *, a
     return Reply(body=b"".join([head, *parts]), media=binary_tensors.MEDIA, headers=headers, after=after)
 
 
-def _binary_outputs(request: _Request) -> Callable[[str], bool]:
+def _binary_outputs(request: InferRequest) -> Callable[[str], bool]:
     """Whether an output is wanted as bytes: said of it, or else of all."""
     wanted = (request.parameters or {}).get("binary_data_output") is True
     said = {output.name: (output.parameters or {}).get("binary_data") for output in request.outputs or ()}

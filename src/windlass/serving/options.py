@@ -20,6 +20,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     parent_fd: int
     metrics: Path
     stop_seconds: float
+    grpc: str = ""
+    """`HOST:PORT` of gRPC; empty: none."""
     guarded: bool = False
     """Whoever asks needs a token."""
 

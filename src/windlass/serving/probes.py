@@ -22,7 +22,7 @@ class Probes:
     def __init__(self, *, board: Board, metrics: Metrics) -> None:
         self._board = board
         self._metrics = metrics
-        self._version = version("windlass")
+        self.release = version("windlass")
 
     # -- Windlass
 
@@ -33,7 +33,7 @@ class Probes:
         """200 when there is a champion and every champion is loaded; what is wrong is told anyway."""
         told = (lambda _lineup: {}) if request.scope.get(TERSE) else _told
         products = {name: told(lineup) for name, lineup in sorted(self._board.lineups.items())}
-        ready = self._is_ready()
+        ready = self.is_ready()
         return Reply.json({"ready": ready, "products": products}, status=200 if ready else 503)
 
     def metrics(self, _: Request) -> Reply:
@@ -44,25 +44,25 @@ class Probes:
     def ping(self, request: Request) -> Reply:
         """MLflow's health check: 200, or 404 while nothing can answer."""
         product = request.path_params.get("product")
-        healthy = self._is_ready() if product is None else self._board.of(product).ready
+        healthy = self.is_ready() if product is None else self._board.of(product).ready
         return Reply(body=b"\n", status=200 if healthy else 404, media=_TEXT)
 
     def version(self, request: Request) -> Reply:
         """The version of the server; of a product, the version that answers."""
         product = request.path_params.get("product")
-        text = self._version if product is None else self._board.of(product).leader().version
+        text = self.release if product is None else self._board.of(product).leader().version
         return Reply(body=text.encode(), media=_TEXT)
 
     # -- Open Inference Protocol
 
     def server(self, _: Request) -> Reply:
-        return Reply.json({"name": "windlass", "version": self._version, "extensions": ["binary_tensor_data"]})
+        return Reply.json({"name": "windlass", "version": self.release, "extensions": ["binary_tensor_data"]})
 
     def server_live(self, _: Request) -> Reply:
         return Reply.json({"live": True})
 
     def server_ready(self, _: Request) -> Reply:
-        ready = self._is_ready()
+        ready = self.is_ready()
         return Reply.json({"live": True, "ready": ready}, status=200 if ready else 503)
 
     def model(self, request: Request) -> Reply:
@@ -74,7 +74,7 @@ class Probes:
         ready = lineup.ready if asked is None else lineup.version(asked) is not None
         return Reply.json({"name": lineup.product, "ready": ready}, status=200 if ready else 503)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         """A product that has no champion yet does not take those that have one out of a load balancer."""
         released = [lineup for lineup in self._board.lineups.values() if lineup.routing.champion is not None]
         return bool(released) and all(lineup.ready for lineup in released)

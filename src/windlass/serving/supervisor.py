@@ -15,12 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Literal
 
 import msgspec
 
-from windlass.errors import EngineError, UsageError
+from windlass.errors import EngineError, MissingExtra, UsageError
 from windlass.records.paths import Paths
 from windlass.serving.figures_folder import FiguresFolder
 from windlass.serving.metrics import forget_worker
@@ -80,6 +81,8 @@ class Server:
     ) -> None:
         self._settings = settings
         self._guarded = guarded
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self._grpc = f"{host}:{settings.grpc_port}" if settings.grpc_port else ""
         self._paths = paths or Paths(settings.workspace)
         self._on_event = on_event or (lambda _event: None)
         self._log = log
@@ -117,6 +120,8 @@ class Server:
 
     def bind(self) -> None:
         """Take the address, if this server has not taken it yet; raises UsageError when it cannot be had."""
+        if self._grpc and find_spec("grpc") is None:
+            raise MissingExtra.named("grpcio", "grpc")
         if self._listener is None:
             self._listener = _bind(self._settings)
             self._port = int(self._listener.getsockname()[1])
@@ -230,6 +235,7 @@ class Server:
                 parent_fd=self._worker_end,
                 metrics=self._figures.path,
                 stop_seconds=_STOP_SECONDS,
+                grpc=self._grpc,
                 guarded=self._guarded,
             )
             with _opened(self._log) as log:

@@ -30,6 +30,7 @@ from windlass.serving.protocol import PatientProtocol, end_late
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
+    from windlass.serving.grpc_server import GrpcServer
     from windlass.serving.guard import Keyring
     from windlass.serving.watching import Open, Watcher
 
@@ -61,8 +62,11 @@ class WorkerServer(uvicorn.Server):
         report: Reporter,
         stop_seconds: float,
         keyring: Keyring | None,
+        grpc: str,
     ) -> None:
         super().__init__(config)
+        self._grpc_address = grpc
+        self._grpc = None if not grpc else _grpc_server(parts, keyring)
         self._keyring = keyring
         self._parts = parts
         self._watcher = watcher
@@ -80,11 +84,15 @@ class WorkerServer(uvicorn.Server):
         self._parts.shadow.start()
         self._watching = asyncio.create_task(self._watch())
         self._watching.add_done_callback(self._stopped_watching)
+        if self._grpc is not None:
+            await self._grpc.start(self._grpc_address)
         self._report("ready")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._watching is not None:
             self._watching.cancel()
+        if self._grpc is not None:
+            await self._grpc.stop(self._stop_seconds / 2)
         await super().shutdown(sockets=sockets)
 
     def finish(self) -> None:
@@ -109,6 +117,12 @@ class WorkerServer(uvicorn.Server):
                 self._keyring.look()
             end_late(self.server_state.connections)
             await asyncio.sleep(ROUTING_SECONDS)
+
+
+def _grpc_server(parts: Parts, keyring: Keyring | None) -> GrpcServer:
+    from windlass.serving.grpc_server import GrpcServer
+
+    return GrpcServer(board=parts.board, infer=parts.infer, shadow=parts.shadow, metrics=parts.metrics, keyring=keyring)
 
 
 def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = None) -> tuple[Parts, Watcher]:
@@ -161,7 +175,13 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         timeout_graceful_shutdown=max(1, int(options.stop_seconds)),
     )
     server = WorkerServer(
-        config, parts=parts, watcher=watcher, report=report, stop_seconds=options.stop_seconds, keyring=keyring
+        config,
+        parts=parts,
+        watcher=watcher,
+        report=report,
+        stop_seconds=options.stop_seconds,
+        keyring=keyring,
+        grpc=options.grpc,
     )
 
     def ask_to_stop(_: int, __: FrameType | None) -> None:

@@ -119,8 +119,8 @@ class World:
     def settings(self, **more: Any) -> Settings:
         return Settings(workspace=self.paths.root, port=0, **more)
 
-    def server(self, **more: Any) -> Server:
-        return Server(self.settings(**more), self.paths, on_event=self.hear)
+    def server(self, *, guarded: bool = False, **more: Any) -> Server:
+        return Server(self.settings(**more), self.paths, on_event=self.hear, guarded=guarded)
 
     def hear(self, event: ServingEvent) -> None:
         with self.heard:
