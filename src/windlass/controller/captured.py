@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
 from windlass.monitoring.column import ColumnProfile
-from windlass.monitoring.reference import Reference
+from windlass.monitoring.reference import Reference, group_text
 from windlass.records.bundle import Column
 
 _DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
@@ -38,6 +38,15 @@ def untyped_features(captured: pl.DataFrame, names: Sequence[str], columns: Sequ
     rows = [json.loads(text) for text in _texts(captured)]
     moments = {column.name for column in columns if column.dtype in ("datetime", "date")}
     return pl.DataFrame([_typed(name, [row.get(name) for row in rows], moment=name in moments) for name in names])
+
+
+def asked_groups(captured: pl.DataFrame, columns: Iterable[str]) -> dict[str, list[str]]:
+    """The group of each request row in each of these columns, as text."""
+    names = list(columns)
+    if not names:
+        return {}
+    rows = [json.loads(text) for text in captured["request"].to_list()]
+    return {name: [group_text(row.get(name)) for row in rows] for name in names}
 
 
 def _texts(captured: pl.DataFrame) -> list[str]:

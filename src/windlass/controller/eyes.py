@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from windlass.controller.captured import watched_features
+from windlass.controller.captured import asked_groups, watched_features
 from windlass.lake.layout import SEQUENCE
 from windlass.monitoring.drifting import WindowCounts
 from windlass.monitoring.reference import Reference
@@ -70,6 +70,7 @@ class Eyes:
                 predictions_of(rows["score"], rows["probabilities"], self.codec),
                 rows["prediction_id"],
                 at=moment,
+                groups=asked_groups(rows, self.reference.slices),
             )
             self.seen += rows.height
             if features and self.seen % self.window == 0:

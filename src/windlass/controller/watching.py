@@ -165,7 +165,11 @@ class Watching:
         through = windows[-1].through if windows else after
         watched = max(recalled, int(sequences.search_sorted(through, side="right")))
         light = lake.predictions(
-            name, versions=version, stages=ANSWERED, columns=_LIGHT, after_sequence=sequences[recalled] - 1
+            name,
+            versions=version,
+            stages=ANSWERED,
+            columns=[*_LIGHT, "request"] if eyes.reference.slices else _LIGHT,
+            after_sequence=sequences[recalled] - 1,
         )
         given_up = self._context.now - eyes.within
         for part in light.filter(pl.col(SEQUENCE) <= through).iter_slices(_AT_ONCE):

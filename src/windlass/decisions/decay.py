@@ -40,6 +40,21 @@ class LossReference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SliceLosses:
+    """The losses of one group of a declared slice."""
+
+    column: str
+    group: str
+    reference: LossReference
+    places: NDArray[np.int64]
+    """`(m,)` rising: where they stand among all losses."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.column} = {self.group}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DecayEvidence:
     """What became known of a version's predictions since it started to answer."""
 
@@ -49,6 +64,8 @@ class DecayEvidence:
     """`(n,)` losses (`decisions.losses.losses`) in the order in which they matured, or the last of them."""
     pending: int = 0
     """Predictions that still wait for their outcome."""
+    slices: tuple[SliceLosses, ...] = ()
+    """Of declared slices: each row is in one group of a column at most."""
 
 
 def summarise_losses(losses: Floats, *, bounded: bool) -> LossReference | None:
@@ -79,7 +96,7 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     of what the holdout's mean can be. While the losses' mean, given all before, stays below that, a false alarm comes
     after `run_length` predictions on average or later, and within n predictions with probability at most n /
     run_length. Losses whose neighbours err alike are judged in blocks; the guarantee then holds as far as blocks are
-    independent.
+    independent. Declared slices are judged under the same guarantee: see `_with_slices`.
     """
     reference = evidence.reference
     losses = np.asarray(evidence.losses, dtype=np.float64)
@@ -92,6 +109,8 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
         return decision("decay", "wait", [f"Fewer than {MINIMUM_ROWS} outcomes are known."], numbers, now)
     blocks = _blocks(np.clip(losses, 0.0, reference.bound) / reference.bound, reference.block)
     null = upper_mean(reference) / reference.bound
+    if evidence.slices:
+        return _with_slices(evidence, numbers, now, run_length=run_length)
     path = change_evidence(blocks, null)
     needed = run_length / reference.block
     since = _began(blocks, null) * reference.block
@@ -107,10 +126,76 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     return decision("decay", "quiet", ["The losses are no higher than on the holdout, beyond noise."], numbers, now)
 
 
-def upper_mean(reference: LossReference) -> float:
+def _with_slices(evidence: DecayEvidence, numbers: dict[str, Any], now: datetime, *, run_length: int) -> Decision:
+    """The same of all rows and of each group, together.
+
+    Half of every stake is laid on the whole, and the other half, in equal parts for each column, on the group that the
+    row is in. A group's stakes grow with its own rows only, so what all stakes together have won grows by at most 1 a
+    prediction on average, as for one detector, however many groups there are and whatever they have to do with each
+    other (an average of e-detectors is one: Shin, Ramdas and Rinaldo 2024, section 2). The price is a whole that needs
+    twice the evidence. What is granted to the references is shared out too: all of them hold together as often as one
+    would with two standard errors.
+    """
+    reference, losses = evidence.reference, np.asarray(evidence.losses, dtype=np.float64)
+    if reference is None:
+        raise ValueError("slices are judged beside the whole")
+    columns = len({each.column for each in evidence.slices})
+    errors = _shared_errors(len(evidence.slices) + 1)
+    whole = SliceLosses(column="", group="", reference=reference, places=np.arange(len(losses)))
+    judged = [(whole, 0.5), *((each, 0.5 / columns) for each in evidence.slices)]
+    paths = [weight * _path(each, losses, errors) for each, weight in judged]
+    total = np.sum(paths, axis=0)
+    most = int(np.argmax([path[-1] for path in paths]))
+    worst = judged[most][0]
+    since = int(worst.places[_since(worst, losses, errors)]) if len(worst.places) else 0
+    numbers |= {"evidence": total[-1], "evidence_needed": run_length, "slices": len(evidence.slices)}
+    numbers |= {"recent": float(losses[since:].mean()), "recent_rows": len(losses) - since}
+    if not _stands(total, run_length):
+        reason = "The losses are no higher than on the holdout, beyond noise, neither of all rows nor of a slice."
+        return decision("decay", "quiet", [reason], numbers, now)
+    own = losses[worst.places[worst.places >= since]]
+    held = worst.reference.mean
+    share = f" ({own.mean() / held - 1:+.0%})" if held > 0 else ""
+    of = f" of {worst.name}" if worst.column else ""
+    reason = (
+        f"The mean loss of the last {len(own)} outcomes{of} is {show(float(own.mean()))}; "
+        f"on the holdout it was {show(held)}{share}."
+    )
+    return decision("decay", "alarm", [reason], numbers | {"slice": worst.name if worst.column else None}, now)
+
+
+def _shared_errors(references: int) -> float:
+    """Standard errors for each of several references that hold together as often as one with two."""
+    from scipy.special import ndtr, ndtri
+
+    return float(-ndtri(ndtr(-_CONFIDENCE_ERRORS) / references))
+
+
+def _path(of: SliceLosses, losses: Floats, errors: float) -> Floats:
+    """`(n,)`: the evidence of a group after each of all n rows, in units of one row."""
+    blocks = _scaled_blocks(of, losses)
+    found = change_evidence(blocks, upper_mean(of.reference, errors=errors) / of.reference.bound) * of.reference.block
+    ends = of.places[of.reference.block - 1 :: of.reference.block][: len(found)]
+    last = np.searchsorted(ends, np.arange(len(losses)), side="right") - 1
+    return np.where(last >= 0, found[np.maximum(last, 0)], 0.0) if len(found) else np.zeros(len(losses))
+
+
+def _since(of: SliceLosses, losses: Floats, errors: float) -> int:
+    """The first of the group's rows from which on it has become worse."""
+    blocks = _scaled_blocks(of, losses)
+    if not len(blocks):
+        return 0
+    return _began(blocks, upper_mean(of.reference, errors=errors) / of.reference.bound) * of.reference.block
+
+
+def _scaled_blocks(of: SliceLosses, losses: Floats) -> Floats:
+    return _blocks(np.clip(losses[of.places], 0.0, of.reference.bound) / of.reference.bound, of.reference.block)
+
+
+def upper_mean(reference: LossReference, *, errors: float = _CONFIDENCE_ERRORS) -> float:
     """The upper end of what the holdout's mean can be: two standard errors, and one full loss for what it missed."""
     error = float(np.sqrt(reference.variance / reference.rows))
-    upper = reference.mean + _CONFIDENCE_ERRORS * error + reference.bound / reference.rows
+    upper = reference.mean + errors * error + reference.bound / reference.rows
     return min(upper, reference.bound * (1 - 1e-9))
 
 

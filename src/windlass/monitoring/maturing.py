@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
+    Codes = NDArray[np.int64]
     Ids = pl.Series | Array | Sequence[str] | Sequence[int]
 
 _COMPLETE = 0.9
@@ -35,7 +36,7 @@ class Maturing:
     count.
     """
 
-    def __init__(self, kind: TaskKind, *, within: timedelta, memory: int, most_pending: int) -> None:
+    def __init__(self, kind: TaskKind, *, within: timedelta, memory: int, most_pending: int, columns: int = 0) -> None:
         self._kind = kind
         self._within = within.total_seconds()
         self._memory = memory
@@ -50,8 +51,11 @@ class Maturing:
         self._least: Floats = np.empty(0)
         """The least that each of them can come to."""
         self._open_at: Floats = np.empty(0)
+        self._open_groups: Codes = np.empty((0, columns), dtype=np.int64)
         self.losses: Floats = np.empty(0)
         """What counts, in the order in which it came to; the last `memory` of them."""
+        self.groups: Codes = np.empty((0, columns), dtype=np.int64)
+        """`(n, columns)`: the group of each of these in each declared slice."""
         self.counted = 0
         """How many ever came to count."""
 
@@ -59,8 +63,8 @@ class Maturing:
     def pending(self) -> int:
         return sum(batch.height for batch in self._waiting)
 
-    def observe(self, predictions: Array, ids: Ids, at: datetime) -> None:
-        """Predictions `(n,)` or `(n, k)` were made."""
+    def observe(self, predictions: Array, ids: Ids, at: datetime, groups: Codes | None = None) -> None:
+        """Predictions `(n,)` or `(n, k)` were made; `groups` `(n, columns)` codes of the group of each."""
         table = predictions.reshape(len(predictions), -1)
         columns = {str(place): table[:, place] for place in range(table.shape[1])}
         numbers = np.arange(self._made, self._made + len(table))
@@ -70,6 +74,8 @@ class Maturing:
         self._open = np.concatenate([self._open, np.full(len(table), np.nan)])
         self._least = np.concatenate([self._least, least_losses(predictions, self._kind)])
         self._open_at = np.concatenate([self._open_at, made_at])
+        none = np.full((len(table), self._open_groups.shape[1]), -1, dtype=np.int64)
+        self._open_groups = np.concatenate([self._open_groups, none if groups is None else groups])
         if self.pending > self._most_pending:
             self._waiting = [pl.concat(self._waiting).tail(self._most_pending)]
 
@@ -97,10 +103,11 @@ class Maturing:
         best = np.where(overdue, np.nan, self._least)
         found = np.where(known, self._open, best)[:count]
         self._open, self._least, self._open_at = self._open[count:], self._least[count:], self._open_at[count:]
+        groups, self._open_groups = self._open_groups[:count], self._open_groups[count:]
         self._first += count
         if overdue.any():
             self._waiting = [pl.concat(self._waiting).filter(pl.col("at") > due)]
-        self._add(found)
+        self._add(found, groups)
 
     def _settle(self, settled: pl.DataFrame) -> None:
         table = settled.select(pl.exclude("id", "truth", "number", "at")).to_numpy()
@@ -108,10 +115,11 @@ class Maturing:
         places = settled["number"].to_numpy() - self._first
         self._open[places[places >= 0]] = found[places >= 0]
 
-    def _add(self, found: Floats) -> None:
-        found = found[np.isfinite(found)]
+    def _add(self, found: Floats, groups: Codes) -> None:
+        groups, found = groups[np.isfinite(found)], found[np.isfinite(found)]
         if len(found):
             self.losses = np.concatenate([self.losses, found])[-self._memory :]
+            self.groups = np.concatenate([self.groups, groups])[-self._memory :]
             self.counted += len(found)
 
 

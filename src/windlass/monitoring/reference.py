@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FILE = "profile.json"
 """Its name in a bundle."""
 SCORE = "prediction"
+MISSING = "(missing)"
+MOST_GROUPS = 20
+"""Of a slice, the largest, that are watched for themselves."""
 CONFIDENCE = "confidence"
 
 
@@ -36,6 +39,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """Of the holdout; None: drift of the predictions is not watched."""
     loss: LossReference | None = None
     """Of the holdout; None: decay is not watched."""
+    slices: dict[str, dict[str, LossReference]] = {}
+    """Column -> group -> the same of the rows of that group; of declared slices and their larger groups."""
 
 
 def make_reference(
@@ -45,21 +50,40 @@ def make_reference(
     redacted: Sequence[str] = (),
     predictions: Array | None = None,
     truth: Array | None = None,
+    groups: Mapping[str, Array] | None = None,
 ) -> Reference:
     """The reference from the features a version learned from and its predictions of the holdout, in the order of time.
 
     `predictions` `(m,)` or `(m, k)` and `truth` `(m,)` belong to rows that the model has not learned from: a model
     knows its training rows too well for their losses to be a measure. Columns that are `redacted` are not watched.
+    `groups` is column -> `(m,)` the group of each of these rows (`group_text`), for the columns whose groups are
+    watched for themselves.
     """
     known = predictions is not None and len(predictions) > 0
+    found = None if predictions is None or truth is None else losses(truth, predictions, kind)
+    sliced = {name: own for name, own in (groups or {}).items() if name not in redacted}
     return Reference(
         kind=kind,
         features=_watched(profile(features), redacted),
         predictions=profile(prediction_frame(predictions)) if predictions is not None and known else None,
-        loss=None
-        if predictions is None or truth is None
-        else summarise_losses(losses(truth, predictions, kind), bounded=kind != "regression"),
+        loss=None if found is None else summarise_losses(found, bounded=kind != "regression"),
+        slices={} if found is None else {name: _by_group(found, own, kind) for name, own in sliced.items()},
     )
+
+
+def _by_group(found: Array, groups: Array, kind: TaskKind) -> dict[str, LossReference]:
+    """Of the largest groups, those with losses enough to be a reference."""
+    texts, counts = np.unique(groups, return_counts=True)
+    largest = texts[np.argsort(-counts, kind="stable")][:MOST_GROUPS]
+    each = {str(text): summarise_losses(found[groups == text], bounded=kind != "regression") for text in largest}
+    return {text: reference for text, reference in each.items() if reference is not None and reference.bound > 0}
+
+
+def group_text(value: object) -> str:
+    """A group as text: what Polars makes of a value, so that rows of frames and of JSON meet."""
+    if value is None:
+        return MISSING
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _watched(features: Profile, redacted: Sequence[str]) -> Profile:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from windlass.decisions.decay import DecayEvidence, decide_decay
+from windlass.decisions.decay import DecayEvidence, SliceLosses, decide_decay
 from windlass.decisions.figures import decision
 from windlass.monitoring.drifting import Drifting, WindowCounts
 from windlass.monitoring.maturing import Maturing
@@ -52,7 +52,13 @@ class Watch:
         self._window = window
         self._rows: deque[tuple[pl.DataFrame, Floats]] = deque()
         self._buffered = 0
-        self._maturing = Maturing(reference.kind, within=within, memory=memory, most_pending=most_pending)
+        self._maturing = Maturing(
+            reference.kind,
+            within=within,
+            memory=memory,
+            most_pending=most_pending,
+            columns=len(reference.slices),
+        )
         self._judged = 0
         self._drifting = Drifting(reference)
         self._drift: Decision | None = None
@@ -69,12 +75,21 @@ class Watch:
         """`(n,)` of the predictions whose outcome counts (see `Maturing`); the last `memory` of them."""
         return self._maturing.losses
 
-    def observe(self, features: pl.DataFrame | None, predictions: Array, ids: Ids, *, at: datetime) -> None:
+    def observe(
+        self,
+        features: pl.DataFrame | None,
+        predictions: Array,
+        ids: Ids,
+        *,
+        at: datetime,
+        groups: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         """The version answered `n` rows at `at`: features, predictions (`(n,)` or `(n, k)`) and ids, in order of time.
 
         Ids are all text or all integers; outcomes name them. Two predictions with one id (a key that was asked twice)
         get the same outcome. Rows whose prediction failed are not observed. Without features (rows of windows that were
-        judged before a restart) they count for decay alone.
+        judged before a restart) they count for decay alone. `groups`: the groups (`reference.group_text`) that the rows
+        are in, for the slices that the reference has.
         """
         predictions = np.asarray(predictions, dtype=np.float64)
         if len(predictions) == 0:
@@ -83,7 +98,7 @@ class Watch:
             self._rows.append((features, predictions))
             self._buffered += len(predictions)
             self._forget_rows()
-        self._maturing.observe(predictions, ids, at)
+        self._maturing.observe(predictions, ids, at, self._codes(groups or {}, len(predictions)))
 
     def mature(self, ids: Ids, truth: Array) -> int:
         """Outcomes have become known, in this order: `(m,)` codes or values. Returns how many predictions they settled.
@@ -124,9 +139,32 @@ class Watch:
         self._maturing.release(now)
         if self._decay is None or self._maturing.counted != self._judged:
             self._judged = self._maturing.counted
-            evidence = DecayEvidence(reference=self.reference.loss, losses=self.losses, pending=self.pending)
+            evidence = DecayEvidence(
+                reference=self.reference.loss, losses=self.losses, pending=self.pending, slices=self._slices()
+            )
             self._decay = decide_decay(evidence, now)
         return self._decay
+
+    def _codes(self, groups: Mapping[str, Sequence[str]], rows: int) -> NDArray[np.int64]:
+        """`(n, columns)`: the place of each row's group in the reference; -1 for one that has no reference."""
+        codes = np.full((rows, len(self.reference.slices)), -1, dtype=np.int64)
+        for place, (column, known) in enumerate(self.reference.slices.items()):
+            places = {group: code for code, group in enumerate(known)}
+            if column in groups:
+                codes[:, place] = [places.get(group, -1) for group in groups[column]]
+        return codes
+
+    def _slices(self) -> tuple[SliceLosses, ...]:
+        return tuple(
+            SliceLosses(
+                column=column,
+                group=group,
+                reference=reference,
+                places=np.flatnonzero(self._maturing.groups[:, place] == code),
+            )
+            for place, (column, known) in enumerate(self.reference.slices.items())
+            for code, (group, reference) in enumerate(known.items())
+        )
 
     def _forget_rows(self) -> None:
         """Keep no more rows than a few windows, the newest."""

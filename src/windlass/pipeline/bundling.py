@@ -16,6 +16,7 @@ from windlass.monitoring.estimating import FOLDER, LEAST_ROWS, METRICS, learn_es
 from windlass.monitoring.reference import Reference, make_reference, save
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation
+from windlass.pipeline.judging import groups_of
 from windlass.pipeline.learning import Prepared
 from windlass.pipeline.predictions import JUDGED, PREDICTIONS, from_frame
 from windlass.pipeline.resume import chain_of
@@ -138,6 +139,7 @@ def _write_reference(training: Training, prepared: Prepared, evaluated: Finished
         kind=prepared.kind,
         predictions=from_frame(read_frame(evaluated.folder / PREDICTIONS)),
         truth=prepared.holdout_part().target,
+        groups=groups_of(training, prepared),
     )
     save(reference, staged)
     return reference

@@ -44,7 +44,8 @@ class Gate:
     at_most: float | None
     """Ceiling for a metric where smaller is better."""
     slices: tuple[str, ...]
-    """Columns; within none of their larger groups may the candidate be clearly worse than the champion."""
+    """Columns; within none of their larger groups may the candidate be clearly worse than the champion. Decay is
+    watched for each of these groups, too."""
     cost: tuple[tuple[float, float], tuple[float, float]] | None
     """`((true negative, false positive), (false negative, true positive))`: cost of each cell, for metric `cost`."""
     latency_ms: float | None

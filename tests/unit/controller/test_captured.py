@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from windlass.controller.captured import untyped_features, watched_features
+from windlass.controller.captured import asked_groups, untyped_features, watched_features
 from windlass.monitoring.profiles import profile, profile_like
 from windlass.monitoring.reference import make_reference
 from windlass.records.bundle import Column
@@ -66,3 +66,11 @@ def test_moments_are_told_from_texts_by_the_columns_of_a_request(dtype: str) -> 
     rows = as_captured('{"at": "2026-03-01", "name": "2026-03-01"}', features=False)
     found = untyped_features(rows, ("at", "name"), (Column(name="at", dtype=dtype),))  # type: ignore[arg-type]
     assert profile(found).unwatched == {"at": "it is a moment"}
+
+
+def test_groups_are_told_as_frames_tell_them() -> None:
+    rows = pl.DataFrame({"request": ['{"a": "x", "b": true, "n": 3, "f": 2.5}', '{"a": null, "b": false}']})
+    found = asked_groups(rows, ["a", "b", "n", "f"])
+    frame = pl.DataFrame({"a": ["x", None], "b": [True, False], "n": [3, None], "f": [2.5, None]})
+    assert found == {name: frame[name].cast(pl.String).fill_null("(missing)").to_list() for name in frame.columns}
+    assert asked_groups(rows, []) == {}

@@ -271,3 +271,24 @@ def test_columns_whose_values_are_not_captured_are_not_watched() -> None:
     reference = make_reference(features, kind="binary", redacted=["b", "never a feature"])
     assert [column.name for column in reference.features.columns] == ["a"]
     assert reference.features.unwatched["b"] == "its values are not captured"
+
+
+def test_a_group_that_decays_is_named(world: World, now: datetime) -> None:
+    """The relation breaks where `s` is "a" alone; groups that the reference does not know are of the whole."""
+    features, scores, truth, _ = world.rows(4000)
+    groups = {"s": features["s"].to_numpy()}
+    held = make_reference(features, kind="binary", predictions=scores, truth=truth, groups=groups)
+    assert set(held.slices["s"]) == {"a", "b"}
+    assert not make_reference(
+        features, kind="binary", predictions=scores, truth=truth, groups=groups, redacted=["s"]
+    ).slices
+    watch = Watch(held, window=1000)
+    for day in range(12):
+        features, scores, truth, ids = world.rows(500)
+        texts = [*features["s"].to_list()[:-1], "never seen"]
+        turned = (features["s"] == "a").to_numpy() & (day >= 6) & (world.rng.random(500) < 0.3)
+        watch.observe(features, scores, ids, at=now, groups={"s": texts})
+        watch.mature(ids, np.where(turned, 1 - truth, truth))
+    found = watch.decay(now)
+    assert (found.verdict, found.numbers["slice"]) == ("alarm", "s = a")
+    assert 2500 < found.count("recent_rows") < 3500
