@@ -20,6 +20,11 @@ def save(peer: str, name: str, folder: Path) -> None:
         mlflow.sklearn.save_model(
             model, str(folder), pyfunc_predict_fn="predict_proba", input_example=models.sample()[0][:2], **trusted
         )
+    elif peer == "mlserver":
+        import joblib
+
+        folder.mkdir(parents=True)
+        joblib.dump(model, folder / "model.joblib")
     else:
         folder.mkdir(parents=True)
         (folder / "model.pkl").write_bytes(pickle.dumps(model))

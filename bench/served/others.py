@@ -11,7 +11,13 @@ from pathlib import Path
 
 from served import versions
 
-PEERS = ("mlflow", "litserve")
+PEERS = {
+    "mlflow": ("mlflow",),
+    "litserve": ("litserve",),
+    "mlserver": ("mlserver", "mlserver-sklearn"),
+    "bentoml": ("bentoml",),
+}
+"""Name -> what is installed for it."""
 HERE = Path(__file__).parent
 Process = Callable[..., AbstractContextManager[None]]
 
@@ -20,17 +26,59 @@ Process = Callable[..., AbstractContextManager[None]]
 def serving(peer: str, environments: Path, *, name: str, port: int, process: Process) -> Iterator[tuple[str, bytes]]:
     """`peer` with the model `name` (`line` or `forest`); where to send which body."""
     python = _python(peer, environments)
-    model = environments / f"{name}-{peer}"
+    model = (environments / f"{name}-{peer}").resolve()
     subprocess.run([python, HERE / "keep.py", peer, name, model], check=True, cwd=HERE)
-    if peer == "mlflow":
-        command = [str(python), "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local"]
-        command += ["--port", str(port), "--workers", "1"]
-        body, path = json.dumps({"inputs": [list(versions.request_row().values())]}).encode(), "invocations"
-    else:
-        command = [str(python), "with_litserve.py", str(model), str(port)]
-        body, path = versions.body(), "predict"
-    with process(command, port=port, PATH=f"{python.parent}:/usr/bin:/bin"):
-        yield f"http://127.0.0.1:{port}/{path}", body
+    path = f"{python.parent}:/usr/bin:/bin"
+    command, settings = _COMMANDS[peer](python, model, port)
+    with process(command, port=port, PATH=path, **settings):
+        yield f"http://127.0.0.1:{port}{_PATHS[peer]}", _BODIES[peer]()
+
+
+def _mlflow(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    command = [str(python), "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local"]
+    return [*command, "--port", str(port), "--workers", "1"], {}
+
+
+def _litserve(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    return [str(python), "with_litserve.py", str(model), str(port)], {}
+
+
+def _bentoml(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    command = [str(python), "-m", "bentoml", "serve", "with_bentoml:Scores", "--port", str(port)]
+    return command, {"MODEL": str(model), "BENTOML_DO_NOT_TRACK": "true"}
+
+
+def _mlserver(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    """With the settings that it reads from the model's folder."""
+    server = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2, "parallel_workers": 0, "debug": False}
+    (model / "settings.json").write_text(json.dumps(server))
+    loaded = {
+        "name": "model",
+        "implementation": "mlserver_sklearn.SKLearnModel",
+        "parameters": {"uri": str(model / "model.joblib")},
+    }
+    (model / "model-settings.json").write_text(json.dumps(loaded))
+    return [str(python.parent / "mlserver"), "start", str(model)], {}
+
+
+def _matrix() -> bytes:
+    return json.dumps({"inputs": [list(versions.request_row().values())]}).encode()
+
+
+def _tensor() -> bytes:
+    values = list(versions.request_row().values())
+    tensor = {"name": "predict", "shape": [1, len(values)], "datatype": "FP64", "data": values}
+    return json.dumps({"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}).encode()
+
+
+_COMMANDS = {"mlflow": _mlflow, "litserve": _litserve, "mlserver": _mlserver, "bentoml": _bentoml}
+_PATHS = {
+    "mlflow": "/invocations",
+    "litserve": "/predict",
+    "mlserver": "/v2/models/model/infer",
+    "bentoml": "/predict",
+}
+_BODIES = {"mlflow": _matrix, "litserve": versions.body, "mlserver": _tensor, "bentoml": versions.body}
 
 
 def _python(peer: str, environments: Path) -> Path:
@@ -38,5 +86,5 @@ def _python(peer: str, environments: Path) -> Path:
     python = place / "bin" / "python"
     if not python.exists():
         venv.create(place, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", peer, "scikit-learn"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS[peer], "scikit-learn"], check=True)
     return python

@@ -86,7 +86,16 @@ def _line(features: pl.DataFrame) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression()).fit(features.to_numpy(), models.sample()[1])
 
 
-def publish_one(paths: Paths, registry: Registry, *, name: str, source: str, frame: pl.DataFrame, fit: Any) -> str:
+def publish_one(
+    paths: Paths,
+    registry: Registry,
+    *,
+    name: str,
+    source: str,
+    frame: pl.DataFrame,
+    fit: Any,
+    policies: dict[str, Any] | None = None,
+) -> str:
     """Fit, save and publish a version of the product in `source`; its digest."""
     project = paths.root / "projects" / name
     project.mkdir(parents=True, exist_ok=True)
@@ -105,7 +114,7 @@ def publish_one(paths: Paths, registry: Registry, *, name: str, source: str, fra
         run=None,
         created_at=datetime(2013, 1, 1, tzinfo=UTC),
         task=msgspec.to_builtins(product.task),
-        policies={},
+        policies=policies or {},
         columns=columns_of(product, frame),
         features=tuple(features.columns),
         classes=(0, 1),
@@ -119,11 +128,15 @@ def publish_one(paths: Paths, registry: Registry, *, name: str, source: str, fra
     return registry.publish(staged, manifest)
 
 
-def route(paths: Paths, name: str, digest: str, *, version: str = "v1", sequence: int = 1) -> None:
-    """Let `version` answer for the product."""
+def route(
+    paths: Paths, name: str, digest: str, *, version: str = "v1", sequence: int = 1, shadow: str | None = None
+) -> None:
+    """Let `version` answer for the product; `shadow` is the digest of a version that is asked unseen beside it."""
     routed = paths.routing(name)
     routed.parent.mkdir(parents=True, exist_ok=True)
-    target = Target(version=version, digest=digest)
+    record = Routing(product=name, sequence=sequence, champion=Target(version=version, digest=digest))
+    if shadow is not None:
+        record = msgspec.structs.replace(record, challenger=Target(version="shadow", digest=shadow), mode="shadow")
     staged = routed.with_suffix(".tmp")
-    staged.write_bytes(msgspec.json.encode(Routing(product=name, sequence=sequence, champion=target)))
+    staged.write_bytes(msgspec.json.encode(record))
     staged.replace(routed)
