@@ -363,7 +363,8 @@ def _ask_challenger(
             if (refusal := challenger.decoder.check([decoded])[0]) is not None:
                 raise refusal
         except InvalidRows as error:  # rows that the champion accepts and the challenger would refuse: its failure
-            told = f"this version refuses rows that the champion accepts: {error.what}"
+            why = "" if challenger.capture.redact else f": {error.what}"  # which may show a value
+            told = f"this version refuses rows that the champion accepts{why}"
             verdicts[place] = unanswered(challenger, question, error=told)
         else:
             again[place] = dataclasses.replace(question, decoded=decoded)

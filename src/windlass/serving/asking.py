@@ -146,7 +146,9 @@ def _agree(one: PredictionBatch, other: PredictionBatch) -> bool:
 
 def problems_of(loaded: Loaded, question: Question, verdict: Verdict) -> list[Problem]:
     """What is wrong with rows that `loaded` failed on; empty when it fails on other rows too, and it is not them."""
-    return problems_in(loaded, question.decoded.frame, verdict.error or "")
+    # What is kept of the failure may be less than what was raised; the caller knows his own values.
+    error = verdict.error or "" if verdict.cause is None else told_of(verdict.cause)
+    return problems_in(loaded, question.decoded.frame, error)
 
 
 def problems_in(loaded: Loaded, frame: pl.DataFrame, error: str) -> list[Problem]:
