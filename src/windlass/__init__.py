@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from windlass.pipeline.tracking import active_run, run
     from windlass.product.examples import Examples
     from windlass.product.model_file import ModelFile
-    from windlass.product.policy import Capture, Gate, Outcome, Release, Retrain
+    from windlass.product.policy import Capture, Gate, Objectives, Outcome, Release, Retrain
     from windlass.product.product import Product
     from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
 
@@ -25,6 +25,7 @@ __all__ = [
     "Gate",
     "ModelFile",
     "MulticlassClassification",
+    "Objectives",
     "Outcome",
     "Product",
     "Regression",
@@ -41,6 +42,7 @@ _HOME = {
     "Gate": "windlass.product.policy",
     "ModelFile": "windlass.product.model_file",
     "MulticlassClassification": "windlass.product.task",
+    "Objectives": "windlass.product.policy",
     "Outcome": "windlass.product.policy",
     "Product": "windlass.product.product",
     "Regression": "windlass.product.task",

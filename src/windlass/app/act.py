@@ -12,6 +12,7 @@ from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.controller.incidents import Incidents
 from windlass.controller.releases import Releases
+from windlass.controller.service import Service
 from windlass.controller.signing import Signing
 from windlass.errors import UsageError, WindlassError
 from windlass.records.event import CommandFinished, CommandName, CommandRequested, CommandWithdrawn
@@ -27,7 +28,8 @@ _PATIENCE = 30.0  # seconds that a living holder of the lease may take to answer
 
 def release_candidate(context: LoopContext, product: str) -> None:
     """Begin the release of a version that waits for it, and tell the serving workers; for one who holds the lease."""
-    Releases(context=context).step(product)
+    service = Service(context=context, incidents=Incidents(context=context))
+    Releases(context=context, spent=service.spent).step(product)
     context.route(product)
 
 

@@ -16,6 +16,7 @@ from windlass.controller.incidents import Incidents
 from windlass.controller.intake import Intake
 from windlass.controller.releases import Releases
 from windlass.controller.rescue import Rescue
+from windlass.controller.service import Service
 from windlass.controller.signing import Signing
 from windlass.controller.training import Training
 from windlass.controller.watching import Watching
@@ -43,7 +44,8 @@ class Controller:
         self._entries = entries
         self._incidents = Incidents(context=context)
         self._workers = Workers(context=context, incidents=self._incidents)
-        self._releases = Releases(context=context, refused=self._workers.refused)
+        self._service = Service(context=context, incidents=self._incidents)
+        self._releases = Releases(context=context, refused=self._workers.refused, spent=self._service.spent)
         self._rescue = Rescue(context=context, incidents=self._incidents, refused=self._workers.refused)
         self._experiments = Experiments(context=context)
         self._declarations = Declarations(context=context, engine=engine, incidents=self._incidents, entries=entries)
@@ -55,7 +57,8 @@ class Controller:
             entries=entries,
         )
         self._watching = Watching(context=context, incidents=self._incidents)
-        self._intake = Intake(context=context, incidents=self._incidents, listeners=(self._releases, self._watching))
+        listeners = (self._releases, self._watching, self._service)
+        self._intake = Intake(context=context, incidents=self._incidents, listeners=listeners)
         self._alerting = Alerting(context=context, incidents=self._incidents)
         self._cleaning = Cleaning(context=context)
         self._commands = Commands(
@@ -64,6 +67,7 @@ class Controller:
         self._signing = Signing(context=context, incidents=self._incidents)
         self._parts: dict[str, Callable[[str], object]] = {
             "taking in what was captured": self._intake.take,
+            "holding to the objectives": self._service.step,
             "releasing": self._release,
             "looking after the champion's files": self._rescue.step,
             "testing": self._experiments.step,
@@ -168,6 +172,7 @@ class Controller:
             # What is in memory may be half of what happened; the lake has all of it.
             self._releases.forget(product)
             self._watching.forget(product)
+            self._service.forget(product)
         else:
             self._incidents.close(product, title=title, resolution="the next look succeeded")
 

@@ -57,8 +57,15 @@ class _Stage:
 class Releases:
     """One stage in memory for each product; it is read again from the lake after a restart."""
 
-    def __init__(self, *, context: LoopContext, refused: Refused = lambda _product, _version: None) -> None:
-        """`refused` says why serving workers could not load a version."""
+    def __init__(
+        self,
+        *,
+        context: LoopContext,
+        refused: Refused = lambda _product, _version: None,
+        spent: Callable[[str], bool] = lambda _product: False,
+    ) -> None:
+        """`refused` says why serving workers could not load a version; `spent`, whether an error budget is gone."""
+        self._spent = spent
         self._context = context
         self._refused = refused
         self._stages: dict[str, _Stage] = {}
@@ -82,7 +89,8 @@ class Releases:
     def step(self, name: str) -> None:
         """Judge what is under way and act on the verdict; begin what waits to be released.
 
-        While the product is paused nothing begins and nothing advances, but what does harm is withdrawn all the same.
+        While the product is paused, or an error budget is spent, nothing begins and nothing advances, but what does
+        harm is withdrawn all the same.
         """
         product = self._context.product(name)
         if product.release is not None and self._pace.due(name):
@@ -90,7 +98,8 @@ class Releases:
                 self._judge(product, product.release)
             product = self._context.product(name)
         settled = product.experiment is None and (product.release is None or product.release.stage == "probation")
-        if product.candidate is not None and settled and product.paused is None and self._beginnings.due(name):
+        held = product.paused is not None or self._spent(name)
+        if product.candidate is not None and settled and not held and self._beginnings.due(name):
             with self._beginnings.spend(name):
                 self._begin(product, product.candidate)
 
@@ -112,6 +121,8 @@ class Releases:
         policy = Release(**release.plan)
         decision = self._decide(product, release, policy)
         if product.paused is not None and decision.verdict != "roll_back":
+            return
+        if decision.verdict == "advance" and self._spent(product.name):
             return
         bodies = director.act_on(product, decision=decision, policy=policy)
         if bodies:

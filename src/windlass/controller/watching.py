@@ -260,7 +260,7 @@ class Watching:
         """Alarms about a version that does not answer any more are over."""
         reason = f"{champion.version} answers now"
         for name, alarm in product.alarms.items():
-            if alarm.raised.version != champion.version:
+            if alarm.raised.version not in (champion.version, None):  # None: of the service, whoever answers
                 self._incidents.clear(product.name, name, reason=reason)
         for title in self._incidents.titles(product.name):
             if title.endswith(_STRANGE) and title != f"{champion.version}{_STRANGE}":

@@ -223,6 +223,42 @@ class Capture:
         _set(self, sample=float(sample), redact=tuple(redact))
 
 
+@dataclass(frozen=True, init=False)
+class Objectives:
+    """Service levels: how much of what is asked must be answered, and how soon."""
+
+    availability: float | None
+    """The part of the requests that are answered; None: no objective."""
+    latency_ms: float | None
+    """What features and model may take for a request that counts as quick; None: no objective."""
+    quick: float
+    """The part of the answers that are so quick."""
+    window: timedelta
+    """The stretch that an error budget is for."""
+
+    def __init__(
+        self,
+        *,
+        availability: float | None = 0.999,
+        latency_ms: float | None = None,
+        quick: float = 0.99,
+        window: str | timedelta = "28d",
+    ) -> None:
+        for name, value in (("availability", availability), ("quick", quick)):
+            if value is not None:
+                _check_number(value, where=f"Objectives.{name}", above=0)
+                if value >= 1:
+                    what = f"{value!r} leaves no room for a single failure"
+                    raise ProductError(what, where=f"Objectives.{name}", remedy="give 0.999, say")
+        if latency_ms is not None:
+            _check_number(latency_ms, where="Objectives.latency_ms", above=0)
+        stretch = parse_duration(window, where="Objectives.window")
+        if stretch < timedelta(days=1):
+            what = f"{format_duration(stretch)} is too short for a budget"
+            raise ProductError(what, where="Objectives.window", remedy="give a day or more, such as '28d'")
+        _set(self, availability=availability, latency_ms=latency_ms, quick=quick, window=stretch)
+
+
 def competing(policy: Retrain | None) -> bool:
     """Whether stretches of different length compete: nothing says which one to train on."""
     return policy is None or policy.window is None
@@ -237,6 +273,7 @@ class Policies:
     release: Release
     retrain: Retrain | None
     capture: Capture = field(default_factory=Capture)
+    objectives: Objectives | None = None
 
 
 def to_plain(policies: Policies) -> dict[str, Any]:
@@ -250,16 +287,18 @@ def to_plain(policies: Policies) -> dict[str, Any]:
 
 def from_plain(plain: dict[str, Any]) -> Policies:
     """What `to_plain` wrote, as policies again."""
+    objectives = plain.get("objectives")
     return Policies(
         outcome=Outcome(**plain["outcome"]),
         gate=None if plain["gate"] is None else Gate(**plain["gate"]),
         release=Release(**plain["release"]),
         retrain=None if plain["retrain"] is None else Retrain(**plain["retrain"]),
         capture=Capture(**plain.get("capture", {})),  # versions of before there was such a policy have none
+        objectives=None if objectives is None else Objectives(**objectives),
     )
 
 
-def _plain(policy: Outcome | Gate | Release | Retrain | Capture) -> dict[str, Any]:
+def _plain(policy: Outcome | Gate | Release | Retrain | Capture | Objectives) -> dict[str, Any]:
     values = {each.name: getattr(policy, each.name) for each in fields(policy) if each.name != "own"}
     return {
         name: format_duration(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from windlass.errors import ProductError
 from windlass.product.model_file import ModelFile
-from windlass.product.policy import Capture, Gate, Outcome, Policies, Release, Retrain
+from windlass.product.policy import Capture, Gate, Objectives, Outcome, Policies, Release, Retrain
 from windlass.product.task import Task
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Product:
     gate: ClassVar[Gate | None] = None
     release: ClassVar[Release] = Release()
     retrain: ClassVar[Retrain | None] = None
+    objectives: ClassVar[Objectives | None] = None
     capture: ClassVar[Capture] = Capture()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -94,7 +95,12 @@ class Product:
     @classmethod
     def policies(cls) -> Policies:
         return Policies(
-            outcome=cls.outcome, gate=cls.gate, release=cls.release, retrain=cls.retrain, capture=cls.capture
+            outcome=cls.outcome,
+            gate=cls.gate,
+            release=cls.release,
+            retrain=cls.retrain,
+            capture=cls.capture,
+            objectives=cls.objectives,
         )
 
     @classmethod

@@ -13,7 +13,7 @@ from windlass.errors import DataError, ProductError, fault_of
 from windlass.product.checks.trainable import check_training
 from windlass.product.labels import LabelCodec
 from windlass.product.model_file import ModelFile
-from windlass.product.policy import Capture, Gate, Outcome, Release, Retrain
+from windlass.product.policy import Capture, Gate, Objectives, Outcome, Release, Retrain
 from windlass.product.product import Product
 from windlass.product.task import Task, TaskKind
 
@@ -23,6 +23,7 @@ _POLICIES: dict[str, tuple[type, bool]] = {
     "release": (Release, False),
     "retrain": (Retrain, True),
     "capture": (Capture, False),
+    "objectives": (Objectives, True),
     "model": (ModelFile, True),
 }
 """Attribute -> its class, and whether it may be None."""
