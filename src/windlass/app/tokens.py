@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -76,12 +77,15 @@ def in_force(workspace: Workspace) -> tuple[Token, ...]:
 
 def write_tokens(workspace: Workspace) -> tuple[Token, ...]:
     """Copy for the serving workers what the ledger says; whole, and readable by this user alone."""
-    tokens, path = in_force(workspace), workspace.paths.tokens
-    staged = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
-    with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(Tokens(tokens=tokens)), indent=1))
-        os.fsync(file.fileno())
-    staged.replace(path)
+    path = workspace.paths.tokens
+    staged = path.with_name(f".{path.name}.staged")
+    with os.fdopen(os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # or who reads the ledger first could write last, and lose a token
+        tokens = in_force(workspace)
+        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(Tokens(tokens=tokens)), indent=1))
+            os.fsync(file.fileno())
+        staged.replace(path)
     return tokens
 
 

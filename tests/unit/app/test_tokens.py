@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -85,3 +86,14 @@ def test_a_server_that_nobody_could_ask_does_not_start(workspace: Workspace) -> 
         tokens.prepare(workspace)
     tokens.create(workspace, "shop", ("predict",))
     assert tokens.prepare(workspace)
+
+
+def test_of_tokens_made_at_the_same_time_none_is_lost(workspace: Workspace) -> None:
+    def make(number: int) -> str:
+        with Workspace(workspace.settings) as other:
+            return tokens.create(other, f"caller {number}", ("predict",))[0]
+
+    tokens.create(workspace, "first", ("predict",))
+    with ThreadPoolExecutor(4) as threads:
+        made = set(threads.map(make, range(8)))
+    assert made <= {token.token for token in in_file(workspace).tokens}
