@@ -13,6 +13,7 @@ from windlass.assessment.facts import Facts
 from windlass.assessment.kind import Kind, kind_of
 from windlass.assessment.plan import investments, recommend
 from windlass.assessment.probes import PROBES
+from windlass.assessment.products import with_products
 from windlass.assessment.project import Project
 from windlass.assessment.reading.git import History, read_history, repository_of
 from windlass.assessment.reading.tree import Limits, Tree
@@ -100,7 +101,7 @@ def _assess(
     catalogue = load_catalogue()
     facts = Facts(project)
     kind = kind_of(facts)
-    findings: Mapping[str, Finding] = {name: _find(name, facts) for name in catalogue.practices}
+    findings = with_products({name: _find(name, facts) for name in catalogue.practices}, facts)
     for amend in amendments.values():
         findings = amend(findings)
     asked = "interview" in amendments

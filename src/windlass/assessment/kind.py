@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from windlass.assessment.facts import Facts
+from windlass.assessment.products import products
 from windlass.assessment.project import Project, is_rendered_later
 from windlass.assessment.words import parts_of
 
@@ -50,7 +51,7 @@ def kind_of(facts: Facts) -> Kind:
     if not any(path.lower().endswith(_CODE) for path in project.paths):
         why = "There is no code in it that could train or serve a model, so there is no level."
         return Kind("documentation", why, has_level=False)
-    learns = bool(facts.training) or _serves(facts) or _fits_in_r(project)
+    learns = bool(facts.training) or bool(products(facts)) or _serves(facts) or _fits_in_r(project)
     if _is_course(project):
         why = "assessed as it stands." if learns else "nothing in it trains or serves a model, so there is no level."
         return Kind("course", f"Lessons, and a README that teaches; {why}", has_level=learns)
