@@ -91,7 +91,7 @@ def _act(
     """Run the loop until told to stop. Raises LeaseLost when another process has taken over."""
     controller = Controller(context=context, engine=workspace.engine, entries=entries)
     timeline = Timeline(workspace.ledger, say=say)
-    acting = False
+    acting, unwritable = False, ""
     try:
         _route(context)
         # A controller that did not leave in order may be frozen, and its workers be answering at this very address.
@@ -103,6 +103,9 @@ def _act(
         acting = True
         while not (stopping.is_set() or door.failed):
             controller.tick()
+            if controller.unwritable != unwritable:
+                unwritable = controller.unwritable
+                say(f"windlass: {unwritable}" if unwritable else "windlass: the ledger can be used again")
             with suppress(LedgerError):  # the look has told of it, and the next one tells what is missed now
                 timeline.tell()
             controller.rest(stopping, workspace.settings.poll_seconds)

@@ -77,7 +77,8 @@ class Controller:
             "telling": self._alerting.step,
         }
         """In their order: what came in is judged before anything is decided on it."""
-        self._unwritable = ""
+        self.unwritable = ""
+        """Why the ledger cannot be used, as the last look found; empty: it can."""
 
     def hear(self, event: ServingEvent) -> None:
         """Something about a serving worker; called from the server's threads, looked at in the next tick."""
@@ -99,11 +100,11 @@ class Controller:
             raise
         except LedgerError as error:
             # What cannot be written down must not happen. The champions go on serving, and the next look tries again.
-            if str(error) != self._unwritable:
+            if str(error) != self.unwritable:
                 log.exception("the ledger cannot be used, so the loop stands still")
-            self._unwritable = str(error)
+            self.unwritable = str(error)
         else:
-            self._unwritable = ""
+            self.unwritable = ""
 
     def rest(self, stopping: Event, seconds: float) -> None:
         """Wait until `seconds` are over, `stopping` is set, or the engine has come to an end with something."""

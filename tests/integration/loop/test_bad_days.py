@@ -64,8 +64,10 @@ def test_a_ledger_whose_file_is_taken_away_stops_the_loop_until_it_is_put_back(u
     refused = up.command("train")
     assert (refused.returncode, up.paths.ledger.exists()) == (2, False)
     assert "the ledger of this workspace is gone" in refused.stderr
+    assert any("deleted or replaced while it was open" in line for line in up.said[process.pid])
     away.rename(up.paths.ledger)
     up.wait_until(lambda: answered <= up.captured())
+    assert any("the ledger can be used again" in line for line in up.said[process.pid])
     assert up.command("pause", "--reason", "it obeys again").returncode == 0
     assert (len(up.events(ProductPaused)), process.poll(), up.champion()) == (1, None, "v1")
     assert up.ledger.verify().ok
