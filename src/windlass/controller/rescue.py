@@ -85,11 +85,13 @@ class Rescue:
         self, product: ProductState, champion: VersionState, damage: RegistryError, *, successor: VersionState | None
     ) -> None:
         """An incident, in one write with the change of the champion, if there is to be one."""
-        now = self._context.now
+        now, title = self._context.now, _DAMAGED + champion.version
         changes: list[Body] = []
         answers, then = "workers that have it in memory go on answering", ""
         if successor is not None:
             answers = f"{successor.version}, the champion before, answers in its place"
+            # What was told while it still answered from memory is not so any more.
+            self._incidents.close(product.name, title=title, resolution=answers)
             then = f", then `windlass promote {champion.version}`"
             changes = director.install(
                 product,
@@ -102,7 +104,7 @@ class Rescue:
             )
         self._incidents.open(
             product.name,
-            title=_DAMAGED + champion.version,
+            title=title,
             cause=damage.discreet_fault,
             remedy=f"{answers}; look at the disk, and put the files back from a backup{then}",
             also=tuple(changes),

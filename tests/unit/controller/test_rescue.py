@@ -100,6 +100,19 @@ def test_once_a_worker_cannot_load_it_the_last_whole_champion_answers(
     assert closed.resolution == "v4 has come since, and answers"
 
 
+def test_what_was_told_while_it_still_answered_is_told_anew_once_it_does_not(
+    desk: Desk, rescue: Rescue, refused: dict[str, str]
+) -> None:
+    damage(desk, "v3")
+    rescue.step(PRODUCT)
+    refused["v3"] = "version v3 cannot be loaded: the file was changed"
+    rescue.step(PRODUCT)
+    first, second = desk.bodies(IncidentOpened)
+    assert [body.incident for body in desk.bodies(IncidentClosed)] == [first.incident]
+    assert first.title == second.title
+    assert "v2, the champion before, answers in its place" in second.remedy
+
+
 def test_a_worker_that_cannot_load_what_is_whole_changes_nothing(
     desk: Desk, rescue: Rescue, refused: dict[str, str]
 ) -> None:
