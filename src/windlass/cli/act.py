@@ -44,7 +44,7 @@ def approve(
     product: ProductOption = None,
     project: ProjectOption = None,
 ) -> None:
-    """Agree that a version may answer everyone, where its release asks for that."""
+    """Agree that a version may answer everyone."""
     from windlass.app.act import carry_out, release_candidate
 
     def act(context: LoopContext, name: str) -> None:
