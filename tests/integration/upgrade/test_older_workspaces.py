@@ -114,6 +114,16 @@ def _wait_until(condition: Callable[[], bool], *, seconds: float = 90) -> None:
         threading.Event().wait(0.05)
 
 
+DROPPED = frozenset({"judged_on"})
+"""Fields that are told no more, of files that still hold them: the digest of the rows that a version was judged on."""
+
+
+def _without(said: Any, dropped: frozenset[str]) -> Any:
+    if isinstance(said, dict):
+        return {name: _without(value, dropped) for name, value in said.items() if name not in dropped}
+    return [_without(each, dropped) for each in said] if isinstance(said, list) else said
+
+
 def _as_said(said: Any, now: Any) -> Any:
     """`now` without the fields that only the newer release has."""
     if isinstance(said, dict) and isinstance(now, dict):
@@ -172,7 +182,8 @@ def test_the_first_release_has_its_workspace_here() -> None:
 
 def test_every_view_says_what_it_said(gone: Gone) -> None:
     for then, now in zip(gone.story["views"], gone.views, strict=True):
-        assert _as_said(then["said"], now["said"]) == then["said"], then["words"]
+        said = _without(then["said"], DROPPED)
+        assert _as_said(said, now["said"]) == said, then["words"]
 
 
 def test_the_ledger_holds_before_and_after(gone: Gone) -> None:
