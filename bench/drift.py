@@ -40,21 +40,23 @@ Report([DataDriftPreset()]).run(current, reference).json()
 print(time.perf_counter() - imported)
 """
 WINDLASS = """
-import resource, sys, time
+import os, sys, time
 from pathlib import Path
 import numpy, polars, scipy.special, msgspec
 from windlass.cli.drift import compare_files
 started = time.perf_counter()
 found = compare_files(Path(sys.argv[1]), Path(sys.argv[2]), state=None, seasons=False)
-print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(time.perf_counter() - started, int(held[0]) / 1024, sum(os.times()[:2]))
 """
 PROFILE = """
-import resource, sys, time
+import os, sys, time
 from pathlib import Path
 from windlass.monitoring import save_profile, scan_parquet
 started = time.perf_counter()
 save_profile(scan_parquet(Path(sys.argv[1])), Path(sys.argv[2]))
-print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+held = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(time.perf_counter() - started, int(held[0]) / 1024, sum(os.times()[:2]))
 """
 
 
@@ -118,7 +120,10 @@ def large(folder: Path, rows: int, columns: int) -> None:
         ("profile", asked(sys.executable, PROFILE, str(path), str(saved))),
         ("compare", asked(sys.executable, WINDLASS, str(saved), str(path))),
     ):
-        print(f"{rows:,} rows x {columns} columns, {name}: {found[0]:.0f} s, at most {found[1]:,.0f} MiB of memory")
+        print(
+            f"{rows:,} rows x {columns} columns, {name}: {found[0]:.0f} s ({found[2]:.0f} s of processor time), "
+            f"at most {found[1]:,.0f} MiB of memory"
+        )
     print(f"the profile: {saved.stat().st_size / columns:,.0f} bytes a column")
 
 

@@ -37,6 +37,7 @@ METRICS: Mapping[TaskKind, tuple[str, ...]] = {
 }
 """What is estimated by default."""
 LEAST_ROWS = 200
+LEAST_OF_CLASS = 10
 _MOST_ROWS = 50_000
 _FOLDS = 3
 _STRETCHES = 20
@@ -163,6 +164,12 @@ class PerformanceEstimator:
         return cls(summary, [load(folder, file) for file in summary.files])
 
 
+def enough_of_each(truth: Array) -> bool:
+    """Whether there are two classes or more, each with rows enough to learn how likely it is."""
+    counts = np.unique(truth, return_counts=True)[1]
+    return len(counts) > 1 and int(counts.min()) >= LEAST_OF_CLASS
+
+
 def learn_estimator(
     features: Any,
     predictions: Array,
@@ -176,8 +183,8 @@ def learn_estimator(
 
     `features` is a frame (see `tables.as_frame`), `predictions` `(n,)` or `(n, k)`, `truth` `(n,)` codes or values.
     `metrics` are names of `docs/reference/metrics.md`; by default `METRICS`. `cost` belongs to the metric `cost`. Of
-    more than 50,000 rows as many are taken, evenly spaced. Raises DataError for fewer than 200 rows or classes of which
-    one does not occur, and UsageError for a metric that cannot be estimated.
+    more than 50,000 rows as many are taken, evenly spaced. Raises DataError for fewer than 200 rows, or than ten of a
+    class that occurs, and UsageError for a metric that cannot be estimated.
     """
     answers = np.asarray(predictions, dtype=np.float64)
     truth = np.asarray(truth)
@@ -187,9 +194,9 @@ def learn_estimator(
         raise DataError(f"{sizes} do not belong together", remedy="give one prediction and one label for each row")
     names = tuple(metrics) or METRICS[kind]
     _check_metrics(names, kind)
-    _check_rows(truth, answers, kind)
     chosen = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), _MOST_ROWS)).astype(np.int64))
     table, answers, truth = table[chosen], answers[chosen], truth[chosen]
+    _check_rows(truth, answers, kind)
     columns = {name: found for name, dtype in table.schema.items() if (found := kind_of(dtype)) is not None}
     summary = Summary(
         kind=kind,
@@ -219,7 +226,7 @@ def _learned(table: pl.DataFrame, answers: Array, truth: Array, summary: Summary
     plain = _wide(answers, summary.kind)
     held = np.empty((len(truth), _targets(truth[:1], answers[:1], summary).shape[1]))
     alone = np.empty_like(held)
-    stretch = np.arange(len(truth)) * _FOLDS // len(truth)
+    stretch = _folds(truth, summary.kind)
     for fold in range(_FOLDS):
         inside, out = np.flatnonzero(stretch != fold), np.flatnonzero(stretch == fold)
         targets = _targets(truth[inside], answers[inside], summary)
@@ -230,6 +237,21 @@ def _learned(table: pl.DataFrame, answers: Array, truth: Array, summary: Summary
         own = np.column_stack([_told(plain, place) for place in range(held.shape[1])])
         return own, []
     return held, _fitted(table, truth, _targets(truth, answers, summary), summary)
+
+
+def _folds(truth: Array, kind: TaskKind) -> NDArray[np.int64]:
+    """`(n,)` the fold of each row: stretches of time; or, where the rows outside of one would lack a class, in turn."""
+    stretch = np.arange(len(truth)) * _FOLDS // len(truth)
+    if kind == "regression":
+        return stretch
+    codes = np.unique(truth)
+    if all(len(np.unique(truth[stretch != fold])) == len(codes) for fold in range(_FOLDS)):
+        return stretch
+    turns = np.empty(len(truth), dtype=np.int64)
+    for code in codes:
+        own = np.flatnonzero(truth == code)
+        turns[own] = np.arange(len(own)) % _FOLDS
+    return turns
 
 
 def _fitted(table: pl.DataFrame, truth: Array, targets: Floats, summary: Summary) -> list[Any]:
@@ -390,5 +412,8 @@ def _check_rows(truth: Array, answers: Array, kind: TaskKind) -> None:
         )
     if not (np.isfinite(answers).all() and np.isfinite(truth.astype(np.float64)).all()):
         raise DataError("a label or a prediction is not finite", remedy="leave such rows out")
-    if kind != "regression" and len(np.unique(truth)) < 2:
-        raise DataError("all rows have the same label", remedy="give rows of every class")
+    if kind != "regression" and not enough_of_each(truth):
+        raise DataError(
+            f"fewer than {LEAST_OF_CLASS} rows have one of the labels, or all have the same one",
+            remedy="give more rows of every class",
+        )

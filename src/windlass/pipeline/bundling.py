@@ -12,7 +12,7 @@ import numpy as np
 from windlass.decisions.losses import cost_threshold
 from windlass.decisions.metrics import main_metric
 from windlass.errors import RegistryError
-from windlass.monitoring.estimating import FOLDER, LEAST_ROWS, METRICS, learn_estimator
+from windlass.monitoring.estimating import FOLDER, LEAST_ROWS, METRICS, enough_of_each, learn_estimator
 from windlass.monitoring.reference import Reference, make_reference, save
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation
@@ -151,14 +151,13 @@ def _write_estimator(
     """What tells how good the version is before labels come, of the features that are captured and watched. Without
     rows of every class, or with too few, there is none."""
     holdout, kind = prepared.holdout_part(), prepared.kind
-    one_class = kind != "regression" and len(set(holdout.target.tolist())) < 2
-    if len(holdout) < LEAST_ROWS or one_class:
+    chosen = np.unique(np.linspace(0, len(holdout) - 1, min(len(holdout), _ESTIMATED_ON)).astype(np.int64))
+    if len(chosen) < LEAST_ROWS or (kind != "regression" and not enough_of_each(holdout.target[chosen])):
         return
     gate = training.product.gate
     main = main_metric(gate, kind)
     own = gate is not None and gate.own is not None
     asked = () if own or (kind == "regression" and main.name not in ("mae", "mse", "rmse")) else (main.name,)
-    chosen = np.unique(np.linspace(0, len(holdout) - 1, min(len(holdout), _ESTIMATED_ON)).astype(np.int64))
     learn_estimator(
         holdout.features.select(column.name for column in reference.features.columns)[chosen],
         from_frame(read_frame(evaluated.folder / PREDICTIONS))[chosen],

@@ -92,14 +92,22 @@ def test_several_classes_and_numbers() -> None:
     assert hard["mae"].lower <= np.abs(value[2500:] - x[2500:, 0])[wide].mean() <= hard["mae"].upper
 
 
+def test_a_rare_class_that_came_all_at_once_is_in_every_fold() -> None:
+    features, answers, _ = rows(600, seed=8)
+    truth = ((np.arange(600) >= 250) & (np.arange(600) < 262)).astype(np.int64)
+    found = learn_estimator(features, answers, truth, kind="binary").estimate(features, answers)
+    assert next(each for each in found if each.metric == "accuracy").lower >= 0
+
+
 def test_what_cannot_be_learned_from_is_refused() -> None:
     features, answers, truth = rows(300, seed=1)
     with pytest.raises(DataError, match="too few"):
         learn_estimator(features[:100], answers[:100], truth[:100], kind="binary")
     with pytest.raises(DataError, match="belong together"):
         learn_estimator(features, answers[:100], truth, kind="binary")
-    with pytest.raises(DataError, match="same label"):
-        learn_estimator(features, answers, np.ones(300), kind="binary")
+    for few in (np.ones(300), np.arange(300) == 5):
+        with pytest.raises(DataError, match="fewer than 10 rows"):
+            learn_estimator(features, answers, few, kind="binary")
     with pytest.raises(DataError, match="not finite"):
         learn_estimator(features, np.full(300, np.nan), truth, kind="binary")
     with pytest.raises(UsageError, match="cannot be estimated"):
