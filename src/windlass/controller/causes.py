@@ -15,6 +15,7 @@ from windlass.records.decision import Decision
 from windlass.records.routing import ANSWERED
 from windlass.release.losses import predictions_of
 
+_ALL = 0.995
 _MOST_ROWS = 20_000
 """On either side."""
 
@@ -70,8 +71,13 @@ def _causes(found: Explanation) -> tuple[AlarmCause, ...]:
             kind="slice",
             name=each.rows,
             share=each.share,
-            told=f"Of it, {each.share:.0%} is in the {each.count:,} rows with {each.rows}.",
+            told=f"{_portion(each.share)} is in the {each.count:,} rows with {each.rows}.",
         )
         for each in found.slices
     ]
     return (*parts, *slices)
+
+
+def _portion(share: float) -> str:
+    """Where the other rows have become better, a slice holds more than all of the fall."""
+    return "All of it" if share >= _ALL else f"{share:.0%} of it"
