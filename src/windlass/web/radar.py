@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 _SIZE, _CENTRE, _RADIUS = 420, 210, 130
+_BESIDE = 60
+"""Room for labels on either side, at the least."""
+_LETTER = 8
+"""How wide one of a label is, about."""
 
 
 def radar(levels: Mapping[str, int | None], *, lowest: int, highest: int) -> Markup:
@@ -29,8 +33,9 @@ def radar(levels: Mapping[str, int | None], *, lowest: int, highest: int) -> Mar
     dots = Markup("").join(Markup('<circle class="point" cx="{}" cy="{}" r="4"/>').format(*point) for point in points)
     labels = Markup("").join(_label(place, name, levels[name], len(names)) for place, name in enumerate(names))
     said = ", ".join(f"{name} {'not assessed' if level is None else level}" for name, level in levels.items())
-    return Markup('<svg class="radar" viewBox="-60 20 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        _SIZE + 120, _SIZE - 40, said, rings + spokes + area + dots + labels
+    beside = max(_BESIDE, _LETTER * max(map(len, names), default=0) - _CENTRE // 3)
+    return Markup('<svg class="radar" viewBox="{} 20 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        -beside, _SIZE + 2 * beside, _SIZE - 40, said, rings + spokes + area + dots + labels
     )
 
 
