@@ -7,12 +7,15 @@ from collections import deque
 
 from windlass.controller.context import LoopContext
 from windlass.controller.incidents import Incidents
-from windlass.records.state import ProductState
+from windlass.decisions.leak import WARM, leaking
+from windlass.records.state import ProductState, ReleaseState
 from windlass.release.routing import routing_for
 from windlass.serving.supervisor import ServingEvent
 
 log = logging.getLogger(__name__)
 
+_MOST_READINGS = 1000
+"""Of the memory of a worker in a stage; of more every second one goes."""
 _CRASHES = 2
 """Crashes of workers while a version is being released that withdraw it."""
 _UNHEARD = "nobody answers at the address"
@@ -33,6 +36,8 @@ class Workers:
         """Product -> the workers that cannot write down what they would answer."""
         self._crashes: dict[tuple[str, str], list[str]] = {}
         """Product and release -> how workers ended while it was under way."""
+        self._memory: dict[tuple[str, str, str], dict[str, list[float]]] = {}
+        """Product, release and stage -> worker -> the megabytes that it has held since."""
 
     def hear(self, event: ServingEvent) -> None:
         """Something about a worker; called from the server's threads."""
@@ -50,14 +55,15 @@ class Workers:
             return told
         crashes = self._crashes.get((product, release.release), [])
         if len(crashes) < _CRASHES:
-            return None
+            return self._leak(product, release)
         return f"{len(crashes)} serving workers have crashed since its release began; the last: {crashes[-1]}"
 
     def note(self) -> None:
         """Look at what was heard since the last time."""
         while self._heard:
             event = self._heard[0]
-            log.info("worker %s: %s %s %s", event.worker, event.kind, event.product, event.detail)
+            if event.kind != "memory":
+                log.info("worker %s: %s %s %s", event.worker, event.kind, event.product, event.detail)
             self._take(event)
             self._heard.popleft()  # and not before: what cannot be recorded now is heard again at the next look
 
@@ -71,6 +77,8 @@ class Workers:
                 self._cannot_capture(event)
             case "captured":
                 self._captures(event.product, event.worker)
+            case "memory":
+                self._measured(event)
             case "died":
                 self._died(event)
             case "ready":
@@ -80,12 +88,31 @@ class Workers:
             case "heard":
                 self._heard_again(event)
 
+    def _measured(self, event: ServingEvent) -> None:
+        for name, product in self._context.state.products.items():
+            if product.release is not None:
+                stage = (name, product.release.release, product.release.stage)
+                readings = self._memory.setdefault(stage, {}).setdefault(event.worker, [])
+                readings.append(float(event.detail))
+                if len(readings) > _MOST_READINGS:
+                    del readings[WARM::2]
+
+    def _leak(self, product: str, release: ReleaseState) -> str | None:
+        """As with crashes: what changed last is withdrawn."""
+        readings = self._memory.get((product, release.release, release.stage), {})
+        leaks = ((worker, leaking(megabytes)) for worker, megabytes in readings.items())
+        return next(
+            (f"since it is in {release.stage}, {leak} (worker {worker})" for worker, leak in leaks if leak), None
+        )
+
     def forgive(self, name: str) -> None:
         """Close the incidents of versions that nobody is asked to load any more."""
         product = self._context.product(name)
         under_way = None if product.release is None else product.release.release
         for product_name, release in [key for key in self._crashes if key[0] == name and key[1] != under_way]:
             del self._crashes[product_name, release]
+        for key in [key for key in self._memory if key[0] == name and key[1] != under_way]:
+            del self._memory[key]
         routed = _routed(product)
         for title in self._incidents.titles(name):
             version = title.removesuffix(_UNLOADABLE)
@@ -134,6 +161,8 @@ class Workers:
                 self._incidents.close(event.product, title=title, resolution=f"{version} is served")
 
     def _died(self, event: ServingEvent) -> None:
+        for held in self._memory.values():
+            held.pop(event.worker, None)
         for workers in self._refusals.values():
             workers.pop(event.worker, None)
         for failing in self._uncaptured.values():

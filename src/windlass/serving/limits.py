@@ -34,6 +34,8 @@ SHADOW_BATCHES = 256
 """Answers that may wait to be repeated by a challenger in shadow; more are dropped and counted."""
 ROUTING_SECONDS = 0.1
 """How often a worker looks whether a routing record was replaced."""
+MEMORY_SECONDS = 2.0
+"""How often a worker tells how much memory it holds."""
 RETRY_SECONDS = 5.0
 """How long a worker waits before it tries once more to load a version that it could not load."""
 THREADS = 4

@@ -36,6 +36,6 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A line that a worker writes to its parent."""
 
-    kind: Literal["ready", "serving", "refused", "uncaptured", "captured"]
+    kind: Literal["ready", "serving", "refused", "uncaptured", "captured", "memory"]
     product: str = ""
     detail: str = ""

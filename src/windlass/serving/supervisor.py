@@ -50,10 +50,10 @@ def _nothing() -> None:
 class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something about a worker that whoever runs the server may want to record."""
 
-    kind: Literal["ready", "serving", "refused", "uncaptured", "captured", "died", "heard", "unheard"]
+    kind: Literal["ready", "serving", "refused", "uncaptured", "captured", "died", "heard", "unheard", "memory"]
     """`refused`: a version that was routed could not be loaded, and does not serve. `uncaptured`: an answer could not
-    be written down and was not given; `captured`: one could again. `unheard`: nobody answers at the address that the
-    server waits for; `heard`: somebody of this workspace does."""
+    be written down and was not given; `captured`: one could again. `memory`: how many megabytes the worker holds.
+    `unheard`: nobody answers at the address that the server waits for; `heard`: somebody of this workspace does."""
     worker: str
     product: str = ""
     detail: str = ""

@@ -16,15 +16,17 @@ import signal
 import socket
 import sys
 import threading
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import msgspec
+import psutil
 import uvicorn
 
 from windlass.clock import clock_from
 from windlass.records.paths import Paths
-from windlass.serving.limits import ROUTING_SECONDS
+from windlass.serving.limits import MEMORY_SECONDS, ROUTING_SECONDS
 from windlass.serving.options import WorkerOptions
 from windlass.serving.protocol import PatientProtocol, end_late
 
@@ -70,6 +72,7 @@ class WorkerServer(uvicorn.Server):
         self._keyring = keyring
         self._parts = parts
         self._watcher = watcher
+        self._process = psutil.Process()
         self._report = report
         self._stop_seconds = stop_seconds
         self._watching: asyncio.Task[None] | None = None
@@ -109,7 +112,11 @@ class WorkerServer(uvicorn.Server):
             self.should_exit = True
 
     async def _watch(self) -> None:
+        measured = 0.0
         while True:
+            if time.monotonic() - measured >= MEMORY_SECONDS:
+                measured = time.monotonic()
+                self._report("memory", "", f"{self._process.memory_info().rss / 2**20:.1f}")
             if self._watcher.changed():
                 await asyncio.to_thread(self._watcher.refresh)
             self._parts.capture.look()

@@ -277,3 +277,27 @@ def test_a_hundred_thousand_outcomes_of_unknown_predictions_are_told_once(desk: 
     assert len(desk.bodies(IncidentClosed)) == 1
     labelled = desk.context.lake.labelled(PRODUCT, outcome=POLICIES.outcome, as_of=desk.clock.now())
     assert labelled["value"].to_list() == ["false"] * 10
+
+
+def test_a_version_whose_workers_memory_grows_without_end_is_withdrawn(desk: Desk) -> None:
+    workers = routed(desk)
+    for number in range(60):
+        say(workers, "memory", "w0", "400.0")
+        say(workers, "memory", "w1", f"{400 + 10 * number}.0")
+    told = workers.refused(PRODUCT, "v2")
+    assert told is not None
+    assert told.startswith("since it is in shadow, memory grows without end: 440 MB")
+    assert "(worker w1)" in told
+    assert workers.refused(PRODUCT, "v1") is None
+    workers.hear(ServingEvent(kind="died", worker="w1", detail="worker w1 was killed by signal 9"))
+    workers.note()
+    assert workers.refused(PRODUCT, "v2") is None  # the next process begins anew
+
+
+def test_readings_of_a_long_stage_are_thinned_and_say_the_same(desk: Desk) -> None:
+    workers = routed(desk)
+    for number in range(3000):
+        say(workers, "memory", "w0", f"{400 + number / 4}")
+    assert "memory grows without end" in str(workers.refused(PRODUCT, "v2"))
+    (held,) = workers._memory.values()
+    assert len(held["w0"]) <= 1000
