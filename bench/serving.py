@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="line,forest,contract")
+    parser.add_argument("--beside", default=",".join(others.PEERS), help="which of the peers")
     parser.add_argument("--peers", type=Path, help="folder of the peers' environments; without it they are left out")
     options = parser.parse_args()
     names = options.only.split(",")
@@ -167,7 +168,8 @@ def main() -> None:
         bare(run, folder, names)
         windlass(run, folder, names)
         if options.peers is not None:
-            for peer, name in ((peer, name) for peer in others.PEERS for name in names if name != "contract"):
+            asked = [(peer, name) for peer in options.beside.split(",") for name in names if name != "contract"]
+            for peer, name in asked:
                 with others.serving(peer, options.peers, name=name, port=free_port(), process=process) as (url, body):
                     run.measure(f"{name}: {peer}", url, body)
         for name in names:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from served import versions
+from served import models, versions
 
 PEERS = {
     "mlflow": ("mlflow",),
@@ -56,6 +56,8 @@ def _mlserver(python: Path, model: Path, port: int) -> tuple[list[str], dict[str
         "name": "model",
         "implementation": "mlserver_sklearn.SKLearnModel",
         "parameters": {"uri": str(model / "model.joblib")},
+        "inputs": [{"name": "predict", "datatype": "FP64", "shape": [-1, models.WIDTH]}],
+        "outputs": [{"name": "predict_proba", "datatype": "FP64", "shape": [-1, 2]}],
     }
     (model / "model-settings.json").write_text(json.dumps(loaded))
     return [str(python.parent / "mlserver"), "start", str(model)], {}
