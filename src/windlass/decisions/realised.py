@@ -222,8 +222,7 @@ def _reached(name: str, value: float, variance: float, effective: float) -> tupl
     if name in _SHARES:
         count = max(value * (1 - value) / variance, 1.0) if variance > 0 else effective
         middle = (value * count + _PSEUDO) / (count + 2 * _PSEUDO)
-        error = np.sqrt(middle * (1 - middle) * max(variance / (value * (1 - value)), 1 / count) if variance > 0 else 0)
-        error = error or np.sqrt(middle * (1 - middle) / (count + 2 * _PSEUDO))
+        error = np.sqrt(middle * (1 - middle) / count)
         odds, step = np.log(middle / (1 - middle)), reach * error / (middle * (1 - middle))
         ends = [float(1 / (1 + np.exp(-(odds + sign * step)))) for sign in (-1, 1)]
         return min(ends[0], value), max(ends[1], value)
