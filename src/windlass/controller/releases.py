@@ -48,6 +48,8 @@ class _Stage:
     """The largest loss, where it was fixed beforehand."""
     expected: Expected
     captured: list[pl.DataFrame] = field(default_factory=list)
+    before: pl.DataFrame
+    """In probation what the champion before answered since the release began."""
     usual: Usual
     """How many outcomes never come, as answers of before the stage tell."""
     labelled: pl.DataFrame | None = None
@@ -140,7 +142,9 @@ class Releases:
         now = self._context.now
         if release.stage == "probation":
             paired = self._paired(product, release, stage)
-            probation = rollback_evidence(release, captured, champion=release.version, paired=paired, refused=refused)
+            probation = rollback_evidence(
+                release, captured, champion=release.version, paired=paired, before=stage.before, refused=refused
+            )
             return decide_rollback(probation, policy, now)
         evidence = release_evidence(
             release,
@@ -176,6 +180,14 @@ class Releases:
             bound=1.0 if codec.kind != "regression" else self._bound(product, new),
             expected=self._expected(product, release),
             captured=[captured],
+            before=self._context.lake.predictions(
+                product.name,
+                since=release.started_at,
+                until=release.stage_started_at,
+                versions=[old.version],
+                stages=["champion"],
+                columns=columns,
+            ),
             usual=self._usual(product, release),
         )
 

@@ -17,7 +17,7 @@ ALPHA = 0.004
 ERROR_ALPHA = 0.001
 """The same for its errors."""
 ERROR_CAP = 0.02
-"""An error rate that no champion may have."""
+"""An error rate that no champion may have, unless the one before it failed as often."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +32,9 @@ class RollbackEvidence:
     """Asked of the new champion."""
     errors: int = 0
     """Requests of these that it failed to answer."""
+    previous_requests: int = 0
+    """Asked of the one before since this release began, while it answered; 0: nothing is known of that time."""
+    previous_errors: int = 0
     refused: str | None = None
     """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
 
@@ -44,7 +47,9 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
     so.
     """
     proof = evidence_of_worse(evidence.losses)
-    least, _ = proportion_bounds(evidence.errors, evidence.requests, ERROR_ALPHA)
+    least, _ = proportion_bounds(evidence.errors, evidence.requests, ERROR_ALPHA / 2)
+    _, most = proportion_bounds(evidence.previous_errors, evidence.previous_requests, ERROR_ALPHA / 2)
+    allowed = max(ERROR_CAP, most) if evidence.previous_requests else ERROR_CAP
     gap, usual = evidence.losses.gap, evidence.losses.usual
     numbers: dict[str, Any] = {
         "outcomes": evidence.losses.rows,
@@ -63,9 +68,9 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
             f"On {evidence.losses.rows} outcomes its loss is {show(gap)} higher than its predecessor's: clearly worse."
         )
         return decision("rollback", "roll_back", [reason], numbers, now)
-    if least > ERROR_CAP:
+    if least > allowed:
         failing = f"{evidence.errors / evidence.requests:.2%} of {evidence.requests} requests"
-        reason = f"It fails on {failing}; more than {ERROR_CAP:.0%} is not allowed."
+        reason = f"It fails on {failing}; more than {allowed:.1%} is not allowed."
         return decision("rollback", "roll_back", [reason], numbers, now)
     until = evidence.started_at + policy.probation
     if now < until:

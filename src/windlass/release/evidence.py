@@ -86,15 +86,22 @@ def rollback_evidence(
     *,
     champion: str,
     paired: PairedLosses,
+    before: pl.DataFrame | None = None,
     refused: str | None = None,
 ) -> RollbackEvidence:
-    """Evidence of a probation: the champion's answers since its promotion, and its losses beside its predecessor's."""
+    """Evidence of a probation: the champion's answers since its promotion, and its losses beside its predecessor's.
+
+    `before` are the answers that the predecessor gave as champion since the release began.
+    """
+    failed = None if before is None else _requests(before)["failed"]
     asked = _requests(captured.filter(pl.col("version") == champion, pl.col("stage") != "shadow"))
     return RollbackEvidence(
         started_at=release.stage_started_at,
         losses=paired,
         requests=len(asked),
         errors=int(asked["failed"].sum()),
+        previous_requests=0 if failed is None else len(failed),
+        previous_errors=0 if failed is None else int(failed.sum()),
         refused=refused,
     )
 

@@ -25,6 +25,18 @@ def brier_losses(rng: np.random.Generator, rows: int, noise: float) -> PairedLos
     return PairedLosses(new=new, previous=previous)
 
 
+def test_errors_that_the_one_before_made_as_often_are_no_reason(rng: np.random.Generator) -> None:
+    nothing = PairedLosses(new=np.zeros(0), previous=np.zeros(0))
+    failing = {"started_at": START, "losses": nothing, "requests": 4000, "errors": 200}
+    alone = decide_rollback(RollbackEvidence(**failing), POLICY, DURING)
+    assert alone.verdict == "roll_back"
+    assert "more than 2.0% is not allowed" in alone.reasons[0]
+    as_before = RollbackEvidence(**failing, previous_requests=4000, previous_errors=190)
+    assert decide_rollback(as_before, POLICY, DURING).verdict == "wait"
+    better_before = RollbackEvidence(**failing, previous_requests=4000, previous_errors=40)
+    assert decide_rollback(better_before, POLICY, DURING).verdict == "roll_back"
+
+
 def test_worse_is_rolled_back_in_probation(rng: np.random.Generator) -> None:
     evidence = RollbackEvidence(started_at=START, losses=brier_losses(rng, 3000, 1.5))
     decision = decide_rollback(evidence, POLICY, DURING)
