@@ -92,10 +92,13 @@ def called(call: ast.Call) -> str:
 
 
 def test_only_the_decisions_make_a_decision() -> None:
-    """But for two that judge nothing: a window that is not full yet, and a release that needs or gets no judging."""
+    """But for those that judge nothing: a window that is not full yet, a release that needs or gets no judging, and an
+    A/B test that a person stops."""
     assert set(callers("Decision")) <= {"records/decision.py"}
     made = callers("decision")
-    assert set(made) == {"monitoring/watch.py", "release/director.py"}
+    assert set(made) == {"monitoring/watch.py", "release/director.py", "release/experiment.py"}
+    (stopped,) = made["release/experiment.py"]
+    assert [ast.literal_eval(argument) for argument in stopped.args[:2]] == ["experiment", "stopped"]
     (waiting,) = made["monitoring/watch.py"]
     assert [ast.literal_eval(argument) for argument in waiting.args[:2]] == ["drift", "wait"]
     (by_hand,) = made["release/director.py"]
@@ -105,6 +108,18 @@ def test_only_the_decisions_make_a_decision() -> None:
 @pytest.mark.parametrize("judge", sorted(JUDGES))
 def test_each_judgement_is_asked_for_where_we_think(judge: str) -> None:
     assert set(callers(judge)) == JUDGES[judge]
+
+
+@pytest.mark.parametrize(
+    ("judge", "askers"),
+    [
+        ("decide_approval", {"controller/releases.py"}),
+        ("decide_experiment", {"controller/experiments.py", "app/experiments.py"}),  # the second shows it, and acts not
+        ("decide_service", {"controller/service.py"}),
+    ],
+)
+def test_judgements_that_only_production_needs_are_asked_for_there(judge: str, askers: set[str]) -> None:
+    assert set(callers(judge)) == askers
 
 
 @pytest.mark.parametrize(
@@ -136,7 +151,9 @@ def test_both_drivers_look_through_the_same_watch() -> None:
         ("ReleaseAdvanced", {"release/director.py"}),
         ("ReleaseFinished", {"release/director.py"}),
         ("ChampionChanged", {"release/director.py"}),
-        ("AlarmRaised", {"controller/watching.py"}),
+        ("AlarmRaised", {"controller/watching.py", "controller/service.py"}),
+        ("ExperimentStarted", {"release/experiment.py"}),
+        ("ExperimentFinished", {"release/experiment.py"}),
     ],
 )
 def test_what_follows_from_a_judgement_is_made_in_one_place(event: str, makers: set[str]) -> None:
