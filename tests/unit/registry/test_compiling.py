@@ -30,6 +30,10 @@ FRAME = pl.DataFrame(
 LATE = (FRAME["wind"].to_numpy() + (FRAME["carrier"] == "UA").to_numpy() > 0.3).astype(int)
 
 
+class Unknown(LogisticRegression):
+    """One of the user's own, of which no converter has heard."""
+
+
 def fitted(estimator: Any, kind: Any = "binary", target: Any = LATE) -> Any:
     examples = Examples(rows=FRAME, features=FRAME, target=np.asarray(target, dtype=float))
     return fit_estimator(estimator, examples, kind=kind)
@@ -70,10 +74,20 @@ def test_a_blend_of_which_one_member_does_not_convert_is_not_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiling, "_seconds", lambda *_: 1.0)
-    members = [fitted(RandomForestClassifier(n_estimators=5)), fitted(HistGradientBoostingClassifier(max_iter=5))]
+    members = [fitted(RandomForestClassifier(n_estimators=5)), fitted(Unknown())]
     compiled = compile_model(Blend(members, [0.5, 0.5], kind="binary", classes=2), FRAME, tmp_path, kind="binary")
     assert "does not convert" in compiled.reason
     assert not list(tmp_path.iterdir())
+
+
+def test_boosted_trees_serve_from_a_graph_only_if_it_answers_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One release of the converter refuses them, the next makes a graph that is off by 0.4."""
+    monkeypatch.setattr(compiling, "_seconds", lambda ask, _features, _size: 1.0 if ask.__name__ == "native" else 0.1)
+    compiled = compile_model(fitted(HistGradientBoostingClassifier(max_iter=5)), FRAME, tmp_path, kind="binary")
+    assert compiled.reason or (compiled.difference is not None and compiled.difference <= 1e-5)
+    assert bool(compiled.files) == (not compiled.reason) == (tmp_path / FILE).exists()
 
 
 def test_the_rows_nearest_to_the_threshold_are_among_those_compared() -> None:
@@ -110,7 +124,7 @@ def test_labels_that_turn_at_the_threshold_keep_a_graph_from_serving() -> None:
 @pytest.mark.parametrize(
     ("estimator", "seconds", "reason"),
     [
-        (HistGradientBoostingClassifier(max_iter=5), 1.0, "does not convert"),
+        (Unknown(), 1.0, "does not convert"),
         (LogisticRegression(), 0.0001, "there is nothing to gain"),
         (RandomForestClassifier(n_estimators=5), 1.0, ""),
     ],
