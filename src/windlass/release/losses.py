@@ -43,7 +43,7 @@ def paired_losses(
     """Losses of two versions on the rows that both answered and whose label is known, in the order they were asked for.
 
     `apart`: in a canary no row is answered by both; then the means of neighbouring stretches are compared, each of
-    which has rows of both (`decisions.two_streams`).
+    which has rows of both (`decisions.two_streams`), and always of losses that a row has by itself.
 
     Where labels of one class come early, only such rows count as stand for all rows of their time as of `now`
     (`decisions.completeness`; `within` is how long one may take, `usual` how many never come).
@@ -61,11 +61,11 @@ def paired_losses(
         if apart:
             rows = judged(_one_answer_each(answered, new, old))
             arms = (rows["version"] == new).to_numpy()
-            sides = rows.filter(version=new), rows.filter(version=old)
-            if any(side["_truth"].n_unique() < 2 for side in sides):  # one of them could not be ranked
-                loss = partial(loss, metric="default")
-            own, previous = loss(sides[0], "", other=codec), loss(sides[1], "", other=other)
-            own, previous = _neighbours(own, previous, arms)
+            loss = partial(loss, metric="default")  # a ranking takes two rows, and so stands in no one stretch
+            values = np.empty(len(arms))
+            values[arms] = loss(rows.filter(version=new), "", other=codec)
+            values[~arms] = loss(rows.filter(version=old), "", other=other)
+            own, previous = stretch_means(arms, values)
         else:
             rows = judged(_answered_by_both(answered, new, old))
             own, previous = loss(rows, "", other=codec), loss(rows, "_old", other=other)
@@ -88,16 +88,6 @@ def gaps_of(
     except DataError:  # the distribution of the scores is compared all the same
         return np.empty(0)
     return row_gaps(predictions_of(both["score"], both["probabilities"], codec), other, scale=scale)
-
-
-def _neighbours(own: Array, previous: Array, arms: Array) -> tuple[Array, Array]:
-    """What can be compared of losses of different rows; a ranking has one for two rows, and they go one by one."""
-    if len(own) + len(previous) < len(arms):
-        pairs = min(len(own), len(previous))
-        return own[:pairs], previous[:pairs]
-    values = np.empty(len(arms))
-    values[arms], values[~arms] = own, previous
-    return stretch_means(arms, values)
 
 
 def _answered_by_both(answered: pl.DataFrame, new: str, old: str) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse
 from windlass.product.labels import LabelCodec
 from windlass.records.state import ReleaseState
 from windlass.release.evidence import (
@@ -238,6 +238,28 @@ def test_in_a_canary_neighbouring_stretches_are_compared() -> None:
     found = paired(rows, codec=BINARY, apart=True)
     assert found.new.tolist() == [0.0, 1.0]
     assert found.previous.tolist() == [0.625, 0.0]
+
+
+def test_a_canary_of_an_equal_version_is_not_worse_because_all_became_harder() -> None:
+    """A ranking is compared pair by pair on the same rows; of different rows, one in ten of which the new version has,
+    the first pairs of the one would be of other days than those of the other."""
+    rows, random = 4000, np.random.default_rng(5)
+    truth = random.random(rows) < 0.5
+    noise = np.linspace(0.1, 2.0, rows)  # nothing is as easy as on the first day
+    scores = 1 / (1 + np.exp(-(truth - 0.5) - noise * random.normal(size=rows)))
+    new = random.random(rows) < 0.1
+    frame = labelled(
+        *(
+            (f"p{place:04}", "v2" if new[place] else "v1", float(scores[place]), bool(truth[place]), 0)
+            for place in range(rows)
+        )
+    ).with_columns(
+        at=pl.Series([NOON + timedelta(seconds=place) for place in range(rows)]),
+        stage=pl.when(pl.col("version") == "v2").then(pl.lit("canary")).otherwise(pl.lit("champion")),
+    )
+    found = paired(frame, codec=BINARY, metric="roc_auc", apart=True)
+    assert found.rows > 100
+    assert evidence_of_worse(found) < 20
 
 
 def test_an_early_class_alone_is_no_comparison() -> None:
