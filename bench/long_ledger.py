@@ -42,7 +42,6 @@ PORT = 18437
 T = TypeVar("T")
 SOURCE = """
 from pathlib import Path
-from typing import TypeVar
 
 import polars as pl
 from sklearn.linear_model import LogisticRegression

@@ -34,30 +34,12 @@ from windlass.records.event import ChampionChanged, CommandFinished, CommandRequ
 from windlass.records.paths import Paths
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from long_ledger import PRODUCT, SOURCE
+
 from postgres_server import PostgresServer
 
-PRODUCT = "lateness"
 PORTS = (18441, 18442)
 POLL_SECONDS = 0.5
-SOURCE = """
-from pathlib import Path
-
-import polars as pl
-from sklearn.linear_model import LogisticRegression
-
-import windlass as wl
-
-
-class Lateness(wl.Product):
-    task = wl.BinaryClassification(target="late", time="at", key="id")
-    estimator = LogisticRegression()
-
-    def extract(self, since):
-        return pl.read_parquet(Path({history!r}))
-
-    def features(self, rows):
-        return rows.select("wind", "rain")
-"""
 Up = subprocess.Popen[str]
 
 

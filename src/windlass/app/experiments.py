@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+import msgspec
 import polars as pl
 
 from windlass.app.act import ask
@@ -57,7 +57,7 @@ def start(
     """Begin a test; raises UsageError for a plan that makes no sense, or when the loop refuses it."""
     _check(plan)
     if lasts is not None:
-        plan = Plan(**{**_fields(plan), "until": workspace.clock.now() + lasts})
+        plan = msgspec.structs.replace(plan, until=workspace.clock.now() + lasts)
     name = the_product(workspace, product).name
     return ask(workspace, "experiment", product=name, experiment=plan, reason=reason, say=say)
 
@@ -99,11 +99,8 @@ def result(workspace: Workspace, name: str | None, *, product: str | None) -> Re
     )
     measured = workspace.lake.measurements(test.product, metric=started.plan.metric, since=started.started_at)
     course = _course(started, answers, measured, until=until)
-    now = decide_experiment(course[-1][1], started.plan, until)
-    if test.judged is not None:
-        now = test.judged
     said = tuple((at, decide_experiment(evidence, started.plan, at)) for at, evidence in course)
-    return Result(test=test, judged=now, course=said)
+    return Result(test=test, judged=test.judged or said[-1][1], course=said)
 
 
 def _course(
@@ -152,7 +149,3 @@ def _row(test: Trial) -> Row:
 def as_row(found: Result) -> Row:
     """A result as a program reads it."""
     return _row(found.test) | {"reason": found.judged.reasons[0], "numbers": dict(found.judged.numbers)}
-
-
-def _fields(plan: Plan) -> dict[str, Any]:
-    return {name: getattr(plan, name) for name in plan.__struct_fields__}
