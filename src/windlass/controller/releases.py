@@ -54,6 +54,8 @@ class _Stage:
     """How many outcomes never come, as answers of before the stage tell."""
     labelled: pl.DataFrame | None = None
     """Both versions' answers with their labels; None: outcomes have come since they were read."""
+    losses: PairedLosses | None = None
+    """By the outcomes that were known when they were read last; None: they have not been read yet."""
 
 
 class Releases:
@@ -72,6 +74,7 @@ class Releases:
         self._refused = refused
         self._stages: dict[str, _Stage] = {}
         self._pace = Pace(context.real_time)
+        self._readings = Pace(context.real_time)
         self._beginnings = Pace(context.real_time)
 
     def take(self, name: str, predictions: pl.DataFrame, outcomes: pl.DataFrame) -> None:
@@ -95,10 +98,13 @@ class Releases:
         harm is withdrawn all the same.
         """
         product = self._context.product(name)
-        if product.release is not None and self._pace.due(name):
-            with self._pace.spend(name):
-                self._judge(product, product.release)
-            product = self._context.product(name)
+        if product.release is not None:
+            if product.release.stage != "started" and self._readings.due(name):
+                self._read_outcomes(product, product.release)
+            if self._pace.due(name):
+                with self._pace.spend(name):
+                    self._judge(product, product.release)
+                product = self._context.product(name)
         settled = product.experiment is None and (product.release is None or product.release.stage == "probation")
         held = product.paused is not None or self._spent(name)
         if product.candidate is not None and settled and not held and self._beginnings.due(name):
@@ -126,6 +132,9 @@ class Releases:
             return
         if decision.verdict == "advance" and self._spent(product.name):
             return
+        if decision.verdict in ("advance", "keep") and release.stage != "started":
+            self._read_outcomes(product, release)  # it must not pass by what came since they were read
+            decision = self._decide(product, release, policy)
         bodies = director.act_on(product, decision=decision, policy=policy)
         if bodies:
             self._context.record(*bodies, product=product.name, run=release.run)
@@ -140,10 +149,10 @@ class Releases:
         stage.captured = [captured]
         refused = self._refused(product.name, release.version)
         now = self._context.now
+        losses = stage.losses or self._read_outcomes(product, release)
         if release.stage == "probation":
-            paired = self._paired(product, release, stage)
             probation = rollback_evidence(
-                release, captured, champion=release.version, paired=paired, before=stage.before, refused=refused
+                release, captured, champion=release.version, paired=losses, before=stage.before, refused=refused
             )
             return decide_rollback(probation, policy, now)
         evidence = release_evidence(
@@ -152,7 +161,7 @@ class Releases:
             champion=stage.old.version,
             expected=stage.expected,
             gaps=self._gaps(captured, stage) if release.stage == "shadow" else None,
-            losses=self._paired(product, release, stage),
+            losses=losses,
             refused=refused,
             paused=product.release_paused(now),
         )
@@ -212,6 +221,13 @@ class Releases:
         """The 99th percentile of its losses on the holdout, of which the reference keeps three times as much."""
         reference = references.load(self._context.paths.bundle(product.name, version.digest))
         return None if reference is None or reference.loss is None else reference.loss.bound / 3
+
+    def _read_outcomes(self, product: ProductState, release: ReleaseState) -> PairedLosses:
+        """At a pace of its own: it costs far more than a judgement, which must not wait for it."""
+        stage = self._stage(product, release)
+        with self._readings.spend(product.name):
+            stage.losses = self._paired(product, release, stage)
+        return stage.losses
 
     def _paired(self, product: ProductState, release: ReleaseState, stage: _Stage) -> PairedLosses:
         """The losses of both versions on the same rows; read again when outcomes have come, or time alone may tell."""

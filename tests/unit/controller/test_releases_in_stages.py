@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from windlass.controller.releases import Releases
@@ -59,6 +60,17 @@ def in_canary(desk: Desk, leading: Releases, count: int = 40, **keywords: Any) -
     desk.wait(hours=1)
     desk.answer(count, version="v1")
     desk.answer(count, version="v2", stage="canary", **keywords)
+    desk.commit(leading)
+
+
+def in_canary_and_wrong(desk: Desk, leading: Releases) -> None:
+    """v1 is right and v2 wrong, and the outcomes come at once."""
+    for _ in range(3):
+        desk.wait(hours=1)
+        for version, role, score in (("v1", "champion", 0.9), ("v2", "canary", 0.2)):
+            names = [f"p{number:.12f}-0" for number in desk.random.random(60)]
+            desk.answer(60, version=version, stage=role, ids=names, scores=score + desk.random.random(60) / 20)
+            desk.observe(names, True)
     desk.commit(leading)
 
 
@@ -321,17 +333,42 @@ def test_in_a_canary_outcomes_that_come_at_once_count(desk: Desk) -> None:
     in_shadow(desk, leading)
     leading.step(PRODUCT)
     assert stage(desk) == "canary"
-    for _ in range(3):
-        desk.wait(hours=1)
-        for version, role, score in (("v1", "champion", 0.9), ("v2", "canary", 0.2)):
-            names = [f"p{number:.12f}-0" for number in desk.random.random(60)]
-            desk.answer(60, version=version, stage=role, ids=names, scores=score + desk.random.random(60) / 20)
-            desk.observe(names, True)
-    desk.commit(leading)
+    in_canary_and_wrong(desk, leading)
     leading.step(PRODUCT)
     finished = desk.bodies(ReleaseFinished)[-1]
     assert (champion(desk), stage(desk), finished.outcome) == ("v1", None, "rolled_back")
     assert any("outcomes its loss is" in reason for reason in finished.decision.reasons)
+
+
+def test_a_long_reading_of_outcomes_delays_no_stage_and_none_is_passed_without_the_newest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, moment = desk.new_context(), [0.0]
+    context.real_time = lambda: moment[0]
+    read = context.lake.labelled
+
+    def slow(*args: Any, **keywords: Any) -> pl.DataFrame:
+        moment[0] += 10.0
+        return read(*args, **keywords)
+
+    leading = Releases(context=context)
+    for name in ("v1", "v2"):
+        desk.register(name)
+        leading.step(PRODUCT)
+    monkeypatch.setattr(context.lake, "labelled", slow)
+    in_shadow(desk, leading, count=13)
+    leading.step(PRODUCT)
+    assert stage(desk) == "shadow"
+    read_at = moment[0]
+    in_shadow(desk, leading, count=27)
+    leading.step(PRODUCT)
+    assert (stage(desk), read_at) == ("canary", 20.0)  # the usual outcomes and those of the stage
+
+    leading.step(PRODUCT)
+    came_late_at = moment[0]
+    in_canary_and_wrong(desk, leading)
+    leading.step(PRODUCT)
+    assert (champion(desk), stage(desk), moment[0]) == ("v1", None, came_late_at + 10.0)
 
 
 def test_in_probation_labels_that_never_come_count_when_the_policy_says_so(desk: Desk) -> None:
