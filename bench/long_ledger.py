@@ -14,6 +14,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -39,6 +40,8 @@ from postgres_server import PostgresServer
 
 PRODUCT = "lateness"
 PORT = 18437
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""The commands as they are installed: with bytecode, whatever this shell says of it."""
 T = TypeVar("T")
 SOURCE = """
 from pathlib import Path
@@ -154,11 +157,14 @@ class Project:
                 ledger.release(Fence(holder=lease.holder, token=lease.token))
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self._line(*words), check=False, capture_output=True, text=True)
+        return subprocess.run(self._line(*words), env=ENVIRONMENT, check=False, capture_output=True, text=True)
 
     @contextmanager
     def up(self, *, ends: signal.Signals = signal.SIGTERM) -> Iterator[None]:
-        process = subprocess.Popen(self._line("up"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        wait_for(port_is_free)  # workers end a moment after a server that was killed
+        process = subprocess.Popen(
+            self._line("up"), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         assert process.stdout is not None
         said = []
         for line in process.stdout:
@@ -182,6 +188,11 @@ class Project:
 
     def _line(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]
+
+
+def port_is_free() -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", PORT)) != 0
 
 
 def wait_for(look: Callable[[], T | None]) -> T:

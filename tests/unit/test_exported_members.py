@@ -55,5 +55,20 @@ def test_asking_for_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert loaded & HEAVY == set()
 
 
+def test_what_a_trace_reads_with_needs_no_arrays() -> None:
+    """Nearly all of the time of `windlass trace ID` is that of its imports."""
+    loaded = imported_by(
+        "import windlass.app.trace, windlass.lake.lake, windlass.registry.registry, windlass.ledger.view"
+    )
+    assert "polars" in loaded
+    assert loaded & {"numpy", "scipy", "sklearn", "pandera", "datasketches"} == set()
+
+
+def test_the_loop_starts_without_what_only_its_processes_and_messages_need() -> None:
+    loaded = imported_by("import windlass.app.up")
+    assert "polars" in loaded
+    assert loaded & {"scipy", "sklearn", "skops", "pandera", "prometheus_client", "uvicorn", "smtplib"} == set()
+
+
 def test_the_check_for_heavy_imports_can_fail() -> None:
     assert "numpy" in imported_by("import numpy") & HEAVY

@@ -11,7 +11,6 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from windlass.alerts.message import SEVERITIES, TOLD_KINDS, matters_of, message_of
-from windlass.alerts.sending import NotDelivered, send
 from windlass.controller.context import LoopContext
 from windlass.controller.incidents import Incidents
 from windlass.crashpoints import crashpoint
@@ -145,6 +144,8 @@ class Alerting:
         self._busy[queued.route] = queued.alert
 
         def attempt() -> None:
+            from windlass.alerts.sending import NotDelivered
+
             try:
                 answer, delivered = self._send(route, queued), True
             except NotDelivered as error:
@@ -199,6 +200,8 @@ def wanted(route: Route, product: str, matter: Matter) -> bool:
 
 
 def _send(route: Route, queued: QueuedAlert) -> str:
+    from windlass.alerts.sending import send  # mail and HTTP: loaded by whoever has something to tell
+
     return send(route, queued, environment=os.environ)
 
 

@@ -20,7 +20,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-import numpy as np
 import polars as pl
 
 from windlass.lake.dtypes import name_of
@@ -34,6 +33,8 @@ class _Hash(Protocol):
 
 def digest_frame(frame: pl.DataFrame) -> str:
     """sha256, in hex, over the content of a frame of stored types (`dtypes.stored`)."""
+    import numpy as np  # a tenth of a second, and whoever only reads the lake needs no digest
+
     digest = hashlib.sha256(b"windlass frame 1")
     _put(digest, str(frame.width).encode())
     for series in frame.iter_columns():
@@ -61,6 +62,8 @@ def _put(digest: _Hash, data: bytes) -> None:
 
 
 def _values(digest: _Hash, series: pl.Series) -> None:
+    import numpy as np
+
     dtype = series.dtype
     if dtype.is_nested():
         _texts(digest, pl.Series([json.dumps(value, default=_as_json) for value in series.to_list()], dtype=pl.String))

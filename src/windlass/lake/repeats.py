@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 _ROW = "_row"
@@ -35,8 +34,7 @@ def settle(rows: pl.DataFrame, *, key: str | None, time: str) -> tuple[pl.DataFr
     several = _several(distinct, key, time)
     if several.is_empty():
         return distinct.drop(_ROW), Repeats(equal=equal)
-    order = np.arange(distinct.height)
-    order[several["place"].to_numpy()] = several["takes"].to_numpy()
+    order = pl.int_range(distinct.height, eager=True).scatter(several["place"], several["takes"])
     superseded = several.filter(pl.col("row") != pl.col("latest"))
     repeats = Repeats(
         equal=equal,

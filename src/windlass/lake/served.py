@@ -8,7 +8,6 @@ from math import isfinite
 from typing import TypeVar
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from windlass.errors import DataError
@@ -89,7 +88,8 @@ def prediction_rows(batches: Sequence[PredictionBatch]) -> pl.DataFrame:
         schema_overrides={name: PREDICTIONS[name] for name in ("prediction_id", "key", "score", "probabilities")}
         | {"event_time": pl.Int64},
     )
-    spread = per_batch[np.repeat(np.arange(len(batches)), sizes)]
+    numbers = pl.int_range(len(batches), eager=True).repeat_by(pl.Series(sizes, dtype=pl.Int64)).explode().drop_nulls()
+    spread = per_batch[numbers]
     return _in_order(pl.concat([spread, per_row], how="horizontal"), PREDICTIONS)
 
 

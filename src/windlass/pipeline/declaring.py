@@ -15,6 +15,7 @@ from windlass.clock import clock_from
 from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.opening import declaration_of, is_news, open_product
+from windlass.pipeline.request import DeclareRequest
 from windlass.pipeline.step import ACTOR
 from windlass.product.checks.declaration import check_redacted
 from windlass.product.code.source import Source
@@ -26,22 +27,12 @@ from windlass.product.product import Product
 from windlass.product.task import BinaryClassification
 from windlass.records.bundle import Column, Manifest
 from windlass.records.event import VersionRegistered
-from windlass.records.lease import Fence
 from windlass.records.paths import Paths
 from windlass.registry import environment
 from windlass.registry.bundle import SOURCE
 from windlass.registry.importing import Imported, import_model
 from windlass.registry.registry import Registry
 from windlass.settings import Settings
-
-
-class DeclareRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One product to be read."""
-
-    settings: Settings
-    product: str
-    entry: str
-    fence: Fence
 
 
 def declare(request: DeclareRequest) -> None:

@@ -1,4 +1,4 @@
-"""What a training run is asked for, and what came of it; both travel between processes."""
+"""What the process for user code is asked for, and what came of it; all of it travels between processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from windlass.records.lease import Fence
 from windlass.settings import Settings
 
 Outcome = Literal["registered", "rejected", "unchanged"]
+
+
+class DeclareRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One product to be read."""
+
+    settings: Settings
+    product: str
+    entry: str
+    fence: Fence
 
 
 class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.errors import BundleCorrupt, MissingExtra, ProductError, RegistryError
 from windlass.product.code.loading import load_source
-from windlass.product.model.predict import predict
 from windlass.product.task import TaskKind, task_from
 from windlass.records.bundle import Manifest
 from windlass.registry import files, models
@@ -105,6 +104,8 @@ class Bundle:
 
     def scores(self, features: pl.DataFrame) -> np.ndarray[Any, Any]:
         """What the model says of n rows of its features; raises ProductError when it gives no such thing."""
+        from windlass.product.model.predict import predict  # numpy: whoever only reads a manifest does without
+
         return predict(self.answering, features, self.kind, classes=len(self.manifest.classes) or None)
 
 

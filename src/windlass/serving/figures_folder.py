@@ -37,6 +37,12 @@ class FiguresFolder:
         os.close(self._lock)
 
 
+def forget_worker(directory: Path, pid: int) -> None:
+    """Take the gauges of a dead worker out of the sums; its counters stay counted."""
+    for file in directory.glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)
+
+
 def _claim(parent: Path) -> tuple[Path, int]:
     while True:
         path = Path(tempfile.mkdtemp(dir=parent))

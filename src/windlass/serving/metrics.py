@@ -107,9 +107,3 @@ def _begun(file: Path) -> bool:
         return file.stat().st_size > 0
     except FileNotFoundError:  # of a worker that has just died
         return False
-
-
-def forget_worker(directory: Path, pid: int) -> None:
-    """Take the gauges of a dead worker out of the sums; its counters stay counted."""
-    for file in directory.glob(f"gauge_live*_{pid}.db"):
-        file.unlink(missing_ok=True)

@@ -23,8 +23,7 @@ import msgspec
 
 from windlass.errors import EngineError, MissingExtra, UsageError
 from windlass.records.paths import Paths
-from windlass.serving.figures_folder import FiguresFolder
-from windlass.serving.metrics import forget_worker
+from windlass.serving.figures_folder import FiguresFolder, forget_worker
 from windlass.serving.options import Report, WorkerOptions
 from windlass.settings import Settings
 

@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from windlass.app.scaffold import make_project_from_model
 from windlass.errors import ProductError, UntrustedModel
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.declaring import DeclareRequest, declare
+from windlass.pipeline.declaring import declare
+from windlass.pipeline.request import DeclareRequest
 from windlass.product.contract import InvalidRows
 from windlass.records.event import VersionRegistered
 from windlass.records.paths import Paths

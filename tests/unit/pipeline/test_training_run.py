@@ -20,9 +20,10 @@ from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.monitoring import reference
 from windlass.pipeline.compare import compare_runs
-from windlass.pipeline.declaring import DeclareRequest, declare
+from windlass.pipeline.declaring import declare
 from windlass.pipeline.evaluation import Evaluation
 from windlass.pipeline.predictions import as_frame, from_frame
+from windlass.pipeline.request import DeclareRequest
 from windlass.pipeline.tables import read_record
 from windlass.product.contract import RowDecoder
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch

@@ -9,7 +9,8 @@ import os, sys
 from pathlib import Path
 folder = Path(sys.argv[1])
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-from windlass.serving.metrics import Metrics, forget_worker
+from windlass.serving.figures_folder import forget_worker
+from windlass.serving.metrics import Metrics
 metrics = Metrics(folder)
 metrics.outcomes.labels("flights").inc(3)
 metrics.loaded.labels("flights", "v1", "champion").set(1)
