@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--beside", default="mlserver,mlflow")
     options = parser.parse_args()
     for peer in options.beside.split(","):
-        with others.serving(peer, options.peers, name="line", port=free_port(), process=process) as (url, body):
+        with others.serving(peer, options.peers, name="line", port=free_port(), process=process) as (url, body, _):
             text = run("/".join(url.split("/")[:3]), body)
         parts = sorted(set(_PART.findall(text)))
         counts = Counter(state for state, *_ in parts)

@@ -1,11 +1,13 @@
-"""Requests a second and latency of one serving worker, beside a bare handler and beside other servers, in one run.
+"""Requests a second, latency and processor time of a serving worker, beside a bare handler and others, in one run.
 
     python bench/serving.py [--seconds 5] [--connections 64] [--rounds 3] [--peers FOLDER] [--only line,forest]
 
 Single-row JSON of 30 numbers, put to a logistic-regression pipeline and to a forest of 100 trees, and a contract of ten
 columns with eight feature expressions. Windlass validates, captures (durability `process`) and counts; the bare
-handler around the same model in ONNX Runtime does none of it. Each peer gets an environment of its own in the folder
-of `--peers`, made from PyPI once. The load is `wrk` (Debian package). Needs granian, onnxruntime and skl2onnx.
+handler around the same model in ONNX Runtime does none of it. Processor time is that of all processes of a server, user
+and system, for each request: it hangs less on what else the machine does than the rate. Each peer gets an environment
+of its own in the folder of `--peers`, made from PyPI once. The load is `wrk` (Debian package). Needs granian,
+onnxruntime and skl2onnx.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import skl2onnx
 from skl2onnx.common.data_types import FloatTensorType
 
@@ -40,8 +44,22 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _UNIT = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
-def load(url: str, body: bytes, *, connections: int, seconds: float, folder: Path) -> tuple[float, float, float, int]:
-    """Requests a second, p50 and p99 in ms, and answers that were no success."""
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What callers saw of a server."""
+
+    requests: int
+    rate: float
+    """Requests a second."""
+    p50: float
+    """Milliseconds, as is `p99`."""
+    p99: float
+    errors: int
+    """Answers that were no success, and broken connections."""
+
+
+def load(url: str, body: bytes, *, connections: int, seconds: float, folder: Path) -> Load:
+    """What `connections` callers see, each of whom asks again as soon as he is answered."""
     script = folder / "body.lua"
     script.write_text(LUA % body.decode())
     command = [
@@ -66,12 +84,26 @@ def load(url: str, body: bytes, *, connections: int, seconds: float, folder: Pat
     wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     errors = (int(wrong[1]) if wrong else 0) + (sum(map(int, broken.groups())) if broken else 0)
-    return float(rate[1]) if rate else 0.0, quantile(50), quantile(99), errors
+    asked = re.search(r"(\d+) requests in", text)
+    return Load(
+        requests=int(asked[1]) if asked else 0,
+        rate=float(rate[1]) if rate else 0.0,
+        p50=quantile(50),
+        p99=quantile(99),
+        errors=errors,
+    )
+
+
+def processor_seconds(pid: int) -> float:
+    """What the process and all below it have used, user and system."""
+    process = psutil.Process(pid)
+    taken = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return float(sum(each.user + each.system for each in taken))
 
 
 @contextmanager
-def process(command: list[str], *, port: int, **environment: str) -> Iterator[None]:
-    """A server that answers on `port` until the block ends."""
+def process(command: list[str], *, port: int, **environment: str) -> Iterator[int]:
+    """A server that answers on `port` until the block ends; its process id."""
     child = subprocess.Popen(
         command,
         env={**os.environ, **ONE_THREAD, **environment},
@@ -90,7 +122,7 @@ def process(command: list[str], *, port: int, **environment: str) -> Iterator[No
                 time.sleep(0.2)
         else:
             raise SystemExit(f"{command} does not listen on {port}")
-        yield
+        yield child.pid
     finally:
         os.killpg(child.pid, 15)
         child.wait()
@@ -113,20 +145,28 @@ class Run:
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self._options = options
         self._folder = folder
-        self.rates: dict[str, float] = {}
+        self.found: dict[str, tuple[float, float]] = {}
+        """By server, at the most callers: requests a second, microseconds of processor time for each."""
 
-    def measure(self, name: str, url: str, body: bytes) -> None:
+    def measure(self, name: str, url: str, body: bytes, *, pid: int) -> None:
         post(url, body)
         for connections in (1, self._options.connections):
-            taken = [
-                load(url, body, connections=connections, seconds=self._options.seconds, folder=self._folder)
-                for _ in range(self._options.rounds + 1)
-            ][1:]  # the first one warms up
-            rate, p50, p99, _ = sorted(taken)[len(taken) // 2]
-            errors = sum(each[3] for each in taken)
-            self.rates[name] = rate
-            told = f"{name:30} {connections:4} callers {rate:9.0f} requests/s  p50 {p50:7.2f}  p99 {p99:7.2f} ms"
+            taken = [self._once(url, body, connections, pid) for _ in range(self._options.rounds + 1)][
+                1:
+            ]  # one warms up
+            middle = len(taken) // 2
+            seen = sorted((load for load, _ in taken), key=lambda load: load.rate)[middle]
+            used = sorted(used for _, used in taken)[middle]
+            errors = sum(load.errors for load, _ in taken)
+            self.found[name] = seen.rate, used
+            told = f"{name:30} {connections:4} callers {seen.rate:9.0f} requests/s  {used:7.0f} us of a processor each"
+            told += f"  p50 {seen.p50:7.2f}  p99 {seen.p99:7.2f} ms"
             print(told + (f"  {errors} FAILED" if errors else ""), flush=True)
+
+    def _once(self, url: str, body: bytes, connections: int, pid: int) -> tuple[Load, float]:
+        before = processor_seconds(pid)
+        seen = load(url, body, connections=connections, seconds=self._options.seconds, folder=self._folder)
+        return seen, (processor_seconds(pid) - before) / max(1, seen.requests) * 1e6
 
 
 def bare(run: Run, folder: Path, names: list[str]) -> None:
@@ -139,8 +179,8 @@ def bare(run: Run, folder: Path, names: list[str]) -> None:
         for server in ("granian", "uvicorn"):
             port = free_port()
             command = [sys.executable, "bare.py", server, "model", str(port)]
-            with process(command, port=port, BARE_MODEL=str(folder / f"{name}.onnx")):
-                run.measure(f"{name}: bare, {server}", f"http://127.0.0.1:{port}/", versions.body())
+            with process(command, port=port, BARE_MODEL=str(folder / f"{name}.onnx")) as pid:
+                run.measure(f"{name}: bare, {server}", f"http://127.0.0.1:{port}/", versions.body(), pid=pid)
 
 
 def windlass(run: Run, folder: Path, names: list[str]) -> None:
@@ -149,7 +189,8 @@ def windlass(run: Run, folder: Path, names: list[str]) -> None:
     with Server(Settings(workspace=paths.root, port=0), paths, log=folder / "windlass.log") as server:
         for name in names:
             width = 10 if name == "contract" else models.WIDTH
-            run.measure(f"{name}: windlass", f"{server.url}/{name}/predict", versions.body(width))
+            url = f"{server.url}/{name}/predict"
+            run.measure(f"{name}: windlass", url, versions.body(width), pid=server.pids[0])
 
 
 def main() -> None:
@@ -170,16 +211,18 @@ def main() -> None:
         if options.peers is not None:
             asked = [(peer, name) for peer in options.beside.split(",") for name in names if name != "contract"]
             for peer, name in asked:
-                with others.serving(peer, options.peers, name=name, port=free_port(), process=process) as (url, body):
-                    run.measure(f"{name}: {peer}", url, body)
+                with others.serving(peer, options.peers, name=name, port=free_port(), process=process) as (
+                    url,
+                    body,
+                    pid,
+                ):
+                    run.measure(f"{name}: {peer}", url, body, pid=pid)
         for name in names:
-            floor = run.rates.get(f"{name}: bare, granian")
-            mine = run.rates[f"{name}: windlass"]
-            for other, rate in run.rates.items():
+            rate, used = run.found[f"{name}: windlass"]
+            for other, (its_rate, its_use) in run.found.items():
                 if other.startswith(f"{name}: ") and not other.endswith("windlass"):
-                    print(f"{name}: windlass / {other.partition(': ')[2]}: {mine / rate:.2f}")
-            if floor is None:
-                print(f"{name}: windlass {mine:.0f}")
+                    told = f"{rate / its_rate:.2f} by the rate, {its_use / used:.2f} by processor time"
+                    print(f"{name}: windlass / {other.partition(': ')[2]}: {told}")
 
 
 if __name__ == "__main__":

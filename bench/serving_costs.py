@@ -73,7 +73,7 @@ def main() -> None:
         with Server(Settings(workspace=paths.root, port=0), paths, log=folder / "windlass.log") as server:
             urls = {kind: f"{server.url}/{kind}/predict" for kind in KINDS}
             rates = [
-                load(urls["captured"], body, connections=64, seconds=options.seconds, folder=folder)[0]
+                load(urls["captured"], body, connections=64, seconds=options.seconds, folder=folder).rate
                 for _ in range(3)
             ]
             rate = median(rates) / 2

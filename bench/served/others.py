@@ -19,19 +19,21 @@ PEERS = {
 }
 """Name -> what is installed for it."""
 HERE = Path(__file__).parent
-Process = Callable[..., AbstractContextManager[None]]
+Process = Callable[..., AbstractContextManager[int]]
 
 
 @contextmanager
-def serving(peer: str, environments: Path, *, name: str, port: int, process: Process) -> Iterator[tuple[str, bytes]]:
-    """`peer` with the model `name` (`line` or `forest`); where to send which body."""
+def serving(
+    peer: str, environments: Path, *, name: str, port: int, process: Process
+) -> Iterator[tuple[str, bytes, int]]:
+    """`peer` with the model `name` (`line` or `forest`); where to send which body, and its process."""
     python = _python(peer, environments)
     model = (environments / f"{name}-{peer}").resolve()
     subprocess.run([python, HERE / "keep.py", peer, name, model], check=True, cwd=HERE)
     path = f"{python.parent}:/usr/bin:/bin"
     command, settings = _COMMANDS[peer](python, model, port)
-    with process(command, port=port, PATH=path, **settings):
-        yield f"http://127.0.0.1:{port}{_PATHS[peer]}", _BODIES[peer]()
+    with process(command, port=port, PATH=path, **settings) as pid:
+        yield f"http://127.0.0.1:{port}{_PATHS[peer]}", _BODIES[peer](), pid
 
 
 def _mlflow(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:

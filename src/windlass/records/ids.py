@@ -37,6 +37,11 @@ def prediction_ids(at: datetime, count: int) -> tuple[str, ...]:
     return tuple(f"{base}-{place}" for place in range(count))
 
 
+def request_of(prediction: str) -> str:
+    """The id of the request that is answered by a prediction, where its caller gave none."""
+    return "r" + prediction[1:].rpartition("-")[0]
+
+
 def repeatable_ids(product: str, request_id: str, rows: Sequence[bytes]) -> tuple[str, ...]:
     """As `prediction_ids`, for a request that its caller has named: the same name and the same rows, the same ids."""
     content = blake2b(digest_size=16)

@@ -6,11 +6,10 @@ is answered before it is captured; nothing that happens to a challenger is felt 
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +18,7 @@ import msgspec
 from windlass.clock import Clock
 from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
 from windlass.records.capture import PredictionBatch
-from windlass.records.ids import new_id, place_of, prediction_ids, repeatable_ids
+from windlass.records.ids import place_of, prediction_ids, repeatable_ids, request_of
 from windlass.serving.asking import Question, Verdict, ask_together, keys_of, problems_of, unanswered
 from windlass.serving.capture import Capture
 from windlass.serving.explaining import Explanation
@@ -48,8 +47,7 @@ class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """If it was asked for."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inquiry:
+class Inquiry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The rows of one request and who is to answer."""
 
     lineup: Lineup
@@ -65,8 +63,7 @@ class Inquiry:
         return self.only or self.lineup.leader()
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShadowWork:
+class ShadowWork(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A request that was answered, to be asked again of a challenger that nobody hears."""
 
     product: str
@@ -79,8 +76,7 @@ class ShadowWork:
         return len(self.question.ids)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Everything a protocol may want to say, in the caller's order."""
 
     product: str
@@ -156,7 +152,7 @@ class Answering:
     def repeat(self, works: Sequence[ShadowWork]) -> None:
         """Ask the challenger in shadow about answered requests of one lineup and write down what it says."""
         first = works[0]
-        questions = [dataclasses.replace(work.question, stage="shadow") for work in works]
+        questions = [msgspec.structs.replace(work.question, stage="shadow") for work in works]
         reads = [work.read for work in works]
         verdicts = _ask_challenger(first.challenger, questions, reads, same_rows=first.same_rows)
         self._keep(first.product, *verdicts)
@@ -192,21 +188,21 @@ class Answering:
             self._metrics.predictions.labels(product, version, stage).inc(rows)
 
 
-@dataclass(kw_only=True)
-class _Draft:
+class _Draft(msgspec.Struct, kw_only=True, eq=False):
     """One request on its way to an answer."""
 
     inquiry: Inquiry
     question: Question
-    verdicts: list[Verdict] = field(default_factory=list)
-    found: dict[int, Answer] = field(default_factory=dict)
+    verdicts: list[Verdict] = []
+    found: dict[int, Answer] = {}
     """The answers so far, by row of the request."""
     failed: Failed | None = None
 
     @property
-    def rest(self) -> list[int]:
+    def rest(self) -> Sequence[int]:
         """The rows without an answer."""
-        return [place for place in range(len(self.question.ids)) if place not in self.found]
+        rows = range(len(self.question.ids))
+        return [place for place in rows if place not in self.found] if self.found else rows
 
     def answered(self) -> Answered:
         inquiry, lineup = self.inquiry, self.inquiry.lineup
@@ -241,14 +237,15 @@ def _drafts(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
     drafts = []
     for inquiry in inquiries:
         decoded, leader = inquiry.decoded, inquiry.leader
-        named = inquiry.request_id or decoded.request_id
+        named = inquiry.request_id or decoded.request_id or None  # an empty name is none
         product = inquiry.lineup.product
+        ids = prediction_ids(at, len(decoded)) if named is None else repeatable_ids(product, named, decoded.rows)
         question = Question(
-            request_id=named or new_id("r", at),
+            request_id=request_of(ids[0]) if named is None else named,
             named=named is not None,
             at=at,
             stage="champion" if leader is inquiry.lineup.champion else "direct",
-            ids=prediction_ids(at, len(decoded)) if named is None else repeatable_ids(product, named, decoded.rows),
+            ids=ids,
             decoded=decoded,
         )
         drafts.append(_Draft(inquiry=inquiry, question=question))
@@ -277,7 +274,7 @@ def _canary(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
             parts.append((draft, chosen))
     verdicts = _ask_challenger(
         challenger,
-        [dataclasses.replace(draft.question, stage="canary").take(chosen) for draft, chosen in parts],
+        [msgspec.structs.replace(draft.question, stage="canary").take(chosen) for draft, chosen in parts],
         [draft.inquiry.read for draft, _ in parts],
         same_rows=lineup.same_rows,
         chosen=[chosen for _, chosen in parts],
@@ -322,7 +319,7 @@ def answers_of(loaded: Loaded, verdict: Verdict) -> list[Answer]:
     """One answer for each row of a verdict without error."""
     batch = verdict.batch
     labels = verdict.labels or (None,) * len(batch.ids)
-    names = tuple(map(str, loaded.manifest.classes))
+    names = None if batch.probabilities is None else tuple(map(str, loaded.manifest.classes))
     chances: tuple[Any, ...] = batch.probabilities or (None,) * len(batch.ids)
     return [
         Answer(
@@ -367,7 +364,7 @@ def _ask_challenger(
             told = f"this version refuses rows that the champion accepts{why}"
             verdicts[place] = unanswered(challenger, question, error=told)
         else:
-            again[place] = dataclasses.replace(question, decoded=decoded)
+            again[place] = msgspec.structs.replace(question, decoded=decoded)
     if again:
         verdicts.update(zip(again, ask_together(challenger, list(again.values())), strict=True))
     return [verdicts[place] for place in range(len(questions))]

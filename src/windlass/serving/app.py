@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from windlass.clock import Clock
 from windlass.errors import WindlassError
@@ -18,6 +19,7 @@ from windlass.serving.answering import Answering
 from windlass.serving.batching import Batcher
 from windlass.serving.binary_tensors import MEDIA
 from windlass.serving.capture import Capture
+from windlass.serving.direct import Direct
 from windlass.serving.errors import Answers
 from windlass.serving.explainer import Explainer
 from windlass.serving.guard import Guard, Keyring
@@ -30,7 +32,6 @@ from windlass.serving.pages import Pages
 from windlass.serving.predict import Outcomes, Predict
 from windlass.serving.probes import Probes
 from windlass.serving.shadow import Shadow
-from windlass.serving.shortcut import Shortcut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +66,21 @@ class Parts:
         )
 
 
-def build_app(parts: Parts, *, keyring: Keyring | None = None) -> ASGIApp:
-    """Every route, counted and timed; with a `keyring` for those who have a token."""
-    posts = _posts(parts)
-    answers = Answers(parts.clock)
+class Application:
+    """Every route, counted and timed; with a `keyring` for those who have a token. `direct` is a short way to some."""
+
+    def __init__(self, parts: Parts, *, keyring: Keyring | None = None) -> None:
+        self.held = Held()
+        posts, answers = _posts(parts, self.held), Answers(parts.clock)
+        self.routed = _routed(posts, answers, parts)
+        self.direct = Direct(posts, answers=answers, metrics=parts.metrics, keyring=keyring)
+        self._app = Measured(self.routed if keyring is None else Guard(self.routed, keyring), parts.metrics)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _routed(posts: Mapping[str, Poster], answers: Answers, parts: Parts) -> Starlette:
     app = Starlette(
         routes=[
             *(Route(path, poster, methods=["POST"]) for path, poster in posts.items()),
@@ -82,11 +94,10 @@ def build_app(parts: Parts, *, keyring: Keyring | None = None) -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False  # a redirect would send the caller to whatever host he named
-    served = Shortcut(app, posts, answers)
-    return Measured(served if keyring is None else Guard(served, keyring), parts.metrics)
+    return app
 
 
-def _posts(parts: Parts) -> dict[str, Poster]:
+def _posts(parts: Parts, held: Held) -> dict[str, Poster]:
     board, batcher, shadow = parts.board, parts.batcher, parts.shadow
     infer = parts.infer
     predict = Predict(board=board, batcher=batcher, shadow=shadow, explainer=Explainer(parts.pool))
@@ -101,7 +112,6 @@ def _posts(parts: Parts) -> dict[str, Poster]:
         ("/v2/models/{name}/infer", infer, {"media": (JSON, MEDIA)}),
         ("/v2/models/{name}/versions/{version}/infer", infer, {"media": (JSON, MEDIA)}),
     ]
-    held = Held()
     return {path: Poster(handle, route=path, shadow=shadow, held=held, **more) for path, handle, more in table}  # type: ignore[arg-type]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import accumulate, pairwise
 from typing import Any
@@ -38,8 +37,7 @@ Scores = tuple[float, ...]
 Chances = tuple[tuple[float, ...], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Rows that one version is asked about, and what is known of them before."""
 
     request_id: str
@@ -61,8 +59,7 @@ class Question:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """What the version said, or why it did not."""
 
     batch: PredictionBatch
@@ -107,8 +104,9 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
         middle = len(questions) // 2
         return [*_ask(loaded, questions[:middle]), *_ask(loaded, questions[middle:])]
     loaded.witness.keep(frame)
-    took, verdicts = _milliseconds(started), []
+    took, sample, verdicts = _milliseconds(started), loaded.capture.sample, []
     keys, times, rows = *_keys_and_times(loaded, decoded), _rows(loaded, decoded)
+    labels = labels_of(loaded, scores, probabilities)
     ends = accumulate((len(question.ids) for question in questions), initial=0)
     for question, (first, end) in zip(questions, pairwise(ends), strict=True):
         batch = _batch(
@@ -122,8 +120,7 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
             probabilities=None if probabilities is None else probabilities[first:end],
             features=None if features is None else features[first:end],
         )
-        labels = labels_of(loaded, batch.scores, batch.probabilities)
-        verdicts.append(Verdict(batch=batch, labels=labels, sample=loaded.capture.sample))
+        verdicts.append(Verdict(batch=batch, labels=labels[first:end], sample=sample))
     return verdicts
 
 
@@ -223,10 +220,10 @@ def _features(features: pl.DataFrame, rows: pl.DataFrame, *, redact: Sequence[st
     """Each row of features as JSON, null where they are not to be written down; None when every feature is a column of
     the row as it came."""
     names = features.columns
-    if set(names) <= set(rows.columns):
-        same = pl.DataFrame([rows.get_column(name) for name in names])
-        if same.dtypes == features.dtypes and same.equals(features):
-            return None
+    if set(names) <= set(rows.columns) and all(
+        column.equals(rows.get_column(column.name), check_dtypes=True) for column in features.get_columns()
+    ):
+        return None
     shown = features.with_columns(pl.lit(None).alias(name) for name in redact if name in names) if redact else features
     return tuple(_encode(dict(zip(names, row, strict=True))) for row in shown.iter_rows())
 

@@ -12,8 +12,9 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from windlass.serving.answering import Answered, Answering, Failed, Inquiry, Reader, Result
 from windlass.serving.limits import MOST_WAITING, ROWS_TOGETHER, SMALL_BYTES, WAIT_SECONDS
@@ -23,8 +24,7 @@ from windlass.serving.refusal import Overloaded
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Waiting:
+class _Waiting(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     inquiry: Inquiry
     since: float
     answer: asyncio.Future[Result]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from windlass.clock import Clock
 from windlass.records.ids import new_id
-from windlass.serving.http import JSON, encode, explain
+from windlass.serving.http import JSON, Explain, Reply, encode, explain
 from windlass.serving.refusal import Refusal, refusal_for
 
 _log = logging.getLogger(__name__)
@@ -22,6 +22,14 @@ class Answers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
+    def reply(self, error: Exception, *, explain: Explain, method: str, path: str) -> Reply:
+        """What is told of an error: one raised on purpose in its own words, any other as a fault of ours."""
+        refusal = refusal_for(error)
+        if refusal is None:
+            refusal = self._fault(error, method=method, path=path)
+            _log.error("%s: its traceback", refusal.error_id, exc_info=error)
+        return Reply.json(explain(refusal), status=refusal.status, headers=refusal.headers)
+
     async def refuse(self, request: Request, error: Exception) -> Response:
         """An error raised on purpose; any other goes on to `fault`."""
         refusal = refusal_for(error)
@@ -31,10 +39,7 @@ class Answers:
 
     async def fault(self, request: Request, error: Exception) -> Response:
         """A fault of ours. Starlette raises it again afterwards, so that the log has its traceback."""
-        error_id = new_id("e", self._clock.now())
-        _log.error("%s: %s %s failed, as the traceback below says", error_id, request.method, request.url.path)
-        message = f"the server failed on this request: {type(error).__name__}; its log names {error_id}"
-        return _error(request, Refusal(status=500, message=message, error_id=error_id))
+        return _error(request, self._fault(error, method=request.method, path=request.url.path))
 
     async def no_route(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -48,6 +53,12 @@ class Answers:
 
     async def nobody_listens(self, _: Request, __: Exception) -> Response:
         return Response(status_code=400)
+
+    def _fault(self, error: Exception, *, method: str, path: str) -> Refusal:
+        error_id = new_id("e", self._clock.now())
+        _log.error("%s: %s %s failed, as the traceback below says", error_id, method, path)
+        message = f"the server failed on this request: {type(error).__name__}; its log names {error_id}"
+        return Refusal(status=500, message=message, error_id=error_id)
 
 
 def _error(request: Request, refusal: Refusal) -> Response:

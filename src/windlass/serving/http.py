@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,8 +24,7 @@ Headers = Mapping[str, str]
 Explain = Callable[[Refusal], dict[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What goes back to the caller, and what is done once it has gone."""
 
     body: bytes
@@ -40,8 +38,7 @@ class Reply:
         return cls(body=encode(value), status=status, **more)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """A request as the routes see it."""
 
     path: Mapping[str, str]
@@ -49,7 +46,7 @@ class Call:
     """What stands behind the question mark."""
     headers: Headers
     media: str
-    body: bytes = field(repr=False)
+    body: bytes
 
     @property
     def request_id(self) -> str | None:
@@ -78,7 +75,8 @@ class Body:
         self._size = 0
 
     async def read(self, headers: Headers, receive: Receive) -> bytes:
-        """All of it. Raises TooLarge and Overloaded as soon as that is known, ClientDisconnect when the caller goes."""
+        """All of it, by ASGI. Raises TooLarge and Overloaded as soon as that is known, ClientDisconnect when the caller
+        goes."""
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > MOST_BYTES:
             raise _too_large()
@@ -88,22 +86,23 @@ class Body:
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             parts.append(message.get("body", b""))
-            self._take(len(parts[-1]))
+            self.take(len(parts[-1]))
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def let_go(self) -> None:
-        """The request is answered."""
-        self._held.size -= self._size
-        self._size = 0
-
-    def _take(self, size: int) -> None:
+    def take(self, size: int) -> None:
+        """`size` more bytes have come. Raises TooLarge and Overloaded."""
         self._size += size
         self._held.size += size
         if self._size > MOST_BYTES:
             raise _too_large()
         if self._held.size > MOST_BYTES_HELD:
             raise Overloaded("this worker holds as many bodies as it can", remedy="try again a little later")
+
+    def let_go(self) -> None:
+        """The request is answered, or its caller has gone."""
+        self._held.size -= self._size
+        self._size = 0
 
 
 class Poster:
@@ -127,17 +126,14 @@ class Poster:
         self.explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers_of(scope)
+        headers = headers_of(scope["headers"])
         self._shadow.request_began()
-        body = Body(self._held)
+        body = self.body()
         try:
-            call = Call(
-                path=scope["path_params"],
-                query=scope["query_string"].decode("latin-1"),
-                headers=headers,
-                media=_media_of(headers, self._media),
-                body=await body.read(headers, receive),
-            )
+            media = _media_of(headers, self._media)
+            content = await body.read(headers, receive)
+            query = scope["query_string"].decode("latin-1")
+            call = Call(path=scope["path_params"], query=query, headers=headers, media=media, body=content)
             reply = await self._handle(call)
             await respond(reply, send)
         finally:
@@ -145,6 +141,19 @@ class Poster:
             self._shadow.request_ended()
         if reply.after is not None:
             reply.after()
+
+    def body(self) -> Body:
+        """The body of a request that begins."""
+        return Body(self._held)
+
+    async def reply(self, path: Mapping[str, str], query: str, headers: Headers, content: bytes) -> Reply:
+        """The answer to a request that has arrived; what comes after it is the caller's to do."""
+        media = _media_of(headers, self._media)
+        self._shadow.request_began()
+        try:
+            return await self._handle(Call(path=path, query=query, headers=headers, media=media, body=content))
+        finally:
+            self._shadow.request_ended()
 
 
 class Getter:
@@ -193,24 +202,26 @@ async def respond(reply: Reply, send: Send) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _headers_of(scope: Scope) -> Headers:
-    """By name, in lower case as ASGI has them; of one that comes twice the first."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+def headers_of(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """By name, in lower case as they come here; of one that comes twice the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(raw)}
 
 
 def _media_of(headers: Headers, accepted: tuple[str, ...]) -> str:
     """The body's media type; one that is not given counts as the first accepted."""
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise WrongMedia("compressed bodies are not read here", remedy="send the body as it is")
     given = headers.get("content-type")
-    if not given:
-        return accepted[0]
+    return accepted[0] if not given or given == accepted[0] else _media_named(given, accepted)
+
+
+def _media_named(given: str, accepted: tuple[str, ...]) -> str:
     media, *parameters = (part.strip().lower() for part in given.split(";"))
     charset = next((text.partition("=")[2].strip('" ') for text in parameters if text.startswith("charset=")), "utf-8")
     if charset not in ("utf-8", "utf8", "us-ascii", "ascii"):
         raise WrongMedia(f"the charset {charset!r} is not read here", remedy="send UTF-8")
     if media not in accepted:
         raise WrongMedia(f"the content type {media!r} is not read here", remedy=f"send {' or '.join(accepted)}")
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise WrongMedia("compressed bodies are not read here", remedy="send the body as it is")
     return media
 
 

@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,6 @@ from windlass.clock import clock_from
 from windlass.records.paths import Paths
 from windlass.serving.limits import MEMORY_SECONDS, ROUTING_SECONDS
 from windlass.serving.options import WorkerOptions
-from windlass.serving.protocol import PatientProtocol, end_late
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
@@ -112,6 +112,8 @@ class WorkerServer(uvicorn.Server):
             self.should_exit = True
 
     async def _watch(self) -> None:
+        from windlass.serving.protocol import end_late
+
         measured = 0.0
         while True:
             if time.monotonic() - measured >= MEMORY_SECONDS:
@@ -166,13 +168,15 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(options.metrics)  # read when prometheus_client is first imported
     report = Reporter()
     parts, watcher = build(options, report, open_bundle)
-    from windlass.serving.app import build_app
+    from windlass.serving.app import Application
     from windlass.serving.guard import Keyring
+    from windlass.serving.protocol import PatientProtocol
 
     keyring = Keyring(Paths(options.root).tokens) if options.guarded else None
+    application = Application(parts, keyring=keyring)
     config = uvicorn.Config(
-        build_app(parts, keyring=keyring),
-        http=PatientProtocol,
+        application,
+        http=partial(PatientProtocol, direct=application.direct),  # type: ignore[arg-type]
         lifespan="off",
         access_log=False,
         log_config=None,

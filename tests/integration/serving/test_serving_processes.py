@@ -65,9 +65,9 @@ def test_the_champion_is_swapped_under_load_without_a_failed_request(world: Any,
 
     def swap() -> None:
         for version in ("v2", "v3", "v1", "v2"):
-            world.route(version)
             told = f"{version} as champion"
             count = sum(event.detail == told for event in world.events) + 1
+            world.route(version)
             world.wait_for(lambda event, told=told: event.detail == told, count)  # type: ignore[misc]
 
     with world.server() as server:

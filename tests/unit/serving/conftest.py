@@ -17,7 +17,7 @@ from windlass.records.bundle import Column, Environment, Manifest, ModelFile
 from windlass.records.capture import Captured, OutcomeBatch, PredictionBatch
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
-from windlass.serving.app import Parts, build_app
+from windlass.serving.app import Application, Parts
 from windlass.serving.capture import Capture
 from windlass.serving.lineup import Board
 from windlass.serving.metrics import Metrics
@@ -133,7 +133,7 @@ class Stage:
             metrics=self.metrics,
             report=lambda *told: self.reports.append(told),
         )
-        self.client = TestClient(build_app(self.parts), raise_server_exceptions=False)
+        self.client = TestClient(Application(self.parts), raise_server_exceptions=False)
         self._sequence = 0
 
     def _open(self, product: str, digest: str) -> Any:

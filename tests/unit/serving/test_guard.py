@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from windlass.records.token import SCOPES, Scope, Token, Tokens
-from windlass.serving.app import build_app
+from windlass.serving.app import Application
 from windlass.serving.guard import Keyring, scopes_for
 
 OUTCOMES = {"outcomes": [{"key": "f1", "value": True}]}
@@ -24,7 +24,7 @@ class Guarded:
         self.stage = stage
         self.path = stage.paths.tokens
         self.keyring = Keyring(self.path)
-        self.client = TestClient(build_app(stage.parts, keyring=self.keyring), raise_server_exceptions=False)
+        self.client = TestClient(Application(stage.parts, keyring=self.keyring), raise_server_exceptions=False)
 
     def let_in(self, *scopes: tuple[Scope, ...]) -> None:
         tokens = tuple(
@@ -54,7 +54,7 @@ def guarded(flights: Any) -> Any:
 
 
 def test_every_route_asks_for_a_token_but_the_one_that_says_nothing(guarded: Guarded) -> None:
-    routes = [route for route in guarded.stage.client.app._app._app.routes if isinstance(route, Route)]
+    routes = [route for route in guarded.stage.client.app.routed.routes if isinstance(route, Route)]
     assert len(routes) > 15
     for route in routes:
         path = route.path.replace("{product}", "flights").replace("{name}", "flights").replace("{version}", "v1")

@@ -7,24 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
-from windlass.serving.http import Measured
+from windlass.serving.app import Application
 from windlass.serving.limits import MOST_BYTES, MOST_ROWS, THREADS
 from windlass.serving.refusal import _STATUS
-from windlass.serving.shortcut import Shortcut
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "http.md").read_text()
 
 
 def routes(app: Any) -> set[str]:
-    assert isinstance(app, Measured)
-    assert isinstance(app._app, Shortcut)
-    inner = app._app._app
-    assert isinstance(inner, Starlette)
+    assert isinstance(app, Application)
     return {
         f"{method} {route.path}"  # type: ignore[attr-defined]
-        for route in inner.routes
+        for route in app.routed.routes
         for method in route.methods - {"HEAD"}  # type: ignore[attr-defined]
     }
 

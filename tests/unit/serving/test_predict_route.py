@@ -59,6 +59,15 @@ def test_the_request_id_comes_from_the_header_or_is_made_up(flights: Any) -> Non
     assert flights.captured[1].request_id.startswith("r-")
 
 
+def test_an_empty_request_id_names_nothing(flights: Any) -> None:
+    answers = [flights.predict(request_id="").json()["predictions"][0]["id"] for _ in range(2)]
+    first, second = flights.captured
+    assert answers[0] != answers[1]
+    assert not first.named
+    assert first.request_id.startswith("r-")
+    assert first.request_id != second.request_id
+
+
 def test_multiclass_tells_the_likeliest_class_and_all_probabilities(stage: Any) -> None:
     task = {"task": "multiclass", "target": "kind"}
     classes = ("setosa", "virginica", "other")

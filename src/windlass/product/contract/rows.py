@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -91,8 +90,7 @@ def path_of(error: Exception) -> str:
     return path.removeprefix("[...]").removeprefix(".")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
     """The rows of one request, or of several together."""
 
     rows: tuple[bytes, ...]
