@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from windlass.assessment.reach.graph import Graph, Run, Use, build_graph, is_tes
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.records import Evidence, Finding, State
-from windlass.assessment.training import is_launch, is_training
+from windlass.assessment.training import is_launch, is_training, may_train
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,44 @@ class Sighting:
 Answer = TypeVar("Answer")
 
 
+Place = tuple[Module, Function, Call]
+"""A call and where it stands."""
+
+
+class _Index:
+    """Which functions have calls of a name, with a keyword, with an address; from one pass through all calls."""
+
+    def __init__(self, functions: Sequence[tuple[Module, Function]]) -> None:
+        self._functions = functions
+        self.by_name: dict[str, list[int]] = {}
+        self.by_last: dict[str, list[int]] = {}
+        self.by_keyword: dict[str, list[int]] = {}
+        self.by_address: dict[str, list[int]] = {}
+        for number, (_, function) in enumerate(functions):
+            calls = (*function.calls, *function.decorators)
+            for name in {call.name for call in calls}:
+                self.by_name.setdefault(name, []).append(number)
+            for last in {call.last for call in calls}:
+                self.by_last.setdefault(last, []).append(number)
+            for keyword in {keyword for call in function.calls if call.kwargs for keyword, _ in call.kwargs}:
+                self.by_keyword.setdefault(keyword, []).append(number)
+            for call in function.calls:
+                for value in call.args if not call.kwargs else call.values:
+                    if value and (":/" in value or "amazonaws.com" in value):
+                        self.by_address.setdefault(value, []).append(number)
+        self.by_top: dict[str, list[str]] = {}
+        """First word of a dotted name to the names."""
+        for name in self.by_name:
+            top, dot, _ = name.partition(".")
+            if dot and top not in ("?", "self", ""):
+                self.by_top.setdefault(top, []).append(name)
+
+    def functions(self, index: Mapping[str, Sequence[int]], wanted: Iterable[str]) -> Iterator[tuple[Module, Function]]:
+        """The functions under some entries of an index, each once and in order."""
+        for number in sorted({number for each in wanted for number in index.get(each, ())}):
+            yield self._functions[number]
+
+
 class Facts:
     """Questions that several probes share, each answered once."""
 
@@ -71,55 +109,59 @@ class Facts:
         return build_graph(self.project)
 
     # -- calls -----------------------------------------------------------------------------------------------------
+    # A project has many calls, and far fewer names: probes ask for names, and see only the functions that have them.
 
     @cached_property
-    def _by_last(self) -> dict[str, list[tuple[Module, Function, Call]]]:
-        found: dict[str, list[tuple[Module, Function, Call]]] = {}
-        for module in self.project.modules:
-            for function in module.functions.values():
-                for call in (*function.calls, *function.decorators):
-                    found.setdefault(call.last, []).append((module, function, call))
-        return found
+    def _index(self) -> _Index:
+        return _Index(self.functions)
 
-    def calls(
-        self, *names: str, where: Callable[[Call, Module], bool] | None = None, tests: bool = False
-    ) -> Iterator[Sighting]:
-        """Calls whose last name is one of `names`; those of tests only if asked for."""
+    def named(self, wanted: Callable[[str], object]) -> Iterator[Place]:
+        """Calls outside of tests whose dotted name `wanted` says yes to, in order of the project."""
+        names = {name for name in self._index.by_name if wanted(name)}
+        for module, function in self._index.functions(self._index.by_name, names):
+            for call in function.calls:
+                if call.name in names:
+                    yield module, function, call
+
+    def given(self, *keywords: str) -> Iterator[Place]:
+        """Calls outside of tests that are given one of these keywords."""
+        for module, function in self._index.functions(self._index.by_keyword, keywords):
+            for call in function.calls:
+                if any(call.has(keyword) for keyword in keywords):
+                    yield module, function, call
+
+    def addressed(self, pattern: re.Pattern[str]) -> Iterator[Place]:
+        """Calls outside of tests that are given an address, such as `s3://bucket` or `models:/name`, like `pattern`."""
+        values = {value for value in self._index.by_address if pattern.search(value)}
+        for module, function in self._index.functions(self._index.by_address, values):
+            for call in function.calls:
+                if not values.isdisjoint(call.values):
+                    yield module, function, call
+
+    def sight(self, place: Place) -> Sighting:
+        """A call with the best way to it."""
+        module, function, call = place
+        return Sighting(module, function, call, self.route(module, function))
+
+    def calls(self, *names: str, where: Callable[[Call, Module], bool] | None = None) -> Iterator[Sighting]:
+        """Calls and decorators outside of tests whose last name is one of `names`."""
         for name in sorted(names):  # in an order that does not change from run to run, as that of a set does
-            for module, function, call in self._by_last.get(name, ()):
-                if is_test_path(module.path) == tests and (where is None or where(call, module)):
-                    yield Sighting(module, function, call, self.graph.best((module.path, function.name)))
+            for module, function in self._index.functions(self._index.by_last, (name,)):
+                for call in (*function.calls, *function.decorators):
+                    if call.last == name and (where is None or where(call, module)):
+                        yield self.sight((module, function, call))
 
-    def calls_into(self, *packages: str, last: Iterable[str] = ()) -> Iterator[Sighting]:
-        """Calls of functions of some packages, all of them or those whose last name is in `last`."""
+    def calls_into(self, *packages: str) -> Iterator[Sighting]:
+        """Calls and decorators outside of tests whose name lies in one of some packages."""
         for package in packages:
-            for module, function, call in self._by_top.get(package.partition(".")[0], ()):
-                if f"{call.name}.".startswith(f"{package}.") and (not last or call.last in last):
-                    yield Sighting(module, function, call, self.route(module, function))
-
-    @cached_property
-    def _by_top(self) -> dict[str, list[tuple[Module, Function, Call]]]:
-        """Calls into packages of others, outside of tests, by the name of the package."""
-        found: dict[str, list[tuple[Module, Function, Call]]] = {}
-        for module, function in self.functions:
-            for call in (*function.calls, *function.decorators):
-                top, dot, _ = call.name.partition(".")
-                if dot and top not in ("?", "self", ""):
-                    found.setdefault(top, []).append((module, function, call))
-        return found
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(call.name for _, function in self.functions for call in function.calls)
-
-    def called_like(self, pattern: re.Pattern[str]) -> Iterator[tuple[Module, Function, Call]]:
-        """Calls outside of tests whose dotted name has `pattern` in it. Names are few beside calls, and asked once."""
-        names = {name for name in self._names if pattern.search(name)}
-        if names:
-            for module, function in self.functions:
-                for call in function.calls:
+            inside = f"{package}."
+            names = {
+                name for name in self._index.by_top.get(package.partition(".")[0], ()) if f"{name}.".startswith(inside)
+            }
+            for module, function in self._index.functions(self._index.by_name, names):
+                for call in (*function.calls, *function.decorators):
                     if call.name in names:
-                        yield module, function, call
+                        yield self.sight((module, function, call))
 
     @cached_property
     def functions(self) -> list[tuple[Module, Function]]:
@@ -148,30 +190,57 @@ class Facts:
     def below(self, key: Key, most: int = 400) -> tuple[Key, ...]:
         """Every function that a function leads to, itself first and the nearest before others."""
         known = self._below.get((key, most))
-        if known is not None:
-            return known
+        if known is None:
+            known = self._below[key, most] = tuple(self._down((key,), most))
+        return known
+
+    def below_all(self, keys: Iterable[Key]) -> frozenset[Key]:
+        """Every function that some functions lead to, and they themselves."""
+        return frozenset(self._down(keys, None))
+
+    def _down(self, keys: Iterable[Key], most: int | None) -> dict[Key, None]:
         edges = self.project.modules.edges
         seen: dict[Key, None] = {}
-        waiting = deque([key])
-        while waiting and len(seen) < most:
+        waiting = deque(keys)
+        while waiting and (most is None or len(seen) < most):
             here = waiting.popleft()
             if here not in seen:
                 seen[here] = None
                 waiting += edges(here)
-        self._below[key, most] = tuple(seen)
-        return self._below[key, most]
+        return seen
+
+    @cached_property
+    def _callers(self) -> dict[Key, list[Key]]:
+        modules = self.project.modules
+        callers: dict[Key, list[Key]] = {}
+        for module in modules:
+            for name in module.functions:
+                for key in modules.edges((module.path, name)):
+                    callers.setdefault(key, []).append((module.path, name))
+        return callers
+
+    def above(self, keys: Iterable[Key]) -> frozenset[Key]:
+        """Every function that leads to one of some functions, and they themselves."""
+        seen = set(keys)
+        waiting = list(seen)
+        while waiting:
+            for caller in self._callers.get(waiting.pop(), ()):
+                if caller not in seen:
+                    seen.add(caller)
+                    waiting.append(caller)
+        return frozenset(seen)
 
     # -- training --------------------------------------------------------------------------------------------------
 
     @cached_property
     def training(self) -> list[Sighting]:
         """Every call outside of tests that fits a model, or hands training to a platform."""
-        found = []
-        for module, function in self.functions:
-            for call in function.calls:
-                if is_training(call, function, module, self.project.modules) or is_launch(call):
-                    found.append(Sighting(module, function, call, self.route(module, function)))
-        return found
+        modules = self.project.modules
+        return [
+            self.sight((module, function, call))
+            for module, function, call in self.named(may_train)
+            if is_training(call, function, module, modules) or is_launch(call)
+        ]
 
     @cached_property
     def training_keys(self) -> set[Key]:
@@ -180,20 +249,7 @@ class Facts:
     @cached_property
     def _training_above(self) -> frozenset[Key]:
         """Every function that leads to training."""
-        modules = self.project.modules
-        callers: dict[Key, list[Key]] = {}
-        for module in modules:
-            for name in module.functions:
-                for key in modules.edges((module.path, name)):
-                    callers.setdefault(key, []).append((module.path, name))
-        seen = set(self.training_keys)
-        waiting = list(seen)
-        while waiting:
-            for caller in callers.get(waiting.pop(), ()):
-                if caller not in seen:
-                    seen.add(caller)
-                    waiting.append(caller)
-        return frozenset(seen)
+        return self.above(self.training_keys)
 
     def trains(self, key: Key) -> bool:
         """Whether a function leads to training."""

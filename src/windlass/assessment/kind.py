@@ -124,7 +124,7 @@ def _serves(facts: Facts) -> bool:
 def _monitors(facts: Facts) -> bool:
     from windlass.assessment.probes.drift import drift_computations
 
-    return any(True for _ in drift_computations(facts))
+    return bool(drift_computations(facts))
 
 
 def _fits_in_r(project: Project) -> bool:

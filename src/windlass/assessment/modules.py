@@ -104,6 +104,8 @@ class Modules:
 
     def find(self, dotted: str, *, seen_from: str, depth: int = 0) -> Key | None:
         """The function, or the top level of the module, that a dotted name stands for; re-exports are followed."""
+        if dotted.partition(".")[0] not in self._places:
+            return None  # of somebody else's package, as most are
         key = (dotted, seen_from)
         if key not in self._found:
             self._found[key] = None  # what leads back to itself is nothing
@@ -207,24 +209,25 @@ class Modules:
             found: dict[Key, None] = {}
             if module is not None and function is not None:
                 for call in function.calls:
-                    found |= dict.fromkeys(self.called(call.name, module, function))
-                    found |= dict.fromkeys(self.handed_over(call, module))
+                    for each in self.called(call.name, module, function):
+                        found[each] = None
+                    for each in self.handed_over(call, module) if call.args or call.kwargs else ():
+                        found[each] = None
             self._edges[key] = tuple(found)
         return self._edges[key]
 
     def handed_over(self, call: Call, module: Module) -> list[Key]:
         """Functions of the project that are given to a call as they are: callbacks, steps, targets of threads."""
         found: list[Key] = []
-        for value in (*call.args, *(value for _, value in call.kwargs)):
-            if value and (value.startswith(":") or ("." in value and " " not in value and "/" not in value)):
-                key = (
-                    self._inside(module, value[1:].split("."), 0)
-                    if value.startswith(":")
-                    else self.find(value, seen_from=module.path)
-                )
-                if key is not None and key[1]:
-                    found.append(key)
-            elif value and value in module.imports:
+        for value in call.values:
+            if value[0] == ":":
+                key = self._inside(module, value[1:].split("."), 0)
+            elif "." in value and " " not in value and "/" not in value:
+                key = self.find(value, seen_from=module.path)
+            elif value in module.imports:
                 key = self.find(module.imports[value], seen_from=module.path)
-                found += [key] if key is not None and key[1] else []
+            else:
+                continue
+            if key is not None and key[1]:
+                found.append(key)
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from windlass.assessment.modules import Modules
-from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.reading.code import Call, Function, Module, last_of
 
 LIBRARIES = frozenset(
     {
@@ -36,6 +36,17 @@ _LAUNCHES = re.compile(
     r"|kfp\..*create_run_from_pipeline_\w+|ray\.train\..*\.fit|databricks\..*jobs\.(run_now|"
     r"submit)|mlflow\.projects\.run|mlflow\.run)$"
 )
+
+
+_TRAINING_NAMES = _FITS | {
+    "train", "train_model", "step", "apply_gradients", "minimize", "create_model", "compare_models", "tune_model",
+    "auto_arima",
+}  # fmt: skip
+
+
+def may_train(name: str) -> bool:
+    """Whether a call of this dotted name can be one that trains: asked first, since nearly none is."""
+    return last_of(name) in _TRAINING_NAMES or bool(_LAUNCHES.search(name))
 
 
 def is_training(call: Call, function: Function, module: Module, modules: Modules) -> bool:

@@ -15,7 +15,7 @@ _METRICS = frozenset(
 )  # fmt: skip
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BETWEEN = re.compile(r"[^a-z0-9]+")
-_MOST_KEPT = 1 << 14
+_MOST_KEPT = 1 << 16
 """Words whose parts are kept: the same few thousand are asked for again and again, by most probes."""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+from collections.abc import Iterable
 
 import pytest
 
 from windlass.assessment.assess import open_project
-from windlass.assessment.facts import Facts
+from windlass.assessment.facts import Facts, Place
 from windlass.assessment.reading import readers
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.readers import Text, read_code
@@ -61,3 +63,45 @@ def test_evidence_of_several_names_comes_by_name(ask: Ask) -> None:
 def test_what_a_function_leads_to_comes_nearest_first(write: Write) -> None:
     facts = Facts(open_project(write({"a.py": "def c():\n    pass\ndef b():\n    c()\ndef a():\n    b()\n    c()\n"})))
     assert facts.below(("a.py", "a")) == (("a.py", "a"), ("a.py", "b"), ("a.py", "c"))
+
+
+def test_a_call_names_the_conditions_that_it_stands_under() -> None:
+    text = (
+        "def go(x):\n    if x > 1:\n        if x.ready:\n            save(x)\n    else:\n        keep(x)\n    drop(x)\n"
+    )
+    (_, module) = next(iter(read_code([("a.py", text)], size=0)))
+    assert isinstance(module, Module)
+    assert {call.last: call.guards for call in module.functions["go"].calls} == {
+        "save": (2, 3),
+        "keep": (2,),
+        "drop": (),
+    }
+
+
+CALLS = {
+    "a.py": "import boto3\n\ndef one():\n    two()\n    boto3.client('s3', region_name='x')\n\ndef two():\n    read('s3://b')\n",
+    "b.py": "import a\n\ndef three():\n    a.one()\n    send('mail', to='s3')\n",
+    "tests/test_a.py": "import boto3\n\ndef test_it():\n    boto3.client('s3')\n",
+}
+
+
+def test_calls_are_found_by_name_keyword_and_address_outside_of_tests(write: Write) -> None:
+    facts = Facts(open_project(write(CALLS)))
+
+    def lines(places: Iterable[Place]) -> list[tuple[str, int]]:
+        return [(module.path, call.line) for module, _, call in places]
+
+    assert lines(facts.named(lambda name: name == "boto3.client")) == [("a.py", 5)]
+    assert lines(facts.given("region_name", "to")) == [("a.py", 5), ("b.py", 5)]
+    assert lines(facts.addressed(re.compile("^s3://"))) == [("a.py", 8)]
+    assert [each.call.line for each in facts.calls_into("boto3")] == [5]
+
+
+def test_what_leads_to_a_function_and_what_some_lead_to(write: Write) -> None:
+    facts = Facts(open_project(write(CALLS)))
+    assert facts.above([("a.py", "two")]) == {("a.py", "two"), ("a.py", "one"), ("b.py", "three")}
+    assert facts.below_all([("b.py", "three"), ("a.py", "two")]) == {
+        ("b.py", "three"),
+        ("a.py", "one"),
+        ("a.py", "two"),
+    }

@@ -8,10 +8,14 @@ from windlass.assessment.automation.workflow import mapping, maps
 from windlass.assessment.facts import Facts, Seen, conclude
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
 
 _SENDS = re.compile(r"slack|webhook|pagerduty|opsgenie|teams|telegram|discord|smtp|email|sns|alert", re.IGNORECASE)
+
+
+_SUBJECTS = frozenset({"drift", "degradation", "accuracy", "performance", "psi", "model", "quality", "retrain"})
 
 
 @probe("alerting-on-model")
@@ -41,41 +45,22 @@ def alerting(facts: Facts) -> Finding:
         for rule in model_rules
         if not receivers
     ]
-    for module, function in facts.functions:
-        for call in function.calls:
-            if not (
-                _SENDS.search(call.last)
-                or (call.last == "post" and _SENDS.search(" ".join(function.words)) and _SENDS.search(function.name))
-            ):
-                continue
-            if not parts_of(" ".join((*call.guards, function.name, module.path.rpartition("/")[2]))) & {
-                "drift",
-                "degradation",
-                "accuracy",
-                "performance",
-                "psi",
-                "model",
-                "quality",
-                "retrain",
-            }:
-                continue
-            targets = facts.project.modules.called(call.name, module, function)
-            if targets and all(facts.project.modules.function(key).stub for key in targets):
-                down.append(Evidence(path=module.path, line=call.line, why=f"{call.last} sends nothing"))
-                continue
-            route = facts.route(module, function)
-            if route is None:
-                down.append(Evidence(path=module.path, line=call.line, why="nothing calls the function that sends"))
-            else:
-                seen.append(
-                    Seen(
-                        (
-                            Evidence(path=module.path, line=call.line, why=f"{call.last}: an alarm about the model"),
-                            *route.evidence,
-                        ),
-                        by=route.by,
-                    )
-                )
+    for place in facts.named(lambda name: name.endswith(".post") or _SENDS.search(last_of(name))):
+        module, function, call = place
+        if call.last == "post" and not (_SENDS.search(function.words) and _SENDS.search(function.name)):
+            continue
+        under = [word for check in function.branches if check.line in call.guards for word in check.words]
+        if not parts_of(" ".join((*under, function.name, module.path.rpartition("/")[2]))) & _SUBJECTS:
+            continue
+        targets = facts.project.modules.called(call.name, module, function)
+        sighting = facts.sight(place)
+        if targets and all(facts.project.modules.function(key).stub for key in targets):
+            down.append(Evidence(path=module.path, line=call.line, why=f"{call.last} sends nothing"))
+        elif sighting.route is None:
+            down.append(Evidence(path=module.path, line=call.line, why="nothing calls the function that sends"))
+        else:
+            here = Evidence(path=module.path, line=call.line, why=f"{call.last}: an alarm about the model")
+            seen.append(Seen((here, *sighting.route.evidence), by=sighting.by))
     return conclude("alerting-on-model", seen, turned_down=down, wired_from=By.REQUEST)
 
 

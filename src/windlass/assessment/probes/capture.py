@@ -51,12 +51,9 @@ def captures(facts: Facts) -> Iterator[Sighting]:
 def production_data(facts: Facts) -> Finding:
     """Requests and answers are kept."""
     seen = [each.seen(f"{each.function.name} keeps what was asked and answered") for each in captures(facts)]
-    for module, function in facts.functions:
-        for call in function.calls:
-            if call.last in ("DataCaptureConfig", "DataCollector", "Collector") or call.has("data_capture_config"):
-                seen.append(
-                    Sighting(module, function, call, facts.route(module, function)).seen("the platform keeps requests")
-                )
+    kept = [*facts.calls("DataCaptureConfig", "DataCollector", "Collector")]
+    kept += map(facts.sight, facts.given("data_capture_config"))
+    seen += [sighting.seen("the platform keeps requests") for sighting in kept]
     for path in facts.project.yaml_paths:
         for document in facts.project.yaml(path):
             if isinstance(document, Map) and "data_collector" in document:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping, text_of
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.facts import Facts, Seen, conclude
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Call, last_of
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
@@ -98,31 +99,41 @@ def _matches(pattern: str, path: str) -> bool:
 _TIME_TRAVEL = frozenset({"versionAsOf", "timestampAsOf", "load_as_version", "as_of"})
 
 
+_REGISTERED = re.compile(
+    r"(azureml\.core.*Dataset\.\w*register\w*|azureml.*\.register$|azure\.ai\.ml\..*data\.create_or_update|"
+    r"Dataset\.create_version|aiplatform\.\w*Dataset\.create|clearml\.Dataset\.create|hub\.create_dataset)"
+)
+_LAKE_FS = frozenset({"commit", "commits", "upload", "merge"})
+_KINDS_OF_DATA = ("dataset", "data", "raw_data", "raw-data", "preprocessed_data")
+
+
 def _tables(facts: Facts) -> Iterator[Seen]:
-    for module, function in facts.functions:
-        for call in function.calls:
-            lakefs = call.name.startswith(("lakefs", "lakefs_client")) and call.last in (
-                "commit",
-                "commits",
-                "upload",
-                "merge",
-            )
-            pinned_delta = (
-                call.last == "option" and call.args[:1] and call.args[0] in _TIME_TRAVEL
-            ) or call.last == "load_as_version"
-            delta = call.name.startswith("deltalake.DeltaTable") and call.has("version")
-            registered = re.search(
-                r"(azureml\.core.*Dataset\.\w*register\w*|azureml.*\.register$|azure\.ai\.ml\..*data\.create_or_update|Dataset\.create_version|aiplatform\.\w*Dataset\.create|clearml\.Dataset\.create|hub\.create_dataset)",
-                call.name,
-            )
-            wandb_data = call.name == "wandb.Artifact" and (
-                call.kwarg("type") or (call.args[1] if len(call.args) > 1 else "")
-            ) in ("dataset", "data", "raw_data", "raw-data", "preprocessed_data")
-            mlflow_input = call.last == "log_input" and call.name.startswith("mlflow")
-            if lakefs or pinned_delta or delta or registered or wandb_data or mlflow_input:
-                route = facts.route(module, function)
-                if route is not None:
-                    yield Sighting(module, function, call, route).seen("a version of the data is made or pinned")
+    for place in facts.named(_may_pin):
+        call, sighting = place[2], facts.sight(place)
+        if _pins(call) and sighting.route is not None:
+            yield sighting.seen("a version of the data is made or pinned")
+
+
+def _may_pin(name: str) -> bool:
+    return last_of(name) in ("option", "load_as_version", "log_input", *_LAKE_FS) or bool(
+        name == "wandb.Artifact" or name.startswith("deltalake.DeltaTable") or _REGISTERED.search(name)
+    )
+
+
+def _pins(call: Call) -> bool:
+    if call.last == "option":
+        return bool(call.args) and call.args[0] in _TIME_TRAVEL
+    if call.name == "wandb.Artifact":
+        return (call.kwarg("type") or (call.args[1] if len(call.args) > 1 else "")) in _KINDS_OF_DATA
+    if call.name.startswith("deltalake.DeltaTable") and call.has("version"):
+        return True
+    if call.last in _LAKE_FS and call.name.startswith(("lakefs", "lakefs_client")):
+        return True
+    return bool(
+        call.last == "load_as_version"
+        or (call.last == "log_input" and call.name.startswith("mlflow"))
+        or _REGISTERED.search(call.name)
+    )
 
 
 def _assets(facts: Facts) -> Iterator[Seen]:
@@ -222,44 +233,20 @@ _EXTRACTS = re.compile(
 def ingestion(facts: Facts) -> Finding:
     """Code fetches training data, and something starts it."""
     seen = []
+    subjects = {
+        "data", "ingest", "ingestion", "extract", "etl", "fetch", "download", "load", "source", "dataset", "bronze",
+        "raw", "pipeline", "flow", "train", "training",
+    }  # fmt: skip
     serving = {"predict", "client", "frontend"}
-    for module, function in facts.functions:
-        for call in function.calls:
-            words = parts_of(f"{function.name} {module.path}")
-            if (
-                _EXTRACTS.search(call.name)
-                and words
-                & {
-                    "data",
-                    "ingest",
-                    "ingestion",
-                    "extract",
-                    "etl",
-                    "fetch",
-                    "download",
-                    "load",
-                    "source",
-                    "dataset",
-                    "bronze",
-                    "raw",
-                    "pipeline",
-                    "flow",
-                    "train",
-                    "training",
-                }
-                and not words & serving
-            ):
-                route = facts.route(module, function)
-                if route is not None and not (module.is_notebook and route.by < By.ITSELF):
-                    seen.append(
-                        Seen(
-                            (
-                                Evidence(path=module.path, line=call.line, why=f"{call.last}: fetches data"),
-                                *route.evidence,
-                            ),
-                            by=route.by,
-                        )
-                    )
+    for place in facts.named(_EXTRACTS.search):
+        sighting = facts.sight(place)
+        words = parts_of(f"{sighting.function.name} {sighting.module.path}")
+        by_hand = sighting.module.is_notebook and sighting.by < By.ITSELF
+        if words & subjects and not words & serving and sighting.route is not None and not by_hand:
+            here = Evidence(
+                path=sighting.module.path, line=sighting.call.line, why=f"{sighting.call.last}: fetches data"
+            )
+            seen.append(Seen((here, *sighting.route.evidence), by=sighting.by))
     for path, name, line, text, _, _ in dvc_stages(facts.project):
         if parts_of(f"{name} {text}") & {"download", "ingest", "extract", "fetch", "get", "collect"}:
             seen.append(Seen((Evidence(path=path, line=line, why=f"stage {name} fetches data"),), by=By.PERSON))
@@ -281,21 +268,21 @@ _REMOTE = re.compile(
 )
 
 
+_CLIENTS = re.compile(
+    r"boto3\.(client|resource)|storage\.Client|BlobServiceClient|s3fs\.S3FileSystem|gcsfs\.GCSFileSystem|"
+    r"hf_hub_download|snapshot_download"
+)
+
+
 @probe("data-shared-storage")
 def shared_storage(facts: Facts) -> Finding:
     """Data lie in a shared store: an address of one, a remote of DVC, a bucket that is declared."""
-    seen = []
-    for module, function in facts.functions:
-        for call in function.calls:
-            if any(
-                value and _REMOTE.search(value) for value in (*call.args, *(value for _, value in call.kwargs))
-            ) or re.search(
-                r"boto3\.(client|resource)|storage\.Client|BlobServiceClient|s3fs\.S3FileSystem|gcsfs\.GCSFileSystem|hf_hub_download|snapshot_download",
-                call.name,
-            ):
-                route = facts.route(module, function)
-                if route is not None:
-                    seen.append(Sighting(module, function, call, route).seen("data in a shared store"))
+    places = [*facts.addressed(_REMOTE), *facts.named(_CLIENTS.search)]
+    seen = [
+        sighting.seen("data in a shared store")
+        for place in {id(place[2]): place for place in places}.values()
+        if (sighting := facts.sight(place)).route is not None
+    ]
     if ".dvc/config" in facts.project.tree:
         text = facts.project.text(".dvc/config")
         found = re.search(r"url\s*=\s*(\S+)", text)
@@ -336,6 +323,6 @@ def shared_storage(facts: Facts) -> Finding:
                 )
     from windlass.assessment.probes.training import automatic_routes
 
-    automatic = any(True for _ in automatic_routes(facts))
+    automatic = bool(automatic_routes(facts))
     seen = [Seen(each.evidence, by=max(each.by, By.REQUEST) if automatic else each.by) for each in seen]
     return conclude("data-shared-storage", seen)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
 
@@ -20,6 +20,7 @@ _VALIDATORS = re.compile(
     r"cerberus\..*validate|patito\..*validate|frictionless\.validate|dataframely\..*validate|"
     r"whylogs\..*validate)$"
 )
+_DECORATORS = re.compile(r"pandera\..*(check_types|check_input|check_output|check_io)$")
 _CHECKS = frozenset({"validate", "validation", "check", "verify", "assert", "ensure", "quality"})
 _SUBJECTS = frozenset(
     {
@@ -49,18 +50,20 @@ def _library(facts: Facts) -> Iterator[Sighting]:
         for full in module.imports.values()
         if full.startswith(("pandera", "patito", "dataframely"))
     }
-    for module, function in facts.functions:
-        for call in function.calls:
-            if (
-                _VALIDATORS.search(call.name)
-                or (schemas and call.last == "validate" and _is_schema(facts, call, module))
-                or call.last in ("run_checkpoint",)
-                or (call.last.startswith("expect_") and "great_expectations" in str(module.imports.values()))
-            ):
-                yield Sighting(module, function, call, facts.route(module, function))
-        for decorator in function.decorators:
-            if re.search(r"pandera\..*(check_types|check_input|check_output|check_io)$", decorator.name):
-                yield Sighting(module, function, decorator, facts.route(module, function))
+    for place in facts.named(
+        lambda name: last_of(name) in ("validate", "run_checkpoint") or "expect_" in name or _VALIDATORS.search(name)
+    ):
+        module, _, call = place
+        if (
+            _VALIDATORS.search(call.name)
+            or call.last == "run_checkpoint"
+            or (schemas and call.last == "validate" and _is_schema(facts, call, module))
+            or (call.last.startswith("expect_") and "great_expectations" in module.packages)
+        ):
+            yield facts.sight(place)
+    for sighting in facts.calls_into("pandera"):
+        if _DECORATORS.search(sighting.call.name) and sighting.call in sighting.function.decorators:
+            yield sighting
 
 
 def _is_schema(facts: Facts, call: Call, module: Module) -> bool:
@@ -95,7 +98,7 @@ def _hand_written(facts: Facts) -> Iterator[Sighting]:
 
 def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:
     return any(
-        _FRAMES & {word.lower() for word in facts.project.modules.function(key).words}
+        _FRAMES & set(facts.project.modules.function(key).words.lower().split("\n"))
         for key in facts.below((module.path, function.name), most=15)
     )
 
@@ -174,7 +177,7 @@ def _in_tests(facts: Facts) -> Iterator[Seen]:
         return
     for test in tests_of(facts)[0]:
         words = {word.lower() for check in test.function.asserts for word in check.words} | {
-            word.lower() for word in test.function.words
+            *test.function.words.lower().split("\n")
         }
         if "data" in parts_of(test.module.path.rpartition("/")[2]) and words & (_FRAMES | {"len"}):
             yield Seen(

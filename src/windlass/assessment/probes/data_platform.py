@@ -20,9 +20,9 @@ _WAREHOUSES = re.compile(
 
 def _calls(facts: Facts, pattern: re.Pattern[str]) -> list[Sighting]:
     return [
-        Sighting(module, function, call, route)
-        for module, function, call in facts.called_like(pattern)
-        if (route := facts.route(module, function)) is not None and not (module.is_notebook and route.by < By.ITSELF)
+        sighting
+        for sighting in map(facts.sight, facts.named(pattern.search))
+        if sighting.route is not None and not (sighting.module.is_notebook and sighting.by < By.ITSELF)
     ]
 
 
@@ -33,7 +33,7 @@ def warehouse(facts: Facts) -> Finding:
     kept = [
         each
         for each in found
-        if "duckdb" not in each.call.name or re.search(r"s3|httpfs|gcs|hf:|md:", " ".join(each.function.words))
+        if "duckdb" not in each.call.name or re.search(r"s3|httpfs|gcs|hf:|md:", each.function.words)
     ]
     down = [each.here("a database in a file of this machine") for each in found if each not in kept]
     return conclude(

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By, Route
-from windlass.assessment.reading.code import Function
+from windlass.assessment.reading.code import Function, last_of
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
@@ -41,28 +41,31 @@ _PLATFORMS = re.compile(
 )
 
 
-def drift_computations(facts: Facts) -> Iterator[Sighting]:
+_MEASURES = ("Metric", "Preset", "Calculator", "Drift", "Detector", "Report", "Suite", "Dashboard")
+
+
+def _may_measure(name: str) -> bool:
+    last = last_of(name)
+    if name.startswith(_DRIFT_LIBRARIES) and (last in _RUNS or last.endswith(_MEASURES)):
+        return True
+    return last in _STATISTICS or bool(_PLATFORMS.search(name))
+
+
+@once
+def drift_computations(facts: Facts) -> tuple[Sighting, ...]:
     """Calls that measure how far data have moved."""
-    for module, function in facts.functions:
-        words = parts_of(function.name)
-        for call in function.calls:
-            if (
-                (
-                    call.name.startswith(_DRIFT_LIBRARIES)
-                    and (
-                        call.last in _RUNS
-                        or call.last.endswith(
-                            ("Metric", "Preset", "Calculator", "Drift", "Detector", "Report", "Suite", "Dashboard")
-                        )
-                    )
-                )
-                or (
-                    call.last in _STATISTICS
-                    and (words & {"drift", "psi", "ks", "shift", "distribution"} or "drift" in module.path.lower())
-                )
-                or _PLATFORMS.search(call.name)
-            ):
-                yield Sighting(module, function, call, facts.route(module, function))
+    return tuple(_measured(facts))
+
+
+def _measured(facts: Facts) -> Iterator[Sighting]:
+    for place in facts.named(_may_measure):
+        module, function, call = place
+        if call.last not in _STATISTICS or (
+            call.name.startswith(_DRIFT_LIBRARIES)
+            or parts_of(function.name) & {"drift", "psi", "ks", "shift", "distribution"}
+            or "drift" in module.path.lower()
+        ):
+            yield facts.sight(place)
     for module, function in facts.functions:
         parts = parts_of(function.name.rpartition(".")[2])
         if (
@@ -74,7 +77,7 @@ def drift_computations(facts: Facts) -> Iterator[Sighting]:
             and not function.stub
             and _computes(function)
         ):
-            yield Sighting(module, function, function.calls[0], facts.route(module, function))
+            yield facts.sight((module, function, function.calls[0]))
 
 
 def _computes(function: Function) -> bool:
@@ -117,14 +120,12 @@ def _kept(facts: Facts, key: tuple[str, str]) -> bool:
     """Whether what is measured goes to a store, by this function or by one that calls it."""
     if _stores(facts, key):
         return True
-    for module, function in facts.functions:
-        if any(
-            key in facts.project.modules.called(call.name, module, function)
-            for call in function.calls
-            if call.last == key[1].rpartition(".")[2]
-        ) and _stores(facts, (module.path, function.name)):
-            return True
-    return False
+    last = key[1].rpartition(".")[2]
+    return any(
+        key in facts.project.modules.called(call.name, module, function)
+        and _stores(facts, (module.path, function.name))
+        for module, function, call in facts.named(lambda name: last_of(name) == last)
+    )
 
 
 def _stores(facts: Facts, key: tuple[str, str]) -> bool:
@@ -134,9 +135,8 @@ def _stores(facts: Facts, key: tuple[str, str]) -> bool:
                 call.last == "set" and ((not call.args and not call.kwargs) or call.name == "set")
             ):
                 if call.last in ("execute", "executemany"):
-                    if any(value and "insert" in value.lower() for value in call.args) or any(
-                        "insert" in word.lower() for word in facts.project.modules.function(inner).words
-                    ):
+                    said = (*call.values, facts.project.modules.function(inner).words)
+                    if any("insert" in each.lower() for each in said):
                         return True
                     continue
                 return True

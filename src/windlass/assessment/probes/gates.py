@@ -10,9 +10,9 @@ from functools import lru_cache
 from windlass.assessment.automation.workflow import Job, Workflow
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
-from windlass.assessment.probes.registry import registers
+from windlass.assessment.probes.registry import registrations
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Call, Check, Function, Module
+from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import is_metric, parts_of
 
@@ -62,11 +62,6 @@ class Gate:
     """Whether the other side is the model in production."""
 
 
-def is_release(call: Call, module: Module) -> bool:
-    """Whether a call registers, promotes or deploys a model."""
-    return _is_release_by_name(call.last) or registers(call, module)
-
-
 @lru_cache(maxsize=1 << 14)
 def _is_release_by_name(name: str) -> bool:
     parts = parts_of(name)
@@ -108,7 +103,7 @@ def _judges(check: Check, function: Function) -> bool:
     parts = {part for word in words for part in parts_of(word)}
     name = parts_of(function.name.rpartition(".")[2])
     measured = any(is_metric(word) and not parts_of(word) & _FLOORS for word in words) or (
-        name & _JUDGING and any(is_metric(word) for word in (*function.parameters, *function.words))
+        name & _JUDGING and any(is_metric(word) for word in (*function.parameters, *function.words.split("\n")))
     )
     other = (
         parts & (_RIVALS | _FLOORS)
@@ -125,7 +120,7 @@ def _comparisons(function: Function) -> Iterator[Check]:
         if assigned.orders:
             yield Check(
                 line=assigned.line,
-                words=assigned.words | {assigned.name.lower()},
+                words=(*assigned.words, assigned.name.lower()),
                 orders=True,
                 numbers=(1.0,),
                 stops=False,
@@ -149,7 +144,7 @@ def _overwritten(function: Function, call: Call, flags: tuple[str, ...]) -> int:
 def _guard_of(function: Function, call: Call) -> Check | None:
     """The condition that a call stands under, or one above it that would have stopped."""
     above = [check for check in function.branches if check.line <= call.line]
-    under = [check for check in above if check.words and check.words <= call.guards]
+    under = [check for check in above if check.line in call.guards]
     stopping = [check for check in above if check.stops and check not in under]
     for check in reversed(under + stopping):
         parts = {part for word in check.words for part in parts_of(word)}
@@ -158,35 +153,42 @@ def _guard_of(function: Function, call: Call) -> Check | None:
     return None
 
 
+@once
+def releases(facts: Facts) -> tuple[Sighting, ...]:
+    """Every call outside of tests that registers, promotes or deploys a model."""
+    by_name = facts.named(lambda name: _is_release_by_name(last_of(name)))
+    found = {id(place[2]): facts.sight(place) for place in by_name}
+    found |= {id(each.call): each for each in registrations(facts)}
+    return tuple(found.values())
+
+
 def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     """Releases that depend on a comparison of metrics, and those that only seem to."""
     gates: list[Gate] = []
     down: list[Evidence] = []
     judged = list(_judgements(facts))
-    for module, function in facts.functions:
-        for call in function.calls:
-            if module.is_notebook or not is_release(call, module):
-                continue
-            sighting = Sighting(module, function, call, facts.route(module, function))
-            guard = _guard_of(function, call)
-            if guard is None:
-                down += _late(module, function, call)
-                continue
-            dead = _overwritten(function, call, guard.flags)
-            if dead:
-                down.append(
-                    Evidence(path=module.path, line=dead, why="the verdict is overwritten right before it is used")
-                )
-                continue
-            here = Evidence(path=module.path, line=guard.line, why=f"{call.last} depends on this condition")
-            own = _judges(guard, function)
-            basis = None if own else _basis(judged, module)
-            if own or basis is not None:
-                places = (here, *((basis[0],) if basis is not None else ()), *sighting.seen().evidence)
-                parts = {part for word in guard.words for part in parts_of(word)} | (
-                    basis[1] if basis is not None else set()
-                )
-                gates.append(Gate(Seen(places, by=sighting.by), bool(parts & _RIVALS)))
+    for sighting in releases(facts):
+        module, function, call = sighting.module, sighting.function, sighting.call
+        if module.is_notebook:
+            continue
+        guard = _guard_of(function, call)
+        if guard is None:
+            down += _late(module, function, call)
+            continue
+        dead = _overwritten(function, call, guard.flags)
+        if dead:
+            why = "the verdict is overwritten right before it is used"
+            down.append(Evidence(path=module.path, line=dead, why=why))
+            continue
+        here = Evidence(path=module.path, line=guard.line, why=f"{call.last} depends on this condition")
+        own = _judges(guard, function)
+        basis = None if own else _basis(judged, module)
+        if own or basis is not None:
+            places = (here, *((basis[0],) if basis is not None else ()), *sighting.seen().evidence)
+            parts = {part for word in guard.words for part in parts_of(word)} | (
+                basis[1] if basis is not None else set()
+            )
+            gates.append(Gate(Seen(places, by=sighting.by), bool(parts & _RIVALS)))
     return gates, down
 
 
@@ -195,6 +197,8 @@ def _judgements(facts: Facts) -> Iterator[tuple[Evidence, set[str], By, str]]:
         if module.is_notebook:
             continue
         for check in _comparisons(function):
+            if not check.orders:
+                continue
             name = parts_of(function.name.rpartition(".")[2])
             parts = {part for word in check.words for part in parts_of(word)}
             if _judges(check, function) and (parts & (_RIVALS | _FLOORS | _DECISIONS) or name & _JUDGING):
@@ -223,12 +227,13 @@ def _late(module: Module, function: Function, call: Call) -> Iterator[Evidence]:
 
 def gates_in_functions(facts: Facts) -> Iterator[Gate]:
     """Gates of platforms, and steps that fail when a metric is too low on a way that also releases."""
-    for module, function, call in facts.called_like(_PLATFORM):
-        seen = Sighting(module, function, call, facts.route(module, function)).seen()
-        yield Gate(seen, rival="baseline" in str(call.kwargs).lower())
+    for place in facts.named(_PLATFORM.search):
+        yield Gate(facts.sight(place).seen(), rival="baseline" in str(place[2].kwargs).lower())
     releasing = _releasing(facts)
     for module, function in facts.functions if releasing else ():
         for check in function.branches if not module.is_notebook else ():
+            if not check.orders:
+                continue
             parts = {part for word in check.words for part in parts_of(word)}
             if not (parts & (_FLOORS | _RIVALS) and _judges(check, function) and _fails_at(function, check)):
                 continue
@@ -249,9 +254,8 @@ def _releasing(facts: Facts) -> set[str]:
     from windlass.assessment.probes.delivery import deploy_jobs
 
     starts = {flow.path for flow, _, _ in deploy_jobs(facts)}
-    for module, function in facts.functions:
-        if any(is_release(call, module) for call in function.calls):
-            starts |= {route.start.evidence.path for route in facts.graph.routes((module.path, function.name))}
+    for key in {each.key for each in releases(facts)}:
+        starts |= {route.start.evidence.path for route in facts.graph.routes(key)}
     return starts
 
 
@@ -344,29 +348,21 @@ def evaluation_automated(facts: Facts) -> Finding:
         r"(sklearn\.metrics\.\w+|mlflow\.evaluate|mlflow\.models\.evaluate|torchmetrics\..*|evaluate\.\w+)$"
     )
     trained_files = {route.start.evidence for each in facts.training for route in facts.graph.routes(each.key)}
+    asked = ("evaluate", "score", "cross_val_score")
     seen = []
-    for module, function in facts.functions:
+    for module, function, call in facts.named(
+        lambda name: scored.search(name) or (last_of(name) in asked and not name.startswith(":"))
+    ):
         if module.is_notebook:
             continue
-        for call in function.calls:
-            if scored.search(call.name) or (
-                call.last in ("evaluate", "score", "cross_val_score") and not call.name.startswith(":")
-            ):
-                for route in facts.graph.routes((module.path, function.name)):
-                    if route.start.evidence in trained_files or parts_of(f"{module.path} {function.name}") & {
-                        "evaluate",
-                        "eval",
-                        "evaluation",
-                    }:
-                        seen.append(
-                            Seen(
-                                (
-                                    Evidence(path=module.path, line=call.line, why=f"{call.last}: measures the model"),
-                                    *route.evidence,
-                                ),
-                                by=route.by,
-                            )
-                        )
+        for route in facts.graph.routes((module.path, function.name)):
+            if route.start.evidence in trained_files or parts_of(f"{module.path} {function.name}") & {
+                "evaluate",
+                "eval",
+                "evaluation",
+            }:
+                here = Evidence(path=module.path, line=call.line, why=f"{call.last}: measures the model")
+                seen.append(Seen((here, *route.evidence), by=route.by))
     down = [
         each.here("measured in a notebook")
         for each in facts.calls("accuracy_score", "roc_auc_score", "f1_score", "mean_squared_error")

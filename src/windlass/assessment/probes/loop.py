@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
-from windlass.assessment.probes.gates import all_gates, is_release
+from windlass.assessment.probes.gates import all_gates, releases
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By, Route
-from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
 
@@ -23,16 +23,15 @@ _SIGNS = frozenset(
 )  # fmt: skip
 
 
-def _signs(words: frozenset[str]) -> bool:
+def _signs(words: tuple[str, ...]) -> bool:
     return any(parts_of(word) & _SIGNS for word in words)
 
 
 def _under_sign(function: Function, call: Call) -> Evidence | None:
     """The condition on drift or decay that a call stands under, or one above it that would have stopped."""
     for check in reversed(function.branches):
-        if check.line > call.line:
-            continue
-        if (check.words <= call.guards or check.stops) and _signs(check.words):
+        above = check.line in call.guards or (check.stops and check.line <= call.line)
+        if above and _signs(check.words):
             return Evidence(path="", line=check.line, why="")
     return None
 
@@ -47,7 +46,7 @@ def threshold_ways(facts: Facts) -> Iterator[tuple[Seen, bool]]:
 
 def _in_code(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     for module, function in facts.functions:
-        if module.is_notebook:
+        if module.is_notebook or not any(_signs(check.words) for check in function.branches):
             continue
         for call in function.calls:
             under = _under_sign(function, call)
@@ -114,22 +113,22 @@ _TAKES = frozenset(
 def _through_queues(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     """A monitor puts a request into a queue from which a worker takes it and trains."""
     sent: dict[str, list[Place]] = {}
-    for module, function in facts.functions:
-        for call in function.calls:
-            queue = call.args[0] if call.args else None
-            if queue and (call.last in _SENDS or parts_of(call.last) & _SENDING):
-                said = parts_of(f"{queue} {function.name}")
-                if said & {"retrain", "retraining", "drift"} or _under_sign(function, call) is not None:
-                    sent.setdefault(queue, []).append((module, function, call))
-    for module, function in facts.functions if sent else ():
-        for call in function.calls:
-            takes = call.args and (call.last in _TAKES or parts_of(call.last) & _TAKING)
-            senders = sent.get(call.args[0] or "", []) if takes else []
-            if senders and any(facts.trains((module.path, name)) for name in module.functions):
-                yield from ((_queued(facts, sender, (module, function, call)), False) for sender in senders)
+    for module, function, call in facts.named(lambda name: _is_one(name, _SENDS, _SENDING)):
+        queue = call.args[0] if call.args else None
+        if queue:
+            said = parts_of(f"{queue} {function.name}")
+            if said & {"retrain", "retraining", "drift"} or _under_sign(function, call) is not None:
+                sent.setdefault(queue, []).append((module, function, call))
+    for place in facts.named(lambda name: _is_one(name, _TAKES, _TAKING)) if sent else ():
+        module, _, call = place
+        senders = sent.get(call.args[0] or "", []) if call.args else []
+        if senders and any(facts.trains((module.path, name)) for name in module.functions):
+            yield from ((_queued(facts, sender, place), False) for sender in senders)
 
 
-Place = tuple[Module, Function, Call]
+def _is_one(name: str, lasts: frozenset[str], words: frozenset[str]) -> bool:
+    last = last_of(name)
+    return last in lasts or bool(parts_of(last) & words)
 
 
 def _queued(facts: Facts, sender: Place, taker: Place) -> Seen:
@@ -152,27 +151,16 @@ def _through_dispatch(facts: Facts) -> Iterator[tuple[Seen, bool]]:
         for route in facts.graph.routes(each.key)
         if route.start.workflow is not None
     ]
-    for module, function in facts.functions:
-        for call in function.calls:
-            texts = " ".join(value for value in call.args if value)
-            if not (
-                (call.last == "post" and ("/dispatches" in texts or "dagRuns" in texts))
-                or call.last in ("trigger_dag", "run_deployment", "TriggerDagRunOperator", "trigger_dag_run")
-            ):
-                continue
-            if _under_sign(function, call) is None and not parts_of(function.name) & _SIGNS:
-                continue
-            route = facts.route(module, function)
-            if flows or call.last != "post":
-                yield (
-                    _seen(
-                        Evidence(path=module.path, line=call.line, why="a sign of drift starts the training workflow"),
-                        module,
-                        call,
-                        route,
-                    ),
-                    False,
-                )
+    starters = ("trigger_dag", "run_deployment", "TriggerDagRunOperator", "trigger_dag_run")
+    for sighting in facts.calls("post", *starters):
+        module, function, call = sighting.module, sighting.function, sighting.call
+        texts = " ".join(value for value in call.args if value)
+        if call.last == "post" and not (flows and ("/dispatches" in texts or "dagRuns" in texts)):
+            continue
+        if _under_sign(function, call) is None and not parts_of(function.name) & _SIGNS:
+            continue
+        here = Evidence(path=module.path, line=call.line, why="a sign of drift starts the training workflow")
+        yield _seen(here, module, call, sighting.route), False
 
 
 def _in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
@@ -258,19 +246,18 @@ def automatic_releases(facts: Facts) -> list[Seen]:
 
 def _find_releases(facts: Facts) -> Iterator[Seen]:
     trained = {(route.start.evidence, route.by) for each in facts.training for route in facts.graph.routes(each.key)}
-    for module, function in facts.functions:
-        for call in function.calls:
-            if not is_release(call, module) or not _promotes(call):
-                continue
-            for route in facts.graph.routes((module.path, function.name)):
-                if route.by is By.ITSELF and (route.start.evidence, route.by) in trained and not route.swallowed:
-                    here = Evidence(path=module.path, line=call.line, why=f"{call.last}: the new model takes its place")
-                    yield Seen((here, *route.evidence), by=route.by, route=route)
+    for sighting in releases(facts):
+        if not _promotes(sighting.call):
+            continue
+        here = sighting.here(f"{sighting.call.last}: the new model takes its place")
+        for route in facts.graph.routes(sighting.key):
+            if route.by is By.ITSELF and (route.start.evidence, route.by) in trained and not route.swallowed:
+                yield Seen((here, *route.evidence), by=route.by, route=route)
 
 
 def _promotes(call: Call) -> bool:
     parts = parts_of(call.last)
-    stage = " ".join(value.lower() for value in (*call.args, *(value for _, value in call.kwargs)) if value)
+    stage = " ".join(call.values).lower()
     return (
         call.last in _PROMOTING
         or bool(parts & {"promote", "deploy", "champion", "production", "alias", "swap", "activate"})

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping, maps, text_of
-from windlass.assessment.facts import Facts, Seen, conclude
+from windlass.assessment.facts import Facts, Seen, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.engines import dvc_stages
-from windlass.assessment.reach.routes import By
+from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
@@ -69,6 +69,7 @@ class Declared:
         self.by = By.NOBODY
 
 
+@once
 def declared_pipelines(facts: Facts) -> list[Declared]:
     """Each engine with the steps that the project declares for it in code."""
     found: dict[str, Declared] = {}
@@ -79,22 +80,16 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
             engine = engine_of(decorator.name)
             if engine:
                 _add(facts, found.setdefault(engine, Declared(engine)), module, function.name, decorator.line)
-        for call in function.calls:
-            if _OPERATORS.match(call.name) or _PLATFORM_STEPS.match(call.name):
-                engine = call.name.partition(".")[0]
-                declared = found.setdefault(engine, Declared(engine))
-                declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
-                declared.keys += facts.project.modules.handed_over(call, module)
-                words = {
-                    part
-                    for value in (*call.args, *(value for _, value in call.kwargs))
-                    if value
-                    for part in parts_of(value)
-                }
-                declared.trains |= bool(
-                    (words | parts_of(call.last)) & _TRAINS and call.last not in ("Pipeline", "pipeline")
-                )
-                _reach(facts, declared, module.path, function.name)
+    for module, function, call in facts.named(lambda name: _OPERATORS.match(name) or _PLATFORM_STEPS.match(name)):
+        if module.is_notebook:
+            continue
+        engine = call.name.partition(".")[0]
+        declared = found.setdefault(engine, Declared(engine))
+        declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
+        declared.keys += facts.project.modules.handed_over(call, module)
+        words = {part for value in call.values for part in parts_of(value)}
+        declared.trains |= bool((words | parts_of(call.last)) & _TRAINS and call.last not in ("Pipeline", "pipeline"))
+        _reach(facts, declared, module.path, function.name)
     for module in facts.project.modules:
         for owner in module.classes.values():
             if any(base.startswith("luigi.") or base in ("luigi.Task",) for base in owner.bases):
@@ -175,13 +170,13 @@ def _steps_of(top: Map) -> list[tuple[str, int]]:
 
 def _ci_chain(facts: Facts) -> Iterator[Seen]:
     """Jobs of a CI workflow, one after another, of which one trains and another works on data or judges."""
+    trained: dict[str, dict[str, Route]] = {}
+    for key in dict.fromkeys(sighting.key for sighting in facts.training):
+        for route in facts.graph.routes(key):
+            if route.start.workflow is not None and route.start.job is not None:
+                trained.setdefault(route.start.workflow.path, {})[route.start.job.name] = route
     for flow in facts.project.workflows:
-        jobs = {}
-        for sighting in facts.training:
-            for route in facts.graph.routes(sighting.key):
-                if route.start.workflow is flow and route.start.job is not None:
-                    jobs[route.start.job.name] = (route, sighting)
-        for name, (route, _sighting) in jobs.items():
+        for name, route in trained.get(flow.path, {}).items():
             others = [
                 job for job in flow.jobs if job.name != name and (name in job.needs or job.name in _needs(flow, name))
             ]

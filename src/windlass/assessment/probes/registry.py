@@ -9,7 +9,7 @@ from windlass.assessment.automation.workflow import mapping, text_of
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once, seen_run
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
 
@@ -20,6 +20,7 @@ _CALLS = frozenset(
         "log_registered_model", "upload_model_version",
     }
 )  # fmt: skip
+_LINKS = frozenset({"link_artifact", "link"})
 _CLIENTS = (
     "mlflow", "wandb", "sagemaker", "boto3", "azureml", "azure.ai.ml", "google.cloud.aiplatform", "comet_ml",
     "clearml", "bentoml", "hsml", "hopsworks", "zenml", "huggingface_hub", "kubeflow", "model_registry", "neptune",
@@ -50,7 +51,7 @@ def registers(call: Call, module: Module) -> bool:
     if call.name.endswith(_WHOLE_ENDS) and _WHOLE.search(call.name):
         return True
     if (
-        call.last in ("link_artifact", "link")
+        call.last in _LINKS
         and call.has("target_path")
         and any(full.startswith("wandb") for full in module.imports.values())
     ):
@@ -65,12 +66,14 @@ def registers(call: Call, module: Module) -> bool:
 @once
 def registrations(facts: Facts) -> list[Sighting]:
     """Calls that register, outside of tests."""
-    return [
-        Sighting(module, function, call, facts.route(module, function))
-        for module, function in facts.functions
-        for call in function.calls
-        if registers(call, module)
-    ]
+    places = [*facts.named(_may_register), *facts.given("registered_model_name")]
+    found = {id(place[2]): place for place in places if registers(place[2], place[0])}
+    return [facts.sight(place) for place in found.values()]
+
+
+def _may_register(name: str) -> bool:
+    last = last_of(name)
+    return last in _CALLS or last in _LINKS or bool(name.endswith(_WHOLE_ENDS) and _WHOLE.search(name))
 
 
 _WRITES = frozenset(
@@ -97,28 +100,25 @@ def _writes(facts: Facts, module: Module, function: Function) -> bool:
 
 def home_grown(facts: Facts) -> Iterator[Sighting]:
     """Calls of a registry of the project's own: something writes named versions, something else reads them back."""
-    reads = {
-        key[0]
-        for module, function in facts.functions
-        for key in [(module.path, function.name)]
-        if parts_of(function.name) & _TAKING
+    reads = any(
+        parts_of(function.name) & _TAKING
         and parts_of(f"{function.name} {module.path}")
         & {"champion", "registry", "alias", "model", "version", "production"}
-    }
+        for module, function in facts.functions
+    )
     if not reads:
         return
-    for module, function in facts.functions:
-        if module.is_notebook:
+    writers = {
+        (module.path, function.name)
+        for module, function in facts.functions
+        if _is_registering(module, function.name) and not function.stub and _writes(facts, module, function)
+    }
+    for module, function in facts.functions if writers else ():
+        if module.is_notebook or writers.isdisjoint(facts.project.modules.edges((module.path, function.name))):
             continue
         for call in function.calls:
-            for key in facts.project.modules.called(call.name, module, function):
-                inner = facts.project.modules.by_path[key[0]]
-                if (
-                    _is_registering(inner, key[1])
-                    and not inner.functions[key[1]].stub
-                    and _writes(facts, inner, inner.functions[key[1]])
-                ):
-                    yield Sighting(module, function, call, facts.route(module, function))
+            if not writers.isdisjoint(facts.project.modules.called(call.name, module, function)):
+                yield facts.sight((module, function, call))
 
 
 def _is_registering(module: Module, name: str) -> bool:
@@ -234,10 +234,6 @@ def model_versioned(facts: Facts) -> Finding:
 _NOTES = frozenset({"set_tag", "set_tags", "log_param", "log_params", "set_model_version_tag"})
 
 
-def _values(call: Call) -> str:
-    return " ".join(value for value in (*call.args, *(value for _, value in call.kwargs)) if value)
-
-
 @probe("run-metadata-lineage")
 def run_metadata(facts: Facts) -> Finding:
     """It is recorded which run, data and code made a model."""
@@ -258,20 +254,12 @@ def run_metadata(facts: Facts) -> Finding:
                 by=best.by,
             )
         )
-    for module, function in facts.functions:
-        for call in function.calls:
-            if call.last in ("log_input", "emit") and call.name.startswith(("mlflow", "openlineage")):
-                seen.append(
-                    Sighting(module, function, call, facts.route(module, function)).seen(
-                        "the data of a run are recorded"
-                    )
-                )
-            elif call.last in _NOTES and _COMMIT.search(_values(call)):
-                seen.append(
-                    Sighting(module, function, call, facts.route(module, function)).seen(
-                        "the commit of a run is recorded"
-                    )
-                )
+    for sighting in facts.calls("log_input", "emit", *_NOTES):
+        if sighting.call.last not in _NOTES:
+            if sighting.call.name.startswith(("mlflow", "openlineage")):
+                seen.append(sighting.seen("the data of a run are recorded"))
+        elif _COMMIT.search(" ".join(sighting.call.values)):
+            seen.append(sighting.seen("the commit of a run is recorded"))
     locks = facts.project.named("dvc.lock")
     if locks:
         seen.append(
@@ -304,22 +292,17 @@ _DATA_VERSION = re.compile(
 
 def _said(call: Call) -> str:
     """The names and texts of all arguments."""
-    given = (*(key for key, _ in call.kwargs), *call.args, *(value for _, value in call.kwargs))
-    return " ".join(word for word in given if word).lower()
+    return " ".join((*(key for key, _ in call.kwargs), *call.values)).lower()
 
 
 @probe("data-lineage")
 def data_lineage(facts: Facts) -> Finding:
     """A model leads back to its data: their version is recorded with the run or the model."""
-    seen = []
-    for module, function in facts.functions:
-        for call in function.calls:
-            if (call.last in _NOTES or call.last in ("log_input", "emit")) and _DATA_VERSION.search(_said(call)):
-                seen.append(
-                    Sighting(module, function, call, facts.route(module, function)).seen(
-                        "the version of the data is recorded with the model"
-                    )
-                )
+    seen = [
+        sighting.seen("the version of the data is recorded with the model")
+        for sighting in facts.calls("log_input", "emit", *_NOTES)
+        if _DATA_VERSION.search(_said(sighting.call))
+    ]
     locks = facts.project.named("dvc.lock")
     if locks and any(word in facts.project.text(locks[0]).lower() for word in ("model", ".pkl", ".joblib")):
         seen.append(

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.modules import Key
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Call, Module
+from windlass.assessment.reading.code import Call, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.training import LIBRARIES
 from windlass.assessment.words import parts_of
@@ -34,9 +35,14 @@ _LOADERS = (
 
 def predicts(call: Call) -> bool:
     """Whether a call asks a model for an answer."""
-    parts = parts_of(call.last)
+    return _may_predict(call.last)
+
+
+def _may_predict(name: str) -> bool:
+    last = last_of(name)
+    parts = parts_of(last)
     return (
-        call.last in _PREDICTS
+        last in _PREDICTS
         or ("predict" in parts and len(parts) <= 4)
         or bool(parts & {"prediction", "predictions"} and parts & {"make", "get", "run"})
     )
@@ -44,11 +50,12 @@ def predicts(call: Call) -> bool:
 
 def loads_model(call: Call) -> bool:
     """Whether a call reads a saved model."""
-    return (
-        call.last in _LOADS
-        or call.name in _LOADERS
-        or (call.last.startswith("load") and "model" in parts_of(call.last))
-    )
+    return _may_load(call.name)
+
+
+def _may_load(name: str) -> bool:
+    last = last_of(name)
+    return last in _LOADS or name in _LOADERS or (last.startswith("load") and "model" in parts_of(last))
 
 
 def _apps(facts: Facts) -> Iterator[Sighting]:
@@ -72,9 +79,7 @@ def _uses_model(facts: Facts, module: Module) -> bool:
         call.name.partition(".")[0] in ("torch", "onnxruntime") and call.last in ("run", "softmax", "argmax")
         for call in calls
     )
-    return asks and (
-        loads or any("model" in word.lower() for function in module.functions.values() for word in function.words)
-    )
+    return asks and (loads or any("model" in function.words.lower() for function in module.functions.values()))
 
 
 @once
@@ -105,18 +110,14 @@ def _uses_model_near(facts: Facts, module: Module) -> bool:
 @once
 def batch_modules(facts: Facts) -> dict[str, Sighting]:
     """Scripts that load a saved model, answer for many rows and keep the answers, without fitting one."""
+    wanted = (_may_load, _may_predict, _may_keep)
+    above = [facts.above((module.path, function.name) for module, function, _ in facts.named(each)) for each in wanted]
+    doing = frozenset.intersection(*above)
     found: dict[str, Sighting] = {}
-    for module, function in facts.functions:
-        if module.is_notebook or module.path in found:
-            continue
-        keys = facts.below((module.path, function.name), most=200)
-        if not facts.training_keys.isdisjoint(keys):
-            continue
-        calls = [call for key in keys for call in facts.project.modules.function(key).calls]
-        if any(map(loads_model, calls)) and any(map(predicts, calls)) and any(map(_keeps, calls)):
-            load = next(call for call in function.calls) if function.calls else None
-            if load is not None:
-                found[module.path] = Sighting(module, function, load, facts.route(module, function))
+    for module, function in facts.functions if doing else ():
+        key = (module.path, function.name)
+        if key in doing and not facts.trains(key) and not module.is_notebook and function.calls:
+            found.setdefault(module.path, facts.sight((module, function, function.calls[0])))
     return found
 
 
@@ -133,25 +134,21 @@ def _batch_steps(facts: Facts) -> Iterator[Sighting]:
     """Steps of an orchestrator that ask a model for answers and train none."""
     from windlass.assessment.probes.orchestration import engine_of
 
+    answering = {"batch", "score", "scoring", "scored", "inference", "predict"}
     for module, function in facts.functions:
-        named = parts_of(f"{module.path} {function.name}") & {
-            "batch",
-            "score",
-            "scoring",
-            "scored",
-            "inference",
-            "predict",
-        }
-        if not named or not any(engine_of(decorator.name) for decorator in function.decorators):
+        if not any(engine_of(decorator.name) for decorator in function.decorators):
+            continue
+        if not parts_of(f"{module.path} {function.name}") & answering:
             continue
         asked = [call for call in function.calls if predicts(call)]
         if asked and not facts.trains((module.path, function.name)):
             yield Sighting(module, function, asked[0], facts.route(module, function))
 
 
-def _keeps(call: Call) -> bool:
-    parts = parts_of(call.last)
-    return call.last in _KEEPERS or bool(
+def _may_keep(name: str) -> bool:
+    last = last_of(name)
+    parts = parts_of(last)
+    return last in _KEEPERS or bool(
         parts & {"write", "upload", "upsert", "insert", "store"}
         and parts & {"sql", "db", "database", "table", "s3", "predictions", "blob", "bucket"}
     )
@@ -222,19 +219,9 @@ _ENDPOINTS = re.compile(
 
 
 def _platform(facts: Facts) -> Iterator[Seen]:
-    for module, function in facts.functions:
-        for call in function.calls:
-            root = call.name.partition(".")[0]
-            if _ENDPOINTS.search(call.name) and root in (
-                "boto3",
-                "google",
-                "azure",
-                "azureml",
-                "sagemaker",
-                "databricks",
-                "?",
-            ):
-                yield Sighting(module, function, call, facts.route(module, function)).seen()
+    roots = ("boto3", "google", "azure", "azureml", "sagemaker", "databricks", "?")
+    for place in facts.named(lambda name: name.partition(".")[0] in roots and _ENDPOINTS.search(name)):
+        yield facts.sight(place).seen()
     for path in facts.project.yaml_paths:
         for document in facts.project.yaml(path):
             if not isinstance(document, dict):
@@ -300,35 +287,26 @@ def model_serving(facts: Facts) -> Finding:
     return conclude("model-serving", seen, turned_down=down)
 
 
-_REGISTRY_URI = re.compile(r"models:/|runs:/")
+_REGISTRY_URI = re.compile(r"^(models|runs):/")
+
+
+_TAKES = (
+    "get_model_version_by_alias", "get_latest_versions", "get_registered_model", "get_model_version", "use_model",
+    "use_artifact",
+)  # fmt: skip
 
 
 def registry_loads(facts: Facts) -> Iterator[Sighting]:
     """Calls that take a model from a registry by name, version or alias."""
-    for module, function in facts.functions:
-        for call in function.calls:
-            texts = [value for value in (*call.args, *(value for _, value in call.kwargs)) if value]
-            if any(_REGISTRY_URI.match(text) for text in texts) or call.last in (
-                "get_model_version_by_alias",
-                "get_latest_versions",
-                "get_registered_model",
-                "get_model_version",
-                "use_model",
-                "use_artifact",
-            ):
-                yield Sighting(module, function, call, facts.route(module, function))
+    places = [*facts.addressed(_REGISTRY_URI), *facts.named(lambda name: last_of(name) in _TAKES)]
+    yield from map(facts.sight, {id(place[2]): place for place in places}.values())
 
 
 @probe("serve-from-registry")
 def serve_from_registry(facts: Facts) -> Finding:
     """What serves takes the model from the registry."""
     scoring = scoring_modules(facts)
-    reached = {
-        key
-        for path in scoring
-        for name in facts.project.modules.by_path[path].functions
-        for key in facts.below((path, name), most=120)
-    }
+    reached = _below_scoring(facts)
     seen = [
         sighting.seen("takes the model from the registry")
         for sighting in registry_loads(facts)
@@ -337,7 +315,7 @@ def serve_from_registry(facts: Facts) -> Finding:
     for key in sorted(reached):
         function = facts.project.modules.function(key)
         for call in function.calls:
-            texts = " ".join(value.lower() for value in (*call.args, *(value for _, value in call.kwargs)) if value)
+            texts = " ".join(call.values).lower()
             if ("champion" in texts or "production" in parts_of(texts) or "registry" in call.name.lower()) and (
                 call.last.startswith(("load", "get", "read", "resolve")) or call.last == "open"
             ):
@@ -346,13 +324,18 @@ def serve_from_registry(facts: Facts) -> Finding:
                     Sighting(module, function, call, facts.route(module, function)).seen("takes the released model")
                 )
     down = [
-        Sighting(module, function, call, None).here("a file of its own, not the registry")
-        for module, function in facts.functions
-        if module.path in scoring
-        for call in function.calls
-        if call.name in _LOADERS
+        Sighting(*place, None).here("a file of its own, not the registry")
+        for place in facts.named(lambda name: name in _LOADERS)
+        if place[0].path in scoring
     ]
     return conclude("serve-from-registry", seen, turned_down=down if not seen else ())
+
+
+@once
+def _below_scoring(facts: Facts) -> frozenset[Key]:
+    """All that the modules that score lead to."""
+    by_path = facts.project.modules.by_path
+    return facts.below_all((path, name) for path in scoring_modules(facts) for name in by_path[path].functions)
 
 
 _TRANSFORMS = frozenset(
@@ -409,19 +392,12 @@ def _feature_repository(facts: Facts) -> Iterator[Seen]:
 
 def _shared_transforms(facts: Facts) -> Iterator[Seen]:
     scoring = scoring_modules(facts)
-    served = {
-        key
-        for path in scoring
-        for name in facts.project.modules.by_path[path].functions
-        for key in facts.below((path, name), most=120)
-    }
-    trained = {
+    training = (
         key
         for module, function in facts.functions
-        if not module.is_notebook and facts.trains((module.path, function.name))
-        for key in facts.below((module.path, function.name), most=120)
-    }
-    for key in sorted(served & trained):
+        if not module.is_notebook and facts.trains(key := (module.path, function.name))
+    )
+    for key in sorted(_below_scoring(facts) & facts.below_all(training)):
         if parts_of(key[1]) & _TRANSFORMS and key[0] not in scoring:
             function = facts.project.modules.function(key)
             route = facts.graph.best(key)

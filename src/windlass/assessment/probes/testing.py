@@ -54,11 +54,16 @@ def _asserts(facts: Facts, module: Module, function: Function, depth: int = 0) -
     return min(lines, default=0)
 
 
+@once
+def _tops(facts: Facts) -> frozenset[str]:
+    return frozenset({"src", *(path.partition("/")[0] for path in facts.project.modules.by_path)})
+
+
 def _own_imports(facts: Facts, module: Module) -> tuple[bool, list[str]]:
     """Whether a test file uses the project, and which of its imports look like the project's and lead nowhere."""
     used, lost = False, []
     modules = facts.project.modules
-    tops = {path.partition("/")[0] for path in modules.by_path} | {"src"}
+    tops = _tops(facts)
     for full, line in module.import_lines.items():
         if modules.find(full, seen_from=module.path) is not None:
             used = True
@@ -69,7 +74,7 @@ def _own_imports(facts: Facts, module: Module) -> tuple[bool, list[str]]:
 
 def _runs_project(module: Module) -> bool:
     """A test may also run the program, or call the service, or read what the pipeline made."""
-    words = {word for function in module.functions.values() for word in function.words}
+    words = {word for function in module.functions.values() for word in function.words.split("\n")}
     names = {call.name for function in module.functions.values() for call in function.calls}
     return bool(
         {
@@ -92,11 +97,14 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
     """Real tests, and what only looks like one."""
     real: list[Test] = []
     down: list[Evidence] = []
+    known: dict[str, tuple[bool, list[str], bool]] = {}
     for module, function in facts.test_functions:
         if not _is_test(function):
             continue
+        if module.path not in known:
+            known[module.path] = (*_own_imports(facts, module), _runs_project(module))
+        used, lost, runs = known[module.path]
         here = Evidence(path=module.path, line=function.line, why="")
-        used, lost = _own_imports(facts, module)
         line = _asserts(facts, module, function)
         if any(deco.last in _STUBS and not deco.args and not deco.kwargs for deco in function.decorators):
             down.append(_because(here, f"{function.name} is skipped or expected to fail"))
@@ -104,7 +112,7 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
             down.append(_because(here, f"{function.name} asserts nothing"))
         elif lost and not used:
             down.append(_because(here, f"it imports {lost[0]}, which does not exist"))
-        elif not used and not _runs_project(module):
+        elif not used and not runs:
             down.append(_because(here, f"{function.name} uses nothing of the project"))
         else:
             real.append(Test(module, function, line))
@@ -283,7 +291,7 @@ def _is_floor(check: Check) -> bool:
 
 
 def _about_a_model(test: Test) -> bool:
-    words = {word.lower() for word in test.function.words} | {call.last.lower() for call in test.function.calls}
+    words = {*test.function.words.lower().split("\n")} | {call.last.lower() for call in test.function.calls}
     return any(
         "model" in word
         or "pipeline" in word

@@ -9,7 +9,7 @@ from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Call
+from windlass.assessment.reading.code import Call, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
 
@@ -56,12 +56,12 @@ def logs_run(call: Call, imported: frozenset[str]) -> bool:
 @once
 def tracking_calls(facts: Facts) -> list[Sighting]:
     """Calls that write to a tracker, outside of tests."""
-    return [
-        Sighting(module, function, call, facts.route(module, function))
-        for module, function in facts.functions
-        for call in function.calls
-        if logs_run(call, module.packages)
-    ]
+    return [facts.sight(place) for place in facts.named(_may_log) if logs_run(place[2], place[0].packages)]
+
+
+def _may_log(name: str) -> bool:
+    last = last_of(name)
+    return last in _NAMES or last.endswith("autolog") or bool(_CALLBACKS.search(name))
 
 
 _SHARED_STORES = frozenset(

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.records import Evidence, Finding
 
 
-def automatic_routes(facts: Facts) -> Iterator[tuple[Sighting, Route]]:
+@once
+def automatic_routes(facts: Facts) -> tuple[tuple[Sighting, Route], ...]:
     """Training calls with each way to them that needs nobody."""
+    return tuple(_automatic(facts))
+
+
+def _automatic(facts: Facts) -> Iterator[tuple[Sighting, Route]]:
     for sighting in facts.training:
         if sighting.module.is_notebook and sighting.by < By.ITSELF:
             continue
@@ -193,11 +199,8 @@ def reproducible(facts: Facts) -> Finding:
         each.here("random_state is set") for each in facts.training if each.call.has("random_state")
     ]
     seeded += [
-        Sighting(module, function, call, None).here("random_state is set")
-        for module, function in facts.functions
-        for call in function.calls
-        if call.has("random_state") or call.has("seed")
-    ][:3]
+        Sighting(*place, None).here("random_state is set") for place in islice(facts.given("random_state", "seed"), 3)
+    ]
     locks = [
         Evidence(path=path, line=1, why="`dvc repro` makes the same again") for path in facts.project.named("dvc.lock")
     ]

@@ -253,17 +253,17 @@ class _Walker:
         route = at.route.then(here, by=by)
         if by is By.ITSELF and at.route.by is not By.ITSELF:
             route = replace(route, start=replace(route.start, kinds=(*route.start.kinds, "loop")))
+        for each in self.modules.edges(key):
+            yield _At(route, each, words=at.words if _is_group(self.modules.function(each)) else ())
         for call in function.calls:
-            yield from self._call(route, call, module.path, function, at.words)
+            yield from self._commands(route, call, module.path)
         if key[1] == "":
             yield from self._module(route, module.path)
         if _is_group(function):
             yield from self._subcommands(route, module.path, at.words)
 
-    def _call(self, route: Route, call: Call, path: str, function: Function, words: tuple[str, ...]) -> Iterator[_At]:
-        module = self.modules.by_path[path]
-        for key in (*self.modules.called(call.name, module, function), *self.modules.handed_over(call, module)):
-            yield _At(route, key, words=words if _is_group(self.modules.function(key)) else ())
+    def _commands(self, route: Route, call: Call, path: str) -> Iterator[_At]:
+        """What a call starts as a command."""
         text = next((arg for arg in call.args if arg), "") if call.name in _LAUNCHERS else ""
         if call.last in ("BashOperator",) or call.name.endswith("shell_task"):
             text = call.kwarg("bash_command") or ""

@@ -17,12 +17,19 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     args: tuple[str | None, ...] = ()
     """Constants, and dotted names of what is handed over; None for anything else."""
     kwargs: tuple[tuple[str, str | None], ...] = ()
-    guards: frozenset[str] = frozenset()
-    """The words of all conditions that it stands under."""
+    guards: tuple[int, ...] = ()
+    """The lines of all conditions of its function that it stands under, the outermost first."""
     on: str = ""
     """The word before the last dot, as written: `model` of `model.fit(x)`."""
     last: str = ""
     """The name after the last dot."""
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Every constant and name that it is given."""
+        given = [value for value in self.args if value]
+        given += [value for _, value in self.kwargs if value]
+        return tuple(given)
 
     def kwarg(self, name: str) -> str | None:
         """The constant or name given for `name`."""
@@ -39,11 +46,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         return False
 
 
+def last_of(name: str) -> str:
+    """What stands after the last dot of a dotted name."""
+    return name.rpartition(".")[2].lstrip(":")
+
+
 class Check(msgspec.Struct, frozen=True, gc=False):
     """An assertion or a condition."""
 
     line: int
-    words: frozenset[str]
+    words: tuple[str, ...]
     """Every name, attribute and short text in it, lower case."""
     orders: bool = False
     """Whether something is compared by size."""
@@ -61,7 +73,8 @@ class Assigned(msgspec.Struct, frozen=True, gc=False):
     name: str
     line: int
     constant: bool
-    words: frozenset[str]
+    words: tuple[str, ...] = ()
+    """As those of a condition, where something is compared by size."""
     orders: bool = False
 
 
@@ -81,8 +94,8 @@ class Function(msgspec.Struct, gc=False):
     """Nothing but a constant, a message or `pass`."""
     loops: int = 0
     """Line of a loop without end, or 0."""
-    words: set[str] = msgspec.field(default_factory=set)
-    """Names and keys that it uses."""
+    words: str = ""
+    """Names, keys and short texts that it uses, each once, with line ends between them."""
 
 
 class Class(msgspec.Struct, gc=False):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
-from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
 
 _LONGEST = 80
-_ORDERINGS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_ORDERINGS = frozenset({ast.Lt, ast.LtE, ast.Gt, ast.GtE})
 _NO_EXPRESSION = frozenset(
     {
         "ctx", "op", "ops", "id", "attr", "arg", "kind", "type_comment", "conversion", "is_async", "simple", "names",
@@ -42,24 +40,17 @@ def constant_of(node: ast.expr) -> str | None:
     return None
 
 
-@dataclass(slots=True)
-class Scan:
+class Scan(NamedTuple):
     """What stands in one expression, from one walk through it."""
 
-    calls: list[ast.Call] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    """Every name, attribute, keyword and short text, as written."""
-    plain: list[str] = field(default_factory=list)
+    calls: list[ast.Call]
+    """Of two, where one stands in the other, the outer one first."""
+    plain: list[str]
     """Names alone."""
-    orders: bool = False
-    """Whether something is compared by size."""
-    numbers: list[float] = field(default_factory=list)
+    numbers: list[float]
     """The numbers that are written in it."""
-
-    @property
-    def words(self) -> frozenset[str]:
-        """The names in lower case."""
-        return frozenset([intern(name.lower()) for name in self.names])
+    orders: bool
+    """Whether something is compared by size."""
 
 
 _CHILDREN: dict[type[ast.AST], tuple[str, ...]] = {
@@ -70,42 +61,59 @@ _CHILDREN: dict[type[ast.AST], tuple[str, ...]] = {
 """The fields of each kind of node that hold nodes."""
 
 
-def scan(root: ast.expr) -> Scan:
-    """One walk, without recursion: the files of strangers may nest deeper than Python does."""
-    found = Scan()
-    calls, names, plain = found.calls, found.names, found.plain
+def scan(root: ast.expr, names: set[str]) -> Scan:
+    """One walk, which adds each name, attribute, keyword and short text to `names`.
+
+    Without recursion: the files of strangers may nest deeper than Python does. The kinds of nodes that nearly all are
+    come first, with their fields by name: this walk is most of what reading costs beside the parser.
+    """
+    calls: list[ast.Call] = []
+    plain: list[str] = []
+    numbers: list[float] = []
+    orders = False
+    add = names.add
     stack: list[Any] = [root]
     pop, push = stack.pop, stack.append
     while stack:
         node = pop()
         kind = type(node)
+        while kind is ast.Attribute:
+            add(node.attr)
+            node = node.value
+            kind = type(node)
         if kind is ast.Name:
-            names.add(node.id)
+            add(node.id)
             plain.append(node.id)
-        elif kind is ast.Attribute:
-            names.add(node.attr)
-            push(node.value)
         elif kind is ast.Constant:
-            _constant(node.value, found)
+            _constant(node.value, names, numbers)
+        elif kind is ast.Call:
+            calls.append(node)
+            push(node.func)
+            stack += node.args
+            for keyword in node.keywords:
+                push(keyword.value)
+                if keyword.arg:
+                    add(keyword.arg)
         elif node is not None:
-            if kind is ast.Call:
-                calls.append(node)
-            elif kind is ast.Compare:
-                found.orders = found.orders or any(type(operator) in _ORDERINGS for operator in node.ops)
-            elif kind is ast.keyword and node.arg:
-                names.add(node.arg)
-            for name in _CHILDREN[kind]:
-                value = getattr(node, name)
-                if type(value) is list:
-                    stack.extend(value)
-                else:
-                    push(value)
-    return found
+            orders = orders or (kind is ast.Compare and not _ORDERINGS.isdisjoint(map(type, node.ops)))
+            stack += _children(node)
+    return Scan(calls, plain, numbers, orders)
 
 
-def _constant(value: object, found: Scan) -> None:
-    if isinstance(value, str):
+def _constant(value: object, names: set[str], numbers: list[float]) -> None:
+    if type(value) is str:
         if 0 < len(value) <= _LONGEST:
-            found.names.add(intern(value) if type(value) is str else value)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        found.numbers.append(float(min(max(value, -1e300), 1e300)))
+            names.add(value)
+    elif type(value) is int or type(value) is float:
+        numbers.append(float(min(max(value, -1e300), 1e300)))
+
+
+def _children(node: ast.AST) -> list[Any]:
+    found: list[Any] = []
+    for name in _CHILDREN[type(node)]:
+        value = getattr(node, name)
+        if type(value) is list:
+            found += value
+        else:
+            found.append(value)
+    return found

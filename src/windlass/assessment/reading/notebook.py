@@ -41,7 +41,7 @@ def _add(module: Module, cell: dict[str, Any], number: int) -> None:
         if kept is not function:
             kept.calls += function.calls
             kept.asserts += function.asserts
-            kept.words |= function.words
+            kept.words += f"\n{function.words}"
     _renumber(read, number)
     module.classes |= read.classes
     module.imports |= read.imports

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from sys import intern
 
-from windlass.assessment.reading.code import Assigned, Call, Check, Class, Function, Module
+from windlass.assessment.reading.code import Assigned, Call, Check, Class, Function, Module, last_of
 from windlass.assessment.reading.expression import Scan, constant_of, dotted_of, scan
 
 _QUIET = frozenset({"print", "logging", "logger", "log", "warnings", "time"})
@@ -44,17 +44,24 @@ class _Reader:
         """The last words of those with a dot: most attributes are none of them."""
         self.local: dict[str, str] = {}
         """Name defined in this file to its qualified name."""
+        self.words: dict[str, set[str]] = {}
+        """Name of a function to the words that it uses."""
 
     def read(self, tree: ast.Module) -> Module:
         self._imports(tree.body)
         for statement in tree.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 self.local[statement.name] = statement.name
-        top = Function(name="")
-        self.module.functions[""] = top
-        self._body(tree.body, top, frozenset(), within="")
+        self._body(tree.body, self._add(Function(name="")), (), within="")
+        for name, words in self.words.items():
+            self.module.functions[name].words = "\n".join(sorted(words))
         self.module.packages = frozenset([full.partition(".")[0] for full in self.module.imports.values()])
         return self.module
+
+    def _add(self, function: Function) -> Function:
+        self.module.functions[function.name] = function
+        self.words[function.name] = set()
+        return function
 
     def _imports(self, body: Sequence[ast.stmt]) -> None:
         for node in body:
@@ -82,58 +89,78 @@ class _Reader:
 
     # -- statements ------------------------------------------------------------------------------------------------
 
-    def _body(self, body: Sequence[ast.stmt], into: Function, guards: frozenset[str], *, within: str) -> None:
+    def _body(self, body: Sequence[ast.stmt], into: Function, guards: tuple[int, ...], *, within: str) -> None:
         for statement in body:
             self._statement(statement, into, guards, within)
 
-    def _statement(self, node: ast.stmt, into: Function, guards: frozenset[str], within: str) -> None:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+    def _statement(self, node: ast.stmt, into: Function, guards: tuple[int, ...], within: str) -> None:
+        kind = type(node)
+        if kind is ast.Expr:
+            self._note(node.value, into, guards)  # type: ignore[attr-defined]
+        elif kind is ast.Assign or kind is ast.AnnAssign or kind is ast.AugAssign:
+            self._assign(node, into, guards)  # type: ignore[arg-type]
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             self._function(node, into, within)
         elif isinstance(node, ast.ClassDef):
             self._class(node, into, within)
         elif isinstance(node, ast.If):
             self._if(node, into, guards, within)
         elif isinstance(node, ast.Assert):
-            seen = scan(node.test)
-            into.asserts.append(_check(node.test, seen))
-            self._note(seen, into, guards)
+            into.asserts.append(self._check(node.test, into, guards))
         elif not isinstance(node, (ast.Import, ast.ImportFrom)):
             self._other(node, into, guards, within)
 
-    def _other(self, node: ast.stmt, into: Function, guards: frozenset[str], within: str) -> None:
+    def _other(self, node: ast.stmt, into: Function, guards: tuple[int, ...], within: str) -> None:
         if isinstance(node, ast.Raise):
             into.raises.append(node.lineno)
-        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value is not None:
-            self._assign(node, into, guards)
-            return
         if isinstance(node, (ast.With, ast.AsyncWith)):
             for item in node.items:
                 if isinstance(item.optional_vars, ast.Name):
                     self._note_kind(item.optional_vars.id, item.context_expr)
         if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value:
             into.loops = into.loops or node.lineno
-        self._expressions(node, into, guards)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self._note(child, into, guards)
+            elif isinstance(child, ast.withitem):
+                self._note(child.context_expr, into, guards)
         if type(node) in _BLOCKS:
             for inner in _blocks(node):
                 self._body(inner, into, guards, within=within)
 
-    def _if(self, node: ast.If, into: Function, guards: frozenset[str], within: str) -> None:
-        seen = scan(node.test)
-        words = seen.words
-        if "__name__" in words:  # what runs when the file is run
-            main = self.module.functions.setdefault("<main>", Function(name="<main>", line=node.lineno))
-            self._body(node.body, main, frozenset(), within=within)
+    def _if(self, node: ast.If, into: Function, guards: tuple[int, ...], within: str) -> None:
+        check = self._check(node.test, into, guards, stops=_stops(node.body) or _stops(node.orelse))
+        if "__name__" in check.words:  # what runs when the file is run
+            main = self.module.functions.get("<main>") or self._add(Function(name="<main>", line=node.lineno))
+            self._body(node.body, main, (), within=within)
             return
-        into.branches.append(_check(node.test, seen, stops=_stops(node.body) or _stops(node.orelse)))
-        self._note(seen, into, guards)
-        self._body(node.body, into, guards | words, within=within)
-        self._body(node.orelse, into, guards | words, within=within)
+        into.branches.append(check)
+        under = (*guards, check.line)
+        self._body(node.body, into, under, within=within)
+        self._body(node.orelse, into, under, within=within)
 
-    def _assign(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, into: Function, guards: frozenset[str]) -> None:
+    def _check(self, test: ast.expr, into: Function, guards: tuple[int, ...], *, stops: bool = False) -> Check:
+        names: set[str] = set()
+        seen = scan(test, names)
+        self.words[into.name] |= names
+        into.calls += [self._call(each, guards) for each in reversed(seen.calls)]
+        return Check(
+            line=test.lineno,
+            words=_lower(names),
+            orders=seen.orders,
+            numbers=tuple(seen.numbers),
+            stops=stops,
+            flags=tuple(seen.plain),
+        )
+
+    def _assign(
+        self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, into: Function, guards: tuple[int, ...]
+    ) -> None:
         value = node.value
-        assert value is not None
-        seen = scan(value)
-        self._note(seen, into, guards)
+        if value is None:
+            return
+        orders = self._note(value, into, guards).orders
+        words = _words_of(value) if orders else ()
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             name = dotted_of(target)
@@ -144,8 +171,8 @@ class _Reader:
                         name=name,
                         line=node.lineno,
                         constant=isinstance(value, ast.Constant) and not isinstance(node, ast.AugAssign),
-                        words=seen.words,
-                        orders=seen.orders,
+                        words=words,
+                        orders=orders,
                     )
                 )
 
@@ -176,14 +203,14 @@ class _Reader:
             parameters=tuple(argument.arg for argument in arguments),
             stub=_is_stub(node.body),
         )
-        self.module.functions[name] = function
+        self._add(function)
         local = dict(self.local)
         for statement in node.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 self.local[statement.name] = f"{name}.{statement.name}"
         for default in [*node.args.defaults, *(each for each in node.args.kw_defaults if each is not None)]:
-            self._note(scan(default), into, frozenset())
-        self._body(node.body, function, frozenset(), within=name)
+            self._note(default, into, ())
+        self._body(node.body, function, (), within=name)
         self.local = local
         self.kinds = {key: kind for key, kind in self.kinds.items() if key.startswith("self.")} | kinds
 
@@ -203,46 +230,39 @@ class _Reader:
         self.kinds = dict(outer)
         # The constructor first: it says what the attributes are.
         ordered = sorted(node.body, key=lambda each: getattr(each, "name", "") != "__init__")
-        self._body(ordered, into, frozenset(), within=name)
+        self._body(ordered, into, (), within=name)
         self.kinds = outer
 
     def _decorator(self, node: ast.expr) -> Call:
         if isinstance(node, ast.Call):
-            return self._call(node, frozenset())
+            return self._call(node, ())
         name = self._resolve(node)
-        return Call(name=name, last=_last_of(name), line=node.lineno)
+        return Call(name=name, last=intern(last_of(name)), line=node.lineno)
 
     # -- expressions -----------------------------------------------------------------------------------------------
 
-    def _expressions(self, node: ast.stmt, into: Function, guards: frozenset[str]) -> None:
-        if isinstance(node, ast.Expr):
-            self._note(scan(node.value), into, guards)
-            return
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                self._note(scan(child), into, guards)
-            elif isinstance(child, ast.withitem):
-                self._note(scan(child.context_expr), into, guards)
+    def _note(self, node: ast.expr, into: Function, guards: tuple[int, ...]) -> Scan:
+        seen = scan(node, self.words[into.name])
+        if seen.calls:
+            into.calls += [self._call(each, guards) for each in reversed(seen.calls)]
+        return seen
 
-    def _note(self, seen: Scan, into: Function, guards: frozenset[str]) -> None:
-        into.words |= seen.names
-        into.calls += [self._call(node, guards) for node in reversed(seen.calls)]
-
-    def _call(self, node: ast.Call, guards: frozenset[str]) -> Call:
-        on = node.func.value if isinstance(node.func, ast.Attribute) else None
-        name = self._resolve(node.func)
+    def _call(self, node: ast.Call, guards: tuple[int, ...]) -> Call:
+        function = node.func
+        name = self._resolve(function)
         return Call(
             name=name,
-            last=_last_of(name),
+            last=intern(last_of(name)),
             line=node.lineno,
-            args=tuple(self._argument(each) for each in node.args[:6]),
-            kwargs=tuple((each.arg or "**", self._argument(each.value)) for each in node.keywords[:16]),
+            args=tuple([self._argument(each) for each in node.args[:6]]),
+            kwargs=tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:16]]),
             guards=guards,
-            on=_tail_of(on) if on is not None else "",
+            on=_tail_of(function.value) if isinstance(function, ast.Attribute) else "",
         )
 
     def _argument(self, node: ast.expr) -> str | None:
-        constant = constant_of(node)
+        kind = type(node)
+        constant = None if kind is ast.Name or kind is ast.Attribute else constant_of(node)
         if constant is not None:
             return constant
         return self._resolve(node) or None
@@ -290,10 +310,6 @@ class _Reader:
         return name if alone else "?"
 
 
-def _last_of(name: str) -> str:
-    return intern(name.rpartition(".")[2].lstrip(":"))
-
-
 def _tail_of(node: ast.expr) -> str:
     """The last word of a dotted name, or "" for anything else."""
     last = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
@@ -302,15 +318,14 @@ def _tail_of(node: ast.expr) -> str:
     return last if isinstance(node, ast.Name) else ""
 
 
-def _check(test: ast.expr, seen: Scan, *, stops: bool = False) -> Check:
-    return Check(
-        line=test.lineno,
-        words=seen.words,
-        orders=seen.orders,
-        numbers=tuple(seen.numbers),
-        stops=stops,
-        flags=tuple(seen.plain),
-    )
+def _words_of(node: ast.expr) -> tuple[str, ...]:
+    names: set[str] = set()
+    scan(node, names)
+    return _lower(names)
+
+
+def _lower(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted({intern(name.lower()) for name in names}))
 
 
 _BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
