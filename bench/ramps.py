@@ -31,6 +31,11 @@ HARMS = {
     "loses 0.05 more on outcomes that come at once": (Challenger(outcomes=True, loss=0.05), 5_000),
 }
 
+HARMLESS = {
+    "harmless challengers": Challenger(outcomes=True),
+    "challengers that are better and worse for 100 requests in turn": Challenger(outcomes=True, moods=0.05),
+}
+
 
 def found_after(random: np.random.Generator, challenger: Challenger, *, share: float, most: int) -> float:
     """Requests that the challenger had been asked when it was withdrawn; infinite if it never was."""
@@ -56,9 +61,9 @@ def main() -> None:
             found = [found_after(random, challenger, share=share, most=most) for _ in range(asked.harms)]
             median, late = np.quantile(found, [0.5, 0.95], method="higher")
             print(f"  {name}, on {share:.0%} of the keys: {median:,.0f}, {late:,.0f}", flush=True)
-    harmless = Challenger(outcomes=True)
-    withdrawn = sum(ramp(random, harmless, policy=RAMP, looks=seldom)[0] != "promoted" for _ in range(asked.ramps))
-    print(f"harmless challengers withdrawn: {withdrawn} of {asked.ramps} (promised: at most {ALPHA:.1%})")
+    for name, harmless in HARMLESS.items():
+        withdrawn = sum(ramp(random, harmless, policy=RAMP, looks=seldom)[0] != "promoted" for _ in range(asked.ramps))
+        print(f"{name} withdrawn: {withdrawn} of {asked.ramps} (promised: at most {ALPHA:.1%})", flush=True)
 
 
 if __name__ == "__main__":

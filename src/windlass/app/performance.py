@@ -25,7 +25,7 @@ from windlass.records.alert import AlarmCause
 from windlass.records.bundle import Manifest
 from windlass.records.event import AlarmRaised
 from windlass.records.routing import ANSWERED
-from windlass.records.state import ProductState, VersionState
+from windlass.records.state import ProductState
 from windlass.release.losses import predictions_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def performance(
     or no interval can be given for the metric.
     """
     state = the_product(workspace, product)
-    chosen = _version(state, version)
+    chosen = the_version(state, version)
     manifest = workspace.registry.verify(state.name, chosen.digest)
     codec = LabelCodec.from_manifest(manifest.task["task"], manifest.classes, column=str(manifest.task["target"]))
     folder = workspace.paths.bundle(state.name, chosen.digest)
@@ -140,14 +140,6 @@ def _decays(workspace: Workspace, product: str, version: str) -> tuple[Decayed, 
         if isinstance(event.body, AlarmRaised) and event.body.signal == "decay" and event.body.version == version
     ]
     return tuple(Decayed(at=at, reason=body.decision.reasons[0], causes=body.causes) for at, body in raised)
-
-
-def _version(state: ProductState, name: str | None) -> VersionState:
-    if name is None:
-        if state.champion is None:
-            raise UsageError(f"{state.name} has no champion yet", remedy="run `windlass train`, or name a version")
-        return state.champion
-    return the_version(state, name)
 
 
 def _metrics(manifest: Manifest, codec: LabelCodec, *, asked: str | None) -> list[Metric]:

@@ -52,9 +52,7 @@ def predict_file(
     if target.resolve() == file.resolve():
         raise UsageError("this is the file that is read", where=str(target), remedy="name another one")
     state = the_product(workspace, product)
-    if version is None and state.champion is None:
-        raise UsageError(f"{state.name} has no champion yet", remedy="name a version with --version, or train first")
-    chosen = the_version(state, version or (state.champion.version if state.champion else ""))
+    chosen = the_version(state, version)
     loaded = Loaded.of(chosen.version, chosen.digest, workspace.registry.open(state.name, chosen.digest))
     with WholeFile(target) as written:
         count = _score(loaded, rows, written, where=str(file), key_only=key_only, show=show)

@@ -46,9 +46,11 @@ def version_card(workspace: Workspace, name: str, *, product: str | None) -> Ver
     )
 
 
-def the_version(state: ProductState, name: str) -> VersionState:
-    """The version called `name`, whose bundle is there. Raises UsageError when it is not."""
-    version = state.versions.get(name)
+def the_version(state: ProductState, name: str | None) -> VersionState:
+    """The version called `name`, or the champion, whose bundle is there. Raises UsageError when it is not."""
+    if name is None and state.champion is None:
+        raise UsageError(f"{state.name} has no champion yet", remedy="name a version, or run `windlass train` first")
+    version = state.champion if name is None else state.versions.get(name)
     if version is None:
         known = ", ".join(state.versions) or "none yet"
         raise UsageError(f"{state.name} has no version {name!r}", remedy=f"choose one of: {known}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _RESAMPLES = 200
 _RESAMPLED_ROWS = 10_000
 _BLOCKS = 30
+_ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +105,17 @@ def standard_error(values: Floats) -> float:
 
 
 def dependence(values: Floats) -> float:
-    """By how much the variance of the mean exceeds what independent values would give; 1 if it does not clearly."""
+    """By how much the variance of the mean exceeds what independent values would give; 1 if it does not clearly.
+
+    1 as well for fewer than 150 values, and for values that are all the same but for how they were rounded.
+    """
     from scipy.special import chdtri
 
     size = len(values) // _BLOCKS
-    spread = float(values.var(ddof=1)) if len(values) > 1 else 0.0
-    if size < 5 or spread <= 0:
+    if size < 5:
+        return 1.0
+    spread = float(values.var(ddof=1))
+    if spread <= (_ROUNDING * float(np.abs(values).max())) ** 2:
         return 1.0
     means = values[: size * _BLOCKS].reshape(_BLOCKS, size).mean(axis=1)
     ratio = float(means.var(ddof=1)) * size / spread

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 START = datetime(2026, 3, 1, tzinfo=UTC)
 TOGETHER = 4
 """Requests that share a call of the model."""
+_MOOD = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class Challenger:
     """It answers NaN, which no caller gets: such a request has failed."""
     loss: float = 0.0
     """Added to the loss of each outcome."""
+    moods: float = 0.0
+    """For 100 requests in a row its losses are higher or lower by this much (standard deviation), by 0 on average."""
     outcomes: bool = False
     """Labels come at once."""
 
@@ -66,7 +69,8 @@ def play(random: np.random.Generator, challenger: Challenger, *, stage: str, sha
     calls = 5.0 * random.lognormal(0.0, 0.4, (2, requests // TOGETHER + 1))
     call = np.arange(requests) // TOGETHER
     scores = random.beta(2, 5, requests)
-    losses = np.clip(random.beta(1, 4, requests) + challenger.loss * arms, 0, 1) if challenger.outcomes else None
+    mood = challenger.loss + np.repeat(random.normal(0, challenger.moods, requests // _MOOD + 1), _MOOD)[:requests]
+    losses = np.clip(random.beta(1, 4, requests) + mood * arms, 0, 1) if challenger.outcomes else None
     return Stage(
         stage=stage,
         share=share,

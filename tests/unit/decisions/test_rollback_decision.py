@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, scaled_difference
+from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, material, scaled_difference
 from windlass.decisions.rollback import ALPHA, RollbackEvidence, decide_rollback
+from windlass.decisions.sequential import evidence_above
 from windlass.product.policy import Release
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -55,19 +56,47 @@ def test_as_good_is_waited_for_and_then_kept(rng: np.random.Generator) -> None:
 
 
 def test_a_bad_day_alone_is_no_reason_to_go_back(rng: np.random.Generator) -> None:
-    """Clearly worse for a day, and then as good: the evidence stays, and what it is about is next to nothing."""
+    """Clearly worse for a day, and then as good: rows of a day are alike, so they are little evidence of all days."""
     previous = rng.uniform(0, 0.4, 4000)
-    new = previous.copy()
+    new = previous + rng.normal(0, 0.05, 4000)
     new[:200] += 0.3
     bad_day = RollbackEvidence(started_at=START, losses=PairedLosses(new=new[:200], previous=previous[:200]))
     assert decide_rollback(bad_day, POLICY, DURING).verdict == "roll_back"
-    new[200:] -= 0.014
-    decision = decide_rollback(
-        RollbackEvidence(started_at=START, losses=PairedLosses(new=new, previous=previous)), POLICY, DURING
-    )
+    losses = PairedLosses(new=new, previous=previous)
+    decision = decide_rollback(RollbackEvidence(started_at=START, losses=losses), POLICY, DURING)
     assert decision.verdict == "wait"
-    assert decision.numbers["evidence_worse"] >= 100
+    assert decision.numbers["loss_difference"] > 0.02 * decision.numbers["previous_loss"]
+    assert decision.numbers["evidence_worse"] < 20
+
+
+def test_what_is_proven_and_next_to_nothing_is_no_reason_either(rng: np.random.Generator) -> None:
+    previous = rng.uniform(0, 0.4, 8000)
+    losses = PairedLosses(new=previous + 0.0035, previous=previous)
+    decision = decide_rollback(RollbackEvidence(started_at=START, losses=losses), POLICY, DURING)
+    assert decision.verdict == "wait"
+    assert decision.numbers["evidence_worse"] >= decision.numbers["evidence_needed"]
     assert 0 < decision.numbers["loss_difference"] < 0.02 * decision.numbers["previous_loss"]
+
+
+def test_versions_that_take_turns_at_being_better_are_seldom_taken_back(rng: np.random.Generator) -> None:
+    """Each is as often better by a twentieth for 60 rows in a row as the other; independent rows would be evidence."""
+    looks = np.geomspace(150, 3000, 20).astype(int)
+    withdrawn = believed = 0
+    for _ in range(200):
+        previous = rng.beta(1, 4, 3000)
+        moods = np.repeat(rng.normal(0, 0.05, 50), 60)
+        losses = [
+            PairedLosses(new=(previous + moods + rng.normal(0, 0.05, 3000))[:look], previous=previous[:look])
+            for look in looks
+        ]
+        evidences = [RollbackEvidence(started_at=START, losses=known) for known in losses]
+        withdrawn += any(decide_rollback(one, POLICY, DURING).verdict == "roll_back" for one in evidences)
+        believed += any(
+            evidence_above((scaled_difference(known)[0] + 1) / 2, 0.5) >= 1 / ALPHA and material(known)
+            for known in losses
+        )
+    assert withdrawn <= 7  # at most 1 in 100, which more than 7 of 200 would refute with 99.8 %
+    assert believed >= 20, f"{believed} {withdrawn}"
 
 
 def test_without_outcomes_it_is_kept_and_says_so() -> None:
