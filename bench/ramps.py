@@ -63,10 +63,8 @@ def main() -> None:
             print(f"  {name}, on {share:.0%} of the keys: {median:,.0f}, {late:,.0f}", flush=True)
     for name, harmless in HARMLESS.items():
         withdrawn = sum(ramp(random, harmless, policy=RAMP, looks=seldom)[0] != "promoted" for _ in range(asked.ramps))
-        print(
-            f"{name} withdrawn: {withdrawn} of {asked.ramps} (promised, where rows are independent: at most {ALPHA:.1%})",
-            flush=True,
-        )
+        promised = f"promised, where rows are independent: at most {ALPHA:.1%}"
+        print(f"{name} withdrawn: {withdrawn} of {asked.ramps} ({promised})", flush=True)
 
 
 if __name__ == "__main__":
