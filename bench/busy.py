@@ -1,7 +1,8 @@
 """What a fit takes on a machine that has other work to do: with threads left alone, which spin, and ones that sleep.
 
 Run: python bench/busy.py. As many processes as there are cores count in the background, or `--load N`; each fit runs in
-a process of its own, since the policy is read when the library is loaded.
+a process of its own, since the policy is read when the library is loaded. Boosting waits in OpenMP, a regression in
+OpenBLAS.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from statistics import median
 
-_FIT = """
+from windlass.cli.main import PATIENT_THREADS
+
+_BOOSTING = """
 import time
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -23,7 +27,21 @@ started = time.perf_counter()
 HistGradientBoostingClassifier(early_stopping=False).fit(rows, labels)
 print(time.perf_counter() - started)
 """
-_POLICIES = {"left alone": None, "sleeping": "PASSIVE"}
+_REGRESSION = """
+import time
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+random = np.random.default_rng(0)
+rows = random.normal(size=(1_200, 2))
+labels = rows[:, 0] + random.normal(size=1_200) > 0
+LogisticRegression().fit(rows, labels)
+started = time.perf_counter()
+for _ in range(30):
+    LogisticRegression().fit(rows, labels)
+print((time.perf_counter() - started) / 30)
+"""
+_FITS = {"boosting, 20,000 rows of 16": _BOOSTING, "regression, 1,200 rows of 2": _REGRESSION}
+_POLICIES: dict[str, Mapping[str, str]] = {"left alone": {}, "sleeping": PATIENT_THREADS}
 
 
 def main() -> None:
@@ -34,19 +52,21 @@ def main() -> None:
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(given.load)]
     try:
         print(f"{given.load} processes in the background on {os.cpu_count()} cores, {given.fits} fits each")
-        for name, policy in _POLICIES.items():
-            print(f"  {name:<10} {median(_seconds(policy) for _ in range(given.fits)):6.2f} s a fit")
+        for fit, code in _FITS.items():
+            for name, policy in _POLICIES.items():
+                print(
+                    f"  {fit:<28} {name:<10} {median(_seconds(code, policy) for _ in range(given.fits)):8.4f} s a fit"
+                )
     finally:
         for process in busy:
             process.kill()
             process.wait()
 
 
-def _seconds(policy: str | None) -> float:
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    if policy is not None:
-        environment["OMP_WAIT_POLICY"] = policy
-    done = subprocess.run([sys.executable, "-c", _FIT], env=environment, capture_output=True, text=True, check=True)
+def _seconds(code: str, policy: Mapping[str, str]) -> float:
+    environment = {name: value for name, value in os.environ.items() if name not in PATIENT_THREADS}
+    environment.update(policy)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from windlass.cli.main import PATIENT_THREADS
+
 from .postgres_server import PostgresServer
+
+# As the command has it: several processes want the cores here, too. Read when the libraries are loaded.
+os.environ.update(PATIENT_THREADS)
 
 
 @pytest.fixture(scope="session")

@@ -13,16 +13,6 @@ from typing import Any
 
 import pytest
 
-AFTERWARDS = """
-until [ "$(windlass data show outcomes --json | grep --count prediction_id)" = 5 ]; do sleep 0.2; done
-windlass data show predictions --limit 1000 --json > predictions.json
-windlass data show outcomes --json > outcomes.json
-windlass versions --json > versions.json
-id=$(python -c 'import json; print(json.load(open("answer.json"))["predictions"][0]["id"])')
-windlass trace "$id" --json > trace.json
-windlass ledger verify
-"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Followed:
@@ -40,7 +30,9 @@ class Followed:
 
 
 @pytest.fixture(scope="module")
-def followed(root: Path, fences: Callable, shell: Callable, tmp_path_factory: pytest.TempPathFactory) -> Followed:
+def followed(
+    root: Path, fences: Callable, shell: Callable, windlass: Callable, tmp_path_factory: pytest.TempPathFactory
+) -> Followed:
     home = tmp_path_factory.mktemp("examples") / "breast_cancer"
     example = root / "examples" / "breast_cancer"
     shutil.copytree(example, home, ignore=shutil.ignore_patterns("tumour", "model.joblib"))
@@ -50,8 +42,17 @@ def followed(root: Path, fences: Callable, shell: Callable, tmp_path_factory: py
     late = [fence.body for fence in fences(root / "docs" / "how-to" / "late-labels.md") if fence.tag == "sh"]
     scripts = [f"python - <<'END_OF_FENCE'\n{fence.body}END_OF_FENCE\n" for fence in page if fence.tag == "python"]
     sent = [f"{{\n{request}}} > request-{number}.out\n" for number, request in enumerate(requests)]
-    done = shell("\n".join([*blocks, *sent, *scripts, *late, AFTERWARDS, stop]), at=home)
+    done = shell("\n".join([*blocks, *sent, *scripts, *late, stop]), at=home)
     project = home / "tumour"
+    looked_at = {
+        "predictions": "data show predictions --limit 1000",
+        "outcomes": "data show outcomes",
+        "versions": "versions",
+        "trace": f"trace {json.loads((project / 'answer.json').read_text())['predictions'][0]['id']}",
+    }
+    for name, command in looked_at.items():
+        (project / f"{name}.json").write_text(windlass(*command.split(), "--json", at=project).stdout)
+    windlass("ledger", "verify", at=project)
     return Followed(
         project=project,
         shown=[json.loads(fence.body) for fence in page if fence.tag == "json"],
@@ -99,10 +100,9 @@ def test_the_example_stops_cleanly(followed: Followed) -> None:
     assert "windlass: stopped" in followed.done.stdout
 
 
-def test_a_joblib_file_takes_somebody_who_vouches_for_it(followed: Followed, shell: Callable) -> None:
+def test_a_joblib_file_takes_somebody_who_vouches_for_it(followed: Followed, windlass: Callable) -> None:
     home = followed.project.parent
-    refused = shell("windlass init other --from-model model.joblib", at=home, check=False)
-    assert refused.returncode == 1
+    refused = windlass("init", "other", "--from-model", "model.joblib", at=home, expect=1)
     assert "--trust" in refused.stderr
     assert not (home / "other").exists()
 

@@ -1,4 +1,7 @@
-"""The product files, scripts and policies of the how-to pages, run as they stand."""
+"""The product files, scripts and policies of the how-to pages, run as they stand.
+
+What a page has a reader type is typed into a shell; what a test adds, to look at what came of it, is called here.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ POLICIES = ["gates-and-costs", "late-labels", "release-policies", "retraining-po
 
 
 @pytest.fixture(scope="module")
-def sample(shell: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample(windlass: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project as `windlass init` makes it, with its rows."""
     home = tmp_path_factory.mktemp("how-to")
-    shell("windlass init tumours", at=home)
+    windlass("init", "tumours", at=home)
     return home / "tumours"
 
 
 @pytest.fixture
-def train(sample: Path, tmp_path: Path, fences: Callable, shell: Callable) -> Callable[[str, int], Any]:
+def train(sample: Path, tmp_path: Path, fences: Callable, windlass: Callable) -> Callable[[str, int], Any]:
     """Train the n-th product file of a page; what `show` prints as JSON."""
 
     def run(page: str, place: int, *show: str) -> list[Any]:
@@ -33,8 +36,8 @@ def train(sample: Path, tmp_path: Path, fences: Callable, shell: Callable) -> Ca
         project = tmp_path / "tumours"
         shutil.copytree(sample, project)
         (project / "product.py").write_text(bodies[place])
-        shell("windlass train", at=project)
-        return [json.loads(shell(f"windlass {command} --json", at=project).stdout) for command in show]
+        windlass("train", at=project)
+        return [json.loads(windlass(*command.split(), "--json", at=project).stdout) for command in show]
 
     return run
 
@@ -71,27 +74,28 @@ def test_a_search_space_is_searched(train: Callable) -> None:
     assert any(event["kind"] == "step.finished" and "step tune" in event["what"] for event in events)
 
 
-def test_a_script_logs_a_run(sample: Path, fences: Callable, shell: Callable) -> None:
+def test_a_script_logs_a_run(sample: Path, fences: Callable, shell: Callable, windlass: Callable) -> None:
     (script,) = [fence.body for fence in fences(HOW_TO / "log-a-run.md") if fence.tag == "python"]
     (sample / "script.py").write_text(script)
     shell("python script.py", at=sample)
-    (run,) = json.loads(shell("windlass runs --json", at=sample).stdout)
+    (run,) = json.loads(windlass("runs", "--json", at=sample).stdout)
     assert (run["trigger"], run["outcome"]) == ("notebook", "done")
-    compared = json.loads(shell(f"windlass runs compare {run['run']} {run['run']} --json", at=sample).stdout)
+    compared = json.loads(windlass("runs", "compare", run["run"], run["run"], "--json", at=sample).stdout)
     facts = {(row["group"], row["name"]): row["a"] for row in compared["rows"]}
     assert facts["param", "depth"] == 3
     assert facts["metric", "roc_auc"] == 0.83
 
 
 def test_every_command_of_the_operators_page_works(
-    sample: Path, tmp_path: Path, fences: Callable, shell: Callable
+    sample: Path, tmp_path: Path, fences: Callable, shell: Callable, windlass: Callable
 ) -> None:
     project = tmp_path / "tumours"
     shutil.copytree(sample, project)
     script = "".join(fence.body for fence in fences(HOW_TO / "operate.md") if fence.tag == "sh")
-    printed = shell(f"windlass train\n{script}", at=project).stdout
+    windlass("train", at=project)
+    printed = shell(script, at=project).stdout
     assert "\nv1\n" in printed  # the one-liner that reads the champion from JSON
-    kinds = [event["kind"] for event in json.loads(shell("windlass events --json", at=project).stdout)]
+    kinds = [event["kind"] for event in json.loads(windlass("events", "--json", at=project).stdout)]
     assert kinds.count("product.paused") == kinds.count("product.resumed") == 1
     assert "the ledger holds" in printed
 

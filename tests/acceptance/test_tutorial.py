@@ -10,28 +10,25 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def followed(root, fences, shell, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def followed(root, fences, shell, windlass, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """The project at the end of the page, and all that was printed on the way."""
     home = tmp_path_factory.mktemp("tutorial")
     page = root / "docs" / "tutorial" / "first-loop.md"
     script = "\n".join(fence.body for fence in fences(page) if fence.tag == "sh")
-    looked_at = "".join(
-        f"\nwindlass {command} --json > {name}.json"
-        for name, command in {
-            "versions": "versions",
-            "runs": "runs",
-            "predictions": "data show predictions",
-            "outcomes": "data show outcomes",
-            "events": "events --limit 1000",
-            "verification": "ledger verify",
-        }.items()
-    )
-    traced = """
-id=$(python -c 'import json; print(json.load(open("answer.json"))["predictions"][0]["id"])')
-windlass trace "$id" --json > trace.json
-"""
-    done = shell(script + looked_at + traced, at=home)
-    return home / "tumours", done
+    done = shell(script, at=home)
+    folder = home / "tumours"
+    looked_at = {
+        "versions": "versions",
+        "runs": "runs",
+        "predictions": "data show predictions",
+        "outcomes": "data show outcomes",
+        "events": "events --limit 1000",
+        "verification": "ledger verify",
+        "trace": f"trace {read(folder, 'answer')['predictions'][0]['id']}",
+    }
+    for name, command in looked_at.items():
+        (folder / f"{name}.json").write_text(windlass(*command.split(), "--json", at=folder).stdout)
+    return folder, done
 
 
 def read(folder: Path, name: str):

@@ -32,6 +32,11 @@ from windlass.cli import (
 )
 from windlass.errors import UsageError, WindlassError
 
+PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
+"""The threads of a fit sleep while they wait for each other. Left alone they spin, and where anything else wants the
+cores, a server beside the training, say, a fit takes ten times as long (bench/busy.py). Read when a library is loaded.
+OpenBLAS counts in powers of two: 2^4 turns instead of 2^26."""
+
 app = typer.Typer(
     name="windlass",
     help="From a model file to a model that is served, watched, retrained, released and rolled back by itself.",
@@ -68,9 +73,8 @@ def main() -> None:
     """Run the command line; an error of ours is one message and exit code 1 (2 for a wrong call)."""
     # What is logged belongs into files; without this Python would print errors a second time.
     logging.getLogger("windlass").addHandler(logging.NullHandler())
-    # The threads of a fit sleep while they wait for each other. Left alone they spin, and where anything else wants the
-    # cores, a server beside the training, say, a fit takes ten times as long (bench/busy.py).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name, value in PATIENT_THREADS.items():
+        os.environ.setdefault(name, value)
     try:
         app()
     except WindlassError as error:

@@ -8,16 +8,23 @@ from typer.testing import CliRunner
 from windlass.cli.main import app, main
 
 
-@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_waiting_threads_sleep_unless_told_otherwise(monkeypatch, given, found):
+@pytest.mark.parametrize(
+    ("name", "given", "found"),
+    [
+        ("OMP_WAIT_POLICY", None, "PASSIVE"),
+        ("OMP_WAIT_POLICY", "ACTIVE", "ACTIVE"),
+        ("OPENBLAS_THREAD_TIMEOUT", None, "4"),
+        ("OPENBLAS_THREAD_TIMEOUT", "20", "20"),
+    ],
+)
+def test_waiting_threads_sleep_unless_told_otherwise(monkeypatch, name, given, found):
     monkeypatch.setattr("sys.argv", ["windlass", "--version"])
-    monkeypatch.setattr(os, "environ", {**os.environ, **({} if given is None else {"OMP_WAIT_POLICY": given})})
-    if given is None:
-        os.environ.pop("OMP_WAIT_POLICY", None)
+    others = {other: value for other, value in os.environ.items() if other != name}
+    monkeypatch.setattr(os, "environ", others if given is None else {**others, name: given})
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 0
-    assert os.environ["OMP_WAIT_POLICY"] == found
+    assert os.environ[name] == found
 
 
 @pytest.mark.parametrize("group", [[], ["runs"], ["data"], ["ledger"]])
