@@ -183,6 +183,11 @@ class Facts:
             for function in module.functions.values()
         ]
 
+    def packages_beside(self, module: Module) -> frozenset[str]:
+        """What a test file imports, and the `conftest.py` that hands it its fixtures."""
+        beside = self.project.modules.by_path.get(f"{module.path.rpartition('/')[0]}/conftest.py".lstrip("/"))
+        return module.packages | (beside.packages if beside is not None else frozenset())
+
     def route(self, module: Module, function: Function) -> Route | None:
         """The best way to a function."""
         return self.graph.best((module.path, function.name))

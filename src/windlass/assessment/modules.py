@@ -174,6 +174,8 @@ class Modules:
         if call_name.startswith("?."):
             return self._by_name(call_name, module)
         key = self.find(call_name, seen_from=module.path) if call_name else None
+        if key is None and call_name.count(".") > 1 and call_name.partition(".")[0] in self._places:
+            return self._by_name(call_name, module)  # of what a function of the project made
         return [key] if key is not None else []
 
     def _of_self(self, call_name: str, module: Module, function: Function) -> list[Key]:
@@ -195,7 +197,23 @@ class Modules:
             files = (path for full in module.imports.values() for path in self._files_of(full, module.path))
             self._near[module.path] = frozenset((module.path, *files))
         near = [key for key in candidates if key[0] in self._near[module.path]]
-        return near if len(near) <= 4 else []
+        if near:
+            return near if len(near) <= 4 else []
+        return candidates if len(candidates) <= 12 and self._are_one_family(candidates) else []
+
+    def _are_one_family(self, candidates: list[Key]) -> bool:
+        """Whether methods are those of classes that derive from one class of the project: any of them may be called."""
+        families = {self._root_of(self.by_path[path], name.rpartition(".")[0]) for path, name in candidates}
+        return len(candidates) > 1 and len(families) == 1
+
+    def _root_of(self, module: Module, name: str, depth: int = 0) -> Key:
+        """The outermost class of the project that a class derives from."""
+        owner = module.classes.get(name)
+        for base in owner.bases if owner is not None and depth < 5 else ():
+            found = self.class_of(base, module)
+            if found is not None and found[1] is not owner:
+                return self._root_of(found[0], found[1].name, depth + 1)
+        return module.path, name
 
     def _files_of(self, full: str, seen_from: str) -> list[str]:
         found = (self.path_of(full, seen_from=seen_from), self.path_of(full.rpartition(".")[0], seen_from=seen_from))

@@ -31,7 +31,7 @@ _TRAINERS = frozenset(
     }
 )  # fmt: skip
 _LAUNCHES = re.compile(
-    r"(sagemaker\..*\.fit|aiplatform\..*(Job|Pipeline\w*)\.(run|submit)|"
+    r"((sagemaker|stepfunctions)\..*(TrainingStep|TuningStep)|sagemaker\..*\.fit|aiplatform\..*(Job|Pipeline\w*)\.(run|submit)|"
     r"azure\.ai\.ml\..*jobs\.create_or_update|azureml\..*Experiment\.submit"
     r"|kfp\..*create_run_from_pipeline_\w+|ray\.train\..*\.fit|databricks\..*jobs\.(run_now|"
     r"submit)|mlflow\.projects\.run|mlflow\.run)$"
@@ -75,7 +75,7 @@ def _is_fit(call: Call, function: Function, module: Module, modules: Modules) ->
         return True
     owner = call.name.rpartition(".")[0].rpartition(".")[2]
     foreign = root in module.packages and not owner[:1].isupper()
-    if foreign and modules.find(call.name.rpartition(".")[0], seen_from=module.path) is None:
+    if foreign and not _is_own(call.name, module, modules):
         return False  # a function `fit` of some package that is none of learning
     if not call.args and not call.kwargs:
         return False
@@ -85,6 +85,14 @@ def _is_fit(call: Call, function: Function, module: Module, modules: Modules) ->
     ):
         return False
     return not (call.name.startswith((":", "self.")) and modules.called(call.name, module, function))
+
+
+def _is_own(name: str, module: Module, modules: Modules) -> bool:
+    """Whether a method is one of an object that a module of the project defines."""
+    owner = name.rpartition(".")[0]
+    if modules.find(owner, seen_from=module.path) is not None:
+        return True
+    return modules.path_of(owner.rpartition(".")[0], seen_from=module.path) is not None
 
 
 def _imports_learning(module: Module) -> bool:

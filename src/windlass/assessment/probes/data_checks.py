@@ -66,6 +66,17 @@ def _library(facts: Facts) -> Iterator[Sighting]:
             yield sighting
 
 
+def _tested(facts: Facts) -> Iterator[Seen]:
+    """Tests of the data themselves: expectations of Great Expectations that a test asserts."""
+    for module, function in facts.test_functions:
+        expected = [call for call in function.calls if call.last.startswith("expect_")]
+        if expected and "great_expectations" in facts.packages_beside(module) and function.asserts:
+            here = Evidence(
+                path=module.path, line=expected[0].line, why=f"{function.name} asserts what the data are like"
+            )
+            yield Seen((here,), by=By.PERSON)
+
+
 def _is_schema(facts: Facts, call: Call, module: Module) -> bool:
     """Whether `X.validate` is that of a schema declared with a library of checks."""
     owner = call.name.rpartition(".")[0]
@@ -196,7 +207,7 @@ def _in_tests(facts: Facts) -> Iterator[Seen]:
 @probe("data-tests")
 def data_tests(facts: Facts) -> Finding:
     """Checks of training data on the way of training, which can stop it."""
-    seen: list[Seen] = []
+    seen: list[Seen] = list(_tested(facts))
     down: list[Evidence] = []
     for sighting in (*_library(facts), *_hand_written(facts)):
         if sighting.call.kwarg("skip_check") == "True":

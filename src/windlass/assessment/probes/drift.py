@@ -41,7 +41,18 @@ _PLATFORMS = re.compile(
 )
 
 
-_MEASURES = ("Metric", "Preset", "Calculator", "Drift", "Detector", "Report", "Suite", "Dashboard")
+_MEASURES = (
+    "Monitor",
+    "Monitoring",
+    "Metric",
+    "Preset",
+    "Calculator",
+    "Drift",
+    "Detector",
+    "Report",
+    "Suite",
+    "Dashboard",
+)
 
 
 def _may_measure(name: str) -> bool:

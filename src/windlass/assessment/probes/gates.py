@@ -29,6 +29,8 @@ _RIVALS = frozenset(
         "previous", "old", "existing", "reference", "deployed",
     }
 )  # fmt: skip
+_ANSWERING = frozenset({"champion", "production", "incumbent", "deployed"})
+"""Rivals that only a release is judged against."""
 _FLOORS = frozenset(
     {
         "threshold", "min", "minimum", "floor", "gate", "epsilon", "margin", "max", "tolerance", "required",
@@ -238,7 +240,7 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
             if not (parts & (_FLOORS | _RIVALS) and _judges(check, function) and _fails_at(function, check)):
                 continue
             for route in facts.graph.routes((module.path, function.name)):
-                if route.start.evidence.path in releasing:
+                if route.start.evidence.path in releasing or parts & _ANSWERING:
                     here = Evidence(path=module.path, line=check.line, why="the run fails if the metric is too low")
                     yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
 
@@ -246,7 +248,11 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
 def _fails_at(function: Function, check: Check) -> bool:
     """Whether a condition leads to an error or to the end of the process."""
     leaves = [call.line for call in function.calls if call.last in ("exit", "SystemExit")]
-    return check.stops and any(0 < line - check.line <= 6 for line in (*function.raises, *leaves))
+    if check.stops and any(0 < line - check.line <= 6 for line in (*function.raises, *leaves)):
+        return True
+    return any(
+        call.last == "cancel" and "run" in call.name.lower() and check.line in call.guards for call in function.calls
+    )
 
 
 def _releasing(facts: Facts) -> set[str]:

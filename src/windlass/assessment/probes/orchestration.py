@@ -37,7 +37,8 @@ _STEPS = {
 }
 _OPERATORS = re.compile(r"^airflow\..*(Operator|Sensor)$|^airflow_provider.*Operator$")
 _PLATFORM_STEPS = re.compile(
-    r"^(sagemaker\..*(TrainingStep|ProcessingStep|TuningStep|ConditionStep|ModelStep|RegisterModel|TransformStep|Pipeline)"
+    r"^(stepfunctions\..*(TrainingStep|ProcessingStep|ModelStep|LambdaStep|TransformStep|EndpointStep|Chain)"
+    r"|sagemaker\..*(TrainingStep|ProcessingStep|TuningStep|ConditionStep|ModelStep|RegisterModel|TransformStep|Pipeline)"
     r"|azureml\.pipeline\..*(PythonScriptStep|CommandStep|DatabricksStep|ParallelRunStep|Pipeline)"
     r"|kedro\.pipeline\.\w*\.?(node|Node|pipeline|Pipeline)|kedro\.pipeline\.(node|Node|pipeline|Pipeline)"
     r"|tfx\..*(Trainer|Evaluator|Transform|Pusher|ExampleValidator|StatisticsGen|SchemaGen|CsvExampleGen|Pipeline)"

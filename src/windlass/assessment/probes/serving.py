@@ -23,10 +23,12 @@ _APPS = (
 _PREDICTS = frozenset(
     {
         "predict", "predict_proba", "predict_step", "infer", "inference", "score", "predict_one", "make_prediction",
-        "run_inference", "forward",
+        "run_inference", "forward", "score_batch",
     }
 )  # fmt: skip
-_LOADS = frozenset({"load_model", "load_from_checkpoint", "InferenceSession", "from_pretrained", "load_pipeline"})
+_LOADS = frozenset(
+    {"score_batch", "load_model", "load_from_checkpoint", "InferenceSession", "from_pretrained", "load_pipeline"}
+)
 _LOADERS = (
     "joblib.load", "pickle.load", "pickle.loads", "torch.load", "cloudpickle.load", "dill.load", "skops.io.load",
     "onnxruntime.InferenceSession",
@@ -368,6 +370,7 @@ def feature_store_calls(facts: Facts) -> Iterator[Sighting]:
     names = (
         "get_historical_features", "get_online_features", "materialize", "materialize_incremental", "FeatureView",
         "push", "write_to_online_store", "get_or_create_feature_group", "get_feature_view", "create_training_set",
+        "score_batch",
         "FeatureEngineeringClient", "FeatureStoreClient", "ingest", "get_feature_group",
     )  # fmt: skip
     packages = (

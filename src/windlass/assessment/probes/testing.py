@@ -245,6 +245,8 @@ def integration_tests_model(facts: Facts) -> Finding:
     return conclude("integration-tests-model", seen, wired_from=By.ITSELF)
 
 
+_BEHAVIOURS = frozenset({"invariance", "invariant", "directional", "monotonic", "monotonicity"})
+"""What is only said of a model, so that equal answers are such an assertion too."""
 _BEHAVIOUR = frozenset(
     {
         "invariance", "directional", "monotonic", "monotonicity", "invariant", "robustness", "fairness", "slice",
@@ -271,7 +273,8 @@ def model_quality_tests(facts: Facts) -> Finding:
                     )
                 )
                 break
-            if check.orders and (name | set(test.function.parameters)) & _BEHAVIOUR and _predicts(test):
+            said = name | set(test.function.parameters)
+            if (said & _BEHAVIOURS or (check.orders and said & _BEHAVIOUR)) and _predicts(test):
                 seen.append(
                     Seen(
                         (Evidence(path=test.module.path, line=check.line, why="an assertion on how a model behaves"),),
@@ -305,7 +308,7 @@ def _about_a_model(test: Test) -> bool:
 
 def _predicts(test: Test) -> bool:
     asks = ("predict", "infer", "forward", "score")
-    return any(
+    return any("predict" in parameter for parameter in test.function.parameters) or any(
         call.last in ("model", "run")
         or "model" in call.name
         or any(word in f"{call.last} {call.args}" for word in asks)

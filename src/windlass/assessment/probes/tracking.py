@@ -9,9 +9,9 @@ from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Call, last_of
+from windlass.assessment.reading.code import Call, Function, last_of
 from windlass.assessment.records import Evidence, Finding
-from windlass.assessment.words import parts_of
+from windlass.assessment.words import is_metric, parts_of
 
 _LOGGING = {
     "mlflow": ("log_metric", "log_metrics", "log_param", "log_params", "autolog", "log_input"),
@@ -32,7 +32,7 @@ _LOGGING = {
     "swanlab": ("log",),
 }
 _CALLBACKS = re.compile(
-    r"(^|\.)(DvcLiveCallback|DVCLiveCallback|DVCLiveLogger|WandbCallback|WandbLogger|WandbMetricsLogger|MLFlowLogger|MlflowCallback|CometLogger|NeptuneLogger|NeptuneCallback|TensorBoardLogger_|ClearMLLogger|AimLogger|MLflowCallback|mlflow_mixin)$"
+    r"(^|\.)(DvcLiveCallback|DVCLiveCallback|DVCLiveLogger|WandbCallback|WandbLogger|WandbMetricsLogger|MLFlowLogger|MlflowCallback|MLflowLoggerCallback|WandbLoggerCallback|CometLoggerCallback|CometLogger|NeptuneLogger|NeptuneCallback|TensorBoardLogger_|ClearMLLogger|AimLogger|MLflowCallback|mlflow_mixin)$"
 )
 _PACKAGES = tuple(_LOGGING)
 _NAMES = frozenset(name for names in _LOGGING.values() for name in names)
@@ -76,13 +76,22 @@ def _home_grown(facts: Facts) -> Iterator[Sighting]:
     """Metrics of each run, under an id of its own, sent to a shared store or collected from it."""
     for module, function in facts.functions:
         parts = parts_of(function.name)
-        if not (parts & {"run", "experiment"} and parts & {"metrics", "log", "record", "tracking"}) or function.stub:
+        named = parts & {"run", "runs", "experiment", "experiments"} and parts & {
+            "metrics", "log", "record", "tracking", "track", "save",
+        }  # fmt: skip
+        if not named or function.stub or not _says_how_good(function):
             continue
         yield from (
             Sighting(module, function, call, facts.route(module, function))
             for call in function.calls
             if call.last in _SHARED_STORES
         )
+
+
+def _says_how_good(function: Function) -> bool:
+    """Runs of many things are recorded: those of experiments have metrics or parameters."""
+    words = (*function.parameters, *function.words.split("\n"))
+    return any(is_metric(word) or parts_of(word) & {"params", "parameters", "hyperparameters"} for word in words)
 
 
 @probe("experiment-tracking")

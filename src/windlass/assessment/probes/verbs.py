@@ -19,7 +19,8 @@ _DEPLOYS: tuple[Argv, ...] = (
     ("heroku", "container:release"), ("vercel",), ("modal", "deploy"), ("bentoml", "deploy"),
     ("bentoml", "deployment"), ("mlem", "deployment"), ("mlem", "deploy"), ("mlflow", "deployments"),
     ("ansible-playbook",), ("docker", "stack"), ("cf", "push"), ("argocd", "app"), ("skaffold", "run"),
-    ("railway", "up"), ("databricks", "bundle", "deploy"), ("zappa", "update"), ("zappa", "deploy"),
+    ("railway", "up"), ("databricks", "bundle", "deploy"), ("dbx", "deploy"),
+    ("anyscale", "service"), ("anyscale", "services"), ("zappa", "update"), ("zappa", "deploy"),
     ("chalice", "deploy"), ("copilot", "deploy"), ("copilot", "svc"), ("dokku",), ("kamal", "deploy"),
     ("cml", "runner_"), ("rsconnect", "deploy"), ("truss", "push"), ("cog", "push"), ("windlass", "promote"),
 )  # fmt: skip
@@ -31,7 +32,8 @@ _NOT_DEPLOYING = frozenset(
 )  # fmt: skip
 _PIPELINES: tuple[Argv, ...] = (
     ("prefect", "deploy"), ("prefect", "deployment"), ("dagster-cloud",), ("kfp", "pipeline"),
-    ("az", "ml", "pipeline"), ("astro", "deploy"), ("databricks", "bundle", "deploy"), ("zenml", "pipeline"),
+    ("az", "ml", "pipeline"), ("astro", "deploy"), ("databricks", "bundle", "deploy"), ("dbx", "deploy"),
+    ("dbx", "launch"), ("zenml", "pipeline"),
     ("pyflyte", "register"), ("flytectl", "register"), ("bodywork", "create"), ("bodywork", "update"),
     ("gcloud", "composer"), ("argo", "submit"), ("argo", "template"), ("metaflow",), ("union", "deploy"),
     ("az", "ml", "schedule"),
@@ -52,6 +54,7 @@ PUBLISH_ACTIONS = (
     "pypa/gh-action-pypi-publish", "elgohr/publish-docker", "macbre/push-to-ghcr",
     "mr-smithers-excellent/docker-build-push", "redhat-actions/push-to-registry", "jfrog/", "aevea/action-kaniko",
     "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project",
+    "jwalton/gh-ecr-push", "kciter/aws-ecr-action", "appleboy/docker-ecr-action",
 )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def _commands_in(project: Project, value: object, folder: str, seen: set[str], c
     if isinstance(value, Map):
         code = value["code"] if isinstance(value.get("code"), str) else code
         where = posixpath.normpath(posixpath.join(folder, code)) if code else folder
-        for key in ("command", "cmd", "args"):
+        for key in ("command", "cmd", "args", "entrypoint"):
             given = value.get(key)
             if isinstance(given, str):
                 text = re.sub(r"\$\{\{.*?\}\}", "X", given)
@@ -142,6 +142,14 @@ def _gcloud(asked: Asked) -> Leads:
     return Leads(commands=tuple((path or "", command) for step in steps for command in step.commands))
 
 
+def _ray(asked: Asked) -> Leads:
+    """`ray job submit -- python train.py`"""
+    if "--" not in asked.argv:
+        return _files_named(asked)
+    inner = asked.argv[asked.argv.index("--") + 1 :]
+    return Leads(commands=(("", Command(argv=inner, line=asked.command.line)),) if inner else ())
+
+
 ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "dvc": _dvc,
     "mlflow": _mlflow,
@@ -151,4 +159,7 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "kubectl": _files_named,
     "databricks": _files_named,
     "sky": _files_named,
+    "anyscale": _files_named,
+    "dbx": _files_named,
+    "ray": _ray,
 }

@@ -20,6 +20,7 @@ from windlass.assessment.reach.routes import By, Route, Start
 from windlass.assessment.reading.code import Call, Function
 from windlass.assessment.reading.shell import Command
 from windlass.assessment.records import Evidence
+from windlass.assessment.words import parts_of
 
 _MOST_PLACES = 4_000
 """Of one way: beyond, a project is tangled enough to say that it was reached."""
@@ -244,7 +245,6 @@ class _Walker:
         function = module.functions.get(key[1]) if module is not None else None
         if module is None or function is None:
             return
-        self.graph.visits.setdefault(key, []).append(at.route)
         here = Evidence(path=key[0], line=function.line, why=f"{key[1] or 'the file'} runs")
         by = at.route.by
         if function.loops and by < By.ITSELF and _WAITS & {call.last for call in function.calls}:
@@ -253,6 +253,9 @@ class _Walker:
         route = at.route.then(here, by=by)
         if by is By.ITSELF and at.route.by is not By.ITSELF:
             route = replace(route, start=replace(route.start, kinds=(*route.start.kinds, "loop")))
+        self.graph.visits.setdefault(key, []).append(
+            replace(route, chain=at.route.chain) if by is at.route.by else route
+        )
         for each in self.modules.edges(key):
             yield _At(route, each, words=at.words if _is_group(self.modules.function(each)) else ())
         for call in function.calls:
@@ -277,8 +280,18 @@ class _Walker:
             )
             for command in read_shell(filled, call.line):
                 yield _At(route, command, "", path)
+        if call.args and parts_of(call.last) & {"run", "execute", "launch", "spawn"}:
+            yield from self._named_module(route, call, path)
         if call.last in ("execute_notebook", "run_path", "run_module") and call.args and call.args[0]:
             yield _At(route, Command(argv=("python", call.args[0]), line=call.line), "", path)
+
+    def _named_module(self, route: Route, call: Call, path: str) -> Iterator[_At]:
+        """`run_module("team.train")`: what a module does when it is run, by the name of it."""
+        for value in call.args:
+            if value and "." in value and value.replace(".", "").isidentifier():
+                found = self.modules.path_of(value, seen_from=path)
+                if found is not None and "<main>" in self.modules.by_path[found].functions:
+                    yield from (_At(route, (found, name)) for name in ("", "<main>"))
 
     def _module(self, route: Route, path: str) -> Iterator[_At]:
         """Importing runs the top of other modules; what is registered there is run by what registers it."""

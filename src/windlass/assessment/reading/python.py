@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from sys import intern
@@ -117,7 +118,7 @@ class _Reader:
             for item in node.items:
                 if isinstance(item.optional_vars, ast.Name):
                     self._note_kind(item.optional_vars.id, item.context_expr)
-        if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value:
+        if isinstance(node, ast.While) and _is_endless(node.test):
             into.loops = into.loops or node.lineno
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
@@ -166,6 +167,8 @@ class _Reader:
             name = dotted_of(target)
             if name:
                 self._note_kind(name, value)
+                if isinstance(node, ast.AnnAssign):
+                    self._note_annotation(name, node.annotation)
                 into.assigned.append(
                     Assigned(
                         name=name,
@@ -185,6 +188,12 @@ class _Reader:
                 self.tails.add(name.rpartition(".")[2])
         else:
             self.kinds.pop(name, None)
+
+    def _note_annotation(self, name: str, annotation: ast.expr) -> None:
+        """`trainer: Trainer = instantiate(config)`: what is written counts more than what made it."""
+        kind = self._resolve(annotation)
+        if kind and ("." in kind or kind.startswith(":")):
+            self.kinds[name] = kind
 
     # -- definitions -----------------------------------------------------------------------------------------------
 
@@ -262,7 +271,10 @@ class _Reader:
 
     def _argument(self, node: ast.expr) -> str | None:
         kind = type(node)
-        constant = None if kind is ast.Name or kind is ast.Attribute else constant_of(node)
+        if kind is ast.Call:
+            constant = _joined(node)  # type: ignore[arg-type]
+        else:
+            constant = None if kind is ast.Name or kind is ast.Attribute else constant_of(node)
         if constant is not None:
             return constant
         return self._resolve(node) or None
@@ -316,6 +328,30 @@ def _tail_of(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute):
         node = node.value
     return last if isinstance(node, ast.Name) else ""
+
+
+def _joined(node: ast.Call) -> str | None:
+    """The file that `os.path.join(HERE, "..", "train.py")` names, with `{}` for what is not known."""
+    if not isinstance(node.func, ast.Attribute) or node.func.attr not in ("join", "joinpath") or len(node.args) < 2:
+        return None
+    parts = [constant_of(each) or "{}" for each in node.args]
+    return "/".join(parts) if "." in parts[-1] else None
+
+
+_GOES_ON = re.compile(r"_?(is_|keep_|should_)?(running|alive|run|active)_?")
+_STOPS = re.compile(r"_?(should_|is_)?(stop(ped|ping)?|shutdown|shutting_down|exit|quit|done|terminated?)(_\w+)?")
+
+
+def _is_endless(test: ast.expr) -> bool:
+    """`while True`, and `while self.running` or `while not stop.is_set()`, which only a signal from outside ends."""
+    if isinstance(test, ast.Constant):
+        return bool(test.value)
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        inner = test.operand
+        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+            inner = inner.func.value
+        return bool(_STOPS.fullmatch(dotted_of(inner).rpartition(".")[2].lower()))
+    return bool(_GOES_ON.fullmatch(dotted_of(test).rpartition(".")[2].lower()))
 
 
 def _words_of(node: ast.expr) -> tuple[str, ...]:
