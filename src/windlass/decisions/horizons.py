@@ -3,6 +3,10 @@
 Where the world stands still more rows are better, where it changes newer ones are, and how fast it changes nobody knows
 beforehand. So models of halving stretches are fitted, and rows that came after all of them say how much to listen to
 each. Halving is enough: between two neighbours of the ladder hardly anything is gained.
+
+Those rows are few and of one moment. Weights that are best on them have learned that moment too, and are mostly worse
+on what comes next than equal weights, which have learned nothing (Smith and Wallis 2009, A simple explanation of the
+forecast combination puzzle). So weights depart from equal ones only as far as the rows prove.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from windlass.product.model.blend import log_probabilities
+from windlass.decisions.paired import standard_error
+from windlass.product.model.blend import combined, log_probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +37,8 @@ LEAST_CHANGED = 100
 """Rows since a change below which they are no candidate of their own."""
 LEAST_WEIGHT = 0.05
 """A member that counts for less is left out: it costs as much at every request as any other."""
+_PARTS = np.linspace(1.0, 0.0, 11)
+"""Of the way from the weights that err least to equal ones."""
 _MOST = 20_000
 """Rows that weights are found on, the newest; more would change them in the third digit."""
 
@@ -46,11 +53,14 @@ def horizons(rows: int, *, changed: int = 0) -> tuple[int, ...]:
 
 
 def weigh(truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:
-    """`(members,)` weights, 0 or at least 0.05, that sum to 1: those under which the blend errs least on these rows.
+    """`(members,)` weights, 0 or at least 0.05, that sum to 1: as equal as these rows allow.
 
-    `answers` are predictions of the members for the n rows of `truth`, which none of them has learned from. What is
-    minimised is the log loss of the blend (classification) or its mean absolute error (regression), over all convex
-    combinations (stacking: Wolpert 1992; Breiman 1996, Stacked regressions).
+    `answers` are predictions of the members for the n rows of `truth`, in the order of their time, which none of the
+    members has learned from. First those weights are sought under which the blend errs least, by the log loss
+    (classification) or the mean absolute error (regression), over all convex combinations (stacking: Wolpert 1992;
+    Breiman 1996, Stacked regressions). Then they are moved towards equal ones as far as the blend errs no more than one
+    standard error worse (the rule by which Breiman et al. 1984, Classification and Regression Trees, 3.4.3, choose the
+    simpler of two trees).
     """
     if len(answers) == 1:
         return np.ones(1)
@@ -60,9 +70,29 @@ def weigh(truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:
         objective = _absolute(np.stack(answers) - truth)
     else:
         objective = _log_loss(log_probabilities(answers, kind), truth)
-    weights = _minimised(objective, len(answers))
+    weights = _evened(_minimised(objective, len(answers)), truth, answers, kind)
     kept = np.where(weights >= LEAST_WEIGHT, weights, 0.0)
     return np.asarray(kept / kept.sum())
+
+
+def _evened(best: Floats, truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:
+    """Between `best` and equal weights, the nearest to these that rows do not speak against."""
+    least = _row_losses(best, truth, answers, kind)
+    for part in _PARTS:
+        weights = (1 - part) * best + part / len(best)
+        more = _row_losses(weights, truth, answers, kind) - least
+        if more.mean() <= standard_error(more):
+            return np.asarray(weights)
+    return best
+
+
+def _row_losses(weights: Floats, truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:
+    """`(n,)`: how much the blend errs on each row, by what `weigh` minimises."""
+    answer = combined(answers, weights.tolist(), kind)
+    if kind == "regression":
+        return np.asarray(np.abs(answer - truth))
+    own = np.where(truth == 1, answer, 1 - answer) if kind == "binary" else answer[np.arange(len(truth)), truth]
+    return np.asarray(-np.log(own))
 
 
 def _minimised(objective: Objective, members: int) -> Floats:
