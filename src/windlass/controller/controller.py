@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import Event
 
 from windlass.controller.alerting import Alerting
+from windlass.controller.arrivals import Arrivals
 from windlass.controller.cleaning import Cleaning
 from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
@@ -45,6 +46,7 @@ class Controller:
         self._incidents = Incidents(context=context)
         self._workers = Workers(context=context, incidents=self._incidents)
         self._service = Service(context=context, incidents=self._incidents)
+        self._arrivals = Arrivals(context=context, incidents=self._incidents)
         self._releases = Releases(context=context, refused=self._workers.refused, spent=self._service.spent)
         self._rescue = Rescue(context=context, incidents=self._incidents, refused=self._workers.refused)
         self._experiments = Experiments(context=context)
@@ -57,7 +59,7 @@ class Controller:
             entries=entries,
         )
         self._watching = Watching(context=context, incidents=self._incidents)
-        listeners = (self._releases, self._watching, self._service)
+        listeners = (self._releases, self._watching, self._service, self._arrivals)
         self._intake = Intake(context=context, incidents=self._incidents, listeners=listeners)
         self._alerting = Alerting(context=context, incidents=self._incidents)
         self._cleaning = Cleaning(context=context)
@@ -68,6 +70,7 @@ class Controller:
         self._parts: dict[str, Callable[[str], object]] = {
             "taking in what was captured": self._intake.take,
             "holding to the objectives": self._service.step,
+            "holding to what is usual": self._arrivals.step,
             "releasing": self._release,
             "looking after the champion's files": self._rescue.step,
             "testing": self._experiments.step,
@@ -174,6 +177,7 @@ class Controller:
             self._releases.forget(product)
             self._watching.forget(product)
             self._service.forget(product)
+            self._arrivals.forget(product)
         else:
             self._incidents.close(product, title=title, resolution="the next look succeeded")
 

@@ -17,6 +17,7 @@ from windlass.errors import ProductError
 from windlass.product.duration import format_duration, parse_duration
 
 _USUAL_GROWTH = 0.25
+Season = Literal["hour", "day", "week"]
 Metric = Callable[[Any, Any], float]
 """A metric of one's own: `(y_true, y_score) -> float`, larger is better."""
 
@@ -225,7 +226,7 @@ class Capture:
 
 @dataclass(frozen=True, init=False)
 class Objectives:
-    """Service levels: how much of what is asked must be answered, and how soon."""
+    """Service levels: how much of what is asked must be answered, and how soon; and what must be asked."""
 
     availability: float | None
     """The part of the requests that are answered; None: no objective."""
@@ -235,6 +236,9 @@ class Objectives:
     """The part of the answers that are so quick."""
     window: timedelta
     """The stretch that an error budget is for."""
+    arrivals: Season | None
+    """As many rows must come as usual, and as soon: an hour is compared with that of the same days of other weeks
+    (`week`), with that of other days (`day`), or with any (`hour`); None: how many come is not watched."""
 
     def __init__(
         self,
@@ -243,6 +247,7 @@ class Objectives:
         latency_ms: float | None = None,
         quick: float = 0.99,
         window: str | timedelta = "28d",
+        arrivals: Season | None = None,
     ) -> None:
         for name, value in (("availability", availability), ("quick", quick)):
             if value is not None:
@@ -256,7 +261,10 @@ class Objectives:
         if stretch < timedelta(days=1):
             what = f"{format_duration(stretch)} is too short for a budget"
             raise ProductError(what, where="Objectives.window", remedy="give a day or more, such as '28d'")
-        _set(self, availability=availability, latency_ms=latency_ms, quick=quick, window=stretch)
+        if arrivals not in ("hour", "day", "week", None):
+            remedy = "give 'week', 'day', or 'hour' where all hours are alike"
+            raise ProductError(f"{arrivals!r} is no season", where="Objectives.arrivals", remedy=remedy)
+        _set(self, availability=availability, latency_ms=latency_ms, quick=quick, window=stretch, arrivals=arrivals)
 
 
 def competing(policy: Retrain | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-Judgement = Literal["gate", "retrain", "release", "rollback", "drift", "decay", "experiment", "service"]
+Judgement = Literal["gate", "retrain", "release", "rollback", "drift", "decay", "experiment", "service", "arrivals"]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
