@@ -91,15 +91,15 @@ class Bundle:
         """Features and scores of n rows without the target; raises ProductError when the model gives no such thing."""
         manifest = self.manifest
         features = rows if self.product is None else self.product.features(rows)
-        missing = [name for name in manifest.features if name not in features.columns]
-        if missing:
+        found, wanted = features.columns, list(manifest.features)
+        if wanted and found != wanted and (missing := [name for name in wanted if name not in found]):
             raise ProductError(
                 f"the model needs columns that are not there: {', '.join(missing)}",
                 where=f"{manifest.product}, {'rows' if self.product is None else 'features'}",
                 remedy="send them, as null where they are not known",
             )
-        if manifest.features and features.columns != list(manifest.features):
-            features = features.select(manifest.features)
+        if wanted and found != wanted:
+            features = features[wanted]
         return Predicted(features=features, scores=self.scores(features))
 
     def scores(self, features: pl.DataFrame) -> np.ndarray[Any, Any]:

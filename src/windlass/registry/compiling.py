@@ -31,7 +31,7 @@ _NEAREST = 2_000
 TOLERANCE = 1e-5
 """Greatest difference of a probability, or of a value in parts of the values' spread, that single precision excuses."""
 _DIGITS = 6
-_WORTH_SECONDS = 0.002
+_WORTH_SECONDS = 0.0003
 """A model that answers 64 rows within this is not what a request waits for."""
 _BATCHES = (1, 64)
 _ROUNDS = 5

@@ -220,10 +220,10 @@ def _features(features: pl.DataFrame, rows: pl.DataFrame, *, redact: Sequence[st
     """Each row of features as JSON, null where they are not to be written down; None when every feature is a column of
     the row as it came."""
     names = features.columns
-    if set(names) <= set(rows.columns) and all(
-        column.equals(rows.get_column(column.name), check_dtypes=True) for column in features.get_columns()
-    ):
-        return None
+    if set(names) <= set(rows.columns):
+        same = rows if names == rows.columns else rows[names]
+        if same.dtypes == features.dtypes and same.equals(features):
+            return None
     shown = features.with_columns(pl.lit(None).alias(name) for name in redact if name in names) if redact else features
     return tuple(_encode(dict(zip(names, row, strict=True))) for row in shown.iter_rows())
 

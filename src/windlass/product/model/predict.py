@@ -120,6 +120,8 @@ def takes_matrix(model: Any) -> bool:
 
 def as_matrix(features: pl.DataFrame, where: str) -> Array:
     """(n, d) float64 of n rows of d numbers. Raises ProductError that names the columns that are none."""
+    if features.dtypes.count(pl.Float64()) == features.width:
+        return np.asarray(features.to_numpy(order="c"))
     wrong = [name for name, dtype in features.schema.items() if not (dtype.is_numeric() or dtype == pl.Boolean)]
     if wrong:
         raise ProductError(
@@ -127,9 +129,7 @@ def as_matrix(features: pl.DataFrame, where: str) -> Array:
             where=where,
             remedy="turn them into numbers in `features`, or train through `estimator`, which encodes them",
         )
-    if any(dtype != pl.Float64 for dtype in features.dtypes):
-        return np.column_stack([column.cast(pl.Float64).to_numpy() for column in features.get_columns()])
-    return np.asarray(features.to_numpy(order="c"))
+    return np.column_stack([column.cast(pl.Float64).to_numpy() for column in features.get_columns()])
 
 
 def _numbers(answer: Any, where: str) -> Array:
