@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from windlass.assessment.facts import Facts
 from windlass.assessment.products import products
 from windlass.assessment.project import Project, is_rendered_later
+from windlass.assessment.r import trained_in_r
 from windlass.assessment.words import parts_of
 
 _LESSON = re.compile(
@@ -51,7 +52,7 @@ def kind_of(facts: Facts) -> Kind:
     if not any(path.lower().endswith(_CODE) for path in project.paths):
         why = "There is no code in it that could train or serve a model, so there is no level."
         return Kind("documentation", why, has_level=False)
-    learns = bool(facts.training) or bool(products(facts)) or _serves(facts) or _fits_in_r(project)
+    learns = bool(facts.training) or bool(products(facts)) or _serves(facts) or bool(trained_in_r(facts))
     if _is_course(project):
         why = "assessed as it stands." if learns else "nothing in it trains or serves a model, so there is no level."
         return Kind("course", f"Lessons, and a README that teaches; {why}", has_level=learns)
@@ -125,13 +126,6 @@ def _monitors(facts: Facts) -> bool:
     from windlass.assessment.probes.drift import drift_computations
 
     return bool(drift_computations(facts))
-
-
-def _fits_in_r(project: Project) -> bool:
-    return any(
-        re.search(r"\b(train|randomForest|xgboost|ranger|lm|glm|glmnet|fit)\(", project.text(path))
-        for path in project.r_files
-    )
 
 
 def _library(facts: Facts) -> str:

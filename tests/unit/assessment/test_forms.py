@@ -286,3 +286,130 @@ class TestJudgements:
         code = "from evidently.model_monitoring import ModelMonitoring, DataDriftMonitor\n\nModelMonitoring([])\n"
         found = drift_computations(Facts(open_project(write({"m.py": code}))))
         assert [each.call.last for each in found] == ["ModelMonitoring"]
+
+
+VETIVER = """
+    library(vetiver)
+    # lm(price ~ ., data = old)
+    board <- board_folder("data", versioned = TRUE)
+    pin_write(board, frame)
+    fitted <- workflow(spec) %>% fit(frame)
+    board %>% vetiver_pin_write(vetiver_model(fitted, "price"))
+"""
+
+
+class TestR:
+    def test_training_versions_and_pins(self, ask: Ask) -> None:
+        files = {"train.R": VETIVER}
+        trained = ask("training-scripted", files)
+        assert (trained.state, trained.evidence[0].line) == (State.PRESENT, 5)
+        assert ask("model-registry", files).state is State.PRESENT
+        assert ask("data-versioned", files).state is State.PRESENT
+        assert ask("data-versioned", {"train.R": VETIVER.replace(", versioned = TRUE", "")}).state is State.ABSENT
+
+    def test_a_comment_and_a_text_fit_nothing(self, ask: Ask) -> None:
+        code = "# lm(price ~ ., data = frame)\ncat(\"# not a comment\"); print('lm (of course)')\n"
+        assert ask("training-scripted", {"train.R": code}).state is State.ABSENT
+
+    def test_a_document_is_what_a_notebook_is(self, ask: Ask) -> None:
+        text = "# Prices\n\nWe call lm(x) here.\n\n```{r fit}\nlm(price ~ ., data = frame)\n```\n"
+        assert ask("training-scripted", {"train.qmd": text}).state is State.ABSENT
+        down = ask("modular-code", {"train.qmd": text}).turned_down
+        assert [each.line for each in down] == [6]
+
+    def test_a_schedule_that_runs_a_script(self, ask: Ask) -> None:
+        flow = """
+            on:
+              schedule:
+                - cron: "0 3 * * *"
+            jobs:
+              train:
+                runs-on: ubuntu-latest
+                steps:
+                  - run: Rscript {script}
+        """
+        files = {"R/train.R": VETIVER, "R/plot.R": "plot(1)\n"}
+        train = {**files, ".github/workflows/train.yml": flow.replace("{script}", "R/train.R")}
+        assert ask("ct-trigger-schedule", train).state is State.WIRED
+        plot = {**files, ".github/workflows/train.yml": flow.replace("{script}", "R/plot.R")}
+        assert not ask("ct-trigger-schedule", plot).state.holds
+
+    def test_tests_that_ci_runs(self, ask: Ask) -> None:
+        files = {
+            "tests/testthat/test-price.R": "test_that('it adds', {\n  expect_equal(add(1, 1), 2)\n})\n",
+            ".github/workflows/ci.yml": """
+                on: push
+                jobs:
+                  test:
+                    runs-on: ubuntu-latest
+                    steps:
+                      - run: Rscript -e 'testthat::test_dir("tests")'
+            """,
+        }
+        assert ask("tests-in-ci", files).state is State.WIRED
+        hollow = {**files, "tests/testthat/test-price.R": "add(1, 1)\n"}
+        assert ask("tests-in-ci", hollow).state is State.ABSENT
+
+    def test_targets_are_a_pipeline_if_one_trains(self, ask: Ask) -> None:
+        code = "library(targets)\nlist(\n  tar_target(rows, read()),\n  tar_target({name}, make(rows))\n)\n"
+        assert ask("pipeline-orchestrated", {"_targets.R": code.replace("{name}", "model")}).state is State.PRESENT
+        assert ask("pipeline-orchestrated", {"_targets.R": code.replace("{name}", "plot")}).state is State.ABSENT
+
+    def test_an_api_and_its_image(self, ask: Ask) -> None:
+        files = {
+            "plumber.R": "v <- vetiver_pin_read(b, 'price')\nfunction(pr) {\n  vetiver_api(pr, v)\n}\n",
+            "Dockerfile": 'FROM rocker/r-ver\nENTRYPOINT ["R", "-e", "plumber::plumb(\'/opt/ml/plumber.R\')$run()"]\n',
+        }
+        assert ask("model-serving", files).state is State.WIRED
+
+
+BUILD = """
+    version: 0.2
+    phases:
+      build:
+        commands:
+          - pushd ml
+          - python run.py --module-name pipeline
+          - popd
+"""
+
+
+class TestCloud:
+    FILES = {
+        "ml/run.py": "import importlib\n\nif __name__ == '__main__':\n    importlib.import_module('x')\n",
+        "ml/pipeline.py": """
+            from sagemaker.workflow.steps import TrainingStep
+
+            def get_pipeline(region):
+                return [TrainingStep(name="train", estimator=1)]
+        """,
+        "specs/buildspec.yml": BUILD,
+    }
+
+    def test_a_build_file_that_a_stack_names_runs_a_module_that_is_named(self, ask: Ask) -> None:
+        stack = {"lib/stack.ts": "buildSpec: BuildSpec.fromSourceFilename('./specs/buildspec.yml'),\n"}
+        assert ask("training-automated", {**self.FILES, **stack}).state is State.WIRED
+
+    def test_a_build_file_that_nothing_names(self, ask: Ask) -> None:
+        assert ask("training-automated", self.FILES).state is State.PRESENT
+
+    TEMPLATE = """
+        AWSTemplateFormatVersion: "2010-09-09"
+        Resources:
+          One:
+            Type: AWS::SageMaker::{kind}
+    """
+
+    @pytest.mark.parametrize(
+        ("practice", "kind"),
+        [
+            ("model-serving", "Endpoint"),
+            ("drift-monitoring", "MonitoringSchedule"),
+            ("model-registry", "ModelPackageGroup"),
+            ("feature-consistency", "FeatureGroup"),
+        ],
+    )
+    def test_what_a_template_declares(self, ask: Ask, practice: str, kind: str) -> None:
+        found = ask(practice, {"stack.yml": self.TEMPLATE.replace("{kind}", kind)})
+        assert (found.state, found.evidence[0].line) == (State.PRESENT, 4)
+        assert ask(practice, {"stack.yml": self.TEMPLATE.replace("{kind}", "NotebookInstance")}).state is State.ABSENT

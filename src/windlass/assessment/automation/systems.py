@@ -35,6 +35,7 @@ _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"\.travis\.ya?ml"), read_travis),
     (re.compile(r"bitbucket-pipelines\.ya?ml"), read_bitbucket),
 )
+_BUILD_SPEC = re.compile(r"(.*/)?(buildspec[^/]*|buildspecs?/[^/]+)\.ya?ml")
 _JENKINS = re.compile(r"Jenkinsfile[^/]*")
 
 
@@ -53,12 +54,21 @@ def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
         return next((flow for each in documents(path)[:1] if (flow := read_github(path, each)) is not None), None)
     if _AZURE_ACTIVE.fullmatch(path):
         return _azure(tree, documents, path)
+    if "/" in path and _BUILD_SPEC.fullmatch(path):
+        # CodeBuild runs the file that a project of it names, wherever that lies.
+        return read_code_build(path, next(iter(documents(path)), None)) if _is_named(tree, path) else None
     if _JENKINS.fullmatch(path):
         return read_jenkins(path, tree.text(path) or "")
     for pattern, reader in _NAMED:
         if pattern.fullmatch(path):
             return next((flow for each in documents(path)[:1] if (flow := reader(path, each)) is not None), None)
     return None
+
+
+def _is_named(tree: Tree, path: str) -> bool:
+    name = "/".join(path.split("/")[-2:])
+    declares = (".yml", ".yaml", ".json", ".tf", ".ts", ".py")
+    return any(name in (tree.text(each) or "") for each in tree.named(*declares) if each != path)
 
 
 def _azure(tree: Tree, documents: Documents, path: str) -> Workflow | None:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping, text_of
+from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, conclude
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.r import called_in_r, r_calls
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, last_of
@@ -110,7 +112,7 @@ _KINDS_OF_DATA = ("dataset", "data", "raw_data", "raw-data", "preprocessed_data"
 def _tables(facts: Facts) -> Iterator[Seen]:
     for place in facts.named(_may_pin):
         call, sighting = place[2], facts.sight(place)
-        if _pins(call) and sighting.route is not None:
+        if _pinning(call) and sighting.route is not None:
             yield sighting.seen("a version of the data is made or pinned")
 
 
@@ -120,7 +122,7 @@ def _may_pin(name: str) -> bool:
     )
 
 
-def _pins(call: Call) -> bool:
+def _pinning(call: Call) -> bool:
     if call.last == "option":
         return bool(call.args) and call.args[0] in _TIME_TRAVEL
     if call.name == "wandb.Artifact":
@@ -188,10 +190,18 @@ def _snapshots(facts: Facts) -> Iterator[Seen]:
             )
 
 
+def _pins(facts: Facts) -> Iterator[Seen]:
+    """Pins of R on a board that keeps their versions."""
+    boards = {call.path for call in r_calls(facts) if re.search(r"versioned\s*=\s*T(RUE)?\b", call.given)}
+    for seen in called_in_r(facts, frozenset({"pin_write", "pin_upload"}), "the data are pinned with their versions"):
+        if seen.evidence[0].path in boards:
+            yield seen
+
+
 @probe("data-versioned")
 def data_versioned(facts: Facts) -> Finding:
     """Training data have versions by content, which a model can be tied to."""
-    seen = [*_dvc(facts), *_lfs(facts), *_tables(facts), *_assets(facts), *_snapshots(facts)]
+    seen = [*_dvc(facts), *_lfs(facts), *_tables(facts), *_assets(facts), *_snapshots(facts), *_pins(facts)]
     pulls = [
         run
         for run in facts.runs(lambda argv: argv[0] == "dvc" and argv[1:2] in (("pull",), ("repro",), ("fetch",)))
@@ -299,15 +309,8 @@ def shared_storage(facts: Facts) -> Finding:
                     by=By.PERSON,
                 )
             )
-    for path in facts.project.named(".tf"):
-        text = facts.project.text(path)
-        if found := re.search(r'resource\s+"(aws_s3_bucket|google_storage_bucket|azurerm_storage_account)"', text):
-            seen.append(
-                Seen(
-                    (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why=f"{found[1]} is declared"),),
-                    by=By.PERSON,
-                )
-            )
+    stores = ("AWS::S3::Bucket", "aws_s3_bucket", "google_storage_bucket", "azurerm_storage_account")
+    seen += declared(facts, "a shared store", *stores)
     for path in facts.project.yaml_paths:
         for document in facts.project.yaml(path)[:1]:
             if (

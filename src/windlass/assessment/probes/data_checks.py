@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -218,6 +219,8 @@ def data_tests(facts: Facts) -> Finding:
             seen.append(sighting.seen("checks data and can stop the run"))
         else:
             down.append(sighting.here("a check beside training: a command, a request or a test of its own"))
+    checks = frozenset({"interrogate", "confront", "verify", "insist"})
+    seen += called_in_r(facts, checks, "checks data and can stop the run")
     for run in facts.runs(
         lambda argv: (
             argv[:2]

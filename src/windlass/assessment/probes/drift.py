@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping
+from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Function, last_of
 from windlass.assessment.reading.yaml import Map
@@ -173,12 +175,19 @@ def drift_monitoring(facts: Facts) -> Finding:
             )
             down.append(sighting.here(why))
     seen += list(_declared_monitors(facts))
+    seen += declared(facts, "a monitor of the platform", *_MONITORS)
     return conclude(
         "drift-monitoring",
         seen,
         turned_down=down if not seen else (),
         declared=facts.listed("evidently", "nannyml", "alibi-detect", "whylogs", "deepchecks"),
     )
+
+
+_MONITORS = (
+    "AWS::SageMaker::MonitoringSchedule", "AWS::SageMaker::ModelQualityJobDefinition",
+    "AWS::SageMaker::DataQualityJobDefinition", "aws_sagemaker_monitoring_schedule",
+)  # fmt: skip
 
 
 def _declared_monitors(facts: Facts) -> Iterator[Seen]:
@@ -252,4 +261,5 @@ def performance_monitoring(facts: Facts) -> Finding:
             down.append(
                 Evidence(path=module.path, line=measured[0].line, why="measured once, or by nothing that runs again")
             )
+    seen += called_in_r(facts, frozenset({"vetiver_pin_metrics"}), "metrics of the model in use, each time added")
     return conclude("model-performance-monitoring", seen, turned_down=down if not seen else ())

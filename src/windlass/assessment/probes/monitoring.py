@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import maps
+from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By
@@ -47,6 +48,8 @@ def _scrapes(facts: Facts) -> Iterator[Evidence]:
         r'resource\s+"(aws_cloudwatch_metric_alarm|azurerm_monitor_\w+|google_monitoring_\w+|'
         r'azurerm_application_insights|datadog_monitor|aws_cloudwatch_dashboard)"'
     )
+    for alarm in declared(facts, "watches the service", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"):
+        yield alarm.evidence[0]
     for path in facts.project.named(".tf"):
         text = facts.project.text(path)
         if (found := kinds.search(text)) and found[1] != "azurerm_application_insights":

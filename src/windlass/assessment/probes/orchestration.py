@@ -9,6 +9,7 @@ from windlass.assessment.automation.workflow import mapping, maps, text_of
 from windlass.assessment.facts import Facts, Seen, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.r import called_in_r, r_calls, trained_in_r
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Module
@@ -206,10 +207,21 @@ def _needs(flow: object, name: str) -> tuple[str, ...]:
     return next((job.needs for job in getattr(flow, "jobs", ()) if job.name == name), ())
 
 
+def _targets(facts: Facts) -> Iterator[Seen]:
+    """At least two targets of R's `targets`, one of which trains."""
+    found = list(called_in_r(facts, frozenset({"tar_target"}), "a step of targets"))
+    said = {part for call in r_calls(facts) if call.name == "tar_target" for part in parts_of(call.given)}
+    if len(found) >= 2 and (said & _TRAINS or trained_in_r(facts)):
+        makes = facts.runs(lambda argv: argv[0] in ("Rscript", "R") and any("tar_make" in word for word in argv))
+        yield Seen(
+            tuple(each.evidence[0] for each in found[:8]), by=max((run.route.by for run in makes), default=By.PERSON)
+        )
+
+
 @probe("pipeline-orchestrated")
 def pipeline_orchestrated(facts: Facts) -> Finding:
     """At least two steps, declared for an engine, one of which trains."""
-    seen = [*_dvc(facts), *_yaml_pipelines(facts), *_ci_chain(facts)]
+    seen = [*_dvc(facts), *_yaml_pipelines(facts), *_ci_chain(facts), *_targets(facts)]
     down = []
     for declared in declared_pipelines(facts):
         if len(declared.places) >= 2 and declared.trains:

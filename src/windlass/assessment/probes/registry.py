@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping, text_of
+from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once, seen_run
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -42,6 +44,9 @@ _WHOLE_ENDS = (
     "init_model_version",
 )  # fmt: skip
 """How the names above end: asked first, since nearly no call does."""
+
+
+_IN_R = frozenset({"vetiver_pin_write", "mlflow_register_model", "mlflow_create_model_version"})
 
 
 def registers(call: Call, module: Module) -> bool:
@@ -188,7 +193,10 @@ def model_registry(facts: Facts) -> Finding:
     unreached = [
         each.here("nothing calls the function that registers") for each in registrations(facts) if each.by is By.NOBODY
     ]
-    seen += list(declared_models(facts))
+    seen += [*declared_models(facts), *called_in_r(facts, _IN_R, "a named version of the model")]
+    seen += declared(
+        facts, "a group of versions", "AWS::SageMaker::ModelPackageGroup", "aws_sagemaker_model_package_group"
+    )
     if not seen:
         seen = [
             each.seen("a registry of the project's own is written") for each in home_grown(facts) if each.by > By.NOBODY
@@ -209,7 +217,7 @@ def model_versioned(facts: Facts) -> Finding:
     """Models are kept as versions: in a registry, by DVC, or under a digest."""
     registry = model_registry(facts)
     seen = [each.seen("a version in the registry") for each in registrations(facts) if each.by > By.NOBODY]
-    seen += list(declared_models(facts))
+    seen += [*declared_models(facts), *called_in_r(facts, _IN_R, "a named version of the model")]
     seen += (
         [each.seen("a version of the project's own registry") for each in home_grown(facts) if each.by > By.NOBODY]
         if registry.evidence and not seen

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
+from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -262,13 +265,16 @@ def _functions(facts: Facts) -> Iterator[Seen]:
 def _plumber(facts: Facts) -> Iterator[Seen]:
     for path in facts.project.r_files:
         text = facts.project.text(path)
-        if (
-            found := re.search(r"^#\*\s*@(get|post)|vetiver_api\(|plumb(er)?\(", text, re.MULTILINE)
-        ) and "predict(" in text:
+        if (found := re.search(r"^#\*\s*@(get|post)|plumb(er)?\(", text, re.MULTILINE)) and "predict(" in text:
             yield Seen(
                 (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="a plumber API that predicts"),),
                 by=By.PERSON,
             )
+
+
+_SERVED_IN_R = frozenset(
+    {"vetiver_api", "vetiver_deploy_rsconnect", "vetiver_deploy_sagemaker", "vetiver_write_plumber"}
+)
 
 
 @probe("model-serving")
@@ -285,6 +291,9 @@ def model_serving(facts: Facts) -> Finding:
     seen += [sighting.seen("a step that answers for a batch of rows") for sighting in _batch_steps(facts)]
     seen += [sighting.seen("a page that answers with the model") for sighting in _pages(facts)]
     seen += [*_commands(facts), *_platform(facts), *_functions(facts), *_plumber(facts)]
+    seen += called_in_r(facts, _SERVED_IN_R, "an API that answers with the model")
+    endpoints = ("AWS::SageMaker::Endpoint", "aws_sagemaker_endpoint", "google_vertex_ai_endpoint")
+    seen += declared(facts, "an endpoint for the model", *endpoints)
     down = [] if seen else [each.here("an application that asks no model") for each in _apps(facts)]
     return conclude("model-serving", seen, turned_down=down)
 
@@ -352,6 +361,8 @@ def feature_consistency(facts: Facts) -> Finding:
     """A feature store read for training and serving, or one transform used by both."""
     seen = [each.seen("feature store: features are read or written") for each in feature_store_calls(facts)]
     seen += list(_feature_repository(facts))
+    groups = ("AWS::SageMaker::FeatureGroup", "aws_sagemaker_feature_group", "google_vertex_ai_feature_group")
+    seen += [replace(each, evidence=(_as_store(each.evidence[0]),)) for each in declared(facts, "", *groups)]
     if not seen:
         seen += list(_shared_transforms(facts))
     down = [
@@ -363,6 +374,10 @@ def feature_consistency(facts: Facts) -> Finding:
     return conclude(
         "feature-consistency", seen, turned_down=down, declared=facts.listed("feast", "tecton", "hopsworks")
     )
+
+
+def _as_store(place: Evidence) -> Evidence:
+    return Evidence(path=place.path, line=place.line, why="feature store: a group of features is declared")
 
 
 def feature_store_calls(facts: Facts) -> Iterator[Sighting]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run
+from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run, seen_use
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.graph import Run
@@ -183,6 +183,8 @@ def tests_in_ci(facts: Facts) -> Finding:
     by_hand = [run for run in runs if run.route.by < By.ITSELF]
     down += [_because(run.evidence, "only a person starts this workflow") for run in by_hand]
     seen = [seen_run(run) for run in runs]
+    if _has_tests(facts):
+        seen += [seen_use(use) for use in facts.uses("r-lib/actions/check-r-package")]
     return conclude("tests-in-ci", seen, turned_down=down, wired_from=By.ITSELF)
 
 

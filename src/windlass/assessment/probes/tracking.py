@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, last_of
@@ -110,6 +111,7 @@ def experiment_tracking(facts: Facts) -> Finding:
         for each in _home_grown(facts)
         if each.by >= By.PERSON
     ]
+    linked += called_in_r(facts, frozenset({"mlflow_log_metric", "mlflow_log_param"}), "a run is tracked")
     for path, name, line, _, _, lists in dvc_stages(facts.project):
         if lists["metrics"] and trained:
             linked.append(

@@ -8,6 +8,7 @@ from itertools import islice
 
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.r import is_document, trained_in_r
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.records import Evidence, Finding
 
@@ -27,21 +28,18 @@ def _automatic(facts: Facts) -> Iterator[tuple[Sighting, Route]]:
                 yield sighting, route
 
 
+def _scripts_of_r(facts: Facts) -> list[Seen]:
+    """Training in R; in a document only if something renders it by itself, as with notebooks."""
+    return [each for each in trained_in_r(facts) if each.by is By.ITSELF or not is_document(each)]
+
+
 @probe("modular-code")
 def modular_code(facts: Facts) -> Finding:
     """Models are fitted in modules, not only in notebooks."""
     seen = [each.seen("a model is fitted in a module") for each in facts.training if not each.module.is_notebook]
     down = [each.here("fitted only in a notebook") for each in facts.training if each.module.is_notebook]
-    for path in facts.project.r_files:
-        text = facts.project.text(path)
-        found = re.search(
-            r"^[^#\n]*\b(caret::)?(train|randomForest|xgb\.train|xgboost|ranger|lm|glm|glmnet|fit)\(",
-            text,
-            re.MULTILINE,
-        )
-        if found and path.lower().endswith(".r"):
-            line = text.count("\n", 0, found.start()) + 1
-            seen.append(Seen((Evidence(path=path, line=line, why="a model is fitted in an R script"),), by=By.PERSON))
+    seen += [each for each in trained_in_r(facts) if not is_document(each)]
+    down += [each.evidence[0] for each in trained_in_r(facts) if is_document(each)]
     return conclude("modular-code", seen, turned_down=down if not seen else ())
 
 
@@ -53,6 +51,7 @@ def training_scripted(facts: Facts) -> Finding:
         for each in facts.training
         if not each.module.is_notebook and each.by >= By.PERSON
     ]
+    seen += _scripts_of_r(facts)
     down = [each.here("training that is started from a notebook") for each in facts.training if each.module.is_notebook]
     return conclude("training-scripted", seen, turned_down=down if not seen else ())
 
@@ -68,6 +67,7 @@ def training_automated(facts: Facts) -> Finding:
         seen = [
             each.seen("fits a model, when a person starts it") for each in facts.training if not each.module.is_notebook
         ]
+    seen += _scripts_of_r(facts)
     return conclude("training-automated", seen, turned_down=_not_training(facts), wired_from=By.ITSELF)
 
 
@@ -92,6 +92,7 @@ def _by_kind(facts: Facts, practice: str, kinds: set[str]) -> Finding:
         for sighting, route in automatic_routes(facts)
         if kinds & set(route.start.kinds)
     ]
+    seen += [each for each in trained_in_r(facts) if each.route is not None and kinds & set(each.route.start.kinds)]
     return conclude(
         practice, seen, turned_down=_not_training(facts) if "schedule" in kinds else (), wired_from=By.ITSELF
     )

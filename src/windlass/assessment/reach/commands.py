@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
+from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Asked, Leads, main_of
 from windlass.assessment.reach.engines import ENGINES
@@ -85,7 +88,25 @@ def unwrapped(argv: tuple[str, ...]) -> tuple[str, ...]:
 def leads_of(project: Project, command: Command, folder: str) -> Leads:
     """Follow one command that runs in `folder`."""
     argv = unwrapped(command.argv)
-    return _follow(Asked(project, argv, folder, command)) if argv else Leads()
+    if not argv:
+        return Leads()
+    asked = Asked(project, argv, folder, command)
+    leads = _follow(asked)
+    named = tuple(_named_module(asked))
+    return replace(leads, functions=(*leads.functions, *named)) if named else leads
+
+
+_MADE_BY = frozenset({"get_pipeline", "create_pipeline", "build_pipeline", "main", "run"})
+
+
+def _named_module(asked: Asked) -> Iterator[Key]:
+    """`run.py --module-name pipelines.churn`: a module that a program takes in by its name, and what it calls there."""
+    for option, value in pairwise(asked.argv):
+        if option in ("--module-name", "--module", "--pipeline-module"):
+            path = asked.project.modules.path_of(value, seen_from=asked.seen_from)
+            if path is not None:
+                module = asked.project.modules.by_path[path]
+                yield from ((path, name) for name in module.functions if name == "" or name in _MADE_BY)
 
 
 def _follow(asked: Asked) -> Leads:

@@ -150,6 +150,15 @@ def _ray(asked: Asked) -> Leads:
     return Leads(commands=(("", Command(argv=inner, line=asked.command.line)),) if inner else ())
 
 
+_R_TESTS = re.compile(r"testthat::|devtools::(test|check)|test_(dir|local|file)\(|rcmdcheck|tinytest::")
+
+
+def _r(asked: Asked) -> Leads:
+    """R runs its tests from an expression on the command line, or checks a package with them."""
+    text = " ".join(asked.rest)
+    return Leads(tests="testthat") if _R_TESTS.search(text) or asked.rest[:2] == ("CMD", "check") else Leads()
+
+
 ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "dvc": _dvc,
     "mlflow": _mlflow,
@@ -162,4 +171,6 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "anyscale": _files_named,
     "dbx": _files_named,
     "ray": _ray,
+    "Rscript": _r,
+    "R": _r,
 }

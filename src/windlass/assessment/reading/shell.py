@@ -37,14 +37,18 @@ def read_shell(text: str, line: int = 1) -> list[Command]:
     """The commands of a script that begins at `line`, in order."""
     found: list[Command] = []
     folder, lenient = "", False
+    before: list[str] = []
     for words, operator, at, fed in _split(text, line):
         argv = _bare(words)
         if operator == "||" and found and argv and argv[0] in _HARMLESS and not _leaves(argv):
             found[-1] = replace(found[-1], swallowed=f"|| {' '.join(argv)[:40]}")
         if not argv:
             continue
-        if argv[0] == "cd" and len(argv) > 1:
+        if argv[0] in ("cd", "pushd") and len(argv) > 1:
+            before.append(folder)
             folder = _join(folder, argv[1])
+        elif argv[0] == "popd" and before:
+            folder = before.pop()
         if argv[0] == "set":
             lenient = _set(argv, lenient=lenient)
         found.append(Command(argv=argv, line=at, folder=folder, fed=fed, swallowed="set +e" if lenient else ""))
