@@ -80,7 +80,10 @@ class _Index:
             for keyword in {keyword for call in function.calls if call.kwargs for keyword, _ in call.kwargs}:
                 self.by_keyword.setdefault(keyword, []).append(number)
             for call in function.calls:
-                for value in call.args if not call.kwargs else call.values:
+                for value in call.args:
+                    if value and (":/" in value or "amazonaws.com" in value):
+                        self.by_address.setdefault(value, []).append(number)
+                for _, value in call.kwargs:
                     if value and (":/" in value or "amazonaws.com" in value):
                         self.by_address.setdefault(value, []).append(number)
         self.by_top: dict[str, list[str]] = {}

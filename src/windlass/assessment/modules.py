@@ -166,15 +166,18 @@ class Modules:
 
     def called(self, call_name: str, module: Module, function: Function) -> list[Key]:
         """What a call may lead to in this project; several where only the name of a method is known."""
-        if call_name.startswith(":"):
+        first, dot, _ = call_name.partition(".")
+        if first == "?":
+            return self._by_name(call_name, module)
+        if first == "self" and dot:
+            return self._of_self(call_name, module, function)
+        if first[:1] == ":":
             key = self._inside(module, call_name[1:].split("."), 0)
             return [key] if key is not None else self._by_name(call_name, module)
-        if call_name.startswith("self."):
-            return self._of_self(call_name, module, function)
-        if call_name.startswith("?."):
-            return self._by_name(call_name, module)
-        key = self.find(call_name, seen_from=module.path) if call_name else None
-        if key is None and call_name.count(".") > 1 and call_name.partition(".")[0] in self._places:
+        if first not in self._places:
+            return []  # of somebody else's package, as most are
+        key = self.find(call_name, seen_from=module.path)
+        if key is None and call_name.count(".") > 1:
             return self._by_name(call_name, module)  # of what a function of the project made
         return [key] if key is not None else []
 

@@ -299,8 +299,9 @@ def pipeline_observability(facts: Facts) -> Finding:
     for flow in facts.project.workflows:
         for job in flow.jobs:
             alarmed = [step for step in job.steps if "failure()" in step.condition]
-            trains = any(route.start.job is job for each in facts.training for route in facts.graph.routes(each.key))
-            if alarmed and trains:
+            if alarmed and any(
+                route.start.job is job for each in facts.training for route in facts.graph.routes(each.key)
+            ):
                 seen.append(
                     Seen(
                         (Evidence(path=flow.path, line=alarmed[0].line, why="a failed run raises an alarm"),),
