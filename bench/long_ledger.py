@@ -1,4 +1,5 @@
 """What the commands cost on a ledger of a million events: `python bench/long_ledger.py [--events 1000000] [--times 5]`.
+With `--kept` only the rows of a ledger whose state an earlier process kept.
 
 A real project is trained, served and asked once. Its ledger then grows by the past of a product that retrained every
 six hours for years, and each command is run as a person runs it, as a process of its own: beside a young ledger, with
@@ -69,15 +70,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--kept", action="store_true", help="only with the state that an earlier process kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, PostgresServer(durable=True) as server:
         for database, url in {"SQLite": "", "PostgreSQL": server.new_url()}.items():
             project = Project(Path(folder) / database, url)
             print(f"{database}, load {os.getloadavg()[0]:.1f}", flush=True)
             prediction = project.serve_one()
-            project.measure(prediction, "young", options.times)
+            if not options.kept:
+                project.measure(prediction, "young", options.times)
             print(f"  {project.grow(options.events):,} events", flush=True)
-            project.measure(prediction, "nothing kept", options.times, before=project.forget)
+            if not options.kept:
+                project.measure(prediction, "nothing kept", options.times, before=project.forget)
+            project.command("status").check_returncode()  # which keeps the state
             project.measure(prediction, "state kept", options.times)
 
 
