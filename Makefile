@@ -33,8 +33,9 @@ postgres:
 	  fi; }
 
 # In the order of the folders, since the long ones come first: sorted by their number of tests the longest would be last.
+# Three at a time also on two cores: much of the time is waiting, for disks, for leases and for processes that start.
 test: $(VENV)/.installed postgres ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests
 
 check: $(VENV)/.installed ## lint, types and layers
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,7 @@ def dependence(values: Floats) -> float:
     if size < 5:
         return 1.0
     spread = float(values.var(ddof=1))
-    if spread <= (_ROUNDING * float(np.abs(values).max())) ** 2:
+    if math.sqrt(spread) <= _ROUNDING * float(np.abs(values).max()):  # the other one's square may be beyond a float
         return 1.0
     means = values[: size * _BLOCKS].reshape(_BLOCKS, size).mean(axis=1)
     ratio = float(means.var(ddof=1)) * size / spread

@@ -120,6 +120,11 @@ def test_neighbours_that_err_alike_are_worth_fewer_rows(
     assert plausible(sum(dependence(rng.normal(size=900)) > 1 for _ in range(400)), 400, 0.05)
 
 
+@pytest.mark.parametrize("size", [1.0, 1.34e168, 1e300])
+def test_values_that_are_all_the_same_depend_on_nothing_however_large_they_are(size: float) -> None:
+    assert dependence(np.full(300, size)) == 1.0
+
+
 def test_identical_models_are_equal_without_doubt() -> None:
     truth, score = np.array([0, 1, 0, 1]), np.array([0.2, 0.7, 0.4, 0.9])
     for name in ("roc_auc", "accuracy", "f1", "brier"):
