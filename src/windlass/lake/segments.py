@@ -97,6 +97,12 @@ class SegmentWriter:
         with self._writing:
             self._finish()
 
+    def forget(self) -> None:
+        """For a process that was forked: give back its share of the file, and of the lock on it, without a word."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
     def _write(self, record: bytes) -> int:
         fd = self._open() if self._fd is None else self._fd
         try:

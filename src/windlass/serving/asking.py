@@ -169,7 +169,7 @@ def problems_in(loaded: Loaded, frame: pl.DataFrame, error: str) -> list[Problem
 
 def answer(loaded: Loaded, frame: pl.DataFrame) -> tuple[Prediction, Scores, Chances | None]:
     """The version's own answer to n rows, its scores, and for multiclass the probabilities of all classes."""
-    predicted = loaded.bundle.predict(frame)
+    predicted = loaded.predict(frame)
     return predicted, *_checked(np.asarray(predicted.scores, dtype=np.float64), loaded.task.kind, frame.height)
 
 

@@ -20,6 +20,8 @@ class Sink(Protocol):
 
     def close(self) -> object: ...
 
+    def forget(self) -> object: ...
+
 
 class Capture:
     """One sink for each product, opened when the first batch comes."""
@@ -84,6 +86,11 @@ class Capture:
         with self._opening:
             for sink in self._sinks.values():
                 sink.close()
+
+    def forget(self) -> None:
+        """For a process that was forked: hold no segment, so that those of its parent end with its parent."""
+        for sink in self._sinks.values():
+            sink.forget()
 
     def _sink(self, product: str) -> Sink:
         sink = self._sinks.get(product)

@@ -60,7 +60,7 @@ def explain(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
     if drawn is None:
         raise ValueError(f"{loaded.version} has no reference; check_explainable says so")
     try:
-        predicted = loaded.bundle.predict(frame)
+        predicted = loaded.predict(frame)
         features = predicted.features
         others = _in_types_of(features, drawn)
         scores = np.asarray(predicted.scores, dtype=np.float64)
@@ -96,7 +96,7 @@ def _walk(loaded: Loaded, features: pl.DataFrame, others: pl.DataFrame, chosen: 
         begins = 1 + (done + np.arange(len(part))) // 2
         for place in range(features.height):
             rows = _mixed(features[place], others, names, mine, begins)
-            scores = loaded.bundle.scores(rows)
+            scores = loaded.scores(rows)
             said[place].append((scores[:, chosen[place]] if scores.ndim == 2 else scores).reshape(mine.shape[:2]))
         done += len(part)
     return orders[:done], [np.concatenate(parts) for parts in said]

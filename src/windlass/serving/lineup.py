@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import polars as pl
 
 from windlass.decisions.losses import cost_threshold
+from windlass.engines.forks import one_comes_out
 from windlass.product.contract import RowDecoder
 from windlass.product.policy import Capture
 from windlass.product.task import Task, task_from
@@ -84,6 +85,17 @@ class Loaded:
         loaded = cls(version=version, digest=digest, bundle=bundle)
         _ = loaded.decoder, bundle.answering  # compiled and loaded now, while nobody waits for it
         return loaded
+
+    def predict(self, rows: pl.DataFrame) -> Prediction:
+        """What the user's features and model make of n rows. A process that they fork does not come out of them: it
+        would write the answers down a second time, and hold the segment and the socket when the worker has ended."""
+        with one_comes_out():
+            return self.bundle.predict(rows)
+
+    def scores(self, features: pl.DataFrame) -> Any:
+        """What the user's model says of n rows of its features; as `predict` for what it forks."""
+        with one_comes_out():
+            return self.bundle.scores(features)
 
     @property
     def manifest(self) -> Manifest:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from windlass.engines.forks import one_comes_out
 from windlass.errors import WindlassError
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
@@ -124,8 +125,9 @@ class Watcher:
             return found
         try:
             self._trust.check(product, target)
-            bundle = self._open(product, target.digest)
-            loaded = Loaded.of(target.version, target.digest, bundle)
+            with one_comes_out():  # opening it imports the user's modules
+                bundle = self._open(product, target.digest)
+                loaded = Loaded.of(target.version, target.digest, bundle)
         except Exception as error:  # noqa: BLE001 (the bundle holds the user's modules; what importing them raises keeps it out)
             told = error.what if isinstance(error, WindlassError) else f"{type(error).__name__}: {error}"
             _log.exception("%s: version %s cannot be loaded", product, target.version)

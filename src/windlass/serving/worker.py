@@ -46,6 +46,10 @@ class Reporter:
         self._fd = os.dup(1)
         os.dup2(2, 1)  # from here on, what anybody prints goes to standard error
 
+    def forget(self) -> None:
+        """For a process that was forked: the parent hears from the worker until nobody holds the pipe any more."""
+        os.close(self._fd)
+
     def __call__(self, kind: str, product: str = "", detail: str = "") -> None:
         line = msgspec.json.encode({"kind": kind, "product": product, "detail": detail[:1000]}) + b"\n"
         with contextlib.suppress(OSError):  # a parent that is gone is told of by the other pipe
@@ -194,6 +198,17 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         keyring=keyring,
         grpc=options.grpc,
     )
+
+    def keep_nothing() -> None:
+        """In a process that user code forks. It may never end, and would hold the callers' queue, the segments, and
+        the pipe by whose end the parent hears that the worker has ended."""
+        for fd in (options.listen_fd, options.parent_fd):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        report.forget()
+        parts.capture.forget()
+
+    os.register_at_fork(after_in_child=keep_nothing)
 
     def ask_to_stop(_: int, __: FrameType | None) -> None:
         server.should_exit = True  # uvicorn raises the signal once more when it has ended; then nothing is left to do

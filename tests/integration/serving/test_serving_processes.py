@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from typing import Any
 
+import psutil
 import pytest
 
 from windlass.errors import EngineError, UsageError
@@ -166,6 +168,40 @@ def test_a_tampered_first_version_never_answers(world: Any, caller: Any) -> None
         assert client.predict()[0] == 503
         assert client("/readyz")[0] == 503
         assert client("/livez")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        pytest.param("", id="comes out"),
+        pytest.param("; os.getpid() != pid and time.sleep(1e6)", id="goes on"),
+    ],
+)
+def test_what_user_code_forks_answers_nothing_and_keeps_nothing(world: Any, caller: Any, then: str) -> None:
+    forks = "sys.argv[0].endswith('worker.py') and os.fork()"
+    code = f"import os, sys, time; pid = os.getpid(); {forks}{then}; os.getpid() != pid and sys.exit('a copy')"
+    world.publish("v2", extra=code)
+    world.route("v2")
+    forked: list[psutil.Process] = []
+    try:
+        with world.server() as server:
+            client = caller(server.port)
+            told = [client("/flights/predict", {"rows": [world.row]}) for _ in range(3)]
+            forked = psutil.Process(server.pids[0]).children()
+            if then:
+                held = [file.path for process in forked for file in process.open_files()]
+                assert not [path for path in held if path.endswith(".segment")]
+                assert not [each for process in forked for each in process.net_connections() if each.status == "LISTEN"]
+        assert [status for status, _ in told] == [200] * 3
+        assert len(forked) >= 3
+        ids = [answer["id"] for _, body in told for answer in body["predictions"]]
+        assert sorted(batch.ids[0] for batch in world.captured()) == sorted(ids)
+        _, left = psutil.wait_procs([] if then else forked, timeout=20)
+        assert all(process.status() == psutil.STATUS_ZOMBIE for process in left)
+    finally:
+        for process in forked:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def test_a_worker_ends_with_its_parent(world: Any) -> None:

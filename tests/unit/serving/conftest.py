@@ -102,6 +102,9 @@ class ListSink:
     def close(self) -> None:
         pass
 
+    def forget(self) -> None:
+        pass
+
 
 class Stage:
     """A worker's parts with bundles made up by the test, and its application over a test client."""
