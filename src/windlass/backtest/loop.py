@@ -133,6 +133,7 @@ class Loop:
             rejections=self._rejections,
             drift=drift,
             decay=decay,
+            warning=watch.warning(now),
         )
         return decide_retrain(evidence, self._stream.product.retrain, now)
 

@@ -34,6 +34,7 @@ class Signals:
 
     drift: Decision | None = None
     decay: Decision | None = None
+    warning: Decision | None = None
     new_labelled: int = 0
 
 
@@ -118,6 +119,7 @@ class Training:
             owed=next((signal for signal in _SIGNALS if signal == failed_for), None),
             drift=signals.drift,
             decay=signals.decay,
+            warning=signals.warning,
         )
 
     def start_by_hand(self, pending: PendingCommand) -> Answer:

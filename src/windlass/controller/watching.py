@@ -104,6 +104,7 @@ class Watching:
         return Signals(
             drift=None if eyes is None else eyes.watch.drift(now),
             decay=None if eyes is None else eyes.watch.decay(now),
+            warning=None if eyes is None else eyes.watch.warning(now),
             new_labelled=watched.new_labelled if watched.counted_from == _last_start(product) else 0,
         )
 

@@ -14,6 +14,8 @@ from windlass.records.decision import Decision
 
 Signal = Literal["first", "schedule", "volume", "growth", "drift", "decay", "interrupted"]
 
+_WARNED = 0.4
+"""Part of `Retrain.on_growth` that is worth a look while a warning stands: a tenth in place of a quarter."""
 _WEEK = timedelta(days=7)
 _FIRST_PAUSE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(days=1)
@@ -52,6 +54,8 @@ class RetrainEvidence:
     """What the last run was for, if it failed: by now the signal may be gone, and nothing has answered it."""
     drift: Decision | None = None
     decay: Decision | None = None
+    warning: Decision | None = None
+    """What is to be expected by the answers alone, before labels come."""
 
 
 def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
@@ -120,6 +124,10 @@ def _signals(evidence: RetrainEvidence, policy: Retrain, now: datetime) -> Itera
         yield "schedule", overdue
     if policy.on_growth is not None and 0 < evidence.changed <= evidence.new_labelled:
         yield "growth", "Since the last run the rows since the change have doubled."
+    sooner = 0.0 if policy.on_growth is None else _WARNED * policy.on_growth * evidence.labelled
+    warning = evidence.warning if policy.on_decay else None
+    if warning is not None and warning.verdict == "alarm" and 0 < sooner <= evidence.new_labelled:
+        yield "growth", warning.reasons[0]
     if policy.on_growth is not None and 0 < policy.on_growth * evidence.labelled <= evidence.new_labelled:
         yield "growth", f"The labelled rows have grown by {policy.on_growth:.0%} or more since the last run."
     if evidence.owed is not None:

@@ -11,7 +11,9 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.decay import LossReference, summarise_losses
+from windlass.decisions.gate import one_score
 from windlass.decisions.losses import losses
+from windlass.decisions.warning import ExpectedLosses, learn_expected
 from windlass.errors import RegistryError
 from windlass.monitoring.profiles import Profile, profile
 from windlass.product.task import TaskKind
@@ -41,6 +43,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """Of the holdout; None: decay is not watched."""
     slices: dict[str, dict[str, LossReference]] = {}
     """Column -> group -> the same of the rows of that group; of declared slices and their larger groups."""
+    expected: ExpectedLosses | None = None
+    """What an answer loses, by the answer; None: nothing warns before labels come."""
 
 
 def make_reference(
@@ -68,6 +72,7 @@ def make_reference(
         predictions=profile(prediction_frame(predictions)) if predictions is not None and known else None,
         loss=None if found is None else summarise_losses(found, bounded=kind != "regression"),
         slices={} if found is None else {name: _by_group(found, own, kind) for name, own in sliced.items()},
+        expected=None if found is None or predictions is None else _expected(predictions, found, kind),
     )
 
 
@@ -84,6 +89,12 @@ def group_text(value: object) -> str:
     if value is None:
         return MISSING
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _expected(predictions: Array, found: Array, kind: TaskKind) -> ExpectedLosses | None:
+    """What to expect of an answer, of the rows whose loss is known."""
+    known = np.isfinite(found)
+    return learn_expected(one_score(predictions)[known], found[known], bounded=kind != "regression")
 
 
 def _watched(features: Profile, redacted: Sequence[str]) -> Profile:

@@ -12,6 +12,8 @@ import polars as pl
 
 from windlass.decisions.decay import DecayEvidence, SliceLosses, decide_decay
 from windlass.decisions.figures import decision
+from windlass.decisions.gate import one_score
+from windlass.decisions.warning import decide_warning
 from windlass.monitoring.drifting import Drifting, WindowCounts
 from windlass.monitoring.maturing import Maturing
 from windlass.monitoring.reference import Reference
@@ -64,6 +66,11 @@ class Watch:
         self._drift: Decision | None = None
         self._counted: WindowCounts | None = None
         self._decay: Decision | None = None
+        self._memory = memory
+        self._answers = 0
+        self._warned_at = -1
+        self._expected: Floats = np.empty(0)
+        self._warning: Decision | None = None
 
     @property
     def pending(self) -> int:
@@ -98,6 +105,7 @@ class Watch:
             self._rows.append((features, predictions))
             self._buffered += len(predictions)
             self._forget_rows()
+        self._expect(predictions)
         self._maturing.observe(predictions, ids, at, self._codes(groups or {}, len(predictions)))
 
     def mature(self, ids: Ids, truth: Array) -> int:
@@ -144,6 +152,25 @@ class Watch:
             )
             self._decay = decide_decay(evidence, now)
         return self._decay
+
+    def warning(self, now: datetime) -> Decision:
+        """`alarm`, `quiet` or `wait`: the judgement of what is to be expected of the answers, without their labels.
+
+        Of full windows, counted from the first answer, so that it does not depend on when anybody asks.
+        """
+        full = self._answers // self._window
+        if self._warning is None or full != self._warned_at:
+            self._warned_at = full
+            expected = self.reference.expected
+            whole = self._expected[: max(0, len(self._expected) - self._answers % self._window)]
+            self._warning = decide_warning(None if expected is None else expected.reference, whole, now)
+        return self._warning
+
+    def _expect(self, predictions: Array) -> None:
+        self._answers += len(predictions)
+        if self.reference.expected is not None:
+            found = self.reference.expected.of(one_score(predictions))
+            self._expected = np.concatenate([self._expected, found])[-self._memory :]
 
     def _codes(self, groups: Mapping[str, Sequence[str]], rows: int) -> NDArray[np.int64]:
         """`(n, columns)`: the place of each row's group in the reference; -1 for one that has no reference."""

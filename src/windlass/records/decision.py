@@ -7,7 +7,9 @@ from typing import Literal
 
 import msgspec
 
-Judgement = Literal["gate", "retrain", "release", "rollback", "drift", "decay", "experiment", "service", "arrivals"]
+Judgement = Literal[
+    "gate", "retrain", "release", "rollback", "drift", "decay", "experiment", "service", "arrivals", "warning"
+]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

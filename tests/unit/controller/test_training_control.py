@@ -129,6 +129,7 @@ def test_a_better_model_is_looked_for_when_the_rows_have_grown(desk: Desk) -> No
     desk.write(DataPinned(run="r1", pin=pin))
     desk.wait(hours=2)
     training(desk).decide(PRODUCT, Signals(new_labelled=249))
+    training(desk).decide(PRODUCT, Signals(new_labelled=99, warning=alarm("warning")))
     assert desk.engine.jobs == []
     training(desk).decide(PRODUCT, Signals(new_labelled=250))
     assert begun(desk).trigger == "growth"

@@ -192,7 +192,7 @@ def test_whoever_was_restarted_judges_as_who_was_not(
             broken = watching(desk)
         steady.judge(PRODUCT)
         broken.judge(PRODUCT)
-        for name in ("drift", "decay"):
+        for name in ("drift", "decay", "warning"):
             mine, theirs = getattr(steady.signals(PRODUCT), name), getattr(broken.signals(PRODUCT), name)
             assert (mine.verdict, mine.reasons, mine.numbers) == (theirs.verdict, theirs.reasons, theirs.numbers), name
     desk.close()
@@ -213,6 +213,8 @@ def test_how_commits_were_cut_makes_no_difference(desk: Desk) -> None:
     assert often.signals(PRODUCT).drift.numbers == once.signals(PRODUCT).drift.numbers
     assert often.signals(PRODUCT).drift.verdict != "wait"
     assert often.signals(PRODUCT).decay == once.signals(PRODUCT).decay
+    assert often.signals(PRODUCT).warning.numbers == once.signals(PRODUCT).warning.numbers
+    assert often.signals(PRODUCT).warning.numbers["answers"] == 400
 
 
 def test_a_damaged_champion_is_told_and_not_watched(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -119,6 +120,19 @@ def test_after_a_decay_each_doubling_of_the_rows_since_the_change_is_worth_a_loo
     # when they are most of what there is, growth is what it always was
     late = decide_retrain(known(labelled=9000, changed=8000, new_labelled=2250), Retrain(), NOW)
     assert "grown by 25%" in late.reasons[0]
+
+
+def test_a_warning_makes_growth_be_looked_at_sooner() -> None:
+    """Before labels tell of a decay, a tenth more of them is worth a look in place of a quarter."""
+    warning = heard("warning")
+    warned = known(labelled=1000, new_labelled=100, warning=warning)
+    decided = decide_retrain(warned, Retrain(), NOW)
+    assert (decided.verdict, decided.numbers["trigger"]) == ("retrain", "growth")
+    assert decided.reasons == warning.reasons
+    assert decide_retrain(replace(warned, new_labelled=99), Retrain(), NOW).verdict == "wait"
+    assert decide_retrain(replace(warned, warning=heard("warning", "quiet")), Retrain(), NOW).verdict == "wait"
+    for deaf in (Retrain(on_decay=False), Retrain(on_growth=None)):
+        assert decide_retrain(warned, deaf, NOW).verdict == "wait"
 
 
 @pytest.mark.parametrize(("rejections", "days"), [(0, 1), (1, 2), (2, 4), (3, 8), (50, 32)])

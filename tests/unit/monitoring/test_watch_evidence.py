@@ -84,6 +84,26 @@ def test_a_broken_relation_is_decay_and_not_drift(world: World, reference: Refer
     assert 800 < decay.numbers["recent_rows"] < 1200
 
 
+def test_answers_that_become_unsure_are_warned_of_before_labels_come(
+    world: World, reference: Reference, now: datetime
+) -> None:
+    watch, again = Watch(reference, window=1000), Watch(reference, window=1000)
+    assert watch.warning(now).verdict == "wait"
+    for rows in (1000, 1000):
+        features, scores, _, ids = world.rows(rows)
+        watch.observe(features, scores, ids, at=now)
+        assert watch.warning(now).verdict == "quiet"
+        again.observe(features, scores, ids, at=now)
+    scores = world.rng.uniform(0.3, 0.7, 1500)
+    for part in np.array_split(scores, 3):
+        watch.observe(None, part, np.arange(10_000, 10_000 + len(part)), at=now)
+    again.observe(None, scores, np.arange(10_000, 11_500), at=now)  # however they come in
+    assert watch.warning(now).verdict == "alarm"
+    assert watch.warning(now).numbers["answers"] == 3000  # of full windows
+    assert again.warning(now) == watch.warning(now)
+    assert watch.decay(now).verdict == "wait"
+
+
 def test_drift_judges_each_row_once(world: World, reference: Reference, now: datetime) -> None:
     watch = Watch(reference, window=1000)
     feed(watch, world, now, 999, shift=2.0)
