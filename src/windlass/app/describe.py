@@ -31,6 +31,8 @@ def _finished(body: events.RunFinished) -> str:
             return f"run ended {after}: the gate rejected its candidate"
         case "unchanged":
             return f"run ended {after}: nothing has changed since {body.version}"
+        case "recalled":
+            return f"run ended {after}: back to {body.version}"
         case "done":
             return f"run done {after}"
 
@@ -79,6 +81,7 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
         f"{body.reason}"
     ),
     events.GateDecided: lambda body: f"gate: {body.decision.verdict}, {body.decision.reasons[0]}",
+    events.RecourseDecided: lambda body: f"recourse: {body.decision.verdict}, {body.decision.reasons[0]}",
     events.VersionRegistered: lambda body: f"{body.version} registered ({body.digest[:12]})",
     events.ReleaseStarted: lambda body: f"release of {body.version} started",
     events.ReleaseAdvanced: lambda body: (

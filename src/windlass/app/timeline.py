@@ -16,6 +16,7 @@ _TOLD: tuple[type[Body], ...] = (
     events.RunFinished,
     events.RunFailed,
     events.GateDecided,
+    events.RecourseDecided,
     events.ReleaseAdvanced,
     events.ReleaseApproved,
     events.ExperimentStarted,

@@ -164,12 +164,14 @@ def _run(workspace: Workspace, run: str | None) -> dict[str, Any] | None:
         return None
     (started, *_) = [event for event in story if isinstance(event.body, events.RunStarted)] or story[:1]
     gates = [event.body.decision for event in story if isinstance(event.body, events.GateDecided)]
+    recourses = [event.body.decision for event in story if isinstance(event.body, events.RecourseDecided)]
     return {
         "run": run,
         "started": started.at,
         "trigger": getattr(started.body, "trigger", None),
         "reason": getattr(started.body, "reason", None),
         "gate": gates[-1] if gates else None,
+        "recourse": recourses[-1] if recourses else None,
         "steps": [
             {
                 "step": event.body.step,

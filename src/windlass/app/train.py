@@ -99,6 +99,8 @@ def _how_it_ended(workspace: Workspace, product: ProductState) -> Finished:
         return Finished(
             ok=True, message=f"{run.run}: nothing has changed since {run.version}, so there is no new version"
         )
+    if run.outcome == "recalled":
+        return Finished(ok=True, message=f"{run.run}: {run.version} does better, and is being released once more")
     if run.outcome == "rejected":
         return Finished(ok=False, message=f"{run.run}: the gate rejected the candidate: {_verdict(workspace, run)}")
     return Finished(ok=False, message=f"{run.run} failed{_fault(workspace, run)}")

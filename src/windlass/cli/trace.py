@@ -118,6 +118,8 @@ def _run(run: Part | None) -> Lines:
         yield "because", f"{run['trigger']}: {run['reason']}"
         if run["gate"] is not None:
             yield "gate", f"{run['gate'].verdict}: {' '.join(run['gate'].reasons)}"
+        if run["recourse"] is not None:
+            yield "recourse", f"{run['recourse'].verdict}: {' '.join(run['recourse'].reasons)}"
         for step in run["steps"]:
             done = f"taken over from {step['reused']}" if step["reused"] else f"{step['seconds']:.2f} s"
             yield f"step {step['step']}", f"{done}, key {step['key'][:_SHORT]}"

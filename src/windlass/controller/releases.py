@@ -18,7 +18,7 @@ from windlass.monitoring import reference as references
 from windlass.product.labels import LabelCodec
 from windlass.product.policy import Release
 from windlass.records.decision import Decision
-from windlass.records.event import GateDecided
+from windlass.records.event import GateDecided, RecourseDecided
 from windlass.records.ids import new_id
 from windlass.records.state import ProductState, ReleaseState, VersionState
 from windlass.release import director
@@ -114,13 +114,15 @@ class Releases:
     def _begin(self, product: ProductState, candidate: VersionState) -> None:
         self._context.registry.verify(product.name, candidate.digest)  # what is damaged must not even be routed
         now = self._context.now
+        recalled = candidate.run != product.versions[candidate.version].run
+        why = "does better now" if recalled else "passed the gate" if candidate.run else "was imported"
         bodies = director.begin(
             product,
             candidate,
             policies=policies_of(product),
             release=new_id("release", now),
             now=now,
-            reason=f"{candidate.version} passed the gate" if candidate.run else f"{candidate.version} was imported",
+            reason=f"{candidate.version} {why}",
         )
         self._context.record(*bodies, product=product.name, run=candidate.run)
         self.forget(product.name)
@@ -267,12 +269,17 @@ class Releases:
         return gaps_of(own, others, codec=stage.codec, old_codec=stage.old_codec, scale=scale)
 
     def _expected(self, product: ProductState, release: ReleaseState) -> Expected:
-        """How differently the two answered the holdout, which the gate wrote down."""
+        """How differently the two answered the holdout, by the judgement that let the version through."""
         if release.run is None:
             return Expected()
-        gates = self._context.ledger.events((GateDecided,), product=product.name, subject=release.run, newest=1)
-        if not gates or not isinstance(gates[-1].body, GateDecided):
+        judged = self._context.ledger.events((GateDecided, RecourseDecided), product=product.name, subject=release.run)
+        let_through = [
+            event.body.decision
+            for event in judged
+            if isinstance(event.body, GateDecided | RecourseDecided) and event.body.decision.verdict in ("pass", "back")
+        ]
+        if not let_through:
             return Expected()
-        numbers = gates[-1].body.decision.numbers
+        numbers = let_through[-1].numbers
         seen = {name: numbers.get(f"score_{name}") for name in ("shift", "gap", "scale")}
         return Expected(**{name: float(said) for name, said in seen.items() if isinstance(said, int | float)})

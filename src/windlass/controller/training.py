@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 FAILED = "training failed"
 _TRAIN = "windlass.pipeline.training:run_training"
+_ASKED = 3
+"""Earlier versions that are asked after a decay: each costs a run some tenths of a second, and the more there are, the
+more must one of them be better to be told from chance."""
 _SIGNALS: tuple[Signal, ...] = ("first", "schedule", "volume", "growth", "drift", "decay")
 
 
@@ -203,6 +206,7 @@ class Training:
             changed=product.changed,
             champion=None if product.champion is None else product.champion.version,
             champion_digest=None if product.champion is None else product.champion.digest,
+            earlier=_earlier(product) if trigger == "decay" else (),
         )
         self._trigger, self._began = trigger, self._context.state.sequence
         self._force = product.run is not None and product.run.force
@@ -221,6 +225,15 @@ class Training:
             self._context.record(_death(request.run, error), product=request.product)
         remedy = error.remedy or "mend what the log names; finished steps are not repeated"
         self._incidents.open(request.product, title=FAILED, cause=error.discreet_fault, remedy=remedy)
+
+
+def _earlier(product: ProductState) -> tuple[tuple[str, str], ...]:
+    """Versions that answered before the champion, the newest first, whose bundles are still there."""
+    past = [past.version for past in reversed(product.previous_champions)]
+    there = [one for one in past if one.version in product.versions and not product.versions[one.version].retired]
+    now = None if product.champion is None else product.champion.version
+    others = {one.version: one.digest for one in there if one.version != now}
+    return tuple(others.items())[:_ASKED]
 
 
 def _death(run: str, error: WindlassError) -> RunFailed:

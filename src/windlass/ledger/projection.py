@@ -196,9 +196,11 @@ def _run_finished(state: ProductState, body: RunFinished, event: Event) -> Produ
     ended = replace(state.run, finished_at=event.at, outcome=body.outcome, version=body.version)
     # A version that was registered is no gain yet: the end of its release says. And a run for more rows alone was a
     # look whether there is something to gain: no reason to be slower when something is wrong.
-    in_vain = body.outcome != "registered" and state.run.trigger != "growth"
+    in_vain = body.outcome not in ("registered", "recalled") and state.run.trigger != "growth"
     rejections = state.rejections + 1 if in_vain else state.rejections
-    return replace(state, run=None, last_run=ended, failures=0, rejections=rejections)
+    recalled = state.versions.get(body.version or "") if body.outcome == "recalled" else None
+    candidate = state.candidate if recalled is None or recalled.retired else replace(recalled, run=body.run)
+    return replace(state, run=None, last_run=ended, failures=0, rejections=rejections, candidate=candidate)
 
 
 def _run_failed(state: ProductState, body: RunFailed, event: Event) -> ProductState:

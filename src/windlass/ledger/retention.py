@@ -55,6 +55,7 @@ _OF_A_RUN = _names(
     events.DataExtracted,
     events.DataPinned,
     events.GateDecided,
+    events.RecourseDecided,
 )
 _EXTRACTED = events.DataExtracted.kind()
 _RETRAIN = events.RetrainDecided.kind()

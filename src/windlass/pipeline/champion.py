@@ -1,4 +1,4 @@
-"""The version that answers now, as the rows for its successor see it."""
+"""The version that answers now, and those before it, as the rows for a successor see them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def split_of_champion(training: Training) -> Split | None:
     One whose file is damaged is not told of here: the gate asks for its answers, and says why it got none.
     """
     try:
-        evaluation = _evaluation(training)
+        evaluation = _evaluation(training, training.request.champion_digest)
     except msgspec.DecodeError:
         return None
     return None if evaluation is None else evaluation.split
 
 
-def answers_of_champion(training: Training, prepared: Prepared, digest: str) -> tuple[Array, Array]:
-    """Its predictions of rows of the holdout, and which ones these are: those that it has not learned from.
+def answers_of(training: Training, prepared: Prepared, digest: str) -> tuple[Array, Array]:
+    """A version's predictions of rows of the holdout, and which ones these are: those that it has not learned from.
 
     Where these are too few for the gate, what it said before it was fitted on its own holdout joins, row by row: an
     hour after a training, or with rows that came late, hardly anything is newer than all that it knows by now. Raises
@@ -43,7 +43,7 @@ def answers_of_champion(training: Training, prepared: Prepared, digest: str) -> 
     """
     bundle = training.registry.open(training.name, digest)
     holdout = prepared.holdout_part()
-    unseen = _unseen(_evaluation(training), prepared, len(holdout))
+    unseen = _unseen(_evaluation(training, digest), prepared, len(holdout))
     said, told = from_frame(read_frame(bundle.folder / PREDICTIONS)), unseen.copy()
     scores = np.empty((len(holdout), *said.shape[1:]))
     if np.count_nonzero(unseen) < MINIMUM_ROWS and (bundle.folder / JUDGED).is_file():
@@ -62,14 +62,13 @@ def _found(wanted: Array, among: Array) -> tuple[Array, Array]:
     return among[places] == wanted, places
 
 
-def _evaluation(training: Training) -> Evaluation | None:
-    digest = training.request.champion_digest
+def _evaluation(training: Training, digest: str | None) -> Evaluation | None:
     file = None if digest is None else training.paths.bundle(training.name, digest) / EVALUATION
     return read_record(file, Evaluation) if file is not None and file.is_file() else None
 
 
 def _unseen(evaluation: Evaluation | None, prepared: Prepared, rows: int) -> Array:
-    """Rows that came after all the champion learned from; all of them where its split was not by time."""
+    """Rows that came after all the version learned from; all of them where its split was not by time."""
     moments = prepared.rows.moments
     if evaluation is None or evaluation.split.until is None or moments is None:
         return np.ones(rows, dtype=bool)

@@ -18,7 +18,7 @@ Value = str | int | float | bool | None
 Facts = dict[tuple[str, str], Value]
 
 _NO_FACT = object()
-_GROUPS = ("run", "param", "metric", "gate", "data", "code", "environment")
+_GROUPS = ("run", "param", "metric", "gate", "recourse", "data", "code", "environment")
 
 
 class ComparedRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +97,8 @@ def _said(body: events.Body) -> list[tuple[str, str, Value]]:  # noqa: PLR0911 (
         case events.GateDecided():
             verdict: dict[str, Value] = {"verdict": body.decision.verdict, "against": body.against}
             return _named("gate", verdict | body.decision.numbers)
+        case events.RecourseDecided():
+            return _named("recourse", {"verdict": body.decision.verdict, **body.decision.numbers})
         case events.StepFinished(step="evaluate"):
             return _named("metric", {f"holdout.{name}": value for name, value in body.summary.items()})
         case events.ProductDeclared():

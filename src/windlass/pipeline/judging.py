@@ -14,7 +14,7 @@ from windlass.decisions.baseline import constant_answer
 from windlass.decisions.gate import GateEvidence, decide_gate
 from windlass.decisions.metrics import main_metric
 from windlass.errors import discreet_fault_of
-from windlass.pipeline.champion import answers_of_champion
+from windlass.pipeline.champion import answers_of
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import (
     EVALUATION,
@@ -155,7 +155,7 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
     champion, unseen, remark = None, None, ""
     if training.request.champion_digest is not None:
         try:
-            champion, unseen = answers_of_champion(training, prepared, training.request.champion_digest)
+            champion, unseen = answers_of(training, prepared, training.request.champion_digest)
         except Exception as error:  # noqa: BLE001 (an old version's code may raise anything, and is told in the decision)
             # A champion that cannot read today's rows fails in production too: it must not keep its successor out.
             remark = f"The champion could not be asked about these rows: {discreet_fault_of(error)}"

@@ -11,7 +11,7 @@ from windlass.records.decision import Decision
 from windlass.records.lease import Fence
 from windlass.settings import Settings
 
-Outcome = Literal["registered", "rejected", "unchanged"]
+Outcome = Literal["registered", "rejected", "unchanged", "recalled"]
 
 
 class DeclareRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +46,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The version that answers now, such as `v3`."""
     champion_digest: str | None = None
     """Its bundle."""
+    earlier: tuple[tuple[str, str], ...] = ()
+    """Versions that answered before, with their bundles: after a decay one of them may do better than a new one."""
 
 
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,7 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
     product: str
     outcome: Outcome
     version: str | None
-    """Registered, or the one that is there already; None for a rejected candidate."""
+    """Registered, or the one that is there already, or the one that is gone back to; None for a rejected candidate."""
     digest: str | None
     metrics: dict[str, float]
     """On the holdout."""

@@ -18,6 +18,7 @@ from windlass.pipeline.ingest import extract
 from windlass.pipeline.noted import note_environment
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.progress import Emit, silent
+from windlass.pipeline.recourse import go_back
 from windlass.pipeline.request import Outcome, TrainingRequest, TrainingResult
 from windlass.pipeline.resume import chain_of, trusted_by
 from windlass.pipeline.step import StepRunner, prune
@@ -87,7 +88,11 @@ def _run(training: Training, began: float) -> TrainingResult:
     version: str | None = None
     outcome: Outcome = "rejected"
     last: list[Body] = []
-    if judged.decision.verdict == "pass":
+    recalled = go_back(training, prepared, evaluated, judged)
+    if recalled is not None:
+        version, digest = recalled
+        outcome = "recalled"
+    elif judged.decision.verdict == "pass":
         released = learning.refit(training, prepared, tuned, trained)
         digest = bundle(training, prepared, released, evaluated)
         version, registered = registration(training, digest, metrics)

@@ -8,7 +8,17 @@ from typing import Literal
 import msgspec
 
 Judgement = Literal[
-    "gate", "retrain", "release", "rollback", "drift", "decay", "experiment", "service", "arrivals", "warning"
+    "gate",
+    "recourse",
+    "retrain",
+    "release",
+    "rollback",
+    "drift",
+    "decay",
+    "warning",
+    "experiment",
+    "service",
+    "arrivals",
 ]
 
 

@@ -252,8 +252,9 @@ class RunFinished(Body, frozen=True, kw_only=True, tag="run.finished"):
     fenced = False
     subject_field = "run"
     run: str
-    outcome: Literal["registered", "rejected", "unchanged", "done"]
+    outcome: Literal["registered", "rejected", "unchanged", "recalled", "done"]
     version: str | None = None
+    """`recalled`: one that answered before, and is to be released once more."""
     seconds: float
 
 
@@ -346,6 +347,14 @@ class GateDecided(Body, frozen=True, kw_only=True, tag="gate.decided"):
     run: str
     against: str | None
     """The champion it was compared with."""
+    decision: Decision
+
+
+class RecourseDecided(Body, frozen=True, kw_only=True, tag="recourse.decided"):
+    """After a decay: back to a version that answered before, or forward to what the run trained."""
+
+    subject_field = "run"
+    run: str
     decision: Decision
 
 
@@ -611,6 +620,7 @@ ALL: tuple[type[Body], ...] = (
     DataPinned,
     DataErased,
     GateDecided,
+    RecourseDecided,
     VersionRegistered,
     ReleaseStarted,
     ReleaseAdvanced,

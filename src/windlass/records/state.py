@@ -76,7 +76,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """Every step is to be done again."""
     started_at: datetime
     finished_at: datetime | None = None
-    outcome: Literal["registered", "rejected", "unchanged", "done", "failed", "lost"] | None = None
+    outcome: Literal["registered", "rejected", "unchanged", "recalled", "done", "failed", "lost"] | None = None
     """None while it is under way; `lost`: another run began, and this one had never come to an end."""
     version: str | None = None
     """The version it registered."""
@@ -128,7 +128,8 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     previous_champions: tuple[PastChampion, ...] = ()
     """Those before the champion, in the order they answered; one that came back stands there more than once."""
     candidate: VersionState | None = None
-    """The last version registered, until its release starts."""
+    """The last version registered, or the one that is gone back to, until its release starts. Its `run` is the one that
+    wants it released."""
     release: ReleaseState | None = None
     experiment: ExperimentState | None = None
     """The A/B test under way."""

@@ -16,9 +16,12 @@ from windlass.records.event import (
     GateDecided,
     ProductPaused,
     ProductResumed,
+    RecourseDecided,
     ReleaseAdvanced,
     ReleaseFinished,
     ReleaseStarted,
+    RunFinished,
+    RunStarted,
 )
 from windlass.release.evidence import Expected
 
@@ -250,6 +253,44 @@ def test_while_paused_nothing_advances_and_what_does_harm_is_withdrawn(desk: Des
     desk.write(ProductResumed(reason="back"))
     leading.step(PRODUCT)
     assert stage(desk) == "shadow"
+
+
+def test_a_version_that_is_gone_back_to_is_released_like_any_other(desk: Desk) -> None:
+    leading = promoted(desk)
+    for _ in range(6):
+        in_probation(desk, leading)
+        leading.step(PRODUCT)
+    desk.wait(hours=1)
+    numbers = {"version": "v1", "score_shift": 0.3, "score_gap": 0.2, "score_scale": 1.0}
+    back = Decision(judgement="recourse", verdict="back", reasons=("v1 is clearly better.",), numbers=numbers, at=NOON)
+    rejected = Decision(judgement="gate", verdict="reject", reasons=("It is not.",), numbers={}, at=NOON)
+    desk.write(
+        RunStarted(run="run of the decay", trigger="decay", reason="test"),
+        GateDecided(run="run of the decay", against="v2", decision=rejected),
+        RecourseDecided(run="run of the decay", decision=back),
+        RunFinished(run="run of the decay", outcome="recalled", version="v1", seconds=1.0),
+    )
+    assert desk.state.rejections == 0
+    leading.step(PRODUCT)
+    release = desk.state.release
+    assert release is not None
+    assert (release.version, release.stage, release.run) == ("v1", "shadow", "run of the decay")
+    assert "v1 does better now" in desk.bodies(ReleaseAdvanced)[-1].decision.reasons[0]
+    assert leading._expected(desk.state, release) == Expected(shift=0.3, gap=0.2, scale=1.0)
+    desk.wait(hours=1)
+    ids = desk.answer(40, version="v2")
+    desk.answer(40, version="v1", stage="shadow", ids=ids)
+    desk.commit(leading)
+    leading.step(PRODUCT)
+    for _ in range(2):
+        desk.wait(hours=1)
+        desk.answer(40, version="v2")
+        desk.answer(40, version="v1", stage="canary")
+        desk.commit(leading)
+    desk.wait(minutes=1)
+    leading.step(PRODUCT)
+    assert (champion(desk), stage(desk)) == ("v1", "probation")
+    assert desk.state.champion == desk.state.versions["v1"]
 
 
 # -- one after the other ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from windlass.product.policy import Retrain
 from windlass.records.data import DataPin
 from windlass.records.decision import Decision
 from windlass.records.event import (
+    ChampionChanged,
     CommandRequested,
     DataPinned,
     IncidentClosed,
@@ -22,6 +23,7 @@ from windlass.records.event import (
     RunFailed,
     RunFinished,
     RunStarted,
+    VersionRetired,
 )
 from windlass.records.state import PendingCommand
 
@@ -109,6 +111,31 @@ def test_a_signal_is_heard_and_the_champion_goes_along(desk: Desk) -> None:
     assert (request.champion, request.champion_digest) == ("v1", desk.state.versions["v1"].digest)
     assert (request.window, begun(desk).force) == (Retrain(window="9d").window, False)
     assert not request.must_gain
+
+
+def test_after_a_decay_the_versions_that_answered_before_go_along(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(every="1h", on_decay=True, cooldown="1h")))
+    with_champion(desk)
+    digests = {"v1": desk.state.versions["v1"].digest}
+    for name, previous in (("v2", "v1"), ("v3", "v2"), ("v4", "v3"), ("v5", "v4")):
+        digests[name] = desk.register(name)
+        desk.write(ChampionChanged(version=name, digest=digests[name], previous=previous, release=None, reason="test"))
+    desk.write(ChampionChanged(version="v4", digest=digests["v4"], previous="v5", release=None, reason="test"))
+    desk.write(VersionRetired(version="v3", digest=digests["v3"], reason="cleaned"))
+    desk.wait(hours=2)
+    training(desk).decide(PRODUCT, Signals(decay=alarm()))
+    assert begun(desk).trigger == "decay"
+    assert desk.engine.request.earlier == tuple((name, digests[name]) for name in ("v5", "v2", "v1"))
+
+
+def test_for_other_signals_nobody_asks_what_earlier_versions_would_do(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(every="1h", on_decay=True, cooldown="1h")))
+    with_champion(desk)
+    digest = desk.register("v2")
+    desk.write(ChampionChanged(version="v2", digest=digest, previous="v1", release=None, reason="test"))
+    desk.wait(hours=2)
+    training(desk).decide(PRODUCT, QUIET)
+    assert (begun(desk).trigger, desk.engine.request.earlier) == ("schedule", ())
 
 
 def test_a_better_model_is_looked_for_when_the_rows_have_grown(desk: Desk) -> None:

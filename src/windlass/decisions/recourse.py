@@ -1,0 +1,129 @@
+"""After a decay: back to a version that answered before, or forward to what was just trained?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from windlass.decisions import paired
+from windlass.decisions.agreement import row_gaps, scale_of
+from windlass.decisions.divergence import holm
+from windlass.decisions.figures import decision, show
+from windlass.decisions.gate import MATERIAL, MINIMUM_ROWS, score_shift
+from windlass.decisions.metrics import Metric, main_metric
+from windlass.product.policy import Gate
+from windlass.records.decision import Decision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from windlass.product.task import TaskKind
+
+    Array = NDArray[Any]
+
+ALPHA = 0.05
+"""Chance that any earlier version that is no better is called better: over all of them against the champion, and again
+against the candidate."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecourseEvidence:
+    """Predictions of the same n rows, which none of the models has learned from, in the order of their time."""
+
+    kind: TaskKind
+    truth: Array
+    """`(n,)` codes or values."""
+    champion: Array
+    """`(n,)`, or `(n, k)` for multiclass; so are the others."""
+    candidate: Array | None
+    """What was just trained; None: the gate rejected it."""
+    earlier: Mapping[str, Array]
+    """Version -> its predictions."""
+    remarks: tuple[str, ...] = ()
+    """What could not be asked, and why."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Hearing:
+    evidence: RecourseEvidence
+    policy: Gate
+    metric: Metric
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def decide_recourse(evidence: RecourseEvidence, policy: Gate | None, now: datetime) -> Decision:
+    """`back` to the version that `numbers["version"]` names, or `forward`.
+
+    Where the world returns to what it was (a season, the end of a campaign), a version that answered then may do better
+    than the champion and than what can be learned of the few rows since. It must be within the gate's bounds, clearly
+    better than the champion on the same rows and also than the candidate, if that passed the gate (one-sided, 5 % over
+    all earlier versions together by Holm's method, for each of the two), and by 2 % of what they fall short of a
+    perfect score. Of several the best goes. It is released in stages like any other version.
+    """
+    hearing = _Hearing(evidence=evidence, policy=policy or Gate(), metric=main_metric(policy, evidence.kind))
+    hearing.numbers.update({"metric": hearing.metric.name, "rows": len(evidence.truth)})
+    said, best = _best(hearing)
+    if best is None:
+        return decision("recourse", "forward", [said, *evidence.remarks], hearing.numbers, now)
+    answers, champion = evidence.earlier[best], evidence.champion
+    scale = scale_of(champion) if evidence.kind == "regression" else 1.0
+    hearing.numbers.update(
+        {
+            "version": best,
+            "score_shift": score_shift(answers, champion),
+            "score_gap": float(row_gaps(answers, champion, scale=scale).mean()),
+            "score_scale": scale,
+        }
+    )
+    return decision("recourse", "back", [said, *evidence.remarks], hearing.numbers, now)
+
+
+def _best(hearing: _Hearing) -> tuple[str, str | None]:
+    """What is to be said, and the version to go back to."""
+    evidence, metric, rows = hearing.evidence, hearing.metric, len(hearing.evidence.truth)
+    names = [name for name, answers in evidence.earlier.items() if _within_bounds(hearing, name, answers)]
+    if not names or rows < MINIMUM_ROWS:
+        few = "no earlier version can be compared" if rows >= MINIMUM_ROWS else f"only {rows} rows can be compared"
+        return f"There is nothing to go back to: {few}.", None
+    better = _clearly_better(hearing, names, than=evidence.champion)
+    if not better:
+        return f"No earlier version is clearly better than the champion on the same {rows} rows.", None
+    if evidence.candidate is not None:
+        better = _clearly_better(hearing, better, than=evidence.candidate)
+        if not better:
+            return f"No earlier version is clearly better than the candidate on the same {rows} rows.", None
+    scores = {name: hearing.numbers[name] for name in better}
+    best = (max if metric.larger_is_better else min)(scores, key=scores.__getitem__)
+    compared = {"champion": evidence.champion, "candidate": evidence.candidate}
+    others = [
+        f"the {who} {show(metric.score(evidence.truth, answers))}"
+        for who, answers in compared.items()
+        if answers is not None
+    ]
+    figures = f"{metric.name} {show(scores[best])}, {', '.join(others)}"
+    return f"{best} is clearly better on the same {rows} rows: {figures}.", best
+
+
+def _within_bounds(hearing: _Hearing, name: str, answers: Array) -> bool:
+    """Whether it keeps what the gate asks of every version; its figure is noted."""
+    policy, score = hearing.policy, hearing.metric.score(hearing.evidence.truth, answers)
+    hearing.numbers[name] = score
+    low = policy.at_least is not None and score < policy.at_least
+    high = policy.at_most is not None and score > policy.at_most
+    return bool(np.isfinite(score)) and not low and not high
+
+
+def _clearly_better(hearing: _Hearing, names: list[str], *, than: Array) -> list[str]:
+    evidence, metric = hearing.evidence, hearing.metric
+    found = [paired.compare(metric, evidence.truth, evidence.earlier[name], than) for name in names]
+    clear = holm(np.array([each.p_better() for each in found]), ALPHA)
+    return [name for name, each, sure in zip(names, found, clear, strict=True) if sure and _material(metric, each)]
+
+
+def _material(metric: Metric, found: paired.Comparison) -> bool:
+    room = metric.room(found.champion)
+    return room is None or found.gain >= MATERIAL * room
