@@ -87,7 +87,7 @@ def kept_for(state: WorkspaceState, versions: Mapping[str, Collection[str]], *, 
         runs |= {version.run for key, version in product.versions.items() if key in wanted}
         for run in (product.run, product.last_run):
             runs |= set() if run is None else {run.run, run.resumes}
-        runs |= set() if product.release is None else {product.release.run}
+        runs |= {None if one is None else one.run for one in (product.release, product.candidate)}
     return Kept(before=before, runs=frozenset(run for run in runs if run is not None))
 
 

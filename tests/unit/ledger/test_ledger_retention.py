@@ -188,7 +188,7 @@ def test_what_is_the_history_of_production_never_goes() -> None:
     assert {entry.kind for entry in story if entry.sequence in going} == {
         "controller.started", "controller.stopped", "ledger.pruned", "run.logged", "step.started", "step.finished",
         "step.failed", "data.extracted", "data.pinned", "gate.decided", "alarm.raised", "alarm.cleared",
-        "retrain.decided", "incident.opened", "incident.closed", "workspace.cleaned",
+        "retrain.decided", "recourse.decided", "incident.opened", "incident.closed", "workspace.cleaned",
     }  # fmt: skip
 
 
