@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from windlass.assessment.assess import open_project
@@ -124,6 +126,22 @@ class TestWaysToCode:
         }
         assert ask("training-automated", files).state is State.PRESENT
 
+    def test_what_a_service_does_before_it_answers(self, ask: Ask) -> None:
+        code = """
+            from flask import Flask
+            from scipy.stats import ks_2samp
+
+            app = Flask(__name__)
+
+            @app.{hook}
+            def measure_drift():
+                ks_2samp([0], [1])
+        """
+        image = {"Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["python", "app.py"]\n'}
+        hooked = {**image, "app.py": code.replace("{hook}", "before_first_request")}
+        assert ask("drift-monitoring", hooked).state is State.WIRED
+        assert not ask("drift-monitoring", {**image, "app.py": code.replace("{hook}", "template_filter")}).state.holds
+
     def test_an_annotation_tells_what_a_factory_made(self, ask: Ask) -> None:
         code = """
             import hydra
@@ -231,6 +249,12 @@ class TestJudgements:
         assert gated.state is State.PRESENT
         said = ask("model-validation-gate", {"evaluate.py": self.GATE.format(end="print('worse')")})
         assert said.state is State.ABSENT
+
+    def test_a_data_set_that_a_notebook_registers_by_hand(self, ask: Ask) -> None:
+        code = "from google.cloud import aiplatform\naiplatform.TabularDataset.create(display_name='x')\n"
+        cells = {"cells": [{"cell_type": "code", "source": code}]}
+        assert ask("data-versioned", {"a.ipynb": json.dumps(cells)}).state is State.ABSENT
+        assert ask("data-versioned", {"a.py": code}).state is State.PRESENT
 
     def test_behaviour_by_equal_answers(self, ask: Ask) -> None:
         test = """

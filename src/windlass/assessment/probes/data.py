@@ -112,7 +112,8 @@ _KINDS_OF_DATA = ("dataset", "data", "raw_data", "raw-data", "preprocessed_data"
 def _tables(facts: Facts) -> Iterator[Seen]:
     for place in facts.named(_may_pin):
         call, sighting = place[2], facts.sight(place)
-        if _pinning(call) and sighting.route is not None:
+        by_hand = sighting.module.is_notebook and sighting.by < By.ITSELF  # what a person clicked ties no model to it
+        if _pinning(call) and sighting.route is not None and not by_hand:
             yield sighting.seen("a version of the data is made or pinned")
 
 

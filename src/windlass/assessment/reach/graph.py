@@ -31,8 +31,11 @@ _LAUNCHERS = frozenset(
     }
 )  # fmt: skip
 _HANDLERS = frozenset(
-    {"get", "post", "put", "patch", "delete", "route", "websocket", "api_route", "on_event", "api", "errorhandler"}
-)
+    {
+        "get", "post", "put", "patch", "delete", "route", "websocket", "api_route", "on_event", "api", "errorhandler",
+        "before_first_request", "before_request", "after_request", "middleware",
+    }
+)  # fmt: skip
 _STARTED = frozenset(
     {
         "asset", "op", "job", "graph_asset", "multi_asset", "sensor", "schedule", "task", "command_job", "cron",
