@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -113,15 +114,22 @@ class GrpcServer:
         scopes = _PREDICT if name == "ModelInfer" else () if name == "ServerLive" else _READ
 
         async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            refusal = self._refused(context, scopes)
-            if refusal is None:
-                try:
-                    return await handle(request)
-                except Exception as error:
-                    refusal = refusal_for(error)
-                    if refusal is None:
-                        raise
-            code = _CODES.get(refusal.status, grpc.StatusCode.INTERNAL)
+            started, code = time.perf_counter(), grpc.StatusCode.UNKNOWN
+            try:
+                refusal = self._refused(context, scopes)
+                if refusal is None:
+                    try:
+                        answer = await handle(request)
+                    except Exception as error:
+                        refusal = refusal_for(error)
+                        if refusal is None:
+                            raise
+                    else:
+                        code = grpc.StatusCode.OK
+                        return answer
+                code = _CODES.get(refusal.status, grpc.StatusCode.INTERNAL)
+            finally:  # before the caller hears of it
+                self._metrics.call_answered(name, code.name, time.perf_counter() - started)
             message = refusal.message if refusal.error_id is None else f"{refusal.message} ({refusal.error_id})"
             return await context.abort(code, message)  # which raises
 

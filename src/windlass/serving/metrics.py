@@ -35,6 +35,16 @@ class Metrics:
             buckets=_SECONDS,
             **registry,
         )
+        self.calls = Counter(
+            "windlass_grpc_calls", "Calls of gRPC answered, by method and code", ["method", "code"], **registry
+        )
+        self.call_seconds = Histogram(
+            "windlass_grpc_call_seconds",
+            "Time from a call of gRPC, read, to its answer, by method",
+            ["method"],
+            buckets=_SECONDS,
+            **registry,
+        )
         labels = ["product", "version", "stage"]
         self.predictions = Counter("windlass_predictions", "Rows predicted and captured", labels, **registry)
         self.failures = Counter("windlass_prediction_failures", "Batches a version failed on", labels, **registry)
@@ -77,6 +87,11 @@ class Metrics:
             timer = self._timers[route] = self.seconds.labels(route)
         counter.inc()
         timer.observe(seconds)
+
+    def call_answered(self, method: str, code: str, seconds: float) -> None:
+        """Count one call of gRPC."""
+        self.calls.labels(method, code).inc()
+        self.call_seconds.labels(method).observe(seconds)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

@@ -49,6 +49,19 @@ def served(world: Any) -> Iterator[tuple[Any, int]]:
         yield server, port
 
 
+def test_calls_are_counted_by_method_and_code(served: tuple[Any, int], caller: Any) -> None:
+    server, port = served
+    client = triton.InferenceServerClient(f"127.0.0.1:{port}")
+    for _ in range(2):
+        client.infer("flights", tensors(triton, TYPES))
+    with pytest.raises(InferenceServerException, match="there is no product 'ships'"):
+        client.infer("ships", tensors(triton, TYPES))
+    told = caller(server.port)("/metrics")[1].decode()
+    assert 'windlass_grpc_calls_total{code="OK",method="ModelInfer"} 2.0' in told
+    assert 'windlass_grpc_calls_total{code="NOT_FOUND",method="ModelInfer"} 1.0' in told
+    assert 'windlass_grpc_call_seconds_count{method="ModelInfer"} 3.0' in told
+
+
 def test_triton_client_reads_the_metadata_and_infers(world: Any, served: tuple[Any, int]) -> None:
     server, port = served
     client = triton.InferenceServerClient(f"127.0.0.1:{port}")
