@@ -230,6 +230,31 @@ class TestPlatforms:
         assert ask("pipeline-cd", {".github/workflows/cd.yml": flow}).state is State.WIRED
 
 
+class TestActions:
+    @pytest.mark.parametrize(
+        ("action", "given", "state"),
+        [
+            ("team/actions/deploy@v1", "ecr-repo: churn", State.WIRED),
+            ("team/actions/deploy@v1", "environment: prod", State.ABSENT),
+            ("team/actions/scan@v1", "ecr-repo: churn", State.ABSENT),
+        ],
+    )
+    def test_an_action_of_a_teams_own_that_is_told_where_images_go(
+        self, ask: Ask, action: str, given: str, state: State
+    ) -> None:
+        flow = f"""
+            on: push
+            jobs:
+              image:
+                runs-on: ubuntu-latest
+                steps:
+                  - uses: {action}
+                    with:
+                      {given}
+        """
+        assert ask("automated-build", {".github/workflows/cd.yml": flow}).state is state
+
+
 class TestJudgements:
     GATE = """
         from azureml.core import Run

@@ -18,6 +18,7 @@ from windlass.assessment.probes.verbs import (
     is_infrastructure,
     publishes,
 )
+from windlass.assessment.reach.graph import Use
 from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
@@ -94,6 +95,18 @@ def service_cd(facts: Facts) -> Finding:
     return conclude("service-cd", seen, turned_down=down, wired_from=By.ITSELF)
 
 
+_REPOSITORY = re.compile(
+    r"(ecr|acr|gar|gcr|ghcr|docker|image|container)[-_ ]?(repo|repository|registry)", re.IGNORECASE
+)
+
+
+def _pushes(use: Use) -> bool:
+    """An action of a team's own that builds or releases, and is told the repository of images that it does so into."""
+    name = use.step.uses.partition("@")[0]
+    acts = parts_of(name.rpartition("/")[2]) & {"build", "push", "publish", "release", "deploy"}
+    return bool(acts) and not name.startswith("./") and any(_REPOSITORY.search(key) for key in use.step.given)
+
+
 @probe("automated-build")
 def automated_build(facts: Facts) -> Finding:
     """CI builds an image or a package and keeps it."""
@@ -105,6 +118,7 @@ def automated_build(facts: Facts) -> Finding:
             kept.append(seen_use(use))
         else:
             thrown.append(Evidence(path=use.path, line=use.step.line, why="built, and thrown away when the job ends"))
+    kept += [seen_use(use) for use in facts.graph.uses if _pushes(use)]
     for seen in _in_ci(facts, builds):
         uploads = (
             seen.route is not None
