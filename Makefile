@@ -1,10 +1,10 @@
-# All targets work on a clean clone with nothing installed but Python 3.11-3.13, pip and make; `test` wants PostgreSQL too.
+# All targets work on a clean clone with nothing installed but Python 3.11-3.13, pip and make; `test` wants PostgreSQL and Chromium too.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check postgres clean
+.PHONY: help demo test check postgres browser clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -32,9 +32,19 @@ postgres:
 	    echo "the tests need PostgreSQL 15 or later, and there is none: sudo apt-get install postgresql" >&2; exit 1; \
 	  fi; }
 
+# The pages of reports are looked at in a real one. Playwright's own is for machines that have no package of it.
+browser: $(VENV)/.installed
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium fonts-dejavu-core; \
+	  else \
+	    $(BIN)/playwright install chromium; \
+	  fi; }
+
 # In the order of the folders, since the long ones come first: sorted by their number of tests the longest would be last.
 # Three at a time also on two cores: much of the time is waiting, for disks, for leases and for processes that start.
-test: $(VENV)/.installed postgres ## all tests
+test: $(VENV)/.installed postgres browser ## all tests
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests
 
 check: $(VENV)/.installed ## lint, types and layers
