@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -14,6 +15,7 @@ from windlass.backtest.stream import Array, Known, Stream
 from windlass.backtest.trainer import Trainer
 from windlass.decisions.baseline import constant_answer
 from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
+from windlass.decisions.recourse import RecourseEvidence, decide_recourse
 from windlass.monitoring.reference import Reference, make_reference
 from windlass.pipeline.candidates import Mix, choose, follow
 from windlass.pipeline.split import MINIMUM, holdout_place, judging_place
@@ -34,6 +36,17 @@ class Challenger:
     learned: Known
     """What it learned from."""
     reference: Reference | None
+    recourse: Decision | None = None
+    """Whether a version that answered before is gone back to; None: none was asked."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answerer:
+    """A model that answers, or did."""
+
+    model: Any
+    learned: int
+    """The last row that it learned from, by its place in the stream."""
 
 
 class Workshop:
@@ -50,14 +63,23 @@ class Workshop:
         self._kind = stream.product.task.kind
 
     def challenge(
-        self, known: Known, champion: Any, *, learned: int, now: datetime, must_gain: bool = False, changed: int = 0
+        self,
+        known: Known,
+        champion: Answerer,
+        *,
+        now: datetime,
+        must_gain: bool = False,
+        changed: int = 0,
+        earlier: Mapping[str, Answerer] | None = None,
     ) -> Challenger | None:
         """Train as the policy says, and let the gate judge the result against the champion.
 
-        `known` are labelled rows that stand for all of their time; `learned` is the last row that the champion has
-        learned from; `must_gain` as the gate takes it, and the newest `changed` rows came since the champion's losses
-        rose. None when there are too few rows to train on, or to compare with the champion.
+        `known` are labelled rows that stand for all of their time; `must_gain` as the gate takes it, and the newest
+        `changed` rows came since the champion's losses rose. `earlier` versions are asked whether one of them does
+        better; where one does, there is no model. None when there are too few rows to train on, or to compare with the
+        champion.
         """
+        learned = champion.learned
         known = self._within_window(known, now)
         changed = min(changed, len(known))
         rest, choice, holdout = self._parted(known, learned, changed=changed)
@@ -66,13 +88,17 @@ class Workshop:
             return None
         judged, mix = self._chosen(rest, choice, changed=max(0, changed - len(choice) - len(holdout)))
         answers = self._trainer.predict_at(judged, holdout.positions)
-        others = self._trainer.predict_at(champion, holdout.positions[unseen])
+        others = self._trainer.predict_at(champion.model, holdout.positions[unseen])
         evidence = self._evidence(
             judged, rest, holdout, answers=answers, champion=others, unseen=unseen, must_gain=must_gain
         )
         decision = decide_gate(evidence, self._stream.product.gate, now)
-        if decision.verdict != "pass":
-            return Challenger(decision=decision, mix=mix, model=None, learned=known[:0], reference=None)
+        passed = decision.verdict == "pass"
+        recourse = self._recourse(champion, answers if passed else None, earlier, holdout, now) if earlier else None
+        if not passed or (recourse is not None and recourse.verdict == "back"):
+            return Challenger(
+                decision=decision, mix=mix, model=None, learned=known[:0], reference=None, recourse=recourse
+            )
         model = follow(
             lambda rows: self._trainer.fit(known[len(known) - rows :]),
             mix,
@@ -82,7 +108,33 @@ class Workshop:
             changed=changed,
         )
         reference = self._reference(known, holdout, answers)
-        return Challenger(decision=decision, mix=mix, model=model, learned=known, reference=reference)
+        return Challenger(
+            decision=decision, mix=mix, model=model, learned=known, reference=reference, recourse=recourse
+        )
+
+    def _recourse(
+        self,
+        champion: Answerer,
+        candidate: Array | None,
+        earlier: Mapping[str, Answerer],
+        holdout: Known,
+        now: datetime,
+    ) -> Decision:
+        """Judged on the rows of the holdout that none of them has learned from."""
+        unseen = holdout.positions > max(each.learned for each in (champion, *earlier.values()))
+        rows = holdout[unseen]
+        said = {
+            name: self._trainer.predict_at(each.model, rows.positions) if len(rows) else np.empty(0)
+            for name, each in {"": champion, **earlier}.items()
+        }
+        evidence = RecourseEvidence(
+            kind=self._kind,
+            truth=self._stream.truth(rows),
+            champion=said.pop(""),
+            candidate=None if candidate is None else candidate[unseen],
+            earlier=said,
+        )
+        return decide_recourse(evidence, self._stream.product.gate, now)
 
     def _chosen(self, rest: Known, choice: Known, *, changed: int) -> tuple[Any, Mix]:
         if not len(choice):

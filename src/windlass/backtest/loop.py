@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from windlass.backtest.challenger import Challenger, Workshop
+from windlass.backtest.challenger import Answerer, Challenger, Workshop
 from windlass.backtest.result import BacktestEvent
 from windlass.backtest.stream import Array, Known, Stream, Window
 from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
 from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.recourse import ASKED
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
 from windlass.monitoring.reference import Reference
@@ -25,14 +26,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WINDOW_ROWS = 2000
 
 
-@dataclass(kw_only=True, eq=False)
-class Version:
-    """A model that answers, or did."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Version(Answerer):
+    """A model with what it is watched by."""
 
     name: str
-    model: Any
-    learned: int
-    """The last row that it learned from, by its place in the stream."""
     reference: Reference
     watch: Watch
 
@@ -62,6 +60,8 @@ class Loop:
         reference = self._workshop.first_reference(known)
         self._champion = self._version(first, known, reference)
         self._probation: Probation | None = None
+        self._past: list[Version] = []
+        """Those that answered before, in the order in which they stopped to."""
         self._run_starts: list[datetime] = [self._clock.now()]
         self._labelled_at_run = len(known)
         self._rejections = 0
@@ -96,7 +96,7 @@ class Loop:
         if decision.verdict == "retrain":
             self._record("retrain.decided", decision=decision)
             self._changed = decision.count("changed")
-            self._retrain(start, for_growth=decision.numbers["trigger"] == "growth")
+            self._retrain(start, trigger=decision.numbers["trigger"])
 
     def _mature(self, now: int, start: int) -> None:
         """Hand over the labels that became known since the last look, in the order in which they did.
@@ -139,34 +139,54 @@ class Loop:
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def _retrain(self, start: int, *, for_growth: bool) -> None:
+    def _retrain(self, start: int, *, trigger: object) -> None:
+        for_growth = trigger == "growth"
         now = self._clock.now()
         self._run_starts.append(now)
         self._labelled_at_run = len(self._stream.known(self._matured_to, start=0, stop=start))
         known = self._stream.representative(self._matured_to, stop=start)
         made = self._workshop.challenge(
             known,
-            self._champion.model,
-            learned=self._champion.learned,
+            self._champion,
             now=now,
             must_gain=for_growth,
             changed=self._changed,
+            earlier=self._earlier() if trigger == "decay" else None,
         )
         if made is None:
             self._rejections += not for_growth
             self._record("run.failed", detail="too few labelled rows that are new and stand for their time")
             return
         self._record("gate.decided", decision=made.decision, detail=f"trained on: {made.mix}")
-        if made.model is None:
+        if made.recourse is not None:
+            self._record("recourse.decided", decision=made.recourse)
+        if made.recourse is not None and made.recourse.verdict == "back":
+            self._go_back(str(made.recourse.numbers["version"]), start)
+        elif made.model is None:
             self._rejections += not for_growth
         else:
             self._promote(made, start)
+
+    def _earlier(self) -> dict[str, Version]:
+        """The last that answered before the champion, the newest first."""
+        others = {past.name: past for past in reversed(self._past) if past.name != self._champion.name}
+        return dict(list(others.items())[:ASKED])
+
+    def _go_back(self, name: str, start: int) -> None:
+        previous = self._champion
+        self._rejections = 0
+        self._past.append(previous)
+        self._champion = self._again(next(past for past in self._past if past.name == name))
+        self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
+        self._alarmed.clear()
+        self._record("champion.changed", detail=f"back to {name}")
 
     def _promote(self, made: Challenger, start: int) -> None:
         assert made.reference is not None
         previous = self._champion
         self._rejections = 0
         self.retrains += 1
+        self._past.append(previous)
         self._champion = self._version(made.model, made.learned, made.reference)
         self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
         self._alarmed.clear()
@@ -188,14 +208,8 @@ class Loop:
         self._probation = None
         self._record("release.finished", decision=decision)
         if decision.verdict == "roll_back":
-            back = probation.previous
-            self._champion = Version(
-                name=back.name,
-                model=back.model,
-                learned=back.learned,
-                reference=back.reference,
-                watch=self._watch(back.reference),
-            )
+            self._past.append(self._champion)
+            self._champion = self._again(probation.previous)
             self._alarmed.clear()
             self._rejections += 1
             self._record("champion.changed", detail="rolled back")
@@ -225,6 +239,10 @@ class Loop:
             reference=reference,
             watch=self._watch(reference),
         )
+
+    def _again(self, version: Version) -> Version:
+        """The same, watched anew."""
+        return replace(version, watch=self._watch(version.reference))
 
     def _watch(self, reference: Reference) -> Watch:
         return Watch(reference, window=_WINDOW_ROWS, within=self._stream.product.outcome.within)

@@ -9,6 +9,7 @@ from windlass.controller.commands import Answer
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
+from windlass.decisions.recourse import ASKED
 from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
@@ -25,9 +26,6 @@ log = logging.getLogger(__name__)
 
 FAILED = "training failed"
 _TRAIN = "windlass.pipeline.training:run_training"
-_ASKED = 3
-"""Earlier versions that are asked after a decay: each costs a run some tenths of a second, and the more there are, the
-more must one of them be better to be told from chance."""
 _SIGNALS: tuple[Signal, ...] = ("first", "schedule", "volume", "growth", "drift", "decay")
 
 
@@ -233,7 +231,7 @@ def _earlier(product: ProductState) -> tuple[tuple[str, str], ...]:
     there = [one for one in past if one.version in product.versions and not product.versions[one.version].retired]
     now = None if product.champion is None else product.champion.version
     others = {one.version: one.digest for one in there if one.version != now}
-    return tuple(others.items())[:_ASKED]
+    return tuple(others.items())[:ASKED]
 
 
 def _death(run: str, error: WindlassError) -> RunFailed:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+ASKED = 3
+"""Earlier versions that are asked: each costs a run some tenths of a second, and the more there are, the more must one
+of them be better to be told from chance."""
 ALPHA = 0.05
 """Chance that any earlier version that is no better is called better: over all of them against the champion, and again
 against the candidate."""

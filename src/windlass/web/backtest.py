@@ -18,6 +18,7 @@ _HAPPENED = {
     "alarm.raised": "alarm",
     "retrain.decided": "retrain decided",
     "gate.decided": "gate",
+    "recourse.decided": "back or forward",
     "champion.changed": "champion changed",
     "release.finished": "probation over",
     "run.failed": "run failed",

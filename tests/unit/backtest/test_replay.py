@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 
-from windlass.backtest.challenger import Workshop
+from windlass.backtest.challenger import Answerer, Workshop
 from windlass.backtest.policies import NAMES
 from windlass.backtest.replay import run_backtest
 from windlass.backtest.result import to_json, to_plain
@@ -263,8 +263,8 @@ def test_stretches_compete_on_rows_that_none_has_seen(make_stream):
     stream = make_stream(frame)
     trainer = Trainer(stream=stream, seed=0)
     workshop = Workshop(stream=stream, trainer=trainer)
-    champion = trainer.fit(stream.known(NOW, start=0, stop=2800))
-    made = workshop.challenge(stream.known(NOW, start=0, stop=14_000), champion, learned=2799, now=START)
+    champion = Answerer(model=trainer.fit(stream.known(NOW, start=0, stop=2800)), learned=2799)
+    made = workshop.challenge(stream.known(NOW, start=0, stop=14_000), champion, now=START)
     assert made.decision.verdict == "pass"
     newest = dict(zip(made.mix.stretches, made.mix.weights, strict=True))
     assert newest.get(1.0, 0.0) < 0.2  # half of all rows are of the world that was
@@ -274,7 +274,7 @@ def test_stretches_compete_on_rows_that_none_has_seen(make_stream):
     fixed = make_stream(frame)
     fixed.product.retrain = Retrain(window="all")
     workshop = Workshop(stream=fixed, trainer=Trainer(stream=fixed, seed=0))
-    made = workshop.challenge(fixed.known(NOW, start=0, stop=14_000), champion, learned=2799, now=START)
+    made = workshop.challenge(fixed.known(NOW, start=0, stop=14_000), champion, now=START)
     assert str(made.mix) == "all rows"
 
 
@@ -323,3 +323,18 @@ def _untimed(result):
         for name, policy in result.policies.items()
     }
     return msgspec.structs.replace(result, policies=policies, timings={})
+
+
+def test_where_the_world_is_again_what_it_was_the_version_of_then_answers_again(make_stream):
+    turned = pl.int_range(pl.len()).is_between(2400, 4199)
+    label = pl.when(turned).then(1 - pl.col("label")).otherwise("label")
+    frame = drifting(6000, change=None).with_columns(label=label)
+    result = run_backtest(make_stream(frame, estimator=DecisionTreeClassifier(max_depth=5, min_samples_leaf=20)))
+    judged = [event for event in result.events if event.kind == "recourse.decided"]
+    back = next(event for event in judged if event.decision.verdict == "back")
+    changed = next(event for event in result.events[result.events.index(back) :] if event.kind == "champion.changed")
+    assert back.version == "v3"  # which had learned the world in between
+    assert changed.version == back.decision.numbers["version"] == "v2"  # of little more than the world of before
+    assert changed.detail == "back to v2"
+    own, recent = (result.policies[name].per_window for name in ("windlass", "recent"))
+    assert (own[changed.window] > 0.8, recent[changed.window] < 0.3) == (True, True)
