@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from windlass.assessment.assess import assess
 from windlass.assessment.reading.notebook import read_notebook
 from windlass.assessment.reading.python import NotPython, read_python
+from windlass.assessment.reading.r import read_r
 from windlass.assessment.reading.shell import read_shell
 from windlass.assessment.reading.tree import Limits, Tree
 from windlass.assessment.reading.yaml import read_yaml
@@ -205,3 +206,10 @@ def test_any_heap_of_files_is_assessed(tmp_path_factory: pytest.TempPathFactory,
         path.write_text(text, encoding="utf-8")
     found = assess(root, now=NOW)
     assert len(found.practices) == 94
+
+
+def test_a_document_of_r_that_opens_chunks_and_closes_none_is_read_once() -> None:
+    calls = list(read_r("a.Rmd", "```{r}\nlm(x)\n" * 50_000))
+    assert calls == []
+    closed = list(read_r("a.Rmd", "```{r}\nlm(x)\n```\n" * 3))
+    assert [call.line for call in closed] == [2, 5, 8]

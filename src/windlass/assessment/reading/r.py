@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 _CALL = re.compile(r"(?<![\w.$@])(?:([A-Za-z][\w.]*):::?)?([A-Za-z.][\w.]*)\s*\((?=([^()]{0,200}))")
-_CHUNK = re.compile(r"^\s*```\s*\{r\b[^}]*\}\s*$(.*?)^\s*```\s*$", re.MULTILINE | re.DOTALL | re.IGNORECASE)
+_OPENS = re.compile(r"\s*```+\s*\{r\b[^}]*\}\s*", re.IGNORECASE)
+_CLOSES = re.compile(r"\s*```+\s*")
 _NO_CODE = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|#[^\n]*""")
 
 
@@ -25,12 +26,26 @@ class RCall(msgspec.Struct, frozen=True, gc=False):
 
 def read_r(path: str, text: str) -> Iterator[RCall]:
     """The calls of a script, or of the chunks of a document, in order; comments and texts are no code."""
-    parts = [(0, text)]
-    if path.lower().endswith((".rmd", ".qmd")):
-        parts = [(found.start(1), found[1]) for found in _CHUNK.finditer(text)]
-    for start, part in parts:
+    parts = list(_chunks(text)) if path.lower().endswith((".rmd", ".qmd")) else [(1, text)]
+    for first, part in parts:
+        line = first
         code = _NO_CODE.sub(lambda found: '""' if found[1] else "", part)
-        first = text.count("\n", 0, start) + 1
+        place = 0
         for found in _CALL.finditer(code):
-            line = first + code.count("\n", 0, found.start())
+            line += code.count("\n", place, found.start())
+            place = found.start()
             yield RCall(path=path, line=line, name=found[2], given=found[3])
+
+
+def _chunks(text: str) -> Iterator[tuple[int, str]]:
+    """(line, code) of each chunk, from one pass: whoever opens thousands and closes none gets no more than that."""
+    kept: list[str] = []
+    begun = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not begun:
+            begun = number + 1 if _OPENS.fullmatch(line) else 0
+        elif _CLOSES.fullmatch(line):
+            yield begun, "\n".join(kept)
+            kept, begun = [], 0
+        else:
+            kept.append(line)
