@@ -99,10 +99,11 @@ class Releases:
         """
         product = self._context.product(name)
         if product.release is not None:
-            if product.release.stage != "started" and self._readings.due(name):
+            stage = _identity(product.release)
+            if product.release.stage != "started" and self._readings.due(name, of=stage):
                 self._read_outcomes(product, product.release)
-            if self._pace.due(name):
-                with self._pace.spend(name):
+            if self._pace.due(name, of=stage):
+                with self._pace.spend(name, of=stage):
                     self._judge(product, product.release)
                 product = self._context.product(name)
         settled = product.experiment is None and (product.release is None or product.release.stage == "probation")
@@ -170,7 +171,7 @@ class Releases:
         return decide_release(evidence, policy, now)
 
     def _stage(self, product: ProductState, release: ReleaseState) -> _Stage:
-        identity = (release.release, release.stage, release.share)
+        identity = _identity(release)
         stage = self._stages.get(product.name)
         if stage is None or stage.identity != identity:
             stage = self._stages[product.name] = self._read(product, release, identity)
@@ -226,8 +227,8 @@ class Releases:
 
     def _read_outcomes(self, product: ProductState, release: ReleaseState) -> PairedLosses:
         """At a pace of its own: it costs far more than a judgement, which must not wait for it."""
-        stage = self._stage(product, release)
-        with self._readings.spend(product.name):
+        with self._readings.spend(product.name, of=_identity(release)):
+            stage = self._stage(product, release)
             stage.losses = self._paired(product, release, stage)
         return stage.losses
 
@@ -283,3 +284,8 @@ class Releases:
         numbers = let_through[-1].numbers
         seen = {name: numbers.get(f"score_{name}") for name in ("shift", "gap", "scale")}
         return Expected(**{name: float(said) for name, said in seen.items() if isinstance(said, int | float)})
+
+
+def _identity(release: ReleaseState) -> tuple[str, str, float]:
+    """Of the stage that it is in."""
+    return release.release, release.stage, release.share

@@ -113,12 +113,15 @@ def test_each_judgement_is_asked_for_where_we_think(judge: str) -> None:
 @pytest.mark.parametrize(
     ("judge", "askers"),
     [
+        ("decide_recourse", {"pipeline/recourse.py", "backtest/challenger.py"}),
+        ("decide_warning", {"monitoring/watch.py"}),
         ("decide_approval", {"controller/releases.py"}),
+        ("decide_arrivals", {"controller/arrivals.py"}),
         ("decide_experiment", {"controller/experiments.py", "app/experiments.py"}),  # the second shows it, and acts not
         ("decide_service", {"controller/service.py"}),
     ],
 )
-def test_judgements_that_only_production_needs_are_asked_for_there(judge: str, askers: set[str]) -> None:
+def test_judgements_that_are_not_asked_for_at_every_look_have_their_places_too(judge: str, askers: set[str]) -> None:
     assert set(callers(judge)) == askers
 
 
@@ -147,11 +150,12 @@ def test_both_drivers_look_through_the_same_watch() -> None:
         ("RetrainDecided", {"controller/training.py"}),
         ("TrainingRequest", {"controller/training.py", "pipeline/reproducing.py"}),  # the second changes nothing
         ("GateDecided", {"pipeline/judging.py"}),
+        ("RecourseDecided", {"pipeline/recourse.py"}),
         ("ReleaseStarted", {"release/director.py"}),
         ("ReleaseAdvanced", {"release/director.py"}),
         ("ReleaseFinished", {"release/director.py"}),
         ("ChampionChanged", {"release/director.py"}),
-        ("AlarmRaised", {"controller/watching.py", "controller/service.py"}),
+        ("AlarmRaised", {"controller/watching.py", "controller/service.py", "controller/arrivals.py"}),
         ("ExperimentStarted", {"release/experiment.py"}),
         ("ExperimentFinished", {"release/experiment.py"}),
     ],

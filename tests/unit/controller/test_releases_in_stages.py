@@ -412,6 +412,29 @@ def test_a_long_reading_of_outcomes_delays_no_stage_and_none_is_passed_without_t
     assert (champion(desk), stage(desk), moment[0]) == ("v1", None, came_late_at + 10.0)
 
 
+def test_what_one_stage_cost_to_read_does_not_hold_up_the_next(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, moment = desk.new_context(), [0.0]
+    context.real_time = lambda: moment[0]
+    read = context.lake.labelled
+
+    def slow(*args: Any, **keywords: Any) -> pl.DataFrame:
+        moment[0] += 10.0
+        return read(*args, **keywords)
+
+    monkeypatch.setattr(context.lake, "labelled", slow)
+    leading = Releases(context=context)
+    for name in ("v1", "v2"):
+        desk.register(name)
+        leading.step(PRODUCT)
+    in_shadow(desk, leading)
+    leading.step(PRODUCT)
+    assert stage(desk) == "canary"
+    for _ in range(2):
+        in_canary(desk, leading)
+    leading.step(PRODUCT)
+    assert (champion(desk), stage(desk)) == ("v2", "probation")
+
+
 def test_in_probation_labels_that_never_come_count_when_the_policy_says_so(desk: Desk) -> None:
     leading = promoted(desk)
     desk.declare(replace(POLICIES, outcome=Outcome(within="30m", absent=True)))
