@@ -104,6 +104,26 @@ class Staging:
             raise self._lost() from error
         return folder
 
+    def foreign(self) -> Path:
+        """A new empty folder for a library that makes whatever folder it misses.
+
+        Woken up after a take-over it would make the holder's folder anew, which must never come back. So this one lies
+        beside it, and enters it when it is written (`adopt`).
+        """
+        folder = self._all / f"foreign-{self.token}-{uuid4().hex}"
+        folder.mkdir()
+        return folder
+
+    def adopt(self, foreign: Path, group: str) -> Path:
+        """Move what a library wrote into the folder of `group`; where it lies then. Raises LeaseLost as `put` does."""
+        staged = self.folder / group / foreign.name
+        try:
+            staged.parent.mkdir(exist_ok=True)
+            foreign.rename(staged)
+        except FileNotFoundError as error:
+            raise self._lost() from error
+        return staged
+
     @contextmanager
     def writing(self, target: Path) -> Iterator[BinaryIO]:
         """A file to write; when all went well it is synced and takes the place of `target`. Raises as `put` does."""
@@ -155,7 +175,7 @@ class Staging:
     def leftovers(self) -> list[Path]:
         """What lies here: of processes that were killed, for as long as nobody is at work under the fence."""
         own = [] if self._fence is None else [*self.folder.iterdir()]
-        return sorted([*own, *self._all.glob("retired-*")])
+        return sorted([*own, *self._all.glob("retired-*"), *self._all.glob("foreign-*")])
 
     def clear_leftovers(self) -> None:
         """Delete the `leftovers`; only while nobody is at work. Raises LeaseLost when somebody else has taken over."""

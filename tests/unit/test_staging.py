@@ -102,6 +102,26 @@ def test_after_a_take_over_a_predecessor_changes_nothing(tmp_path: Path, work: s
     assert list((tmp_path / ".staging").iterdir()) == [new.folder]
 
 
+@pytest.mark.parametrize("frozen", ["while the library writes", "before what it wrote is adopted", "before it is put"])
+def test_what_a_library_writes_after_a_take_over_gets_nowhere(tmp_path: Path, frozen: str) -> None:
+    """It makes the folders that it misses, as the one below delta tables does."""
+    old = begun(tmp_path, 1)
+    folder = old.foreign()
+    staged = old.adopt(filled(folder, "late"), "tables") if frozen == "before it is put" else None
+    if frozen == "before what it wrote is adopted":
+        filled(folder, "late")
+    new = begun(tmp_path, 2)
+    if frozen == "while the library writes":
+        folder.mkdir(parents=True)
+        filled(folder, "late")
+    with pytest.raises(LeaseLost, match="token 1 counts no more"):
+        old.put(staged or old.adopt(folder, "tables"), tmp_path / "table")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".staging"]
+    assert not old.folder.exists()
+    new.clear_leftovers()
+    assert list((tmp_path / ".staging").iterdir()) == [new.folder]
+
+
 def test_one_that_was_stopped_before_it_began_retires_nobody(tmp_path: Path) -> None:
     """It got its token, slept, and makes its folder after its successor did everything."""
     new = begun(tmp_path, 2)

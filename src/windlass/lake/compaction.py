@@ -15,7 +15,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
-from uuid import uuid4
 
 import deltalake
 import polars as pl
@@ -96,8 +95,9 @@ def _removed(group: Group, *, changed: bool) -> Exchange:
 
 def _written(root: Path, rows: pl.DataFrame, *, staging: Staging, changed: bool) -> Exchange:
     """The rows in new files. A table of their own is written, so that they are as all others are."""
-    scratch = staging.make(GROUP, uuid4().hex)
-    deltalake.write_deltalake(str(scratch), rows.sort(SEQUENCE), configuration=CONFIGURATION, writer_properties=WRITER)
+    written = staging.foreign()
+    deltalake.write_deltalake(str(written), rows.sort(SEQUENCE), configuration=CONFIGURATION, writer_properties=WRITER)
+    scratch = staging.adopt(written, GROUP)
     (commit,) = (scratch / "_delta_log").glob("*.json")
     added = [found for line in commit.read_bytes().splitlines() if (found := json.loads(line).get("add")) is not None]
     for file in added:

@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import unquote
-from uuid import uuid4
 
 import deltalake
 import polars as pl
@@ -327,10 +326,11 @@ class Table:
 
     def _create(self, rows: pl.DataFrame, properties: deltalake.CommitProperties) -> None:
         """The table as a whole, made in the staging folder and put in place, so that a predecessor cannot make one."""
-        staged = self._staging.make("tables", uuid4().hex)
+        written = self._staging.foreign()
         deltalake.write_deltalake(
-            str(staged), rows, configuration=CONFIGURATION, writer_properties=WRITER, commit_properties=properties
+            str(written), rows, configuration=CONFIGURATION, writer_properties=WRITER, commit_properties=properties
         )
+        staged = self._staging.adopt(written, "tables")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._staging.put(staged, self.path)
