@@ -173,23 +173,23 @@ class Loop:
         return dict(list(others.items())[:ASKED])
 
     def _go_back(self, name: str, start: int) -> None:
-        previous = self._champion
         self._rejections = 0
+        self._begin_probation(self._again(self._earlier()[name]), start)
+        self._record("champion.changed", detail=f"back to {name}")
+
+    def _begin_probation(self, version: Version, start: int) -> None:
+        """It answers from now on, and is held against the one that did."""
+        previous = self._champion
         self._past.append(previous)
-        self._champion = self._again(next(past for past in self._past if past.name == name))
+        self._champion = version
         self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
         self._alarmed.clear()
-        self._record("champion.changed", detail=f"back to {name}")
 
     def _promote(self, made: Challenger, start: int) -> None:
         assert made.reference is not None
-        previous = self._champion
         self._rejections = 0
         self.retrains += 1
-        self._past.append(previous)
-        self._champion = self._version(made.model, made.learned, made.reference)
-        self._probation = Probation(previous=previous, started_at=self._clock.now(), first=start)
-        self._alarmed.clear()
+        self._begin_probation(self._version(made.model, made.learned, made.reference), start)
         self._record("champion.changed", detail=f"retrained on {len(made.learned):,} labelled rows ({made.mix})")
 
     def _judge_probation(self, start: int) -> None:

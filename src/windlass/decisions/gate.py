@@ -157,8 +157,7 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
             "gain_high": found.upper,
             "p_worse": p_value,
             "tolerance": hearing.policy.tolerance,
-            "score_shift": score_shift(evidence.candidate, champion),
-            **_gap(evidence, champion),
+            **apart(evidence.candidate, champion, evidence.kind),
         }
     )
     said = f"{show(abs(found.gain))} {name} (95 % interval of the gain {show(found.lower)} to {show(found.upper)})"
@@ -180,10 +179,15 @@ def _falls_short(metric: Metric, found: paired.Comparison) -> str:
     """Why the candidate is not clearly and materially better; empty if it is."""
     if found.p_better() >= CHANCE_GAIN:
         return "noise may explain what it gains"
-    room = metric.room(found.champion)
-    if room is not None and found.gain < MATERIAL * room:
+    if not material(metric, found):
         return f"it gains less than {MATERIAL:.0%} of what the champion falls short"
     return ""
+
+
+def material(metric: Metric, found: paired.Comparison) -> bool:
+    """Whether it gains 2 % or more of what the other one falls short of a perfect score, where there is one."""
+    room = metric.room(found.champion)
+    return room is None or found.gain >= MATERIAL * room
 
 
 def _judge_slices(hearing: _Hearing, champion: Array) -> None:
@@ -234,10 +238,14 @@ def _unseen(evidence: GateEvidence) -> GateEvidence:
     )
 
 
-def _gap(evidence: GateEvidence, champion: Array) -> dict[str, float]:
-    """How far apart the two are on the same row, on average, and what numbers are measured by."""
-    scale = scale_of(champion) if evidence.kind == "regression" else 1.0
-    return {"score_gap": float(row_gaps(evidence.candidate, champion, scale=scale).mean()), "score_scale": scale}
+def apart(answers: Array, champion: Array, kind: TaskKind) -> dict[str, float]:
+    """How far apart two are: as distributions, on the same row on average, and what numbers are measured by."""
+    scale = scale_of(champion) if kind == "regression" else 1.0
+    return {
+        "score_shift": score_shift(answers, champion),
+        "score_gap": float(row_gaps(answers, champion, scale=scale).mean()),
+        "score_scale": scale,
+    }
 
 
 def score_shift(first: Array, second: Array) -> float:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.decisions import paired
-from windlass.decisions.agreement import row_gaps, scale_of
 from windlass.decisions.divergence import holm
 from windlass.decisions.figures import decision, show
-from windlass.decisions.gate import MATERIAL, MINIMUM_ROWS, score_shift
+from windlass.decisions.gate import MINIMUM_ROWS, apart, material
 from windlass.decisions.metrics import Metric, main_metric
 from windlass.product.policy import Gate
 from windlass.records.decision import Decision
@@ -72,16 +71,7 @@ def decide_recourse(evidence: RecourseEvidence, policy: Gate | None, now: dateti
     said, best = _best(hearing)
     if best is None:
         return decision("recourse", "forward", [said, *evidence.remarks], hearing.numbers, now)
-    answers, champion = evidence.earlier[best], evidence.champion
-    scale = scale_of(champion) if evidence.kind == "regression" else 1.0
-    hearing.numbers.update(
-        {
-            "version": best,
-            "score_shift": score_shift(answers, champion),
-            "score_gap": float(row_gaps(answers, champion, scale=scale).mean()),
-            "score_scale": scale,
-        }
-    )
+    hearing.numbers.update({"version": best, **apart(evidence.earlier[best], evidence.champion, evidence.kind)})
     return decision("recourse", "back", [said, *evidence.remarks], hearing.numbers, now)
 
 
@@ -124,9 +114,4 @@ def _clearly_better(hearing: _Hearing, names: list[str], *, than: Array) -> list
     evidence, metric = hearing.evidence, hearing.metric
     found = [paired.compare(metric, evidence.truth, evidence.earlier[name], than) for name in names]
     clear = holm(np.array([each.p_better() for each in found]), ALPHA)
-    return [name for name, each, sure in zip(names, found, clear, strict=True) if sure and _material(metric, each)]
-
-
-def _material(metric: Metric, found: paired.Comparison) -> bool:
-    room = metric.room(found.champion)
-    return room is None or found.gain >= MATERIAL * room
+    return [name for name, each, sure in zip(names, found, clear, strict=True) if sure and material(metric, each)]

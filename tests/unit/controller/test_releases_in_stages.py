@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from windlass.controller.context import LoopContext
 from windlass.controller.releases import Releases
 from windlass.errors import BundleCorrupt
 from windlass.product.policy import Outcome, Release
@@ -31,6 +33,19 @@ from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-f
 def releases(desk: Desk, **keywords: Any) -> Releases:
     """As in a controller that has just started."""
     return Releases(context=desk.new_context(), **keywords)
+
+
+def slow_to_read(desk: Desk) -> tuple[LoopContext, list[float], Callable[..., pl.DataFrame]]:
+    """A context, the time that has passed in it, and a reading of labels that takes 10 s of that."""
+    context, moment = desk.new_context(), [0.0]
+    context.real_time = lambda: moment[0]
+    read = context.lake.labelled
+
+    def slow(*args: Any, **keywords: Any) -> pl.DataFrame:
+        moment[0] += 10.0
+        return read(*args, **keywords)
+
+    return context, moment, slow
 
 
 def stage(desk: Desk) -> str | None:
@@ -384,14 +399,7 @@ def test_in_a_canary_outcomes_that_come_at_once_count(desk: Desk) -> None:
 def test_a_long_reading_of_outcomes_delays_no_stage_and_none_is_passed_without_the_newest(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, moment = desk.new_context(), [0.0]
-    context.real_time = lambda: moment[0]
-    read = context.lake.labelled
-
-    def slow(*args: Any, **keywords: Any) -> pl.DataFrame:
-        moment[0] += 10.0
-        return read(*args, **keywords)
-
+    context, moment, slow = slow_to_read(desk)
     leading = Releases(context=context)
     for name in ("v1", "v2"):
         desk.register(name)
@@ -413,14 +421,7 @@ def test_a_long_reading_of_outcomes_delays_no_stage_and_none_is_passed_without_t
 
 
 def test_what_one_stage_cost_to_read_does_not_hold_up_the_next(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    context, moment = desk.new_context(), [0.0]
-    context.real_time = lambda: moment[0]
-    read = context.lake.labelled
-
-    def slow(*args: Any, **keywords: Any) -> pl.DataFrame:
-        moment[0] += 10.0
-        return read(*args, **keywords)
-
+    context, _, slow = slow_to_read(desk)
     monkeypatch.setattr(context.lake, "labelled", slow)
     leading = Releases(context=context)
     for name in ("v1", "v2"):
