@@ -48,7 +48,7 @@ class Controller:
         self._service = Service(context=context, incidents=self._incidents)
         self._arrivals = Arrivals(context=context, incidents=self._incidents)
         self._releases = Releases(context=context, refused=self._workers.refused, spent=self._service.spent)
-        self._rescue = Rescue(context=context, incidents=self._incidents, refused=self._workers.refused)
+        self._rescue = Rescue(context=context, incidents=self._incidents, refused=self._workers.refused, engine=engine)
         self._experiments = Experiments(context=context)
         self._declarations = Declarations(context=context, engine=engine, incidents=self._incidents, entries=entries)
         self._training = Training(
@@ -72,7 +72,7 @@ class Controller:
             "holding to the objectives": self._service.step,
             "holding to what is usual": self._arrivals.step,
             "releasing": self._release,
-            "looking after the champion's files": self._rescue.step,
+            "seeing that the champion can be loaded": self._rescue.step,
             "testing": self._experiments.step,
             "routing": context.route,
             "watching": self._watch,
@@ -113,7 +113,7 @@ class Controller:
         """Wait until `seconds` are over, `stopping` is set, or the engine has come to an end with something."""
         deadline = self._context.real_time() + seconds
         while (left := deadline - self._context.real_time()) > 0:
-            jobs = (*self._declarations.jobs, *self._training.jobs)
+            jobs = (*self._declarations.jobs, *self._training.jobs, *self._rescue.jobs)
             if any(job.done for job in jobs) or stopping.wait(min(left, _BLINK) if jobs else left):
                 return
 
@@ -131,6 +131,7 @@ class Controller:
         """End what the engine does for this controller; all there is to do once another one has taken over."""
         self._training.cancel()
         self._declarations.cancel()
+        self._rescue.cancel()
 
     def _look(self) -> None:
         self._context.keep()

@@ -1,11 +1,17 @@
-"""What to do when the files of the champion are damaged, or gone."""
+"""What to do when the champion cannot be loaded: its files are damaged or gone, or something else keeps it out."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.incidents import Incidents
+from windlass.controller.load_trials import LoadTrials, Trial
 from windlass.controller.pace import Pace
 from windlass.controller.releases import Refused
+from windlass.engines.job import Job
+from windlass.engines.local import LocalEngine
 from windlass.errors import RegistryError
 from windlass.records.event import Body
 from windlass.records.ids import new_id
@@ -14,6 +20,7 @@ from windlass.release import director
 from windlass.release.succession import succession
 
 _DAMAGED = "damaged bundle of champion "
+_OUT = "nothing loads champion "
 _AGAIN = 3600.0  # seconds of real time between two looks at all files of a champion that nobody complains of
 
 
@@ -21,17 +28,28 @@ class Rescue:
     """Looks at the champion's files when this controller begins, every hour, and when a worker refuses to load them.
 
     A worker that has the champion in memory goes on answering with it, and so it stays: only when one cannot load it is
-    the champion before put in its place, if that one's files are whole.
+    the champion before put in its place. Of damaged files that is the last one whose files are whole. Where the files
+    are whole it is the last one that a process which has just begun can load, if that cannot load the champion either.
     """
 
-    def __init__(self, *, context: LoopContext, incidents: Incidents, refused: Refused) -> None:
+    def __init__(self, *, context: LoopContext, incidents: Incidents, refused: Refused, engine: LocalEngine) -> None:
         """`refused` says why serving workers could not load a version."""
         self._context = context
         self._incidents = incidents
         self._refused = refused
+        self._trials = LoadTrials(context=context, engine=engine)
         self._looked: dict[str, tuple[str, float]] = {}
         """Product -> the champion whose files were looked at, and when."""
         self._pace = Pace(context.real_time)
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """What an engine does for it now."""
+        return self._trials.jobs
+
+    def cancel(self) -> None:
+        """Try to load nothing more."""
+        self._trials.cancel()
 
     def step(self, name: str) -> None:
         product = self._context.product(name)
@@ -39,7 +57,7 @@ class Rescue:
         if champion is None or product.declared is None:
             return
         refused = self._refused(name, champion.version) is not None
-        known = [title.removeprefix(_DAMAGED) for title in self._incidents.titles(name) if title.startswith(_DAMAGED)]
+        known = [title for title in self._incidents.titles(name) if title.startswith((_DAMAGED, _OUT))]
         if self._pace.due(name) and (refused or known or self._due(name, champion.version)):
             with self._pace.spend(name):
                 self._looked[name] = champion.version, self._context.real_time()
@@ -53,20 +71,31 @@ class Rescue:
     def _look(self, product: ProductState, champion: VersionState, *, refused: bool) -> None:
         damage = self._damage(product, champion)
         if damage is not None:
-            self._tell(product, champion, damage, successor=self._successor(product) if refused else None)
+            self._damaged(product, champion, damage, successor=next(self._line(product), None) if refused else None)
+        if damage is not None or not refused:
+            self._trials.forget(product.name)
+            return
+        trial = self._trials.of(product, itertools.chain([champion], self._line(product)))
+        if trial is not None and trial.refusals:
+            self._out(product, champion, trial)
 
     def _close(self, product: ProductState, known: list[str]) -> None:
-        """Those that are over: the files are whole again, or another version has been trained, which answers."""
+        """Those that are over: another version has been trained, which answers, or what was wrong is not any more."""
         names = list(product.versions)
-        for version in known:
+        for title in known:
+            version = title.removeprefix(_DAMAGED).removeprefix(_OUT)
             found, champion = product.versions.get(version), self._context.product(product.name).champion
             if champion is not None and found is not None and names.index(champion.version) > names.index(version):
                 resolution = f"{champion.version} has come since, and answers"
+            elif title.startswith(_OUT):
+                if champion is None or champion.version != version or self._refused(product.name, version) is not None:
+                    continue
+                resolution = f"{version} is served"
             elif found is None or found.retired or self._damage(product, found) is None:
                 resolution = "its files are whole again, or were removed by cleaning"
             else:
                 continue
-            self._incidents.close(product.name, title=_DAMAGED + version, resolution=resolution)
+            self._incidents.close(product.name, title=title, resolution=resolution)
 
     def _damage(self, product: ProductState, version: VersionState) -> RegistryError | None:
         try:
@@ -75,37 +104,61 @@ class Rescue:
             return error
         return None
 
-    def _successor(self, product: ProductState) -> VersionState | None:
-        """The last champion before this one whose files are whole."""
-        line = [product.versions[name] for name in reversed(succession(product)[:-1])]
-        whole = (each for each in line if not each.retired and self._damage(product, each) is None)
-        return next(whole, None)
+    def _line(self, product: ProductState) -> Iterator[VersionState]:
+        """The champions before this one whose files are whole, the last one first."""
+        earlier = (product.versions[name] for name in reversed(succession(product)[:-1]))
+        return (each for each in earlier if not each.retired and self._damage(product, each) is None)
 
-    def _tell(
+    def _damaged(
         self, product: ProductState, champion: VersionState, damage: RegistryError, *, successor: VersionState | None
     ) -> None:
-        """An incident, in one write with the change of the champion, if there is to be one."""
-        now, title = self._context.now, _DAMAGED + champion.version
-        changes: list[Body] = []
-        answers, then = "workers that have it in memory go on answering", ""
+        title, then = _DAMAGED + champion.version, ""
+        changes: tuple[Body, ...] = ()
+        answers = "workers that have it in memory go on answering"
         if successor is not None:
-            answers = f"{successor.version}, the champion before, answers in its place"
-            # What was told while it still answered from memory is not so any more.
-            self._incidents.close(product.name, title=title, resolution=answers)
             then = f", then `windlass promote {champion.version}`"
-            changes = director.install(
-                product,
-                successor,
-                policies=policies_of(product),
-                release=new_id("release", now),
-                now=now,
-                reason=f"workers cannot load {champion.version}: {damage.what}",
-                probation=False,
-            )
+            answers, changes = self._replace(product, champion, successor, title=title, why=damage.what)
         self._incidents.open(
             product.name,
             title=title,
             cause=damage.discreet_fault,
             remedy=f"{answers}; look at the disk, and put the files back from a backup{then}",
-            also=tuple(changes),
+            also=changes,
         )
+
+    def _out(self, product: ProductState, champion: VersionState, trial: Trial) -> None:
+        """Its files are whole, and a process that has just begun could not load it either."""
+        title, why = _OUT + champion.version, trial.refusals[0]
+        changes: tuple[Body, ...] = ()
+        look = "see what changed of Python and its libraries"
+        if trial.loads is None:
+            others = len(trial.refusals) - 1
+            cause = f"{why}; none of the {others} before it can be loaded either" if others else why
+            remedy = f"{look}; workers that have it in memory go on answering until they end"
+        else:
+            answers, changes = self._replace(product, champion, trial.loads, title=title, why=why)
+            cause = why
+            remedy = (
+                f"{answers}; {look} (`windlass versions {champion.version}` says what it was made with), then "
+                f"`windlass promote {champion.version}`, or train a new one"
+            )
+        self._incidents.open(product.name, title=title, cause=cause, remedy=remedy, also=changes)
+
+    def _replace(
+        self, product: ProductState, champion: VersionState, successor: VersionState, *, title: str, why: str
+    ) -> tuple[str, tuple[Body, ...]]:
+        """Who answers, in words, and the change of the champion, to be written together with the incident."""
+        now = self._context.now
+        answers = f"{successor.version}, the champion before, answers in its place"
+        # What was told while it still answered from memory is not so any more.
+        self._incidents.close(product.name, title=title, resolution=answers)
+        changes = director.install(
+            product,
+            successor,
+            policies=policies_of(product),
+            release=new_id("release", now),
+            now=now,
+            reason=f"workers cannot load {champion.version}: {why}",
+            probation=False,
+        )
+        return answers, tuple(changes)

@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from windlass.engines import wire
 from windlass.engines.job import Job
 from windlass.engines.limits import Guard, Limits
@@ -48,11 +50,18 @@ class LocalEngine:
         self._preload = tuple(preload)
         self._log = log
         self._environment = dict(environment or {})
+        self._limits = limits
         self._guard = Guard(limits)
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._waiting: deque[tuple[Job, wire.Task]] = deque()
         self._worker: _Worker | None = None
+
+    def another(self, *, seconds: float) -> LocalEngine:
+        """An engine with a process of its own, into which nothing is preloaded, and `seconds` for each job; the rest is
+        as here."""
+        limits = msgspec.structs.replace(self._limits, seconds=seconds)
+        return LocalEngine(preload=(), log=self._log, environment=self._environment, limits=limits)
 
     def start(self) -> None:
         """Start the process ahead of the first job, so that its imports are done by then."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import psutil
+import pytest
 
 from windlass.records.event import ChampionChanged, ControllerStarted, IncidentOpened, ProductPaused, VersionRegistered
 
@@ -38,6 +42,32 @@ def test_a_champion_whose_files_are_damaged_answers_from_memory_and_then_the_one
     assert (told.title, str(model) in told.cause) == ("damaged bundle of champion v2", True)
     assert "v1, the champion before, answers in its place" in told.remedy
     assert process.poll() is None
+
+
+def test_of_a_champion_whose_library_is_gone_the_one_before_answers(
+    up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / "somebodys_library.py").touch()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")]))
+    up.start()
+    up.wait_until(lambda: up.champion() == "v1")
+    text = up.source.read_text().replace('probation="7d"', 'probation="1s"')  # or it would be withdrawn from it
+    up.source.write_text("import somebodys_library\n" + text)
+    assert up.command("train").returncode == 0
+    assert up.command("promote", "v2", "--reason", "it is urgent").returncode == 0
+    up.wait_until(lambda: up.champion() == "v2" and up.state.release is None)
+
+    shutil.rmtree(installed)  # the process that trained has it in memory still, as the serving worker has
+    assert {answer["version"] for answer in up.predict(3)} == {"v2"}
+    kill_worker(up)
+    up.wait_until(lambda: up.champion() == "v1")
+    assert [body.version for body in up.events(ChampionChanged)] == ["v1", "v2", "v1"]
+    told = next(body for body in up.events(IncidentOpened) if body.title == "nothing loads champion v2")
+    assert "somebodys_library" in told.cause
+    assert "v1, the champion before, answers in its place" in told.remedy
+    assert up.ledger.verify().ok
 
 
 def test_a_ledger_that_is_locked_and_then_taken_away_holds_up_the_loop_and_no_answer(up: Up) -> None:

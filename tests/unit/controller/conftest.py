@@ -62,6 +62,16 @@ class HandEngine:
         self.submitted: list[tuple[str, Any]] = []
         self.jobs: list[Job] = []
         self.cancelled: list[Job] = []
+        self.others: list[HandEngine] = []
+        self.closed = 0
+
+    def another(self, *, seconds: float) -> HandEngine:
+        assert seconds > 0
+        self.others.append(HandEngine())
+        return self.others[-1]
+
+    def close(self) -> None:
+        self.closed += 1
 
     def submit(self, function: str, argument: Any = None) -> Job:
         job = Job(number=len(self.jobs), function=function, cancel=self.cancelled.append)

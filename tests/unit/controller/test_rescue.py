@@ -8,6 +8,7 @@ import pytest
 
 from windlass.controller.incidents import Incidents
 from windlass.controller.rescue import Rescue
+from windlass.errors import EngineError
 from windlass.records.event import ChampionChanged, IncidentClosed, IncidentOpened
 from windlass.release import director
 
@@ -37,6 +38,7 @@ def rescue(desk: Desk, refused: dict[str, str], seconds: list[float]) -> Rescue:
         context=desk.context,
         incidents=Incidents(context=desk.context),
         refused=lambda _, version: refused.get(version),
+        engine=desk.engine,
     )
 
 
@@ -113,12 +115,83 @@ def test_what_was_told_while_it_still_answered_is_told_anew_once_it_does_not(
     assert "v2, the champion before, answers in its place" in second.remedy
 
 
-def test_a_worker_that_cannot_load_what_is_whole_changes_nothing(
-    desk: Desk, rescue: Rescue, refused: dict[str, str]
+def asked(desk: Desk) -> list[list[str]]:
+    """The versions that fresh processes were asked to load, one list for each trial, in their order."""
+    return [[request.version for _, request in engine.submitted] for engine in desk.engine.others]
+
+
+def test_what_a_process_that_has_just_begun_can_load_stays_though_a_worker_could_not(
+    desk: Desk, rescue: Rescue, refused: dict[str, str], seconds: list[float]
 ) -> None:
     refused["v3"] = "version v3 cannot be loaded: MemoryError"
     rescue.step(PRODUCT)
-    assert (champion(desk), desk.bodies(IncidentOpened)) == ("v3", [])
+    assert asked(desk) == [["v3"]]
+    assert len(rescue.jobs) == 1
+    rescue.step(PRODUCT)
+    desk.engine.others[0].finish()
+    rescue.step(PRODUCT)
+    rescue.step(PRODUCT)
+    assert (champion(desk), desk.bodies(IncidentOpened), rescue.jobs) == ("v3", [], ())
+    assert (asked(desk), desk.engine.others[0].closed) == ([["v3"]], 1)
+    seconds[0] += 60  # it is still refused: what was found then may not be so any more
+    rescue.step(PRODUCT)
+    assert asked(desk) == [["v3"], ["v3"]]
+
+
+def test_the_last_champion_that_can_be_loaded_answers_in_place_of_one_that_nobody_can_load(
+    desk: Desk, rescue: Rescue, refused: dict[str, str]
+) -> None:
+    refused["v3"] = "version v3 cannot be loaded: no module named x"
+    rescue.step(PRODUCT)
+    (engine,) = desk.engine.others
+    for version in ("v3", "v2"):
+        assert champion(desk) == "v3"
+        engine.fail(EngineError(f"{version} wants x", where="line 3"))
+        rescue.step(PRODUCT)
+    engine.finish()
+    rescue.step(PRODUCT)
+    assert (asked(desk), engine.closed) == ([["v3", "v2", "v1"]], 3)
+    assert champion(desk) == "v1"
+    assert desk.bodies(ChampionChanged)[-1].reason == "workers cannot load v3: v3 wants x (at line 3)"
+    (opened,) = desk.bodies(IncidentOpened)
+    assert (opened.title, opened.cause) == ("nothing loads champion v3", "v3 wants x (at line 3)")
+    assert opened.remedy.startswith("v1, the champion before, answers in its place; ")
+    rescue.step(PRODUCT)
+    assert not desk.bodies(IncidentClosed)  # until somebody has done something about it
+    refused.clear()
+    promote(desk, "v3")
+    rescue.step(PRODUCT)
+    (closed,) = desk.bodies(IncidentClosed)
+    assert closed.resolution == "v3 is served"
+
+
+def test_where_no_version_can_be_loaded_nobody_is_exchanged_and_it_is_told_once(
+    desk: Desk, rescue: Rescue, refused: dict[str, str], seconds: list[float]
+) -> None:
+    refused["v3"] = "version v3 cannot be loaded: no module named x"
+    for trial in range(2):
+        rescue.step(PRODUCT)
+        for _ in ("v3", "v2", "v1"):
+            desk.engine.others[trial].fail(EngineError("no module named x"))
+            rescue.step(PRODUCT)
+        seconds[0] += 60
+    assert (champion(desk), asked(desk)) == ("v3", [["v3", "v2", "v1"]] * 2)
+    (opened,) = desk.bodies(IncidentOpened)
+    assert opened.cause == "no module named x; none of the 2 before it can be loaded either"
+    assert "see what changed of Python and its libraries" in opened.remedy
+
+
+def test_a_trial_ends_with_what_it_was_for(desk: Desk, rescue: Rescue, refused: dict[str, str]) -> None:
+    refused["v3"] = "version v3 cannot be loaded: MemoryError"
+    rescue.step(PRODUCT)
+    refused.clear()  # the worker has it after all
+    desk.register("v4")
+    promote(desk, "v4")
+    refused["v4"] = "version v4 cannot be loaded: MemoryError"
+    rescue.step(PRODUCT)
+    assert (asked(desk), desk.engine.others[0].closed) == ([["v3"], ["v4"]], 1)
+    rescue.cancel()
+    assert (rescue.jobs, desk.engine.others[1].closed) == ((), 1)
 
 
 def test_with_no_whole_version_left_it_stays_and_is_told(desk: Desk, rescue: Rescue, refused: dict[str, str]) -> None:
