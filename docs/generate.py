@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import click
-import typer
 
 from windlass import settings
 from windlass.cli.main import app
@@ -19,11 +18,10 @@ _NOTE = "<!-- written by docs/generate.py; do not edit -->\n\n"
 
 def cli_page() -> str:
     """Every command with its options, as `--help` tells them."""
-    root = typer.main.get_command(app)
     lines = [_NOTE, "# Commands\n"]
-    for path, command in _commands("windlass", root):
+    for path, command in _commands("windlass", app):
         lines.append(f"\n## `{path}`\n\n{inspect.cleandoc(command.help or '')}\n")
-        rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
+        rows = [_parameter(parameter) for parameter in command.params]
         if rows:
             lines.append("\n| argument or option | meaning | default |\n|---|---|---|\n" + "".join(rows))
     lines.append(
@@ -57,10 +55,13 @@ def _is_settings(node: ast.stmt) -> bool:
 
 
 def _commands(path: str, command: click.Command) -> list[tuple[str, click.Command]]:
-    subcommands = getattr(command, "commands", {})
-    found = [] if subcommands and path == "windlass" else [(path, command)]
-    for name in sorted(subcommands):
-        found += _commands(f"{path} {name}", subcommands[name])
+    found = [] if command is app else [(path, command)]
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            subcommand = command.get_command(context, name)
+            assert subcommand is not None, f"{path} {name} is listed, and not there"
+            found += _commands(f"{path} {name}", subcommand)
     return found
 
 
@@ -68,9 +69,10 @@ def _parameter(parameter: click.Parameter) -> str:
     is_option = parameter.param_type_name == "option"
     names = " ".join(f"`{option}`" for option in parameter.opts) if is_option else f"`{(parameter.name or '').upper()}`"
     meaning = " ".join((getattr(parameter, "help", None) or "").split())
-    default = (
-        "required" if parameter.required else "" if parameter.default in (None, False) else f"`{parameter.default}`"
-    )
+    told = parameter.to_info_dict()
+    shown = getattr(parameter, "show_default", None)  # what is in force where nothing was said, of a setting
+    value = shown if isinstance(shown, str) else None if told.get("is_flag") else told["default"]
+    default = "required" if parameter.required else "" if value is None else f"`{value}`"
     return f"| {names} | {meaning} | {default} |\n"
 
 

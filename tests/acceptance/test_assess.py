@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from windlass.cli.main import app
 from windlass.errors import UsageError

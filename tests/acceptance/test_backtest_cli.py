@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-_RUN = "import typer, sys\nfrom windlass.cli.main import main\nmain()"
+_RUN = "from windlass.cli.main import main\nmain()"
 
 
 def process(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

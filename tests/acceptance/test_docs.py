@@ -8,11 +8,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import click
 import msgspec
 import pytest
-import typer
 
 from windlass.cli.main import app
 from windlass.settings import Settings
@@ -22,7 +21,6 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").glob("*/README.md")],
 )
-COMMAND = typer.main.get_command(app)
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _SPAN = re.compile(r"`([^`]+)`")
@@ -90,12 +88,20 @@ class NotACommand(AssertionError):
     pass
 
 
-def find(words: list[str]) -> tuple[Any, list[str]]:
+def commands_of(command: click.Command) -> dict[str, click.Command]:
+    """The commands of a command, by name; none where it is no group."""
+    if not isinstance(command, click.Group):
+        return {}
+    context = click.Context(command)
+    return {name: command.get_command(context, name) for name in command.list_commands(context)}
+
+
+def find(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that `words` name, and what is left for it."""
-    command, rest = COMMAND, words
-    while rest and rest[0] in getattr(command, "commands", {}):
-        command, rest = command.commands[rest[0]], rest[1:]
-    if getattr(command, "commands", None) and rest and not rest[0].startswith("-"):
+    command, rest = app, words
+    while rest and rest[0] in (inner := commands_of(command)):
+        command, rest = inner[rest[0]], rest[1:]
+    if isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         raise NotACommand(f"windlass {' '.join(words)}: there is no such command")
     return command, rest
 
@@ -105,7 +111,7 @@ def parse(line: str) -> None:
     words = shlex.split(_SUBSTITUTED.sub("ID", line), comments=True)[1:]
     words = words[: next((place for place, word in enumerate(words) if re.match(r"\d?[<>]", word)), None)]
     command, rest = find(words)
-    if not getattr(command, "commands", None):
+    if not isinstance(command, click.Group):
         command.make_context(command.name, list(rest))
 
 
@@ -164,8 +170,8 @@ def test_a_wrong_mention_would_be_noticed() -> None:
         mention("windlass train --fast")
 
 
-def paths_of(command: Any, path: str = "windlass") -> Iterator[str]:
-    inner = getattr(command, "commands", {})
+def paths_of(command: click.Command, path: str = "windlass") -> Iterator[str]:
+    inner = commands_of(command)
     if not inner:
         yield path
     for name, each in inner.items():
@@ -184,7 +190,7 @@ def test_the_generated_pages_are_fresh() -> None:
 
 def test_every_command_is_documented() -> None:
     text = (DOCS / "reference" / "cli.md").read_text()
-    assert [path for path in paths_of(COMMAND) if f"## `{path}`" not in text] == []
+    assert [path for path in paths_of(app) if f"## `{path}`" not in text] == []
 
 
 def test_every_setting_is_documented_with_its_meaning() -> None:

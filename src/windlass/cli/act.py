@@ -3,47 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from windlass.cli.context import ProductOption, ProjectOption, ReasonOption, workspace
+from windlass.cli.context import product_option, project_option, reason_option, workspace
 from windlass.records.event import CommandName
 
 if TYPE_CHECKING:
     from windlass.controller.context import LoopContext
 
 
-def pause(*, reason: ReasonOption, product: ProductOption = None, project: ProjectOption = None) -> None:
+@click.command()
+@reason_option
+@product_option
+@project_option
+def pause(*, reason: str, product: str | None, project: Path | None) -> None:
     """Neither retrain nor release until resumed. Serving and watching go on."""
     _ask("pause", None, reason=reason, product=product, project=project)
 
 
-def resume(*, reason: ReasonOption, product: ProductOption = None, project: ProjectOption = None) -> None:
+@click.command()
+@reason_option
+@product_option
+@project_option
+def resume(*, reason: str, product: str | None, project: Path | None) -> None:
     """End a pause."""
     _ask("resume", None, reason=reason, product=product, project=project)
 
 
-def promote(
-    version: Annotated[str, typer.Argument(help="Such as v3.", show_default=False)],
-    *,
-    reason: ReasonOption,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-) -> None:
+@click.command()
+@click.argument("version", help="Such as v3.")
+@reason_option
+@product_option
+@project_option
+def promote(version: str, *, reason: str, product: str | None, project: Path | None) -> None:
     """Make a version the champion now. It skips shadow and canary; probation watches it."""
     _ask("promote", version, reason=reason, product=product, project=project)
 
 
-def approve(
-    version: Annotated[
-        str | None, typer.Argument(help="By default the one that is being released.", show_default=False)
-    ] = None,
-    *,
-    reason: ReasonOption,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-) -> None:
+@click.command()
+@click.argument("version", required=False, help="By default the one that is being released.")
+@reason_option
+@product_option
+@project_option
+def approve(version: str | None, *, reason: str, product: str | None, project: Path | None) -> None:
     """Agree that a version may answer everyone."""
     from windlass.app.act import carry_out, release_candidate
 
@@ -54,15 +59,12 @@ def approve(
     _ask("approve", version, reason=reason, product=product, project=project, act=act)
 
 
-def rollback(
-    version: Annotated[
-        str | None, typer.Argument(help="By default the champion before this one.", show_default=False)
-    ] = None,
-    *,
-    reason: ReasonOption,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-) -> None:
+@click.command()
+@click.argument("version", required=False, help="By default the champion before this one.")
+@reason_option
+@product_option
+@project_option
+def rollback(version: str | None, *, reason: str, product: str | None, project: Path | None) -> None:
     """Let an earlier version answer again. A release under way ends."""
     _ask("rollback", version, reason=reason, product=product, project=project)
 
@@ -73,7 +75,7 @@ def _ask(
     *,
     reason: str,
     product: str | None,
-    project: ProjectOption,
+    project: Path | None,
     act: Callable[[LoopContext, str], None] | None = None,
 ) -> None:
     """`act`: what to do where no controller runs; by default what was asked for, and no more."""
@@ -91,15 +93,9 @@ def _ask(
             say=say_aside,
             act=carry_out if act is None else lambda context: act(context, named),
         )
-        typer.echo(message)
+        click.echo(message)
 
 
 def say_aside(text: str) -> None:
     """On standard error, beside what the command answers."""
-    typer.echo(f"windlass: {text}", err=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the commands of this file."""
-    for command in (pause, resume, promote, approve, rollback):
-        app.command()(command)
+    click.echo(f"windlass: {text}", err=True)

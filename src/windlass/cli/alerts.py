@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from windlass.cli.context import JsonOption, LimitOption, ProductOption, ProjectOption, ReasonOption, workspace
+from windlass.cli.context import json_option, limit_option, product_option, project_option, reason_option, workspace
+from windlass.cli.group import Group
 from windlass.cli.output import print_rows
 from windlass.errors import ProductError, UsageError
-
-app = typer.Typer(help="Messages about alarms and incidents, and how far they got.", invoke_without_command=True)
 
 _SIGNALS = ("drift", "decay", "quality", "service", "incident")
 
 
-@app.callback(invoke_without_command=True)
-def list_alerts(
-    context: typer.Context,
-    *,
-    product: ProductOption = None,
-    limit: LimitOption = 20,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """The newest messages: to which route, whether they arrived, and what the receiver said."""
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+@product_option
+@limit_option(20)
+@project_option
+@json_option
+def alerts(context: click.Context, *, product: str | None, limit: int, project: Path | None, as_json: bool) -> None:
+    """Messages about alarms and incidents, and how far they got.
+
+    Without a command: the newest, to which route, whether they arrived, and what the receiver said.
+    """
     if context.invoked_subcommand is not None:
         return
     from windlass.app.alerts import alerts
@@ -34,8 +34,11 @@ def list_alerts(
         print_rows(rows, as_json=as_json, title="Alerts", empty="no message has been sent")
 
 
-@app.command()
-def silences(*, product: ProductOption = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@alerts.command()
+@product_option
+@project_option
+@json_option
+def silences(*, product: str | None, project: Path | None, as_json: bool) -> None:
     """The silences in force."""
     from windlass.app import alerts
 
@@ -44,17 +47,13 @@ def silences(*, product: ProductOption = None, project: ProjectOption = None, as
         print_rows(rows, as_json=as_json, title="Silences", empty="no silence is in force")
 
 
-@app.command()
-def silence(
-    *,
-    lasts: Annotated[str, typer.Option("--for", help="How long, such as 2h or 1d.", show_default=False)],
-    reason: ReasonOption,
-    signal: Annotated[
-        str | None, typer.Option("--signal", help=f"Only of {', '.join(_SIGNALS)}.", show_default=False)
-    ] = None,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-) -> None:
+@alerts.command()
+@click.option("--for", "lasts", required=True, help="How long, such as 2h or 1d.")
+@reason_option
+@click.option("--signal", help=f"Only of {', '.join(_SIGNALS)}.")
+@product_option
+@project_option
+def silence(*, lasts: str, reason: str, signal: str | None, product: str | None, project: Path | None) -> None:
     """Tell nobody of new alarms and incidents for a while. They are recorded as ever."""
     from windlass.app import alerts
     from windlass.product.duration import parse_duration
@@ -66,45 +65,39 @@ def silence(
     except ProductError as error:
         raise UsageError(error.what, where="--for", remedy=error.remedy) from error
     with workspace(project) as opened:
-        typer.echo(alerts.silence(opened, product, signal=signal, lasts=length, reason=reason))
+        click.echo(alerts.silence(opened, product, signal=signal, lasts=length, reason=reason))
 
 
-@app.command()
-def unsilence(
-    name: Annotated[str, typer.Argument(help="Of the silence.", show_default=False)],
-    *,
-    reason: ReasonOption,
-    project: ProjectOption = None,
-) -> None:
+@alerts.command()
+@click.argument("name", help="Of the silence.")
+@reason_option
+@project_option
+def unsilence(name: str, *, reason: str, project: Path | None) -> None:
     """End a silence before its time."""
     from windlass.app import alerts
 
     with workspace(project) as opened:
-        typer.echo(alerts.unsilence(opened, name, reason=reason))
+        click.echo(alerts.unsilence(opened, name, reason=reason))
 
 
-@app.command()
-def ack(
-    matter: Annotated[str, typer.Argument(help="Id of an alarm or an incident.", show_default=False)],
-    *,
-    reason: ReasonOption,
-    project: ProjectOption = None,
-) -> None:
+@alerts.command()
+@click.argument("matter", help="Id of an alarm or an incident.")
+@reason_option
+@project_option
+def ack(matter: str, *, reason: str, project: Path | None) -> None:
     """Say that somebody has seen an alarm or an incident."""
     from windlass.app import alerts
 
     with workspace(project) as opened:
-        typer.echo(alerts.acknowledge(opened, matter, reason=reason))
+        click.echo(alerts.acknowledge(opened, matter, reason=reason))
 
 
-@app.command(name="test")
-def try_route(
-    route: Annotated[str, typer.Argument(help="Its name in the setting `alerts`.", show_default=False)],
-    *,
-    project: ProjectOption = None,
-) -> None:
+@alerts.command("test")
+@click.argument("route", help="Its name in the setting `alerts`.")
+@project_option
+def try_route(route: str, *, project: Path | None) -> None:
     """Send a message of no consequence to a route, and say whether it arrived."""
     from windlass.app import alerts
 
     with workspace(project) as opened:
-        typer.echo(alerts.try_route(opened, route))
+        click.echo(alerts.try_route(opened, route))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from windlass.cli.context import PATH
 from windlass.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,49 +16,37 @@ if TYPE_CHECKING:
     from windlass.assessment.records import Assessment, Target
 
 _MODELS = ("microsoft", "google", "mlab", "blog")
-_OUT = "Reports"
 
 
+@click.command()
+@click.argument("path", type=PATH, default=Path(), help="Folder of the project.")
+@click.option("--model", default="all", help="microsoft, google, mlab, blog, or all of them.")
+@click.option("--json", type=PATH, help="Write all that was found; - prints it.")
+@click.option("--markdown", type=PATH, help="Write a plan to hand over.")
+@click.option("--html", type=PATH, help="Write a page with ladders and radars.")
+@click.option("--sarif", type=PATH, help="Write what code hosts show.")
+@click.option("--badge", type=PATH, help="Write an SVG badge of --model.")
+@click.option("--live", is_flag=True, help="Ask the MLflow server and the ledger of the project too.")
+@click.option("--interview", is_flag=True, help="Ask what no file can show; kept in maturity.yaml.")
+@click.option("--target", help="Level to plan for, such as microsoft:3.")
+@click.option("--fail-under", help="Leave with 1 below this level, such as microsoft:2.")
+@click.option("--history", is_flag=True, help="Show the path so far instead of assessing.")
+@click.option("--no-history", is_flag=True, help="Keep nothing of this assessment.")
 def assess(
-    path: Annotated[Path, typer.Argument(metavar="[PATH]", help="Folder of the project.")] = Path(),
+    path: Path,
     *,
-    model: Annotated[str, typer.Option("--model", help="microsoft, google, mlab, blog, or all of them.")] = "all",
-    json: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write all that was found; - prints it.", rich_help_panel=_OUT, show_default=False),
-    ] = None,
-    markdown: Annotated[
-        Path | None,
-        typer.Option("--markdown", help="Write a plan to hand over.", rich_help_panel=_OUT, show_default=False),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", help="Write a page with ladders and radars.", rich_help_panel=_OUT, show_default=False),
-    ] = None,
-    sarif: Annotated[
-        Path | None,
-        typer.Option("--sarif", help="Write what code hosts show.", rich_help_panel=_OUT, show_default=False),
-    ] = None,
-    badge: Annotated[
-        Path | None,
-        typer.Option("--badge", help="Write an SVG badge of --model.", rich_help_panel=_OUT, show_default=False),
-    ] = None,
-    live: Annotated[
-        bool, typer.Option("--live", help="Ask the MLflow server and the ledger of the project too.")
-    ] = False,
-    interview: Annotated[
-        bool, typer.Option("--interview", help="Ask what no file can show; kept in maturity.yaml.")
-    ] = False,
-    target: Annotated[
-        str | None,
-        typer.Option("--target", help="Level to plan for, such as microsoft:3.", show_default=False),
-    ] = None,
-    fail_under: Annotated[
-        str | None,
-        typer.Option("--fail-under", help="Leave with 1 below this level, such as microsoft:2.", show_default=False),
-    ] = None,
-    history: Annotated[bool, typer.Option("--history", help="Show the path so far instead of assessing.")] = False,
-    no_history: Annotated[bool, typer.Option("--no-history", help="Keep nothing of this assessment.")] = False,
+    model: str,
+    json: Path | None,
+    markdown: Path | None,
+    html: Path | None,
+    sarif: Path | None,
+    badge: Path | None,
+    live: bool,
+    interview: bool,
+    target: str | None,
+    fail_under: str | None,
+    history: bool,
+    no_history: bool,
 ) -> None:
     """Say how mature a project is, with proof. Nothing of it is run or imported."""
     from windlass.cli.assess_out import check_outputs, write_outputs
@@ -128,7 +117,7 @@ def _keep(path: Path, found: Assessment) -> None:
     try:
         keep(path, found)
     except OSError as error:
-        typer.echo(f"windlass: the assessment is not kept for --history: {error.strerror} (at {path})", err=True)
+        click.echo(f"windlass: the assessment is not kept for --history: {error.strerror} (at {path})", err=True)
 
 
 def _hold(found: Assessment, floor: Target | None) -> None:
@@ -138,5 +127,5 @@ def _hold(found: Assessment, floor: Target | None) -> None:
         level = each.models[floor.model].level
         if level is None or level < floor.level:
             said = "has no level" if level is None else f"is at level {level}"
-            typer.echo(f"windlass: {each.name} {said} of {floor.model}, below {floor.level}", err=True)
-            raise typer.Exit(1)
+            click.echo(f"windlass: {each.name} {said} of {floor.model}, below {floor.level}", err=True)
+            raise click.exceptions.Exit(1)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from windlass.errors import UsageError
 
@@ -36,7 +36,7 @@ def answered(path: Path, now: datetime, *, ask: bool) -> Amend | None:
         nonlocal kept
         if ask:
             kept = (*kept, *_ask(catalogue, findings, kept, now))
-            typer.echo(f"kept in {write_answers(path, kept)}", err=True)
+            click.echo(f"kept in {write_answers(path, kept)}", err=True)
         return with_answers(findings, kept, catalogue=catalogue, root=path, today=now.date())
 
     return amend
@@ -47,27 +47,27 @@ def _ask(catalogue: Catalogue, findings: Mapping[str, Finding], kept: Sequence[A
     from windlass.assessment.interview import Answer, open_questions
 
     questions = open_questions(catalogue, findings, kept)
-    typer.echo(
+    click.echo(
         f"{len(questions)} questions. Does it hold? y(es), n(o), - (does not apply), or Enter to leave it open",
         err=True,
     )
     given: list[Answer] = []
     try:
-        role = typer.prompt("Your role, such as data scientist", err=True)
+        role = click.prompt("Your role, such as data scientist", err=True)
         for number, practice in enumerate(questions, start=1):
-            typer.echo(f"\n{number}/{len(questions)} {practice.title}.\n{practice.detect.interview}", err=True)
+            click.echo(f"\n{number}/{len(questions)} {practice.title}.\n{practice.detect.interview}", err=True)
             said = _SHORT.get(_prompt("Does it hold").lower())
             if said is not None:
                 says = _prompt("In a sentence")
                 link = _prompt("What shows it (path or address)") if said == "yes" else ""
                 given.append(Answer(practice=practice.id, answer=said, role=role, at=now.date(), says=says, link=link))
-    except typer.Abort:
-        typer.echo("\nleft there; what was answered is kept", err=True)
+    except click.Abort:
+        click.echo("\nleft there; what was answered is kept", err=True)
     return given
 
 
 def _prompt(question: str) -> str:
-    return str(typer.prompt(question, default="", show_default=False, err=True)).strip()
+    return str(click.prompt(question, default="", show_default=False, err=True)).strip()
 
 
 def asked_live(path: Path, now: datetime) -> Amend:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
+from windlass.cli.context import PATH
 from windlass.errors import UsageError
 from windlass.settings import load_settings
 
@@ -15,67 +16,43 @@ if TYPE_CHECKING:
     from windlass.product.product import Product
 
 _TASKS = ("binary", "multiclass", "regression")
-_FILE = "With DATA"
 
 
+@click.command()
+@click.argument(
+    "data", type=PATH, required=False, help="A .parquet or .csv file; without it, a product of the project."
+)
+@click.option("--target", help="Column to predict.")
+@click.option("--time", help="Column of the date, time or order number.")
+@click.option("--task", help="binary, multiclass or regression; by default told by the target.")
+@click.option("--estimator", help="Import path, such as lightgbm.LGBMClassifier.")
+@click.option("--windows", type=click.IntRange(min=1), default=20, help="Windows after the first 20 % of the rows.")
+@click.option("--label-delay", help="How long labels take: 7d, or a number if the time is one.")
+@click.option("--label-time", help="Column that says when each label became known.")
+@click.option("--drop", help="Columns that are no features, with commas between.")
+@click.option("--metric", default="default", help="Metric to compare by: the task's default, or a name.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, help="Start of every random number.")
+@click.option("--json", type=PATH, help="Write the figures to this file; - prints them.")
+@click.option("--html", type=PATH, help="Write a page with curves and events.")
+@click.option("--product", help="Name of the product, if there are several.")
+@click.option("--project", type=PATH, help="Folder of the project; by default this one.")
 def backtest(
-    data: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[DATA]", help="A .parquet or .csv file; without it, a product of the project.", show_default=False
-        ),
-    ] = None,
+    data: Path | None,
     *,
-    target: Annotated[
-        str | None, typer.Option("--target", help="Column to predict.", rich_help_panel=_FILE, show_default=False)
-    ] = None,
-    time: Annotated[
-        str | None,
-        typer.Option(
-            "--time", help="Column of the date, time or order number.", rich_help_panel=_FILE, show_default=False
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task", help="binary, multiclass or regression; by default told by the target.", show_default=False
-        ),
-    ] = None,
-    estimator: Annotated[
-        str | None,
-        typer.Option("--estimator", help="Import path, such as lightgbm.LGBMClassifier.", show_default=False),
-    ] = None,
-    windows: Annotated[int, typer.Option("--windows", help="Windows after the first 20 % of the rows.", min=1)] = 20,
-    label_delay: Annotated[
-        str | None,
-        typer.Option(
-            "--label-delay", help="How long labels take: 7d, or a number if the time is one.", show_default=False
-        ),
-    ] = None,
-    label_time: Annotated[
-        str | None,
-        typer.Option("--label-time", help="Column that says when each label became known.", show_default=False),
-    ] = None,
-    drop: Annotated[
-        str | None,
-        typer.Option("--drop", help="Columns that are no features, with commas between.", show_default=False),
-    ] = None,
-    metric: Annotated[
-        str, typer.Option("--metric", help="Metric to compare by: the task's default, or a name.")
-    ] = "default",
-    seed: Annotated[int, typer.Option("--seed", help="Start of every random number.", min=0, max=2**32 - 1)] = 0,
-    json: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures to this file; - prints them.", show_default=False)
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Write a page with curves and events.", show_default=False)
-    ] = None,
-    product: Annotated[
-        str | None, typer.Option("--product", help="Name of the product, if there are several.", show_default=False)
-    ] = None,
-    project: Annotated[
-        Path | None, typer.Option("--project", help="Folder of the project; by default this one.", show_default=False)
-    ] = None,
+    target: str | None,
+    time: str | None,
+    task: str | None,
+    estimator: str | None,
+    windows: int,
+    label_delay: str | None,
+    label_time: str | None,
+    drop: str | None,
+    metric: str,
+    seed: int,
+    json: Path | None,
+    html: Path | None,
+    product: str | None,
+    project: Path | None,
 ) -> None:
     """Replay history: what the loop would have done. Beside never retraining, every window, and on recent rows."""
     from windlass.backtest.file import FileRequest, stream_from_file
@@ -121,11 +98,6 @@ def backtest(
         print_result(result, title=title, written=[path for path in (json, html) if path is not None])
 
 
-def register(app: typer.Typer) -> None:
-    """Mount the command of this file."""
-    app.command()(backtest)
-
-
 def _estimator(path: str | None, seed: int) -> Any:
     from windlass.backtest.estimators import estimator_from, with_seed
 
@@ -161,7 +133,7 @@ def _write(result: BacktestResult, title: str, *, json: Path | None, html: Path 
     from windlass.backtest.result import to_json
 
     if str(json) == "-":
-        typer.echo(to_json(result).decode(), nl=False)
+        click.echo(to_json(result).decode(), nl=False)
     elif json is not None:
         json.write_bytes(to_json(result))
     if html is not None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from windlass.cli.context import JsonOption, ProjectOption, workspace
+from windlass.cli.context import PATH, json_option, project_option, workspace
 from windlass.cli.output import console, print_json
 
 if TYPE_CHECKING:
     from windlass.records.backup import Backup
 
-To = Annotated[Path, typer.Argument(help="A folder that is empty or new, outside the workspace.", show_default=False)]
-From = Annotated[Path, typer.Argument(help="A folder that `windlass backup` wrote.", show_default=False)]
 
-
-def backup(to: To, *, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@click.command()
+@click.argument("to", type=PATH, help="A folder that is empty or new, outside the workspace.")
+@project_option
+@json_option
+def backup(to: Path, *, project: Path | None, as_json: bool) -> None:
     """Copy the workspace while it runs. Ledger, lake, what is on its way there, versions: of one moment, or later."""
     from windlass.app.backup import backup as make
 
@@ -26,7 +27,11 @@ def backup(to: To, *, project: ProjectOption = None, as_json: JsonOption = False
     _tell(f"backed up to {to}", made, as_json=as_json)
 
 
-def restore(source: From, *, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@click.command()
+@click.argument("source", type=PATH, help="A folder that `windlass backup` wrote.")
+@project_option
+@json_option
+def restore(source: Path, *, project: Path | None, as_json: bool) -> None:
     """Make a workspace of a backup. It is verified before it counts; the project's workspace must be empty."""
     from windlass.app.restore import restore as bring
     from windlass.settings import load_settings
@@ -42,12 +47,6 @@ def _tell(what: str, found: Backup, *, as_json: bool) -> None:
         print_json(told)
         return
     size = found.bytes / 1e6
-    typer.echo(f"{what}: {found.sequence:,} events, {len(found.files):,} files, {size:,.1f} MB")
+    click.echo(f"{what}: {found.sequence:,} events, {len(found.files):,} files, {size:,.1f} MB")
     for version in found.missing:
-        typer.echo(f"the bundle of {version} is missing; everything else is there", err=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the commands of this file."""
-    app.command()(backup)
-    app.command()(restore)
+        click.echo(f"the bundle of {version} is missing; everything else is there", err=True)

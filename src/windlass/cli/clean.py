@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from windlass.cli.act import say_aside
-from windlass.cli.context import JsonOption, ProjectOption, workspace
+from windlass.cli.context import json_option, project_option, workspace
 from windlass.cli.output import console, print_json, print_rows
 
 if TYPE_CHECKING:
     from windlass.records.event import WorkspaceCleaned
 
 
-def clean(
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")] = "by hand",
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@click.option("--reason", default="by hand", help="Why; it is kept in the ledger.")
+@project_option
+@json_option
+def clean(*, dry_run: bool, reason: str, project: Path | None, as_json: bool) -> None:
     """Remove what nothing needs any more. Settings say what is kept.
 
     Old events, logs, outputs of steps, replaced files of the lake, bundles of old versions; `keep_days` and
@@ -57,13 +57,8 @@ def _show(found: WorkspaceCleaned, *, title: str) -> None:
     ]
     print_rows(rows, as_json=False, title=title, empty="there is nothing to remove")
     for remark in found.remarks:
-        typer.echo(f"windlass: {remark}", err=True)
+        click.echo(f"windlass: {remark}", err=True)
 
 
 def _size(amount: int) -> str:
     return f"{amount / 1e6:,.1f} MB" if amount >= 1e6 else f"{amount / 1e3:,.1f} kB"
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the command of this file."""
-    app.command()(clean)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
-import typer
+import click
 
 from windlass.app.workspace import Workspace
 from windlass.settings import load_settings
 
-ProjectOption = Annotated[
-    Path | None,
-    typer.Option("--project", help="Folder of the project; by default the current one.", show_default=False),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-LimitOption = Annotated[int, typer.Option("--limit", "-n", help="How many at the most, the newest.", min=1)]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.", show_default=False)]
-ProductOption = Annotated[
-    str | None,
-    typer.Option("--product", help="Name of the product; needed only when there are several.", show_default=False),
-]
+PATH = click.Path(path_type=Path)
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+project_option = click.option("--project", type=PATH, help="Folder of the project; by default the current one.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+reason_option = click.option("--reason", required=True, help="Why; it is kept in the ledger.")
+product_option = click.option("--product", help="Name of the product; needed only when there are several.")
+
+
+def limit_option(default: int) -> Callable[[Command], Command]:
+    """How many lines of a list, which is longer for one than for another."""
+    least = click.IntRange(min=1)
+    return click.option("--limit", "-n", type=least, default=default, help="How many at the most, the newest.")
 
 
 def workspace(project: Path | None, *, create: bool = False, **flags: Any) -> Workspace:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
 from windlass.cli.act import say_aside
-from windlass.cli.context import JsonOption, ProductOption, ProjectOption, ReasonOption, workspace
+from windlass.cli.context import json_option, product_option, project_option, reason_option, workspace
+from windlass.cli.group import Group
 from windlass.cli.output import print_json, print_rows
 from windlass.cli.views import show_tables
 
-app = typer.Typer(help="What lies in the lake.", no_args_is_help=True)
+
+@click.group(cls=Group)
+def data() -> None:
+    """What lies in the lake."""
 
 
-@app.command("ls")
-def list_tables(*, product: ProductOption = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@data.command("ls")
+@product_option
+@project_option
+@json_option
+def list_tables(*, product: str | None, project: Path | None, as_json: bool) -> None:
     """The tables, with rows, size and the time they span."""
     import msgspec
 
@@ -27,14 +34,12 @@ def list_tables(*, product: ProductOption = None, project: ProjectOption = None,
             show_tables(rows)
 
 
-@app.command()
-def erase(
-    *,
-    key: Annotated[str, typer.Option("--key", help="The key of the rows: a person's.", show_default=False)],
-    reason: ReasonOption,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-) -> None:
+@data.command()
+@click.option("--key", required=True, help="The key of the rows: a person's.")
+@reason_option
+@product_option
+@project_option
+def erase(*, key: str, reason: str, product: str | None, project: Path | None) -> None:
     """Erase all rows of a key for good. The ledger keeps that it was done, and not whose.
 
     They go from the lake, from what is on its way there, from outputs of steps and from logs. Models that learned from
@@ -43,20 +48,16 @@ def erase(
     from windlass.app.erase import erase as remove
 
     with workspace(project) as opened:
-        typer.echo(remove(opened, key, product=product, reason=reason, say=say_aside))
+        click.echo(remove(opened, key, product=product, reason=reason, say=say_aside))
 
 
-@app.command()
-def show(
-    table: Annotated[
-        str, typer.Argument(help="Such as predictions, outcomes or examples/<source>.", show_default=False)
-    ],
-    *,
-    product: ProductOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many rows, the newest.", min=1)] = 20,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@data.command()
+@click.argument("table", help="Such as predictions, outcomes or examples/<source>.")
+@product_option
+@click.option("--limit", "-n", type=click.IntRange(min=1), default=20, help="How many rows, the newest.")
+@project_option
+@json_option
+def show(table: str, *, product: str | None, limit: int, project: Path | None, as_json: bool) -> None:
     """The newest rows of a table."""
     from windlass.app.queries import the_product
 

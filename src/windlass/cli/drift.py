@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
+from windlass.cli.context import PATH
 from windlass.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -18,18 +19,11 @@ if TYPE_CHECKING:
 _SUFFIX = ".profile.json"
 
 
-def profile(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet or .csv file.", show_default=False)],
-    *,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Where to write; by default beside FILE.", show_default=False),
-    ] = None,
-    like: Annotated[
-        Path | None,
-        typer.Option("--like", help="Reference whose bins to use: for CURRENT of drift.", show_default=False),
-    ] = None,
-) -> None:
+@click.command()
+@click.argument("file", type=PATH, help="A .parquet or .csv file.")
+@click.option("--output", "-o", type=PATH, help="Where to write; by default beside FILE.")
+@click.option("--like", type=PATH, help="Reference whose bins to use: for CURRENT of drift.")
+def profile(file: Path, *, output: Path | None, like: Path | None) -> None:
     """Profile a file: what its columns look like. `windlass drift` takes it in place of the file."""
     from windlass.cli.drift_view import print_profile
     from windlass.cli.output import check_target
@@ -43,24 +37,23 @@ def profile(
     print_profile(made, title=f"Profile of {file.name}", written=path, seconds=perf_counter() - started)
 
 
+@click.command()
+@click.argument("reference", type=PATH, help="A .parquet or .csv file, or a saved profile.")
+@click.argument("current", type=PATH, help="What is held against it: the same.")
+@click.option("--json", type=PATH, help="Write the figures to this file; - prints them.")
+@click.option("--html", type=PATH, help="Write a page with both distributions.")
+@click.option("--state", type=PATH, help="File that carries the evidence to the next window.")
+@click.option("--seasons", is_flag=True, help="What the reference did within itself is no news.")
+@click.option("--fail-on-alert", is_flag=True, help="Leave with 3 on an alert.")
 def drift(
-    reference: Annotated[Path, typer.Argument(help="A .parquet or .csv file, or a saved profile.", show_default=False)],
-    current: Annotated[Path, typer.Argument(help="What is held against it: the same.", show_default=False)],
+    reference: Path,
+    current: Path,
     *,
-    json: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures to this file; - prints them.", show_default=False)
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="Write a page with both distributions.", show_default=False)
-    ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option("--state", help="File that carries the evidence to the next window.", show_default=False),
-    ] = None,
-    seasons: Annotated[
-        bool, typer.Option("--seasons", help="What the reference did within itself is no news.")
-    ] = False,
-    fail_on_alert: Annotated[bool, typer.Option("--fail-on-alert", help="Leave with 3 on an alert.")] = False,
+    json: Path | None,
+    html: Path | None,
+    state: Path | None,
+    seasons: bool,
+    fail_on_alert: bool,
 ) -> None:
     """Has the data drifted? Alerts in vain once in 8,760 times."""
     from windlass.cli.drift_view import print_report
@@ -78,13 +71,7 @@ def drift(
         written = [path for path in (json, html, state) if path is not None]
         print_report(compared, title=f"{current.name} against {reference.name}", written=written)
     if fail_on_alert and compared.report.alert:
-        raise typer.Exit(3)
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the commands of this file."""
-    app.command()(profile)
-    app.command()(drift)
+        raise click.exceptions.Exit(3)
 
 
 def compare_files(reference: Path, current: Path, *, state: Path | None = None, seasons: bool = False) -> Comparison:
@@ -136,7 +123,7 @@ def _write(compared: Comparison, *, json: Path | None, html: Path | None, title:
     if json is not None:
         content = msgspec.json.format(msgspec.json.encode(compared.report), indent=2)
         if str(json) == "-":
-            typer.echo(content.decode())
+            click.echo(content.decode())
         else:
             json.write_bytes(content)
     if html is not None:

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from windlass.cli.act import say_aside
-from windlass.cli.context import JsonOption, ProductOption, ProjectOption, ReasonOption, workspace
+from windlass.cli.context import PATH, json_option, product_option, project_option, reason_option, workspace
+from windlass.cli.group import Group
 
-app = typer.Typer(help="A/B tests of two versions by a figure of your own.", no_args_is_help=True)
+
+@click.group(cls=Group)
+def experiment() -> None:
+    """A/B tests of two versions by a figure of your own."""
 
 
-@app.command()
+@experiment.command()
+@click.argument("a", help="The champion, such as v1.")
+@click.argument("b", help="The version beside it.")
+@click.option("--metric", required=True, help="What you post to /measurements.")
+@click.option("--split", type=float, default=0.5, help="Part of the keys that B answers.")
+@click.option("--smaller-is-better", "smaller", is_flag=True, help="Of the metric.")
+@click.option("--for", "lasts", help="The longest it lasts, such as 14d.")
+@reason_option
+@product_option
+@project_option
 def start(
-    a: Annotated[str, typer.Argument(help="The champion, such as v1.", show_default=False)],
-    b: Annotated[str, typer.Argument(help="The version beside it.", show_default=False)],
+    a: str,
+    b: str,
     *,
-    metric: Annotated[str, typer.Option("--metric", help="What you post to /measurements.", show_default=False)],
-    split: Annotated[float, typer.Option("--split", help="Part of the keys that B answers.")] = 0.5,
-    smaller: Annotated[bool, typer.Option("--smaller-is-better", help="Of the metric.")] = False,
-    lasts: Annotated[
-        str | None, typer.Option("--for", help="The longest it lasts, such as 14d.", show_default=False)
-    ] = None,
-    reason: ReasonOption,
-    product: ProductOption = None,
-    project: ProjectOption = None,
+    metric: str,
+    split: float,
+    smaller: bool,
+    lasts: str | None,
+    reason: str,
+    product: str | None,
+    project: Path | None,
 ) -> None:
     """Let a second version answer a part of the keys, and find out which does better."""
     from windlass.app import experiments
@@ -40,21 +50,27 @@ def start(
         raise UsageError(error.what, where="--for", remedy=error.remedy) from error
     plan = Plan(a=a, b=b, metric=metric, split=split, larger_is_better=not smaller)
     with workspace(project) as opened:
-        typer.echo(experiments.start(opened, plan, product=product, lasts=length, reason=reason, say=say_aside))
+        click.echo(experiments.start(opened, plan, product=product, lasts=length, reason=reason, say=say_aside))
 
 
-@app.command()
-def stop(*, reason: ReasonOption, product: ProductOption = None, project: ProjectOption = None) -> None:
+@experiment.command()
+@reason_option
+@product_option
+@project_option
+def stop(*, reason: str, product: str | None, project: Path | None) -> None:
     """End the test that is under way. The champion answers everyone again."""
     from windlass.app.act import ask
     from windlass.app.queries import the_product
 
     with workspace(project) as opened:
-        typer.echo(ask(opened, "stop", product=the_product(opened, product).name, reason=reason, say=say_aside))
+        click.echo(ask(opened, "stop", product=the_product(opened, product).name, reason=reason, say=say_aside))
 
 
-@app.command(name="list")
-def show_all(*, product: ProductOption = None, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@experiment.command("list")
+@product_option
+@project_option
+@json_option
+def show_all(*, product: str | None, project: Path | None, as_json: bool) -> None:
     """All tests, and how they ended."""
     from windlass.app import experiments
     from windlass.cli.output import print_json
@@ -65,15 +81,13 @@ def show_all(*, product: ProductOption = None, project: ProjectOption = None, as
         print_json(rows) if as_json else show_experiments(rows)
 
 
-@app.command()
-def show(
-    name: Annotated[str | None, typer.Argument(help="By default the newest.", show_default=False)] = None,
-    *,
-    html: Annotated[Path | None, typer.Option("--html", help="Write a page.", show_default=False)] = None,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@experiment.command()
+@click.argument("name", required=False, help="By default the newest.")
+@click.option("--html", type=PATH, help="Write a page.")
+@product_option
+@project_option
+@json_option
+def show(name: str | None, *, html: Path | None, product: str | None, project: Path | None, as_json: bool) -> None:
     """What a test says by now. Looking often changes nothing of its guarantee."""
     from windlass.app import experiments
     from windlass.cli.output import check_target, print_json

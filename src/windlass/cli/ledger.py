@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from windlass.cli.context import JsonOption, ProjectOption, ReasonOption, workspace
+from windlass.cli.context import PATH, json_option, project_option, reason_option, workspace
+from windlass.cli.group import Group
 from windlass.cli.output import print_json, print_record
 
-app = typer.Typer(help="The record of everything that happened.", no_args_is_help=True)
 
-
-@app.callback()
-def _group() -> None:
+@click.group(cls=Group)
+def ledger() -> None:
     """The record of everything that happened."""
 
 
-@app.command()
-def verify(
-    *,
-    key: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--key", help="Trust this key alone: its id, or its .pub file. May be repeated.", show_default=False
-        ),
-    ] = None,
-    against: Annotated[
-        Path | None,
-        typer.Option("--against", help="A checkpoint that was kept elsewhere: its file.", show_default=False),
-    ] = None,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@ledger.command()
+@click.option("--key", multiple=True, help="Trust this key alone: its id, or its .pub file. May be repeated.")
+@click.option("--against", type=PATH, help="A checkpoint that was kept elsewhere: its file.")
+@project_option
+@json_option
+def verify(*, key: tuple[str, ...], against: Path | None, project: Path | None, as_json: bool) -> None:
     """Check the hash chain and its signatures.
 
     What was changed, dropped or forged is named, and the exit code is 1.
@@ -48,11 +36,13 @@ def verify(
         else:
             say_verified(verification)
         if not verification.ok:
-            raise typer.Exit(1)
+            raise click.exceptions.Exit(1)
 
 
-@app.command()
-def checkpoint(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@ledger.command()
+@project_option
+@json_option
+def checkpoint(*, project: Path | None, as_json: bool) -> None:
     """Sign everything up to now, and print the signature.
 
     Keep it where nobody can change it.
@@ -63,8 +53,10 @@ def checkpoint(*, project: ProjectOption = None, as_json: JsonOption = False) ->
         print_record(sign(opened), as_json=as_json, title="Checkpoint")
 
 
-@app.command("key")
-def show_key(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@ledger.command("key")
+@project_option
+@json_option
+def show_key(*, project: Path | None, as_json: bool) -> None:
     """The key that signs, and where its private half lies.
 
     Note the id where nobody can change it.
@@ -75,19 +67,12 @@ def show_key(*, project: ProjectOption = None, as_json: JsonOption = False) -> N
         print_record(key(opened), as_json=as_json, title="Key")
 
 
-@app.command("rotate-key")
-def rotate_key(
-    *,
-    reason: ReasonOption,
-    lost: Annotated[
-        bool, typer.Option("--lost", help="The old private key is gone or known to others: it vouches for nothing.")
-    ] = False,
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", help="Where the new private key is to lie, outside of the workspace.", show_default=False),
-    ] = None,
-    project: ProjectOption = None,
-) -> None:
+@ledger.command("rotate-key")
+@reason_option
+@click.option("--lost", is_flag=True, help="The old private key is gone or known to others: it vouches for nothing.")
+@click.option("--to", type=PATH, help="Where the new private key is to lie, outside of the workspace.")
+@project_option
+def rotate_key(*, reason: str, lost: bool, to: Path | None, project: Path | None) -> None:
     """Let a new key sign from now on.
 
     The old one vouches for it, and what it signed goes on holding.
@@ -95,4 +80,4 @@ def rotate_key(
     from windlass.app.ledger import rotate
 
     with workspace(project) as opened:
-        typer.echo(rotate(opened, reason=reason, lost=lost, file=to))
+        click.echo(rotate(opened, reason=reason, lost=lost, file=to))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
 from windlass.ledger.verification import Verification
 
@@ -10,15 +10,15 @@ from windlass.ledger.verification import Verification
 def say_verified(found: Verification) -> None:
     """On standard output when all is well, else on standard error."""
     if not found.ok:
-        typer.echo("the ledger does NOT hold:", err=True)
+        click.echo("the ledger does NOT hold:", err=True)
         for problem in found.problems:
-            typer.echo(f"  {problem}", err=True)
+            click.echo(f"  {problem}", err=True)
         return
     pruned = f" ({found.pruned} more were pruned)" if found.pruned else ""
-    typer.echo(f"the ledger holds: {found.events} events{pruned}, every hash follows from the one before")
+    click.echo(f"the ledger holds: {found.events} events{pruned}, every hash follows from the one before")
     if not found.signed_upto:
-        typer.echo("nothing of it is signed yet: `windlass ledger checkpoint`")
+        click.echo("nothing of it is signed yet: `windlass ledger checkpoint`")
         return
-    typer.echo(f"signed up to event {found.signed_upto} by the key {found.key}; checkpoints: {found.checkpoints}")
+    click.echo(f"signed up to event {found.signed_upto} by the key {found.key}; checkpoints: {found.checkpoints}")
     if found.unsigned:
-        typer.echo(f"not signed yet: {found.unsigned} newer events")
+        click.echo(f"not signed yet: {found.unsigned} newer events")

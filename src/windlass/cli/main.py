@@ -5,31 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated
 
-import typer
+import click
 
 from windlass import __version__
-from windlass.cli import (
-    act,
-    alerts,
-    assess,
-    backtest,
-    backup,
-    clean,
-    data,
-    drift,
-    experiment,
-    init,
-    ledger,
-    performance,
-    predict,
-    reproduce,
-    runs,
-    serve,
-    show,
-    token,
-)
+from windlass.cli.group import Group
 from windlass.errors import UsageError, WindlassError
 
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
@@ -37,36 +17,37 @@ PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
 cores, a server beside the training, say, a fit takes ten times as long (bench/busy.py). Read when a library is loaded.
 OpenBLAS counts in powers of two: 2^4 turns instead of 2^26."""
 
-app = typer.Typer(
-    name="windlass",
-    help="From a model file to a model that is served, watched, retrained, released and rolled back by itself.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+_COMMANDS = {
+    "init": ("init",),
+    "serve": ("up", "serve", "train"),
+    "predict": ("predict",),
+    "act": ("pause", "resume", "promote", "approve", "rollback"),
+    "show": ("status", "versions", "releases", "alarms", "incidents", "events", "trace"),
+    "performance": ("performance",),
+    "backup": ("backup", "restore"),
+    "clean": ("clean",),
+    "reproduce": ("reproduce",),
+    "drift": ("profile", "drift"),
+    "backtest": ("backtest",),
+    "assess": ("assess",),
+    "alerts": ("alerts",),
+    "experiment": ("experiment",),
+    "runs": ("runs",),
+    "data": ("data",),
+    "ledger": ("ledger",),
+    "token": ("token",),
+}
+"""The commands of each module beside this one, in the order in which the help lists them."""
+
+
+@click.group(
+    cls=Group,
+    modules={name: f"windlass.cli.{module}" for module, names in _COMMANDS.items() for name in names},
+    context_settings={"show_default": True},
 )
-
-
-@app.callback(invoke_without_command=True)
-def _root(
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
-) -> None:
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-for module in (init, serve, predict, act, show, performance, backup, clean, reproduce, drift):
-    module.register(app)
-app.command()(backtest.backtest)
-app.command()(assess.assess)
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(experiment.app, name="experiment")
-app.add_typer(runs.app, name="runs")
-app.add_typer(data.app, name="data")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(token.app, name="token")
+@click.version_option(__version__, message="%(version)s", help="Print the version and leave.")
+def app() -> None:
+    """From a model file to a model that is served, watched, retrained, released and rolled back by itself."""
 
 
 def main() -> None:
@@ -76,10 +57,13 @@ def main() -> None:
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
     try:
-        app()
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = 130  # as shells have it: by SIGINT
     except WindlassError as error:
-        typer.echo(f"windlass: {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        click.echo(f"windlass: {error}", err=True)
+        code = 2 if isinstance(error, UsageError) else 1
+    sys.exit(code)

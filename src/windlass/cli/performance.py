@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from windlass.cli.context import JsonOption, LimitOption, ProductOption, ProjectOption, workspace
+from windlass.cli.context import PATH, json_option, limit_option, product_option, project_option, workspace
 
 if TYPE_CHECKING:
     from windlass.app.performance import Performance, Span
 
 
+@click.command()
+@click.argument("version", required=False, help="A version such as v3; by default the champion.")
+@click.option("--metric", help="Another than the gate's, such as log_loss.")
+@click.option("--html", type=PATH, help="Write it as a page.")
+@product_option
+@limit_option(20)
+@project_option
+@json_option
 def performance(
-    version: Annotated[
-        str | None, typer.Argument(help="A version such as v3; by default the champion.", show_default=False)
-    ] = None,
+    version: str | None,
     *,
-    metric: Annotated[
-        str | None, typer.Option("--metric", help="Another than the gate's, such as log_loss.", show_default=False)
-    ] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write it as a page.", show_default=False)] = None,
-    product: ProductOption = None,
-    limit: LimitOption = 20,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
+    metric: str | None,
+    html: Path | None,
+    product: str | None,
+    limit: int,
+    project: Path | None,
+    as_json: bool,
 ) -> None:
     """How good the answers were, by labels and before any."""
     from windlass.app.performance import performance as look
@@ -39,7 +43,7 @@ def performance(
         from windlass.web.performance import performance_page
 
         html.write_text(performance_page(found), encoding="utf-8")
-        typer.echo(f"written: {html}")
+        click.echo(f"written: {html}")
     elif as_json:
         print_json(found)
     else:
@@ -72,8 +76,3 @@ def told(span: Span) -> str:
         return "-" if span.value is None else f"{span.value:.4g}"
     ends = ["" if end is None else f"{end:.3f}" for end in (span.lower, span.upper)]
     return f"{'?' if span.value is None else f'{span.value:.3f}'} ({ends[0]} to {ends[1] or 'any'})"
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the command of this file."""
-    app.command()(performance)

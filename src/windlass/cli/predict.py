@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
+from windlass.cli.context import PATH, json_option, product_option, project_option, workspace
 
 
+@click.command()
+@click.argument("file", type=PATH, help="A .parquet or .csv file.")
+@click.option("--output", "-o", type=PATH, help="Where to write; by default beside FILE.")
+@click.option("--version", help="Such as v3; by default the champion.")
+@click.option("--key-only", is_flag=True, help="Write only the key beside each answer, not the whole row.")
+@product_option
+@json_option
+@project_option
 def predict(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet or .csv file.", show_default=False)],
+    file: Path,
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Where to write; by default beside FILE.", show_default=False),
-    ] = None,
-    version: Annotated[
-        str | None, typer.Option("--version", help="Such as v3; by default the champion.", show_default=False)
-    ] = None,
-    key_only: Annotated[
-        bool, typer.Option("--key-only", help="Write only the key beside each answer, not the whole row.")
-    ] = False,
-    product: ProductOption = None,
-    as_json: JsonOption = False,
-    project: ProjectOption = None,
+    output: Path | None,
+    version: str | None,
+    key_only: bool,
+    product: str | None,
+    as_json: bool,
+    project: Path | None,
 ) -> None:
     """Answer every row of a file. Written whole or not at all; neither captured nor watched."""
     from windlass.app.predict import predict_file
@@ -41,9 +41,4 @@ def predict(
     if as_json:
         print_json({"product": done.product, "version": done.version, "rows": done.rows, "output": str(done.output)})
     else:
-        typer.echo(f"{done.version} of {done.product} answered {done.rows:,} rows: {done.output}")
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the command of this file."""
-    app.command()(predict)
+        click.echo(f"{done.version} of {done.product} answered {done.rows:,} rows: {done.output}")

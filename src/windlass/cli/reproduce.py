@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from windlass.cli.context import JsonOption, ProductOption, ProjectOption, workspace
+from windlass.cli.context import json_option, product_option, project_option, workspace
 from windlass.cli.output import print_json
 
 
-def reproduce(
-    version: Annotated[str, typer.Argument(help="Such as v3.", show_default=False)],
-    *,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.argument("version", help="Such as v3.")
+@product_option
+@project_option
+@json_option
+def reproduce(version: str, *, product: str | None, project: Path | None, as_json: bool) -> None:
     """Train a version again from its pinned rows and source. Exit code 1 if its answers are not the same."""
     from windlass.app.reproduce import reproduce as again
     from windlass.cli.progress import RunDisplay
@@ -36,20 +35,15 @@ def reproduce(
             }
         )
     elif found.same:
-        typer.echo(f"{version} is reproduced: all {found.rows:,} predictions agree bit for bit")
+        click.echo(f"{version} is reproduced: all {found.rows:,} predictions agree bit for bit")
         if found.erased:
-            typer.echo(f"  {found.erased}")
+            click.echo(f"  {found.erased}")
     else:
-        typer.echo(
+        click.echo(
             f"{version} is not reproduced: {found.differing:,} of {found.rows:,} predictions differ, "
             f"by {found.largest:.3g} at most"
         )
         for reason in found.reasons:
-            typer.echo(f"  {reason}")
+            click.echo(f"  {reason}")
     if not found.same:
-        raise typer.Exit(1)
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the command of this file."""
-    app.command()(reproduce)
+        raise click.exceptions.Exit(1)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from windlass.cli.context import JsonOption, LimitOption, ProductOption, ProjectOption, workspace
+from windlass.cli.context import json_option, limit_option, product_option, project_option, workspace
+from windlass.cli.group import Group
 from windlass.cli.output import console, print_json, say
 from windlass.cli.views import show_runs
 
-app = typer.Typer(help="Training runs, and runs logged by hand.", invoke_without_command=True)
 
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+@product_option
+@limit_option(20)
+@project_option
+@json_option
+def runs(context: click.Context, *, product: str | None, limit: int, project: Path | None, as_json: bool) -> None:
+    """Training runs, and runs logged by hand.
 
-@app.callback(invoke_without_command=True)
-def list_runs(
-    context: typer.Context,
-    *,
-    product: ProductOption = None,
-    limit: LimitOption = 20,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """The newest runs and how they ended; `windlass runs compare A B` sets two side by side."""
+    Without a command: the newest, and how they ended.
+    """
     if context.invoked_subcommand is not None:
         return
     from windlass.app import queries
@@ -35,15 +35,13 @@ def list_runs(
             show_runs(rows)
 
 
-@app.command()
-def compare(
-    a: Annotated[str, typer.Argument(help="A run's id, or a version such as v2.", show_default=False)],
-    b: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
-    *,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@runs.command()
+@click.argument("a", help="A run's id, or a version such as v2.")
+@click.argument("b", help="Another one.")
+@product_option
+@project_option
+@json_option
+def compare(a: str, b: str, *, product: str | None, project: Path | None, as_json: bool) -> None:
     """Set two runs side by side. Parameters, metrics, data and code, what differs first."""
     from windlass.app.runs import compare as set_side_by_side
 

@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from windlass.cli.context import ProductOption, ProjectOption, workspace
+from windlass.cli.context import product_option, project_option, workspace
 
-HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")]
-PortOption = Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one.", show_default="8080")]
-GrpcOption = Annotated[int | None, typer.Option("--grpc-port", help="Port of gRPC; 0: none.", show_default="0")]
-WorkersOption = Annotated[int | None, typer.Option("--workers", help="Serving processes.", show_default="1")]
+host_option = click.option("--host", show_default="127.0.0.1", help="Address to listen on.")
+port_option = click.option("--port", type=int, show_default="8080", help="Port; 0 takes a free one.")
+grpc_port_option = click.option("--grpc-port", type=int, show_default="0", help="Port of gRPC; 0: none.")
+workers_option = click.option("--workers", type=int, show_default="1", help="Serving processes.")
 
 
-def up(
-    *,
-    host: HostOption = None,
-    port: PortOption = None,
-    grpc_port: GrpcOption = None,
-    workers: WorkersOption = None,
-    project: ProjectOption = None,
-) -> None:
+@click.command()
+@host_option
+@port_option
+@grpc_port_option
+@workers_option
+@project_option
+def up(*, host: str | None, port: int | None, grpc_port: int | None, workers: int | None, project: Path | None) -> None:
     """Run the whole loop: server, controller and schedule. SIGTERM or Ctrl-C ends it."""
     from windlass.app.up import up as run_up
 
     with workspace(project, create=True, host=host, port=port, grpc_port=grpc_port, workers=workers) as opened:
-        run_up(opened, say=typer.echo)
+        run_up(opened, say=click.echo)
 
 
+@click.command()
+@host_option
+@port_option
+@grpc_port_option
+@workers_option
+@project_option
 def serve(
-    *,
-    host: HostOption = None,
-    port: PortOption = None,
-    grpc_port: GrpcOption = None,
-    workers: WorkersOption = None,
-    project: ProjectOption = None,
+    *, host: str | None, port: int | None, grpc_port: int | None, workers: int | None, project: Path | None
 ) -> None:
     """Serve the champions, or a model file, over HTTP. Nothing else is run; what they answer is captured."""
     from windlass.app.up import serve as run_server
 
     with workspace(project, create=True, host=host, port=port, grpc_port=grpc_port, workers=workers) as opened:
-        run_server(opened, say=typer.echo)
+        run_server(opened, say=click.echo)
 
 
-def train(
-    *,
-    product: ProductOption = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Repeat every step, even those whose inputs are the same.")
-    ] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the ledger.")] = "by hand",
-    project: ProjectOption = None,
-) -> None:
+@click.command()
+@product_option
+@click.option("--force", is_flag=True, help="Repeat every step, even those whose inputs are the same.")
+@click.option("--reason", default="by hand", help="Why; it is kept in the ledger.")
+@project_option
+def train(*, product: str | None, force: bool, reason: str, project: Path | None) -> None:
     """Train once and release what passes. Extract, check, train, evaluate, gate, register."""
     from windlass.app.train import train as run_training
     from windlass.cli.progress import RunDisplay
@@ -60,12 +57,6 @@ def train(
     with workspace(project, create=True) as opened, RunDisplay() as display:
         finished = run_training(opened, product=product, force=force, reason=reason, show=display.show, say=display.say)
         display.close()
-        typer.echo(finished.message)
+        click.echo(finished.message)
         if not finished.ok:
-            raise typer.Exit(1)
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the commands of this file."""
-    for command in (up, serve, train):
-        app.command()(command)
+            raise click.exceptions.Exit(1)

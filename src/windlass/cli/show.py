@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from windlass.app.workspace import Workspace
 from windlass.cli import views
-from windlass.cli.context import JsonOption, LimitOption, ProductOption, ProjectOption, workspace
+from windlass.cli.context import PATH, json_option, limit_option, product_option, project_option, workspace
 from windlass.cli.output import Row, check_target, print_json
 from windlass.errors import UsageError
 
 
-def status(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@click.command()
+@project_option
+@json_option
+def status(*, project: Path | None, as_json: bool) -> None:
     """Who answers, what is under way and what is wrong."""
     from windlass.app import queries
 
@@ -28,17 +30,14 @@ def status(*, project: ProjectOption = None, as_json: JsonOption = False) -> Non
             views.show_status(rows, now=opened.clock.now())
 
 
+@click.command()
+@click.argument("version", required=False, help="Show all that is known of this one, such as v3.")
+@click.option("--html", type=PATH, help="With VERSION: write it as a page.")
+@product_option
+@project_option
+@json_option
 def versions(
-    version: Annotated[
-        str | None, typer.Argument(help="Show all that is known of this one, such as v3.", show_default=False)
-    ] = None,
-    *,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="With VERSION: write it as a page.", show_default=False)
-    ] = None,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
+    version: str | None, *, html: Path | None, product: str | None, project: Path | None, as_json: bool
 ) -> None:
     """The versions of a product, oldest first. Or one of them with its evaluation, data and environment."""
     from windlass.app import queries
@@ -57,13 +56,12 @@ def versions(
         _print(rows, as_json=as_json, show=views.show_versions)
 
 
-def releases(
-    *,
-    product: ProductOption = None,
-    limit: LimitOption = 20,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@product_option
+@limit_option(20)
+@project_option
+@json_option
+def releases(*, product: str | None, limit: int, project: Path | None, as_json: bool) -> None:
     """Releases, the stages they went through and how they ended."""
     from windlass.app import queries
 
@@ -72,13 +70,12 @@ def releases(
         _print(rows, as_json=as_json, show=views.show_releases)
 
 
-def alarms(
-    *,
-    product: ProductOption = None,
-    limit: LimitOption = 20,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@product_option
+@limit_option(20)
+@project_option
+@json_option
+def alarms(*, product: str | None, limit: int, project: Path | None, as_json: bool) -> None:
     """Alarms, with what they rest on."""
     from windlass.app import queries
 
@@ -87,13 +84,12 @@ def alarms(
         _print(rows, as_json=as_json, show=views.show_alarms)
 
 
-def incidents(
-    *,
-    product: ProductOption = None,
-    limit: LimitOption = 20,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@product_option
+@limit_option(20)
+@project_option
+@json_option
+def incidents(*, product: str | None, limit: int, project: Path | None, as_json: bool) -> None:
     """What went wrong, why, and what helps."""
     from windlass.app import queries
 
@@ -102,15 +98,14 @@ def incidents(
         _print(rows, as_json=as_json, show=views.show_incidents)
 
 
-def events(
-    *,
-    product: ProductOption = None,
-    limit: LimitOption = 40,
-    steps: Annotated[bool, typer.Option("--steps", help="The steps of runs too.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what happens.")] = False,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@product_option
+@limit_option(40)
+@click.option("--steps", is_flag=True, help="The steps of runs too.")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what happens.")
+@project_option
+@json_option
+def events(*, product: str | None, limit: int, steps: bool, follow: bool, project: Path | None, as_json: bool) -> None:
     """The timeline: everything that happened, from the ledger."""
     from windlass.app import queries
 
@@ -129,13 +124,12 @@ def events(
                     views.show_event(row)
 
 
-def trace(
-    prediction_id: Annotated[str, typer.Argument(help="The id that came with the answer.", show_default=False)],
-    *,
-    product: ProductOption = None,
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.argument("prediction_id", help="The id that came with the answer.")
+@product_option
+@project_option
+@json_option
+def trace(prediction_id: str, *, product: str | None, project: Path | None, as_json: bool) -> None:
     """From one answer back to where it came from. Request, features, version, release, run, data and code."""
     from windlass.app.trace import trace as find
     from windlass.cli.trace import render
@@ -164,14 +158,8 @@ def _show_version(opened: Workspace, version: str, *, product: str | None, html:
         from windlass.web.version import version_page
 
         html.write_text(version_page(card), encoding="utf-8")
-        typer.echo(f"written: {html}")
+        click.echo(f"written: {html}")
     elif as_json:
         print_json(card)
     else:
         render_version(card)
-
-
-def register(app: typer.Typer) -> None:
-    """Mount the commands of this file."""
-    for command in (status, versions, releases, alarms, incidents, events, trace):
-        app.command()(command)

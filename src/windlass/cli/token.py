@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from windlass.cli.context import JsonOption, ProjectOption, ReasonOption, workspace
+from windlass.cli.context import json_option, project_option, reason_option, workspace
+from windlass.cli.group import Group
 from windlass.cli.output import print_json, print_rows
 from windlass.errors import UsageError
 from windlass.records.token import SCOPES
 
-app = typer.Typer(help="Tokens: who may ask the server for what, beyond this machine.", no_args_is_help=True)
+
+@click.group(cls=Group)
+def token() -> None:
+    """Tokens: who may ask the server for what, beyond this machine."""
 
 
-@app.command()
-def create(
-    holder: Annotated[str, typer.Argument(metavar="HOLDER", help="Who gets it.", show_default=False)],
-    *,
-    scope: Annotated[
-        list[str], typer.Option("--scope", help=f"{', '.join(SCOPES)}; give it once for each.", show_default=False)
-    ],
-    project: ProjectOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@token.command()
+@click.argument("holder", help="Who gets it.")
+@click.option("--scope", multiple=True, required=True, help=f"{', '.join(SCOPES)}; give it once for each.")
+@project_option
+@json_option
+def create(holder: str, *, scope: tuple[str, ...], project: Path | None, as_json: bool) -> None:
     """Make a token and show it, once. Only its hash is kept."""
     from windlass.app import tokens
 
@@ -36,12 +36,14 @@ def create(
     if as_json:
         print_json({"token": name, "secret": secret})
     else:
-        typer.echo(f"windlass: {name} for {holder}: {', '.join(scopes)}. It is not shown again:", err=True)
-        typer.echo(secret)
+        click.echo(f"windlass: {name} for {holder}: {', '.join(scopes)}. It is not shown again:", err=True)
+        click.echo(secret)
 
 
-@app.command("list")
-def list_tokens(*, project: ProjectOption = None, as_json: JsonOption = False) -> None:
+@token.command("list")
+@project_option
+@json_option
+def list_tokens(*, project: Path | None, as_json: bool) -> None:
     """Every token that was made, for whom, by whom, and whether it was taken back."""
     from windlass.app import tokens
 
@@ -49,16 +51,14 @@ def list_tokens(*, project: ProjectOption = None, as_json: JsonOption = False) -
         print_rows(tokens.listed(opened), as_json=as_json, title="Tokens", empty="no token has been made")
 
 
-@app.command()
-def revoke(
-    token: Annotated[str, typer.Argument(help="Its name, as `list` shows it.", show_default=False)],
-    *,
-    reason: ReasonOption,
-    project: ProjectOption = None,
-) -> None:
+@token.command()
+@click.argument("token", help="Its name, as `list` shows it.")
+@reason_option
+@project_option
+def revoke(token: str, *, reason: str, project: Path | None) -> None:
     """Take a token back. It opens nothing from now on."""
     from windlass.app import tokens
 
     with workspace(project) as opened:
         tokens.revoke(opened, token, reason=reason)
-    typer.echo(f"{token} opens nothing any more")
+    click.echo(f"{token} opens nothing any more")

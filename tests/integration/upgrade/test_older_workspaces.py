@@ -20,7 +20,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from windlass.cli.main import app
 from windlass.clock import SharedClock

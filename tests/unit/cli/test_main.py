@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 
+import click
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
+import windlass.cli
 from windlass.cli.main import app, main
 
 
@@ -34,3 +38,74 @@ def test_every_command_is_told_in_one_whole_line(group: list[str]) -> None:
     listed = shown.partition("Commands:\n")[2].splitlines()
     assert listed
     assert [line for line in listed if line.endswith("...")] == []
+
+
+def listed() -> dict[str, click.Command | None]:
+    context = click.Context(app)
+    return {name: app.get_command(context, name) for name in app.list_commands(context)}
+
+
+def test_each_command_is_where_it_is_said_to_be() -> None:
+    for name, command in listed().items():
+        assert isinstance(command, click.Command)
+        assert command.name == name
+
+
+def test_no_command_is_left_out() -> None:
+    defined: list[click.Command] = []
+    for found in pkgutil.iter_modules(windlass.cli.__path__):
+        module = importlib.import_module(f"windlass.cli.{found.name}")
+        defined += [each for each in vars(module).values() if isinstance(each, click.Command) and each is not app]
+    inner = {id(each) for group in defined if isinstance(group, click.Group) for each in group.commands.values()}
+    mounted = {id(each) for each in listed().values()}
+    assert inner
+    assert [each.name for each in defined if id(each) not in mounted | inner] == []
+
+
+def test_commands_are_listed_in_the_order_of_their_declaration() -> None:
+    order = list(listed())
+    assert order[:2] == ["init", "up"]
+    assert order.index("status") < order.index("releases") < order.index("alarms") < order.index("token")
+    shown = CliRunner().invoke(app, ["ledger", "--help"]).output.partition("Commands:\n")[2]
+    assert [line.split()[0] for line in shown.splitlines()] == ["verify", "checkpoint", "key", "rotate-key"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["statsu"], "Did you mean 'status'?"),
+        (["runs", "compar"], "Did you mean 'compare'?"),
+        (["status", "--jsn"], "Did you mean '--json'?"),
+        (["promote", "v2"], "Missing option '--reason'"),
+        (["events", "--limit", "0"], "0 is not in the range"),
+    ],
+)
+def test_a_wrong_call_is_told_as_one(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert told in done.stderr
+
+
+def called(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """What the command leaves with."""
+    monkeypatch.setattr("sys.argv", ["windlass", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0)
+
+
+def test_exit_codes(monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called("--help", monkeypatch=monkeypatch) == 0
+    assert called(monkeypatch=monkeypatch) == 2  # the help, since nothing was asked for
+    assert called("statsu", monkeypatch=monkeypatch) == 2
+    assert "No such command 'statsu'. Did you mean 'status'?" in capsys.readouterr().err
+    assert called("status", "--project", str(tmp_path), monkeypatch=monkeypatch) == 2
+    assert "windlass: there is no workspace here yet" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_leaves_as_shells_expect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("windlass.cli.show.workspace", interrupted)
+    assert called("status", monkeypatch=monkeypatch) == 130
