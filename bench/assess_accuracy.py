@@ -1,9 +1,10 @@
 """How often the detectors are right: `python bench/assess_accuracy.py LABELS.csv FOLDER`.
 
 LABELS.csv has a row for each repository: `repo` (owner/name), `subpath`, and a column for each thing that a person
-looked for. FOLDER holds a copy of each at the labelled commit, as owner__name, owner+name, owner-name, owner/name or
-name; copies are fetched apart and never committed. `--rows even|odd` takes every second row, so that detectors can be
-written looking at one half and measured on the other. `--wrong` lists each cell that was judged otherwise.
+looked for; columns of levels may be left out. FOLDER holds a copy of each at the labelled commit, as owner__name,
+owner+name, owner-name, owner/name or name; copies are fetched apart and never committed. `assess_labels.csv` beside
+this file are labels of our own. `--rows even|odd` takes every second row, so that detectors can be written looking at
+one half and measured on the other. `--wrong` lists each cell that was judged otherwise.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ def main() -> None:
             if true != said:
                 wrong.append(f"{row['repo']} {row['subpath']}: {column} is {true}, judged {said}")
         for column, (model, field) in LEVELS.items():
+            if column not in row:
+                continue
             said_level = getattr(found.models[model], field)
             true_level = None if row[column] == "NA" else int(row[column])
             levels[column]["right" if said_level == true_level else "wrong"] += 1

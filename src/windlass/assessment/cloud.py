@@ -1,4 +1,4 @@
-"""What a project declares in the cloud: resources of CloudFormation and Terraform by their kinds."""
+"""What a project declares in the cloud: resources of CloudFormation, Terraform and AWS CDK by their kinds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from windlass.assessment.facts import Facts, Seen, once
 from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence
 
+_CDK = re.compile(r"aws_cdk\.aws_(\w+)\.(?:Cfn)?([A-Z]\w*)$")
+_NEW = re.compile(r"^[^/\n]*\bnew\s+(\w+)\.(?:Cfn)?([A-Z]\w*)\(", re.MULTILINE)
+_SERVICES = {
+    "sagemaker": "SageMaker", "cloudwatch": "CloudWatch", "codepipeline": "CodePipeline", "ecs": "ECS", "s3": "S3",
+    "stepfunctions": "StepFunctions",
+}  # fmt: skip
+"""Modules of CDK whose service is written in another way than with one capital."""
 _TERRAFORM = re.compile(r'^\s*resource\s+"(\w+)"', re.MULTILINE)
 
 
@@ -30,7 +37,7 @@ class Resource:
 @once
 def resources(facts: Facts) -> tuple[Resource, ...]:
     """Every resource that is declared, not only named."""
-    return (*_cloud_formation(facts), *_terraform(facts))
+    return (*_cloud_formation(facts), *_terraform(facts), *_cdk(facts), *_cdk_of_typescript(facts))
 
 
 def declared(facts: Facts, why: str, *kinds: str) -> Iterator[Seen]:
@@ -54,3 +61,22 @@ def _terraform(facts: Facts) -> Iterator[Resource]:
         text = facts.project.text(path)
         for found in _TERRAFORM.finditer(text):
             yield Resource(found[1], path, text.count("\n", 0, found.start(1)) + 1)
+
+
+def _cdk(facts: Facts) -> Iterator[Resource]:
+    """`sagemaker.CfnEndpoint(self, "endpoint")` in Python is an `AWS::SageMaker::Endpoint`."""
+    for module, _, call in facts.named(_CDK.match):
+        found = _CDK.match(call.name)
+        if found is not None:
+            yield Resource(_kind_of(found[1], found[2]), module.path, call.line)
+
+
+def _cdk_of_typescript(facts: Facts) -> Iterator[Resource]:
+    for path in facts.project.named(".ts"):
+        text = facts.project.text(path)
+        for found in _NEW.finditer(text) if "aws-cdk" in text else ():
+            yield Resource(_kind_of(found[1].lower(), found[2]), path, text.count("\n", 0, found.start(1)) + 1)
+
+
+def _kind_of(service: str, name: str) -> str:
+    return f"AWS::{_SERVICES.get(service, service.title())}::{name}"

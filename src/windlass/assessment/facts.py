@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
+from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.graph import Graph, Run, Use, build_graph, is_test_path
+from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.records import Evidence, Finding, State
@@ -206,8 +208,24 @@ class Facts:
         """Every function that some functions lead to, and they themselves."""
         return frozenset(self._down(keys, None))
 
+    @cached_property
+    def _launched(self) -> dict[Key, tuple[Key, ...]]:
+        """What functions start as commands of their own: `subprocess.run(["python", "train.py"])` leads to its main."""
+        found: dict[Key, tuple[Key, ...]] = {}
+        for module, function, call in self.named(may_launch):
+            keys = tuple(key for command in launched_by(call) for key in functions_of(self.project, command))
+            if keys:
+                found[(module.path, function.name)] = (*found.get((module.path, function.name), ()), *keys)
+        return found
+
+    def edges(self, key: Key) -> tuple[Key, ...]:
+        """Every function that a function calls, hands over, or starts as a command."""
+        called = self.project.modules.edges(key)
+        launched = self._launched.get(key)
+        return (*called, *launched) if launched else called
+
     def _down(self, keys: Iterable[Key], most: int | None) -> dict[Key, None]:
-        edges = self.project.modules.edges
+        edges = self.edges
         seen: dict[Key, None] = {}
         waiting = deque(keys)
         while waiting and (most is None or len(seen) < most):
@@ -223,7 +241,7 @@ class Facts:
         callers: dict[Key, list[Key]] = {}
         for module in modules:
             for name in module.functions:
-                for key in modules.edges((module.path, name)):
+                for key in self.edges((module.path, name)):
                     callers.setdefault(key, []).append((module.path, name))
         return callers
 

@@ -141,8 +141,8 @@ def _library(facts: Facts) -> str:
             )
         )
     )
-    if not manifests or not (marked or published):
-        return ""
+    if not manifests or not (marked or published) or "cdk.json" in project.tree:
+        return ""  # what CDK makes calls itself a library of developers, and is an application
     scripts = {
         each.module.path for each in facts.training if "<main>" in each.module.functions or each.module.is_notebook
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +33,15 @@ _EVERYBODYS = frozenset(
     }
 )  # fmt: skip
 """Methods that many objects have: the name alone tells nothing."""
+
+
+_RUN_IT = frozenset(
+    {
+        "with_options", "serve", "deploy", "to_deployment", "submit", "map", "delay", "apply_async", "remote", "spawn",
+        "starmap", "create_snapshot", "create_run_template", "configure", "execute_in_process", "s", "si", "local",
+    }
+)  # fmt: skip
+"""Methods by which engines and queues run the function that they stand on: `flow.serve()`, `task.delay()`."""
 
 
 @dataclass
@@ -79,6 +90,12 @@ class Modules:
             self._paths[key] = self._path_of(dotted, seen_from)
         return self._paths[key]
 
+    def like(self, pattern: str, most: int = 8) -> list[str]:
+        """The files of modules whose dotted name is like a pattern with `*` for a part that only a variable knows."""
+        wanted = re.compile(r"(.+\.)?" + re.escape(pattern).replace(r"\*", "[^.]+"))
+        found = [path for path in self.by_path if wanted.fullmatch(path.removesuffix(".py").replace("/", "."))]
+        return found if len(found) <= most else []
+
     def _path_of(self, dotted: str, seen_from: str) -> str | None:
         name = dotted.replace(".", "/")
         for base in self._bases(dotted.partition(".")[0], seen_from):
@@ -99,8 +116,23 @@ class Modules:
         near.sort(key=lambda place: place != seen_from.rpartition("/")[0])
         if top in _FOREIGN:
             return near
-        # Elsewhere only where a search path may begin: a folder that is no package.
-        return near + [place for place in places if place not in above and f"{place}/__init__.py" not in self.by_path]
+        # Elsewhere only where a search path may begin: a folder that is no package, or that files beside it add.
+        bent = seen_from.rpartition("/")[0] in self._bent and top not in sys.stdlib_module_names
+        return near + [
+            place for place in places if place not in above and (bent or f"{place}/__init__.py" not in self.by_path)
+        ]
+
+    @cached_property
+    def _bent(self) -> frozenset[str]:
+        """Folders with files that add to the search path."""
+        return frozenset(
+            module.path.rpartition("/")[0]
+            for module in self
+            if "sys" in module.packages
+            for function in module.functions.values()
+            for call in function.calls
+            if call.name in ("sys.path.append", "sys.path.insert")
+        )
 
     def find(self, dotted: str, *, seen_from: str, depth: int = 0) -> Key | None:
         """The function, or the top level of the module, that a dotted name stands for; re-exports are followed."""
@@ -120,9 +152,17 @@ class Modules:
                 continue
             rest = parts[cut:]
             if not rest:
-                return path, ""
+                return self._exported(parts, seen_from, depth) or (path, "")
             return self._inside(self.by_path[path], rest, depth)
         return None
+
+    def _exported(self, parts: list[str], seen_from: str, depth: int) -> Key | None:
+        """What a package gives under the name of one of its own modules: `from .train import train`."""
+        above = self.path_of(".".join(parts[:-1]), seen_from=seen_from) if len(parts) > 1 and depth < 5 else None
+        full = self.by_path[above].imports.get(parts[-1], "") if above is not None else ""
+        if above is None or full.split(".")[-2:] != [parts[-1]] * 2:
+            return None
+        return self.find(full, seen_from=above, depth=depth + 1)
 
     def _inside(self, module: Module, rest: list[str], depth: int) -> Key | None:
         name = ".".join(rest)
@@ -132,6 +172,8 @@ class Modules:
             return self._constructor(module, module.classes[name])
         if len(rest) == 2 and rest[0] in module.classes:
             return self.method(module, module.classes[rest[0]], rest[1])
+        if len(rest) >= 2 and rest[0] in module.functions and rest[1] in _RUN_IT:
+            return module.path, rest[0]
         if rest[0] in module.imports and depth < 5:
             return self.find(".".join([module.imports[rest[0]], *rest[1:]]), seen_from=module.path, depth=depth + 1)
         return None
@@ -169,8 +211,9 @@ class Modules:
         first, dot, _ = call_name.partition(".")
         if first == "?":
             return self._by_name(call_name, module)
-        if first == "self" and dot:
-            return self._of_self(call_name, module, function)
+        if first in ("self", "super") and dot:
+            of = self._of_self if first == "self" else self._of_super
+            return of(call_name, module, function)
         if first[:1] == ":":
             key = self._inside(module, call_name[1:].split("."), 0)
             return [key] if key is not None else self._by_name(call_name, module)
@@ -188,6 +231,14 @@ class Modules:
             key = self.method(module, owner, parts[1])
             return [key] if key is not None else []
         return self._by_name(call_name, module)
+
+    def _of_super(self, call_name: str, module: Module, function: Function) -> list[Key]:
+        owner = module.classes.get(function.name.rpartition(".")[0])
+        for base in owner.bases if owner is not None and call_name.count(".") == 1 else ():
+            found = self.class_of(base, module)
+            if found is not None and (key := self.method(*found, call_name.rpartition(".")[2])) is not None:
+                return [key]
+        return []
 
     def _by_name(self, call_name: str, module: Module) -> list[Key]:
         name = call_name.rpartition(".")[2]

@@ -30,7 +30,7 @@ _AZURE_ACTIVE = re.compile(r"([^/]*azure-pipelines[^/]*|\.azure-pipelines/.+|\.p
 _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"\.circleci/config\.ya?ml"), read_circle),
     (re.compile(r"\.gitlab-ci\.ya?ml"), read_gitlab),
-    (re.compile(r"cloudbuild[^/]*\.ya?ml|\.cloudbuild/.+\.ya?ml"), read_cloud_build),
+    (re.compile(r"(.+/)?cloudbuild[^/]*\.ya?ml|(.+/)?\.?cloud-?build/[^/]+\.ya?ml"), read_cloud_build),
     (re.compile(r"buildspec[^/]*\.ya?ml"), read_code_build),
     (re.compile(r"\.travis\.ya?ml"), read_travis),
     (re.compile(r"bitbucket-pipelines\.ya?ml"), read_bitbucket),

@@ -22,7 +22,7 @@ _VALIDATORS = re.compile(
     r"whylogs\..*validate)$"
 )
 _DECORATORS = re.compile(r"pandera\..*(check_types|check_input|check_output|check_io)$")
-_CHECKS = frozenset({"validate", "validation", "check", "verify", "assert", "ensure", "quality"})
+_CHECKS = frozenset({"validate", "validation", "check", "verify", "assert", "ensure", "quality", "require", "expect"})
 _SUBJECTS = frozenset(
     {
         "data", "dataset", "schema", "columns", "column", "frame", "df", "dataframe", "input", "quality", "nulls",
@@ -137,6 +137,12 @@ def _callers(facts: Facts, module: Module, function: Function) -> Iterator[tuple
             sighting.call.name, sighting.module, sighting.function
         ):
             yield sighting.module, sighting.function, sighting.call
+    key = (module.path, function.name)
+    for outer in module.functions.values():  # a step: `PythonOperator(python_callable=check_data)`
+        if key in facts.project.modules.edges((module.path, outer.name)):
+            for call in outer.calls:
+                if key in facts.project.modules.handed_over(call, module):
+                    yield module, function, call
 
 
 def _models_data(facts: Facts, sighting: Sighting) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from windlass.assessment.automation.workflow import Job, Workflow
-from windlass.assessment.facts import Facts, Seen, conclude, seen_run, seen_use
+from windlass.assessment.automation.workflow import Job, Workflow, mapping, maps
+from windlass.assessment.cloud import declared
+from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run, seen_use
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.verbs import (
     BUILD_ACTIONS,
@@ -21,6 +23,7 @@ from windlass.assessment.probes.verbs import (
 from windlass.assessment.reach.graph import Use
 from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.training import is_launch
 from windlass.assessment.words import parts_of
 
 
@@ -44,7 +47,39 @@ def deploys_of(facts: Facts) -> list[Seen]:
     for run in facts.runs(is_infrastructure):
         if run.route.start.workflow is not None and _serves(facts):
             found.append(seen_run(run))
+    if any(True for _ in declared(facts, "", *_ANSWERS)):
+        found += code_pipelines(facts)
     return found
+
+
+_DEPLOY_ACTIONS_OF_CDK = re.compile(
+    r"aws_cdk\.(aws_codepipeline_actions\.\w*(CreateUpdateStack|ExecuteChangeSet|Deploy)\w*Action|pipelines\.CodePipeline)$"
+)
+
+
+@once
+def code_pipelines(facts: Facts) -> list[Seen]:
+    """Pipelines of AWS that deploy what their source says, each time that it changes."""
+    found = [
+        replace(each.seen("a pipeline of AWS deploys it on each change"), by=By.ITSELF)
+        for each in map(facts.sight, facts.named(_DEPLOY_ACTIONS_OF_CDK.match))
+        if each.by > By.NOBODY
+    ]
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path)[:1]:
+            for about in mapping(mapping(document).get("Resources")).values():
+                if mapping(about).get("Type") != "AWS::CodePipeline::Pipeline":
+                    continue
+                stages = maps(mapping(mapping(about).get("Properties")).get("Stages"))
+                kinds = [mapping(each.get("ActionTypeId")) for stage in stages for each in maps(stage.get("Actions"))]
+                deploys_it = [kind for kind in kinds if kind.get("Category") == "Deploy"]
+                if deploys_it and any(kind.get("Category") == "Source" for kind in kinds):
+                    why = "a pipeline of AWS deploys it on each change"
+                    found.append(Seen((Evidence(path=path, line=deploys_it[0].line, why=why),), by=By.ITSELF))
+    return found
+
+
+_ANSWERS = ("AWS::SageMaker::Endpoint", "AWS::Lambda::Function", "AWS::ECS::Service", "AWS::Serverless::Function")
 
 
 def _serves(facts: Facts) -> bool:
@@ -144,12 +179,52 @@ def automated_build(facts: Facts) -> Finding:
     return conclude("automated-build", kept, turned_down=thrown, wired_from=By.ITSELF)
 
 
+_PUBLISHES = frozenset(
+    {
+        "create_snapshot", "create_run_template", "upload_pipeline", "upload_pipeline_version", "upsert",
+        "to_deployment", "build_from_flow", "create_recurring_run", "create_schedule",
+    }
+)  # fmt: skip
+
+
+def _published(facts: Facts) -> Iterator[Seen]:
+    """Calls that bring a pipeline to its engine, in a program that CI runs."""
+    for sighting in facts.calls(*_PUBLISHES):
+        if not sighting.module.packages & _ENGINES and not sighting.call.name.startswith(":"):
+            continue
+        for route in facts.graph.routes(sighting.key):
+            if route.start.workflow is not None:
+                here = sighting.here(f"{sighting.call.last}: the pipeline comes to where it runs")
+                yield Seen((here, *route.evidence), by=route.by, swallowed=route.swallowed, route=route)
+
+
+_ENGINES = frozenset({"zenml", "kfp", "prefect", "sagemaker", "google", "azure", "flytekit", "dagster", "metaflow"})
+_COPIES = (("gsutil",), ("gcloud", "storage"), ("aws", "s3"), ("az", "storage"), ("azcopy",))
+
+
+def _compiled_and_copied(facts: Facts) -> Iterator[Seen]:
+    """A workflow that compiles the pipeline and copies what came of it to where its engine takes it from."""
+    compiled = {
+        route.start.workflow.path
+        for sighting in facts.calls("compile")
+        if "Compiler" in sighting.call.name
+        for route in facts.graph.routes(sighting.key)
+        if route.start.workflow is not None
+    }
+    for seen in _in_ci(facts, lambda argv: any(argv[: len(each)] == each for each in _COPIES)) if compiled else ():
+        copies = {"cp", "copy", "rsync", "sync", "upload", "upload-batch"} & set(seen.evidence[0].why.split())
+        if copies and seen.route is not None and seen.evidence[0].path in compiled:
+            yield seen
+
+
 @probe("pipeline-cd")
 def pipeline_cd(facts: Facts) -> Finding:
     """A new version of the pipeline comes to where it runs by itself: published by CI, or run by CI from the branch."""
     from windlass.assessment.probes.training import automatic_routes
 
-    seen = list(_in_ci(facts, deploys_pipeline))
+    seen = [*_in_ci(facts, deploys_pipeline), *_published(facts), *_compiled_and_copied(facts)]
+    if any(is_launch(each.call) for each in facts.training):
+        seen += code_pipelines(facts)
     for sighting, route in automatic_routes(facts):
         if route.start.workflow is not None and {"push", "schedule", "tag", "event", "workflow_run"} & set(
             route.start.kinds

@@ -234,15 +234,33 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
     releasing = _releasing(facts)
     for module, function in facts.functions if releasing else ():
         for check in function.branches if not module.is_notebook else ():
-            if not check.orders:
-                continue
             parts = {part for word in check.words for part in parts_of(word)}
-            if not (parts & (_FLOORS | _RIVALS) and _judges(check, function) and _fails_at(function, check)):
+            judged = (
+                bool(parts & (_FLOORS | _RIVALS)) and _judges(check, function)
+                if check.orders
+                else _is_verdict(function, check)
+            )
+            if not (judged and _fails_at(function, check)):
                 continue
             for route in facts.graph.routes((module.path, function.name)):
                 if route.start.evidence.path in releasing or parts & _ANSWERING:
                     here = Evidence(path=module.path, line=check.line, why="the run fails if the metric is too low")
                     yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
+
+
+_VERDICTS = frozenset({"failed", "fail", "passed", "pass", "rejected", "approved", "status", "ok"}) | _DECISIONS
+
+
+def _is_verdict(function: Function, check: Check) -> bool:
+    """Whether a condition asks for a verdict that a comparison of metrics gave: `status == "FAILED"`."""
+    said = {word for word in check.words if parts_of(word) & _VERDICTS}
+    return any(
+        assigned.orders
+        and assigned.line < check.line
+        and any(map(is_metric, assigned.words))
+        and (said & set(assigned.words) or assigned.name.lower() in check.words)
+        for assigned in function.assigned
+    )
 
 
 def _fails_at(function: Function, check: Check) -> bool:

@@ -42,6 +42,15 @@ def threshold_ways(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     yield from _through_queues(facts)
     yield from _through_dispatch(facts)
     yield from _in_ci(facts)
+    yield from _through_alarms(facts)
+
+
+def _through_alarms(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """An alarm of the platform starts the pipeline that trains."""
+    for sighting in facts.training:
+        for route in facts.graph.routes(sighting.key):
+            if "alarm" in route.start.kinds:
+                yield Seen((*route.evidence, sighting.here("trains")), by=route.by, route=route), False
 
 
 def _in_code(facts: Facts) -> Iterator[tuple[Seen, bool]]:

@@ -56,6 +56,20 @@ def _scrapes(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why=f"{found[1]} is declared")
 
 
+def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
+    """Deployments of a platform that is told to collect requests, errors and latency of them."""
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path)[:1]:
+            if isinstance(document, Map) and document.get("app_insights_enabled") is True:
+                here = Evidence(
+                    path=path, line=document.line_of("app_insights_enabled"), why="the platform watches the endpoint"
+                )
+                yield Seen((here,), by=By.PERSON)
+    for sighting in facts.given("app_insights_enabled"):
+        if sighting[2].kwarg("app_insights_enabled") == "True":
+            yield facts.sight(sighting).seen("the platform watches the endpoint")
+
+
 @probe("service-monitoring")
 def service_monitoring(facts: Facts) -> Finding:
     """The service exports metrics, and something collects them or raises an alarm."""
@@ -81,6 +95,8 @@ def service_monitoring(facts: Facts) -> Finding:
                     by=By.PERSON,
                 )
             )
+    watched = list(_watched_endpoints(facts))
+    seen += watched
     down = []
     if not seen:
         down = [
@@ -90,7 +106,7 @@ def service_monitoring(facts: Facts) -> Finding:
         ]
     return conclude(
         "service-monitoring",
-        [each for each in seen if scrapes] or (seen if hand_made else []),
+        seen if scrapes or hand_made else watched,
         turned_down=down,
         declared=[each.here("metrics that nothing here collects") for each in exported][:3] if not scrapes else (),
     )

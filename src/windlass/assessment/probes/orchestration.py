@@ -10,7 +10,8 @@ from windlass.assessment.facts import Facts, Seen, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.r import called_in_r, r_calls, trained_in_r
-from windlass.assessment.reach.engines import dvc_stages
+from windlass.assessment.reach.commands import functions_of
+from windlass.assessment.reach.engines import dvc_stages, yaml_commands
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.yaml import Map
@@ -143,11 +144,22 @@ def _yaml_pipelines(facts: Facts) -> Iterator[Seen]:
         for document in facts.project.yaml(path):
             top = mapping(document)
             steps = _steps_of(top)
-            if len(steps) >= 2 and any(parts_of(name) & _TRAINS for name, _ in steps):
+            if len(steps) < 2:
+                continue
+            if any(parts_of(name) & _TRAINS for name, _ in steps) or _commands_train(facts, path):
                 places = tuple(Evidence(path=path, line=line, why=f"step {name}") for name, line in steps)
                 runs = [run.route.by for run in facts.graph.runs if run.path == path]
                 named = [run.route.by for run in facts.graph.runs if path.rpartition("/")[2] in run.command.text]
                 yield Seen(places, by=max((*runs, *named, By.PERSON)))
+
+
+def _commands_train(facts: Facts, path: str) -> bool:
+    """Whether a command in a job file, or in one that it names, leads to training."""
+    return any(
+        facts.trains(key)
+        for command in yaml_commands(facts.project, path, set())
+        for key in functions_of(facts.project, command)
+    )
 
 
 def _steps_of(top: Map) -> list[tuple[str, int]]:

@@ -19,7 +19,7 @@ _CALLS = frozenset(
     {
         "register_model", "create_registered_model", "create_model_version", "transition_model_version_stage",
         "set_registered_model_alias", "link_model", "create_model_package", "create_model_package_group",
-        "log_registered_model", "upload_model_version",
+        "log_registered_model", "upload_model_version", "set_stage", "add_version_aliases",
     }
 )  # fmt: skip
 _LINKS = frozenset({"link_artifact", "link"})
@@ -53,6 +53,8 @@ def registers(call: Call, module: Module) -> bool:
     """Whether a call makes a named version of a model in a registry, or moves an alias of one."""
     if call.kwargs and call.has("registered_model_name") and call.kwarg("registered_model_name") != "None":
         return True
+    if call.kwargs and call.has("model_display_name") and "aiplatform" in call.name:
+        return True  # a job of Vertex AI that uploads what it trained
     if call.name.endswith(_WHOLE_ENDS) and _WHOLE.search(call.name):
         return True
     if (
@@ -71,7 +73,7 @@ def registers(call: Call, module: Module) -> bool:
 @once
 def registrations(facts: Facts) -> list[Sighting]:
     """Calls that register, outside of tests."""
-    places = [*facts.named(_may_register), *facts.given("registered_model_name")]
+    places = [*facts.named(_may_register), *facts.given("registered_model_name", "model_display_name")]
     found = {id(place[2]): place for place in places if registers(place[2], place[0])}
     return [facts.sight(place) for place in found.values()]
 

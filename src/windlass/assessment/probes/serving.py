@@ -115,15 +115,28 @@ def _uses_model_near(facts: Facts, module: Module) -> bool:
 @once
 def batch_modules(facts: Facts) -> dict[str, Sighting]:
     """Scripts that load a saved model, answer for many rows and keep the answers, without fitting one."""
-    wanted = (_may_load, _may_predict, _may_keep)
-    above = [facts.above((module.path, function.name) for module, function, _ in facts.named(each)) for each in wanted]
-    doing = frozenset.intersection(*above)
+    loading, asking, keeping, filing = (
+        facts.above((module.path, function.name) for module, function, _ in facts.named(each))
+        for each in (_may_load, _may_predict, _may_keep, _may_file)
+    )
+    doing = loading & asking & (keeping | filing)
     found: dict[str, Sighting] = {}
     for module, function in facts.functions if doing else ():
         key = (module.path, function.name)
-        if key in doing and not facts.trains(key) and not module.is_notebook and function.calls:
-            found.setdefault(module.path, facts.sight((module, function, function.calls[0])))
+        if key not in doing or facts.trains(key) or module.is_notebook or not function.calls:
+            continue
+        route = facts.route(module, function)
+        # A file that a person writes may be a submission; what a schedule writes is for somebody to use.
+        if key in keeping or (route is not None and route.by is By.ITSELF):
+            found.setdefault(module.path, Sighting(module, function, function.calls[0], route))
     return found
+
+
+_FILED = frozenset({"to_parquet", "to_csv", "write_parquet", "write_csv", "sink_parquet", "to_json", "parquet", "csv"})
+
+
+def _may_file(name: str) -> bool:
+    return last_of(name) in _FILED
 
 
 _KEEPERS = frozenset(

@@ -16,7 +16,7 @@ from windlass.assessment.words import is_metric, parts_of
 
 _LOGGING = {
     "mlflow": ("log_metric", "log_metrics", "log_param", "log_params", "autolog", "log_input"),
-    "wandb": ("log", "watch", "summary"),
+    "wandb": ("log", "watch", "summary", "plot_classifier", "plot_regressor", "plot_roc", "plot_learning_curve"),
     "comet_ml": ("log_metric", "log_metrics", "log_parameter", "log_parameters", "Experiment"),
     "neptune": ("init_run", "log", "append"),
     "clearml": ("init", "report_scalar", "connect"),
@@ -31,6 +31,7 @@ _LOGGING = {
     "guild": (),
     "polyaxon": ("log_metrics",),
     "swanlab": ("log",),
+    "zenml": ("log_metadata", "log_model_metadata", "log_step_metadata", "log_artifact_metadata"),
 }
 _CALLBACKS = re.compile(
     r"(^|\.)(DvcLiveCallback|DVCLiveCallback|DVCLiveLogger|WandbCallback|WandbLogger|WandbMetricsLogger|MLFlowLogger|MlflowCallback|MLflowLoggerCallback|WandbLoggerCallback|CometLoggerCallback|CometLogger|NeptuneLogger|NeptuneCallback|TensorBoardLogger_|ClearMLLogger|AimLogger|MLflowCallback|mlflow_mixin)$"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
@@ -24,8 +25,20 @@ def _automatic(facts: Facts) -> Iterator[tuple[Sighting, Route]]:
         if sighting.module.is_notebook and sighting.by < By.ITSELF:
             continue
         for route in facts.graph.routes(sighting.key):
-            if route.by is By.ITSELF:
+            if route.by is By.ITSELF and not _is_tried_out(sighting, route):
                 yield sighting, route
+
+
+def _is_tried_out(sighting: Sighting, route: Route) -> bool:
+    """Whether CI runs an example on each push to see that it still runs: nobody gets that model."""
+    return (
+        not route.start.is_scheduled
+        and route.start.workflow is not None
+        and any(_EXAMPLES.search(each.path) for each in (*route.chain, sighting.here()))
+    )
+
+
+_EXAMPLES = re.compile(r"(^|/)(examples?|tutorials?|docs|demos?)/")
 
 
 def _scripts_of_r(facts: Facts) -> list[Seen]:
@@ -65,7 +78,9 @@ def training_automated(facts: Facts) -> Finding:
     ]
     if not seen:
         seen = [
-            each.seen("fits a model, when a person starts it") for each in facts.training if not each.module.is_notebook
+            replace(each.seen("fits a model, when a person starts it"), by=min(each.by, By.PERSON))
+            for each in facts.training
+            if not each.module.is_notebook
         ]
     seen += _scripts_of_r(facts)
     return conclude("training-automated", seen, turned_down=_not_training(facts), wired_from=By.ITSELF)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from windlass.assessment.automation.workflow import Job, Step, Workflow
 from windlass.assessment.project import Project
 from windlass.assessment.reach.routes import Start, by_of, kinds_of
 from windlass.assessment.records import Evidence
+
+_INPUT = re.compile(r"\$\{\{\s*inputs\.([\w-]+)\s*\}\}")
 
 
 @dataclass(frozen=True)
@@ -64,4 +67,17 @@ def _followed(step: Step, actions: dict[str, Workflow], depth: int) -> Iterator[
         stem = posixpath.normpath(step.uses)
         for name in (f"{stem}/action.yml", f"{stem}/action.yaml"):
             for each in actions[name].jobs[0].steps if name in actions else ():
-                yield from _followed(each, actions, depth + 1)
+                yield from _followed(_filled(each, step.given), actions, depth + 1)
+
+
+def _filled(step: Step, given: dict[str, str]) -> Step:
+    """A step of an action with what its caller gives in the place of `${{ inputs.x }}`."""
+
+    def fill(text: str) -> str:
+        return _INPUT.sub(lambda found: given.get(found[1], found[0]), text)
+
+    commands = tuple(
+        replace(command, argv=tuple(fill(word) for word in command.argv)) if given else command
+        for command in step.commands
+    )
+    return replace(step, commands=commands, given={key: fill(value) for key, value in step.given.items()})

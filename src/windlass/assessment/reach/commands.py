@@ -73,7 +73,7 @@ def unwrapped(argv: tuple[str, ...]) -> tuple[str, ...]:
         rest = list(argv[1 + len(needed) :])
         while rest and (rest[0].startswith("-") or (argv[0] == "timeout" and rest[0][:1].isdigit())):
             option = rest.pop(0)
-            if option == "-m" and argv[0] in ("coverage", "torchrun", "accelerate"):
+            if option in ("-m", "--module") and argv[0] in ("coverage", "torchrun", "accelerate", "uv"):
                 rest.insert(0, "-m")
                 rest.insert(0, "python")
                 break
@@ -94,6 +94,13 @@ def leads_of(project: Project, command: Command, folder: str) -> Leads:
     leads = _follow(asked)
     named = tuple(_named_module(asked))
     return replace(leads, functions=(*leads.functions, *named)) if named else leads
+
+
+def functions_of(project: Project, command: Command, depth: int = 0) -> tuple[Key, ...]:
+    """The functions of the project that a command leads to, through whatever other commands."""
+    leads = leads_of(project, command, command.folder)
+    deeper = (each for _, each in leads.commands) if depth < 4 else ()
+    return (*leads.functions, *(key for each in deeper for key in functions_of(project, each, depth + 1)))
 
 
 _MADE_BY = frozenset({"get_pipeline", "create_pipeline", "build_pipeline", "main", "run"})

@@ -13,23 +13,19 @@ from windlass.assessment.automation.workflow import Step
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Leads
+from windlass.assessment.reach.aws import aws_rules
 from windlass.assessment.reach.ci import started_by_ci
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
+from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By, Route, Start
-from windlass.assessment.reading.code import Call, Function
+from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command
 from windlass.assessment.records import Evidence
 from windlass.assessment.words import parts_of
 
 _MOST_PLACES = 4_000
 """Of one way: beyond, a project is tangled enough to say that it was reached."""
-_LAUNCHERS = frozenset(
-    {
-        "subprocess.run", "subprocess.check_call", "subprocess.call", "subprocess.Popen", "subprocess.check_output",
-        "os.system", "os.popen", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "sh.bash",
-    }
-)  # fmt: skip
 _HANDLERS = frozenset(
     {
         "get", "post", "put", "patch", "delete", "route", "websocket", "api_route", "on_event", "api", "errorhandler",
@@ -125,6 +121,7 @@ def build_graph(project: Project) -> Graph:
             graph.uses.append(Use(each.step, Route(each.start, by=each.start.by, swallowed=swallowed)))
         walker.walk(each.start, each.step.commands, each.folder, swallowed=swallowed)
     entries: list[Entry] = [*python_entries(project), *declared_entries(project), *service_entries(project)]
+    entries += aws_rules(project)
     entries.sort(key=lambda entry: -entry[0].by)
     for start, items in entries:
         walker.walk(start, items, "")
@@ -259,8 +256,10 @@ class _Walker:
         self.graph.visits.setdefault(key, []).append(
             replace(route, chain=at.route.chain) if by is at.route.by else route
         )
+        compiled = self._compiled(function, module) if "compile" in function.words else ()
         for each in self.modules.edges(key):
-            yield _At(route, each, words=at.words if _is_group(self.modules.function(each)) else ())
+            words = at.words if _is_group(self.modules.function(each)) else ()
+            yield _At(replace(route, by=min(by, By.PERSON)) if each in compiled else route, each, words=words)
         for call in function.calls:
             yield from self._commands(route, call, module.path)
         if key[1] == "":
@@ -268,25 +267,21 @@ class _Walker:
         if _is_group(function):
             yield from self._subcommands(route, module.path, at.words)
 
+    def _compiled(self, function: Function, module: Module) -> set[Key]:
+        """Pipelines that are only compiled here: somebody has still to run what came of it."""
+        return {
+            key
+            for call in function.calls
+            if call.last == "compile" and "Compiler" in call.name
+            for key in self.modules.handed_over(call, module)
+        }
+
     def _commands(self, route: Route, call: Call, path: str) -> Iterator[_At]:
         """What a call starts as a command."""
-        text = next((arg for arg in call.args if arg), "") if call.name in _LAUNCHERS else ""
-        if call.last in ("BashOperator",) or call.name.endswith("shell_task"):
-            text = call.kwarg("bash_command") or ""
-        if text:
-            from windlass.assessment.reading.shell import read_shell
-
-            filled = (
-                text.replace("sys.executable", "python").replace("{}", "python", 1)
-                if text.startswith(("{}", "sys."))
-                else text
-            )
-            for command in read_shell(filled, call.line):
-                yield _At(route, command, "", path)
+        for command in launched_by(call) if may_launch(call.name) else ():
+            yield _At(route, command, "", path)
         if call.args and parts_of(call.last) & {"run", "execute", "launch", "spawn"}:
             yield from self._named_module(route, call, path)
-        if call.last in ("execute_notebook", "run_path", "run_module") and call.args and call.args[0]:
-            yield _At(route, Command(argv=("python", call.args[0]), line=call.line), "", path)
 
     def _named_module(self, route: Route, call: Call, path: str) -> Iterator[_At]:
         """`run_module("team.train")`: what a module does when it is run, by the name of it."""

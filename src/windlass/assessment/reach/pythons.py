@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from windlass.assessment.reach.asked import Asked, Leads, main_of
 from windlass.assessment.reading.python import NotPython, read_python
 from windlass.assessment.reading.shell import Command
@@ -9,6 +11,7 @@ from windlass.assessment.reading.shell import Command
 TEST_RUNNERS = frozenset(
     {"pytest", "py.test", "behave", "unittest", "nose2", "nosetests", "testthat", "locust", "trial"}
 )
+_VARIABLE = re.compile(r"\$\{?\w+\}?|\$\(\w+\)")
 _OTHERS = frozenset({"pip", "venv", "build", "http", "ensurepip", "compileall", "json"})
 
 
@@ -45,6 +48,9 @@ def _python_module(asked: Asked, words: list[str]) -> Leads:
         path = asked.project.modules.path_of(candidate, seen_from=asked.seen_from)
         if path is not None:
             return Leads(functions=main_of(asked.project, path), words=tuple(words[1:]))
+    if "$" in name:
+        named = asked.project.modules.like(_VARIABLE.sub("*", name))
+        return Leads(functions=tuple(key for path in named for key in main_of(asked.project, path)))
     if top in _OTHERS:
         return Leads()
     return Leads(commands=(("", Command(argv=tuple(words), line=asked.command.line)),))

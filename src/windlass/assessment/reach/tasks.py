@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Asked, Leads
 from windlass.assessment.reading.shell import Command
@@ -13,6 +14,8 @@ _TASKS = {
     "task": "task", "poe": "poe", "mise": "mise",
 }  # fmt: skip
 TASK_RUNNERS = frozenset(_TASKS)
+_IN_PYTHON = frozenset({"invoke", "nox"})
+"""Their tasks are functions, which call the project's own beside the commands that they run."""
 
 
 def run_task(asked: Asked) -> Leads:
@@ -44,16 +47,20 @@ def _task(asked: Asked, tool: str, rest: tuple[str, ...]) -> Leads:
     if tool == "tox":
         names += ["testenv"]
     found: list[tuple[str, Command]] = []
+    functions: list[Key] = []
     for name in names:
-        _Collector(asked.project, tool, folder, found).add(name)
-    return Leads(commands=tuple(found))
+        _Collector(asked.project, tool, folder, found, functions).add(name)
+    return Leads(commands=tuple(found), functions=tuple(functions))
 
 
 class _Collector:
     """A task with all that it needs, each once, needs first."""
 
-    def __init__(self, project: Project, tool: str, folder: str, found: list[tuple[str, Command]]) -> None:
-        self.project, self.tool, self.folder, self.found = project, tool, folder.strip("."), found
+    def __init__(
+        self, project: Project, tool: str, folder: str, found: list[tuple[str, Command]], functions: list[Key]
+    ) -> None:
+        self.project, self.tool, self.folder = project, tool, folder.strip(".")
+        self.found, self.functions = found, functions
         self.seen: set[str] = set()
 
     def add(self, name: str) -> None:
@@ -65,6 +72,8 @@ class _Collector:
             for need in target.needs:
                 self.add(need)
             self.found += [(target.path, command) for command in target.commands]
+            if self.tool in _IN_PYTHON:
+                self.functions.append((target.path, name.replace("-", "_")))
 
 
 def run_npm(asked: Asked) -> Leads:

@@ -12,7 +12,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     """Dotted, with imports followed: `mlflow.log_metric`. What is defined in the same file begins with a colon
-    (`:train`, `:Trainer.fit`), what belongs to an unknown object with a question mark (`?.fit`)."""
+    (`:train`, `:Trainer.fit`), what belongs to an unknown object with a question mark (`?.fit`), and what is that of
+    the class above with `super`."""
     line: int
     args: tuple[str | None, ...] = ()
     """Constants, and dotted names of what is handed over; None for anything else."""

@@ -43,6 +43,8 @@ class _Reader:
         """Variable, or `self.x`, to the dotted name of its class."""
         self.tails: set[str] = set()
         """The last words of those with a dot: most attributes are none of them."""
+        self.commands: dict[str, str] = {}
+        """Variable to the words of the list that it was given."""
         self.local: dict[str, str] = {}
         """Name defined in this file to its qualified name."""
         self.words: dict[str, set[str]] = {}
@@ -167,6 +169,8 @@ class _Reader:
             name = dotted_of(target)
             if name:
                 self._note_kind(name, value)
+                if isinstance(value, ast.List) and len(value.elts) > 1:
+                    self.commands[name] = constant_of(value) or ""
                 if isinstance(node, ast.AnnAssign):
                     self._note_annotation(name, node.annotation)
                 into.assigned.append(
@@ -208,7 +212,7 @@ class _Reader:
         function = Function(
             name=name,
             line=node.lineno,
-            decorators=tuple(self._decorator(each) for each in node.decorator_list),
+            decorators=tuple(self._decorator(each, into) for each in node.decorator_list),
             parameters=tuple(argument.arg for argument in arguments),
             stub=_is_stub(node.body),
         )
@@ -229,7 +233,7 @@ class _Reader:
             name=name,
             line=node.lineno,
             bases=tuple(self._resolve(base) for base in node.bases),
-            decorators=tuple(self._decorator(each) for each in node.decorator_list),
+            decorators=tuple(self._decorator(each, into) for each in node.decorator_list),
         )
         for statement in node.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -242,8 +246,12 @@ class _Reader:
         self._body(ordered, into, (), within=name)
         self.kinds = outer
 
-    def _decorator(self, node: ast.expr) -> Call:
+    def _decorator(self, node: ast.expr, into: Function) -> Call:
+        """A decorator; what its arguments call is called by what stands around it."""
         if isinstance(node, ast.Call):
+            for given in [*node.args, *(keyword.value for keyword in node.keywords)]:
+                if isinstance(given, ast.Call):
+                    self._note(given, into, ())
             return self._call(node, ())
         name = self._resolve(node)
         return Call(name=name, last=intern(last_of(name)), line=node.lineno)
@@ -263,14 +271,16 @@ class _Reader:
             name=name,
             last=intern(last_of(name)),
             line=node.lineno,
-            args=tuple([self._argument(each) for each in node.args[:6]]),
+            args=tuple([self._argument(each, command=name.startswith("subprocess.")) for each in node.args[:6]]),
             kwargs=tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:16]]),
             guards=guards,
             on=_tail_of(function.value) if isinstance(function, ast.Attribute) else "",
         )
 
-    def _argument(self, node: ast.expr) -> str | None:
+    def _argument(self, node: ast.expr, *, command: bool = False) -> str | None:
         kind = type(node)
+        if command and kind is ast.Name and node.id in self.commands:  # type: ignore[attr-defined]
+            return self.commands[node.id]  # type: ignore[attr-defined]
         if kind is ast.Call:
             constant = _joined(node)  # type: ignore[arg-type]
         else:
@@ -319,6 +329,8 @@ class _Reader:
             return self.module.imports[name]
         if name in ("self", "cls"):
             return "self"
+        if name == "super":
+            return name
         return name if alone else "?"
 
 

@@ -1,0 +1,332 @@
+"""Forms that a blind reading of strangers' repositories showed: ways to code, engines, clouds."""
+
+from __future__ import annotations
+
+import pytest
+
+from windlass.assessment.records import State
+
+from .conftest import Ask
+
+FIT = "from sklearn.linear_model import LinearRegression\ndef train(x, y):\n    return LinearRegression().fit(x, y)\n"
+ON_PUSH = """
+    on: push
+    jobs:
+      a:
+        runs-on: ubuntu-latest
+        steps:
+          - run: {run}
+"""
+
+
+def on_push(run: str) -> dict[str, str]:
+    return {".github/workflows/ci.yml": ON_PUSH.format(run=run)}
+
+
+class TestWays:
+    def test_a_command_that_is_kept_in_a_variable_first(self, ask: Ask) -> None:
+        run = "import subprocess\ncommand = ['python', 'train.py']\nsubprocess.run(command, check=True)\n"
+        train = FIT + "if __name__ == '__main__':\n    train(1, 2)\n"
+        files = {**on_push("python run.py"), "run.py": run, "train.py": train}
+        assert ask("training-automated", files).state is State.WIRED
+
+    def test_steps_that_start_scripts_are_a_pipeline_that_trains(self, ask: Ask) -> None:
+        flow = """
+            import subprocess
+            from prefect import flow, task
+            @task
+            def prepare():
+                subprocess.run(["python", "prepare.py"], check=True)
+            @task
+            def learn():
+                subprocess.run(["python", "SCRIPT"], check=True)
+            @flow
+            def whole():
+                prepare()
+                learn()
+        """
+        train = FIT + "if __name__ == '__main__':\n    train(1, 2)\n"
+        files = {"flow.py": flow.replace("SCRIPT", "train.py"), "train.py": train, "prepare.py": "x = 1\n"}
+        assert ask("pipeline-orchestrated", files).state is State.PRESENT
+        files["flow.py"] = flow.replace("SCRIPT", "prepare.py")
+        assert ask("pipeline-orchestrated", files).state is State.ABSENT
+
+    @pytest.mark.parametrize("call", ["train.delay(1, 2)", "train.submit(1, 2)", "train.with_options(a=1)(1, 2)"])
+    def test_a_function_that_a_queue_or_an_engine_runs(self, ask: Ask, call: str) -> None:
+        files = {**on_push("python run.py"), "team.py": FIT, "run.py": f"from team import train\n{call}\n"}
+        assert ask("training-automated", files).state is State.WIRED
+
+    def test_a_package_on_a_search_path_that_a_file_adds(self, ask: Ask) -> None:
+        run = "import os, sys\nsys.path.append(os.path.join('..', 'tools'))\nfrom fitting import train\ntrain(1, 2)\n"
+        files = {
+            **on_push("python jobs/run.py"),
+            "jobs/run.py": run,
+            "tools/__init__.py": "x = 1\n",
+            "tools/fitting.py": FIT,
+        }
+        assert ask("training-automated", files).state is State.WIRED
+        files["jobs/run.py"] = run.replace("sys.path.append", "print")
+        assert ask("training-automated", files).state is not State.WIRED
+
+    def test_a_package_that_gives_a_function_the_name_of_its_module(self, ask: Ask) -> None:
+        files = {
+            **on_push("python run.py"),
+            "team/__init__.py": "from .train import train\n",
+            "team/train.py": FIT,
+            "run.py": "from team import train\ntrain(1, 2)\n",
+        }
+        assert ask("training-automated", files).state is State.WIRED
+
+    def test_what_the_class_above_does(self, ask: Ask) -> None:
+        code = """
+            from sklearn.linear_model import LinearRegression
+            class Base:
+                def go(self, x, y):
+                    return LinearRegression().fit(x, y)
+            class Job(Base):
+                def go(self, x, y):
+                    return super().go(x, y)
+            if __name__ == "__main__":
+                Job().go(1, 2)
+        """
+        assert ask("training-automated", {**on_push("python job.py"), "job.py": code}).state is State.WIRED
+
+    @pytest.mark.parametrize("run", ["uv run -m jobs.train", "uv run --module jobs.train", "python -m jobs.$MODEL"])
+    def test_modules_by_their_names(self, ask: Ask, run: str) -> None:
+        train = FIT + "if __name__ == '__main__':\n    train(1, 2)\n"
+        files = {**on_push(run), "jobs/__init__.py": "", "jobs/train.py": train}
+        assert ask("training-automated", files).state is State.WIRED
+
+    def test_a_task_of_invoke_that_calls_the_project_itself(self, ask: Ask) -> None:
+        tasks = "from invoke import task\nfrom team import train\n@task\ndef fit_it(c):\n    train(1, 2)\n"
+        files = {**on_push("uv run -m invoke fit-it --fast"), "tasks.py": tasks, "team.py": FIT}
+        assert ask("training-automated", files).state is State.WIRED
+
+    def test_an_action_is_given_the_file_of_the_job(self, ask: Ask) -> None:
+        workflow = """
+            on: push
+            jobs:
+              a:
+                runs-on: ubuntu-latest
+                steps:
+                  - uses: ./.github/actions/run
+                    with: {file: jobs/train.yml}
+        """
+        action = """
+            runs:
+              using: composite
+              steps:
+                - run: az ml job create --file ${{ inputs.file }}
+                  shell: bash
+        """
+        files = {
+            ".github/workflows/ci.yml": workflow,
+            ".github/actions/run/action.yml": action,
+            "jobs/train.yml": "command: python train.py\ncode: ..\n",
+            "train.py": FIT + "train(1, 2)\n",
+        }
+        assert ask("training-automated", files).state is State.WIRED
+
+    @pytest.mark.parametrize("path", ["cloudbuild/checks.yaml", "build/cloudbuild-ci.yaml", ".cloudbuild/x.yml"])
+    def test_where_cloud_build_keeps_its_files(self, ask: Ask, path: str) -> None:
+        build = "steps:\n- name: python:3.11\n  entrypoint: bash\n  args: [-c, python train.py]\n"
+        files = {path: build, "train.py": FIT + "train(1, 2)\n"}
+        assert ask("training-automated", files).state is State.WIRED
+
+    def test_an_example_that_ci_tries_out_is_no_training_that_anybody_gets(self, ask: Ask) -> None:
+        files = {**on_push("python examples/train.py"), "examples/train.py": FIT + "train(1, 2)\n"}
+        assert ask("training-automated", files).state is State.PRESENT
+
+    def test_a_pipeline_that_ci_compiles_has_still_to_be_run(self, ask: Ask) -> None:
+        code = """
+            from kfp import compiler
+            from sklearn.linear_model import LinearRegression
+            def pipeline(x, y):
+                LinearRegression().fit(x, y)
+            compiler.Compiler().compile(pipeline_func=pipeline, package_path="p.json")
+        """
+        files = {**on_push("python pipe.py"), "pipe.py": code}
+        assert ask("training-automated", files).state is State.PRESENT
+        copied = {**on_push("python pipe.py && gsutil cp p.json gs://pipelines/"), "pipe.py": code}
+        assert ask("pipeline-cd", files).state is not State.WIRED
+        assert ask("pipeline-cd", copied).state is State.WIRED
+
+
+class TestEngines:
+    def test_zenml_keeps_runs_and_stages_of_models(self, ask: Ask) -> None:
+        run = "from zenml import log_metadata\nlog_metadata(metadata={'r2': 0.9})\n"
+        assert ask("experiment-tracking", {"run.py": run}).state is State.PRESENT
+        promote = "from zenml.client import Client\nClient().get_model_version('m', '1').set_stage('production')\n"
+        assert ask("model-registry", {"promote.py": promote}).state is State.PRESENT
+        other = "from theatre import Client\nClient().get_model_version('m', '1').set_stage('left')\n"
+        assert ask("model-registry", {"promote.py": other}).state is State.ABSENT
+
+    def test_the_model_that_a_decorator_names(self, ask: Ask) -> None:
+        code = "from zenml import Model, pipeline\n@pipeline(model=Model(name='price'))\ndef whole():\n    pass\n"
+        assert ask("model-registry", {"pipe.py": code}).state is State.PRESENT
+
+    def test_a_snapshot_of_the_pipeline_that_ci_makes(self, ask: Ask) -> None:
+        code = """
+            from zenml import pipeline
+            @pipeline
+            def whole():
+                pass
+            whole.with_options(config_path="c.yml").create_snapshot(name="x")
+        """
+        assert ask("pipeline-cd", {**on_push("python build.py"), "build.py": code}).state is State.WIRED
+        assert not ask("pipeline-cd", {**on_push("echo hello"), "build.py": code}).state.holds
+
+    def test_a_job_of_vertex_uploads_what_it_trained(self, ask: Ask) -> None:
+        code = """
+            from google.cloud import aiplatform as aip
+            job = aip.CustomTrainingJob(display_name="x", script_path="t.py")
+            job.run(model_display_name="price", parent_model="1")
+        """
+        assert ask("model-registry", {"job.py": code}).state is State.PRESENT
+
+    def test_a_pipeline_of_azure_whose_steps_have_other_names(self, ask: Ask) -> None:
+        job = """
+            $schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json
+            type: pipeline
+            jobs:
+              prepare_step: {command: python src/prepare.py, code: ..}
+              sweep_step: {trial: sweep.yml}
+        """
+        files = {
+            "jobs/whole.yml": job,
+            "jobs/sweep.yml": "command: python src/search.py\ncode: ..\n",
+            "src/prepare.py": "x = 1\n",
+            "src/search.py": FIT + "train(1, 2)\n",
+        }
+        assert ask("pipeline-orchestrated", files).state is State.PRESENT
+        files["jobs/sweep.yml"] = files["jobs/sweep.yml"].replace("search.py", "prepare.py")
+        assert ask("pipeline-orchestrated", files).state is State.ABSENT
+
+    @pytest.mark.parametrize(("said", "state"), [("true", State.PRESENT), ("false", State.ABSENT)])
+    def test_an_endpoint_that_the_platform_watches(self, ask: Ask, said: str, state: State) -> None:
+        deployment = f"name: main\nendpoint_name: e\napp_insights_enabled: {said}\n"
+        assert ask("service-monitoring", {"deployment.yml": deployment}).state is state
+
+    def test_a_check_that_is_handed_to_an_operator(self, ask: Ask) -> None:
+        dag = """
+            import pandas as pd
+            from airflow import DAG
+            from airflow.operators.python import PythonOperator
+            def check_data_quality():
+                frame = pd.read_csv("raw.csv")
+                if frame.isnull().sum().sum() > 10:
+                    raise ValueError("too many missing values")
+            with DAG("train", schedule="@daily"):
+                PythonOperator(task_id="check", python_callable=check_data_quality)
+        """
+        assert ask("data-tests", {"dags/train.py": dag}).state is State.WIRED
+        assert not ask("data-tests", {"dags/train.py": dag.replace("raise ValueError", "print")}).state.holds
+
+    def test_answers_that_a_schedule_keeps_in_a_file(self, ask: Ask) -> None:
+        code = """
+            import joblib
+            import pandas as pd
+            model = joblib.load("model.pkl")
+            frame = pd.read_parquet("rows.parquet")
+            frame.assign(y=model.predict(frame)).to_parquet("answers.parquet")
+        """
+        assert ask("model-serving", {"jobs.py": code}).state is State.ABSENT
+        assert ask("model-serving", {"jobs.py": code, "crontab": "0 1 * * * python jobs.py\n"}).state is State.WIRED
+
+    def test_a_verdict_that_is_a_word(self, ask: Ask) -> None:
+        code = """
+            import mlflow
+            from sklearn.metrics import accuracy_score
+            def judge(model, x, y):
+                accuracy = accuracy_score(y, model.predict(x))
+                result = {"validation_status": "PASSED" if accuracy > 0.75 else "FAILED"}
+                if result["validation_status"] == "FAILED":
+                    raise ValueError("too low")
+            def main(model, x, y):
+                judge(model, x, y)
+                mlflow.register_model("runs:/1/model", "price")
+            if __name__ == "__main__":
+                main(1, 2, 3)
+        """
+        assert ask("model-validation-gate", {"train.py": code}).state is State.PRESENT
+        warned = code.replace('raise ValueError("too low")', 'print("too low")')
+        assert ask("model-validation-gate", {"train.py": warned}).state is State.ABSENT
+
+
+PIPELINE = """
+    from sagemaker.workflow.pipeline import Pipeline
+    from sagemaker.workflow.steps import TrainingStep
+    def make(estimator):
+        return Pipeline(name="p", steps=[TrainingStep(name="train", estimator=estimator)])
+"""
+STACK = """
+    import aws_cdk as cdk
+    from aws_cdk import aws_codepipeline_actions as actions, aws_events as events, aws_sagemaker as sagemaker
+
+    class Stack(cdk.Stack):
+        def __init__(self, scope, sagemaker_pipeline_arn):
+            super().__init__(scope)
+            {body}
+
+    Stack(cdk.App(), "arn:pipeline")
+"""
+
+
+def stack(body: str) -> dict[str, str]:
+    return {"app.py": STACK.format(body=body), "pipe.py": PIPELINE}
+
+
+class TestAmazon:
+    def test_resources_of_cdk(self, ask: Ask) -> None:
+        assert ask("model-serving", stack('sagemaker.CfnEndpoint(self, "e")')).state is State.PRESENT
+        assert ask("drift-monitoring", stack('sagemaker.CfnMonitoringSchedule(self, "m")')).state is State.PRESENT
+        assert ask("model-serving", stack("pass")).state is State.ABSENT
+
+    def test_resources_of_cdk_in_typescript(self, ask: Ask) -> None:
+        text = "import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';\n{}new sagemaker.CfnEndpoint(this, 'e');\n"
+        assert ask("model-serving", {"lib/stack.ts": text.format("")}).state is State.PRESENT
+        assert ask("model-serving", {"lib/stack.ts": text.format("// ")}).state is State.ABSENT
+
+    def test_a_rule_on_a_schedule_starts_the_pipeline(self, ask: Ask) -> None:
+        files = stack('events.Rule(self, "r", schedule=events.Schedule.rate(1))')
+        assert ask("training-automated", files).state is State.WIRED
+        assert not ask("training-automated", {**files, "pipe.py": "x = 1\n"}).state.holds
+
+    @pytest.mark.parametrize(("source", "holds"), [("aws.cloudwatch", True), ("aws.codepipeline", False)])
+    def test_a_rule_on_an_alarm_is_a_threshold(self, ask: Ask, source: str, holds: bool) -> None:
+        files = stack(f'events.Rule(self, "r", event_pattern=events.EventPattern(source=["{source}"]))')
+        assert ask("ct-trigger-threshold", files).state.holds is holds
+        assert ask("training-automated", files).state is State.WIRED
+
+    @pytest.mark.parametrize(("target", "holds"), [("arn:aws:sagemaker:x:pipeline/p", True), ("arn:aws:sns:x", False)])
+    def test_a_rule_of_cloud_formation(self, ask: Ask, target: str, holds: bool) -> None:
+        template = f"""
+            AWSTemplateFormatVersion: "2010-09-09"
+            Resources:
+              Rule:
+                Type: AWS::Events::Rule
+                Properties:
+                  ScheduleExpression: rate(1 day)
+                  Targets: [{{Arn: "{target}", Id: a}}]
+        """
+        files = {"template.yml": template, "pipe.py": PIPELINE}
+        assert ask("training-automated", files).state.holds is holds
+
+    def test_a_pipeline_of_aws_deploys(self, ask: Ask) -> None:
+        body = 'actions.CloudFormationCreateUpdateStackAction(action_name="a"); sagemaker.CfnEndpoint(self, "e")'
+        assert ask("service-cd", stack(body)).state is State.WIRED
+        assert ask("pipeline-cd", stack(body)).state is State.WIRED
+        assert not ask("service-cd", stack('sagemaker.CfnEndpoint(self, "e")')).state.holds
+        template = """
+            AWSTemplateFormatVersion: "2010-09-09"
+            Resources:
+              Endpoint: {Type: AWS::SageMaker::Endpoint}
+              Pipeline:
+                Type: AWS::CodePipeline::Pipeline
+                Properties:
+                  Stages:
+                    - Actions: [{Name: s, ActionTypeId: {Category: Source, Provider: CodeCommit}}]
+                    - Actions: [{Name: d, ActionTypeId: {Category: CATEGORY, Provider: CloudFormation}}]
+        """
+        assert ask("service-cd", {"t.yml": template.replace("CATEGORY", "Deploy")}).state is State.WIRED
+        assert not ask("service-cd", {"t.yml": template.replace("CATEGORY", "Test")}).state.holds
