@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from windlass.app.describe import describe
@@ -14,7 +15,7 @@ from windlass.pipeline.remarks import remarks
 from windlass.records import event as events
 from windlass.records.alert import likely_cause
 from windlass.records.event import Body, Event
-from windlass.records.state import OpenAlarm, ProductState, ReleaseState, VersionState
+from windlass.records.state import OpenAlarm, ProductState, ReleaseState, RunState, VersionState
 
 Row = dict[str, Any]
 
@@ -37,9 +38,14 @@ def the_product(workspace: Workspace, name: str | None) -> ProductState:
 
 def status(workspace: Workspace) -> list[Row]:
     """A row per product: who answers since when, what is under way, what is wrong."""
-    rows, lease = workspace.settings.watch_rows, workspace.ledger.lease()
+    rows, lease, state = workspace.settings.watch_rows, workspace.ledger.lease(), workspace.state()
     loop = None if lease is None else lease.holder
-    return [_status(product, watch_rows=rows) | {"loop": loop} for product in workspace.state().products.values()]
+    # Whoever takes over begins a run of his own in place of one that he finds.
+    found_at = None if state.controller is None else state.controller.started_at
+    return [
+        _status(product, watch_rows=rows, held=lease is not None, found_at=found_at) | {"loop": loop}
+        for product in state.products.values()
+    ]
 
 
 def versions(workspace: Workspace, product: str | None) -> list[Row]:
@@ -232,20 +238,26 @@ def _check_known(workspace: Workspace, product: str | None) -> None:
         the_product(workspace, product)
 
 
-def _status(product: ProductState, *, watch_rows: int) -> Row:
+def _status(product: ProductState, *, watch_rows: int, held: bool, found_at: datetime | None) -> Row:
     release, champion = product.release, product.champion
     return {
         "product": product.name,
         "champion": None if champion is None else champion.version,
         "since": product.champion_since,
         "release": None if release is None else _stands(release),
-        "run": None if product.run is None else f"{product.run.run} ({product.run.trigger})",
+        "run": None if product.run is None else _under_way(product.run, held=held, found_at=found_at),
         "alarms": _signals(product.alarms.values()),
         "incidents": len(product.incidents),
         "paused": product.paused,
         "watched_against": None if champion is None else watched_against(product, champion, watch_rows=watch_rows),
         "next": None if product.last_retrain is None else product.last_retrain.reasons[0],
     }
+
+
+def _under_way(run: RunState, *, held: bool, found_at: datetime | None) -> str:
+    """What nobody works on is said to be interrupted: the next run takes it up."""
+    worked_on = held and (found_at is None or found_at <= run.started_at)
+    return f"{run.run} ({run.trigger})" if worked_on else f"{run.run} ({run.trigger}), interrupted"
 
 
 def _stands(release: ReleaseState) -> str:

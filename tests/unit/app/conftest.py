@@ -56,7 +56,8 @@ class Office:
         return fence
 
     def write(self, *bodies: Body, product: str | None = PRODUCT, fence: Fence | None = None) -> None:
-        self.ledger.append(*bodies, at=NOON, actor="test", product=product, fence=fence)
+        at = NOON + timedelta(seconds=self.seconds)
+        self.ledger.append(*bodies, at=at, actor="test", product=product, fence=fence)
 
     def bodies(self, *kinds: type[Body]) -> list[Body]:
         return [event.body for event in self.ledger.events(kinds)]

@@ -4,7 +4,7 @@ import pytest
 
 from windlass.app.queries import runs, status
 from windlass.records.decision import Decision
-from windlass.records.event import GateDecided, RetrainDecided, RunFailed, RunFinished, RunStarted
+from windlass.records.event import ControllerStarted, GateDecided, RetrainDecided, RunFailed, RunFinished, RunStarted
 
 from .conftest import NOON, Office  # type: ignore[import-not-found]
 
@@ -19,6 +19,17 @@ def test_a_run_that_nobody_works_on_is_interrupted_and_not_running(office: Offic
     assert [row["outcome"] for row in runs(office.workspace, None, limit=9)] == ["running", "running"]
     office.seconds = 11  # its lease has run out
     assert [row["outcome"] for row in runs(office.workspace, None, limit=9)] == ["interrupted", "running"]
+
+
+def test_status_says_that_nobody_works_on_a_run(office: Office) -> None:
+    fence = office.hold("controller", 10)
+    office.write(started("r1"), fence=fence)
+    assert [row["run"] for row in status(office.workspace)] == ["r1 (manual)"]
+    office.seconds = 11  # its lease has run out
+    assert [row["run"] for row in status(office.workspace)] == ["r1 (manual), interrupted"]
+    fence = office.hold("another", 10)
+    office.write(ControllerStarted(holder="another", token=fence.token), fence=fence)
+    assert [row["run"] for row in status(office.workspace)] == ["r1 (manual), interrupted"]
 
 
 def test_a_run_that_the_next_holder_waits_with_is_interrupted(office: Office) -> None:
