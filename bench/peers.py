@@ -3,7 +3,8 @@
 Each peer gets an environment of its own in FOLDER (made once, from PyPI; a temporary one by default), and runs the same
 work in turn with the others, so that all see the same machine: steps one after the other, each writes a file of two
 bytes. Windlass has its outputs and events synced to the disk when a step ends; the others' defaults are left as they
-are. With TMPDIR on a disk in memory (/dev/shm) the disk is left out for all of them.
+are. Windlass and DBOS, which can, run on SQLite and on one PostgreSQL server that waits for the disk. With TMPDIR on a
+disk in memory (/dev/shm) the disk is left out for all others.
 Prints JSON: milliseconds from the end of one step to the end of the next, median of the rounds, and the ratio to
 Windlass. A loop as Windlass has one is not among what the others do, so there is nothing of it to compare.
 """
@@ -17,11 +18,17 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from postgres_server import PostgresServer
+
 HERE = Path(__file__).parent / "peers"
 PEERS = ("dbos", "prefect", "dagster")
+ON_POSTGRES = " on PostgreSQL"
 STEPS = 50
 
 
@@ -31,7 +38,7 @@ def python_of(peer: str, folder: Path) -> Path:
     python = place / "bin" / "python"
     if not python.exists():
         venv.create(place, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", peer], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-qq", peer], check=True)
     return python
 
 
@@ -40,9 +47,10 @@ def version_of(peer: str, python: Path) -> str:
     return subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def measure(peer: str, python: Path) -> dict[str, float]:
+def measure(peer: str, python: Path, database: str = "") -> dict[str, float]:
+    """`database`: a URL of PostgreSQL; empty: what the peer takes by itself, or SQLite."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])}
-    command = [str(python), str(HERE / f"with_{peer}.py"), str(STEPS)]
+    command = [str(python), str(HERE / f"with_{peer}.py"), str(STEPS), database]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=900)
     found: dict[str, float] = next(
         json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"median"')
@@ -52,15 +60,23 @@ def measure(peer: str, python: Path) -> dict[str, float]:
 
 def main(folder: Path, rounds: int) -> None:
     pythons = {"windlass": Path(sys.executable)} | {peer: python_of(peer, folder) for peer in PEERS}
-    found: dict[str, list[dict[str, float]]] = {peer: [] for peer in pythons}
-    for _ in range(rounds):
-        for peer, python in pythons.items():
-            found[peer].append(measure(peer, python))
+    found: dict[str, list[dict[str, float]]] = {}
+    with PostgresServer(durable=True) as server:
+        server.execute("CREATE DATABASE dbos")
+        databases: dict[str, Callable[[], str]] = {
+            "windlass": server.new_url,
+            "dbos": partial(server.url, database="dbos"),
+        }
+        for _ in range(rounds):
+            for peer, python in pythons.items():
+                found.setdefault(peer, []).append(measure(peer, python))
+                if peer in databases:
+                    found.setdefault(peer + ON_POSTGRES, []).append(measure(peer, python, databases[peer]()))
     told: dict[str, Any] = {}
     for peer, rows in found.items():
         median = statistics.median(row["median"] for row in rows)
         told[peer] = {
-            "version": version_of(peer, pythons[peer]),
+            "version": version_of(peer.removesuffix(ON_POSTGRES), pythons[peer.removesuffix(ON_POSTGRES)]),
             "step_ms": round(median, 2),
             "p99_ms": round(statistics.median(row["p99"] for row in rows), 2),
         }

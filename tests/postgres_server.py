@@ -43,8 +43,9 @@ class PostgresServer:
         self._make()
         self.start()
 
-    def url(self, schema: str, *, user: str = "windlass") -> str:
-        return f"postgresql://{user}@/postgres?host={self._folder}&schema={schema}"
+    def url(self, schema: str = "", *, user: str = "windlass", database: str = "postgres") -> str:
+        """Without a `schema` it is one that any client of PostgreSQL reads."""
+        return f"postgresql://{user}@/{database}?host={self._folder}" + (f"&schema={schema}" if schema else "")
 
     def new_url(self) -> str:
         """The URL of a ledger that is not there yet, in a schema of its own."""

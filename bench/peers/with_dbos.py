@@ -1,4 +1,4 @@
-"""Steps of nothing with DBOS on SQLite: prints JSON. Run by bench/peers.py."""
+"""Steps of nothing with DBOS, on SQLite or the database that is given: prints JSON. Run by bench/peers.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ENDS: list[float] = []
 DBOS(
     config={
         "name": "bench",
-        "system_database_url": f"sqlite:///{FOLDER / 'dbos.sqlite'}",
+        "system_database_url": sys.argv[2] or f"sqlite:///{FOLDER / 'dbos.sqlite'}",
         "run_admin_server": False,
         "log_level": "ERROR",
     }

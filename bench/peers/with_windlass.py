@@ -1,4 +1,4 @@
-"""Ten-step runs of nothing with Windlass: prints JSON. Run by bench/peers.py."""
+"""Steps of nothing with Windlass, on SQLite or the database that is given: prints JSON. Run by bench/peers.py."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def work(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def main(count: int) -> None:
+def main(count: int, database: str) -> None:
     paths = Paths(Path(tempfile.mkdtemp()))
-    with Ledger(f"sqlite:///{paths.ledger}") as ledger:
+    with Ledger(paths.ledger_url(database)) as ledger:
         fence = ledger.acquire("bench", 3600)
         assert fence is not None
         Staging(paths.artifacts, fence).begin()
@@ -47,4 +47,4 @@ def main(count: int) -> None:
     report(ends)
 
 
-main(int(sys.argv[1]))
+main(int(sys.argv[1]), sys.argv[2])

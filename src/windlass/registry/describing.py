@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from windlass.errors import RegistryError
-from windlass.product.model.transformers import dropped_columns, known_columns, parts_of
+from windlass.product.model.transformers import count_of, dropped_columns, known_columns, names_of, parts_of
 from windlass.product.task import TaskKind
 from windlass.records.bundle import Column
 from windlass.registry.native import NativeModel
@@ -84,17 +84,17 @@ def _label(value: Any, where: str) -> Label:
 
 def _names(model: Any, where: str) -> list[str]:
     for part in parts_of(model):
-        names = getattr(part, "feature_names_in_", None)
+        names = names_of(part)
         if names is not None:
-            return [str(name) for name in names]
-    count = next((n for part in parts_of(model) if (n := getattr(part, "n_features_in_", None)) is not None), None)
+            return names
+    count = next((n for part in parts_of(model) if (n := count_of(part)) is not None), None)
     if count is None:
         raise RegistryError(
             f"a {type(model).__name__} does not say what columns it takes",
             where=where,
             remedy="set its attribute `feature_names_in_` to their names before it is saved",
         )
-    return [f"x{place}" for place in range(int(count))]
+    return [f"x{place}" for place in range(count)]
 
 
 def _takes_gaps(model: Any) -> bool:

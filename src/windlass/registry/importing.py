@@ -21,6 +21,7 @@ from windlass.registry.native.protobuf import fields
 from windlass.registry.pickles import decompressed, imports_of
 
 Format = Literal["skops", "pickle", "joblib", "onnx", "lightgbm", "xgboost"]
+_CATBOOST = b"CBM1"
 _FAMILIAR = frozenset(
     {"sklearn", "numpy", "scipy", "joblib", "lightgbm", "xgboost", "collections", "_codecs", "copyreg"}
 )
@@ -62,6 +63,12 @@ def inspect_model_file(path: Path) -> Format:
     data = path.read_bytes()
     found = _format_of(path, data)
     if found is None:
+        if data.startswith(_CATBOOST):
+            raise UsageError(
+                "CatBoost's own format is not among those that are read",
+                where=str(path),
+                remedy="give the model as joblib.dump(model, FILE) writes it, or as ONNX",
+            )
         raise UsageError(
             "the file is no model that can be served",
             where=str(path),

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -18,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from windlass.errors import ProductError
 from windlass.product.model.predict import predict
-from windlass.product.model.transformers import dropped_columns, known_columns, known_of
+from windlass.product.model.transformers import count_of, dropped_columns, known_columns, known_of, names_of
 
 ROWS = pl.DataFrame(
     {
@@ -99,3 +100,39 @@ def test_columns_are_known_inside_a_search_a_pipeline_and_a_booster() -> None:
 def test_the_type_of_categories_is_what_all_of_them_are(categories: Any, dtype: str, example: Any) -> None:
     known = known_of(categories)
     assert (known.dtype, known.example, type(known.example)) == (dtype, example, type(example))
+
+
+class Stranger:
+    """A model that came without scikit-learn's words, as CatBoost's do: after a way through a file its count is 0."""
+
+    n_features_in_ = 0
+
+    def __init__(self, names: list[str], texts: list[int] | None = None) -> None:
+        self.feature_names_ = names
+        self.texts = texts or []
+
+    def get_cat_feature_indices(self) -> list[int]:
+        return self.texts
+
+    def predict(self, rows: Any) -> Any:
+        assert isinstance(rows, np.ndarray if self.feature_names_[0] == "0" else pl.DataFrame)
+        return np.arange(len(rows))
+
+
+def test_names_are_read_from_one_that_calls_them_otherwise_too() -> None:
+    stranger = Stranger(["age", "city"], [1])
+    assert (names_of(stranger), count_of(stranger)) == (["age", "city"], None)
+    known = known_columns(stranger, ["age", "city"])
+    assert {name: each.dtype for name, each in known.items()} == {"city": "str"}
+    assert predict(stranger, ROWS.select("age", "city"), "regression").tolist() == list(range(16))
+
+
+def test_one_that_was_fitted_on_an_array_and_numbers_its_columns_gets_one() -> None:
+    stranger = Stranger(["0", "1"])
+    assert (names_of(stranger), count_of(stranger)) == (None, 2)
+    assert predict(stranger, pl.DataFrame({"x0": [1.0, 2.0], "x1": [0.0, 1.0]}), "regression").tolist() == [0, 1]
+
+
+def test_the_names_that_a_transformer_gives_are_not_those_that_it_takes() -> None:
+    vectorizer = DictVectorizer().fit([{"a": 1.0, "b": 2.0}])
+    assert (names_of(vectorizer), list(vectorizer.feature_names_)) == (None, ["a", "b"])

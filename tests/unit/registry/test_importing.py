@@ -493,3 +493,19 @@ def test_a_missing_library_answers_with_the_install_command(
     (tmp_path / "m").write_bytes(content)
     with pytest.raises(MissingExtra, match=rf"'{package}'[\s\S]*windlass\[{extra}\]"):
         import_model(tmp_path / "m")
+
+
+def test_a_model_that_takes_no_column_is_refused(tmp_path: Path) -> None:
+    model = LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0])
+    model.n_features_in_ = 0
+    with pytest.raises(RegistryError, match="does not say what columns it takes"):
+        import_model(put(tmp_path, "pickle4", model), trust=True)
+
+
+def test_catboosts_own_format_is_told_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.cbm"
+    path.write_bytes(b"CBM1" + bytes(100))
+    with pytest.raises(UsageError) as raised:
+        inspect_model_file(path)
+    assert "CatBoost" in raised.value.what
+    assert "joblib.dump" in raised.value.remedy

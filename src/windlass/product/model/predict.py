@@ -2,10 +2,10 @@
 
 What a model is given:
 
-- one that knows the names of its columns (`feature_names_in_`, as scikit-learn sets it): the polars frame with these
-  columns, in their order, whether or not with those that its first step drops;
-- one that only knows how many there are (`n_features_in_`: it was fitted on an array): a float64 matrix of all
-  columns, in the frame's order;
+- one that knows the names of its columns (`names_of`): the polars frame with these columns, in their order, whether or
+  not with those that its first step drops;
+- one that only knows how many there are (`count_of`: it was fitted on an array): a float64 matrix of all columns, in
+  the frame's order;
 - any other: the polars frame as it is.
 
 A model that needs something else says so with an attribute `windlass_input`: `polars`, `numpy` or `pandas`.
@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from windlass.errors import MissingExtra, ProductError
-from windlass.product.model.transformers import dropped_columns
+from windlass.product.model.transformers import count_of, dropped_columns, names_of
 
 if TYPE_CHECKING:
     from windlass.product.task import TaskKind
@@ -71,10 +71,10 @@ def predict(model: Any, features: pl.DataFrame, kind: TaskKind, *, classes: int 
 
 def _input(model: Any, features: pl.DataFrame, where: str) -> Any:
     wanted = getattr(model, "windlass_input", None)
-    names = getattr(model, "feature_names_in_", None)
+    names = names_of(model)
     if names is not None:
-        features = _select(model, features, [str(name) for name in names], where)
-    elif wanted is None and (count := getattr(model, "n_features_in_", None)) is not None:
+        features = _select(model, features, names, where)
+    elif wanted is None and (count := count_of(model)) is not None:
         if count != features.width:
             raise ProductError(
                 f"the model takes {count} columns, and there are {features.width}: {', '.join(features.columns)}",
@@ -113,9 +113,7 @@ def _select(model: Any, features: pl.DataFrame, names: list[str], where: str) ->
 
 def takes_matrix(model: Any) -> bool:
     """Whether the model only knows how many columns there are, and is given a matrix."""
-    if getattr(model, "windlass_input", None) is not None or getattr(model, "feature_names_in_", None) is not None:
-        return False
-    return getattr(model, "n_features_in_", None) is not None
+    return getattr(model, "windlass_input", None) is None and count_of(model) is not None
 
 
 def as_matrix(features: pl.DataFrame, where: str) -> Array:

@@ -36,6 +36,33 @@ def parts_of(model: Any) -> Iterator[Any]:
             yield from parts_of(inner)
 
 
+def names_of(model: Any) -> list[str] | None:
+    """The names of the columns that a model takes, as scikit-learn has it (`feature_names_in_`) or, of what predicts
+    and came without scikit-learn, as CatBoost has it (`feature_names_`); None when it knows none."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None and not _count_in(model) and hasattr(model, "predict"):
+        names = getattr(model, "feature_names_", None)
+    found = None if names is None else [str(name) for name in names]
+    return None if found and found == _numbered(len(found)) else found
+
+
+def count_of(model: Any) -> int | None:
+    """How many columns a model takes, which was fitted on an array; None when it does not say so, or knows names."""
+    if names_of(model) is not None:
+        return None
+    return _count_in(model) or len(getattr(model, "feature_names_", ())) or None
+
+
+def _count_in(model: Any) -> int:
+    """scikit-learn's `n_features_in_`; 0 when it is not there, or was forgotten on the way through a file."""
+    return int(getattr(model, "n_features_in_", None) or 0)
+
+
+def _numbered(count: int) -> list[str]:
+    """What CatBoost calls the columns of an array."""
+    return [str(place) for place in range(count)]
+
+
 def known_columns(model: Any, names: Sequence[str]) -> dict[str, Known]:
     """Type and an example of the columns among `names` whose categories or words a transformer has learned."""
     found: dict[str, Known] = {}
@@ -46,6 +73,8 @@ def known_columns(model: Any, names: Sequence[str]) -> dict[str, Known]:
     first = next(parts_of(model))
     if hasattr(first, "categories_"):
         found |= _known_to(first, names)
+    if hasattr(first, "get_cat_feature_indices"):  # CatBoost, which keeps no list of what it has met
+        found |= {names[place]: Known(dtype="str", example="") for place in first.get_cat_feature_indices()}
     return found
 
 
