@@ -2,8 +2,8 @@
 
 For each database a real ledger, lake and registry in a temporary folder, the warm training process, a serving worker
 over real HTTP, and a product whose own code does next to nothing. Each loop: the schedule says that it is time, the run
-does its steps, the gate compares with the champion, the version is registered, released and answers. Prints JSON: medians of
-the whole and of its parts, in milliseconds; fails when the whole is above the bar.
+does its steps, the gate compares with the champion, the version is registered, released and answers. Prints JSON:
+medians of the whole and of its parts, in milliseconds; fails when the whole is above the bar.
 """
 
 from __future__ import annotations
