@@ -13,7 +13,7 @@ from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.graph import Graph, Run, Use, build_graph, is_test_path
-from windlass.assessment.reach.launches import launched_by, may_launch
+from windlass.assessment.reach.launches import launched_by, may_launch, scripts_in
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.records import Evidence, Finding, State
@@ -216,6 +216,16 @@ class Facts:
             keys = tuple(key for command in launched_by(call) for key in functions_of(self.project, command))
             if keys:
                 found[(module.path, function.name)] = (*found.get((module.path, function.name), ()), *keys)
+        modules = self.project.modules
+        launchers = {(module.path, function.name) for module, function, _ in self.named(may_launch)}
+        for module, function in self.functions if launchers else ():
+            key = (module.path, function.name)
+            if not launchers.isdisjoint(modules.edges(key)):
+                given = [command for call in function.calls for command in scripts_in(call)]
+                found[key] = (
+                    *found.get(key, ()),
+                    *(each for command in given for each in functions_of(self.project, command)),
+                )
         return found
 
     def edges(self, key: Key) -> tuple[Key, ...]:

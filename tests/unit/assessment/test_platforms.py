@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from windlass.assessment.automation.conditions import may_run
 from windlass.assessment.records import State
 
 from .conftest import Ask
@@ -330,3 +331,118 @@ class TestAmazon:
         """
         assert ask("service-cd", {"t.yml": template.replace("CATEGORY", "Deploy")}).state is State.WIRED
         assert not ask("service-cd", {"t.yml": template.replace("CATEGORY", "Test")}).state.holds
+
+
+class TestConditions:
+    """Jobs that never run on the event that seems to start them."""
+
+    @pytest.mark.parametrize(
+        ("condition", "kind", "runs"),
+        [
+            ("github.event_name == 'schedule'", "push", False),
+            ("github.event_name == 'schedule'", "schedule", True),
+            ("${{ github.event_name != 'pull_request' }}", "pull_request", False),
+            ("github.ref == 'refs/heads/main' || github.event_name == 'workflow_dispatch'", "push", True),
+            ("(github.event_name != 'workflow_dispatch' || inputs.go == 'yes') && github.ref == 'x'", "push", True),
+            ("inputs.deploy", "push", False),
+            ("github.event.inputs.action == 'train'", "push", False),
+            ("github.event.inputs.force != 'true'", "push", True),
+            ("!(github.event_name == 'push')", "push", False),
+            ("contains(github.event.head_commit.message, '(x)') && github.event_name == 'push'", "push", True),
+            ("success() && false", "push", False),
+            ("", "push", True),
+        ],
+    )
+    def test_what_an_event_decides(self, condition: str, kind: str, runs: bool) -> None:
+        assert may_run(condition, kind) is runs
+
+    @pytest.mark.parametrize(("extra", "state"), [("", State.PRESENT), ("always() && ", State.WIRED)])
+    def test_a_job_that_needs_one_that_is_skipped_is_skipped(self, ask: Ask, extra: str, state: State) -> None:
+        workflow = f"""
+            on:
+              push:
+              schedule: [{{cron: "0 4 * * 6"}}]
+            jobs:
+              quick:
+                if: github.event_name != 'schedule'
+                steps: [{{run: "true"}}]
+              train:
+                needs: quick
+                if: {extra}github.event_name == 'schedule'
+                steps: [{{run: python train.py}}]
+        """
+        files = {".github/workflows/ci.yml": workflow, "train.py": FIT + "train(1, 2)\n"}
+        assert ask("training-automated", files).state is state
+
+
+class TestJobs:
+    @pytest.mark.parametrize(
+        ("run", "state"),
+        [
+            ("gcloud run jobs deploy train --image x --execute-now", State.WIRED),
+            ("gcloud run jobs execute train", State.WIRED),
+            ("aws ecs run-task --task-definition train", State.WIRED),
+            ("gcloud run jobs deploy train --image x", State.PRESENT),
+        ],
+    )
+    def test_a_platform_runs_the_image(self, ask: Ask, run: str, state: State) -> None:
+        image = 'FROM python:3.11\nCOPY . .\nCMD ["python", "train.py"]\n'
+        files = {**on_push(run), "Dockerfile": image, "train.py": FIT + "train(1, 2)\n"}
+        assert ask("training-automated", files).state is state
+
+    def test_a_script_that_is_handed_to_what_starts_it(self, ask: Ask) -> None:
+        code = """
+            import subprocess
+            def run_job(name):
+                subprocess.run(["spark-submit", f"/opt/jobs/{name}"], check=True)
+            run_job("train.py")
+        """
+        files = {**on_push("python run.py"), "run.py": code, "jobs/train.py": FIT + "train(1, 2)\n"}
+        assert ask("training-automated", files).state is State.WIRED
+        files["run.py"] = code.replace("subprocess.run", "print")
+        assert ask("training-automated", files).state is not State.WIRED
+
+    def test_spark_submit(self, ask: Ask) -> None:
+        files = {**on_push("spark-submit --master local jobs/train.py"), "jobs/train.py": FIT + "train(1, 2)\n"}
+        assert ask("training-automated", files).state is State.WIRED
+
+    def test_answers_of_spark(self, ask: Ask) -> None:
+        code = """
+            from pyspark.ml import PipelineModel
+            def load():
+                return PipelineModel.load("model")
+            def score(frame):
+                model = load()
+                model.transform(frame).write.format("mongodb").option("a", "b").save()
+            if __name__ == "__main__":
+                score(1)
+        """
+        assert ask("model-serving", {"score.py": code}).state is State.PRESENT
+        assert ask("model-serving", {"score.py": code.replace(".write.format", ".show")}).state is State.ABSENT
+
+    def test_telemetry_that_is_sent_needs_nobody_to_collect_it(self, ask: Ask) -> None:
+        code = """
+            import joblib
+            from azure.monitor.opentelemetry import configure_azure_monitor
+            from flask import Flask
+            configure_azure_monitor(connection_string="x")
+            app = Flask("x")
+            model = joblib.load("m.pkl")
+            @app.post("/predict")
+            def predict():
+                return model.predict([1])
+        """
+        assert ask("service-monitoring", {"server.py": code}).state is State.PRESENT
+        job = "from azure.monitor.opentelemetry import configure_azure_monitor\nconfigure_azure_monitor()\n"
+        assert ask("service-monitoring", {"server.py": job}).state is State.DECLARED
+
+    def test_data_that_another_workflow_fetches_are_not_what_tests_see(self, ask: Ask) -> None:
+        test = "from team import load\ndef test_rows():\n    assert load().shape == (10, 2)\n"
+        files = {
+            "team.py": "def load():\n    return 1\n",
+            "tests/test_data.py": test,
+            **on_push("dvc pull && pytest tests"),
+        }
+        assert ask("data-tests", files).state is State.WIRED
+        files |= {**on_push("pytest tests"), ".github/workflows/pull.yml": ON_PUSH.format(run="dvc pull")}
+        assert ask("data-tests", files).state is State.ABSENT

@@ -118,7 +118,7 @@ def _tables(facts: Facts) -> Iterator[Seen]:
 
 
 def _may_pin(name: str) -> bool:
-    return last_of(name) in ("option", "load_as_version", "log_input", *_LAKE_FS) or bool(
+    return last_of(name) in ("option", "load_as_version", *_LAKE_FS) or bool(
         name == "wandb.Artifact" or name.startswith("deltalake.DeltaTable") or _REGISTERED.search(name)
     )
 
@@ -132,11 +132,7 @@ def _pinning(call: Call) -> bool:
         return True
     if call.last in _LAKE_FS and call.name.startswith(("lakefs", "lakefs_client")):
         return True
-    return bool(
-        call.last == "load_as_version"
-        or (call.last == "log_input" and call.name.startswith("mlflow"))
-        or _REGISTERED.search(call.name)
-    )
+    return bool(call.last == "load_as_version" or _REGISTERED.search(call.name))
 
 
 def _assets(facts: Facts) -> Iterator[Seen]:

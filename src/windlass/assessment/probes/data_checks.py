@@ -180,6 +180,7 @@ def _in_tests(facts: Facts) -> Iterator[Seen]:
     """Tests of the data themselves that CI runs on the data it fetched."""
     from windlass.assessment.probes.testing import tests_in_ci, tests_of
 
+    tested = {id(run.route.start.workflow) for run in facts.graph.runs if run.tests}
     fetched = [
         run
         for run in facts.runs(
@@ -189,7 +190,7 @@ def _in_tests(facts: Facts) -> Iterator[Seen]:
                 or argv[:2] == ("gsutil", "cp")
             )
         )
-        if run.route.start.workflow is not None
+        if run.route.start.workflow is not None and id(run.route.start.workflow) in tested
     ]
     if not fetched or not tests_in_ci(facts).state.holds:
         return

@@ -21,6 +21,10 @@ _EXPORTERS = (
 )  # fmt: skip
 
 
+_PUSHED = ("azure.monitor.opentelemetry.configure", "opencensus.ext.azure", "ddtrace", "newrelic", "elasticapm")
+"""Those that send what they measure themselves: nothing has to collect it."""
+
+
 def exporters(facts: Facts) -> Iterator[Sighting]:
     """Calls that make or serve metrics of a process."""
     for sighting in facts.calls_into(*_EXPORTERS):
@@ -96,6 +100,11 @@ def service_monitoring(facts: Facts) -> Finding:
                 )
             )
     watched = list(_watched_endpoints(facts))
+    watched += [
+        each.seen("the service sends its telemetry to a platform")
+        for each in exported
+        if each.call.name.startswith(_PUSHED) and each.module.path in near
+    ]
     seen += watched
     down = []
     if not seen:

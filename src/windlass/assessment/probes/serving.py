@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from windlass.assessment.cloud import declared
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.r import called_in_r
@@ -60,6 +60,8 @@ def loads_model(call: Call) -> bool:
 
 def _may_load(name: str) -> bool:
     last = last_of(name)
+    if last == "load" and name.startswith("pyspark.ml.") and name.removesuffix(".load").endswith("Model"):
+        return True
     return last in _LOADS or name in _LOADERS or (last.startswith("load") and "model" in parts_of(last))
 
 
@@ -119,6 +121,7 @@ def batch_modules(facts: Facts) -> dict[str, Sighting]:
         facts.above((module.path, function.name) for module, function, _ in facts.named(each))
         for each in (_may_load, _may_predict, _may_keep, _may_file)
     )
+    asking |= facts.above((module.path, function.name) for module, function, _ in _transforms_of_spark(facts))
     doing = loading & asking & (keeping | filing)
     found: dict[str, Sighting] = {}
     for module, function in facts.functions if doing else ():
@@ -130,6 +133,13 @@ def batch_modules(facts: Facts) -> dict[str, Sighting]:
         if key in keeping or (route is not None and route.by is By.ITSELF):
             found.setdefault(module.path, Sighting(module, function, function.calls[0], route))
     return found
+
+
+def _transforms_of_spark(facts: Facts) -> Iterator[Place]:
+    """`model.transform(frame)`: how a model of Spark answers."""
+    for module, function, call in facts.named(lambda name: last_of(name) == "transform"):
+        if "pyspark" in module.packages and "model" in call.on.lower():
+            yield module, function, call
 
 
 _FILED = frozenset({"to_parquet", "to_csv", "write_parquet", "write_csv", "sink_parquet", "to_json", "parquet", "csv"})
@@ -166,6 +176,8 @@ def _batch_steps(facts: Facts) -> Iterator[Sighting]:
 def _may_keep(name: str) -> bool:
     last = last_of(name)
     parts = parts_of(last)
+    if ".write." in name and last in ("save", "jdbc", "insertInto"):  # of a frame of Spark
+        return True
     return last in _KEEPERS or bool(
         parts & {"write", "upload", "upsert", "insert", "store"}
         and parts & {"sql", "db", "database", "table", "s3", "predictions", "blob", "bucket"}

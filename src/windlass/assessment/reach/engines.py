@@ -133,6 +133,8 @@ def _gcloud(asked: Asked) -> Leads:
     """`gcloud builds submit --config x.yaml` runs the steps of that file; other calls name job files."""
     from windlass.assessment.automation.others import read_cloud_build
 
+    if asked.argv[1:3] == ("run", "jobs") and ("--execute-now" in asked.argv or "execute" in asked.argv[3:4]):
+        return _job_of_image(asked)
     if asked.argv[1:3] != ("builds", "submit"):
         return _files_named(asked)
     words = [word.removeprefix("--config=") for word in asked.argv if word.endswith((".yml", ".yaml"))]
@@ -140,6 +142,23 @@ def _gcloud(asked: Asked) -> Leads:
     flow = read_cloud_build(path, next(iter(asked.project.yaml(path)), None)) if path is not None else None
     steps = flow.jobs[0].steps if flow is not None else ()
     return Leads(commands=tuple((path or "", command) for step in steps for command in step.commands))
+
+
+def _job_of_image(asked: Asked) -> Leads:
+    """A platform runs an image of the project once: what it starts, if it has one image or one that is named so."""
+    images = asked.project.images
+    named = images if len(images) == 1 else [each for each in images if re.search(r"train|job|pipeline", each.path)]
+    return Leads(commands=tuple((each.path, command) for each in named for command in each.starts))
+
+
+def _aws(asked: Asked) -> Leads:
+    return _job_of_image(asked) if asked.argv[1:3] == ("ecs", "run-task") else _files_named(asked)
+
+
+def _spark(asked: Asked) -> Leads:
+    """`spark-submit --master yarn train.py`"""
+    script = next((word for word in asked.rest if word.endswith(".py")), "")
+    return Leads(commands=(("", Command(argv=("python", script), line=asked.command.line)),) if script else ())
 
 
 def _ray(asked: Asked) -> Leads:
@@ -164,6 +183,8 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "mlflow": _mlflow,
     "docker": _docker,
     "az": _files_named,
+    "aws": _aws,
+    "spark-submit": _spark,
     "gcloud": _gcloud,
     "kubectl": _files_named,
     "databricks": _files_named,

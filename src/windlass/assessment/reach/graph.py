@@ -17,7 +17,7 @@ from windlass.assessment.reach.aws import aws_rules
 from windlass.assessment.reach.ci import started_by_ci
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
-from windlass.assessment.reach.launches import launched_by, may_launch
+from windlass.assessment.reach.launches import is_launcher, launched_by, may_launch, scripts_in
 from windlass.assessment.reach.routes import By, Route, Start
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command
@@ -261,7 +261,7 @@ class _Walker:
             words = at.words if _is_group(self.modules.function(each)) else ()
             yield _At(replace(route, by=min(by, By.PERSON)) if each in compiled else route, each, words=words)
         for call in function.calls:
-            yield from self._commands(route, call, module.path)
+            yield from self._commands(route, call, module, function)
         if key[1] == "":
             yield from self._module(route, module.path)
         if _is_group(function):
@@ -276,10 +276,16 @@ class _Walker:
             for key in self.modules.handed_over(call, module)
         }
 
-    def _commands(self, route: Route, call: Call, path: str) -> Iterator[_At]:
+    def _commands(self, route: Route, call: Call, module: Module, function: Function) -> Iterator[_At]:
         """What a call starts as a command."""
+        path = module.path
         for command in launched_by(call) if may_launch(call.name) else ():
             yield _At(route, command, "", path)
+        scripts = scripts_in(call) if call.args else ()
+        if scripts and any(
+            is_launcher(self.modules.function(key)) for key in self.modules.called(call.name, module, function)
+        ):
+            yield from (_At(route, command, "", path) for command in scripts)
         if call.args and parts_of(call.last) & {"run", "execute", "launch", "spawn"}:
             yield from self._named_module(route, call, path)
 

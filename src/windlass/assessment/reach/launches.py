@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from windlass.assessment.reading.code import Call, last_of
+from windlass.assessment.reading.code import Call, Function, last_of
 from windlass.assessment.reading.shell import Command, read_shell
 
 _LAUNCHERS = frozenset(
@@ -15,6 +16,9 @@ _LAUNCHERS = frozenset(
 )  # fmt: skip
 _FILES = frozenset({"execute_notebook", "run_path", "run_module"})
 _OPERATORS = frozenset({"BashOperator", "shell_task", "ShellOperation"})
+
+
+_SCRIPT = re.compile(r"[\w./{}-]+\.(py|sh|ipynb)")
 
 
 def may_launch(name: str) -> bool:
@@ -35,3 +39,17 @@ def launched_by(call: Call) -> Iterator[Command]:
         text = text.replace("sys.executable", "python").replace("{}", "python", 1)
     if text:
         yield from read_shell(text, call.line)
+
+
+def is_launcher(function: Function) -> bool:
+    """Whether a function starts commands."""
+    return any(may_launch(call.name) for call in function.calls)
+
+
+def scripts_in(call: Call) -> list[Command]:
+    """The scripts that a call names: `run_job("train.py")` starts it if that function starts commands."""
+    return [
+        Command(argv=("bash" if value.endswith(".sh") else "python", value), line=call.line)
+        for value in call.args
+        if value and _SCRIPT.fullmatch(value)
+    ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from windlass.assessment.automation.conditions import may_run
 from windlass.assessment.automation.workflow import ACTIVE, Job, Step, Workflow
 from windlass.assessment.records import Evidence, State
 
@@ -84,21 +86,19 @@ def kinds_of(workflow: Workflow, job: Job, callers: tuple[Workflow, ...]) -> tup
         kinds += [trigger.kind for caller in callers for trigger in caller.triggers]
     if job.manual:
         return ("dispatch",)
-    return tuple(dict.fromkeys(_narrowed(kinds, job.condition)))
+    if workflow.system != "GitHub Actions":
+        return tuple(dict.fromkeys(kinds))
+    return tuple(dict.fromkeys(kind for kind in kinds if _runs_on(workflow, job, kind, frozenset())))
 
 
-def _narrowed(kinds: list[str], condition: str) -> list[str]:
-    """A condition on the event leaves only the events that it names."""
-    words = condition.replace('"', "'")
-    if "github.event_name ==" in words:
-        named = [kind for kind in kinds if f"'{_EVENTS.get(kind, kind)}'" in words]
-        return named or ["dispatch" if "'workflow_dispatch'" in words else kind for kind in kinds]
-    if "inputs." in words and "github.event_name" not in words and "||" not in words and "dispatch" in kinds:
-        return ["dispatch"]
-    return kinds
-
-
-_EVENTS = {"dispatch": "workflow_dispatch", "event": "repository_dispatch", "tag": "push"}
+def _runs_on(workflow: Workflow, job: Job, kind: str, seen: frozenset[str]) -> bool:
+    """Whether a job runs on an event: not if it is skipped then, nor if a job that it needs is."""
+    if not may_run(job.condition, kind):
+        return False
+    if re.search(r"\b(always|cancelled|failure)\(", job.condition):
+        return True  # whatever became of those that it needs
+    needed = [each for each in workflow.jobs if each.name in job.needs and each.name not in seen]
+    return all(_runs_on(workflow, each, kind, seen | {job.name}) for each in needed)
 
 
 def by_of(kinds: tuple[str, ...]) -> By:
