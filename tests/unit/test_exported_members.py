@@ -68,17 +68,34 @@ def test_a_command_imports_its_own_module_of_the_command_line_alone() -> None:
 
 def test_what_a_trace_reads_with_needs_no_arrays() -> None:
     """Nearly all of the time of `windlass trace ID` is that of its imports."""
-    loaded = imported_by(
+    loaded = modules_after(
         "import windlass.app.trace, windlass.lake.lake, windlass.registry.registry, windlass.ledger.view"
     )
     assert "polars" in loaded
     assert loaded & {"numpy", "scipy", "sklearn", "pandera", "datasketches"} == set()
+    assert [name for name in loaded if name.startswith("windlass.product.code.")] == []
 
 
 def test_the_loop_starts_without_what_only_its_processes_and_messages_need() -> None:
-    loaded = imported_by("import windlass.app.up")
+    loaded = modules_after("import windlass.app.up")
     assert "polars" in loaded
-    assert loaded & {"scipy", "sklearn", "skops", "pandera", "prometheus_client", "uvicorn", "smtplib"} == set()
+    messages = {"smtplib", "http.client"}
+    others = {"scipy", "sklearn", "skops", "pandera", "prometheus_client", "uvicorn", "psutil"}
+    assert loaded & (messages | others | {"windlass.serving.lineup", "windlass.product.contract.decoder"}) == set()
+
+
+def test_a_start_is_not_spent_on_looking_for_garbage() -> None:
+    """Imports leave none, and without a word to the collector it would look for some 130 times."""
+    start = "import sys; sys.argv[1:] = ['--version']; from windlass.cli.main import main"
+    script = f"""import contextlib, gc
+{start}
+with contextlib.suppress(SystemExit):
+    main()
+before = sum(each["collections"] for each in gc.get_stats())
+import windlass.app.trace
+print(sum(each["collections"] for each in gc.get_stats()) - before)"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert int(done.stdout.split()[-1]) < 30
 
 
 def test_the_check_for_heavy_imports_can_fail() -> None:

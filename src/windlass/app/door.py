@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import threading
@@ -152,6 +151,8 @@ class Door:
 
 def products_at(url: str) -> Collection[str] | None:
     """The products that are served at `url`; None when nobody answers there, or something else than Windlass."""
+    import http.client
+
     host, _, port = url.removeprefix("http://").rpartition(":")
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=_ANSWER)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -16,6 +17,10 @@ PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
 """The threads of a fit sleep while they wait for each other. Left alone they spin, and where anything else wants the
 cores, a server beside the training, say, a fit takes ten times as long (bench/busy.py). Read when a library is loaded.
 OpenBLAS counts in powers of two: 2^4 turns instead of 2^26."""
+
+_NEW_OBJECTS = 20_000
+"""How many there may be before the collector looks for garbage. A short command is nearly all imports, which leave
+none: at Python's 700 it looks 160 times, which is a twelfth of `windlass trace`."""
 
 _COMMANDS = {
     "init": ("init",),
@@ -56,6 +61,7 @@ def main() -> None:
     logging.getLogger("windlass").addHandler(logging.NullHandler())
     for name, value in PATIENT_THREADS.items():
         os.environ.setdefault(name, value)
+    gc.set_threshold(_NEW_OBJECTS)
     try:
         code = app(standalone_mode=False)
     except click.ClickException as error:

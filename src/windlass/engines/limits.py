@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-import psutil
 
 from windlass.errors import EngineError
+
+if TYPE_CHECKING:
+    import psutil
 
 SHARE = 0.8
 """Of the machine's memory: what a run may take when nothing else is said, so that what serves keeps some."""
@@ -31,8 +35,12 @@ class Guard:
 
     def __init__(self, limits: Limits, *, now: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
-        self._memory = limits.memory if limits.memory is not None else int(SHARE * machine_memory())
         self._now = now
+
+    @cached_property
+    def _memory(self) -> int:
+        """Bytes that a job may take."""
+        return self._limits.memory if self._limits.memory is not None else int(SHARE * machine_memory())
 
     def begin(self) -> float:
         """The moment a job begins at, to be handed back to `excess`."""
@@ -60,6 +68,8 @@ class Guard:
 
 def memory_of(pid: int) -> int:
     """Bytes that a process and all it started hold, by now; 0 when it is gone."""
+    import psutil  # here and below, since a process that runs no job has no use for it
+
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
@@ -70,6 +80,8 @@ def memory_of(pid: int) -> int:
 
 def machine_memory() -> int:
     """Bytes that there are for this process: the machine's, or what its container may have."""
+    import psutil
+
     total = int(psutil.virtual_memory().total)
     try:
         allowed = _CGROUP.read_text().strip()
@@ -79,6 +91,8 @@ def machine_memory() -> int:
 
 
 def _resident(process: psutil.Process) -> int:
+    import psutil
+
     try:
         return int(process.memory_info().rss)
     except psutil.Error:  # it has just ended

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windlass.errors import BundleCorrupt, MissingExtra, ProductError, RegistryError
-from windlass.product.code.loading import load_source
 from windlass.product.task import TaskKind, task_from
 from windlass.records.bundle import Manifest
 from windlass.registry import files, models
@@ -53,6 +52,8 @@ class Bundle:
         """
         if not self.manifest.entry:
             return None
+        from windlass.product.code.loading import load_source  # who only reads manifests loads no code
+
         return load_source(self.folder / SOURCE, self.manifest.entry)()
 
     @functools.cached_property

@@ -13,7 +13,6 @@ from uuid import uuid4
 import msgspec
 
 from windlass.errors import BundleCorrupt, RegistryError
-from windlass.product.code.source import path_of, split_entry
 from windlass.records.bundle import Manifest
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
@@ -143,6 +142,8 @@ def _check_complete(manifest: Manifest, staged: Path) -> None:
             f"the model's file {manifest.model.file!r} is not there", where=str(staged), remedy="save the model first"
         )
     if manifest.entry:
+        from windlass.product.code.source import path_of, split_entry  # who only reads manifests looks at no code
+
         module, _ = split_entry(manifest.entry)
         if path_of(module, {name.removeprefix(f"{SOURCE}/"): b"" for name in manifest.files}) is None:
             raise RegistryError(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from windlass.records.paths import Paths
-from windlass.registry.registry import Registry
-from windlass.serving.lineup import Loaded
 
 
 class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,4 +18,8 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(request: LoadRequest) -> None:
     """Load it as a serving worker does; raises whatever keeps it from being loaded."""
+    # Not where the request is made, which is in the process of the loop.
+    from windlass.registry.registry import Registry
+    from windlass.serving.lineup import Loaded
+
     Loaded.of(request.version, request.digest, Registry(request.paths).open(request.product, request.digest))
