@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import skl2onnx
@@ -169,18 +170,22 @@ class Run:
         return seen, (processor_seconds(pid) - before) / max(1, seen.requests) * 1e6
 
 
+@contextmanager
+def bare_handler(server: str, model: Any, folder: Path) -> Iterator[tuple[str, int]]:
+    """`model` behind a few lines of ASGI on `server` (granian or uvicorn); its address and process id."""
+    kind = [("rows", FloatTensorType([None, models.WIDTH]))]
+    graph = skl2onnx.convert_sklearn(model, initial_types=kind, options={"zipmap": False})
+    file, port = folder / f"bare-{server}.onnx", free_port()
+    file.write_bytes(graph.SerializeToString())
+    with process([sys.executable, "bare.py", server, "model", str(port)], port=port, BARE_MODEL=str(file)) as pid:
+        yield f"http://127.0.0.1:{port}/", pid
+
+
 def bare(run: Run, folder: Path, names: list[str]) -> None:
     for name, model in models.fitted().items():
-        if name not in names:
-            continue
-        kind = [("rows", FloatTensorType([None, models.WIDTH]))]
-        graph = skl2onnx.convert_sklearn(model, initial_types=kind, options={"zipmap": False})
-        (folder / f"{name}.onnx").write_bytes(graph.SerializeToString())
-        for server in ("granian", "uvicorn"):
-            port = free_port()
-            command = [sys.executable, "bare.py", server, "model", str(port)]
-            with process(command, port=port, BARE_MODEL=str(folder / f"{name}.onnx")) as pid:
-                run.measure(f"{name}: bare, {server}", f"http://127.0.0.1:{port}/", versions.body(), pid=pid)
+        for server in ("granian", "uvicorn") if name in names else ():
+            with bare_handler(server, model, folder) as (url, pid):
+                run.measure(f"{name}: bare, {server}", url, versions.body(), pid=pid)
 
 
 def windlass(run: Run, folder: Path, names: list[str]) -> None:

@@ -629,3 +629,15 @@ def test_the_json_schema_carries_the_contract(decoder: RowDecoder) -> None:
     assert "carrier" in schema["required"]
     assert schema["properties"]["distance"] == {"type": "integer", "minimum": 10, "maximum": 4999}
     assert schema["properties"]["carrier"]["enum"] == ["AA", "DL", "UA"]
+
+
+@pytest.mark.parametrize("filled", range(4))
+def test_the_types_of_a_frame_do_not_hang_on_which_cells_are_empty(filled: int) -> None:
+    columns = [
+        Column(name=name, dtype=dtype, required=False, exact=exact)
+        for name, dtype, exact in (("i", "int", "Int32"), ("f", "float", ""), ("s", "str", ""), ("t", "datetime", ""))
+    ]
+    row = [{"i": 1}, {"f": 2}, {"s": "x"}, {"t": "2013-01-01T00:00:00Z"}][filled]
+    frame = RowDecoder(columns).decode(json.dumps({"rows": [{}, row]}).encode())
+    assert frame.dtypes == [pl.Int32(), pl.Float64(), pl.String(), pl.Datetime("us", "UTC")]
+    assert frame.null_count().row(0) == tuple(2 - (place == filled) for place in range(4))

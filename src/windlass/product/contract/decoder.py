@@ -50,6 +50,7 @@ class RowDecoder:
         self._strict = getattr(self._schema, "strict", False) is True
         self.row_type = _row_type(self.rules, strict=self._strict)
         self._usual = {column.name: usual(column) for column in self.columns}
+        self._dtypes = list(self._usual.values())
         self._restored = [restore(column) for column in self.columns if needs_restoring(column)]
         self._fields = {column.name: f"f{place}" for place, column in enumerate(self.columns)}
         body = msgspec.defstruct(
@@ -160,7 +161,12 @@ class RowDecoder:
         return decoded
 
     def _frame(self, rows: Sequence[Any]) -> pl.DataFrame:
-        frame = pl.DataFrame([msgspec.structs.astuple(row) for row in rows], schema=self._usual, orient="row")
+        values = [msgspec.structs.astuple(row) for row in rows]
+        # Told the types beforehand, polars looks at each of them several times, which takes longer than a row; so it is
+        # told only where it cannot see them, in a column without any value.
+        frame = pl.DataFrame(values, schema=list(self._usual), orient="row", infer_schema_length=None)
+        if frame.dtypes != self._dtypes:
+            frame = pl.DataFrame(values, schema=self._usual, orient="row")
         return frame.with_columns(self._restored) if self._restored else frame
 
     def _settle(self, rows: list[Any]) -> None:
