@@ -1,11 +1,12 @@
 """Kill a controller again and again at random, and look for anything lost, done twice or left behind.
 
     python bench/soak.py --trials 1000 --database sqlite --database postgres
+    python bench/soak.py --every-point
 
 A trial is one life of a controller in a process of its own, ended by kill -9: at a named point chosen at random, or
 after a random time. After every few trials the world comes to rest, and what must hold is read from the records alone
-(tests/crashes/checker.py). Prints a table; ends with 1 when anything was violated. With `--database postgres` it
-starts a server of its own.
+(tests/crashes/checker.py). Prints a table; ends with 1 when anything was violated. With `--every-point` each named
+point kills once instead, in the order of a product's life. For PostgreSQL it starts a server of its own.
 """
 
 from __future__ import annotations
@@ -22,15 +23,13 @@ from pathlib import Path
 
 import msgspec
 
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "crashes")]
-
-from checker import violations  # noqa: E402 (the path above)
-from lives import REACHED  # noqa: E402
-from stories import ON_POSTGRES, STORIES  # noqa: E402
-from world import PRODUCT, Nursery, World  # noqa: E402
-
-from postgres_server import PostgresServer  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from crashes.checker import violations
+from crashes.lives import REACHED
+from crashes.stories import ON_POSTGRES, STORIES
+from crashes.telling import tell
+from crashes.world import PRODUCT, Nursery, World
+from postgres_server import PostgresServer
 
 POINTS = sorted({point for story in (*STORIES.values(), ON_POSTGRES) for stage in story for point in stage})
 KILLS_PER_STAGE = 6
@@ -63,6 +62,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=1000, help="kills on each database")
     parser.add_argument("--database", action="append", choices=["sqlite", "postgres"])
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--every-point", action="store_true", help="once each, and nothing by chance")
     arguments = parser.parse_args()
     databases = arguments.database or ["sqlite", "postgres"]
     with ExitStack() as stack:
@@ -73,10 +73,28 @@ def main() -> int:
         for database in databases:
             began = time.monotonic()
             urls = (server.new_url() if server and database == "postgres" else "" for _ in iter(int, 1))
-            tally = soak(arguments.trials, nursery, folder / database, urls, random.Random(arguments.seed))
+            if arguments.every_point:
+                tally = every_point(nursery, folder / database, urls)
+            else:
+                tally = soak(arguments.trials, nursery, folder / database, urls, random.Random(arguments.seed))
             report(database, tally, time.monotonic() - began)
             wrong += len(tally.wrong)
     return 1 if wrong else 0
+
+
+def every_point(nursery: Nursery, folder: Path, urls: Iterator[str]) -> Tally:
+    """Each named point kills once; an AssertionError when one does not."""
+    tally = Tally()
+    for name, story in STORIES.items():
+        world = World(folder / name, ledger=next(urls))
+        tally.wrong += [f"{name}: {sentence}" for sentence in tell(world, nursery, story)]
+        points = [point for stage in story for point in stage]
+        tally.points.update(points)
+        tally.at_a_point += len(points)
+        tally.worlds += 1
+        tally.stages += 1
+        tally.answers += len(world.acknowledged)
+    return tally
 
 
 def soak(trials: int, nursery: Nursery, folder: Path, urls: Iterator[str], dice: random.Random) -> Tally:

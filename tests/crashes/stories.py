@@ -47,7 +47,7 @@ STORIES = {
 
 
 # What the database has a part in, by one of each kind: an event is written in the same way whatever it tells.
-# `bench/soak.py` draws from all points on either.
+# `bench/soak.py` draws from all points on either, and kills at each with `--every-point`.
 ON_POSTGRES = (
     (*MIGRATION, *TAKEOVER[:1], *TAKEOVER[4:], *SEGMENT[1:4:2], "run.started.inside", *steps("staged", of=STEPS[4:5])),
     (*written("version.registered"), *steps("before", "after", of=("gate",))),
