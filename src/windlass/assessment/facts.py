@@ -15,6 +15,7 @@ from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.graph import Graph, Run, Use, build_graph, is_test_path
 from windlass.assessment.reach.launches import launched_by, may_launch, scripts_in
 from windlass.assessment.reach.routes import By, Route
+from windlass.assessment.reach.targets import makes_targets
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.records import Evidence, Finding, State
 from windlass.assessment.training import is_launch, is_training, may_train
@@ -49,8 +50,7 @@ class Sighting:
 
     def here(self, why: str = "") -> Evidence:
         shown = self.call.name.lstrip("?:.")
-        line = self.function.line if self.module.is_notebook else self.call.line
-        return Evidence(path=self.module.path, line=line, why=why or f"{shown}(...)")
+        return Evidence(path=self.module.path, line=self.call.line, why=why or f"{shown}(...)")
 
     def seen(self, why: str = "") -> Seen:
         way = self.route.evidence if self.route is not None else ()
@@ -216,6 +216,10 @@ class Facts:
             keys = tuple(key for command in launched_by(call) for key in functions_of(self.project, command))
             if keys:
                 found[(module.path, function.name)] = (*found.get((module.path, function.name), ()), *keys)
+        for module, function, call in self.named(lambda name: name.startswith("hydra.")):
+            if makes_targets(call):
+                key = (module.path, function.name)
+                found[key] = (*found.get(key, ()), *self.graph.targets)
         modules = self.project.modules
         launchers = {(module.path, function.name) for module, function, _ in self.named(may_launch)}
         for module, function in self.functions if launchers else ():

@@ -179,7 +179,8 @@ class Modules:
         return None
 
     def _constructor(self, module: Module, owner: Class) -> Key | None:
-        return self.method(module, owner, "__init__") or (module.path, "")
+        made = self.method(module, owner, "__init__") or self.method(module, owner, "__post_init__")
+        return made or (module.path, "")
 
     def method(self, module: Module, owner: Class, name: str, depth: int = 0) -> Key | None:
         """A method of a class or of what it derives from."""

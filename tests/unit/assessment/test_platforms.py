@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from windlass.assessment.automation.conditions import may_run
@@ -446,3 +448,129 @@ class TestJobs:
         assert ask("data-tests", files).state is State.WIRED
         files |= {**on_push("pytest tests"), ".github/workflows/pull.yml": ON_PUSH.format(run="dvc pull")}
         assert ask("data-tests", files).state is State.ABSENT
+
+
+class TestMoreForms:
+    @pytest.mark.parametrize(("folder", "state"), [("jobs", State.WIRED), ("06-best-practices/jobs", State.PRESENT)])
+    def test_a_step_that_works_where_nothing_is_fails(self, ask: Ask, folder: str, state: State) -> None:
+        workflow = f"""
+            on: push
+            jobs:
+              a:
+                steps:
+                  - run: python train.py
+                    working-directory: {folder}
+        """
+        files = {".github/workflows/ci.yml": workflow, "jobs/train.py": FIT + "train(1, 2)\n"}
+        assert ask("training-automated", files).state is state
+
+    def test_a_folder_that_the_job_fetches_may_be_there(self, ask: Ask) -> None:
+        workflow = """
+            on: push
+            jobs:
+              a:
+                steps:
+                  - run: git clone https://example.org/other
+                  - run: pytest
+                    working-directory: other
+                  - run: python train.py
+        """
+        files = {".github/workflows/ci.yml": workflow, "train.py": FIT + "train(1, 2)\n"}
+        assert ask("training-automated", files).state is State.WIRED
+
+    def test_training_that_raises_itself_if_columns_are_missing(self, ask: Ask) -> None:
+        code = """
+            import pandas as pd
+            from sklearn.linear_model import LinearRegression
+            frame = pd.read_csv("rows.csv")
+            missing = [name for name in ("a", "b") if name not in frame.columns]
+            if missing:
+                raise ValueError(f"columns are missing: {missing}")
+            LinearRegression().fit(frame[["a"]], frame["b"])
+        """
+        assert ask("data-tests", {"train.py": code}).state is State.PRESENT
+        assert ask("data-tests", {"train.py": code.replace("raise ValueError", "print")}).state is State.ABSENT
+
+    def test_a_schema_that_checks_in_a_method_of_its_own(self, ask: Ask) -> None:
+        code = """
+            import pandas as pd
+            import pandera as pa
+            from sklearn.linear_model import LinearRegression
+            class Rows(BASE):
+                a: int
+                @classmethod
+                def checked(cls, frame):
+                    return cls.validate(frame)
+            frame = Rows.checked(pd.read_csv("rows.csv"))
+            LinearRegression().fit(frame[["a"]], frame["b"])
+        """
+        assert ask("data-tests", {"train.py": code.replace("BASE", "pa.DataFrameModel")}).state is State.PRESENT
+        assert ask("data-tests", {"train.py": code.replace("BASE", "dict")}).state is State.ABSENT
+
+    @pytest.mark.parametrize(("base", "state"), [("kserve.Model", State.PRESENT), ("dict", State.ABSENT)])
+    def test_a_class_of_a_model_server(self, ask: Ask, base: str, state: State) -> None:
+        code = f"import kserve\nclass Churn({base}):\n    def predict(self, rows):\n        return self.model(rows)\n"
+        assert ask("model-serving", {"server.py": code}).state is state
+
+    @pytest.mark.parametrize(("said", "state"), [("recall > 0.7", State.PRESENT), ("True", State.ABSENT)])
+    def test_a_step_that_decides_whether_to_deploy(self, ask: Ask, said: str, state: State) -> None:
+        code = f"""
+            from zenml import pipeline, step
+            from zenml.integrations.mlflow.steps import mlflow_model_deployer_step
+            @step
+            def deployment_trigger(recall: float) -> bool:
+                return {said}
+            @pipeline
+            def whole(model, recall):
+                mlflow_model_deployer_step(deploy_decision=deployment_trigger(recall), model=model)
+            if __name__ == "__main__":
+                whole(1, 2)
+        """
+        assert ask("model-validation-gate", {"pipe.py": code}).state is state
+        assert ask("model-serving", {"pipe.py": code}).state is State.PRESENT
+
+    @pytest.mark.parametrize(("target", "state"), [("team.fit.train", State.WIRED), ("team.fit.other", State.PRESENT)])
+    def test_what_a_configuration_of_hydra_names(self, ask: Ask, target: str, state: State) -> None:
+        files = {
+            **on_push("python run.py"),
+            "run.py": "import hydra\n@hydra.main()\ndef main(cfg):\n    hydra.utils.call(cfg.job)\nmain()\n",
+            "conf/job.yaml": f"job:\n  _target_: {target}\n  x: 1\n",
+            "team/fit.py": FIT + "def other():\n    pass\n",
+        }
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(("schedule", "state"), [("'@daily'", State.WIRED), ("None", State.PRESENT)])
+    def test_dags_that_a_factory_makes_from_yaml(self, ask: Ask, schedule: str, state: State) -> None:
+        dags = f"""
+            churn:
+              schedule_interval: {schedule}
+              tasks:
+                fit:
+                  operator: airflow.operators.python.PythonOperator
+                  python_callable_name: train
+                  python_callable_file: /opt/airflow/dags/jobs/fit.py
+        """
+        assert ask("training-automated", {"dags/all.yml": dags, "dags/jobs/fit.py": FIT}).state is state
+
+    def test_dags_that_a_function_makes(self, ask: Ask) -> None:
+        factory = """
+            from airflow import DAG
+            from airflow.operators.python import PythonOperator
+            from team import train
+            def make(name, every):
+                with DAG(name, schedule=every) as dag:
+                    PythonOperator(task_id="fit", python_callable=train)
+                return dag
+            for name in ("a", "b"):
+                globals()[name] = make(name, "@daily")
+        """
+        assert ask("training-automated", {"dags/all.py": factory, "team.py": FIT}).state is State.WIRED
+
+    def test_the_place_in_a_notebook_is_the_cell_of_the_call(self, ask: Ask) -> None:
+        cells = [
+            {"cell_type": "code", "source": "import mlflow\nx = 1\n"},
+            {"cell_type": "markdown", "source": "then"},
+            {"cell_type": "code", "source": "y = 2\nmlflow.log_metric('auc', 0.9)\n"},
+        ]
+        found = ask("experiment-tracking", {"look.ipynb": json.dumps({"cells": cells})})
+        assert found.evidence[0].line == 3

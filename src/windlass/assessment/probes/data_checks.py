@@ -54,11 +54,11 @@ def _library(facts: Facts) -> Iterator[Sighting]:
     for place in facts.named(
         lambda name: last_of(name) in ("validate", "run_checkpoint") or "expect_" in name or _VALIDATORS.search(name)
     ):
-        module, _, call = place
+        module, function, call = place
         if (
             _VALIDATORS.search(call.name)
             or call.last == "run_checkpoint"
-            or (schemas and call.last == "validate" and _is_schema(facts, call, module))
+            or (schemas and call.last == "validate" and _is_schema(facts, call, module, function))
             or (call.last.startswith("expect_") and "great_expectations" in module.packages)
         ):
             yield facts.sight(place)
@@ -78,10 +78,11 @@ def _tested(facts: Facts) -> Iterator[Seen]:
             yield Seen((here,), by=By.PERSON)
 
 
-def _is_schema(facts: Facts, call: Call, module: Module) -> bool:
-    """Whether `X.validate` is that of a schema declared with a library of checks."""
+def _is_schema(facts: Facts, call: Call, module: Module, function: Function) -> bool:
+    """Whether `X.validate`, or `cls.validate` in a method, is that of a schema declared with a library of checks."""
     owner = call.name.rpartition(".")[0]
-    found = facts.project.modules.class_of(owner, module)
+    own = f":{function.name.rpartition('.')[0]}" if owner in ("self", "super") else owner
+    found = facts.project.modules.class_of(own, module)
     if found is not None:
         return any(
             re.search(r"(DataFrameModel|SchemaModel|\bModel)$", base)
@@ -106,6 +107,26 @@ def _hand_written(facts: Facts) -> Iterator[Sighting]:
             continue
         for caller, outer, call in _callers(facts, module, function):
             yield Sighting(caller, outer, call, facts.route(caller, outer))
+
+
+def _inline(facts: Facts) -> Iterator[Sighting]:
+    """Functions that train and raise themselves if columns or rows are not as they should be."""
+    for module, function in facts.functions:
+        if module.is_notebook or not function.raises or not facts.trains((module.path, function.name)):
+            continue
+        if not _FRAMES & set(function.words.lower().split("\n")):
+            continue
+        for check in function.branches:
+            said = _MISSED & set(check.words)
+            raised = check.stops and any(0 < line - check.line <= 6 for line in function.raises)
+            reads = [call for call in function.calls if call.line < check.line and "read" in parts_of(call.last)]
+            if said and raised and reads:
+                yield Sighting(module, function, reads[-1], facts.route(module, function))
+
+
+_MISSED = frozenset(
+    {"missing", "missing_cols", "missing_columns", "isnull", "isna", "columns", "empty", "duplicated", "nunique"}
+)
 
 
 def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:
@@ -217,7 +238,7 @@ def data_tests(facts: Facts) -> Finding:
     """Checks of training data on the way of training, which can stop it."""
     seen: list[Seen] = list(_tested(facts))
     down: list[Evidence] = []
-    for sighting in (*_library(facts), *_hand_written(facts)):
+    for sighting in (*_library(facts), *_hand_written(facts), *_inline(facts)):
         if sighting.call.kwarg("skip_check") == "True":
             down.append(sighting.here("told to skip the check"))
         elif sighting.by is By.NOBODY:

@@ -251,6 +251,23 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
 _VERDICTS = frozenset({"failed", "fail", "passed", "pass", "rejected", "approved", "status", "ok"}) | _DECISIONS
 
 
+def _deciding_steps(facts: Facts) -> Iterator[Gate]:
+    """Steps of an engine that answer whether to deploy, where another step deploys what they allow."""
+    from windlass.assessment.probes.orchestration import engine_of
+
+    deploys = any(True for _ in facts.named(lambda name: name.endswith("model_deployer_step"))) or releases(facts)
+    for module, function in facts.functions if deploys else ():
+        parts = parts_of(function.name)
+        if not (parts & {"trigger", "decision", "decide", "gate"} and parts & {"deploy", "deployment", "promote"}):
+            continue
+        judged = [each for each in function.assigned if each.orders and any(map(is_metric, each.words))]
+        if judged and any(engine_of(decorator.name) for decorator in function.decorators):
+            here = Evidence(path=module.path, line=judged[0].line, why=f"{function.name} decides whether to deploy")
+            route = facts.route(module, function)
+            way = route.evidence if route is not None else ()
+            yield Gate(Seen((here, *way), by=route.by if route is not None else By.PERSON), rival=False)
+
+
 def _is_verdict(function: Function, check: Check) -> bool:
     """Whether a condition asks for a verdict that a comparison of metrics gave: `status == "FAILED"`."""
     said = {word for word in check.words if parts_of(word) & _VERDICTS}
@@ -345,7 +362,7 @@ def _fails(facts: Facts, key: tuple[str, str]) -> bool:
 def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     """Every gate that is reached by somebody, and what was turned down."""
     gates, down = gates_in_code(facts)
-    found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts)]
+    found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]
     down += [Evidence(path=each.path, line=each.line, why="a gate that nothing calls") for each in unreached]
     return [gate for gate in found if gate.seen.by > By.NOBODY], down

@@ -114,6 +114,20 @@ def _uses_model_near(facts: Facts, module: Module) -> bool:
     return False
 
 
+_SERVED_CLASSES = re.compile(
+    r"^(kserve\.(model\.)?Model|mlserver\.(model\.)?MLModel|litserve\.(api\.)?LitAPI|ts\.torch_handler\.\w+\.\w+)$"
+)
+
+
+def _served_classes(facts: Facts) -> Iterator[Seen]:
+    """Classes of model servers: what derives from theirs answers with a model."""
+    for module in facts.project.modules:
+        for owner in module.classes.values() if not module.is_notebook else ():
+            if any(map(_SERVED_CLASSES.match, owner.bases)) and {"predict", "inference", "handle"} & set(owner.methods):
+                here = Evidence(path=module.path, line=owner.line, why=f"{owner.name}: a model server answers with it")
+                yield Seen((here,), by=By.PERSON)
+
+
 @once
 def batch_modules(facts: Facts) -> dict[str, Sighting]:
     """Scripts that load a saved model, answer for many rows and keep the answers, without fitting one."""
@@ -244,12 +258,12 @@ def _commands(facts: Facts) -> Iterator[Seen]:
 _ENDPOINTS = re.compile(
     r"(create_endpoint|update_endpoint|deploy_model|online_deployments\.begin_create_or_update|"
     r"batch_deployments\.begin_create_or_update|Endpoint\.deploy|Model\.deploy|"
-    r"serving_endpoints\.create\w*)$"
+    r"serving_endpoints\.create\w*|model_deployer_step)$"
 )
 
 
 def _platform(facts: Facts) -> Iterator[Seen]:
-    roots = ("boto3", "google", "azure", "azureml", "sagemaker", "databricks", "?")
+    roots = ("boto3", "google", "azure", "azureml", "sagemaker", "databricks", "zenml", "?")
     for place in facts.named(lambda name: name.partition(".")[0] in roots and _ENDPOINTS.search(name)):
         yield facts.sight(place).seen()
     for path in facts.project.yaml_paths:
@@ -315,7 +329,7 @@ def model_serving(facts: Facts) -> Finding:
     ]
     seen += [sighting.seen("a step that answers for a batch of rows") for sighting in _batch_steps(facts)]
     seen += [sighting.seen("a page that answers with the model") for sighting in _pages(facts)]
-    seen += [*_commands(facts), *_platform(facts), *_functions(facts), *_plumber(facts)]
+    seen += [*_served_classes(facts), *_commands(facts), *_platform(facts), *_functions(facts), *_plumber(facts)]
     seen += called_in_r(facts, _SERVED_IN_R, "an API that answers with the model")
     endpoints = ("AWS::SageMaker::Endpoint", "aws_sagemaker_endpoint", "google_vertex_ai_endpoint")
     seen += declared(facts, "an endpoint for the model", *endpoints)

@@ -28,6 +28,7 @@ def started_by_ci(project: Project) -> list[Started]:
     """Every step of CI that is active, those that need nobody first."""
     flows = [flow for flow in project.workflows if not flow.is_composite]
     actions = {flow.path: flow for flow in project.workflows if flow.is_composite}
+    folders = {folder for path in project.tree.sizes for folder in _folders_of(path)} | {"", "."}
     found: list[Started] = []
     for flow in flows:
         callers = tuple(each for each in flows if any(_is_call(job.calls, flow.path) for job in each.jobs))
@@ -35,11 +36,28 @@ def started_by_ci(project: Project) -> list[Started]:
             kinds = kinds_of(flow, job, callers)
             for place, step in enumerate(job.steps):
                 start = _start(flow, job, step, kinds, place)
-                found += [
-                    Started(start, each, posixpath.join(flow.folder, each.folder))
-                    for each in _followed(step, actions, 0)
-                ]
+                each_folder = [(each, posixpath.join(flow.folder, each.folder)) for each in _followed(step, actions, 0)]
+                if not all(folder in folders or _is_made(folder, job) for _, folder in each_folder):
+                    break  # it fails, and what comes after it does not run
+                found += [Started(start, each, folder) for each, folder in each_folder]
     return sorted(found, key=lambda each: -each.start.by)
+
+
+def _folders_of(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _is_made(folder: str, job: Job) -> bool:
+    """Whether a folder that is not in the tree may be there all the same, since the job brings it."""
+    return folder.startswith(("/", "..", "~", "./")) or "$" in folder or any(map(_brings, job.steps))
+
+
+def _brings(step: Step) -> bool:
+    fetched = step.uses.startswith("actions/download-artifact") or bool({"path", "repository"} & set(step.given))
+    return fetched or any(
+        {"mkdir", "clone", "unzip", "tar", "cookiecutter"} & set(each.argv[:2]) for each in step.commands
+    )
 
 
 def _is_call(said: str, path: str) -> bool:

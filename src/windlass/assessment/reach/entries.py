@@ -152,6 +152,8 @@ def _yaml_entries(path: str, document: Map) -> Iterator[Entry]:
         )
     elif ("resources" in document and "bundle" in document) or "jobs" in mapping(document.get("resources")):
         yield from _databricks(path, document)
+    elif any("schedule_interval" in mapping(about) or "schedule" in mapping(about) for about in document.values()):
+        yield from _dag_factory(path, document)
     elif "AWSTemplateFormatVersion" in document or "Transform" in document:
         for about in mapping(document.get("Resources")).values():
             if "Schedule" in text_of(mapping(about).get("Type")) or "ScheduleExpression" in mapping(
@@ -176,6 +178,22 @@ def _prefect(path: str, document: Map) -> Iterator[Entry]:
                 evidence=Evidence(path=path, line=deployment.line, why=f"a Prefect deployment of {entry}"),
             )
             yield start, (entry,)
+
+
+def _dag_factory(path: str, document: Map) -> Iterator[Entry]:
+    """DAGs that dag-factory makes for Airflow: tasks with a callable in a file or a command."""
+    for name, about in document.items():
+        dag = mapping(about)
+        tasks = mapping(dag.get("tasks"))
+        schedule = text_of(dag.get("schedule_interval")) or text_of(dag.get("schedule"))
+        found: list[Command | str] = []
+        for task in map(mapping, tasks.values()):
+            place = text_of(task.get("python_callable_file")).rpartition("dags/")
+            if place[2]:
+                found += [f"{folder}{place[2]}:{text_of(task.get('python_callable_name'))}" for folder in ("", "dags/")]
+            found += read_shell(text_of(task.get("bash_command")), task.line)
+        if found and schedule not in _NEVER:
+            yield _start(path, dag.line, f"an Airflow schedule of {name}"), tuple(found)
 
 
 def _databricks(path: str, document: Map) -> Iterator[Entry]:

@@ -19,6 +19,7 @@ from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
 from windlass.assessment.reach.launches import is_launcher, launched_by, may_launch, scripts_in
 from windlass.assessment.reach.routes import By, Route, Start
+from windlass.assessment.reach.targets import hydra_targets, makes_targets
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command
 from windlass.assessment.records import Evidence
@@ -104,6 +105,11 @@ class Graph:
     def routes(self, key: Key) -> list[Route]:
         """Every kind of way to a function outside of tests."""
         return [route for route in self.visits.get(key, ()) if not route.tests]
+
+    @cached_property
+    def targets(self) -> tuple[Key, ...]:
+        """What configurations name to be made."""
+        return hydra_targets(self.project)
 
     @cached_property
     def starts(self) -> list[Start]:
@@ -281,6 +287,8 @@ class _Walker:
         path = module.path
         for command in launched_by(call) if may_launch(call.name) else ():
             yield _At(route, command, "", path)
+        if makes_targets(call):
+            yield from (_At(route, key) for key in self.graph.targets)
         scripts = scripts_in(call) if call.args else ()
         if scripts and any(
             is_launcher(self.modules.function(key)) for key in self.modules.called(call.name, module, function)

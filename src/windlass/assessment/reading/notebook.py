@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from msgspec import structs
+
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.python import NotPython, read_python
 
@@ -36,13 +38,13 @@ def _add(module: Module, cell: dict[str, Any], number: int) -> None:
         read = read_python(module.path, known + _MAGIC.sub("pass", text))
     except NotPython:
         return  # one cell of scratch work; the others count all the same
+    _renumber(read, number)
     for name, function in read.functions.items():
         kept = module.functions.setdefault(name, function)
         if kept is not function:
             kept.calls += function.calls
             kept.asserts += function.asserts
             kept.words += f"\n{function.words}"
-    _renumber(read, number)
     module.classes |= read.classes
     module.imports |= read.imports
     for full in read.import_lines:
@@ -53,6 +55,7 @@ def _add(module: Module, cell: dict[str, Any], number: int) -> None:
 def _renumber(module: Module, number: int) -> None:
     for function in module.functions.values():
         function.line = number
+        function.calls = [structs.replace(call, line=number) for call in function.calls]
 
 
 def _cells(text: str) -> list[dict[str, Any]]:

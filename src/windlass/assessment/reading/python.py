@@ -116,6 +116,10 @@ class _Reader:
     def _other(self, node: ast.stmt, into: Function, guards: tuple[int, ...], within: str) -> None:
         if isinstance(node, ast.Raise):
             into.raises.append(node.lineno)
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Compare):
+            words = _words_of(node.value)
+            orders = scan(node.value, set()).orders
+            into.assigned.append(Assigned(name="return", line=node.lineno, constant=False, words=words, orders=orders))
         if isinstance(node, (ast.With, ast.AsyncWith)):
             for item in node.items:
                 if isinstance(item.optional_vars, ast.Name):
