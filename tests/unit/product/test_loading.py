@@ -210,7 +210,7 @@ def test_a_class_that_is_no_product_is_refused(name: str, said: str, project: Wr
     folder = project(flights=MINIMAL + "\n    number = 1\n    class Other: pass\n")
     with pytest.raises(ProductError, match=said):
         load_product(f"flights:{name}", folder)
-    with pytest.raises(ProductError, match=r"not a product class|there is no class"):
+    with pytest.raises(ProductError, match=r"setting `products` names it as 'flights:"):
         discover(folder, [f"flights:{name}"])
 
 

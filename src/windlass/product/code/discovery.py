@@ -46,10 +46,11 @@ def find_named(entry: str, project: Path) -> Found:
         return Found(name=_product_name(made[name], source.modules[module]), entry=entry)
     classes = [each for each in made if _derives(tables, module, made[each])]
     near = get_close_matches(name, classes, n=1) or classes
+    guess = f"did you mean {near[0]!r}?" if near else f"define `class {name}(wl.Product)` there."
     raise ProductError(
         f"{name!r} is not a product class" if name in made else f"there is no class {name!r}",
         where=str(project / source.modules[module]),
-        remedy=f"did you mean {near[0]!r}?" if near else f"define `class {name}(wl.Product)` there",
+        remedy=f"{guess} The setting `products` names it as {entry!r}",
     )
 
 
