@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -72,4 +73,10 @@ def main() -> None:
     except WindlassError as error:
         click.echo(f"windlass: {error}", err=True)
         code = 2 if isinstance(error, UsageError) else 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or "what this command prints goes to it, or it has a file there"
+        click.echo(f"windlass: the disk is full ({where})\n  remedy: free some of it, and try again", err=True)
+        code = 1
     sys.exit(code)

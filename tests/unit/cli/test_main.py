@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import pkgutil
@@ -29,6 +30,21 @@ def test_waiting_threads_sleep_unless_told_otherwise(monkeypatch, name, given, f
         main()
     assert left.value.code == 0
     assert os.environ[name] == found
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_in_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(number, "No space left on device", "/data/out.html")
+
+    monkeypatch.setattr(app, "main", full)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("windlass: the disk is full (/data/out.html)\n  remedy: ")
 
 
 @pytest.mark.parametrize("group", [[], ["runs"], ["data"], ["ledger"]])
