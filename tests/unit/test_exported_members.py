@@ -66,13 +66,14 @@ def test_a_command_imports_its_own_module_of_the_command_line_alone() -> None:
     assert loaded == {f"windlass.cli.{name}" for name in ("main", "group", "context", "serve")}
 
 
-def test_what_a_trace_reads_with_needs_no_arrays() -> None:
+def test_a_trace_needs_neither_arrays_nor_tables_nor_code() -> None:
     """Nearly all of the time of `windlass trace ID` is that of its imports."""
     loaded = modules_after(
-        "import windlass.app.trace, windlass.lake.lake, windlass.registry.registry, windlass.ledger.view"
+        "import windlass.app.trace, windlass.lake.lake, windlass.registry.registry, windlass.ledger.view, "
+        "windlass.cli.show, windlass.cli.trace"
     )
     assert "polars" in loaded
-    assert loaded & {"numpy", "scipy", "sklearn", "pandera", "datasketches"} == set()
+    assert loaded & {"numpy", "scipy", "sklearn", "pandera", "datasketches", "rich"} == set()
     assert [name for name in loaded if name.startswith("windlass.product.code.")] == []
 
 

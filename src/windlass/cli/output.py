@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -23,6 +24,11 @@ Row = Mapping[str, Any]
 _PIPE_WIDTH = 200
 _LARGE = 1000
 """From here on a number is shown to the last unit: it is an amount, and 6.048e+05 tells nobody how much."""
+
+
+def line_width() -> int:
+    """How many characters a line of standard output may have: as `console` has it."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
 
 
 def console(*, stderr: bool = False) -> Console:

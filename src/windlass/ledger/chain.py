@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -19,7 +20,6 @@ _LONGEST_NAME = 500
 
 # Sorted dicts: two bodies that say the same give the same text.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
-_DECODERS = {kind: msgspec.json.Decoder(body) for kind, body in BY_KIND.items()}
 
 
 class Link(NamedTuple):
@@ -111,13 +111,19 @@ def encode_body(body: Body) -> tuple[str, Body]:
         )
     try:
         text = _ENCODER.encode(body)
-        return text.decode(), _DECODERS[kind].decode(text)
+        return text.decode(), _decoder(kind).decode(text)
     except (TypeError, ValueError, OverflowError) as error:  # msgspec's and Unicode's errors are ValueErrors
         raise LedgerError(
             f"this {kind} cannot be recorded: {error}",
             where=f"event {kind}",
             remedy="record plain JSON values only: finite numbers, text, booleans, lists and dicts with text keys",
         ) from error
+
+
+@cache
+def _decoder(kind: str) -> msgspec.json.Decoder[Body]:
+    """Made when the first of its kind is met: a command reads a few kinds, and there are fifty."""
+    return msgspec.json.Decoder(BY_KIND[kind])
 
 
 def decode(row: Any) -> Event:
@@ -127,8 +133,7 @@ def decode(row: Any) -> Event:
     acting on half the story would be worse than stopping.
     """
     sequence, at, kind, product, _subject, run, actor, body, previous, hashed = row
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
+    if kind not in BY_KIND:
         raise LedgerError(
             f"event {sequence} is of a kind that this release does not know: {kind!r}",
             where=f"event {sequence}",
@@ -141,7 +146,7 @@ def decode(row: Any) -> Event:
             product=product,
             run=run,
             actor=actor,
-            body=decoder.decode(body),
+            body=_decoder(kind).decode(body),
             previous=previous,
             hash=hashed,
         )

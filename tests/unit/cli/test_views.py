@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from windlass.cli import output, views
+from windlass.cli.entries import Entry, print_entries
 from windlass.cli.output import ago, say
 
 NOON = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
@@ -183,3 +184,36 @@ def test_how_long_ago_is_told_in_the_largest_unit(past: timedelta, words: str) -
 
 def test_moments_are_told_in_utc_wherever_they_come_from() -> None:
     assert say(NOON.astimezone(None)) == say(NOON) == say(NOON.replace(tzinfo=None)) == "2026-03-01 12:34:56 UTC"
+
+
+def test_what_is_said_below_is_broken_between_words_and_nowhere_else(capsys: pytest.CaptureFixture[str]) -> None:
+    said = (("why", f"{'word ' * 14}a-name-with-hyphens"), ("key", "k" * 100), ("remedy", "one\n\ntwo"), ("no", None))
+    print_entries([Entry(head=("h" * 79,)), Entry(head=("short",), more=said)], title="", empty="")
+    assert seen(capsys) == [
+        "h" * 79,
+        "short",
+        f"    why     {'word ' * 13}".rstrip(),
+        "            word a-name-with-hyphens",
+        f"    key     {'k' * 68}",
+        f"            {'k' * 32}",
+        "    remedy  one",
+        "",
+        "            two",
+    ]
+
+
+def test_a_pipe_gets_plain_text_and_a_terminal_styles(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = Entry(head=("shop",), more=(("loop", "nobody runs it, and so it stands still"),))
+    print_entries([entry], title="Products", empty="")
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
+    print_entries([entry], title="Products", empty="")
+    assert capsys.readouterr().out.splitlines() == [
+        "\x1b[1mProducts\x1b[0m",
+        "shop",
+        "    \x1b[2mloop\x1b[0m  nobody runs it, and",
+        "          so it stands still",
+    ]
