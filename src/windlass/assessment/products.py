@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,7 @@ from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run
 from windlass.assessment.reach.commands import unwrapped
 from windlass.assessment.reading.code import Call, Class, Module
 from windlass.assessment.records import Evidence, Finding
+from windlass.product.policy import Retrain
 
 BASE = "windlass.Product"
 _TRAINS = ("up", "train")
@@ -52,6 +54,14 @@ _ALWAYS: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 """Which commands do it, what they do, and the practices that this is."""
 _OFF = frozenset({"False", "None", "0"})
+_STAND_INS: Mapping[str, tuple[Any, Any]] = {
+    "every": ("1d", None),
+    "on_rows": (1, None),
+    "on_growth": (1.0, None),
+    "on_drift": (True, False),
+    "on_decay": (True, False),
+}
+"""Values for what a project says of Retrain, which is read and never run: one that is on, one that is off."""
 
 
 @dataclass(frozen=True)
@@ -115,13 +125,18 @@ def _claims(facts: Facts, product: Declared) -> Iterator[tuple[tuple[str, ...], 
 
 
 def _triggers(said: Mapping[str, str | None]) -> Iterator[str]:
-    """What starts a run by these arguments of Retrain, its defaults included."""
-    on = {name for name, value in said.items() if value is not None and value not in _OFF}
-    if "every" in on:
+    """What starts a run by these arguments of Retrain: the policy itself says what follows from those not given."""
+    given: dict[str, Any] = {
+        name: "auto" if said[name] == "auto" else off if said[name] is None or said[name] in _OFF else on
+        for name, (on, off) in _STAND_INS.items()
+        if name in said
+    }
+    policy = Retrain(**given)
+    if policy.every is not None:
         yield "ct-trigger-schedule"
-    if "on_rows" in on or "on_growth" in on or not ({"every", "on_rows"} & on or "on_growth" in said):
+    if policy.on_rows is not None or policy.on_growth is not None:
         yield "ct-trigger-data"
-    if "on_drift" in on or "on_decay" in on or "on_decay" not in said:
+    if policy.on_drift or policy.on_decay:
         yield from ("ct-trigger-threshold", "closed-loop-retraining")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from windlass.assessment.automatic import automatic_routes
 from windlass.assessment.automation.workflow import mapping, text_of
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, conclude
@@ -321,8 +322,6 @@ def shared_storage(facts: Facts) -> Finding:
                         by=By.PERSON,
                     )
                 )
-    from windlass.assessment.probes.training import automatic_routes
-
     automatic = bool(automatic_routes(facts))
     seen = [Seen(each.evidence, by=max(each.by, By.REQUEST) if automatic else each.by) for each in seen]
     return conclude("data-shared-storage", seen)

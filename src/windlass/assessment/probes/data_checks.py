@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.testing import tests_in_ci, tests_of
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
@@ -199,8 +200,6 @@ def _models_data(facts: Facts, sighting: Sighting) -> bool:
 
 def _in_tests(facts: Facts) -> Iterator[Seen]:
     """Tests of the data themselves that CI runs on the data it fetched."""
-    from windlass.assessment.probes.testing import tests_in_ci, tests_of
-
     tested = {id(run.route.start.workflow) for run in facts.graph.runs if run.tests}
     fetched = [
         run

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
-from windlass.assessment.automation.workflow import Job, Workflow, mapping, maps
-from windlass.assessment.cloud import declared
-from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run, seen_use
+from windlass.assessment.automatic import automatic_routes
+from windlass.assessment.facts import Facts, Seen, conclude, seen_use
+from windlass.assessment.probes.data_checks import data_tests
+from windlass.assessment.probes.deployments import code_pipelines, deploy_jobs, deploys_of, in_ci, used
+from windlass.assessment.probes.gates import model_gate
+from windlass.assessment.probes.loop import automatic_releases
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.registry import model_registry
+from windlass.assessment.probes.testing import tests_in_ci
 from windlass.assessment.probes.verbs import (
     BUILD_ACTIONS,
-    DEPLOY_ACTIONS,
     PUBLISH_ACTIONS,
     builds,
     deploys,
     deploys_pipeline,
-    is_infrastructure,
     publishes,
 )
 from windlass.assessment.reach.graph import Use
@@ -25,81 +27,6 @@ from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.training import is_launch
 from windlass.assessment.words import parts_of
-
-
-def _in_ci(facts: Facts, wanted: object) -> Iterator[Seen]:
-    for run in facts.runs(wanted):  # type: ignore[arg-type]
-        if run.route.start.workflow is not None:
-            yield seen_run(run)
-
-
-def _used(facts: Facts, names: tuple[str, ...]) -> Iterator[Seen]:
-    for use in facts.uses(*names):
-        yield seen_use(use)
-
-
-def deploys_of(facts: Facts) -> list[Seen]:
-    """Every step of CI that brings something to where it runs; not documentation, not infrastructure alone."""
-    found = [*_in_ci(facts, deploys), *_used(facts, DEPLOY_ACTIONS)]
-    for use in facts.uses("appleboy/ssh-action"):
-        if re.search(r"docker|compose|systemctl|kubectl|restart|pull", use.step.given.get("script", "")):
-            found.append(seen_use(use))
-    for run in facts.runs(is_infrastructure):
-        if run.route.start.workflow is not None and _serves(facts):
-            found.append(seen_run(run))
-    if any(True for _ in declared(facts, "", *_ANSWERS)):
-        found += code_pipelines(facts)
-    return found
-
-
-_DEPLOY_ACTIONS_OF_CDK = re.compile(
-    r"aws_cdk\.(aws_codepipeline_actions\.\w*(CreateUpdateStack|ExecuteChangeSet|Deploy)\w*Action|pipelines\.CodePipeline)$"
-)
-
-
-@once
-def code_pipelines(facts: Facts) -> list[Seen]:
-    """Pipelines of AWS that deploy what their source says, each time that it changes."""
-    found = [
-        replace(each.seen("a pipeline of AWS deploys it on each change"), by=By.ITSELF)
-        for each in map(facts.sight, facts.named(_DEPLOY_ACTIONS_OF_CDK.match))
-        if each.by > By.NOBODY
-    ]
-    for path in facts.project.yaml_paths:
-        for document in facts.project.yaml(path)[:1]:
-            for about in mapping(mapping(document).get("Resources")).values():
-                if mapping(about).get("Type") != "AWS::CodePipeline::Pipeline":
-                    continue
-                stages = maps(mapping(mapping(about).get("Properties")).get("Stages"))
-                kinds = [mapping(each.get("ActionTypeId")) for stage in stages for each in maps(stage.get("Actions"))]
-                deploys_it = [kind for kind in kinds if kind.get("Category") == "Deploy"]
-                if deploys_it and any(kind.get("Category") == "Source" for kind in kinds):
-                    why = "a pipeline of AWS deploys it on each change"
-                    found.append(Seen((Evidence(path=path, line=deploys_it[0].line, why=why),), by=By.ITSELF))
-    return found
-
-
-_ANSWERS = ("AWS::SageMaker::Endpoint", "AWS::Lambda::Function", "AWS::ECS::Service", "AWS::Serverless::Function")
-
-
-def _serves(facts: Facts) -> bool:
-    """Whether what Terraform applies runs the service: a function, a container service, an endpoint."""
-    kinds = re.compile(
-        r'resource\s+"(aws_lambda_function|aws_ecs_service|google_cloud_run\w*|'
-        r"azurerm_(container_app|linux_web_app|app_service)\w*|aws_sagemaker_endpoint|"
-        r'kubernetes_deployment|helm_release|aws_apprunner_service|google_cloudfunctions\w*)"'
-    )
-    return any(kinds.search(facts.project.text(path)) for path in facts.project.named(".tf"))
-
-
-def deploy_jobs(facts: Facts) -> list[tuple[Workflow, Job, Seen]]:
-    """The CI jobs that deploy."""
-    found = []
-    for seen in deploys_of(facts):
-        route = seen.route
-        if route is not None and route.start.workflow is not None and route.start.job is not None:
-            found.append((route.start.workflow, route.start.job, seen))
-    return found
 
 
 @probe("service-cd")
@@ -145,7 +72,7 @@ def _pushes(use: Use) -> bool:
 @probe("automated-build")
 def automated_build(facts: Facts) -> Finding:
     """CI builds an image or a package and keeps it."""
-    kept = [*_in_ci(facts, publishes), *_used(facts, PUBLISH_ACTIONS)]
+    kept = [*in_ci(facts, publishes), *used(facts, PUBLISH_ACTIONS)]
     thrown: list[Evidence] = []
     for use in facts.uses(*BUILD_ACTIONS):
         push = use.step.given.get("push", "")
@@ -154,7 +81,7 @@ def automated_build(facts: Facts) -> Finding:
         else:
             thrown.append(Evidence(path=use.path, line=use.step.line, why="built, and thrown away when the job ends"))
     kept += [seen_use(use) for use in facts.graph.uses if _pushes(use)]
-    for seen in _in_ci(facts, builds):
+    for seen in in_ci(facts, builds):
         uploads = (
             seen.route is not None
             and seen.route.start.job is not None
@@ -211,7 +138,7 @@ def _compiled_and_copied(facts: Facts) -> Iterator[Seen]:
         for route in facts.graph.routes(sighting.key)
         if route.start.workflow is not None
     }
-    for seen in _in_ci(facts, lambda argv: any(argv[: len(each)] == each for each in _COPIES)) if compiled else ():
+    for seen in in_ci(facts, lambda argv: any(argv[: len(each)] == each for each in _COPIES)) if compiled else ():
         copies = {"cp", "copy", "rsync", "sync", "upload", "upload-batch"} & set(seen.evidence[0].why.split())
         if copies and seen.route is not None and seen.evidence[0].path in compiled:
             yield seen
@@ -220,9 +147,7 @@ def _compiled_and_copied(facts: Facts) -> Iterator[Seen]:
 @probe("pipeline-cd")
 def pipeline_cd(facts: Facts) -> Finding:
     """A new version of the pipeline comes to where it runs by itself: published by CI, or run by CI from the branch."""
-    from windlass.assessment.probes.training import automatic_routes
-
-    seen = [*_in_ci(facts, deploys_pipeline), *_published(facts), *_compiled_and_copied(facts)]
+    seen = [*in_ci(facts, deploys_pipeline), *_published(facts), *_compiled_and_copied(facts)]
     if any(is_launch(each.call) for each in facts.training):
         seen += code_pipelines(facts)
     for sighting, route in automatic_routes(facts):
@@ -268,16 +193,12 @@ def _with_model(facts: Facts) -> list[Seen]:
 
 
 def _has_registry(facts: Facts) -> bool:
-    from windlass.assessment.probes.registry import model_registry
-
     return model_registry(facts).state.rank >= 2
 
 
 @probe("model-release-cicd")
 def model_release_cicd(facts: Facts) -> Finding:
     """A CI job brings a version of the model to where it answers, or promotes it."""
-    from windlass.assessment.probes.loop import automatic_releases
-
     seen = _with_model(facts) + [
         each for each in automatic_releases(facts) if each.route is not None and each.route.start.workflow is not None
     ]
@@ -311,11 +232,11 @@ _SCAN_ACTIONS = (
 def security_scanning(facts: Facts) -> Finding:
     """Code, dependencies or images are scanned by a machine."""
     seen = [
-        *_in_ci(
+        *in_ci(
             facts,
             lambda argv: argv[0] in _SCANS or (argv[:2] == ("python", "-m") and len(argv) > 2 and argv[2] in _SCANS),
         ),
-        *_used(facts, _SCAN_ACTIONS),
+        *used(facts, _SCAN_ACTIONS),
     ]
     for path in facts.project.paths:
         if re.fullmatch(r"\.github/(dependabot\.ya?ml|renovate\.json5?)|renovate\.json5?|\.renovaterc(\.json)?", path):
@@ -336,10 +257,6 @@ def security_scanning(facts: Facts) -> Finding:
 @probe("quality-gates-end-to-end")
 def quality_gates(facts: Facts) -> Finding:
     """Code, data and model each have a gate that is wired."""
-    from windlass.assessment.probes.data_checks import data_tests
-    from windlass.assessment.probes.gates import model_gate
-    from windlass.assessment.probes.testing import tests_in_ci
-
     parts = (tests_in_ci(facts), data_tests(facts), model_gate(facts))
     if all(part.state.holds for part in parts):
         return conclude("quality-gates-end-to-end", [Seen(tuple(part.evidence[0] for part in parts), by=By.ITSELF)])

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from windlass.assessment.automation.workflow import Job, Workflow
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.probes.deployments import deploy_jobs
+from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.registry import registrations
 from windlass.assessment.reach.routes import By
@@ -253,8 +255,6 @@ _VERDICTS = frozenset({"failed", "fail", "passed", "pass", "rejected", "approved
 
 def _deciding_steps(facts: Facts) -> Iterator[Gate]:
     """Steps of an engine that answer whether to deploy, where another step deploys what they allow."""
-    from windlass.assessment.probes.orchestration import engine_of
-
     deploys = any(True for _ in facts.named(lambda name: name.endswith("model_deployer_step"))) or releases(facts)
     for module, function in facts.functions if deploys else ():
         parts = parts_of(function.name)
@@ -292,8 +292,6 @@ def _fails_at(function: Function, check: Check) -> bool:
 
 def _releasing(facts: Facts) -> set[str]:
     """The files in which ways begin that register, promote or deploy."""
-    from windlass.assessment.probes.delivery import deploy_jobs
-
     starts = {flow.path for flow, _, _ in deploy_jobs(facts)}
     for key in {each.key for each in releases(facts)}:
         starts |= {route.start.evidence.path for route in facts.graph.routes(key)}
@@ -302,8 +300,6 @@ def _releasing(facts: Facts) -> set[str]:
 
 def gates_in_ci(facts: Facts) -> Iterator[Gate]:
     """A job that deploys a model and needs a job that tries the model."""
-    from windlass.assessment.probes.delivery import deploy_jobs
-
     for flow, job, seen in deploy_jobs(facts):
         for name in _needed(flow, job):
             judge = _model_test(facts, flow, name)

@@ -139,7 +139,7 @@ _PRODUCTION = frozenset({"production", "prod", "prd"})
 @probe("env-separation")
 def env_separation(facts: Facts) -> Finding:
     """Two environments to which CI deploys, or that infrastructure declares."""
-    from windlass.assessment.probes.delivery import deploy_jobs
+    from windlass.assessment.probes.deployments import deploy_jobs
 
     found: dict[str, Seen] = {}
     for flow, job, seen in deploy_jobs(facts):

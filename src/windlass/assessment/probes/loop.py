@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
+from windlass.assessment.probes.deployments import deploy_jobs
 from windlass.assessment.probes.gates import all_gates, releases
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.serving import serve_from_registry
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -277,8 +279,6 @@ def _promotes(call: Call) -> bool:
 
 def _serving_follows(facts: Facts) -> bool:
     """Whether what serves takes the released model: from the registry, or because it is told to load again."""
-    from windlass.assessment.probes.serving import serve_from_registry
-
     return serve_from_registry(facts).state.rank >= 2 or any(True for _ in _reloads(facts))
 
 
@@ -314,8 +314,6 @@ def release_automated(facts: Facts) -> Finding:
 
 def _deploys_after_training(facts: Facts) -> Iterator[Seen]:
     """One CI workflow that trains, judges, and deploys what it trained."""
-    from windlass.assessment.probes.delivery import deploy_jobs
-
     if not all_gates(facts)[0]:
         return
     training = {

@@ -9,6 +9,8 @@ from windlass.assessment.automation.workflow import maps
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.serving import scoring_modules, service_modules
+from windlass.assessment.probes.tracking import tracking_calls
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
@@ -78,8 +80,6 @@ def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
 def service_monitoring(facts: Facts) -> Finding:
     """The service exports metrics, and something collects them or raises an alarm."""
     scrapes = list(_scrapes(facts))
-    from windlass.assessment.probes.serving import scoring_modules, service_modules
-
     near = set(service_modules(facts)) | scoring_modules(facts)
     exported = [each for each in exporters(facts) if each.by > By.NOBODY]
     hand_made = [
@@ -139,8 +139,6 @@ def central_metrics(facts: Facts) -> Finding:
         }:
             places = (sighting.here("a metric of predictions"), *scrapes[:1], *sighting.seen().evidence[1:])
             seen.append(Seen(places, by=sighting.by if scrapes else By.PERSON))
-    from windlass.assessment.probes.tracking import tracking_calls
-
     for sighting in tracking_calls(facts):
         if (
             sighting.call.last in ("log_metric", "log_metrics")

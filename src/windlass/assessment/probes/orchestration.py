@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from windlass.assessment.automation.workflow import mapping, maps, text_of
 from windlass.assessment.facts import Facts, Seen, conclude, once
 from windlass.assessment.modules import Key
+from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.testing import tests_in_ci, tests_of
 from windlass.assessment.r import called_in_r, r_calls, trained_in_r
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.engines import dvc_stages, yaml_commands
@@ -18,25 +20,6 @@ from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
 
-_STEPS = {
-    "prefect": ("task", "flow"),
-    "dagster": ("asset", "op", "graph_asset", "multi_asset", "graph", "job"),
-    "airflow": ("task", "dag"),
-    "zenml": ("step", "pipeline"),
-    "kfp": ("component", "pipeline", "container_component"),
-    "metaflow": ("step",),
-    "flytekit": ("task", "workflow"),
-    "modal": (),
-    "azure.ai.ml.dsl": ("pipeline",),
-    "azure.ai.ml": ("pipeline",),
-    "hamilton": (),
-    "clearml": ("component", "pipeline"),
-    "kale": ("step", "pipeline"),
-    "hatchet_sdk": ("task",),
-    "dbos": ("step", "workflow"),
-    "luigi": (),
-    "ploomber": (),
-}
 _OPERATORS = re.compile(r"^airflow\..*(Operator|Sensor)$|^airflow_provider.*Operator$")
 _PLATFORM_STEPS = re.compile(
     r"^(stepfunctions\..*(TrainingStep|ProcessingStep|ModelStep|LambdaStep|TransformStep|EndpointStep|Chain)"
@@ -51,14 +34,6 @@ _TRAINS = frozenset(
         "train", "training", "trainer", "fit", "tune", "tuning", "model", "retrain", "finetune", "learn",
     }
 )  # fmt: skip
-
-
-def engine_of(name: str) -> str:
-    """The engine whose step a decorator declares, or ""."""
-    for engine, words in _STEPS.items():
-        if name.startswith(f"{engine}.") and name.rpartition(".")[2] in words:
-            return engine
-    return ""
 
 
 class Declared:
@@ -256,8 +231,6 @@ def pipeline_orchestrated(facts: Facts) -> Finding:
 @probe("pipeline-components-modular")
 def components(facts: Facts) -> Finding:
     """Steps that are functions or containers of their own, with tests of them."""
-    from windlass.assessment.probes.testing import tests_of
-
     tested = {key[0] for test in tests_of(facts)[0] for full in test.module.imports.values()
               if (key := facts.project.modules.find(full, seen_from=test.module.path)) is not None}  # fmt: skip
     seen = []
@@ -284,8 +257,6 @@ def components(facts: Facts) -> Finding:
 @probe("pipeline-ci")
 def pipeline_ci(facts: Facts) -> Finding:
     """CI tests the code of training, or compiles the pipeline."""
-    from windlass.assessment.probes.testing import tests_in_ci, tests_of
-
     run = tests_in_ci(facts)
     by = By.ITSELF if run.state.holds else By.PERSON
     seen = []

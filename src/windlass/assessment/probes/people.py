@@ -75,8 +75,8 @@ def platform_reusable(facts: Facts) -> Finding:
 @probe("dev-prod-symmetry")
 def dev_prod_symmetry(facts: Facts) -> Finding:
     """One definition of the pipeline runs by hand and by itself."""
+    from windlass.assessment.automatic import automatic_routes
     from windlass.assessment.probes.orchestration import pipeline_orchestrated
-    from windlass.assessment.probes.training import automatic_routes
 
     seen = [
         Seen(
@@ -141,7 +141,7 @@ def low_dependency(facts: Facts) -> Finding:
 @probe("release-ownership")
 def release_ownership(facts: Facts) -> Finding:
     """A machine releases: a deployment that CI starts."""
-    from windlass.assessment.probes.delivery import deploys_of
+    from windlass.assessment.probes.deployments import deploys_of
 
     return conclude("release-ownership", [each for each in deploys_of(facts) if each.by is By.ITSELF])
 

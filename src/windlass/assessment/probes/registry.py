@@ -9,6 +9,7 @@ from windlass.assessment.automation.workflow import mapping, text_of
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once, seen_run
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.tracking import tracking_calls
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
@@ -247,8 +248,6 @@ _NOTES = frozenset({"set_tag", "set_tags", "log_param", "log_params", "set_model
 @probe("run-metadata-lineage")
 def run_metadata(facts: Facts) -> Finding:
     """It is recorded which run, data and code made a model."""
-    from windlass.assessment.probes.tracking import tracking_calls
-
     tracked = [each for each in tracking_calls(facts) if each.by >= By.PERSON]
     linked = [each for each in registrations(facts) if each.by >= By.PERSON]
     seen = []

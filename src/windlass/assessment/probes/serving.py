@@ -9,6 +9,7 @@ from dataclasses import replace
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
+from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
@@ -174,8 +175,6 @@ _KEEPERS = frozenset(
 
 def _batch_steps(facts: Facts) -> Iterator[Sighting]:
     """Steps of an orchestrator that ask a model for answers and train none."""
-    from windlass.assessment.probes.orchestration import engine_of
-
     answering = {"batch", "score", "scoring", "scored", "inference", "predict"}
     for module, function in facts.functions:
         if not any(engine_of(decorator.name) for decorator in function.decorators):

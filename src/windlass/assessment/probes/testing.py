@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run, seen_use
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.serving import scoring_modules
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
@@ -321,8 +322,6 @@ def _predicts(test: Test) -> bool:
 @probe("scoring-code-versioned-tested")
 def scoring_code(facts: Facts) -> Finding:
     """A test uses the module that scores."""
-    from windlass.assessment.probes.serving import scoring_modules
-
     scoring = scoring_modules(facts)
     real, _ = tests_of(facts)
     run = max(_test_runs(facts), key=lambda run: (not run.route.swallowed, run.route.by), default=None)

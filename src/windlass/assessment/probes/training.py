@@ -7,38 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.automatic import automatic_routes
+from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.probes.data import data_versioned
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.source import pinned
 from windlass.assessment.r import is_document, trained_in_r
-from windlass.assessment.reach.routes import By, Route
+from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence, Finding
-
-
-@once
-def automatic_routes(facts: Facts) -> tuple[tuple[Sighting, Route], ...]:
-    """Training calls with each way to them that needs nobody."""
-    return tuple(_automatic(facts))
-
-
-def _automatic(facts: Facts) -> Iterator[tuple[Sighting, Route]]:
-    for sighting in facts.training:
-        if sighting.module.is_notebook and sighting.by < By.ITSELF:
-            continue
-        for route in facts.graph.routes(sighting.key):
-            if route.by is By.ITSELF and not _is_tried_out(sighting, route):
-                yield sighting, route
-
-
-def _is_tried_out(sighting: Sighting, route: Route) -> bool:
-    """Whether CI runs an example on each push to see that it still runs: nobody gets that model."""
-    return (
-        not route.start.is_scheduled
-        and route.start.workflow is not None
-        and any(_EXAMPLES.search(each.path) for each in (*route.chain, sighting.here()))
-    )
-
-
-_EXAMPLES = re.compile(r"(^|/)(examples?|tutorials?|docs|demos?)/")
 
 
 def _scripts_of_r(facts: Facts) -> list[Seen]:
@@ -207,9 +183,6 @@ _SEEDS = frozenset({"seed", "manual_seed", "seed_everything", "set_seed", "set_r
 @probe("reproducible-training")
 def reproducible(facts: Facts) -> Finding:
     """Seeds, a pinned environment and versioned data, or a pipeline with a lock."""
-    from windlass.assessment.probes.data import data_versioned
-    from windlass.assessment.probes.source import pinned
-
     seeds = list(facts.calls(*_SEEDS))
     seeded = [each.here("a seed is set") for each in seeds] + [
         each.here("random_state is set") for each in facts.training if each.call.has("random_state")

@@ -1,0 +1,36 @@
+"""Training that nobody has to start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.facts import Facts, Sighting, once
+from windlass.assessment.reach.routes import By, Route
+
+
+@once
+def automatic_routes(facts: Facts) -> tuple[tuple[Sighting, Route], ...]:
+    """Training calls with each way to them that needs nobody."""
+    return tuple(_automatic(facts))
+
+
+def _automatic(facts: Facts) -> Iterator[tuple[Sighting, Route]]:
+    for sighting in facts.training:
+        if sighting.module.is_notebook and sighting.by < By.ITSELF:
+            continue
+        for route in facts.graph.routes(sighting.key):
+            if route.by is By.ITSELF and not _is_tried_out(sighting, route):
+                yield sighting, route
+
+
+def _is_tried_out(sighting: Sighting, route: Route) -> bool:
+    """Whether CI runs an example on each push to see that it still runs: nobody gets that model."""
+    return (
+        not route.start.is_scheduled
+        and route.start.workflow is not None
+        and any(_EXAMPLES.search(each.path) for each in (*route.chain, sighting.here()))
+    )
+
+
+_EXAMPLES = re.compile(r"(^|/)(examples?|tutorials?|docs|demos?)/")

@@ -1,0 +1,91 @@
+"""What brings something to where it runs: steps of CI, and pipelines of a cloud."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from windlass.assessment.automation.workflow import Job, Workflow, mapping, maps
+from windlass.assessment.cloud import declared
+from windlass.assessment.facts import Facts, Seen, once, seen_run, seen_use
+from windlass.assessment.probes.verbs import DEPLOY_ACTIONS, deploys, is_infrastructure
+from windlass.assessment.reach.routes import By
+from windlass.assessment.records import Evidence
+
+
+def in_ci(facts: Facts, wanted: object) -> Iterator[Seen]:
+    """Commands of CI that `wanted` says yes to."""
+    for run in facts.runs(wanted):  # type: ignore[arg-type]
+        if run.route.start.workflow is not None:
+            yield seen_run(run)
+
+
+def used(facts: Facts, names: tuple[str, ...]) -> Iterator[Seen]:
+    """Actions of CI with one of some names."""
+    for use in facts.uses(*names):
+        yield seen_use(use)
+
+
+def deploys_of(facts: Facts) -> list[Seen]:
+    """Every step of CI that brings something to where it runs; not documentation, not infrastructure alone."""
+    found = [*in_ci(facts, deploys), *used(facts, DEPLOY_ACTIONS)]
+    for use in facts.uses("appleboy/ssh-action"):
+        if re.search(r"docker|compose|systemctl|kubectl|restart|pull", use.step.given.get("script", "")):
+            found.append(seen_use(use))
+    for run in facts.runs(is_infrastructure):
+        if run.route.start.workflow is not None and _serves(facts):
+            found.append(seen_run(run))
+    if any(True for _ in declared(facts, "", *_ANSWERS)):
+        found += code_pipelines(facts)
+    return found
+
+
+_DEPLOY_ACTIONS_OF_CDK = re.compile(
+    r"aws_cdk\.(aws_codepipeline_actions\.\w*(CreateUpdateStack|ExecuteChangeSet|Deploy)\w*Action|pipelines\.CodePipeline)$"
+)
+
+
+@once
+def code_pipelines(facts: Facts) -> list[Seen]:
+    """Pipelines of AWS that deploy what their source says, each time that it changes."""
+    found = [
+        replace(each.seen("a pipeline of AWS deploys it on each change"), by=By.ITSELF)
+        for each in map(facts.sight, facts.named(_DEPLOY_ACTIONS_OF_CDK.match))
+        if each.by > By.NOBODY
+    ]
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path)[:1]:
+            for about in mapping(mapping(document).get("Resources")).values():
+                if mapping(about).get("Type") != "AWS::CodePipeline::Pipeline":
+                    continue
+                stages = maps(mapping(mapping(about).get("Properties")).get("Stages"))
+                kinds = [mapping(each.get("ActionTypeId")) for stage in stages for each in maps(stage.get("Actions"))]
+                deploys_it = [kind for kind in kinds if kind.get("Category") == "Deploy"]
+                if deploys_it and any(kind.get("Category") == "Source" for kind in kinds):
+                    why = "a pipeline of AWS deploys it on each change"
+                    found.append(Seen((Evidence(path=path, line=deploys_it[0].line, why=why),), by=By.ITSELF))
+    return found
+
+
+_ANSWERS = ("AWS::SageMaker::Endpoint", "AWS::Lambda::Function", "AWS::ECS::Service", "AWS::Serverless::Function")
+
+
+def _serves(facts: Facts) -> bool:
+    """Whether what Terraform applies runs the service: a function, a container service, an endpoint."""
+    kinds = re.compile(
+        r'resource\s+"(aws_lambda_function|aws_ecs_service|google_cloud_run\w*|'
+        r"azurerm_(container_app|linux_web_app|app_service)\w*|aws_sagemaker_endpoint|"
+        r'kubernetes_deployment|helm_release|aws_apprunner_service|google_cloudfunctions\w*)"'
+    )
+    return any(kinds.search(facts.project.text(path)) for path in facts.project.named(".tf"))
+
+
+def deploy_jobs(facts: Facts) -> list[tuple[Workflow, Job, Seen]]:
+    """The CI jobs that deploy."""
+    found = []
+    for seen in deploys_of(facts):
+        route = seen.route
+        if route is not None and route.start.workflow is not None and route.start.job is not None:
+            found.append((route.start.workflow, route.start.job, seen))
+    return found
