@@ -21,6 +21,8 @@ import polars as pl
 
 from windlass.backtest.file import FileRequest, stream_from_file
 from windlass.backtest.replay import run_backtest
+from windlass.backtest.result import BacktestResult
+from windlass.backtest.summary import best_fixed, gain_over_frozen
 from windlass.product.model.encoder import FrameEncoder
 
 LIMIT = 0.15
@@ -42,11 +44,19 @@ def main() -> None:
             f"{name:<14}{metric:>9}{policy.retrains:>10}{policy.fits:>6}{timing.fit:>8.2f}{timing.predict:>11.2f}"
             f"{timing.overhead:>12.3f}{timing.overhead_share:>8.1%}"
         )
+    _share(result)
     share = result.timings["windlass"].overhead_share
     print(
         f"overhead of windlass: {share:.1%} of its fits and predictions, the first fit included (at most {LIMIT:.0%})"
     )
     _encoding()
+
+
+def _share(result: BacktestResult) -> None:
+    best = best_fixed(result)
+    gain, own = (gain_over_frozen(result, name) if name else None for name in (best, "windlass"))
+    if gain and own is not None:
+        print(f"share of what {best} gains over frozen: {own / gain:.2f}")
 
 
 def _request() -> FileRequest:

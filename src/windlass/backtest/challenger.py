@@ -18,7 +18,7 @@ from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
 from windlass.decisions.recourse import RecourseEvidence, decide_recourse
 from windlass.monitoring.reference import Reference, make_reference
 from windlass.pipeline.candidates import Mix, choose, follow
-from windlass.pipeline.split import MINIMUM, holdout_place, judging_place
+from windlass.pipeline.split import MINIMUM, choosing_place, holdout_place
 from windlass.product.policy import Gate, competing
 from windlass.records.decision import Decision
 
@@ -82,11 +82,13 @@ class Workshop:
         learned = champion.learned
         known = self._within_window(known, now)
         changed = min(changed, len(known))
-        rest, choice, holdout = self._parted(known, learned, changed=changed)
+        rest, choosing, holdout = self._parted(known, learned, changed=changed)
         unseen = holdout.positions > learned
         if unseen.sum() < MINIMUM_ROWS or not self._trainer.can_fit(rest):
             return None
-        judged, mix = self._chosen(rest, choice, changed=max(0, changed - len(choice) - len(holdout)))
+        early = max(0, changed - len(holdout))
+        mix = self._chosen(rest[:choosing], rest[choosing:], changed=max(0, early - (len(rest) - choosing)))
+        judged = self._made(mix, rest, changed=early)
         answers = self._trainer.predict_at(judged, holdout.positions)
         others = self._trainer.predict_at(champion.model, holdout.positions[unseen])
         evidence = self._evidence(
@@ -99,14 +101,7 @@ class Workshop:
             return Challenger(
                 decision=decision, mix=mix, model=None, learned=known[:0], reference=None, recourse=recourse
             )
-        model = follow(
-            lambda rows: self._trainer.fit(known[len(known) - rows :]),
-            mix,
-            labels=self._stream.truth(known),
-            kind=self._kind,
-            classes=len(self._stream.classes),
-            changed=changed,
-        )
+        model = self._made(mix, known, changed=changed)
         reference = self._reference(known, holdout, answers)
         return Challenger(
             decision=decision, mix=mix, model=model, learned=known, reference=reference, recourse=recourse
@@ -136,14 +131,23 @@ class Workshop:
         )
         return decide_recourse(evidence, self._stream.product.gate, now)
 
-    def _chosen(self, rest: Known, choice: Known, *, changed: int) -> tuple[Any, Mix]:
+    def _chosen(self, competing: Known, choice: Known, *, changed: int) -> Mix:
         if not len(choice):
-            return self._trainer.fit(rest), Mix()
+            return Mix()
         return choose(
-            lambda rows: self._trainer.fit(rest[len(rest) - rows :]),
+            lambda rows: self._trainer.fit(competing[len(competing) - rows :]),
             lambda model: self._trainer.predict_at(model, choice.positions),
-            labels=self._stream.truth(rest),
+            labels=self._stream.truth(competing),
             truth=self._stream.truth(choice),
+            kind=self._kind,
+            changed=changed,
+        )
+
+    def _made(self, mix: Mix, known: Known, *, changed: int) -> Any:
+        return follow(
+            lambda rows: self._trainer.fit(known[len(known) - rows :]),
+            mix,
+            labels=self._stream.truth(known),
             kind=self._kind,
             classes=len(self._stream.classes),
             changed=changed,
@@ -164,18 +168,18 @@ class Workshop:
             return make_reference(self._watched(known), kind=self._kind)
         return self._reference(known, holdout, self._trainer.predict_at(self._trainer.fit(rest), holdout.positions))
 
-    def _parted(self, known: Known, learned: int | None, *, changed: int = 0) -> tuple[Known, Known, Known]:
-        """Those that train, those that choose and those that judge, parted as in production; too few all train.
+    def _parted(self, known: Known, learned: int | None, *, changed: int = 0) -> tuple[Known, int, Known]:
+        """Those that train, from which of them on they choose first, and those that judge; too few all train.
 
         Places in the stream stand for moments: a file may give one moment to many rows, and its order goes on in them.
         """
         at = known.positions
         place = holdout_place(at, until=learned, changed=changed) if len(known) >= MINIMUM else None
         if place is None:
-            return known, known[:0], known[:0]
-        judges = competing(self._stream.product.retrain)
-        judging = judging_place(at, place, changed=changed) if judges else place
-        return known[:place], known[place:judging], known[judging:]
+            return known, len(known), known[:0]
+        competes = competing(self._stream.product.retrain)
+        choosing = choosing_place(at, place, changed=changed) if competes else place
+        return known[:place], choosing, known[place:]
 
     def _reference(self, learned: Known, holdout: Known, answers: Array) -> Reference:
         truth = self._stream.truth(holdout)

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 ALPHA = 0.05
 """Chance that a candidate as good as the champion is called clearly worse: once overall, once over all slices."""
 CHANCE_GAIN = 0.1
-"""Chance that a candidate as good as the champion is called better, where it must be. The judged candidate has learned
-from half of what is new at most, so it shows less than what is released will have gained."""
+"""Chance that a candidate as good as the champion is called better, where it must be."""
 MATERIAL = 0.02
 """What counts as a gain: this share of what the champion falls short of a perfect score."""
+SEEN = 0.5
+"""Part of a gain that is seen where it must be: the judged candidate has learned from half of what is new."""
 MINIMUM_ROWS = 30
 MINIMUM_SLICE = 100
 MINIMUM_CLASS = 10
@@ -77,7 +78,7 @@ def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> D
 
     A candidate is rejected when it misses the floor or the ceiling, when its metric is undefined, is slower than
     allowed, is clearly worse than the champion on the same rows (one-sided, 5 %), is not clearly better where it must
-    be (one-sided, 10 %, and by 2 % of what the champion falls short of a perfect score), or is clearly worse in one of
+    be (one-sided, 10 %, and by 1 % of what the champion falls short of a perfect score), or is clearly worse in one of
     the slices (5 % over all of them, Holm). Bounds are judged on all rows, the champion on those that it has not
     learned from. With no policy only the champion is asked. Without a champion only the bounds are. Raises ProductError
     for a metric that does not exist.
@@ -179,15 +180,18 @@ def _falls_short(metric: Metric, found: paired.Comparison) -> str:
     """Why the candidate is not clearly and materially better; empty if it is."""
     if found.p_better() >= CHANCE_GAIN:
         return "noise may explain what it gains"
-    if not material(metric, found):
-        return f"it gains less than {MATERIAL:.0%} of what the champion falls short"
+    if not material(metric, found, seen=SEEN):
+        return f"it gains less than {SEEN * MATERIAL:.0%} of what the champion falls short"
     return ""
 
 
-def material(metric: Metric, found: paired.Comparison) -> bool:
-    """Whether it gains 2 % or more of what the other one falls short of a perfect score, where there is one."""
+def material(metric: Metric, found: paired.Comparison, *, seen: float = 1.0) -> bool:
+    """Whether it gains 2 % or more of what the other one falls short of a perfect score, where there is one.
+
+    `seen` is the part of the gain that the comparison can show.
+    """
     room = metric.room(found.champion)
-    return room is None or found.gain >= MATERIAL * room
+    return room is None or found.gain >= seen * MATERIAL * room
 
 
 def _judge_slices(hearing: _Hearing, champion: Array) -> None:

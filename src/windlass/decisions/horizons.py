@@ -4,9 +4,9 @@ Where the world stands still more rows are better, where it changes newer ones a
 beforehand. So models of halving stretches are fitted, and rows that came after all of them say how much to listen to
 each. Halving is enough: between two neighbours of the ladder hardly anything is gained.
 
-Those rows are few and of one moment. Weights that are best on them have learned that moment too, and are mostly worse
-on what comes next than equal weights, which have learned nothing (Smith and Wallis 2009, A simple explanation of the
-forecast combination puzzle). So weights depart from equal ones only as far as the rows prove.
+What is best for a while need not be best for longer: at the end of a summer, who has seen the summer alone is the best,
+and in autumn the worst. So all rows are what a model learns from unless shorter stretches were better *throughout*: the
+rows that choose are parted into a few long blocks, and what holds in one of them counts once, however many rows it has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from windlass.decisions.paired import standard_error
 from windlass.product.model.blend import combined, log_probabilities
 
 if TYPE_CHECKING:
@@ -38,9 +37,13 @@ LEAST_CHANGED = 100
 LEAST_WEIGHT = 0.05
 """A member that counts for less is left out: it costs as much at every request as any other."""
 _PARTS = np.linspace(1.0, 0.0, 11)
-"""Of the way from the weights that err least to equal ones."""
+"""Of the way from the weights that err least to all rows alone."""
+_BLOCKS = 5
+"""Long enough that what is alike for a while is alike within one of them, and few: so there must be little doubt."""
+ALPHA = 0.05
+"""Chance that shorter stretches which are no better seem to be, if blocks are independent."""
 _MOST = 20_000
-"""Rows that weights are found on, the newest; more would change them in the third digit."""
+"""Rows that weights are found on, evenly spread over all; more would change them in the third digit."""
 
 
 def horizons(rows: int, *, changed: int = 0) -> tuple[int, ...]:
@@ -53,37 +56,49 @@ def horizons(rows: int, *, changed: int = 0) -> tuple[int, ...]:
 
 
 def weigh(truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:
-    """`(members,)` weights, 0 or at least 0.05, that sum to 1: as equal as these rows allow.
+    """`(members,)` weights, 0 or at least 0.05, that sum to 1: as much of the first member as these rows allow.
 
     `answers` are predictions of the members for the n rows of `truth`, in the order of their time, which none of the
-    members has learned from. First those weights are sought under which the blend errs least, by the log loss
-    (classification) or the mean absolute error (regression), over all convex combinations (stacking: Wolpert 1992;
-    Breiman 1996, Stacked regressions). Then they are moved towards equal ones as far as the blend errs no more than one
-    standard error worse (the rule by which Breiman et al. 1984, Classification and Regression Trees, 3.4.3, choose the
-    simpler of two trees).
+    members has learned from; the first member has learned from all rows before. First those weights are sought under
+    which the blend errs least, by the log loss (classification) or the mean absolute error (regression), over all
+    convex combinations (stacking: Wolpert 1992; Breiman 1996, Stacked regressions). Then they are moved towards the
+    first member alone as far as the blend is not clearly worse for it: one-sided, 5 %, by the t test of the means of
+    five consecutive blocks (batch means, Law 2014, Simulation Modeling and Analysis, 9.5.3).
     """
     if len(answers) == 1:
         return np.ones(1)
-    truth = np.asarray(truth)[-_MOST:]
-    answers = [np.asarray(answer)[-_MOST:] for answer in answers]
+    step = -(-len(truth) // _MOST)
+    truth = np.asarray(truth)[::step]
+    answers = [np.asarray(answer)[::step] for answer in answers]
     if kind == "regression":
         objective = _absolute(np.stack(answers) - truth)
     else:
         objective = _log_loss(log_probabilities(answers, kind), truth)
-    weights = _evened(_minimised(objective, len(answers)), truth, answers, kind)
+    weights = _proven(_minimised(objective, len(answers)), truth, answers, kind)
     kept = np.where(weights >= LEAST_WEIGHT, weights, 0.0)
     return np.asarray(kept / kept.sum())
 
 
-def _evened(best: Floats, truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:
-    """Between `best` and equal weights, the nearest to these that rows do not speak against."""
+def _proven(best: Floats, truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:
+    """Between `best` and the first member alone, the nearest to the latter that the rows do not speak against."""
     least = _row_losses(best, truth, answers, kind)
+    first = np.eye(len(best))[0]
     for part in _PARTS:
-        weights = (1 - part) * best + part / len(best)
-        more = _row_losses(weights, truth, answers, kind) - least
-        if more.mean() <= standard_error(more):
+        weights = (1 - part) * best + part * first
+        if not _clearly_more(_row_losses(weights, truth, answers, kind) - least):
             return np.asarray(weights)
     return best
+
+
+def _clearly_more(differences: Floats) -> bool:
+    """Whether the mean of `(n,)` differences in the order of time is above 0 beyond chance, block by block."""
+    from scipy.special import stdtrit
+
+    if len(differences) < 2 * _BLOCKS:
+        return False
+    means = np.array([block.mean() for block in np.array_split(differences, _BLOCKS)])
+    reach = float(stdtrit(_BLOCKS - 1, 1 - ALPHA)) * float(means.std(ddof=1)) / _BLOCKS**0.5
+    return bool(means.mean() > reach)
 
 
 def _row_losses(weights: Floats, truth: Array, answers: Sequence[Array], kind: TaskKind) -> Floats:

@@ -36,38 +36,33 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
         return f"a blend of {', '.join(told)}"
 
 
-def choose(
-    fit: Fit, answer: Answer, *, labels: Array, truth: Array, kind: TaskKind, classes: int, changed: int = 0
-) -> tuple[Any, Mix]:
-    """Fit a model to each stretch of the rows with `labels` (in the order of their time), and blend those that count.
+def choose(fit: Fit, answer: Answer, *, labels: Array, truth: Array, kind: TaskKind, changed: int = 0) -> Mix:
+    """Fit a model to each stretch of the rows with `labels` (in the order of their time), and say which of them count.
 
     `truth` are the labels of the rows that choose; they came after all others. The newest `changed` rows came since a
-    change. Returns the blend, or the single model that is left, and how it was made.
+    change.
     """
     rows = [count for count in horizons(len(labels), changed=changed) if _learnable(labels, count, kind)]
     rows = rows or [len(labels)]
-    models = [fit(count) for count in rows]
-    weights = weigh(truth, [answer(model) for model in models], kind)
+    if len(rows) == 1:
+        return Mix()
+    weights = weigh(truth, [answer(fit(count)) for count in rows], kind)
     kept = np.flatnonzero(weights)
-    mix = Mix(
+    return Mix(
         stretches=tuple("changed" if rows[place] == changed else _share(rows[place], len(labels)) for place in kept),
         weights=tuple(float(weights[place]) for place in kept),
     )
-    return _blend([models[place] for place in kept], mix.weights, kind=kind, classes=classes), mix
 
 
 def follow(fit: Fit, mix: Mix, *, labels: Array, kind: TaskKind, classes: int, changed: int = 0) -> Any:
-    """A model made in the same way of other rows; a stretch that holds one class alone is left out."""
+    """A model, or a blend, made of these rows as `mix` says; a stretch that holds one class alone is left out."""
     rows = [changed if each == "changed" else round(len(labels) * each) for each in mix.stretches]
     chosen = [
         (count, weight) for count, weight in zip(rows, mix.weights, strict=True) if _learnable(labels, count, kind)
     ] or [(len(labels), 1.0)]
     total = sum(weight for _, weight in chosen)
     models = [fit(count) for count, _ in chosen]
-    return _blend(models, tuple(weight / total for _, weight in chosen), kind=kind, classes=classes)
-
-
-def _blend(models: list[Any], weights: tuple[float, ...], *, kind: TaskKind, classes: int) -> Any:
+    weights = tuple(weight / total for _, weight in chosen)
     return models[0] if len(models) == 1 else Blend(models, weights, kind=kind, classes=classes or None)
 
 

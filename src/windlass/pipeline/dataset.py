@@ -155,7 +155,7 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
         changed=training.request.changed,
     )
     ordered = rows if order is None else rows[order]
-    _check_learnable(ordered.get_column(task.target).head(split.train), task)
+    _check_learnable(ordered.get_column(task.target).head(split.train + split.choice), task)
     write_frame(ordered, folder / "rows.arrow")
     write_record(split, folder / "split.json")
     write_record(found.columns, folder / "columns.json")
@@ -176,8 +176,8 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
 
 
 def _parts(split: Split) -> str:
-    choosing = f"{split.choice:,} to choose by, " if split.choice else ""
-    return f"{split.train:,} to train on, {choosing}{split.holdout:,} to judge by"
+    choosing = f" (the last {split.choice:,} to choose by first)" if split.choice else ""
+    return f"{split.train + split.choice:,} to train on{choosing}, {split.holdout:,} to judge by"
 
 
 def _check_learnable(target: pl.Series, task: Task) -> None:

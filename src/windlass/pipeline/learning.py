@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +63,18 @@ class Prepared:
         return len(self.learned.classes)
 
     def training_part(self) -> Examples:
+        """What the judged model learns from: all rows but those that judge."""
+        return self._examples(slice(0, self.rows.split.train + self.rows.split.choice))
+
+    def competing_part(self) -> Examples:
+        """Of those that train the older ones, from which candidates learn."""
         return self._examples(slice(0, self.rows.split.train))
 
     def all_rows(self) -> Examples:
         return self._examples(slice(None))
 
     def choice_part(self) -> Examples:
-        """Rows that came after those that train, to choose among candidates by; none where none compete."""
+        """Of those that train the newer ones, to choose among candidates by; none where none compete."""
         return self._examples(slice(self.rows.split.train, self.rows.split.train + self.rows.split.choice))
 
     def holdout_part(self) -> Examples:
@@ -192,8 +199,8 @@ def _trials_logged(training: Training, finished: Finished) -> list[Body]:
 def train(training: Training, prepared: Prepared, tuned: Finished | None) -> Finished:
     """Run the user's `train` on the training rows and keep the model, and what was noted of it.
 
-    Where stretches of different length compete, it runs once for each, and those that the rows of the choice speak for
-    become one model; what `train` notes is that of the longest.
+    Where stretches of different length compete, it runs once for each on the older ones first, and those that the newer
+    ones speak for become one model of all training rows; what `train` notes is that of the first of these.
     """
     inputs = {"rows": prepared.rows.step.digest(), "features": prepared.step.digest()}
     step = Step(
@@ -271,14 +278,23 @@ def _train(training: Training, prepared: Prepared, tuned: Finished | None, folde
         tell=partial(training.runner.tell, "train"),
     )
 
-    def fit(rows: int) -> Any:
-        with active(notes if rows == len(examples) else Run.nowhere()):
-            fitted = instance.train(newest(examples, rows))
+    def fit(part: Examples, noting: Iterator[Run], rows: int) -> Any:
+        with active(next(noting)):
+            fitted = instance.train(newest(part, rows))
         _check_model(training, fitted, examples, prepared.classes)
         return fitted
 
     try:
-        model, mix = _chosen_of(prepared, fit, examples)
+        mix = _chosen_of(prepared, partial(fit, prepared.competing_part(), repeat(Run.nowhere())))
+        split = prepared.rows.split
+        model = follow(
+            partial(fit, examples, chain([notes], repeat(Run.nowhere()))),
+            mix,
+            labels=examples.target,
+            kind=prepared.kind,
+            classes=prepared.classes,
+            changed=max(0, split.changed - split.holdout),
+        )
     except BaseException:
         training.runner.append(*noted)  # the last thing known of a training that failed
         raise
@@ -296,18 +312,17 @@ def _train(training: Training, prepared: Prepared, tuned: Finished | None, folde
     }
 
 
-def _chosen_of(prepared: Prepared, fit: Fit, examples: Examples) -> tuple[Any, Mix]:
-    """The model of all training rows, or the blend that the rows of the choice speak for."""
+def _chosen_of(prepared: Prepared, fit: Fit) -> Mix:
+    """All rows, or the stretches that the rows of the choice speak for."""
     choice, split = prepared.choice_part(), prepared.rows.split
     if not len(choice):
-        return fit(len(examples)), Mix()
+        return Mix()
     return choose(
         fit,
         lambda model: predict(model, choice.features, prepared.kind, classes=prepared.classes),
-        labels=examples.target,
+        labels=prepared.competing_part().target,
         truth=choice.target,
         kind=prepared.kind,
-        classes=prepared.classes,
         changed=max(0, split.changed - split.choice - split.holdout),
     )
 

@@ -2,9 +2,10 @@
 
 The candidate that the gate judges has learned from none of the rows that judge it. By time, a candidate that passed is
 then fitted once more on all rows, since the newest ones are the most telling where the world changes; the next gate
-compares it on rows that came later. Where stretches of different length compete (`candidates`), the older half of the
-rows that would judge chooses among them, and the newer half, which nothing has touched, judges. Without time there is
-no newest row, a row's side is settled for good by its key, and nothing is fitted again.
+compares it on rows that came later. Where stretches of different length compete (`candidates`), the newest third of the
+rows that train chooses among them: a version answers for as long as rows take to grow by a quarter, so what is best for
+the next few rows alone is not what is wanted. Without time there is no newest row, a row's side is settled for good by
+its key, and nothing is fitted again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions import decay
-from windlass.decisions.horizons import horizons
+from windlass.decisions.horizons import LEAST_CHANGED, horizons
 from windlass.errors import DataError
 
 HOLDOUT = 0.2
@@ -29,6 +30,8 @@ LEAST = 200
 """Rows that judge, at the least, as long as that is within the fifth: a bound on fewer would be judged by chance."""
 WATCHED = decay.MINIMUM_ROWS
 """Rows that judge, at the least, as long as that is within half of all: by fewer a version is not watched for decay."""
+CHOOSING = 1 / 3
+"""The part of the rows that train, the newest ones, by which candidates are chosen before all of them train."""
 MINIMUM = 20
 """Labelled rows below which nothing is trained."""
 MINIMUM_PART = 4
@@ -36,7 +39,7 @@ _SEED = b"windlass"
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):
-    """How rows were parted: in the order they are kept, `train` train, `choice` choose, the rest judge."""
+    """How rows were parted: in their order `train` train, `choice` choose and then train too, the rest judge."""
 
     by: Literal["time", "key"]
     train: int
@@ -80,14 +83,14 @@ def split_rows(
         order = _by_hash(rows, key, wanted)
         return Split(by="key", train=wanted, holdout=count - wanted), order
     at = moments.to_physical().to_numpy()
-    judging = judging_place(at, place, changed=changed) if competing else place
+    choosing = choosing_place(at, place, changed=changed) if competing else place
     split = Split(
         by="time",
-        train=place,
-        choice=judging - place,
-        holdout=count - judging,
+        train=choosing,
+        choice=place - choosing,
+        holdout=count - place,
         changed=min(changed, count),
-        boundary=moments[judging],
+        boundary=moments[place],
         until=moments[-1],
     )
     return split, None
@@ -99,31 +102,34 @@ def holdout_place(at: np.ndarray[Any, Any], *, until: int | None, changed: int =
 
     The latest fifth, at most 10,000 rows, but no more than half of what is new to the champion: the judged candidate
     must have learned from the other half to show what there is to gain. What is new is what the newest `changed` rows
-    are, where something says that the world has changed. Where that is few, more of the fifth judge, and
-    of a small set more than a fifth. Rows of the same moment stay on one side; None when no place parts them so.
+    are, where something says that the world has changed. Where that is few, more of the fifth judge (after a change
+    only as many as it takes to watch for decay, since each row that waits is dear then), and of a small set more than
+    a fifth. Rows of the same moment stay on one side; None when no place parts them so.
     """
     fresh = len(at) if until is None else len(at) - int(np.searchsorted(at, until, side="right"))
-    return _nearest(at, len(at) - _holdout(len(at), fresh=min(fresh, changed) if changed else fresh))
+    holdout = _holdout(len(at), fresh=min(fresh, changed), least=WATCHED) if changed else _holdout(len(at), fresh=fresh)
+    return _nearest(at, len(at) - holdout)
 
 
-def judging_place(at: np.ndarray[Any, Any], place: int, *, changed: int = 0) -> int:
-    """From which row on they judge where those from `place` on are to choose among candidates first: the newer half.
+def choosing_place(at: np.ndarray[Any, Any], place: int, *, changed: int = 0) -> int:
+    """From which of the rows before `place`, where those that judge begin, they choose among candidates first.
 
-    `place` itself where no candidate would compete, or too few rows would be left to judge by.
+    The newest third of them; but where the newest `changed` rows came since a change, half of those at the most, so
+    that there is something to choose that has learned from the new world. `place` itself where no candidate competes.
     """
-    middle = place + (len(at) - place) // 2
     early = max(0, changed - (len(at) - place))
-    enough = WATCHED if changed else LEAST  # after a change the gains are large, and each row that waits is dear
-    if len(horizons(place, changed=early)) == 1 or len(at) - middle < enough:
+    third, half = round(place * CHOOSING), early // 2
+    enough = half >= max(WATCHED, LEAST_CHANGED)
+    choosing = _nearest(at[:place], place - (min(third, half) if enough else third))
+    if choosing is None or len(horizons(choosing, changed=max(0, early - (place - choosing)))) == 1:
         return place
-    judging = _nearest(at, middle)
-    return judging if judging is not None and place < judging else place
+    return choosing
 
 
-def _holdout(count: int, *, fresh: int) -> int:
+def _holdout(count: int, *, fresh: int, least: int = LEAST) -> int:
     """How many of `count` rows judge when `fresh` of them are new to the champion."""
     fifth = count - round(count * (1 - HOLDOUT))
-    return max(min(fifth, max(fresh // 2, LEAST), MOST), min(WATCHED, count // 2))
+    return max(min(fifth, max(fresh // 2, least), MOST), min(WATCHED, count // 2))
 
 
 def _place_by_time(moments: pl.Series, learned: Split | None, *, changed: int) -> int | None:
@@ -131,8 +137,7 @@ def _place_by_time(moments: pl.Series, learned: Split | None, *, changed: int) -
     if learned is None or learned.until is None or learned.boundary is None:
         return holdout_place(at, until=None, changed=changed)
     if moments[-1] <= learned.until:
-        judging = int(moments.search_sorted(learned.boundary, side="left"))
-        return _nearest(at, max(judging - learned.choice, 0))
+        return _nearest(at, int(moments.search_sorted(learned.boundary, side="left")))
     until = pl.Series([learned.until], dtype=moments.dtype).to_physical()[0]
     return holdout_place(at, until=until, changed=changed)
 

@@ -133,6 +133,7 @@ def test_judgements_that_are_not_asked_for_at_every_look_have_their_places_too(j
         ("label_history", {"pipeline/labels.py", "backtest/product.py"}),
         ("representative_rows", {"pipeline/labelled.py", "release/losses.py", "backtest/stream.py"}),
         ("holdout_place", {"pipeline/split.py", "backtest/challenger.py"}),
+        ("choosing_place", {"pipeline/split.py", "backtest/challenger.py"}),
         ("constant_answer", {"pipeline/judging.py", "backtest/challenger.py"}),
     ],
 )

@@ -290,9 +290,10 @@ def test_after_an_abrupt_change_the_rows_since_then_are_soon_learned_from_alone(
 
 
 def test_more_rows_alone_release_next_to_nothing(make_stream):
-    """Rows in no order of time: a candidate of more rows is no better beyond noise, and none is released for growth."""
+    """Rows in no order of time: a candidate of more rows is hardly better, and so hardly any is released for growth."""
     still = run_backtest(make_stream(drifting(6000, change=None), estimator=DecisionTreeClassifier(max_depth=3)))
-    assert still.policies["windlass"].retrains <= 1
+    assert gain_over_frozen(still, "every-window") < 0.005
+    assert still.policies["windlass"].retrains <= 2
     assert still.policies["windlass"].fits > 5
     asked = [event.decision for event in still.events if event.kind == "retrain.decided"]
     assert {decision.numbers["trigger"] for decision in asked} == {"growth"}

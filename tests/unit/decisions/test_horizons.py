@@ -41,12 +41,13 @@ def test_one_answer_counts_in_full() -> None:
     assert weigh(np.array([0, 1]), [np.array([0.9, 0.1])], "binary").tolist() == [1.0]
 
 
-def test_who_knows_nothing_does_not_count() -> None:
+def test_who_knows_nothing_hardly_counts_and_without_all_rows_not_at_all() -> None:
     random = np.random.default_rng(0)
     chance = random.uniform(0.05, 0.95, 3000)
     truth = (random.random(3000) < chance).astype(int)
     weights = weigh(truth, [random.uniform(0.05, 0.95, 3000), chance, random.uniform(0.05, 0.95, 3000)], "binary")
-    assert weights.tolist() == [0.0, 1.0, 0.0]
+    assert weights[1] > 0.8
+    assert weights[2] == 0
 
 
 def test_two_who_err_apart_are_better_together() -> None:
@@ -54,7 +55,7 @@ def test_two_who_err_apart_are_better_together() -> None:
     truth = random.normal(size=4000)
     answers = [truth + random.normal(size=4000), truth + random.normal(size=4000)]
     weights = weigh(truth, answers, "regression")
-    assert weights == pytest.approx([0.5, 0.5], abs=0.05)
+    assert 0.3 < weights[1] <= weights[0]  # in doubt for all rows
     score = metric_for("mae", "regression").score
     alone = min(score(truth, answer) for answer in answers)
     assert score(truth, combined(answers, weights, "regression")) < 0.8 * alone
@@ -71,7 +72,7 @@ def test_weights_of_three_classes_find_the_one_that_knows() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 5), st.sampled_from(["binary", "regression"]), st.integers(30, 300))
-def test_weights_are_shares_and_the_blend_errs_no_more_than_with_equal_ones(
+def test_weights_are_shares_and_the_blend_errs_no_more_than_the_first_alone(
     seed: int, members: int, kind: str, rows: int
 ) -> None:
     random = np.random.default_rng(seed)
@@ -87,26 +88,33 @@ def test_weights_are_shares_and_the_blend_errs_no_more_than_with_equal_ones(
     assert weights.sum() == pytest.approx(1)
     assert all(weight == 0 or weight >= LEAST_WEIGHT for weight in weights)
     together = metric.score(truth, combined(answers, weights, kind))
-    even = metric.score(truth, combined(answers, np.full(members, 1 / members), kind))
-    assert together <= even * 1.02 + 1e-3  # what was left out below 0.05 may cost a little
+    alone = metric.score(truth, answers[0])
+    assert together <= alone * 1.02 + 1e-3  # what was left out below 0.05 may cost a little
 
 
-def test_equal_weights_stay_where_two_are_equally_good_95_times_in_100() -> None:
-    """Where equal weights are best in truth, they err more than those of the sample by one standard error only where
-    these are two standard errors off."""
-    random, stayed, trials = np.random.default_rng(3), 0, 300
+def test_all_rows_stay_where_shorter_stretches_are_better_for_a_while_only() -> None:
+    """Seasons that suit the one or the other, each as long as a block: 5 of 100 may mislead, however many rows they
+    have."""
+    random, left, trials = np.random.default_rng(3), 0, 400
     for _ in range(trials):
-        truth = random.normal(size=400)
-        answers = [truth + random.normal(size=400), truth + random.normal(size=400)]
-        stayed += weigh(truth, answers, "regression").tolist() == [0.5, 0.5]
-    assert 270 <= stayed < trials  # of 300 draws at 95 %, fewer than 270 or all come once in 10,000
+        truth = np.zeros(2000)
+        seasons = [np.repeat(1 + random.random(5), 400) for _ in range(2)]  # the errors of a season are all alike
+        left += weigh(truth, seasons, "regression").tolist() != [1.0, 0.0]
+    assert 0 < left <= 36  # of 400 draws at 5 %, more come once in 1,000
+
+
+def test_shorter_stretches_count_where_they_are_better_throughout() -> None:
+    random = np.random.default_rng(5)
+    seasons = np.repeat(random.random(5), 400)
+    answers = [1.5 + seasons, 1 + seasons]
+    assert weigh(np.zeros(2000), answers, "regression").tolist() == [0.0, 1.0]
 
 
 def test_many_rows_prove_a_small_difference() -> None:
     random = np.random.default_rng(4)
     truth = random.normal(size=20_000)
-    answers = [truth + random.normal(size=20_000), truth + 1.3 * random.normal(size=20_000)]
-    assert weigh(truth, answers, "regression")[0] > 0.55
+    answers = [truth + 1.3 * random.normal(size=20_000), truth + random.normal(size=20_000)]
+    assert weigh(truth, answers, "regression")[1] > 0.55
 
 
 def test_an_answer_that_is_infinitely_sure_and_wrong_does_not_break_it() -> None:
@@ -115,5 +123,9 @@ def test_an_answer_that_is_infinitely_sure_and_wrong_does_not_break_it() -> None
     assert weights.tolist() == [0.0, 1.0]
 
 
-def test_a_constant_truth_that_all_hit_weighs_all_alike() -> None:
-    assert weigh(np.zeros(50), [np.zeros(50), np.zeros(50)], "regression").tolist() == [0.5, 0.5]
+def test_a_constant_truth_that_all_hit_leaves_all_rows_alone() -> None:
+    assert weigh(np.zeros(50), [np.zeros(50), np.zeros(50)], "regression").tolist() == [1.0, 0.0]
+
+
+def test_too_few_rows_to_part_leave_all_rows_alone() -> None:
+    assert weigh(np.zeros(9), [np.ones(9), np.zeros(9)], "regression").tolist() == [1.0, 0.0]

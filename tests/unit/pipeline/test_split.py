@@ -19,6 +19,7 @@ from windlass.pipeline.split import (
     MOST,
     WATCHED,
     Split,
+    choosing_place,
     holdout_place,
     split_rows,
 )
@@ -80,6 +81,29 @@ def test_never_more_than_about_a_fifth_or_a_hundred_judges(hours: list[int], unt
         assert MINIMUM_PART <= place <= len(at) - MINIMUM_PART
         assert len(at) - place <= max(round(HOLDOUT * len(at)), min(WATCHED, len(at) // 2)) + widest
         assert at[place - 1] < at[place]
+
+
+@pytest.mark.parametrize(
+    ("rows", "place", "changed", "choosing"),
+    [
+        (5000, 4000, 0, 2667),  # the newest third of those that train
+        (2500, 2000, 0, 2000),  # what is left is too few for a stretch of its own
+        (5000, 4000, 1600, 3700),  # of 600 that train since a change, half
+        (5000, 4000, 1198, 2667),  # half of these is too few
+        (5000, 4000, 5000, 2667),  # nearly all rows came since: the third is enough
+        (2500, 2000, 900, 1800),  # few rows in all, but the changed ones compete
+    ],
+)
+def test_the_newer_rows_that_train_choose_first(rows: int, place: int, changed: int, choosing: int) -> None:
+    assert choosing_place(np.arange(rows), place, changed=changed) == choosing
+
+
+def test_those_that_choose_share_no_moment_with_the_older_ones() -> None:
+    at = np.sort(np.random.default_rng(0).integers(0, 40, 5000))
+    place = int(np.searchsorted(at, 32))
+    choosing = choosing_place(at, place)
+    assert 0 < choosing < place
+    assert at[choosing - 1] < at[choosing]
 
 
 def test_where_nothing_is_new_the_rows_judge_that_judged_the_champion() -> None:
