@@ -78,11 +78,17 @@ def test_a_trace_needs_neither_arrays_nor_tables_nor_code() -> None:
 
 
 def test_the_loop_starts_without_what_only_its_processes_and_messages_need() -> None:
-    loaded = modules_after("import windlass.app.up")
+    loaded = modules_after("import windlass.app.up, windlass.controller.controller")
     assert "polars" in loaded
     messages = {"smtplib", "http.client"}
     others = {"scipy", "sklearn", "skops", "pandera", "prometheus_client", "uvicorn", "psutil"}
     assert loaded & (messages | others | {"windlass.serving.lineup", "windlass.product.contract.decoder"}) == set()
+
+
+def test_the_workers_of_the_loop_start_before_all_of_it_is_imported() -> None:
+    loaded = modules_after("import windlass.app.up")
+    assert "windlass.serving.supervisor" in loaded
+    assert loaded & {"numpy", "windlass.controller.controller"} == set()
 
 
 def test_a_start_is_not_spent_on_looking_for_garbage() -> None:

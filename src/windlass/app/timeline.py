@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from windlass.app.act import Say
+from typing import TYPE_CHECKING
+
 from windlass.app.describe import describe
 from windlass.ledger.ledger import Ledger
 from windlass.records import event as events
 from windlass.records.event import Body, Event
+
+if TYPE_CHECKING:
+    from windlass.app.act import Say
 
 _TOLD: tuple[type[Body], ...] = (
     events.CommandFinished,

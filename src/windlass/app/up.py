@@ -8,12 +8,11 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from logging.handlers import RotatingFileHandler
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from windlass.app.act import Say
-from windlass.app.debut import bring_in_model_files
 from windlass.app.door import Door, Hear
 from windlass.app.holder import Holder
 from windlass.app.lease import acquire, holding
@@ -21,12 +20,14 @@ from windlass.app.timeline import Timeline
 from windlass.app.tokens import prepare
 from windlass.app.workspace import Workspace
 from windlass.controller.context import LoopContext
-from windlass.controller.controller import Controller
 from windlass.errors import LeaseLost, LedgerError, ProductError, SigningError
 from windlass.product.code.loading import discover
 from windlass.release.routing import read_routing
 from windlass.serving.supervisor import Server
 from windlass.serving.trust import Trust
+
+if TYPE_CHECKING:
+    from windlass.app.act import Say
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ def serve(workspace: Workspace, *, say: Say) -> None:
 
     A product that has none yet, but a model file, is served from that. Raises UsageError when nothing can answer.
     """
+    from windlass.app.debut import bring_in_model_files
+
     stopping = _stop_on_signals()
     _log_to_file(workspace)
     bring_in_model_files(workspace, say=say)
@@ -89,13 +92,17 @@ def _act(
     say: Say,
 ) -> None:
     """Run the loop until told to stop. Raises LeaseLost when another process has taken over."""
-    controller = Controller(context=context, engine=workspace.engine, entries=entries)
     timeline = Timeline(workspace.ledger, say=say)
     acting, unwritable = False, ""
-    try:
+    with ExitStack() as ending:
+        ending.callback(lambda: None if acting else workspace.ledger.release(context.held()))
         _route(context)
         # A controller that did not leave in order may be frozen, and its workers be answering at this very address.
         door.open(patient=workspace.state().controller is not None)
+        from windlass.controller.controller import Controller  # while the workers start
+
+        controller = Controller(context=context, engine=workspace.engine, entries=entries)
+        ending.callback(controller.abandon)
         door.listen(controller.hear)
         say(f"windlass: the loop runs as {context.held().holder}; stop it with Ctrl-C or SIGTERM")
         _say_what_is_wrong(workspace, say)
@@ -109,10 +116,6 @@ def _act(
             with suppress(LedgerError):  # the look has told of it, and the next one tells what is missed now
                 timeline.tell()
             controller.rest(stopping, workspace.settings.poll_seconds)
-    finally:
-        controller.abandon()
-        if not acting:
-            workspace.ledger.release(context.held())
     door.close(meanwhile=_keeping(context))  # what is in flight is answered and captured before the last commit
     controller.stop("the serving workers did not start" if door.failed else "asked to stop")
     door.check()
