@@ -176,7 +176,9 @@ class Modules:
             return module.path, rest[0]
         if rest[0] in module.imports and depth < 5:
             return self.find(".".join([module.imports[rest[0]], *rest[1:]]), seen_from=module.path, depth=depth + 1)
-        return None
+        # A value, such as an application: who takes it in runs the file that makes it.
+        made = module.functions[""].assigned if "" in module.functions else ()
+        return (module.path, "") if any([each.name] == rest for each in made) else None
 
     def _constructor(self, module: Module, owner: Class) -> Key | None:
         made = self.method(module, owner, "__init__") or self.method(module, owner, "__post_init__")

@@ -574,3 +574,66 @@ class TestMoreForms:
         ]
         found = ask("experiment-tracking", {"look.ipynb": json.dumps({"cells": cells})})
         assert found.evidence[0].line == 3
+
+
+class TestValuesAndPrograms:
+    """Tests that take in a value, programs that declare infrastructure, a project that its framework runs."""
+
+    @pytest.mark.parametrize(("name", "state"), [("app", State.WIRED), ("application", State.ABSENT)])
+    def test_a_test_that_takes_in_only_a_value(self, ask: Ask, name: str, state: State) -> None:
+        test = f"""
+            from fastapi.testclient import TestClient
+            from service.main import {name}
+            def test_health():
+                assert TestClient({name}).get("/health").status_code == 200
+        """
+        main = "from fastapi import FastAPI\napp = FastAPI()\n@app.get('/health')\ndef health():\n    return {}\n"
+        files = {**on_push("pytest"), "service/__init__.py": "", "service/main.py": main, "tests/test_main.py": test}
+        assert ask("tests-in-ci", files).state is state
+
+    @pytest.mark.parametrize(("made", "state"), [("s3.Bucket('data')", State.PRESENT), ("Provider('p')", State.ABSENT)])
+    def test_a_program_of_pulumi(self, ask: Ask, made: str, state: State) -> None:
+        files = {"infra.py": f"import pulumi_aws as aws\ndef program():\n    aws.{made}\n"}
+        assert ask("infra-as-code", files).state is state
+
+    @pytest.mark.parametrize(
+        ("session", "state"),
+        [("kedro.framework.session", State.PRESENT), ("somebody.session", State.DECLARED)],
+    )
+    def test_a_test_that_runs_the_kedro_project(self, ask: Ask, session: str, state: State) -> None:
+        test = f"""
+            from {session} import KedroSession
+            def test_run():
+                with KedroSession.create() as session:
+                    assert session.run()["auc"] > 0
+        """
+        files = {"requirements.txt": "pytest\n", "src/team/nodes.py": FIT, "tests/test_run.py": test}
+        assert ask("unit-tests-code", files).state is state
+
+
+class TestCommittedImages:
+    """CI writes the image into a manifest and pushes; Argo CD or Flux do the rest."""
+
+    KUSTOMIZE = "cd k8s && kustomize edit set image api=ghcr.io/team/api:$TAG && git commit -am new && git push"
+    HELM = "yq -i '.image.tag = \"1\"' chart/values.yaml && git commit -am new && git push"
+    SED = "sed -i 's|image:.*|image:api|' k8s/api.yaml && git commit -am new && git push"
+    FLUX = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nspec:\n  path: ./k8s\n"
+    ARGO = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nspec:\n  syncPolicy:\n    automated: {}\n"
+
+    @pytest.mark.parametrize("run", [KUSTOMIZE, HELM, SED])
+    @pytest.mark.parametrize("app", [FLUX, ARGO, "{{- if .Values.on }}\n" + ARGO + "{{- end }}\n"])
+    def test_it_is_a_deployment(self, ask: Ask, run: str, app: str) -> None:
+        assert ask("service-cd", {**on_push(run), "apps/api.yaml": app}).state is State.WIRED
+
+    @pytest.mark.parametrize(
+        ("run", "app"),
+        [
+            (KUSTOMIZE.replace(" && git push", ""), FLUX),  # nobody sees it
+            ("sed -i 's/version/1/' setup.cfg && git push", FLUX),  # no image
+            (KUSTOMIZE, "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"),  # nothing syncs
+            (KUSTOMIZE, ARGO.replace("automated", "retry")),  # a person syncs
+            (KUSTOMIZE, ARGO.replace("Application", "Workflow")),
+        ],
+    )
+    def test_it_is_none(self, ask: Ask, run: str, app: str) -> None:
+        assert not ask("service-cd", {**on_push(run), "apps/api.yaml": app}).state.holds

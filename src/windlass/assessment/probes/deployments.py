@@ -9,7 +9,7 @@ from dataclasses import replace
 from windlass.assessment.automation.workflow import Job, Workflow, mapping, maps
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, once, seen_run, seen_use
-from windlass.assessment.probes.verbs import DEPLOY_ACTIONS, deploys, is_infrastructure
+from windlass.assessment.probes.verbs import DEPLOY_ACTIONS, deploys, is_infrastructure, writes_image
 from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence
 
@@ -38,7 +38,30 @@ def deploys_of(facts: Facts) -> list[Seen]:
             found.append(seen_run(run))
     if any(True for _ in declared(facts, "", *_ANSWERS)):
         found += code_pipelines(facts)
-    return found
+    return [*found, *_committed(facts)]
+
+
+_SYNCS = re.compile(r"^apiVersion:\s*(argoproj|kustomize\.toolkit\.fluxcd|helm\.toolkit\.fluxcd)\.io/", re.MULTILINE)
+_SYNCED = re.compile(r"^kind:\s*(Application|ApplicationSet|Kustomization|HelmRelease)\s*$", re.MULTILINE)
+_AUTOMATED = re.compile(r"^\s+automated:", re.MULTILINE)
+
+
+def _committed(facts: Facts) -> Iterator[Seen]:
+    """CI commits which image is to run, and Argo CD or Flux bring the cluster to what the branch says."""
+    writers = {id(run.route.start.job) for run in facts.runs(writes_image) if run.route.start.job is not None}
+    pushes = [run for run in facts.runs(lambda argv: argv[:2] == ("git", "push")) if id(run.route.start.job) in writers]
+    if not pushes:
+        return
+    for path in facts.project.yaml_paths:
+        text = facts.project.text(path)  # a template of a chart is no YAML yet
+        syncs, found = _SYNCS.search(text), _SYNCED.search(text)
+        # Argo CD waits for a person unless it is told to sync.
+        if syncs and found and (syncs[1] != "argoproj" or _AUTOMATED.search(text)):
+            line = text.count("\n", 0, found.start()) + 1
+            here = Evidence(path=path, line=line, why="brings the cluster to what the branch says")
+            for push in map(seen_run, pushes):
+                yield replace(push, evidence=(*push.evidence, here))
+            return
 
 
 _DEPLOY_ACTIONS_OF_CDK = re.compile(

@@ -53,6 +53,7 @@ def container_images(facts: Facts) -> Finding:
     return conclude("container-images", seen, turned_down=down, wired_from=By.ITSELF)
 
 
+_PULUMI = re.compile(r"pulumi_\w+\.([\w.]+\.)?(?!Provider$)[A-Z]\w+$")
 _RESOURCE = re.compile(r'^\s*(resource|module)\s+"', re.MULTILINE)
 
 
@@ -65,8 +66,7 @@ def infrastructure_files(facts: Facts) -> Iterator[Evidence]:
     for path in facts.project.named(".bicep"):
         if re.search(r"^(resource|module)\s", facts.project.text(path), re.MULTILINE):
             yield Evidence(path=path, line=1, why="resources in Bicep")
-    for path in facts.project.named("cdk.json", "pulumi.yaml", "serverless.yml", "serverless.yaml"):
-        yield Evidence(path=path, line=1, why="infrastructure as code")
+    yield from _programs(facts)
     for path in facts.project.yaml_paths:
         for document in facts.project.yaml(path)[:1]:
             if not isinstance(document, Map):
@@ -79,6 +79,14 @@ def infrastructure_files(facts: Facts) -> Iterator[Evidence]:
     for path in facts.project.named("template.json", "azuredeploy.json", "deploy.json"):
         if "deploymentTemplate.json" in facts.project.text(path)[:2000]:
             yield Evidence(path=path, line=1, why="an ARM template")
+
+
+def _programs(facts: Facts) -> Iterator[Evidence]:
+    """Projects of tools that run a program to declare it, and programs that call Pulumi themselves."""
+    for path in facts.project.named("cdk.json", "pulumi.yaml", "serverless.yml", "serverless.yaml"):
+        yield Evidence(path=path, line=1, why="infrastructure as code")
+    for module, _, call in facts.named(_PULUMI.match):
+        yield Evidence(path=module.path, line=call.line, why="resources in Pulumi")
 
 
 @probe("infra-as-code")

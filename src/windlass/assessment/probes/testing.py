@@ -90,6 +90,7 @@ def _runs_project(module: Module) -> bool:
         & names
         or {"import_module", "run_path", "joblib", "CliRunner"} & words
         or any(name.endswith((".load_model", ".load_product", "joblib.load", "pickle.load")) for name in names)
+        or any(name.startswith("kedro.") and name.endswith("KedroSession.create") for name in names)
     )
 
 

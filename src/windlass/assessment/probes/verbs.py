@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 Argv = tuple[str, ...]
 
 _DEPLOYS: tuple[Argv, ...] = (
@@ -56,6 +58,8 @@ PUBLISH_ACTIONS = (
     "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project",
     "jwalton/gh-ecr-push", "kciter/aws-ecr-action", "appleboy/docker-ecr-action",
 )  # fmt: skip
+
+_IMAGE = re.compile(r"\b(image|tag)\b", re.IGNORECASE)
 
 
 def _begins(argv: Argv, patterns: tuple[Argv, ...]) -> bool:
@@ -134,3 +138,11 @@ def publishes(argv: Argv) -> bool:
     ):
         return True
     return argv[:4] in (("python", "-m", "twine", "upload"),)
+
+
+def writes_image(argv: Argv) -> bool:
+    """Whether a command writes which image is to run into a manifest or the values of a chart."""
+    if argv[:4] == ("kustomize", "edit", "set", "image"):
+        return True
+    in_place = any(word.startswith(("-i", "--in-place", "--inplace")) for word in argv[1:])
+    return argv[0] in ("yq", "sed") and in_place and bool(_IMAGE.search(" ".join(argv[1:])))
