@@ -16,7 +16,7 @@ class Experiments:
 
     def __init__(self, *, context: LoopContext) -> None:
         self._context = context
-        self._pace = Pace(context.real_time)
+        self._pace = Pace(context.real_time, context.clock.now)
 
     def step(self, name: str) -> None:
         under_way = self._context.product(name).experiment

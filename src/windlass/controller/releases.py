@@ -73,9 +73,9 @@ class Releases:
         self._context = context
         self._refused = refused
         self._stages: dict[str, _Stage] = {}
-        self._pace = Pace(context.real_time)
-        self._readings = Pace(context.real_time)
-        self._beginnings = Pace(context.real_time)
+        self._pace = Pace(context.real_time, context.clock.now)
+        self._readings = Pace(context.real_time, context.clock.now)
+        self._beginnings = Pace(context.real_time, context.clock.now)
 
     def take(self, name: str, predictions: pl.DataFrame, outcomes: pl.DataFrame) -> None:
         """Answers and labels that have just reached the lake."""

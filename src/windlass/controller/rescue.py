@@ -40,7 +40,7 @@ class Rescue:
         self._trials = LoadTrials(context=context, engine=engine)
         self._looked: dict[str, tuple[str, float]] = {}
         """Product -> the champion whose files were looked at, and when."""
-        self._pace = Pace(context.real_time)
+        self._pace = Pace(context.real_time, context.clock.now)
 
     @property
     def jobs(self) -> tuple[Job, ...]:

@@ -58,7 +58,7 @@ class Service:
         self._context = context
         self._incidents = incidents
         self._counts: dict[str, _Count] = {}
-        self._pace = Pace(context.real_time)
+        self._pace = Pace(context.real_time, context.clock.now)
 
     def take(self, name: str, predictions: pl.DataFrame, _outcomes: pl.DataFrame) -> None:
         """Answers that have just reached the lake."""

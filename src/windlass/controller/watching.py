@@ -64,8 +64,8 @@ class Watching:
         self._incidents = incidents
         self._references = References(context=context)
         self._watched: dict[str, _Watched] = {}
-        self._openings = Pace(context.real_time)
-        self._looks = Pace(context.real_time)
+        self._openings = Pace(context.real_time, context.clock.now)
+        self._looks = Pace(context.real_time, context.clock.now)
 
     def take(self, name: str, predictions: pl.DataFrame, outcomes: pl.DataFrame) -> None:
         """Answers and outcomes that have just reached the lake."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -226,7 +227,7 @@ def test_an_address_that_nobody_answers_on_is_an_incident_until_somebody_does(de
 
 def test_what_took_long_is_due_later() -> None:
     now = 0.0
-    pace = Pace(lambda: now)
+    pace = Pace(lambda: now, lambda: NOON)
     assert pace.due("p")
     with pace.spend("p"):
         now += 2
@@ -238,9 +239,34 @@ def test_what_took_long_is_due_later() -> None:
     assert pace.due("p")
 
 
+def test_under_a_clock_that_runs_ahead_it_is_due_sooner() -> None:
+    now, noon = 0.0, NOON
+    pace = Pace(lambda: now, lambda: noon)
+    with pace.spend("p"):
+        now += 2
+    noon += timedelta(minutes=59)
+    now += 39.9
+    assert not pace.due("p")
+    with pace.spend("p"):
+        now += 2
+    noon += timedelta(hours=1)
+    now += 3.9
+    assert not pace.due("p")
+    now += 0.2
+    assert pace.due("p")
+
+
+def test_about_something_else_it_is_due_at_once() -> None:
+    now = 0.0
+    pace = Pace(lambda: now, lambda: NOON)
+    with pace.spend("p", of="shadow"):
+        now += 2
+    assert (pace.due("p", of="shadow"), pace.due("p", of="canary")) == (False, True)
+
+
 def test_what_failed_is_not_repeated_any_sooner() -> None:
     now = 0.0
-    pace = Pace(lambda: now)
+    pace = Pace(lambda: now, lambda: NOON)
     with pytest.raises(OSError, match="disk"), pace.spend("p"):  # noqa: PT012
         now += 1
         raise OSError("disk")
