@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -379,6 +380,41 @@ def test_a_booster_that_talks_is_quiet_unless_told_otherwise(capfd, given, expec
     model = fit_estimator(LGBMClassifier(n_estimators=1, **given), examples(frame, labels(frame)), kind="binary")
     assert model[-1].get_params().get("verbose") == expected
     assert bool(capfd.readouterr().out) == (expected == 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"verbose": False, "allow_writing_files": False}),
+        ({"silent": False}, {"silent": False, "allow_writing_files": False}),
+        ({"verbose": 50, "allow_writing_files": True}, {"verbose": 50, "allow_writing_files": True}),
+    ],
+)
+def test_one_that_talks_and_writes_files_where_it_runs_does_neither_unless_told_to(given, expected):
+    frame = mixed(60).select("amount")
+    model = fit_estimator(CatBoostLike(**given), examples(frame, labels(frame)), kind="binary")
+    assert model[-1].get_params() == expected
+
+
+class CatBoost(GaussianNB):
+    """Takes any parameter, and tells of those that were given, as the library's own base class does."""
+
+    __module__ = "catboost.core"
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__()
+        self.given = given
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return dict(self.given)
+
+    def set_params(self, **given: Any) -> CatBoost:
+        self.given.update(given)
+        return self
+
+
+class CatBoostLike(CatBoost):
+    """What a user takes."""
 
 
 def test_weights_reach_the_estimator_or_are_refused():

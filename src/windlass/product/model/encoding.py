@@ -36,6 +36,14 @@ __all__ = ["FrameEncoder", "check_features", "default_estimator", "fit_estimator
 SEED = 0
 """Takes the place of every `random_state` that was left open, so that the same rows give the same model."""
 _HISTOGRAM = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+_LIGHTGBM, _CATBOOST = ("lightgbm.sklearn", "LGBMModel"), ("catboost.core", "CatBoost")
+_TALKATIVE: tuple[tuple[tuple[str, str], frozenset[str], str, Any], ...] = (
+    (_LIGHTGBM, frozenset({"verbose", "verbosity"}), "verbose", -1),
+    (_CATBOOST, frozenset({"verbose", "silent", "logging_level", "verbose_eval"}), "verbose", False),
+    (_CATBOOST, frozenset({"allow_writing_files"}), "allow_writing_files", False),
+)
+"""Base classes of libraries that tell of every fit on standard output, which belongs to figures, or write files where
+they run; parameters by which a user says what he wants of that; and what is set where he says nothing."""
 _OWN_ENCODING = ("ColumnTransformer", "FrameEncoder", "FunctionTransformer")
 
 
@@ -99,17 +107,14 @@ def _copy(estimator: Any) -> Any:
         for name, value in copy.get_params(deep=True).items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     }
-    quiet = {}
-    if _is_lightgbm(copy) and not {"verbose", "verbosity"} & set(copy.get_params()):
-        quiet["verbose"] = -1  # left alone it tells of every fit on standard output, which belongs to figures
-    return copy.set_params(**open_seeds, **quiet)
+    return copy.set_params(**open_seeds, **_quiet(copy))
 
 
-def _is_lightgbm(estimator: Any) -> bool:
-    """Whether it is LightGBM's own, which takes any parameter."""
-    return any(
-        base.__name__ == "LGBMModel" and base.__module__ == "lightgbm.sklearn" for base in type(estimator).__mro__
-    )
+def _quiet(estimator: Any) -> dict[str, Any]:
+    """What keeps a library from telling of every fit, where its user has not said how much it should."""
+    bases = {(base.__module__, base.__name__) for base in type(estimator).__mro__}
+    given = set(estimator.get_params())
+    return {name: value for base, words, name, value in _TALKATIVE if base in bases and given.isdisjoint(words)}
 
 
 def _check_target(examples: Examples, kind: TaskKind, where: str) -> None:
