@@ -140,6 +140,20 @@ class TestWays:
         files = {**on_push("python examples/train.py"), "examples/train.py": FIT + "train(1, 2)\n"}
         assert ask("training-automated", files).state is State.PRESENT
 
+    @pytest.mark.parametrize(("name", "state"), [("Smoke test", State.ABSENT), ("Fit", State.WIRED)])
+    def test_a_step_that_only_sees_whether_training_runs(self, ask: Ask, name: str, state: State) -> None:
+        flow = f"""
+            on: push
+            jobs:
+              a:
+                runs-on: ubuntu-latest
+                steps:
+                  - name: {name}
+                    run: python train.py
+        """
+        files = {".github/workflows/ci.yml": flow, "train.py": FIT + "train(1, 2)\n"}
+        assert ask("ct-trigger-code", files).state is state
+
     def test_a_pipeline_that_ci_compiles_has_still_to_be_run(self, ask: Ask) -> None:
         code = """
             from kfp import compiler
