@@ -141,7 +141,7 @@ class Door:
         with self._hearing:
             if event.kind == "died":
                 self._kept = {key: said for key, said in self._kept.items() if said.worker != event.worker}
-            elif event.kind != "ready":
+            elif event.kind not in ("ready", "crashed"):
                 what = _MATTERS.get(event.kind, event.kind)
                 self._kept.pop((event.worker, event.product, what), None)  # so that it stands after what came before it
                 self._kept[event.worker, event.product, what] = event

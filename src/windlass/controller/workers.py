@@ -46,8 +46,9 @@ class Workers:
     def refused(self, product: str, version: str) -> str | None:
         """Why the version cannot serve: a worker could not load it, or workers crash since it is being released.
 
-        A worker holds champion and challenger, so a crash says nothing of who is at fault. What changed last is
-        withdrawn: that costs a release, where going on costs answers. None when nothing of the kind is known.
+        A worker holds champion and challenger, so its crash says nothing of who is at fault. What changed last is
+        withdrawn: that costs a release, where going on costs answers. In shadow a challenger has a process of its own,
+        and counts alone. None when nothing of the kind is known.
         """
         told = next(iter(self._refusals.get((product, version), {}).values()), None)
         release = self._context.product(product).release
@@ -56,7 +57,7 @@ class Workers:
         crashes = self._crashes.get((product, release.release), [])
         if len(crashes) < _CRASHES:
             return self._leak(product, release)
-        return f"{len(crashes)} serving workers have crashed since its release began; the last: {crashes[-1]}"
+        return f"{len(crashes)} serving processes have crashed since its release began; the last: {crashes[-1]}"
 
     def note(self) -> None:
         """Look at what was heard since the last time."""
@@ -81,6 +82,8 @@ class Workers:
                 self._measured(event)
             case "died":
                 self._died(event)
+            case "crashed":
+                self._crashed(event)
             case "ready":
                 self._answers(event)
             case "unheard":
@@ -90,9 +93,12 @@ class Workers:
 
     def _measured(self, event: ServingEvent) -> None:
         for name, product in self._context.state.products.items():
-            if product.release is not None:
-                stage = (name, product.release.release, product.release.stage)
-                readings = self._memory.setdefault(stage, {}).setdefault(event.worker, [])
+            release = product.release
+            of_shadow = event.product == name and release is not None and release.stage == "shadow"
+            if release is not None and (not event.product or of_shadow):
+                stage = (name, release.release, release.stage)
+                holder = _shadow_of(event.worker) if event.product else event.worker
+                readings = self._memory.setdefault(stage, {}).setdefault(holder, [])
                 readings.append(float(event.detail))
                 if len(readings) > _MOST_READINGS:
                     del readings[WARM::2]
@@ -163,6 +169,7 @@ class Workers:
     def _died(self, event: ServingEvent) -> None:
         for held in self._memory.values():
             held.pop(event.worker, None)
+            held.pop(_shadow_of(event.worker), None)
         for workers in self._refusals.values():
             workers.pop(event.worker, None)
         for failing in self._uncaptured.values():
@@ -178,6 +185,15 @@ class Workers:
             for name, state in self._context.state.products.items():
                 if state.release is not None:
                     self._crashes.setdefault((name, state.release.release), []).append(event.detail)
+
+    def _crashed(self, event: ServingEvent) -> None:
+        """In probation it is the version before that is in shadow, which says nothing of the one on probation."""
+        release = self._context.product(event.product).release
+        if release is not None and f"version {release.version} in shadow" in event.detail:
+            self._crashes.setdefault((event.product, release.release), []).append(event.detail)
+        for (product, _, _), held in self._memory.items():
+            if product == event.product:
+                held.pop(_shadow_of(event.worker), None)
 
     def _answers(self, event: ServingEvent) -> None:
         for product in self._served():
@@ -206,3 +222,8 @@ def _routed(product: ProductState) -> list[str]:
     """The versions that workers are asked to load."""
     routing = routing_for(product, sequence=0)
     return [target.version for target in (routing.champion, routing.challenger) if target is not None]
+
+
+def _shadow_of(worker: str) -> str:
+    """What the process of its challenger in shadow is called."""
+    return f"{worker}'s shadow"

@@ -19,6 +19,7 @@ from windlass.clock import Clock
 from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
 from windlass.records.capture import PredictionBatch
 from windlass.records.ids import place_of, prediction_ids, repeatable_ids, request_of
+from windlass.records.routing import Target
 from windlass.serving.asking import Question, Verdict, ask_together, keys_of, problems_of, unanswered
 from windlass.serving.capture import Capture
 from windlass.serving.explaining import Explanation
@@ -68,6 +69,8 @@ class ShadowWork(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     product: str
     challenger: Loaded
+    target: Target
+    """The challenger, as the routing names it."""
     question: Question
     read: Reader
     same_rows: bool
@@ -149,13 +152,20 @@ class Answering:
             f"version {batch.version} could not predict: {batch.error}", error_id=batch.request_id
         )
 
-    def repeat(self, works: Sequence[ShadowWork]) -> None:
-        """Ask the challenger in shadow about answered requests of one lineup and write down what it says."""
+    def questions(self, works: Sequence[ShadowWork]) -> list[Question]:
+        """What the challenger in shadow is to be asked, of answered requests of one lineup. That it cannot read one of
+        them is written down as its failure."""
         first = works[0]
         questions = [msgspec.structs.replace(work.question, stage="shadow") for work in works]
-        reads = [work.read for work in works]
-        verdicts = _ask_challenger(first.challenger, questions, reads, same_rows=first.same_rows)
-        self._keep(first.product, *verdicts)
+        if first.same_rows:
+            return questions
+        refused, again = _read_again(first.challenger, questions, [work.read for work in works])
+        self._keep(first.product, *refused.values())
+        return list(again.values())
+
+    def repeat(self, product: str, challenger: Loaded, questions: Sequence[Question]) -> None:
+        """Ask the challenger in shadow and write down what it says."""
+        self._keep(product, *_ask_checked(challenger, questions))
 
     def _kept(self, product: str, drafts: Sequence[_Draft]) -> list[Result]:
         """The drafts as results, once what they say has been written down: all at once, or, if that fails, each."""
@@ -207,10 +217,12 @@ class _Draft(msgspec.Struct, kw_only=True, eq=False):
     def answered(self) -> Answered:
         inquiry, lineup = self.inquiry, self.inquiry.lineup
         shadow = None
-        if inquiry.only is None and lineup.mode == "shadow" and lineup.challenger is not None:
+        challenger, target = lineup.challenger, lineup.routing.challenger
+        if inquiry.only is None and lineup.mode == "shadow" and challenger is not None and target is not None:
             shadow = ShadowWork(
                 product=lineup.product,
-                challenger=lineup.challenger,
+                challenger=challenger,
+                target=target,
                 question=self.question,
                 read=inquiry.read,
                 same_rows=lineup.same_rows,
@@ -346,25 +358,46 @@ def _ask_challenger(
 ) -> list[Verdict]:
     """What the challenger says of questions that were decoded for the champion; `chosen`: only of these rows of each
     request, which are the rows of its question."""
-    if not questions:
-        return []
-    if same_rows:
-        return ask_together(challenger, questions)
+    again = dict(enumerate(questions))
     verdicts: dict[int, Verdict] = {}
+    if not same_rows:
+        verdicts, again = _read_again(challenger, questions, reads, chosen)
+    verdicts.update(zip(again, _ask_checked(challenger, list(again.values())), strict=True))
+    return [verdicts[place] for place in range(len(questions))]
+
+
+def _read_again(
+    challenger: Loaded,
+    questions: Sequence[Question],
+    reads: Sequence[Reader],
+    chosen: Sequence[Sequence[int]] | None = None,
+) -> tuple[dict[int, Verdict], dict[int, Question]]:
+    """By place, the questions as the challenger reads them, and the failures of those that it cannot read."""
+    refused: dict[int, Verdict] = {}
     again: dict[int, Question] = {}
     for place, (question, read) in enumerate(zip(questions, reads, strict=True)):
         try:
             decoded = read(challenger.decoder)
-            if chosen is not None:
-                decoded = decoded.take(chosen[place])
-            if (refusal := challenger.decoder.check([decoded])[0]) is not None:
-                raise refusal
-        except InvalidRows as error:  # rows that the champion accepts and the challenger would refuse: its failure
-            why = "" if challenger.capture.redact else f": {error.what}"  # which may show a value
-            told = f"this version refuses rows that the champion accepts{why}"
-            verdicts[place] = unanswered(challenger, question, error=told)
+        except InvalidRows as error:
+            refused[place] = _refused(challenger, question, error)
         else:
-            again[place] = msgspec.structs.replace(question, decoded=decoded)
-    if again:
-        verdicts.update(zip(again, ask_together(challenger, list(again.values())), strict=True))
-    return [verdicts[place] for place in range(len(questions))]
+            taken = decoded if chosen is None else decoded.take(chosen[place])
+            again[place] = msgspec.structs.replace(question, decoded=taken)
+    return refused, again
+
+
+def _ask_checked(challenger: Loaded, questions: Sequence[Question]) -> list[Verdict]:
+    """What the challenger says of rows that it has read, once its contract has been asked about them."""
+    refusals = challenger.decoder.check([question.decoded for question in questions])
+    fit = [question for question, refusal in zip(questions, refusals, strict=True) if refusal is None]
+    said = iter(ask_together(challenger, fit) if fit else ())
+    return [
+        next(said) if refusal is None else _refused(challenger, question, refusal)
+        for question, refusal in zip(questions, refusals, strict=True)
+    ]
+
+
+def _refused(challenger: Loaded, question: Question, error: InvalidRows) -> Verdict:
+    """Rows that the champion accepts and the challenger would refuse: its failure."""
+    why = "" if challenger.capture.redact else f": {error.what}"  # which may show a value
+    return unanswered(challenger, question, error=f"this version refuses rows that the champion accepts{why}")

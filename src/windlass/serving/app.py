@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 from windlass.clock import Clock
 from windlass.errors import WindlassError
 from windlass.serving import inference, mlflow
-from windlass.serving.answering import Answering
+from windlass.serving.answering import Answering, ShadowWork
+from windlass.serving.asking import Question
 from windlass.serving.batching import Batcher
 from windlass.serving.binary_tensors import MEDIA
 from windlass.serving.capture import Capture
@@ -33,6 +34,9 @@ from windlass.serving.predict import Outcomes, Predict
 from windlass.serving.probes import Probes
 from windlass.serving.shadow import Shadow
 
+Repeat = Callable[[ShadowWork, Sequence[Question]], None]
+"""Asks the challenger of a work the questions; the works that they come from have it in common."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -49,10 +53,20 @@ class Parts:
     pool: ThreadPoolExecutor
 
     @classmethod
-    def of(cls, *, board: Board, clock: Clock, capture: Capture, metrics: Metrics) -> Parts:
+    def of(
+        cls, *, board: Board, clock: Clock, capture: Capture, metrics: Metrics, repeat: Repeat | None = None
+    ) -> Parts:
+        """`repeat` asks a challenger in shadow; None: in this process."""
         answering = Answering(clock=clock, capture=capture, metrics=metrics)
         pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="answer")
-        batcher, shadow = Batcher(answering, pool=pool), Shadow(answering.repeat, metrics=metrics)
+        ask = repeat or (lambda work, questions: answering.repeat(work.product, work.challenger, questions))
+
+        def hand_on(works: Sequence[ShadowWork]) -> None:
+            questions = answering.questions(works)
+            if questions:
+                ask(works[0], questions)
+
+        batcher, shadow = Batcher(answering, pool=pool), Shadow(hand_on, metrics=metrics)
         return cls(
             board=board,
             clock=clock,
@@ -112,7 +126,7 @@ def _posts(parts: Parts, held: Held) -> dict[str, Poster]:
         ("/v2/models/{name}/infer", infer, {"media": (JSON, MEDIA)}),
         ("/v2/models/{name}/versions/{version}/infer", infer, {"media": (JSON, MEDIA)}),
     ]
-    return {path: Poster(handle, route=path, shadow=shadow, held=held, **more) for path, handle, more in table}  # type: ignore[arg-type]
+    return {path: Poster(handle, route=path, held=held, **more) for path, handle, more in table}  # type: ignore[arg-type]
 
 
 def _gets(parts: Parts) -> list[Route]:

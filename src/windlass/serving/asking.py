@@ -8,8 +8,7 @@ is seen to answer a row differently when others stand beside it is asked about e
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from itertools import accumulate, pairwise
 from typing import Any
@@ -91,7 +90,7 @@ def ask_together(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]
 
 
 def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
-    started = time.perf_counter()
+    elapsed = loaded.timing()
     decoded = Decoded.together([question.decoded for question in questions])
     frame = decoded.frame
     try:
@@ -99,12 +98,12 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
         features = _features(predicted.features, frame, redact=loaded.capture.redact)
     except FAILURES as error:
         if len(questions) == 1:
-            batch = _failure(loaded, questions[0], _milliseconds(started), _discreet(loaded, error))
+            batch = _failure(loaded, questions[0], _milliseconds(elapsed), _discreet(loaded, error))
             return [Verdict(batch=batch, labels=(), cause=error, sample=loaded.capture.sample)]
         middle = len(questions) // 2
         return [*_ask(loaded, questions[:middle]), *_ask(loaded, questions[middle:])]
     loaded.witness.keep(frame)
-    took, sample, verdicts = _milliseconds(started), loaded.capture.sample, []
+    took, sample, verdicts = _milliseconds(elapsed), loaded.capture.sample, []
     keys, times, rows = *_keys_and_times(loaded, decoded), _rows(loaded, decoded)
     labels = labels_of(loaded, scores, probabilities)
     ends = accumulate((len(question.ids) for question in questions), initial=0)
@@ -253,8 +252,8 @@ def _batch(loaded: Loaded, question: Question, took: float, **found: Any) -> Pre
     )
 
 
-def _milliseconds(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 3)
+def _milliseconds(elapsed: Callable[[], float]) -> float:
+    return round(elapsed() * 1000, 3)
 
 
 def _keys_and_times(loaded: Loaded, decoded: Decoded) -> tuple[tuple[str | None, ...], tuple[datetime | None, ...]]:

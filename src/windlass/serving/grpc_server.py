@@ -96,13 +96,9 @@ class GrpcServer:
         return MESSAGES["ModelMetadataResponse"](**metadata(self._board, asked.name, asked.version or None))
 
     async def _model_infer(self, asked: Any) -> Any:
-        self._shadow.request_began()
-        try:
-            inferred = await self._infer.infer(
-                asked.model_name, asked.model_version or None, lambda: _request(asked), size=asked.ByteSize()
-            )
-        finally:
-            self._shadow.request_ended()
+        inferred = await self._infer.infer(
+            asked.model_name, asked.model_version or None, lambda: _request(asked), size=asked.ByteSize()
+        )
         left = after(inferred.answered.shadow, self._shadow)
         if left is not None:
             asyncio.get_running_loop().call_soon(left)

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from windlass.serving.limits import MOST_BYTES, MOST_BYTES_HELD
 from windlass.serving.metrics import Metrics
 from windlass.serving.refusal import Overloaded, Refusal, TooLarge, WrongMedia, details_of
-from windlass.serving.shadow import Shadow
 
 encode = msgspec.json.Encoder().encode
 
@@ -113,21 +112,18 @@ class Poster:
         handle: Callable[[Call], Awaitable[Reply]],
         *,
         route: str,
-        shadow: Shadow,
         held: Held,
         media: tuple[str, ...] = (JSON,),
         explain: Explain = explain,
     ) -> None:
         self.route = route
         self._handle = handle
-        self._shadow = shadow
         self._held = held
         self._media = media
         self.explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope["headers"])
-        self._shadow.request_began()
         body = self.body()
         try:
             media = _media_of(headers, self._media)
@@ -138,7 +134,6 @@ class Poster:
             await respond(reply, send)
         finally:
             body.let_go()
-            self._shadow.request_ended()
         if reply.after is not None:
             reply.after()
 
@@ -149,11 +144,7 @@ class Poster:
     async def reply(self, path: Mapping[str, str], query: str, headers: Headers, content: bytes) -> Reply:
         """The answer to a request that has arrived; what comes after it is the caller's to do."""
         media = _media_of(headers, self._media)
-        self._shadow.request_began()
-        try:
-            return await self._handle(Call(path=path, query=query, headers=headers, media=media, body=content))
-        finally:
-            self._shadow.request_ended()
+        return await self._handle(Call(path=path, query=query, headers=headers, media=media, body=content))
 
 
 class Getter:

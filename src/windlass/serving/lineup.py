@@ -20,6 +20,7 @@ from windlass.records.routing import Routing
 from windlass.serving.blame import Witness
 from windlass.serving.limits import EXPLAIN_WALKS, MOST_ROWS, TRIALS
 from windlass.serving.refusal import NoChampion, NotFound
+from windlass.serving.timing import Timing, wall_time
 
 
 class Prediction(Protocol):
@@ -79,10 +80,12 @@ class Loaded:
     bundle: Servable
     witness: Witness = field(default_factory=Witness)
     company: Company = field(default_factory=Company)
+    timing: Timing = wall_time
+    """By which the time of its calls is taken."""
 
     @classmethod
-    def of(cls, version: str, digest: str, bundle: Servable) -> Loaded:
-        loaded = cls(version=version, digest=digest, bundle=bundle)
+    def of(cls, version: str, digest: str, bundle: Servable, *, timing: Timing = wall_time) -> Loaded:
+        loaded = cls(version=version, digest=digest, bundle=bundle, timing=timing)
         _ = loaded.decoder, bundle.answering  # compiled and loaded now, while nobody waits for it
         return loaded
 

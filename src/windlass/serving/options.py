@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from windlass.records.routing import Target
+
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """All that a worker is told; JSON on its command line."""
@@ -33,9 +35,26 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))
 
 
+class ShadowOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the process of a challenger in shadow is told by its worker; JSON on its command line."""
+
+    worker: WorkerOptions
+    parent: int
+    """The worker's process id."""
+    product: str
+    target: Target
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self, enc_hook=str).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> ShadowOptions:
+        return msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A line that a worker writes to its parent."""
 
-    kind: Literal["ready", "serving", "refused", "uncaptured", "captured", "memory"]
+    kind: Literal["ready", "serving", "refused", "uncaptured", "captured", "memory", "crashed"]
     product: str = ""
     detail: str = ""

@@ -1,4 +1,4 @@
-"""A challenger in shadow: asked after the caller has his answer, and never in his way."""
+"""Answered requests on their way to a challenger in shadow: never in a caller's way."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from windlass.serving.limits import ROWS_TOGETHER, SHADOW_BATCHES
 from windlass.serving.metrics import Metrics
 
 _log = logging.getLogger(__name__)
-_PATIENCE = 0.02  # seconds that shadow work lets requests in flight go first, before it takes its turn
+_GATHER = 0.02  # seconds in which requests gather before they are handed on: seldom, so that it costs the others little
 
 
 class Shadow:
     """One thread and a bounded queue: what does not fit is dropped and counted, the champion never waits.
 
-    The thread shares the interpreter with the requests. It begins a batch only while none is being answered, or after
-    a short wait, so that a busy worker slows the shadow and not the other way round.
+    The thread shares the interpreter with the requests, so all it does is to hand them on, many at a time.
     """
 
     def __init__(
@@ -30,9 +29,7 @@ class Shadow:
         self._work = work
         self._metrics = metrics
         self._queue: queue.Queue[ShadowWork | None] = queue.Queue(maxsize=most)
-        self._idle = threading.Event()
-        self._idle.set()
-        self._busy = 0
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
     def start(self) -> None:
@@ -47,18 +44,9 @@ class Shadow:
             return False
         return True
 
-    def request_began(self) -> None:
-        """Called from the event loop alone, as is `request_ended`."""
-        self._busy += 1
-        self._idle.clear()
-
-    def request_ended(self) -> None:
-        self._busy -= 1
-        if not self._busy:
-            self._idle.set()
-
     def close(self, timeout: float) -> bool:
         """Finish what is queued, for `timeout` seconds at most; what is left is dropped and counted."""
+        self._closing.set()
         try:
             self._queue.put(None, timeout=timeout)
             self._thread.join(timeout)
@@ -73,7 +61,7 @@ class Shadow:
     def _run(self) -> None:
         ended = False
         while not ended and (first := self._queue.get()) is not None:
-            self._idle.wait(_PATIENCE)
+            self._closing.wait(_GATHER)
             batch, ended = self._with_company(first)
             for works in _of_one_challenger(batch):
                 self._do(works)
@@ -96,7 +84,7 @@ class Shadow:
         first, rows = works[0], sum(map(len, works))
         try:
             self._work(works)
-        except WindlassError as error:  # the disk is full, or the challenger cannot read the rows
+        except WindlassError as error:  # its process has ended, or the disk is full
             self._metrics.dropped.labels(first.product).inc(rows)
             _log.warning("shadow answers of %s were lost: %s", first.challenger.version, error)
         except Exception:  # noqa: BLE001 (whatever happens to one batch, the next ones get their turn)

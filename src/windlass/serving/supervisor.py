@@ -49,9 +49,12 @@ def _nothing() -> None:
 class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something about a worker that whoever runs the server may want to record."""
 
-    kind: Literal["ready", "serving", "refused", "uncaptured", "captured", "died", "heard", "unheard", "memory"]
+    kind: Literal[
+        "ready", "serving", "refused", "uncaptured", "captured", "died", "crashed", "heard", "unheard", "memory"
+    ]
     """`refused`: a version that was routed could not be loaded, and does not serve. `uncaptured`: an answer could not
-    be written down and was not given; `captured`: one could again. `memory`: how many megabytes the worker holds.
+    be written down and was not given; `captured`: one could again. `memory`: how many megabytes the worker holds,
+    or, with a product, the process of its challenger in shadow; `crashed`: that process has ended by its own doing.
     `unheard`: nobody answers at the address that the server waits for; `heard`: somebody of this workspace does."""
     worker: str
     product: str = ""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from windlass.serving.app import Parts
     from windlass.serving.grpc_server import GrpcServer
     from windlass.serving.guard import Keyring
+    from windlass.serving.shadow_process import ShadowProcesses
     from windlass.serving.watching import Open, Watcher
 
 _log = logging.getLogger("windlass.serving")
@@ -65,6 +66,7 @@ class WorkerServer(uvicorn.Server):
         *,
         parts: Parts,
         watcher: Watcher,
+        shadows: ShadowProcesses,
         report: Reporter,
         stop_seconds: float,
         keyring: Keyring | None,
@@ -76,6 +78,7 @@ class WorkerServer(uvicorn.Server):
         self._keyring = keyring
         self._parts = parts
         self._watcher = watcher
+        self._shadows = shadows
         self._process = psutil.Process()
         self._report = report
         self._stop_seconds = stop_seconds
@@ -107,6 +110,7 @@ class WorkerServer(uvicorn.Server):
         self._parts.pool.shutdown(wait=True)
         if self._watching is not None:
             self._parts.shadow.close(self._stop_seconds / 4)
+        self._shadows.close(self._stop_seconds / 4)
         self._parts.capture.close()
 
     def _stopped_watching(self, task: asyncio.Task[None]) -> None:
@@ -123,9 +127,11 @@ class WorkerServer(uvicorn.Server):
             if time.monotonic() - measured >= MEMORY_SECONDS:
                 measured = time.monotonic()
                 self._report("memory", "", f"{self._process.memory_info().rss / 2**20:.1f}")
+                self._shadows.measure()
             if self._watcher.changed():
                 await asyncio.to_thread(self._watcher.refresh)
             self._parts.capture.look()
+            self._shadows.look()
             if self._keyring is not None:
                 self._keyring.look()
             end_late(self.server_state.connections)
@@ -138,7 +144,9 @@ def _grpc_server(parts: Parts, keyring: Keyring | None) -> GrpcServer:
     return GrpcServer(board=parts.board, infer=parts.infer, shadow=parts.shadow, metrics=parts.metrics, keyring=keyring)
 
 
-def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = None) -> tuple[Parts, Watcher]:
+def build(
+    options: WorkerOptions, report: Reporter, open_bundle: Open | None = None
+) -> tuple[Parts, Watcher, ShadowProcesses]:
     """The parts of a worker, wired to the real registry (or `open_bundle`), segments and clock."""
     from windlass.lake.segments import SegmentWriter
     from windlass.registry.registry import Registry
@@ -146,6 +154,7 @@ def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = N
     from windlass.serving.capture import Capture
     from windlass.serving.lineup import Board
     from windlass.serving.metrics import Metrics
+    from windlass.serving.shadow_process import ShadowProcesses
     from windlass.serving.watching import Watcher
 
     paths, metrics, board = Paths(options.root), Metrics(options.metrics), Board()
@@ -155,11 +164,13 @@ def build(options: WorkerOptions, report: Reporter, open_bundle: Open | None = N
         let_go=paths.let_go,
         report=report,
     )
-    parts = Parts.of(board=board, clock=clock_from(options.clock), capture=capture, metrics=metrics)
+    shadows = ShadowProcesses(options, report=report)
+    clock = clock_from(options.clock)
+    parts = Parts.of(board=board, clock=clock, capture=capture, metrics=metrics, repeat=shadows.repeat)
     watcher = Watcher(
         paths=paths, board=board, open_bundle=open_bundle or Registry(paths).open, metrics=metrics, report=report
     )
-    return parts, watcher
+    return parts, watcher, shadows
 
 
 def main(text: str, *, open_bundle: Open | None = None) -> None:
@@ -171,7 +182,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(options.metrics)  # read when prometheus_client is first imported
     report = Reporter()
-    parts, watcher = build(options, report, open_bundle)
+    parts, watcher, shadows = build(options, report, open_bundle)
     from windlass.serving.app import Application
     from windlass.serving.guard import Keyring
     from windlass.serving.protocol import PatientProtocol
@@ -193,6 +204,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         config,
         parts=parts,
         watcher=watcher,
+        shadows=shadows,
         report=report,
         stop_seconds=options.stop_seconds,
         keyring=keyring,
@@ -207,6 +219,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
                 os.close(fd)
         report.forget()
         parts.capture.forget()
+        shadows.forget()
 
     os.register_at_fork(after_in_child=keep_nothing)
 

@@ -144,6 +144,11 @@ def say(workers: Workers, kind: Any, worker: str = "w0", detail: str = "") -> No
     workers.note()
 
 
+def holds(workers: Workers, worker: str, megabytes: float) -> None:
+    workers.hear(ServingEvent(kind="memory", worker=worker, detail=str(megabytes)))
+    workers.note()
+
+
 def test_a_version_that_a_worker_refuses_is_an_incident_until_it_is_served(desk: Desk) -> None:
     workers = routed(desk)
     assert workers.refused(PRODUCT, "v2") is None
@@ -197,11 +202,33 @@ def test_workers_that_crash_withdraw_what_is_being_released(desk: Desk) -> None:
     assert workers.refused(PRODUCT, "v2") is None, "once may be chance"
     workers.hear(ServingEvent(kind="died", worker="w1", detail="worker w1 was killed by signal 11", crashed=True))
     workers.note()
-    assert "2 serving workers have crashed" in str(workers.refused(PRODUCT, "v2"))
+    assert "2 serving processes have crashed" in str(workers.refused(PRODUCT, "v2"))
     assert workers.refused(PRODUCT, "v1") is None
     desk.write(*director.call_off(desk.state, now=NOON, reason="test"))
     workers.forgive(PRODUCT)
     assert workers.refused(PRODUCT, "v2") is None
+
+
+def crash(workers: Workers, version: str) -> None:
+    say(workers, "crashed", detail=f"version {version} in shadow: its process was killed by signal 11")
+
+
+def test_a_challenger_in_shadow_that_crashes_is_withdrawn_and_nobody_else(desk: Desk) -> None:
+    workers = routed(desk)
+    for _ in range(2):
+        assert workers.refused(PRODUCT, "v2") is None
+        crash(workers, "v1")
+        crash(workers, "v2")
+    assert "version v2 in shadow" in str(workers.refused(PRODUCT, "v2"))
+    assert desk.bodies(IncidentOpened) == [], "nobody was left without an answer"
+
+
+def test_the_memory_of_a_shadow_is_told_from_that_of_its_worker(desk: Desk) -> None:
+    workers = routed(desk)
+    for number in range(100):
+        holds(workers, "w0", 400)
+        say(workers, "memory", "w0", f"{200 + 10 * number}.0")
+    assert str(workers.refused(PRODUCT, "v2")).endswith("(worker w0's shadow)")
 
 
 def test_an_address_that_nobody_answers_on_is_an_incident_until_somebody_does(desk: Desk) -> None:
@@ -308,8 +335,8 @@ def test_a_hundred_thousand_outcomes_of_unknown_predictions_are_told_once(desk: 
 def test_a_version_whose_workers_memory_grows_without_end_is_withdrawn(desk: Desk) -> None:
     workers = routed(desk)
     for number in range(60):
-        say(workers, "memory", "w0", "400.0")
-        say(workers, "memory", "w1", f"{400 + 10 * number}.0")
+        holds(workers, "w0", 400)
+        holds(workers, "w1", 400 + 10 * number)
     told = workers.refused(PRODUCT, "v2")
     assert told is not None
     assert told.startswith("since it is in shadow, memory grows without end: 440 MB")
@@ -323,7 +350,7 @@ def test_a_version_whose_workers_memory_grows_without_end_is_withdrawn(desk: Des
 def test_readings_of_a_long_stage_are_thinned_and_say_the_same(desk: Desk) -> None:
     workers = routed(desk)
     for number in range(3000):
-        say(workers, "memory", "w0", f"{400 + number / 4}")
+        holds(workers, "w0", 400 + number / 4)
     assert "memory grows without end" in str(workers.refused(PRODUCT, "v2"))
     (held,) = workers._memory.values()
     assert len(held["w0"]) <= 1000

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from windlass.product.contract import Decoded
 from windlass.records.bundle import Column
-from windlass.records.routing import Routing
+from windlass.records.routing import Routing, Target
 from windlass.serving.answering import ShadowWork
 from windlass.serving.asking import Question
 from windlass.serving.lineup import Lineup
@@ -214,14 +214,22 @@ def test_a_slow_shadow_neither_holds_up_callers_nor_grows_without_bound(shadow: 
     assert len([batch for batch in shadow.captured if batch.stage == "shadow"]) == 600 - dropped
 
 
-def test_shadow_work_waits_for_requests_in_flight_but_not_for_ever() -> None:
+def test_shadow_work_is_handed_on_many_at_a_time_and_soon() -> None:
+    given: list[int] = []
     done = threading.Event()
-    shadow = Shadow(lambda _: done.set(), metrics=Metrics(), most=2)
-    shadow.request_began()
+
+    def take(works: Any) -> None:
+        given.append(len(works))
+        if sum(given) == 3:
+            done.set()
+
+    shadow = Shadow(take, metrics=Metrics(), most=3)
+    work = _work()
+    assert all(shadow.offer(work) for _ in range(3))
+    assert not shadow.offer(work), "a fourth does not fit"
     shadow.start()
-    assert shadow.offer(_work())
-    assert done.wait(5), "a busy worker delays the shadow and does not stop it"
-    shadow.request_ended()
+    assert done.wait(5)
+    assert given == [3]
     assert shadow.close(5)
 
 
@@ -232,7 +240,12 @@ def _work() -> ShadowWork:
     )
     challenger: Any = object()
     return ShadowWork(
-        product="flights", challenger=challenger, question=question, read=lambda _: decoded, same_rows=True
+        product="flights",
+        challenger=challenger,
+        target=Target(version="v2", digest="d-v2"),
+        question=question,
+        read=lambda _: decoded,
+        same_rows=True,
     )
 
 

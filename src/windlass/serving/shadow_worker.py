@@ -1,0 +1,169 @@
+"""The process of a challenger in shadow: `python -m windlass.serving.shadow_worker OPTIONS`, started by the worker.
+
+It reads mirrored requests from its standard input, asks the challenger, and writes down what it says as a worker does.
+It ends when the input ends, which it does with the worker, however that ends; and when it has nothing to do and the
+routing names its challenger no more.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import select
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from windlass.clock import clock_from
+from windlass.engines.forks import one_comes_out
+from windlass.engines.lifeline import be_first_to_go
+from windlass.errors import WindlassError
+from windlass.records.paths import Paths
+from windlass.records.routing import Routing
+from windlass.serving.options import ShadowOptions
+from windlass.serving.shadow_process import LENGTH, Mirrored
+
+_log = logging.getLogger("windlass.serving.shadow")
+_LOOK_SECONDS = 0.5
+"""Between two looks at whether it is still needed, and at whether its segment is asked for."""
+_decoder = msgspec.msgpack.Decoder(list[Mirrored])
+
+
+class ShadowWorker:
+    """One challenger, loaded, and what was mirrored to it."""
+
+    def __init__(self, options: ShadowOptions) -> None:
+        """Raises SigningError, RegistryError and whatever else keeps a version from being loaded."""
+        from windlass.lake.segments import SegmentWriter
+        from windlass.registry.registry import Registry
+        from windlass.serving.answering import Answering
+        from windlass.serving.capture import Capture
+        from windlass.serving.lineup import Loaded
+        from windlass.serving.metrics import Metrics
+        from windlass.serving.timing import undisturbed_time
+        from windlass.serving.trust import Trust
+
+        worker, product, target = options.worker, options.product, options.target
+        self._paths, self._metrics = Paths(worker.root), Metrics(worker.metrics)
+        self._options = options
+        self.capture = Capture(
+            open_sink=lambda product: SegmentWriter(
+                self._paths.segments(product) / worker.name, durability=worker.durability
+            ),
+            metrics=self._metrics,
+            let_go=self._paths.let_go,
+        )
+        self._answering = Answering(clock=clock_from(worker.clock), capture=self.capture, metrics=self._metrics)
+        Trust(self._paths).check(product, target)
+        with one_comes_out():  # opening it imports the user's modules
+            bundle = Registry(self._paths).open(product, target.digest)
+            self._loaded = Loaded.of(target.version, target.digest, bundle, timing=undisturbed_time)
+
+    def run(self, fd: int) -> None:
+        """Ask about what comes from `fd`, until it ends or nobody needs the challenger any more."""
+        for mirrored in self._messages(fd):
+            try:
+                self._ask(mirrored)
+            except WindlassError as error:  # the disk is full
+                self._lost(mirrored)
+                _log.warning("shadow answers of %s were lost: %s", self._loaded.version, error)
+            except Exception:  # noqa: BLE001 (whatever happens to one batch, the next ones get their turn)
+                self._lost(mirrored)
+                _log.exception("shadow work of %s failed", self._loaded.version)
+        self.capture.close()
+
+    def needed(self) -> bool:
+        """Whether the worker lives, and the challenger is in shadow; a record that cannot be read says nothing new."""
+        if os.getppid() != self._options.parent:
+            return False
+        try:
+            text = self._paths.routing(self._options.product).read_bytes()
+            routing = msgspec.json.decode(text, type=Routing)
+        except (OSError, msgspec.DecodeError):
+            return True
+        challenger = routing.challenger
+        return routing.mode == "shadow" and challenger is not None and challenger.digest == self._loaded.digest
+
+    def _messages(self, fd: int) -> Iterator[Sequence[Mirrored]]:
+        while True:
+            ready, _, _ = select.select([fd], [], [], _LOOK_SECONDS)
+            if ready:
+                head = _read(fd, LENGTH.size)
+                if head is None or (content := _read(fd, LENGTH.unpack(head)[0])) is None:
+                    return
+                yield _decoder.decode(content)
+            elif not self.needed():
+                return
+
+    def _ask(self, mirrored: Sequence[Mirrored]) -> None:
+        from windlass.serving.asking import Question
+
+        questions = [
+            Question(
+                request_id=each.request_id,
+                named=each.named,
+                at=each.at,
+                stage="shadow",
+                ids=each.ids,
+                decoded=self._loaded.decoder.read(b'{"rows":[' + b",".join(each.rows) + b"]}"),
+            )
+            for each in mirrored
+        ]
+        self._answering.repeat(self._options.product, self._loaded, questions)
+
+    def _lost(self, mirrored: Sequence[Mirrored]) -> None:
+        self._metrics.dropped.labels(self._options.product).inc(sum(len(each.ids) for each in mirrored))
+
+
+def _read(fd: int, size: int) -> bytes | None:
+    """The next `size` bytes; None when they do not come any more."""
+    parts: list[bytes] = []
+    while size:
+        part = os.read(fd, size)
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _stand_back() -> None:
+    """Take of the processors what nobody else has a use for."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
+
+
+def _watch(shadow: ShadowWorker, stop_seconds: float) -> None:
+    """Let the segment go when it is asked for; and end a process that nobody needs, if user code holds it."""
+    pause, left = threading.Event(), stop_seconds
+    while left > 0:
+        pause.wait(_LOOK_SECONDS)
+        shadow.capture.look()
+        left = stop_seconds if shadow.needed() else left - _LOOK_SECONDS
+    os._exit(1)
+
+
+def main(text: str) -> None:
+    """Answer in the shadow until nothing more comes."""
+    options = ShadowOptions.from_json(text)
+    _stand_back()
+    be_first_to_go()
+    name = f"{options.worker.name}'s shadow"
+    logging.basicConfig(
+        level=options.worker.log_level.upper(), format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s"
+    )
+    shadow = ShadowWorker(options)
+    gc.freeze()
+    os.register_at_fork(after_in_child=shadow.capture.forget)
+    stop_seconds = options.worker.stop_seconds
+    threading.Thread(target=_watch, args=(shadow, stop_seconds), name="watch", daemon=True).start()
+    shadow.run(sys.stdin.fileno())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

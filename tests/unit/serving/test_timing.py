@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from multiprocessing.synchronize import Barrier, Event
+
+import pytest
+
+from windlass.serving.timing import undisturbed_time, wall_time
+
+
+def test_waiting_for_something_else_than_a_processor_counts() -> None:
+    for timing in (wall_time, undisturbed_time):
+        elapsed = timing()
+        threading.Event().wait(0.2)
+        assert elapsed() > 0.15
+
+
+def _spin(stop: Event, begun: Barrier, cpu: int) -> None:
+    os.sched_setaffinity(0, {cpu})
+    begun.wait()
+    while not stop.is_set():
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system tells it on Linux alone")
+def test_waiting_for_a_processor_that_others_have_does_not_count() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    stop, begun, allowed = spawn.Event(), spawn.Barrier(5), os.sched_getaffinity(0)
+    cpu = min(allowed)
+    others = [spawn.Process(target=_spin, args=(stop, begun, cpu)) for _ in range(4)]
+    for each in others:
+        each.start()
+    try:
+        begun.wait(60)
+        os.sched_setaffinity(0, {cpu})
+        wall, undisturbed, worked = wall_time(), undisturbed_time(), time.process_time()
+        while time.process_time() - worked < 0.2:
+            pass
+        worked = time.process_time() - worked
+        counted, took = undisturbed(), wall()
+    finally:
+        os.sched_setaffinity(0, allowed)
+        stop.set()
+        for each in others:
+            each.join()
+    assert worked <= counted < (took + worked) / 2
