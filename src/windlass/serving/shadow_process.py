@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 LENGTH = struct.Struct("<I")
 _AGAIN_SECONDS = 1.0
 """A process that has ended is not started again sooner than this after it was started."""
+_ORDERLY = (0, -signal.SIGTERM, -signal.SIGINT)
+"""Ends that say nothing against the challenger: it was told to. SIGKILL is what Linux sends when memory runs out."""
 COMMAND = (sys.executable, "-m", "windlass.serving.shadow_worker")
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -105,6 +108,8 @@ class ShadowProcesses:
         self._report = report
         self._command = command
         self._running: dict[str, _Process] = {}
+        self._leaving: list[_Process] = []
+        """Processes whose challenger was replaced by another, until they have finished."""
         self._seen: set[int] = set()
         """Processes whose end was seen."""
 
@@ -133,7 +138,7 @@ class ShadowProcesses:
             if code is None or process.child.pid in self._seen:
                 continue
             self._seen.add(process.child.pid)
-            if code:
+            if code not in _ORDERLY:
                 ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
                 told = f"version {process.target.version} in shadow: its process {ended}"
                 _log.error("%s: %s", product, told)
@@ -148,7 +153,10 @@ class ShadowProcesses:
     def close(self, timeout: float) -> None:
         """End all, after what they were given."""
         until = time.monotonic() + timeout
-        for process in self._running.values():
+        processes = [*self._running.values(), *self._leaving]
+        for process in processes:
+            process.feed.close()
+        for process in processes:
             process.close(max(0.0, until - time.monotonic()))
 
     def forget(self) -> None:
@@ -164,6 +172,7 @@ class ShadowProcesses:
                 return found
         elif found is not None:
             found.feed.close()  # it finishes what it was given
+            self._leaving = [*(each for each in self._leaving if not each.ended), found]
         options = ShadowOptions(worker=self._options, parent=os.getpid(), product=product, target=target)
         child = subprocess.Popen(  # noqa: S603 (our own interpreter, our own module)
             [*self._command, options.to_json()], stdin=subprocess.PIPE, bufsize=0

@@ -94,3 +94,21 @@ def test_a_shadow_ends_with_its_worker(world: Any, caller: Any, extra: str) -> N
         os.kill(worker, signal.SIGKILL)
         assert select.select([process], [], [], 60)[0], "the shadow lives on"
         os.close(process)
+
+
+def test_a_worker_waits_for_the_shadow_that_another_has_replaced(world: Any, caller: Any) -> None:
+    """What a process writes down after its worker has ended would wait for the next one to be taken into the lake."""
+    in_shadow(world)
+    world.publish("v3", factor=3.0)
+    with world.server() as server:
+        follows(world)
+        client = caller(server.port)
+        assert client.predict()[0] == 200
+        until(lambda: psutil.Process(server.pids[0]).children())
+        first = shadow_of(server.pids[0])
+        world.route("v1", "v3", mode="shadow")
+        world.wait_for(lambda event: event.detail == "v1 as champion, v3 as shadow")
+        assert client.predict()[0] == 200
+        until(lambda: any(each != first for each in psutil.Process(server.pids[0]).children()))
+        shadows = [first, *psutil.Process(server.pids[0]).children()]
+    assert all(map(ended, shadows))
