@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from windlass.cli.main import PATIENT_THREADS
@@ -14,6 +15,9 @@ from .postgres_server import PostgresServer
 
 # As the command has it: several processes want the cores here, too. Read when the libraries are loaded.
 os.environ.update(PATIENT_THREADS)
+# How long an example takes says how busy the machine is, and nothing else.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -229,7 +229,6 @@ def test_whatever_happens_to_whom_and_when(new_world: Callable[[], World], examp
         settings=settings(
             max_examples=examples,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -254,4 +254,4 @@ class Holders(RuleBasedStateMachine):
 
 def test_any_order_of_stopping_and_waking(tmp_path: Path) -> None:
     Holders.store = tmp_path
-    run_state_machine_as_test(Holders, settings=settings(max_examples=60, stateful_step_count=20, deadline=None))
+    run_state_machine_as_test(Holders, settings=settings(max_examples=60, stateful_step_count=20))

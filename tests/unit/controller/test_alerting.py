@@ -225,7 +225,7 @@ def folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["raise", "clear", "step", "send", "note", "kill", "down", "up"]), max_size=40))
 def test_whatever_dies_no_alarm_is_lost_and_repetitions_have_one_id(folder: Path, steps: list[str]) -> None:
     """`send` without `note` before `kill` is the crash between the sending and its record."""

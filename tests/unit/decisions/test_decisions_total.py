@@ -63,7 +63,7 @@ def gate_evidence(draw: st.DrawFn) -> GateEvidence:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     evidence=gate_evidence(),
     pick=st.integers(0, 100),
@@ -76,7 +76,7 @@ def test_gate(evidence: GateEvidence, pick: int, floor: float | None, latency: f
     check(decide_gate(evidence, policy, NOW), {"pass", "reject"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     losses=arrays(np.float64, st.integers(0, 300), elements=ANY),
     holdout=arrays(np.float64, st.integers(0, 300), elements=ANY),
@@ -87,7 +87,7 @@ def test_decay(losses: np.ndarray, holdout: np.ndarray, bounded: bool) -> None:
     check(decide_decay(DecayEvidence(reference=reference, losses=losses), NOW), {"alarm", "quiet", "wait"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     figures=st.lists(st.tuples(ANY, ANY, ANY, ANY), max_size=5),
     rows=st.tuples(st.integers(0, 1000), st.integers(0, 1000)),
@@ -131,7 +131,7 @@ def answers(draw: st.DrawFn) -> Answers:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     challenger=answers(),
     champion=answers(),
@@ -155,7 +155,7 @@ def test_release(
     check(decide_release(evidence, Release(shadow=20, minimum=20), NOW), {"advance", "wait", "roll_back"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     losses=st.integers(0, 200).flatmap(lambda rows: arrays(np.float64, (2, rows), elements=ANY)),
     bound=st.none() | st.floats(0, 10),
@@ -171,7 +171,7 @@ def test_rollback(losses: np.ndarray, bound: float | None, rows: int) -> None:
     check(decide_rollback(evidence, Release(probation="0s"), NOW), {"keep", "wait", "roll_back"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     flags=st.lists(st.booleans(), min_size=5, max_size=5),
     ages=st.lists(st.datetimes(timezones=st.just(UTC)), max_size=4),

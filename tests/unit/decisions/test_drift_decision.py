@@ -4,7 +4,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
@@ -98,7 +98,6 @@ def test_holm_step_by_step() -> None:
     assert holm(np.array([]), 0.05).tolist() == []
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=12))
 def test_any_counts_have_distances(rows: list[tuple[int, int]]) -> None:
     first, second = np.array(rows).T

@@ -70,7 +70,7 @@ def test_weights_of_three_classes_find_the_one_that_knows() -> None:
     assert weigh(truth, [guesses, knows], "multiclass")[1] >= 1 - LEAST_WEIGHT
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.integers(2, 5), st.sampled_from(["binary", "regression"]), st.integers(30, 300))
 def test_weights_are_shares_and_the_blend_errs_no_more_than_the_first_alone(
     seed: int, members: int, kind: str, rows: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
@@ -176,7 +176,6 @@ def test_one_class_is_undefined(name: str) -> None:
     assert np.isnan(metric_for(name, "binary").score(np.ones(10, dtype=int), np.linspace(0, 1, 10)))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=40))
 def test_ranking_sees_order_alone(rows: list[tuple[bool, int]]) -> None:
     """A strictly rising transformation changes nothing, and swapping the classes mirrors the area."""
@@ -190,7 +189,6 @@ def test_ranking_sees_order_alone(rows: list[tuple[bool, int]]) -> None:
     assert metric_for("roc_auc", "binary").score(1 - truth, score) == pytest.approx(1 - area)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_rows_does_not_matter(seed: int) -> None:
     rng = np.random.default_rng(seed)

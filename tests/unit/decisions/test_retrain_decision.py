@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.decisions.figures import decision
@@ -157,7 +157,6 @@ def test_without_a_cooldown_runs_in_vain_are_not_repeated_at_once() -> None:
     assert decide_retrain(known(last_run_at=NOW, decay=heard("decay")), eager, NOW).verdict == "retrain"
 
 
-@settings(deadline=None)
 @given(
     hours=st.lists(st.integers(1, 12), min_size=1, max_size=120),
     per_week=st.integers(1, 5),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.decisions.sequential import (
@@ -117,7 +117,6 @@ def test_the_distribution_radius_covers_at_all_looks(rng: np.random.Generator, p
     assert plausible(missed, 200, alpha)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=50), st.floats(0, 1))
 def test_any_values_give_evidence(values: list[float], null: float) -> None:
     found = np.array(values)
@@ -127,7 +126,6 @@ def test_any_values_give_evidence(values: list[float], null: float) -> None:
     assert np.isfinite(path).all()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 500), st.integers(0, 500), st.floats(1e-6, 0.5))
 def test_bounds_hold_the_observed_share(hits: int, misses: int, alpha: float) -> None:
     low, high = proportion_bounds(hits, hits + misses, alpha)

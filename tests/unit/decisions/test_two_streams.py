@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.decisions.two_streams import evidence_of_more, in_order, neighbours, stretch_means, stretches
@@ -65,7 +65,6 @@ def test_trials_come_in_the_order_of_their_places() -> None:
     assert (arms.tolist(), values.tolist()) == ([False, True, False, True], [7, 1, 8, 2])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=80))
 def test_any_trials_give_evidence(trials: list[tuple[bool, bool]]) -> None:
     arms, hits = (np.array([trial[side] for trial in trials], dtype=bool) for side in (0, 1))

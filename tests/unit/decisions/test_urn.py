@@ -144,7 +144,7 @@ def test_what_stretches_of_the_reference_did_is_no_news(rng: np.random.Generator
     assert log_evidence(bins(weights, dispersion=20.0), np.zeros((1, 10)), 1000 * counts)[0] < np.log(8760)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, 50.0, 1e7]), st.integers(0, 10**7)), min_size=5, max_size=5),

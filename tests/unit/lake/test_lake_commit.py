@@ -485,8 +485,6 @@ def test_any_order_of_writing_committing_and_crashing(make):
     Commits.make = make
     run_state_machine_as_test(
         Commits,
-        settings=settings(
-            max_examples=15, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=15, stateful_step_count=15, suppress_health_check=list(HealthCheck)),
     )
     assert list_segments(Path("nowhere")) == {}

@@ -434,7 +434,7 @@ _ROWS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(batches=st.lists(_ROWS, min_size=1, max_size=4))
 def test_any_batches_repeated_after_each_other_keep_each_row_once_and_the_source_s_last_word(make, batches):
     """Against a list in plain Python; each batch is brought in twice, as after a crash."""

@@ -207,7 +207,7 @@ _PREDICTIONS = st.lists(st.tuples(_KEYS, _MOMENTS), max_size=6)
 _OUTCOMES = st.lists(st.tuples(st.sampled_from([None, "p0", "p1", "p2", "p9"]), _KEYS, _MOMENTS), max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     predictions=_PREDICTIONS,
     outcomes=_OUTCOMES,

@@ -65,7 +65,7 @@ def test_what_could_not_be_committed_is_not_taken_for_a_repeat(
     assert lake.commit_segments("flights", segments, make.noon).predictions["prediction_id"].to_list() == ["p1"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True), st.booleans()), max_size=8

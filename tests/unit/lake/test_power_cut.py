@@ -109,7 +109,7 @@ def test_many_callers_share_syncs_and_lose_nothing(disk: DroppingDisk, tmp_path:
     assert set(found(disk.cut(tmp_path / "end", tail))) == set(acknowledged)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     steps=st.lists(st.sampled_from(["answer", "answer", "answer", "commit", "close"]), min_size=1, max_size=14),
     tail=st.sampled_from(TAILS),

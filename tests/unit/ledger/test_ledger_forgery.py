@@ -284,7 +284,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @given(
     name=st.sampled_from(["whole", "pruned"]), deeds=st.lists(_deed, min_size=1, max_size=4), number=st.integers(0, 9)
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_no_way_is_found_to_change_what_was_signed(
     templates: dict[str, Path],
     tmp_path_factory: pytest.TempPathFactory,

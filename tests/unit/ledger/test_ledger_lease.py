@@ -284,5 +284,5 @@ class Leases(RuleBasedStateMachine):
 
 def test_only_the_fence_given_out_last_can_write(new_ledger_url: Callable[[], str]) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Leases(new_ledger_url()), settings=settings(max_examples=20, stateful_step_count=20, deadline=None)
+        lambda: Leases(new_ledger_url()), settings=settings(max_examples=20, stateful_step_count=20)
     )

@@ -405,7 +405,6 @@ def written(drawn: list[tuple[Body, str | None, int]]) -> list[Event]:
 
 
 @given(_HISTORIES, st.integers(0, 40))
-@settings(deadline=None)
 def test_folding_in_parts_is_folding_at_once(drawn: list[tuple[Body, str | None, int]], cut: int) -> None:
     events = written(drawn)
     at_once = fold(EMPTY, events)
@@ -417,7 +416,6 @@ def test_folding_in_parts_is_folding_at_once(drawn: list[tuple[Body, str | None,
 
 
 @given(_HISTORIES)
-@settings(deadline=None)
 def test_the_state_hangs_together(drawn: list[tuple[Body, str | None, int]]) -> None:
     for name, product in fold(EMPTY, written(drawn)).products.items():
         assert product.name == name
@@ -429,7 +427,7 @@ def test_the_state_hangs_together(drawn: list[tuple[Body, str | None, int]]) -> 
 
 
 @given(_HISTORIES, st.lists(st.integers(0, 39)))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_view_that_looks_now_and_then_sees_what_one_fold_sees(
     drawn: list[tuple[Body, str | None, int]], looks: list[int]
 ) -> None:

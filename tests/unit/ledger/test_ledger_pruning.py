@@ -303,7 +303,7 @@ def test_a_removed_event_cannot_be_put_back(notary: Notary, stored: Ledger, back
 
 
 @given(st.sets(st.integers(1, 60)), st.sets(st.integers(1, 60)))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_gaps_are_the_longest_stretches_whatever_went_when(first: set[int], second: set[int]) -> None:
     def as_gaps(sequences: set[int]) -> list[Gap]:
         return [Gap(a, b, f"h{a - 1}", f"h{b}") for a, b in stretches(sorted(sequences))]
@@ -317,7 +317,7 @@ def test_gaps_are_the_longest_stretches_whatever_went_when(first: set[int], seco
 
 
 @given(st.sets(st.integers(1, 200)), st.integers(1, 20))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_batches_hold_everything_once_and_are_no_larger_than_told(sequences: set[int], rows: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pruning, "_ROWS", rows)

@@ -57,7 +57,7 @@ def filled(new_ledger_url: Callable[[], str]) -> Iterator[tuple[Ledger, Fence]]:
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.kind())
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_every_kind_comes_back_as_it_was(filled: tuple[Ledger, Fence], kind: type[Body], data: st.DataObject) -> None:
     ledger, fence = filled
     before = ledger.head()
@@ -95,7 +95,7 @@ _optional = st.one_of(st.none(), _names)
     after=st.integers(0, 20),
     newest=st.one_of(st.none(), st.integers(0, 8)),
 )
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_question_finds_what_a_plain_filter_finds(
     filled: tuple[Ledger, Fence],
     *,

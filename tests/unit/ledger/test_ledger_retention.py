@@ -272,7 +272,7 @@ def state_of(story: Sequence[Event]) -> object:
     hours=st.integers(-6, 70),
     upto=st.integers(0, 45),
 )
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_the_state_is_what_it_was(
     told: list[tuple[Body, str | None, float | None]], runs: frozenset[str], hours: int, upto: int
 ) -> None:
@@ -290,7 +290,7 @@ def test_the_state_is_what_it_was(
 
 
 @given(told=st.lists(_told, max_size=40))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_what_is_kept_for_the_loop_keeps_the_whole_story_of_its_versions(
     told: list[tuple[Body, str | None, float | None]],
 ) -> None:

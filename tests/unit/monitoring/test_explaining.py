@@ -100,7 +100,7 @@ def test_what_goes_wrong_alike_for_all_rows_is_no_features_fault() -> None:
     assert [part.cause for part in still.parts] == ["rest"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), classes=st.integers(2, 4), strange=st.booleans())
 def test_whatever_comes_the_parts_add_up(seed: int, classes: int, strange: bool) -> None:
     random = np.random.default_rng(seed)

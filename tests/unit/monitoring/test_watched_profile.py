@@ -221,7 +221,6 @@ def test_empty_and_tiny_frames(rng: np.random.Generator) -> None:
     assert len(profile(frame(rng, 1)).columns) == 6
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.none() | st.floats() | st.integers(-5, 5).map(float), max_size=60),
     st.lists(st.none() | st.floats(), max_size=20),
@@ -238,7 +237,6 @@ def test_any_numbers_are_counted_once(reference: list[float | None], window: lis
         effect_of(column, np.array(counted.counts), window=counted)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.text(max_size=3), max_size=60), st.lists(st.none() | st.text(max_size=3), max_size=20))
 def test_any_text_is_counted_once(reference: list[str | None], window: list[str | None]) -> None:
     known = profile(pl.DataFrame({"x": pl.Series(reference, dtype=pl.String)}))
@@ -249,7 +247,7 @@ def test_any_text_is_counted_once(reference: list[str | None], window: list[str 
         assert 0 <= effect_of(column, np.array(counted.counts)).unseen <= 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=8), min_size=1, max_size=5),
     st.randoms(),

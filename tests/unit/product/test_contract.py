@@ -573,7 +573,7 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(ROW, min_size=1, max_size=6))
 def test_request_and_lake_give_the_frame_that_training_had(rows: list[dict[str, Any]]) -> None:
     trained = check_frame(
@@ -600,7 +600,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys([*TYPES, "more"], JUNK)), max_size=3))
 def test_nonsense_is_refused_or_decodes_the_same_from_the_lake(rows: list[dict[str, Any]]) -> None:
     columns = columns_of(Everything, empty_frame_of_everything())

@@ -106,7 +106,7 @@ _SCHEMA = {
 
 
 @given(st.lists(_CELLS, min_size=2, max_size=90), st.lists(_CELLS, min_size=1, max_size=70), st.sampled_from(STYLES))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_frame_is_encoded_and_a_rows_code_is_its_own(learned, asked, style):
     frame, other = pl.DataFrame(learned, schema=_SCHEMA), pl.DataFrame(asked, schema=_SCHEMA)
     encoder = FrameEncoder(style=style, regression=True, max_codes=3, max_one_hot=3)

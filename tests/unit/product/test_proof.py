@@ -226,7 +226,7 @@ def test_the_proof_costs_little() -> None:
     assert min(spent) < 0.1  # 0.012 s when measured alone
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.one_of(st.none(), st.floats(), st.integers(-5, 5).map(float)), min_size=1, max_size=300),
     st.integers(1, 50),

@@ -379,7 +379,7 @@ def test_a_computed_class_counts_whole() -> None:
         assert source.code_digest("train") == source.digest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_digest_changes_exactly_when_a_reached_function_does(data: st.DataObject) -> None:
     """Random call graphs over two modules: the digest agrees with plain graph search."""

@@ -110,7 +110,7 @@ class Story:
         )
 
 
-@settings(max_examples=150, stateful_step_count=30, deadline=None)
+@settings(max_examples=150, stateful_step_count=30)
 class Releases(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()

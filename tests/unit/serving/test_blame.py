@@ -49,7 +49,7 @@ def known(row: pl.DataFrame | None = None) -> Witness:
     return witness
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), rows=st.integers(1, 300), proven=st.booleans())
 def test_every_bad_row_is_found_with_a_bad_value_of_it(data: st.DataObject, rows: int, proven: bool) -> None:
     places = st.tuples(st.integers(0, rows - 1), st.integers(0, len(COLUMNS) - 1))

@@ -28,7 +28,6 @@ UNSAID = {"at", "explain"}
 """But for these: that a moment is one is only a `format`, and that `v1` of the fixture cannot be explained."""
 FITTING = settings(
     max_examples=25,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

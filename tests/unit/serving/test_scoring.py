@@ -170,7 +170,7 @@ def test_several_classes_have_a_probability_each(stage: Any, tmp_path: Path) -> 
     assert (found[LABEL], found[SCORE], found["probability_c"]) == ("b", 0.5, 0.3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     texts=st.lists(
         st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=8),
