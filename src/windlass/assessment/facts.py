@@ -259,6 +259,10 @@ class Facts:
                     callers.setdefault(key, []).append((module.path, name))
         return callers
 
+    def callers(self, key: Key) -> tuple[Key, ...]:
+        """Every function that calls a function, hands it over or holds it in a table, outside of tests."""
+        return tuple(each for each in self._callers.get(key, ()) if not is_test_path(each[0]))
+
     def above(self, keys: Iterable[Key]) -> frozenset[Key]:
         """Every function that leads to one of some functions, and they themselves."""
         seen = set(keys)

@@ -38,9 +38,12 @@ _LAUNCHES = re.compile(
 )
 
 
+_FITTING_FUNCTIONS = frozenset(
+    {("auto_arima", "pmdarima"), ("cross_val_score", "sklearn"), ("cross_validate", "sklearn")}
+)
 _TRAINING_NAMES = _FITS | {
     "train", "train_model", "step", "apply_gradients", "minimize", "create_model", "compare_models", "tune_model",
-    "auto_arima",
+    "auto_arima", "cross_val_score", "cross_validate",
 }  # fmt: skip
 
 
@@ -63,7 +66,7 @@ def is_training(call: Call, function: Function, module: Module, modules: Modules
         return "opt" in call.on.lower() and _imports_learning(module)
     if last in ("create_model", "compare_models", "tune_model"):
         return call.name.startswith("pycaret")
-    return last == "auto_arima" and root == "pmdarima"
+    return (last, root) in _FITTING_FUNCTIONS
 
 
 def _is_fit(call: Call, function: Function, module: Module, modules: Modules) -> bool:

@@ -34,3 +34,8 @@ def is_metric(word: str) -> bool:
 def about(word: str, *subjects: str) -> bool:
     """Whether one of `subjects` is among the words of a name."""
     return bool(parts_of(word) & set(subjects))
+
+
+STAGING = frozenset({"staging", "stage", "stg", "test", "qa", "preprod", "uat", "dev", "development"})
+PRODUCTION = frozenset({"production", "prod", "prd"})
+"""What people call the places to which they deploy."""

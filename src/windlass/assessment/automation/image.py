@@ -25,14 +25,26 @@ class Image:
     """What runs when a container starts."""
     builds: tuple[Command, ...]
     """What runs while the image is built."""
-    copies: bool
-    """Whether files of the project go into it."""
+    copies: tuple[str, ...]
+    """What of the project goes into it."""
     healthcheck: int = 0
+
+    @property
+    def is_of_others(self) -> bool:
+        """The program of somebody else with packages or a script to start it, and nothing of the project in it."""
+        return bool(_OTHERS.search(self.base)) and all(_SETS_UP.search(each) for each in self.copies)
+
+
+_OTHERS = re.compile(
+    r"(^|/)(airflow|mlflow|minio|mc|grafana|prometheus|postgres|mysql|redis|kafka|jenkins|superset|metabase|trino)(:|$)"
+)
+_SETS_UP = re.compile(r"\.(sh|txt|ya?ml|json|toml|lock|ini|cfg|conf|sql|crt)$")
 
 
 def read_dockerfile(path: str, text: str) -> Image | None:
     """None for what has no FROM."""
-    base, copies, health = "", False, 0
+    base, health = "", 0
+    copies: list[str] = []
     starts: dict[str, tuple[Command, ...]] = {}
     builds: list[Command] = []
     for line, name, rest in _instructions(text):
@@ -43,7 +55,8 @@ def read_dockerfile(path: str, text: str) -> Image | None:
         elif name in ("CMD", "ENTRYPOINT"):
             starts[name] = _command(rest, line)
         elif name in ("COPY", "ADD"):
-            copies = copies or "--from" not in rest
+            if "--from" not in rest:
+                copies += _sources(rest)
         elif name == "HEALTHCHECK" and not rest.upper().startswith("NONE"):
             health = line
     if not base:
@@ -52,8 +65,14 @@ def read_dockerfile(path: str, text: str) -> Image | None:
     if entry and command and not command[0].argv[0].startswith("-"):
         command = (Command(argv=(*entry[-1].argv, *command[0].argv), line=entry[-1].line), *command)
     return Image(
-        path=path, base=base, starts=(*entry, *command), builds=tuple(builds), copies=copies, healthcheck=health
+        path=path, base=base, starts=(*entry, *command), builds=tuple(builds), copies=tuple(copies), healthcheck=health
     )
+
+
+def _sources(rest: str) -> list[str]:
+    """What COPY and ADD copy: all words but the last."""
+    words = [word for word in re.sub(r'[\[\]",]', " ", rest).split() if not word.startswith("--")]
+    return words[:-1]
 
 
 def _instructions(text: str) -> Iterator[tuple[int, str, str]]:

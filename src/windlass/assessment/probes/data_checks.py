@@ -68,6 +68,24 @@ def _library(facts: Facts) -> Iterator[Sighting]:
             yield sighting
 
 
+_ANSWER_ONLY = re.compile(r"^(great_expectations|deepchecks|evidently|soda|whylogs)\.|run_checkpoint$|(^|\.)expect_")
+"""Checks that say what they found and raise nothing; schemas raise themselves."""
+
+
+def _is_heeded(facts: Facts, sighting: Sighting) -> bool:
+    """Whether a check that only answers can stop something: where it stands, or above, something raises or leaves."""
+    if not _ANSWER_ONLY.search(sighting.call.name):
+        return True
+    near = {sighting.key, *facts.callers(sighting.key)}
+    near.update(outer for key in tuple(near) for outer in facts.callers(key))
+    return any(_can_stop(facts.project.modules.function(key)) for key in near)
+
+
+def _can_stop(function: Function) -> bool:
+    ends = any(call.last in ("exit", "_exit") for call in function.calls)
+    return bool(function.raises or function.asserts) or ends or any(check.stops for check in function.branches)
+
+
 def _tested(facts: Facts) -> Iterator[Seen]:
     """Tests of the data themselves: expectations of Great Expectations that a test asserts."""
     for module, function in facts.test_functions:
@@ -160,11 +178,11 @@ def _callers(facts: Facts, module: Module, function: Function) -> Iterator[tuple
         ):
             yield sighting.module, sighting.function, sighting.call
     key = (module.path, function.name)
-    for outer in module.functions.values():  # a step: `PythonOperator(python_callable=check_data)`
-        if key in facts.project.modules.edges((module.path, outer.name)):
-            for call in outer.calls:
-                if key in facts.project.modules.handed_over(call, module):
-                    yield module, function, call
+    for path, caller in facts.callers(key):  # a step, `PythonOperator(python_callable=check_data)`, or one in a table
+        outer = facts.project.modules.by_path[path]
+        for call in outer.functions[caller].calls:
+            if key in facts.project.modules.handed_over(call, outer):
+                yield outer, outer.functions[caller] if path != module.path else function, call
 
 
 def _models_data(facts: Facts, sighting: Sighting) -> bool:
@@ -242,6 +260,8 @@ def data_tests(facts: Facts) -> Finding:
             down.append(sighting.here("told to skip the check"))
         elif sighting.by is By.NOBODY:
             down.append(sighting.here("nothing calls the function that checks"))
+        elif not _is_heeded(facts, sighting):
+            down.append(sighting.here("nobody heeds what the check answers, so it stops nothing"))
         elif _models_data(facts, sighting):
             seen.append(sighting.seen("checks data and can stop the run"))
         else:

@@ -81,6 +81,7 @@ def automated_build(facts: Facts) -> Finding:
         else:
             thrown.append(Evidence(path=use.path, line=use.step.line, why="built, and thrown away when the job ends"))
     kept += [seen_use(use) for use in facts.graph.uses if _pushes(use)]
+    kept += _compiled_and_copied(facts)
     for seen in in_ci(facts, builds):
         uploads = (
             seen.route is not None

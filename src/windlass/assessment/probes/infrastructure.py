@@ -12,7 +12,7 @@ from windlass.assessment.probes.verbs import is_infrastructure
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
-from windlass.assessment.words import parts_of
+from windlass.assessment.words import PRODUCTION, STAGING, parts_of
 
 
 @probe("container-images")
@@ -32,6 +32,8 @@ def container_images(facts: Facts) -> Finding:
     by = max((each.by for each in automatic), default=By.PERSON)
     seen = []
     for image in facts.project.images:
+        if image.is_of_others:
+            continue
         here = Evidence(path=image.path, line=1, why=f"an image from {image.base}")
         seen.append(Seen((here, *(automatic[0].evidence[:3] if automatic else ())), by=by))
     for path in facts.project.named("bentofile.yaml", "cog.yaml"):
@@ -40,6 +42,11 @@ def container_images(facts: Facts) -> Finding:
         Evidence(path=path, line=1, why="the image of an editor, not of the project")
         for path in facts.project.paths
         if ".devcontainer/" in path and "dockerfile" in path.lower()
+    ]
+    down += [
+        Evidence(path=image.path, line=1, why=f"{image.base} with what it needs, and nothing of the project")
+        for image in facts.project.images
+        if image.is_of_others
     ]
     down += (
         [
@@ -136,14 +143,6 @@ def infra_as_code(facts: Facts) -> Finding:
     return conclude("infra-as-code", seen, turned_down=down, wired_from=By.ITSELF)
 
 
-_STAGING = frozenset(
-    {
-        "staging", "stage", "stg", "test", "qa", "preprod", "uat", "dev", "development",
-    }
-)  # fmt: skip
-_PRODUCTION = frozenset({"production", "prod", "prd"})
-
-
 @probe("env-separation")
 def env_separation(facts: Facts) -> Finding:
     """Two environments to which CI deploys, or that infrastructure declares."""
@@ -155,7 +154,7 @@ def env_separation(facts: Facts) -> Finding:
             f"{job.environment} {job.name} {flow.path.rpartition('/')[2]} {flow.name} "
             f"{' '.join(seen.evidence[0].why.split())}"
         )
-        for name, words in (("staging", _STAGING - {"test"}), ("production", _PRODUCTION)):
+        for name, words in (("staging", STAGING - {"test"}), ("production", PRODUCTION)):
             if said & words:
                 found.setdefault(name, seen)
     if len(found) == 2:
@@ -168,7 +167,7 @@ def env_separation(facts: Facts) -> Finding:
         ".tfvars", ".bicepparam", "values-prod.yaml", "values-staging.yaml", "kustomization.yaml", "backend.tf"
     ):
         parts = parts_of(path)
-        for name, words in (("staging", _STAGING), ("production", _PRODUCTION)):
+        for name, words in (("staging", STAGING), ("production", PRODUCTION)):
             if parts & words:
                 files.setdefault(name, path)
     if len(files) == 2:
@@ -184,7 +183,7 @@ def env_separation(facts: Facts) -> Finding:
     loose = [
         path
         for path in facts.project.yaml_paths
-        if parts_of(path.rpartition("/")[2]) & (_STAGING | _PRODUCTION) and "config" in path
+        if parts_of(path.rpartition("/")[2]) & (STAGING | PRODUCTION) and "config" in path
     ]
     return conclude(
         "env-separation",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from windlass.assessment.automation.workflow import Job, Workflow
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.deployments import deploy_jobs
@@ -15,7 +16,7 @@ from windlass.assessment.probes.serving import serve_from_registry
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
-from windlass.assessment.words import parts_of
+from windlass.assessment.words import PRODUCTION, STAGING, parts_of
 
 _SIGNS = frozenset(
     {
@@ -312,6 +313,11 @@ def release_automated(facts: Facts) -> Finding:
     return conclude("model-release-automated", seen, turned_down=down, wired_from=By.ITSELF)
 
 
+def _said_of(flow: Workflow, job: Job) -> frozenset[str]:
+    """The words for where a job deploys."""
+    return frozenset(parts_of(f"{job.environment} {job.name} {flow.path.rpartition('/')[2]}"))
+
+
 def _deploys_after_training(facts: Facts) -> Iterator[Seen]:
     """One CI workflow that trains, judges, and deploys what it trained."""
     if not all_gates(facts)[0]:
@@ -322,7 +328,11 @@ def _deploys_after_training(facts: Facts) -> Iterator[Seen]:
         for route in facts.graph.routes(each.key)
         if route.start.workflow is not None and route.by is By.ITSELF
     }
-    for flow, _job, seen in deploy_jobs(facts):
+    jobs = deploy_jobs(facts)
+    by_hand = any(_said_of(flow, job) & PRODUCTION and seen.by < By.ITSELF for flow, job, seen in jobs)
+    for flow, job, seen in jobs:
+        if by_hand and _said_of(flow, job) & STAGING:
+            continue  # tried out before a person brings it to where it counts
         follows = any(trigger.kind == "workflow_run" for trigger in flow.triggers) and training
         if (flow.path in training or follows) and seen.by is By.ITSELF and not seen.swallowed:
             yield replace(seen)

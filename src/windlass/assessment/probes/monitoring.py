@@ -78,7 +78,7 @@ def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
 
 @probe("service-monitoring")
 def service_monitoring(facts: Facts) -> Finding:
-    """The service exports metrics, and something collects them or raises an alarm."""
+    """The service exports metrics; wired if something collects them or raises an alarm."""
     scrapes = list(_scrapes(facts))
     near = set(service_modules(facts)) | scoring_modules(facts)
     exported = [each for each in exporters(facts) if each.by > By.NOBODY]
@@ -92,7 +92,7 @@ def service_monitoring(facts: Facts) -> Finding:
     for each in (exported + hand_made)[:20]:
         if scrapes:
             seen.append(Seen((each.here("metrics of the service"), scrapes[0], *each.seen().evidence[1:]), by=each.by))
-        elif each.by >= By.REQUEST and (each.module.path in near):
+        elif each.module.path in near:
             seen.append(
                 Seen(
                     (each.here("metrics of the service, which nothing here collects"), *each.seen().evidence[1:]),
@@ -115,9 +115,9 @@ def service_monitoring(facts: Facts) -> Finding:
         ]
     return conclude(
         "service-monitoring",
-        seen if scrapes or hand_made else watched,
+        seen,
         turned_down=down,
-        declared=[each.here("metrics that nothing here collects") for each in exported][:3] if not scrapes else (),
+        declared=[each.here("metrics that nothing here collects") for each in exported][:3] if not seen else (),
     )
 
 

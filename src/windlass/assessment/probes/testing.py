@@ -145,11 +145,25 @@ def _testthat(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(path=path, line=line, why="an expectation of testthat")
 
 
+_ITS_OWN = re.compile(r"""(from|require\(|import\()\s*["']\.{1,2}/""")
+_EXPECTS = re.compile(r"^\s*(?!//)[^\n]*\bexpect\(|^\s*assert\.\w+\(", re.MULTILINE)
+
+
+def _jest(facts: Facts) -> Iterator[Evidence]:
+    """Tests in TypeScript or JavaScript that take in something of the project and expect something of it."""
+    for path in facts.project.paths:
+        if re.search(r"\.(test|spec)\.[cm]?[jt]sx?$", path) and "node_modules/" not in path:
+            text = facts.project.text(path)
+            if _ITS_OWN.search(text) and (found := _EXPECTS.search(text)):
+                line = text.count("\n", 0, found.end()) + 1
+                yield Evidence(path=path, line=line, why="an expectation of a test in JavaScript")
+
+
 @probe("unit-tests-code")
 def unit_tests_code(facts: Facts) -> Finding:
     """A test that asserts something about the project's own code; wired if CI runs it."""
     real, down = tests_of(facts)
-    places = [test.evidence for test in real] + [*_behave(facts), *_testthat(facts)]
+    places = [test.evidence for test in real] + [*_behave(facts), *_testthat(facts), *_jest(facts)]
     run = max(_test_runs(facts), key=lambda run: (not run.route.swallowed, run.route.by), default=None)
     by = run.route.by if run is not None else By.NOBODY
     way = seen_run(run).evidence if run is not None and places else ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from windlass.assessment.words import parts_of
+
 Argv = tuple[str, ...]
 
 _DEPLOYS: tuple[Argv, ...] = (
@@ -88,7 +90,9 @@ def deploys(argv: Argv) -> bool:
 def deploys_pipeline(argv: Argv) -> bool:
     """Whether a command publishes a pipeline to its engine."""
     if _begins(argv, _PIPELINES):
-        return True
+        # A schedule that only watches or exports brings no pipeline anywhere.
+        watches = {"drift", "monitor", "monitoring", "export", "enable", "disable"}
+        return argv[:3] != ("az", "ml", "schedule") or not parts_of(" ".join(argv[3:])) & watches
     if argv[:2] in (("aws", "s3"), ("gsutil", "cp"), ("gsutil", "rsync")):
         return any("dags" in word for word in argv[2:])
     return any(word.endswith(("upload_pipeline.py", "deploy_pipeline.py", "publish_pipeline.py")) for word in argv[:3])

@@ -175,6 +175,8 @@ class _Reader:
                 self._note_kind(name, value)
                 if isinstance(value, ast.List) and len(value.elts) > 1:
                     self.commands[name] = constant_of(value) or ""
+                if held := self._held(value):
+                    into.calls.append(Call(name="", line=node.lineno, args=held, guards=guards))
                 if isinstance(node, ast.AnnAssign):
                     self._note_annotation(name, node.annotation)
                 into.assigned.append(
@@ -186,6 +188,12 @@ class _Reader:
                         orders=orders,
                     )
                 )
+
+    def _held(self, value: ast.expr) -> tuple[str | None, ...]:
+        """The functions and classes that a table holds: who looks one up in it calls it by no name."""
+        inner = value.values if isinstance(value, ast.Dict) else getattr(value, "elts", ())
+        names = [self._resolve(each) for each in inner if isinstance(each, (ast.Name, ast.Attribute))]
+        return tuple([name for name in names[:64] if name.startswith(":") or "." in name])
 
     def _note_kind(self, name: str, value: ast.expr) -> None:
         if isinstance(value, ast.Await):
