@@ -1,14 +1,13 @@
 """A process of its own for each challenger in shadow, beside the worker that mirrors its requests to it.
 
-Whatever the challenger does there, the champion neither shares an interpreter with it nor ends with it. The process is
-to have what nobody else needs of the processors; what it does not keep up with is dropped before it gets there.
+Whatever the challenger does there, the champion neither shares an interpreter with it nor ends with it. On processors
+that others want it stands back; what it does not keep up with is dropped before it gets there.
 
     message = length u32 | msgpack array of Mirrored
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -19,7 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -88,14 +86,6 @@ class _Process:
             return float(psutil.Process(self.child.pid).memory_info().rss / 2**20)
         except psutil.NoSuchProcess:
             return None
-
-    def hurry(self) -> None:
-        """Let it stand back no more: its worker waits, and on a busy machine not even a kill would reach it soon.
-        Linux allows it to whoever may raise priorities."""
-        if sys.platform == "linux":
-            for task in Path(f"/proc/{self.child.pid}/task").glob("*"):
-                with contextlib.suppress(OSError):
-                    os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
 
     def close(self, timeout: float) -> None:
         """Let it finish what it was given, for `timeout` seconds at most."""
@@ -166,7 +156,6 @@ class ShadowProcesses:
         processes = [*self._running.values(), *self._leaving]
         for process in processes:
             process.feed.close()
-            process.hurry()
         for process in processes:
             process.close(max(0.0, until - time.monotonic()))
 

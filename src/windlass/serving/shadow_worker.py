@@ -7,6 +7,7 @@ routing names its challenger no more.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -14,6 +15,7 @@ import select
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -29,6 +31,7 @@ from windlass.serving.shadow_process import LENGTH, Mirrored
 _log = logging.getLogger("windlass.serving.shadow")
 _LOOK_SECONDS = 0.5
 """Between two looks at whether it is still needed, and at whether its segment is asked for."""
+NICE = 10
 _decoder = msgspec.msgpack.Decoder(list[Mirrored])
 
 
@@ -130,12 +133,17 @@ def _read(fd: int, size: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _stand_back() -> None:
-    """Take of the processors what nobody else has a use for."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(19)
+def stand_back() -> None:
+    """Let the others go first: on processors that all of them want, this process gets about a tenth of one.
+
+    Not less (SCHED_IDLE gets a 300th): where a machine is busy for days no release would ever be decided.
+    """
+    if sys.platform != "linux":
+        os.nice(NICE)
+        return
+    for task in Path("/proc/self/task").iterdir():  # what a library has started by now; threads to come inherit it
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, int(task.name), NICE)
 
 
 def _watch(shadow: ShadowWorker, stop_seconds: float) -> None:
@@ -151,7 +159,6 @@ def _watch(shadow: ShadowWorker, stop_seconds: float) -> None:
 def main(text: str) -> None:
     """Answer in the shadow until nothing more comes."""
     options = ShadowOptions.from_json(text)
-    _stand_back()
     be_first_to_go()
     name = f"{options.worker.name}'s shadow"
     logging.basicConfig(
@@ -159,6 +166,7 @@ def main(text: str) -> None:
     )
     shadow = ShadowWorker(options)
     gc.freeze()
+    stand_back()  # from here on: it is soon ready, and no slower than a challenger that the worker loads
     os.register_at_fork(after_in_child=shadow.capture.forget)
     stop_seconds = options.worker.stop_seconds
     threading.Thread(target=_watch, args=(shadow, stop_seconds), name="watch", daemon=True).start()

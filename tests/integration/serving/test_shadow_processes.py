@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from windlass.serving.shadow_worker import NICE
 
 IN_SHADOW = "import os, sys, time; sys.argv[0].endswith('shadow_worker.py') and {}"
 """Code that only the process of a shadow runs."""
@@ -53,8 +54,7 @@ def test_what_the_shadow_says_is_captured_and_its_process_ends_with_its_stage(wo
         until(lambda: b'stage="shadow",version="v2"} 50.0' in client("/metrics")[1])
         assert world.captured(), "while the shadow is at work"
         process = shadow_of(server.pids[0])
-        if sys.platform == "linux":
-            assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
+        assert {os.getpriority(os.PRIO_PROCESS, thread.id) for thread in process.threads()} == {NICE}
         world.route("v1")
         until(lambda: ended(process))
     said = {(batch.ids[0], batch.stage): batch for batch in world.captured()}
