@@ -174,7 +174,7 @@ class Server:
             time.sleep(_BLINK)
         for process in processes:
             if process.poll() is None:
-                process.kill()
+                _kill_all_of(process)
         for thread in self._threads:
             thread.join()
         for fd in (self._parent_end, self._worker_end):
@@ -285,6 +285,12 @@ class Server:
         crashed = code not in (0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
         self._on_event(ServingEvent(kind="died", worker=name, detail=f"worker {name} {ended}", crashed=crashed))
         return not hopeless
+
+
+def _kill_all_of(worker: subprocess.Popen[bytes]) -> None:
+    """The worker and what it started, the process of a shadow, say, which would write on when all is thought ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(worker.pid, signal.SIGKILL)  # it began a session, and is not reaped yet
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import sys
 from pathlib import Path
@@ -13,14 +15,17 @@ from windlass.serving.supervisor import Server
 from windlass.settings import Settings
 
 WORKER = """
-import pathlib, signal, sys, time
+import pathlib, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, lambda *_: None)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1e6)"])
+pathlib.Path({folder!r}, "child").write_text(str(child.pid))
 def wait_for(name):
     while not pathlib.Path({folder!r}, name).exists():
         time.sleep(0.001)
 wait_for("may-be-ready")
 print('{{"kind": "ready"}}', flush=True)
 wait_for("may-end")
+child.kill()
 """
 
 
@@ -39,11 +44,14 @@ def test_whoever_waits_for_the_workers_gets_to_do_something_else(tmp_path: Path)
     assert made.pids == ()
 
 
-def test_a_worker_that_does_not_end_is_killed(tmp_path: Path) -> None:
+def test_a_worker_that_does_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
     made = server(tmp_path)
     made.start(meanwhile=(tmp_path / "may-be-ready").touch)
+    child = os.pidfd_open(int((tmp_path / "child").read_text()))
     made.stop(timeout=0.1)
     assert made.pids == ()
+    assert select.select([child], [], [], 60)[0], "it lives on"
+    os.close(child)
 
 
 def test_a_port_that_is_taken_is_told_with_its_remedy(tmp_path: Path) -> None:
