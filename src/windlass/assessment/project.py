@@ -39,6 +39,15 @@ def is_rendered_later(path: str) -> bool:
     return bool(_TEMPLATE.search(path))
 
 
+_HELM = re.compile(r"\{\{.*?\}\}")
+
+
+def _without_helm(text: str) -> str:
+    """A template of a chart with its blocks taken as they stand, and a word for each value."""
+    lines = text.split("\n")
+    return "\n".join("" if line.strip().startswith("{{") else _HELM.sub("value", line) for line in lines)
+
+
 @dataclass
 class Project:
     """The project in `tree`. `outer` is the repository around it, whose CI may run it, and `inside` its place there."""
@@ -69,11 +78,16 @@ class Project:
     def yaml(self, path: str) -> list[Any]:
         """The documents of a YAML file."""
         if path not in self._yaml:
-            documents, why = read_yaml(self.text(path))
+            text = self.text(path)
+            documents, why = read_yaml(_without_helm(text) if self._is_in_chart(path) else text)
             if why:
                 self.tree.unread.setdefault(path, why)
             self._yaml[path] = documents
         return self._yaml[path]
+
+    def _is_in_chart(self, path: str) -> bool:
+        folder, templates, _ = path.rpartition("templates/")
+        return bool(templates) and f"{folder}Chart.yaml" in self.tree.sizes
 
     @cached_property
     def yaml_paths(self) -> list[str]:

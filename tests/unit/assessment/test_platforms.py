@@ -790,3 +790,156 @@ class TestWhatStopsNothing:
                 start_http_server(8001)
         """
         assert ask("service-monitoring", {"server.py": code}).state is state
+
+
+class TestHowItIsWritten:
+    """Syntax of a newer Python, errors passed on, files that a system refuses, templates of charts."""
+
+    @pytest.mark.parametrize(
+        ("line", "state"),
+        [
+            ('print(f"at {folder["name"]} and {", ".join(rows)}")', State.WIRED),
+            ('print "at", folder', State.ABSENT),  # Python 2 stays unread
+        ],
+    )
+    def test_quotes_of_an_f_string_within_it(self, ask: Ask, line: str, state: State) -> None:
+        files = {**on_push("python train.py"), "train.py": f"{FIT}train(1, 2)\n{line}\n"}
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(
+        ("ends", "state"),
+        [
+            ("except OSError as error:\n        raise Failed(error, 'columns') from error", State.ABSENT),
+            ("except OSError:\n        raise", State.ABSENT),
+            ("except OSError as error:\n        raise error", State.ABSENT),
+            ("finally:\n        if gone: raise ValueError(gone)", State.PRESENT),
+        ],
+    )
+    def test_an_error_that_is_only_passed_on_judges_no_data(self, ask: Ask, ends: str, state: State) -> None:
+        code = (
+            "import pandas as pd\nfrom sklearn.linear_model import LinearRegression\n"
+            "def validate_columns(path):\n    gone = []\n    try:\n        frame = pd.read_csv(path)\n"
+            "        gone = [name for name in ('a', 'b') if name not in frame.columns]\n"
+            f"        open('status.txt', 'w').write(str(gone))\n    {ends}\n"
+            "def train_model(path):\n    validate_columns(path)\n    LinearRegression().fit([[1]], [1])\n"
+            "if __name__ == '__main__':\n    train_model('rows.csv')\n"
+        )
+        assert ask("data-tests", {"train.py": code}).state is state
+
+    @pytest.mark.parametrize(
+        ("condition", "state"),
+        [
+            ("${{ secrets.KUBE != '' }}", State.ABSENT),
+            ("${{ vars.KUBE != '' }}", State.WIRED),
+            ("env.HAS == 'secrets.KUBE'", State.WIRED),
+        ],
+    )
+    def test_a_condition_that_asks_for_secrets(self, ask: Ask, condition: str, state: State) -> None:
+        steps = f"      - run: make\n        if: {condition}\n      - run: docker push team/api\n"
+        flow = f"on: push\njobs:\n  a:\n    steps:\n{steps}"
+        assert ask("automated-build", {".github/workflows/ci.yml": flow}).state is state
+
+    @pytest.mark.parametrize(("chart", "state"), [("chart/Chart.yaml", State.WIRED), ("chart/README.md", State.ABSENT)])
+    def test_a_job_in_a_template_of_a_chart(self, ask: Ask, chart: str, state: State) -> None:
+        job = """
+            {{- if .Values.drift.enabled }}
+            apiVersion: batch/v1
+            kind: CronJob
+            metadata:
+              name: {{ include "app.name" . }}-drift
+            spec:
+              schedule: "{{ .Values.drift.schedule }}"
+              jobTemplate:
+                spec:
+                  template:
+                    spec:
+                      containers:
+                        - name: drift
+                          image: "{{ .Values.image }}"
+                          command: ["python", "-m", "watch.drift_job"]
+            {{- end }}
+        """
+        code = """
+            def compare_shares(before, now):
+                return {name: abs(before[name] - now.get(name, 0)) for name in before}
+            if __name__ == "__main__":
+                print(compare_shares({"a": 1}, {"a": 2}))
+        """
+        files = {chart: "name: app\n", "chart/templates/drift.yaml": job, "watch/drift_job.py": code}
+        assert ask("drift-monitoring", files).state is state
+
+    @pytest.mark.parametrize(("asks", "state"), [("fetchall", State.WIRED), ("predict", State.ABSENT)])
+    def test_a_schedule_that_measures_answers_from_a_store(self, ask: Ask, asks: str, state: State) -> None:
+        dag = f"""
+            from airflow import DAG
+            from airflow.operators.python import PythonOperator
+            from sklearn.metrics import accuracy_score
+            def figures(cursor, model):
+                cursor.execute("SELECT was, said FROM answers")
+                rows = {"cursor.fetchall()" if asks == "fetchall" else "model.predict(cursor)"}
+                cursor.execute("INSERT INTO figures VALUES (%s)", accuracy_score(rows[0], rows[1]))
+            with DAG("figures", schedule="@monthly"):
+                PythonOperator(task_id="figures", python_callable=figures)
+        """
+        assert ask("model-performance-monitoring", {"dags/figures.py": dag}).state is state
+
+
+class TestWhereItAnswers:
+    """Deployments without a tool of deployment, gates without an error, tests that are none of the project's."""
+
+    @pytest.mark.parametrize(
+        ("machine", "after", "state"),
+        [
+            ("self-hosted", "docker system prune -f", State.WIRED),
+            ("[self-hosted, linux]", "docker image ls", State.WIRED),
+            ("self-hosted", "docker stop api", State.ABSENT),
+            ("ubuntu-latest", "docker system prune -f", State.ABSENT),
+        ],
+    )
+    def test_a_container_left_running_on_a_machine_of_ones_own(
+        self, ask: Ask, machine: str, after: str, state: State
+    ) -> None:
+        steps = f"      - run: docker run -d --name api team/api\n      - run: {after}\n"
+        flow = f"on: push\njobs:\n  a:\n    runs-on: {machine}\n    steps:\n{steps}"
+        assert ask("service-cd", {".github/workflows/cd.yml": flow}).state is state
+
+    @pytest.mark.parametrize(("given", "state"), [("endpoint_name='churn'", State.WIRED), ("'docs'", State.ABSENT)])
+    def test_a_program_of_ci_that_deploys_to_an_endpoint(self, ask: Ask, given: str, state: State) -> None:
+        code = f"from sagemaker.estimator import Estimator\nEstimator.attach('job').deploy({given})\n"
+        assert ask("service-cd", {**on_push("python deploy.py"), "deploy.py": code}).state is state
+
+    @pytest.mark.parametrize(
+        ("ends", "state"),
+        [("sys.exit(main())", State.WIRED), ("raise SystemExit(main())", State.WIRED), ("main()", State.ABSENT)],
+    )
+    def test_a_floor_whose_verdict_is_the_exit_code(self, ask: Ask, ends: str, state: State) -> None:
+        code = f"""
+            import sys
+            import mlflow
+            from sklearn.metrics import average_precision_score
+            PR_AUC_FLOOR = 0.6
+            def main():
+                model = mlflow.sklearn.load_model("models:/churn@champion")
+                pr_auc = average_precision_score([0, 1], model.predict([0, 1]))
+                if pr_auc < PR_AUC_FLOOR:
+                    return 1
+                return 0
+            if __name__ == "__main__":
+                {ends}
+        """
+        files = {**on_push("python check.py"), "check.py": code}
+        files["register.py"] = "import mlflow\nmlflow.register_model('runs:/1/model', 'churn')\n"
+        assert ask("model-validation-gate", files).state is state
+
+    @pytest.mark.parametrize(("name", "state"), [("test_project_name", State.DECLARED), ("test_nodes", State.PRESENT)])
+    def test_a_test_that_the_framework_wrote(self, ask: Ask, name: str, state: State) -> None:
+        test = (
+            f"from team.run import Context\ndef {name}(project_context):\n    assert project_context.name == 'team'\n"
+        )
+        files = {"requirements.txt": "pytest\n", "team/run.py": "class Context:\n    name = 'team'\n"}
+        assert ask("unit-tests-code", {**files, "tests/test_run.py": test}).state is state
+
+    @pytest.mark.parametrize(("word", "state"), [("accuracy", State.PRESENT), ("drift_score", State.ABSENT)])
+    def test_a_bound_on_drift_is_no_quality_of_a_model(self, ask: Ask, word: str, state: State) -> None:
+        test = f"from model import train\ndef test_model():\n    {word} = train(1, 2)\n    assert {word} > 0.6\n"
+        assert ask("model-quality-tests", {"model.py": FIT, "tests/test_model.py": test}).state is state

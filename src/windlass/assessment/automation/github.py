@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
@@ -43,6 +44,16 @@ def read_github(path: str, document: Any) -> Workflow | None:
     )
 
 
+def refused_at(flow: Workflow) -> int:
+    """Line of a condition that GitHub refuses the whole file for, or 0: `if` is not given the secrets."""
+    asked = [(job.condition, job.line) for job in flow.jobs]
+    asked += [(step.condition, step.line) for job in flow.jobs for step in job.steps]
+    return next((line for condition, line in asked if _SECRETS.search(condition)), 0)
+
+
+_SECRETS = re.compile(r"(?<![\w'.])secrets\s*[.\[]")
+
+
 def _triggers(top: Map) -> tuple[Trigger, ...]:
     declared = top.get("on", top.get("True", top.get("true")))
     line = top.line_of("on")
@@ -81,6 +92,7 @@ def _job(name: str, job: Map) -> Job:
         calls=text_of(job.get("uses")),
         swallowed="continue-on-error" if job.get("continue-on-error") is True else "",
         steps=tuple(_step(step, folder) for step in maps(job.get("steps"))),
+        own_machine="self-hosted" in words(job.get("runs-on")),
     )
 
 

@@ -38,7 +38,7 @@ class Image:
 _OTHERS = re.compile(
     r"(^|/)(airflow|mlflow|minio|mc|grafana|prometheus|postgres|mysql|redis|kafka|jenkins|superset|metabase|trino)(:|$)"
 )
-_SETS_UP = re.compile(r"\.(sh|txt|ya?ml|json|toml|lock|ini|cfg|conf|sql|crt)$")
+_SETS_UP = re.compile(r"\.(sh|txt|ya?ml|json|toml|lock|ini|cfg|conf|sql|crt|xml|env|properties)$")
 
 
 def read_dockerfile(path: str, text: str) -> Image | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from windlass.assessment.automation.azure import read_azure
-from windlass.assessment.automation.github import read_github
+from windlass.assessment.automation.github import read_github, refused_at
 from windlass.assessment.automation.gitlab import read_gitlab
 from windlass.assessment.automation.others import (
     read_bitbucket,
@@ -49,9 +49,17 @@ def active_workflows(tree: Tree, documents: Documents) -> list[Workflow]:
     return found
 
 
+def _github(tree: Tree, documents: Documents, path: str) -> Workflow | None:
+    flow = next((flow for each in documents(path)[:1] if (flow := read_github(path, each)) is not None), None)
+    if flow is not None and (line := refused_at(flow)):
+        tree.unread.setdefault(path, f"line {line}: GitHub refuses a condition that asks for secrets: nothing runs")
+        return None
+    return flow
+
+
 def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
     if _GITHUB.fullmatch(path) or _GITHUB_ACTION.fullmatch(path):
-        return next((flow for each in documents(path)[:1] if (flow := read_github(path, each)) is not None), None)
+        return _github(tree, documents, path)
     if _AZURE_ACTIVE.fullmatch(path):
         return _azure(tree, documents, path)
     if "/" in path and _BUILD_SPEC.fullmatch(path):

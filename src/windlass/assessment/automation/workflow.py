@@ -59,6 +59,8 @@ class Job:
     triggers: tuple[Trigger, ...] = ()
     """Of its own, where they differ from those of the workflow."""
     swallowed: str = ""
+    own_machine: bool = False
+    """It runs on a machine of the team's own: what it starts there stays."""
 
 
 @dataclass(frozen=True, kw_only=True)

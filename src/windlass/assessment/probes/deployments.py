@@ -9,7 +9,14 @@ from dataclasses import replace
 from windlass.assessment.automation.workflow import Job, Workflow, mapping, maps
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, once, seen_run, seen_use
-from windlass.assessment.probes.verbs import DEPLOY_ACTIONS, deploys, is_infrastructure, writes_image
+from windlass.assessment.probes.verbs import (
+    DEPLOY_ACTIONS,
+    deploys,
+    is_infrastructure,
+    starts_container,
+    stops_container,
+    writes_image,
+)
 from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence
 
@@ -38,7 +45,30 @@ def deploys_of(facts: Facts) -> list[Seen]:
             found.append(seen_run(run))
     if any(True for _ in declared(facts, "", *_ANSWERS)):
         found += code_pipelines(facts)
-    return [*found, *_committed(facts)]
+    return [*found, *_committed(facts), *_started_here(facts), *_called(facts)]
+
+
+def _started_here(facts: Facts) -> Iterator[Seen]:
+    """Containers that a job leaves running on a machine of the team's own."""
+    for run in facts.runs(starts_container):
+        job = run.route.start.job
+        if job is None or not job.own_machine:
+            continue
+        after = [each for step in job.steps for each in step.commands if each.line > run.command.line]
+        if not any(stops_container(each.argv) for each in after):
+            yield seen_run(run)
+
+
+def _called(facts: Facts) -> Iterator[Seen]:
+    """Programs of CI that create an endpoint or deploy a model to one."""
+    for sighting in facts.calls("deploy", "create_endpoint", "update_endpoint"):
+        told = any(sighting.call.has(each) for each in ("endpoint_name", "instance_type", "machine_type"))
+        if sighting.call.last == "deploy" and not told:
+            continue
+        for route in facts.graph.routes(sighting.key):
+            if route.start.workflow is not None:
+                here = sighting.here(f"{sighting.call.last}: a model comes to where it answers")
+                yield Seen((here, *route.evidence), by=route.by, swallowed=route.swallowed, route=route)
 
 
 _SYNCS = re.compile(r"^apiVersion:\s*(argoproj|kustomize\.toolkit\.fluxcd|helm\.toolkit\.fluxcd)\.io/", re.MULTILINE)

@@ -11,7 +11,7 @@ from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By, Route
-from windlass.assessment.reading.code import Function, last_of
+from windlass.assessment.reading.code import Function, Module, last_of
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
@@ -83,9 +83,21 @@ def _measured(facts: Facts) -> Iterator[Sighting]:
         parts = parts_of(function.name.rpartition(".")[2])
         if (
             (
-                parts & {"psi", "drift"}
+                (parts & {"psi", "drift"} or "drift" in parts_of(module.path.rpartition("/")[2]))
                 and parts
-                & {"calculate", "compute", "detect", "check", "measure", "psi", "score", "evaluate", "monitor", "run"}
+                & {
+                    "calculate",
+                    "compute",
+                    "detect",
+                    "check",
+                    "measure",
+                    "psi",
+                    "score",
+                    "evaluate",
+                    "monitor",
+                    "run",
+                    "compare",
+                }
             )
             and not function.stub
             and _computes(function)
@@ -213,30 +225,30 @@ def _is_page(facts: Facts, route: Route) -> bool:
     )
 
 
+_AGAIN = frozenset(
+    {
+        "monitor", "monitoring", "performance", "degradation", "decay", "drift", "cycle", "live", "production", "loop",
+    }
+)  # fmt: skip
+
+
+def _on_what_was_answered(facts: Facts, module: Module, function: Function) -> bool:
+    """Whether a function takes answers from a store, rather than asking the model, and keeps what it finds there."""
+    names = {call.last for call in function.calls}
+    key = (module.path, function.name)
+    takes = names & {"fetchall", "read_sql", "read_sql_query", "read_gbq"} and not names & {"predict", "predict_proba"}
+    return bool(takes) and not facts.trains(key) and _kept(facts, key)
+
+
 @probe("model-performance-monitoring")
 def performance_monitoring(facts: Facts) -> Finding:
     """The quality of answers is measured again and again, on what came true."""
     seen, down = [], []
     for module, function in facts.functions:
+        if module.is_notebook:
+            continue
         parts = parts_of(function.name.rpartition(".")[2]) | parts_of(module.path.rpartition("/")[2])
-        if (
-            not (
-                parts
-                & {
-                    "monitor",
-                    "monitoring",
-                    "performance",
-                    "degradation",
-                    "decay",
-                    "drift",
-                    "cycle",
-                    "live",
-                    "production",
-                    "loop",
-                }
-            )
-            or module.is_notebook
-        ):
+        if not parts & _AGAIN and not _on_what_was_answered(facts, module, function):
             continue
         measured = [
             call

@@ -242,10 +242,11 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
                 if check.orders
                 else _is_verdict(function, check)
             )
-            if not (judged and _fails_at(function, check)):
+            if not (judged and _fails_at(module, function, check)):
                 continue
+            told = {part for word in function.words.split("\n") for part in parts_of(word)}
             for route in facts.graph.routes((module.path, function.name)):
-                if route.start.evidence.path in releasing or parts & _ANSWERING:
+                if route.start.evidence.path in releasing or (parts | told) & _ANSWERING:
                     here = Evidence(path=module.path, line=check.line, why="the run fails if the metric is too low")
                     yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
 
@@ -280,8 +281,15 @@ def _is_verdict(function: Function, check: Check) -> bool:
     )
 
 
-def _fails_at(function: Function, check: Check) -> bool:
-    """Whether a condition leads to an error or to the end of the process."""
+def _fails_at(module: Module, function: Function, check: Check) -> bool:
+    """Whether a condition leads to an error or to the end of the process: `sys.exit(main())` leaves with its answer."""
+    answers = f":{function.name}"
+    if check.stops and any(
+        call.last in ("exit", "SystemExit") and call.args[:1] == (answers,)
+        for each in module.functions.values()
+        for call in each.calls
+    ):
+        return True
     leaves = [call.line for call in function.calls if call.last in ("exit", "SystemExit")]
     if check.stops and any(0 < line - check.line <= 6 for line in (*function.raises, *leaves)):
         return True

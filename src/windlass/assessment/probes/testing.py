@@ -112,6 +112,8 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
             down.append(_because(here, f"{function.name} is skipped or expected to fail"))
         elif not line:
             down.append(_because(here, f"{function.name} asserts nothing"))
+        elif "project_context" in function.parameters and parts_of(function.name) & {"name", "version"}:
+            down.append(_because(here, f"{function.name} is Kedro's own and tests nothing of the project"))
         elif lost and not used:
             down.append(_because(here, f"it imports {lost[0]}, which does not exist"))
         elif not used and not runs:
@@ -308,7 +310,8 @@ def _is_floor(check: Check) -> bool:
     parts = {part for word in check.words for part in parts_of(word)}
     floors = [number for number in check.numbers if number not in (0.0, 1.0)]
     held = floors or parts & {"baseline", "threshold", "min", "minimum", "floor", "expected", "tolerance", "reference"}
-    return check.orders and any(is_metric(word) for word in check.words) and bool(held)
+    measured = any(is_metric(word) and not parts_of(word) & {"drift", "psi"} for word in check.words)
+    return check.orders and measured and bool(held)
 
 
 def _about_a_model(test: Test) -> bool:

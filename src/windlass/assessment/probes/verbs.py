@@ -98,6 +98,19 @@ def deploys_pipeline(argv: Argv) -> bool:
     return any(word.endswith(("upload_pipeline.py", "deploy_pipeline.py", "publish_pipeline.py")) for word in argv[:3])
 
 
+def starts_container(argv: Argv) -> bool:
+    """Whether a command starts a container that goes on after the command."""
+    if argv[0] == "docker-compose" or argv[:2] == ("docker", "compose"):
+        return "up" in argv and ("-d" in argv or "--detach" in argv)
+    return argv[:2] == ("docker", "run") and any(word in ("-d", "--detach", "-dit", "-itd") for word in argv[2:])
+
+
+def stops_container(argv: Argv) -> bool:
+    """Whether a command ends a container."""
+    ends = argv[0] == "docker" and argv[1:2] in (("stop",), ("rm",), ("kill",))
+    return ends or (argv[0] in ("docker", "docker-compose") and "down" in argv[1:3])
+
+
 def is_infrastructure(argv: Argv) -> bool:
     """Whether a command applies infrastructure."""
     return argv[0] in ("terraform", "tofu", "terragrunt") and "apply" in argv

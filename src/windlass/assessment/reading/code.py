@@ -90,6 +90,7 @@ class Function(msgspec.Struct, gc=False):
     branches: list[Check] = []
     assigned: list[Assigned] = []
     raises: list[int] = []
+    """Lines at which it raises something of its own: not what it caught."""
     parameters: tuple[str, ...] = ()
     stub: bool = False
     """Nothing but a constant, a message or `pass`."""

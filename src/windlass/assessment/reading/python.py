@@ -24,7 +24,7 @@ def read_python(path: str, text: str) -> Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+            tree = _parse(text)
         return _Reader(path).read(tree)
     except SyntaxError as error:
         line = text.splitlines()[(error.lineno or 1) - 1 : error.lineno or 1]
@@ -33,6 +33,26 @@ def read_python(path: str, text: str) -> Module:
         raise NotPython(f"{kind}: line {error.lineno}: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise NotPython(f"too deep or too odd to parse: {type(error).__name__}") from error
+
+
+_F_STRING = re.compile(r"""\b[rR]?[fF][rR]?(["']).*\1""")
+_MOST_EMPTIED = 50
+
+
+def _parse(text: str) -> ast.Module:
+    """The tree of a file. Python before 3.12 cannot parse quotes of an f-string within it: such a string is emptied."""
+    for _ in range(_MOST_EMPTIED):
+        try:
+            return ast.parse(text)
+        except SyntaxError as error:
+            lines = text.split("\n")
+            at = (error.lineno or 1) - 1
+            emptied = _F_STRING.sub('""', lines[at]) if at < len(lines) else ""
+            if not error.msg.startswith("f-string") or emptied in ("", lines[at]):
+                raise
+            lines[at] = emptied
+            text = "\n".join(lines)
+    return ast.parse(text)
 
 
 class _Reader:
@@ -47,6 +67,8 @@ class _Reader:
         """Variable to the words of the list that it was given."""
         self.local: dict[str, str] = {}
         """Name defined in this file to its qualified name."""
+        self.caught: set[str] = set()
+        """The names under which exceptions are caught."""
         self.words: dict[str, set[str]] = {}
         """Name of a function to the words that it uses."""
 
@@ -114,8 +136,8 @@ class _Reader:
             self._other(node, into, guards, within)
 
     def _other(self, node: ast.stmt, into: Function, guards: tuple[int, ...], within: str) -> None:
-        if isinstance(node, ast.Raise):
-            into.raises.append(node.lineno)
+        if isinstance(node, (ast.Raise, ast.Try)):
+            self._note_raised(node, into)
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Compare):
             words = _words_of(node.value)
             orders = scan(node.value, set()).orders
@@ -134,6 +156,15 @@ class _Reader:
         if type(node) in _BLOCKS:
             for inner in _blocks(node):
                 self._body(inner, into, guards, within=within)
+
+    def _note_raised(self, node: ast.Raise | ast.Try, into: Function) -> None:
+        """What is raised again as it was caught, or wrapped, is no judgement of the one who caught it."""
+        if isinstance(node, ast.Try):
+            self.caught.update(handler.name for handler in node.handlers if handler.name)
+        elif node.exc is not None and not any(
+            isinstance(each, ast.Name) and each.id in self.caught for each in ast.walk(node.exc)
+        ):
+            into.raises.append(node.lineno)
 
     def _if(self, node: ast.If, into: Function, guards: tuple[int, ...], within: str) -> None:
         check = self._check(node.test, into, guards, stops=_stops(node.body) or _stops(node.orelse))
