@@ -943,3 +943,64 @@ class TestWhereItAnswers:
     def test_a_bound_on_drift_is_no_quality_of_a_model(self, ask: Ask, word: str, state: State) -> None:
         test = f"from model import train\ndef test_model():\n    {word} = train(1, 2)\n    assert {word} > 0.6\n"
         assert ask("model-quality-tests", {"model.py": FIT, "tests/test_model.py": test}).state is state
+
+    @pytest.mark.parametrize(("needs", "state"), [("train", State.WIRED), ("lint", State.ABSENT)])
+    def test_an_image_that_waits_for_the_test_of_the_model(self, ask: Ask, needs: str, state: State) -> None:
+        flow = f"""
+            on: push
+            jobs:
+              lint:
+                steps:
+                  - run: ruff check .
+              train:
+                steps:
+                  - run: python train.py
+                  - run: pytest tests/test_model.py
+              pack:
+                needs: {needs}
+                steps:
+                  - run: docker push team/api
+        """
+        test = "from train import train\ndef test_model():\n    accuracy = train(1, 2)\n    assert accuracy > 0.7\n"
+        files = {".github/workflows/ci.yml": flow, "train.py": f"{FIT}train(1, 2)\n", "tests/test_model.py": test}
+        assert ask("model-validation-gate", files).state is state
+
+    @pytest.mark.parametrize(("floor", "state"), [("raise ValueError(auc)", State.WIRED), ("print(auc)", State.ABSENT)])
+    def test_answers_for_a_batch_behind_a_floor(self, ask: Ask, floor: str, state: State) -> None:
+        dag = f"""
+            import joblib
+            import pandas as pd
+            from airflow import DAG
+            from airflow.operators.python import PythonOperator
+            from sklearn.linear_model import LogisticRegression
+            from sklearn.metrics import roc_auc_score
+            import mlflow
+            def train():
+                model = LogisticRegression().fit([[0], [1]], [0, 1])
+                mlflow.sklearn.log_model(model, "m", registered_model_name="m")
+            def check():
+                auc = roc_auc_score([0, 1], [0, 1])
+                if auc < THRESHOLD:
+                    {floor}
+            def score_batch():
+                rows = pd.read_parquet("rows.parquet")
+                rows["said"] = joblib.load("model.pkl").predict(rows)
+                rows.to_sql("answers", "db")
+            with DAG("daily", schedule="@daily"):
+                fit = PythonOperator(task_id="fit", python_callable=train)
+                judge = PythonOperator(task_id="judge", python_callable=check)
+                fit >> judge >> PythonOperator(task_id="answer", python_callable=score_batch)
+        """
+        assert ask("model-release-automated", {"dags/daily.py": dag}).state is state
+
+    @pytest.mark.parametrize(("given", "state"), [("hyperparameters", State.PRESENT), ("recipients", State.ABSENT)])
+    def test_a_table_of_runs_in_a_bucket(self, ask: Ask, given: str, state: State) -> None:
+        code = f"""
+            import boto3
+            def update_report(metrics, {given}):
+                boto3.resource("s3").Bucket("runs").upload_file("report.csv", "report.csv")
+            if __name__ == "__main__":
+                update_report(1, 2)
+        """
+        found = ask("experiment-tracking", {"train.py": code})
+        assert (found.state.rank >= State.PRESENT.rank) is (state is State.PRESENT)

@@ -9,10 +9,11 @@ from functools import lru_cache
 
 from windlass.assessment.automation.workflow import Job, Workflow
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
-from windlass.assessment.probes.deployments import deploy_jobs
+from windlass.assessment.probes.deployments import deploy_jobs, in_ci
 from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.registry import registrations
+from windlass.assessment.probes.verbs import publishes
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -307,12 +308,31 @@ def _releasing(facts: Facts) -> set[str]:
 
 
 def gates_in_ci(facts: Facts) -> Iterator[Gate]:
-    """A job that deploys a model and needs a job that tries the model."""
-    for flow, job, seen in deploy_jobs(facts):
+    """A job that deploys a model, or packs what the same file trained, and needs a job that tries the model."""
+    for flow, job, seen in (*deploy_jobs(facts), *_packing_jobs(facts)):
         for name in _needed(flow, job):
             judge = _model_test(facts, flow, name)
             if judge is not None and not judge.swallowed:
                 yield Gate(Seen((judge.evidence[0], *seen.evidence), by=min(seen.by, judge.by)), rival=False)
+
+
+def _packing_jobs(facts: Facts) -> Iterator[tuple[Workflow, Job, Seen]]:
+    """Jobs that publish an image or a package, in workflows that train."""
+    training = {
+        route.start.workflow.path
+        for sighting in facts.training
+        for route in facts.graph.routes(sighting.key)
+        if route.start.workflow is not None
+    }
+    for seen in in_ci(facts, publishes) if training else ():
+        start = seen.route.start if seen.route is not None else None
+        if (
+            start is not None
+            and start.workflow is not None
+            and start.job is not None
+            and start.workflow.path in training
+        ):
+            yield start.workflow, start.job, seen
 
 
 def _needed(flow: Workflow, job: Job) -> set[str]:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from windlass.assessment.automatic import automatic_routes
 from windlass.assessment.automation.workflow import Job, Workflow
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.deployments import deploy_jobs
 from windlass.assessment.probes.gates import all_gates, releases
 from windlass.assessment.probes.probe import probe
-from windlass.assessment.probes.serving import serve_from_registry
+from windlass.assessment.probes.serving import batch_modules, serve_from_registry
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -309,7 +310,7 @@ def release_automated(facts: Facts) -> Finding:
                 why="nothing that serves takes up what is released",
             )
         )
-    seen = [*(seen if gated and follows else ()), *_deploys_after_training(facts)]
+    seen = [*(seen if gated and follows else ()), *_deploys_after_training(facts), *_answers_after_gate(facts)]
     return conclude("model-release-automated", seen, turned_down=down, wired_from=By.ITSELF)
 
 
@@ -336,6 +337,17 @@ def _deploys_after_training(facts: Facts) -> Iterator[Seen]:
         follows = any(trigger.kind == "workflow_run" for trigger in flow.triggers) and training
         if (flow.path in training or follows) and seen.by is By.ITSELF and not seen.swallowed:
             yield replace(seen)
+
+
+def _answers_after_gate(facts: Facts) -> Iterator[Seen]:
+    """One schedule that trains, fails below a floor, and answers for a batch of rows."""
+    trained = {route.start.evidence for _, route in automatic_routes(facts) if route.start.is_scheduled}
+    gated = {place for gate in all_gates(facts)[0] for place in gate.seen.evidence}
+    for sighting in batch_modules(facts).values() if trained & gated else ():
+        for route in facts.graph.routes(sighting.key):
+            if route.start.evidence in trained & gated and not route.swallowed:
+                here = sighting.here(f"{sighting.function.name} answers on the schedule that trains and judges")
+                yield Seen((here, *route.evidence), by=route.by, route=route)
 
 
 @probe("train-serve-linked")

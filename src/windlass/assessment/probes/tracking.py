@@ -81,13 +81,19 @@ def _home_grown(facts: Facts) -> Iterator[Sighting]:
         named = parts & {"run", "runs", "experiment", "experiments"} and parts & {
             "metrics", "log", "record", "tracking", "track", "save",
         }  # fmt: skip
-        if not named or function.stub or not _says_how_good(function):
+        if function.stub or not ((named and _says_how_good(function)) or _is_handed_run(function)):
             continue
         yield from (
             Sighting(module, function, call, facts.route(module, function))
             for call in function.calls
             if call.last in _SHARED_STORES
         )
+
+
+def _is_handed_run(function: Function) -> bool:
+    """Whether a function takes both the metrics and the hyperparameters of a run, whatever it is called."""
+    given = {part for name in function.parameters for part in parts_of(name)}
+    return bool(given & {"metrics"} and given & {"params", "parameters", "hyperparameters"})
 
 
 def _says_how_good(function: Function) -> bool:

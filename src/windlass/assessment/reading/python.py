@@ -206,7 +206,7 @@ class _Reader:
                 self._note_kind(name, value)
                 if isinstance(value, ast.List) and len(value.elts) > 1:
                     self.commands[name] = constant_of(value) or ""
-                if held := self._held(value):
+                if type(value) in _TABLES and (held := self._held(value)):
                     into.calls.append(Call(name="", line=node.lineno, args=held, guards=guards))
                 if isinstance(node, ast.AnnAssign):
                     self._note_annotation(name, node.annotation)
@@ -391,6 +391,9 @@ def _joined(node: ast.Call) -> str | None:
         return None
     parts = [constant_of(each) or "{}" for each in node.args]
     return "/".join(parts) if "." in parts[-1] else None
+
+
+_TABLES = frozenset({ast.Dict, ast.List, ast.Set})
 
 
 _GOES_ON = re.compile(r"_?(is_|keep_|should_)?(running|alive|run|active)_?")
