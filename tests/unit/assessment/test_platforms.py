@@ -839,6 +839,14 @@ class TestHowItIsWritten:
         flow = f"on: push\njobs:\n  a:\n    steps:\n{steps}"
         assert ask("automated-build", {".github/workflows/ci.yml": flow}).state is state
 
+    @pytest.mark.parametrize(
+        ("beside", "state"),
+        [("plan:\n  runs-on: ubuntu-latest\n  steps: []\n", State.ABSENT), ("env:\n  STEPS: all\n", State.WIRED)],
+    )
+    def test_a_job_that_stands_beside_the_jobs(self, ask: Ask, beside: str, state: State) -> None:
+        flow = f"on: push\njobs:\n  a:\n    steps:\n      - run: docker push team/api\n{beside}"
+        assert ask("automated-build", {".github/workflows/ci.yml": flow}).state is state
+
     @pytest.mark.parametrize(("chart", "state"), [("chart/Chart.yaml", State.WIRED), ("chart/README.md", State.ABSENT)])
     def test_a_job_in_a_template_of_a_chart(self, ask: Ask, chart: str, state: State) -> None:
         job = """

@@ -44,11 +44,18 @@ def read_github(path: str, document: Any) -> Workflow | None:
     )
 
 
-def refused_at(flow: Workflow) -> int:
-    """Line of a condition that GitHub refuses the whole file for, or 0: `if` is not given the secrets."""
+def refusal(document: Any, flow: Workflow) -> str:
+    """Why GitHub refuses the whole file, or "": `if` is not given the secrets, and no job stands beside `jobs`."""
     asked = [(job.condition, job.line) for job in flow.jobs]
     asked += [(step.condition, step.line) for job in flow.jobs for step in job.steps]
-    return next((line for condition, line in asked if _SECRETS.search(condition)), 0)
+    for condition, line in asked:
+        if _SECRETS.search(condition):
+            return f"line {line}: a condition asks for secrets"
+    top = mapping(document)
+    for name in top:
+        if name != "jobs" and {"steps", "runs-on"} & set(mapping(top.get(name))) and "runs" not in top:
+            return f"line {top.line_of(name)}: {name} is a job that is none of the jobs"
+    return ""
 
 
 _SECRETS = re.compile(r"(?<![\w'.])secrets\s*[.\[]")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from windlass.assessment.automation.azure import read_azure
-from windlass.assessment.automation.github import read_github, refused_at
+from windlass.assessment.automation.github import read_github, refusal
 from windlass.assessment.automation.gitlab import read_gitlab
 from windlass.assessment.automation.others import (
     read_bitbucket,
@@ -50,11 +50,13 @@ def active_workflows(tree: Tree, documents: Documents) -> list[Workflow]:
 
 
 def _github(tree: Tree, documents: Documents, path: str) -> Workflow | None:
-    flow = next((flow for each in documents(path)[:1] if (flow := read_github(path, each)) is not None), None)
-    if flow is not None and (line := refused_at(flow)):
-        tree.unread.setdefault(path, f"line {line}: GitHub refuses a condition that asks for secrets: nothing runs")
-        return None
-    return flow
+    for document in documents(path)[:1]:
+        flow = read_github(path, document)
+        if flow is not None and (why := refusal(document, flow)):
+            tree.unread.setdefault(path, f"GitHub refuses the file, and nothing of it runs: {why}")
+            return None
+        return flow
+    return None
 
 
 def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
