@@ -139,6 +139,7 @@ class Project:
             walls, processor = [], []
             for _ in range(times):
                 before()
+                wait_for(port_is_free)  # workers end a moment after a server that was killed
                 used = resource.getrusage(resource.RUSAGE_CHILDREN)
                 started = time.perf_counter()
                 command()
@@ -166,7 +167,7 @@ class Project:
 
     @contextmanager
     def up(self, *, ends: signal.Signals = signal.SIGTERM) -> Iterator[None]:
-        wait_for(port_is_free)  # workers end a moment after a server that was killed
+        wait_for(port_is_free)
         process = subprocess.Popen(
             self._line("up"), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

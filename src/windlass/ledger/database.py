@@ -22,6 +22,8 @@ class Dialect(Protocol):
 
     READING: Mapping[str, Any]
     """Execution options of a transaction that sees one moment."""
+    GLANCING: Mapping[str, Any]
+    """Execution options of a single statement that reads."""
     WRITING: Mapping[str, Any]
     """Execution options of a transaction that others' writes wait for."""
 
@@ -58,6 +60,7 @@ class Database:
         self.where = self._dialect.place(parsed)
         self._engine = self._dialect.open_engine(parsed, create=create)
         self._reader = self._engine.execution_options(**self._dialect.READING)
+        self._glancer = self._engine.execution_options(**self._dialect.GLANCING)
         self._writer = self._engine.execution_options(**self._dialect.WRITING)
         try:
             self._bring_up_to_date(create=create)
@@ -69,6 +72,12 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one moment of the ledger, however long it takes."""
         with self._translated(), self._reader.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def glancing(self) -> Iterator[Connection]:
+        """For one statement, which sees the moment in which it runs: cheaper than `reading` where a server is asked."""
+        with self._translated(), self._glancer.connect() as connection:
             yield connection
 
     @contextmanager

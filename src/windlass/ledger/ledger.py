@@ -110,9 +110,13 @@ class Ledger:
 
     def news(self, kinds: Sequence[type[Body]], *, after: int) -> tuple[Link, list[Event]]:
         """The last event, and those of `kinds` that came after the event `after`: one moment of the ledger."""
+        with self._database.glancing() as connection:
+            head = heads.read(connection, where=self._database.where)
+        if head.sequence <= after:
+            return head, []
         with self._database.reading() as connection:
             head = heads.read(connection, where=self._database.where)
-            rows = query.rows(connection, kinds=kinds, after=after) if head.sequence > after else []
+            rows = query.rows(connection, kinds=kinds, after=after)
         return head, [decode(row) for row in rows]
 
     def holds(self, link: Link) -> bool:

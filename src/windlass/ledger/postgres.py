@@ -16,6 +16,8 @@ from windlass.errors import LedgerCorrupt, LedgerError, MissingExtra
 
 READING: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """A reader sees one moment, and is in nobody's way."""
+GLANCING: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+"""No transaction, and so half of the ways to the server and back."""
 WRITING: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
 """A writer that waited for the row of the head then sees what the one before it wrote, instead of failing over it."""
 

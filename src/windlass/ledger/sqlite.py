@@ -18,6 +18,7 @@ from windlass.ledger.lock_holder import LockHolder, find_lock_holder
 
 _WRITES = "windlass_writes"
 READING: Mapping[str, Any] = {}
+GLANCING: Mapping[str, Any] = {}
 WRITING: Mapping[str, Any] = {_WRITES: True}
 """A transaction that writes takes the write lock at once."""
 _BUSY_SECONDS = 60.0
