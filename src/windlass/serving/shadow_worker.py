@@ -14,6 +14,7 @@ import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -32,6 +33,9 @@ _log = logging.getLogger("windlass.serving.shadow")
 _LOOK_SECONDS = 0.5
 """Between two looks at whether it is still needed, and at whether its segment is asked for."""
 NICE = 10
+SHARE = 0.25
+"""Of one processor, at most. Where traffic asks for more, the rest is dropped: a release needs some hundred rows."""
+_LONGEST_REST = 5.0
 _decoder = msgspec.msgpack.Decoder(list[Mirrored])
 
 
@@ -67,7 +71,9 @@ class ShadowWorker:
 
     def run(self, fd: int) -> None:
         """Ask about what comes from `fd`, until it ends or nobody needs the challenger any more."""
+        pause = threading.Event()
         for mirrored in self._messages(fd):
+            worked = time.process_time()
             try:
                 self._ask(mirrored)
             except WindlassError as error:  # the disk is full
@@ -76,6 +82,7 @@ class ShadowWorker:
             except Exception:  # noqa: BLE001 (whatever happens to one batch, the next ones get their turn)
                 self._lost(mirrored)
                 _log.exception("shadow work of %s failed", self._loaded.version)
+            pause.wait(rest_after(time.process_time() - worked))
         self.capture.close()
 
     def needed(self) -> bool:
@@ -131,6 +138,11 @@ def _read(fd: int, size: int) -> bytes | None:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
+
+
+def rest_after(worked: float) -> float:
+    """How many seconds to do nothing after `worked` seconds of a processor, so that the others find one free."""
+    return min(_LONGEST_REST, worked * (1 / SHARE - 1))
 
 
 def stand_back() -> None:

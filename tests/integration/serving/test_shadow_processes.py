@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from windlass.serving.shadow_worker import NICE
+from windlass.serving.shadow_worker import NICE, SHARE, rest_after
 
 IN_SHADOW = "import os, sys, time; sys.argv[0].endswith('shadow_worker.py') and {}"
 """Code that only the process of a shadow runs."""
@@ -65,6 +65,15 @@ def test_what_the_shadow_says_is_captured_and_its_process_ends_with_its_stage(wo
         assert (shadow.rows, shadow.keys, shadow.at) == (champion.rows, champion.keys, champion.at)
         assert shadow.scores != champion.scores
     assert not [event for event in world.events if event.kind == "crashed"]
+
+
+@pytest.mark.parametrize("worked", [0.001, 0.02, 1.0])
+def test_a_shadow_works_for_its_share_of_the_time(worked: float) -> None:
+    assert worked / (worked + rest_after(worked)) == pytest.approx(SHARE)
+
+
+def test_one_long_call_does_not_put_a_shadow_to_sleep_for_long() -> None:
+    assert rest_after(600) == 5
 
 
 def test_a_shadow_that_takes_its_process_along_leaves_the_champion_alone(world: Any, caller: Any) -> None:
