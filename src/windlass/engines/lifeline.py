@@ -41,6 +41,15 @@ def end_group() -> NoReturn:
     os._exit(1)
 
 
+def kill_group(leader: int) -> None:
+    """Kill a process that leads its group, and every process that it started; nothing if none of them is left.
+
+    The leader's end must not have been waited for, or its number may be somebody else's by now.
+    """
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left in it; macOS says so with the latter
+        os.killpg(leader, signal.SIGKILL)
+
+
 def _wait_for_end(lifeline: int) -> NoReturn:
     os.read(lifeline, 1)
     end_group()

@@ -27,6 +27,7 @@ import msgspec
 
 from windlass.engines import wire
 from windlass.engines.job import Job
+from windlass.engines.lifeline import kill_group
 from windlass.engines.limits import Guard, Limits
 from windlass.errors import EngineError
 
@@ -181,7 +182,7 @@ class _Worker:
             self._reason = reason
             self.ended = True
             if self.process.returncode is None:
-                _kill_group(self.process.pid)
+                kill_group(self.process.pid)
 
     def _read(self) -> None:
         while True:
@@ -216,7 +217,7 @@ class _Worker:
         if hasattr(os, "waitid"):
             # The process is not reaped yet, so its group's number cannot be anyone else's when it is killed.
             os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-            _kill_group(self.process.pid)  # what it forked may still hold the socket open
+            kill_group(self.process.pid)  # what it forked may still hold the socket open
         code = self.process.wait()
         self._over.set()
         self._reader.join()  # what it said before it died counts
@@ -269,11 +270,6 @@ def _pickled(argument: Any, function: str) -> bytes:
         raise EngineError(
             f"the argument cannot be sent: {error}", where=function, remedy="pass plain records"
         ) from error
-
-
-def _kill_group(group: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # nobody is left in it; macOS says so with the latter
-        os.killpg(group, signal.SIGKILL)
 
 
 def _cancelled(function: str) -> EngineError:

@@ -21,6 +21,7 @@ from typing import IO, Literal
 
 import msgspec
 
+from windlass.engines.lifeline import kill_group
 from windlass.errors import EngineError, MissingExtra, UsageError
 from windlass.records.paths import Paths
 from windlass.serving.figures_folder import FiguresFolder, forget_worker
@@ -174,7 +175,7 @@ class Server:
             time.sleep(_BLINK)
         for process in processes:
             if process.poll() is None:
-                _kill_all_of(process)
+                kill_group(process.pid)  # the process of a shadow, too, which would write on when all is thought ended
         for thread in self._threads:
             thread.join()
         for fd in (self._parent_end, self._worker_end):
@@ -285,12 +286,6 @@ class Server:
         crashed = code not in (0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
         self._on_event(ServingEvent(kind="died", worker=name, detail=f"worker {name} {ended}", crashed=crashed))
         return not hopeless
-
-
-def _kill_all_of(worker: subprocess.Popen[bytes]) -> None:
-    """The worker and what it started, the process of a shadow, say, which would write on when all is thought ended."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(worker.pid, signal.SIGKILL)  # it began a session, and is not reaped yet
 
 
 def _bind(settings: Settings) -> socket.socket:
