@@ -16,6 +16,21 @@ from windlass.assessment.records import Finding
 Write = Callable[[Mapping[str, str]], Path]
 Ask = Callable[..., Finding]
 
+FIT = "from sklearn.linear_model import LinearRegression\ndef train(x, y):\n    return LinearRegression().fit(x, y)\n"
+ON_PUSH = """
+    on: push
+    jobs:
+      a:
+        runs-on: ubuntu-latest
+        steps:
+          - run: {run}
+"""
+
+
+def on_push(run: str) -> dict[str, str]:
+    """A workflow that runs a command on each push."""
+    return {".github/workflows/ci.yml": ON_PUSH.format(run=run)}
+
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
