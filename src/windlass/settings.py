@@ -60,6 +60,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port of the Open Inference Protocol over gRPC (extra `grpc`), at the same address; 0: none."""
     workers: int = 1
     """Serving processes."""
+    tls_certificate: str = ""
+    """Certificate (a PEM file, with what stands between it and its root) to answer by TLS alone; empty: in clear."""
+    tls_key: str = ""
+    """Its private key (a PEM file without a password). Renewed files take effect without a restart."""
     demand_tokens: bool = False
     """Ask for tokens on this machine's own addresses too, such as behind a proxy; on any other they always are."""
     durability: Literal["process", "power"] = "process"

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from windlass.app.act import Say
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.records.event import TokenCreated, TokenRevoked
@@ -89,29 +90,34 @@ def write_tokens(workspace: Workspace) -> tuple[Token, ...]:
     return tokens
 
 
-def demands_tokens(host: str, *, always: bool) -> bool:
-    """Whether a server at this address asks for tokens: unless nobody but this machine can reach it."""
-    if always:
-        return True
+def is_beyond(host: str) -> bool:
+    """Whether more than this machine can reach a server at this address."""
     try:
         return not ip_address(host).is_loopback
     except ValueError:
         return host != "localhost"
 
 
-def prepare(workspace: Workspace) -> bool:
+def prepare(workspace: Workspace, *, say: Say) -> bool:
     """Whether a server of this workspace asks for tokens; those in force are written down for it.
 
-    Raises UsageError when it does, and there is none.
+    Says so when they are to travel where others can read them. Raises UsageError when it asks for some, and there is
+    none.
     """
     tokens = write_tokens(workspace)
     settings = workspace.settings
-    guarded = demands_tokens(settings.host, always=settings.demand_tokens)
+    beyond = is_beyond(settings.host)
+    guarded = beyond or settings.demand_tokens
     if guarded and not tokens:
-        where = "demand_tokens" if settings.demand_tokens else f"host {settings.host}"
+        where = f"host {settings.host}" if beyond else "demand_tokens"
         raise UsageError(
             "whoever asks this server needs a token, and there is none yet",
             where=where,
             remedy="make one: windlass token create NAME --scope predict",
+        )
+    if beyond and not settings.tls_certificate:
+        say(
+            "windlass: tokens and rows travel unencrypted\n"
+            "  remedy: set `tls_certificate` and `tls_key`, or let only a proxy with TLS reach this address"
         )
     return guarded

@@ -41,7 +41,7 @@ def up(workspace: Workspace, *, say: Say) -> None:
     stopping = _stop_on_signals()
     _log_to_file(workspace)
     entries = _entries(workspace, say)
-    guarded = prepare(workspace)
+    guarded = prepare(workspace, say=say)
 
     def server(hear: Hear) -> Server:
         return Server(workspace.settings, workspace.paths, on_event=hear, log=workspace.paths.log, guarded=guarded)
@@ -72,7 +72,8 @@ def serve(workspace: Workspace, *, say: Say) -> None:
     _log_to_file(workspace)
     bring_in_model_files(workspace, say=say)
     _sign_what_is_routed(workspace)
-    server = Server(workspace.settings, workspace.paths, log=workspace.paths.log, guarded=prepare(workspace))
+    guarded = prepare(workspace, say=say)
+    server = Server(workspace.settings, workspace.paths, log=workspace.paths.log, guarded=guarded)
     server.start()
     say(f"windlass: serving on {server.url}")
     try:

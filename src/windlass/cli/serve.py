@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from windlass.cli.context import product_option, project_option, workspace
+from windlass.cli.context import Command, product_option, project_option, workspace
 
-host_option = click.option("--host", show_default="127.0.0.1", help="Address to listen on.")
-port_option = click.option("--port", type=int, show_default="8080", help="Port; 0 takes a free one.")
-grpc_port_option = click.option("--grpc-port", type=int, show_default="0", help="Port of gRPC; 0: none.")
-workers_option = click.option("--workers", type=int, show_default="1", help="Serving processes.")
+_FILE = click.Path(resolve_path=True)  # from where the command is given, which need not be the project's folder
+_SERVING = (
+    click.option("--host", show_default="127.0.0.1", help="Address to listen on."),
+    click.option("--port", type=int, show_default="8080", help="Port; 0 takes a free one."),
+    click.option("--grpc-port", type=int, show_default="0", help="Port of gRPC; 0: none."),
+    click.option("--workers", type=int, show_default="1", help="Serving processes."),
+    click.option("--tls-certificate", type=_FILE, help="Certificate (PEM) to answer by TLS alone; takes --tls-key."),
+    click.option("--tls-key", type=_FILE, help="Private key (PEM) of the certificate."),
+)
+
+
+def serving_options(command: Command) -> Command:
+    """How the server answers: settings, each by its own name, for one start."""
+    for option in reversed(_SERVING):
+        command = option(command)
+    return command
 
 
 @click.command()
-@host_option
-@port_option
-@grpc_port_option
-@workers_option
+@serving_options
 @project_option
-def up(*, host: str | None, port: int | None, grpc_port: int | None, workers: int | None, project: Path | None) -> None:
+def up(*, project: Path | None, **settings: Any) -> None:
     """Run the whole loop: server, controller and schedule. SIGTERM or Ctrl-C ends it."""
     from windlass.app.up import up as run_up
 
-    with workspace(project, create=True, host=host, port=port, grpc_port=grpc_port, workers=workers) as opened:
+    with workspace(project, create=True, **settings) as opened:
         run_up(opened, say=click.echo)
 
 
 @click.command()
-@host_option
-@port_option
-@grpc_port_option
-@workers_option
+@serving_options
 @project_option
-def serve(
-    *, host: str | None, port: int | None, grpc_port: int | None, workers: int | None, project: Path | None
-) -> None:
+def serve(*, project: Path | None, **settings: Any) -> None:
     """Serve the champions, or a model file, over HTTP. Nothing else is run; what they answer is captured."""
     from windlass.app.up import serve as run_server
 
-    with workspace(project, create=True, host=host, port=port, grpc_port=grpc_port, workers=workers) as opened:
+    with workspace(project, create=True, **settings) as opened:
         run_server(opened, say=click.echo)
 
 

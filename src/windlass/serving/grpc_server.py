@@ -23,6 +23,7 @@ from windlass.serving.predict import after
 from windlass.serving.probes import Probes
 from windlass.serving.refusal import Refusal, refusal_for
 from windlass.serving.shadow import Shadow
+from windlass.serving.tls import Certificate
 
 MOST_BYTES = 4 * 1024 * 1024
 """Of a message; gRPC's own default."""
@@ -53,12 +54,14 @@ class GrpcServer:
         shadow: Shadow,
         metrics: Metrics,
         keyring: Keyring | None,
+        certificate: Certificate | None = None,
     ) -> None:
         self._board = board
         self._infer = infer
         self._shadow = shadow
         self._metrics = metrics
         self._keyring = keyring
+        self._certificate = certificate
         self._probes = Probes(board=board, metrics=metrics)
         self._server: Any = None
 
@@ -68,7 +71,10 @@ class GrpcServer:
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MOST_CALLS)
         handlers = {name: self._handler(name, getattr(self, f"_{_snake(name)}")) for name in METHODS}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-        self._server.add_insecure_port(address)
+        if self._certificate is None:
+            self._server.add_insecure_port(address)
+        else:
+            self._server.add_secure_port(address, self._certificate.for_grpc())
         await self._server.start()
 
     async def stop(self, seconds: float) -> None:

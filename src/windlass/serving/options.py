@@ -24,6 +24,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     stop_seconds: float
     grpc: str = ""
     """`HOST:PORT` of gRPC; empty: none."""
+    tls: tuple[Path, Path] | None = None
+    """Files of the certificate and its key; None: in clear."""
     guarded: bool = False
     """Whoever asks needs a token."""
 

@@ -26,6 +26,7 @@ from windlass.errors import EngineError, MissingExtra, UsageError
 from windlass.records.paths import Paths
 from windlass.serving.figures_folder import FiguresFolder, forget_worker
 from windlass.serving.options import Report, WorkerOptions
+from windlass.serving.tls import certificate_of
 from windlass.settings import Settings
 
 FIRST_DELAY = 0.1
@@ -68,7 +69,8 @@ class Server:
     """The serving processes of one workspace. `start` returns when all of them answer.
 
     If `guarded`, whoever asks needs a token. `on_event` is called from a thread of the server, for every ServingEvent.
-    `log` is the file that workers write to; None leaves them the parent's standard error.
+    `log` is the file that workers write to; None leaves them the parent's standard error. Raises SettingsError and
+    UsageError for a certificate that cannot be used.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class Server:
     ) -> None:
         self._settings = settings
         self._guarded = guarded
+        certificate = certificate_of(settings)
+        self._tls = None if certificate is None else certificate.files
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._grpc = f"{host}:{settings.grpc_port}" if settings.grpc_port else ""
         self._paths = paths or Paths(settings.workspace)
@@ -114,7 +118,7 @@ class Server:
     @property
     def url(self) -> str:
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return f"http://{host}:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -239,6 +243,7 @@ class Server:
                 metrics=self._figures.path,
                 stop_seconds=_STOP_SECONDS,
                 grpc=self._grpc,
+                tls=self._tls,
                 guarded=self._guarded,
             )
             with _opened(self._log) as log:

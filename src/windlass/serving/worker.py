@@ -29,6 +29,7 @@ from windlass.clock import clock_from
 from windlass.records.paths import Paths
 from windlass.serving.limits import MEMORY_SECONDS, ROUTING_SECONDS
 from windlass.serving.options import WorkerOptions
+from windlass.serving.tls import Certificate
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
@@ -70,12 +71,17 @@ class WorkerServer(uvicorn.Server):
         report: Reporter,
         stop_seconds: float,
         keyring: Keyring | None,
+        certificate: Certificate | None,
         grpc: str,
     ) -> None:
         super().__init__(config)
+        if certificate is not None:
+            config.load()
+            config.ssl = certificate.context
         self._grpc_address = grpc
-        self._grpc = None if not grpc else _grpc_server(parts, keyring)
+        self._grpc = None if not grpc else _grpc_server(parts, keyring, certificate)
         self._keyring = keyring
+        self._certificate = certificate
         self._parts = parts
         self._watcher = watcher
         self._shadows = shadows
@@ -134,14 +140,23 @@ class WorkerServer(uvicorn.Server):
             self._shadows.look()
             if self._keyring is not None:
                 self._keyring.look()
+            if self._certificate is not None:
+                self._certificate.look()
             end_late(self.server_state.connections)
             await asyncio.sleep(ROUTING_SECONDS)
 
 
-def _grpc_server(parts: Parts, keyring: Keyring | None) -> GrpcServer:
+def _grpc_server(parts: Parts, keyring: Keyring | None, certificate: Certificate | None) -> GrpcServer:
     from windlass.serving.grpc_server import GrpcServer
 
-    return GrpcServer(board=parts.board, infer=parts.infer, shadow=parts.shadow, metrics=parts.metrics, keyring=keyring)
+    return GrpcServer(
+        board=parts.board,
+        infer=parts.infer,
+        shadow=parts.shadow,
+        metrics=parts.metrics,
+        keyring=keyring,
+        certificate=certificate,
+    )
 
 
 def build(
@@ -208,6 +223,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         report=report,
         stop_seconds=options.stop_seconds,
         keyring=keyring,
+        certificate=None if options.tls is None else Certificate(*options.tls),
         grpc=options.grpc,
     )
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -59,7 +60,7 @@ def test_who_made_and_who_took_back_is_in_the_ledger(workspace: Workspace) -> No
 def test_a_lost_copy_is_written_anew_from_the_ledger(workspace: Workspace) -> None:
     name, _ = tokens.create(workspace, "shop", ("predict",))
     workspace.paths.tokens.write_bytes(b"garbage")
-    assert tokens.prepare(workspace)
+    assert tokens.prepare(workspace, say=print)
     assert [token.token for token in in_file(workspace).tokens] == [name]
 
 
@@ -77,15 +78,32 @@ def test_a_lost_copy_is_written_anew_from_the_ledger(workspace: Workspace) -> No
     ],
 )
 def test_beyond_this_machine_tokens_are_demanded(host: str, demanded: bool) -> None:
-    assert tokens.demands_tokens(host, always=False) is demanded
-    assert tokens.demands_tokens(host, always=True)
+    assert tokens.is_beyond(host) is demanded
 
 
 def test_a_server_that_nobody_could_ask_does_not_start(workspace: Workspace) -> None:
     with pytest.raises(UsageError, match="needs a token"):
-        tokens.prepare(workspace)
+        tokens.prepare(workspace, say=print)
     tokens.create(workspace, "shop", ("predict",))
-    assert tokens.prepare(workspace)
+    assert tokens.prepare(workspace, say=print)
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ({"host": "10.0.0.7"}, True),
+        ({"host": "10.0.0.7", "tls_certificate": "a.pem", "tls_key": "b.pem"}, False),
+        ({"host": "127.0.0.1", "demand_tokens": True}, False),  # such as behind a proxy
+    ],
+)
+def test_tokens_that_others_could_read_on_their_way_are_warned_of(
+    workspace: Workspace, settings: dict[str, Any], warned: bool
+) -> None:
+    said: list[str] = []
+    tokens.create(workspace, "shop", ("predict",))
+    workspace.settings = msgspec.structs.replace(workspace.settings, **settings)
+    assert tokens.prepare(workspace, say=said.append)
+    assert [bool("travel unencrypted" in line and "remedy" in line) for line in said] == [True] * warned
 
 
 def test_of_tokens_made_at_the_same_time_none_is_lost(workspace: Workspace) -> None:
