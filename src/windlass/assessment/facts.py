@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.commands import functions_of
-from windlass.assessment.reach.graph import Graph, Run, Use, build_graph, is_test_path
+from windlass.assessment.reach.graph import Graph, Run, Use, build_graph
 from windlass.assessment.reach.launches import launched_by, may_launch, scripts_in
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reach.targets import makes_targets
@@ -174,7 +174,7 @@ class Facts:
         return [
             (module, function)
             for module in self.project.modules
-            if not is_test_path(module.path)
+            if not self.project.modules.is_test(module.path)
             for function in module.functions.values()
         ]
 
@@ -184,7 +184,7 @@ class Facts:
         return [
             (module, function)
             for module in self.project.modules
-            if is_test_path(module.path)
+            if self.project.modules.is_test(module.path)
             for function in module.functions.values()
         ]
 
@@ -261,7 +261,7 @@ class Facts:
 
     def callers(self, key: Key) -> tuple[Key, ...]:
         """Every function that calls a function, hands it over or holds it in a table, outside of tests."""
-        return tuple(each for each in self._callers.get(key, ()) if not is_test_path(each[0]))
+        return tuple(each for each in self._callers.get(key, ()) if not self.project.modules.is_test(each[0]))
 
     def above(self, keys: Iterable[Key]) -> frozenset[Key]:
         """Every function that leads to one of some functions, and they themselves."""

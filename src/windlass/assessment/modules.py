@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 from windlass.assessment.reading.code import Call, Class, Function, Module
 
@@ -33,6 +33,16 @@ _EVERYBODYS = frozenset(
     }
 )  # fmt: skip
 """Methods that many objects have: the name alone tells nothing."""
+
+
+@cache
+def is_test_path(path: str) -> bool:
+    """Whether a file is a test by its name or its folder."""
+    return bool(re.search(r"(^|/)tests?/", path)) or _is_test_name(path)
+
+
+def _is_test_name(path: str) -> bool:
+    return bool(re.fullmatch(r"test_.*\.py|.*_tests?\.py|conftest\.py", path.rpartition("/")[2]))
 
 
 _RUN_IT = frozenset(
@@ -79,6 +89,23 @@ class Modules:
                 for name, function in owner.methods.items():
                     found.setdefault(name, []).append((module.path, function))
         return found
+
+    @cached_property
+    def _taken_in(self) -> frozenset[str]:
+        """Files in a folder of tests that are none: code outside takes them in, such as checks of data."""
+        homes = (
+            self.path_of(name, seen_from=module.path)
+            for module in self
+            if not is_test_path(module.path)
+            for full in module.imports.values()
+            if "tests." in full or "test." in full
+            for name in (full, full.rpartition(".")[0])
+        )
+        return frozenset(path for path in homes if path is not None and not _is_test_name(path))
+
+    def is_test(self, path: str) -> bool:
+        """Whether a file is a test: by its name, or by its folder if no code outside takes it in."""
+        return is_test_path(path) and path not in self._taken_in
 
     def function(self, key: Key) -> Function:
         return self.by_path[key[0]].functions[key[1]]
@@ -286,6 +313,10 @@ class Modules:
                 for call in function.calls:
                     for each in self.called(call.name, module, function):
                         found[each] = None
+                        if each[1].endswith(("__init__", "__post_init__")):  # what is made may be called as it is
+                            asked = (each[0], f"{each[1].rpartition('.')[0]}.__call__")
+                            if asked[1] in self.by_path[each[0]].functions:
+                                found[asked] = None
                     for each in self.handed_over(call, module) if call.args or call.kwargs else ():
                         found[each] = None
             self._edges[key] = tuple(found)

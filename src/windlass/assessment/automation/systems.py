@@ -26,7 +26,10 @@ Reader = Callable[[str, Any], "Workflow | None"]
 
 _GITHUB = re.compile(r"\.github/workflows/[^/]+\.ya?ml")
 _GITHUB_ACTION = re.compile(r"(.+/)?action\.ya?ml")
-_AZURE_ACTIVE = re.compile(r"([^/]*azure-pipelines[^/]*|\.azure-pipelines/.+|\.pipelines/.+|\.azuredevops/.+)\.ya?ml")
+_AZURE_ACTIVE = re.compile(
+    r"([^/]*azure-pipelines[^/]*|\.azure-pipelines/.+|\.pipelines/.+|\.azure[-_]?devops/.+)\.ya?ml"
+)
+_AZURE_ANYWHERE = re.compile(r"(.+/)?\.?(azure[-_]?pipelines?|azure[-_]?devops|ado|devops[-_]?pipelines?)/.+\.ya?ml")
 _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"\.circleci/config\.ya?ml"), read_circle),
     (re.compile(r"\.gitlab-ci\.ya?ml"), read_gitlab),
@@ -62,7 +65,7 @@ def _github(tree: Tree, documents: Documents, path: str) -> Workflow | None:
 def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
     if _GITHUB.fullmatch(path) or _GITHUB_ACTION.fullmatch(path):
         return _github(tree, documents, path)
-    if _AZURE_ACTIVE.fullmatch(path):
+    if _AZURE_ACTIVE.fullmatch(path) or (_AZURE_ANYWHERE.fullmatch(path) and _says_when(documents(path))):
         return _azure(tree, documents, path)
     if "/" in path and _BUILD_SPEC.fullmatch(path):
         # CodeBuild runs the file that a project of it names, wherever that lies.
@@ -75,6 +78,11 @@ def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
     return None
 
 
+def _says_when(documents: list[Any]) -> bool:
+    """Whether a pipeline of Azure says when it runs: it may lie anywhere, and a template beside it does not say."""
+    return bool(documents) and isinstance(documents[0], dict) and "trigger" in documents[0]
+
+
 def _is_named(tree: Tree, path: str) -> bool:
     name = "/".join(path.split("/")[-2:])
     declares = (".yml", ".yaml", ".json", ".tf", ".ts", ".py")
@@ -83,7 +91,7 @@ def _is_named(tree: Tree, path: str) -> bool:
 
 def _azure(tree: Tree, documents: Documents, path: str) -> Workflow | None:
     def fetch(template: str) -> Any:
-        name = template.partition("@")[0].lstrip("/")
+        name = template.partition("@")[0].replace("\\", "/").lstrip("/")
         for place in (posixpath.normpath(posixpath.join(posixpath.dirname(path), name)), name):
             if place in tree:
                 return next(iter(documents(place)), None)

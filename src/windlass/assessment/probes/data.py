@@ -173,7 +173,7 @@ def _snapshots(facts: Facts) -> Iterator[Seen]:
             for key in facts.below((module.path, function.name), most=20)
             for call in facts.project.modules.function(key).calls
         ]
-        copies = any(call.last in _COPIES for call in below)
+        copies = any(call.last in _COPIES or "copy" in parts_of(call.last) for call in below)
         marks = any(
             call.last in _DIGESTS or call.last in ("dump", "write_text", "isoformat", "strftime") for call in below
         )

@@ -63,6 +63,9 @@ def _library(facts: Facts) -> Iterator[Sighting]:
             or (call.last.startswith("expect_") and "great_expectations" in module.packages)
         ):
             yield facts.sight(place)
+    for place in facts.named(lambda name: last_of(name).lower().endswith("schema")) if schemas else ():
+        if place[2].args and _is_schema_object(facts, place[2], place[0]):
+            yield facts.sight(place)
     for sighting in facts.calls_into("pandera"):
         if _DECORATORS.search(sighting.call.name) and sighting.call in sighting.function.decorators:
             yield sighting
@@ -109,6 +112,17 @@ def _is_schema(facts: Facts, call: Call, module: Module, function: Function) -> 
             for base in found[1].bases
         )
     return "schema" in f"{call.on} {owner}".lower()
+
+
+def _is_schema_object(facts: Facts, call: Call, module: Module) -> bool:
+    """Whether `schema(frame)` calls a schema that a file of the project makes with a library of checks."""
+    home: Module | None = module
+    if "." in call.name:
+        path = facts.project.modules.path_of(call.name.rpartition(".")[0], seen_from=module.path)
+        home = facts.project.modules.by_path[path] if path is not None else None
+    if home is None or not home.packages & {"pandera", "dataframely", "patito"} or "" not in home.functions:
+        return False
+    return any(assigned.name == call.last for assigned in home.functions[""].assigned)
 
 
 def _hand_written(facts: Facts) -> Iterator[Sighting]:
@@ -209,6 +223,8 @@ def _models_data(facts: Facts, sighting: Sighting) -> bool:
         "features",
     }:
         return True
+    if answers:
+        return False
     starts = {route.start.evidence for route in facts.graph.routes(sighting.key)}
     trained = {route.start.evidence for each in facts.training for route in facts.graph.routes(each.key)}
     return bool(starts & trained) or any(

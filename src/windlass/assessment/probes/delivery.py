@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automatic import automatic_routes
+from windlass.assessment.automation.workflow import Step
 from windlass.assessment.facts import Facts, Seen, conclude, seen_use
 from windlass.assessment.probes.data_checks import data_tests
 from windlass.assessment.probes.deployments import code_pipelines, deploy_jobs, deploys_of, in_ci, used
@@ -83,15 +84,8 @@ def automated_build(facts: Facts) -> Finding:
     kept += [seen_use(use) for use in facts.graph.uses if _pushes(use)]
     kept += _compiled_and_copied(facts)
     for seen in in_ci(facts, builds):
-        uploads = (
-            seen.route is not None
-            and seen.route.start.job is not None
-            and any(
-                step.uses.startswith(("actions/upload-artifact", "PublishBuildArtifacts", "PublishPipelineArtifact"))
-                for step in seen.route.start.job.steps
-            )
-        )
-        if uploads and "docker" not in seen.evidence[0].why:
+        job = seen.route.start.job if seen.route is not None else None
+        if job is not None and any(map(_takes_away, job.steps)) and "docker" not in seen.evidence[0].why:
             kept.append(seen)
         else:
             thrown.append(
@@ -105,6 +99,18 @@ def automated_build(facts: Facts) -> Finding:
         if run.route.start.workflow is None and run.route.by is By.PERSON:
             thrown.append(Evidence(path=run.path, line=run.command.line, why="built when a person asks for it"))
     return conclude("automated-build", kept, turned_down=thrown, wired_from=By.ITSELF)
+
+
+_UPLOADS = ("actions/upload-artifact", "PublishBuildArtifacts", "PublishPipelineArtifact")
+
+
+def _takes_away(step: Step) -> bool:
+    """Whether a step takes along what a job has built: as its artifact, or with the workflow that runs it."""
+    return step.uses.startswith(_UPLOADS) or any(
+        f" {deploy} " in f" {command.text} "
+        for command in step.commands
+        for deploy in ("dbx deploy", "databricks bundle deploy")
+    )
 
 
 _PUBLISHES = frozenset(
@@ -152,9 +158,7 @@ def pipeline_cd(facts: Facts) -> Finding:
     if any(is_launch(each.call) for each in facts.training):
         seen += code_pipelines(facts)
     for sighting, route in automatic_routes(facts):
-        if route.start.workflow is not None and {"push", "schedule", "tag", "event", "workflow_run"} & set(
-            route.start.kinds
-        ):
+        if route.start.workflow is not None:
             why = "CI runs the pipeline as the branch has it, so each push is its newest version"
             seen.append(
                 Seen(

@@ -45,7 +45,21 @@ def deploys_of(facts: Facts) -> list[Seen]:
             found.append(seen_run(run))
     if any(True for _ in declared(facts, "", *_ANSWERS)):
         found += code_pipelines(facts)
-    return [*found, *_committed(facts), *_started_here(facts), *_called(facts)]
+    return [*found, *_committed(facts), *_started_here(facts), *_called(facts), *_pushed(facts)]
+
+
+_HOSTS = re.compile(r"huggingface\.co/spaces/|git\.heroku\.com|^dokku@|\.scm\.azurewebsites\.net")
+
+
+def _pushed(facts: Facts) -> Iterator[Seen]:
+    """Pushes to a remote that the same job adds, of a host that builds and runs what it is given."""
+    for run in facts.runs(lambda argv: argv[:2] == ("git", "push")):
+        job = run.route.start.job
+        commands = [each.argv for step in job.steps for each in step.commands] if job is not None else []
+        for argv in commands:
+            added = argv[:3] in (("git", "remote", "add"), ("git", "remote", "set-url")) and len(argv) > 4
+            if added and argv[-2] in run.command.argv[2:] and _HOSTS.search(argv[-1]):
+                yield seen_run(run)
 
 
 def _started_here(facts: Facts) -> Iterator[Seen]:

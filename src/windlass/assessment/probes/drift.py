@@ -9,6 +9,7 @@ from windlass.assessment.automation.workflow import mapping
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.serving import predicts
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Function, Module, last_of
@@ -39,7 +40,7 @@ _STATISTICS = frozenset(
 _PLATFORMS = re.compile(
     r"(DefaultModelMonitor|DataQualityMonitor|ModelQualityMonitor|create_monitoring_schedule|"
     r"ModelDeploymentMonitoringJob|create_model_deployment_monitoring_job|DataDriftDetector|"
-    r"MonitorSchedule|MonitoringTarget|create_monitor)$"
+    r"MonitorSchedule|MonitoringTarget|create_monitor|quality_monitors\.(create|run_refresh))$"
 )
 
 
@@ -177,7 +178,7 @@ def drift_monitoring(facts: Facts) -> Finding:
         best = max(routes, key=lambda route: route.by, default=None)
         if best is not None and best.by >= By.REQUEST and not _is_page(facts, best):
             seen.append(Seen((sighting.here("measures drift"), *best.evidence), by=best.by, swallowed=best.swallowed))
-        elif sighting.by is By.PERSON and not sighting.module.is_notebook and _kept(facts, sighting.key):
+        elif _kept_by_hand(facts, sighting):
             seen.append(sighting.seen("measures drift and keeps what it measured"))
         else:
             why = (
@@ -194,6 +195,16 @@ def drift_monitoring(facts: Facts) -> Finding:
         turned_down=down if not seen else (),
         declared=facts.listed("evidently", "nannyml", "alibi-detect", "whylogs", "deepchecks"),
     )
+
+
+_SHOWN = re.compile(r"(^|/)(demos?|examples?)(/|[_-])|_(demo|example)\.py$")
+
+
+def _kept_by_hand(facts: Facts, sighting: Sighting) -> bool:
+    """Whether a person starts what measures drift and keeps it; what only shows how it would be done keeps nothing."""
+    if sighting.by is not By.PERSON or sighting.module.is_notebook or sighting.route is None:
+        return False
+    return not _SHOWN.search(sighting.route.start.evidence.path) and _kept(facts, sighting.key)
 
 
 _MONITORS = (
@@ -240,6 +251,23 @@ def _on_what_was_answered(facts: Facts, module: Module, function: Function) -> b
     return bool(takes) and not facts.trains(key) and _kept(facts, key)
 
 
+_CERTAINTY = frozenset({"confidence", "confidences", "certainty"})
+_TELLS = frozenset({"metric", "metrics", "post", "send", "publish", "notify", "alert", "gauge"})
+
+
+def _how_certain(facts: Facts) -> Iterator[Sighting]:
+    """How certain the model was of what it just answered, held to a bound and told: a sign before labels come."""
+    for module, function in facts.functions:
+        if module.is_notebook or not any(map(predicts, function.calls)):
+            continue
+        for check in function.branches:
+            parts = [parts_of(word) for word in check.words]
+            mean = any(part & _CERTAINTY and part & {"average", "avg", "mean"} for part in parts)
+            bound = check.numbers or any(part & {"threshold", "min", "minimum", "floor"} for part in parts)
+            if check.orders and mean and bound and any(parts_of(call.last) & _TELLS for call in function.calls):
+                yield facts.sight((module, function, next(filter(predicts, function.calls))))
+
+
 @probe("model-performance-monitoring")
 def performance_monitoring(facts: Facts) -> Finding:
     """The quality of answers is measured again and again, on what came true."""
@@ -273,5 +301,6 @@ def performance_monitoring(facts: Facts) -> Finding:
             down.append(
                 Evidence(path=module.path, line=measured[0].line, why="measured once, or by nothing that runs again")
             )
+    seen += [each.seen("how certain the answers were is held to a bound") for each in _how_certain(facts) if each.by]
     seen += called_in_r(facts, frozenset({"vetiver_pin_metrics"}), "metrics of the model in use, each time added")
     return conclude("model-performance-monitoring", seen, turned_down=down if not seen else ())

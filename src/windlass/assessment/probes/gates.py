@@ -119,10 +119,12 @@ def _judges(check: Check, function: Function) -> bool:
     return bool(measured and other) and not searching
 
 
-def _comparisons(function: Function) -> Iterator[Check]:
-    yield from function.branches
+def _comparisons(function: Function, call: Call | None = None) -> Iterator[Check]:
+    """Everything that is compared; of a call, what chose a value that it is given: `stage = "Production" if ...`."""
+    yield from function.branches if call is None else ()
     for assigned in function.assigned:
-        if assigned.orders:
+        chosen = call is None or (assigned.line <= call.line and assigned.name in call.values)
+        if assigned.orders and chosen:
             yield Check(
                 line=assigned.line,
                 words=(*assigned.words, assigned.name.lower()),
@@ -155,13 +157,16 @@ def _guard_of(function: Function, call: Call) -> Check | None:
         parts = {part for word in check.words for part in parts_of(word)}
         if parts & _DECISIONS or _judges(check, function):
             return check
-    return None
+    return next((check for check in _comparisons(function, call) if _judges(check, function)), None)
+
+
+_SERVING = re.compile(r"serving_endpoints\.(create|update_config)\w*$")
 
 
 @once
 def releases(facts: Facts) -> tuple[Sighting, ...]:
     """Every call outside of tests that registers, promotes or deploys a model."""
-    by_name = facts.named(lambda name: _is_release_by_name(last_of(name)))
+    by_name = facts.named(lambda name: _is_release_by_name(last_of(name)) or _SERVING.search(name))
     found = {id(place[2]): facts.sight(place) for place in by_name}
     found |= {id(each.call): each for each in registrations(facts)}
     return tuple(found.values())

@@ -268,11 +268,17 @@ def _find_releases(facts: Facts) -> Iterator[Seen]:
                 yield Seen((here, *route.evidence), by=route.by, route=route)
 
 
+def changes_endpoint(call: Call) -> bool:
+    """Whether a call gives an endpoint the model with which it answers."""
+    return call.last in ("update_endpoint", "create_endpoint", "deploy_model") or "serving_endpoints." in call.name
+
+
 def _promotes(call: Call) -> bool:
     parts = parts_of(call.last)
     stage = " ".join(call.values).lower()
     return (
         call.last in _PROMOTING
+        or changes_endpoint(call)
         or bool(parts & {"promote", "deploy", "champion", "production", "alias", "swap", "activate"})
         or "champion" in stage
         or "production" in stage
@@ -281,7 +287,8 @@ def _promotes(call: Call) -> bool:
 
 def _serving_follows(facts: Facts) -> bool:
     """Whether what serves takes the released model: from the registry, or because it is told to load again."""
-    return serve_from_registry(facts).state.rank >= 2 or any(True for _ in _reloads(facts))
+    told = any(True for _ in _reloads(facts)) or any(changes_endpoint(each.call) for each in releases(facts))
+    return told or serve_from_registry(facts).state.rank >= 2
 
 
 def _reloads(facts: Facts) -> Iterator[Sighting]:

@@ -36,6 +36,12 @@ _TRAINS = frozenset(
 )  # fmt: skip
 
 
+_OF_DATA = frozenset(
+    {"data", "dataset", "split", "test", "load", "get", "set", "sets", "features", "prepare", "validate", "dvc", "x"}
+)
+"""With one of these a step that names training only prepares it: `load_train_data`, `train_test_split`."""
+
+
 class Declared:
     """The steps of one engine."""
 
@@ -84,6 +90,9 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
 def _add(facts: Facts, declared: Declared, module: Module, name: str, line: int) -> None:
     declared.places.append(Evidence(path=module.path, line=line, why=f"{name}: a step of {declared.engine}"))
     declared.keys.append((module.path, name))
+    parts = parts_of(name.rpartition(".")[2])
+    says = parts & {"train", "retrain", "fit", "finetune"} and not parts & _OF_DATA
+    declared.trains |= bool(says and not module.functions[name].stub)
     _reach(facts, declared, module.path, name)
 
 
@@ -150,7 +159,10 @@ def _steps_of(top: Map) -> list[tuple[str, int]]:
     dag = text_of(mapping(top.get("pipeline")).get("DAG")) or text_of(mapping(top.get("project")).get("DAG"))
     if dag and "stages" in top:
         return [(name, mapping(stage).line) for name, stage in mapping(top.get("stages")).items()]
-    for job in mapping(mapping(top.get("resources")).get("jobs")).values():
+    flows = [
+        flow for about in mapping(top.get("environments")).values() for flow in maps(mapping(about).get("workflows"))
+    ]
+    for job in (*mapping(mapping(top.get("resources")).get("jobs")).values(), *flows):
         tasks = [(text_of(each.get("task_key")), each.line) for each in maps(mapping(job).get("tasks"))]
         if len(tasks) >= 2:
             return tasks

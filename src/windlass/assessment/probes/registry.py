@@ -129,6 +129,25 @@ def home_grown(facts: Facts) -> Iterator[Sighting]:
                 yield facts.sight((module, function, call))
 
 
+_SAVES = frozenset({"joblib.dump", "pickle.dump", "cloudpickle.dump", "torch.save", "shutil.copy", "shutil.copy2"})
+
+
+def _in_folders(facts: Facts) -> Iterator[Sighting]:
+    """A registry of folders: a model saved under the next version with what is known of it, which others read back."""
+    found: list[tuple[Module, Function, Call]] = []
+    readers: set[str] = set()
+    for module, function in facts.functions if not any(home_grown(facts)) else ():
+        parts = {part for word in function.words.split("\n") for part in parts_of(word)}
+        if module.is_notebook or not {"registry", "version"} <= parts:
+            continue
+        saved = [call for call in function.calls if call.name in _SAVES or call.last == "save_model"]
+        if saved and any(call.name in ("json.dump", "yaml.dump", "yaml.safe_dump") for call in function.calls):
+            found.append((module, function, saved[0]))
+        if any(call.name in ("json.load", "yaml.safe_load") for call in function.calls):
+            readers.add(module.path)
+    yield from (facts.sight(place) for place in found if readers - {place[0].path})
+
+
 def _is_registering(module: Module, name: str) -> bool:
     parts = parts_of(name.rpartition(".")[2])
     place = parts_of(f"{module.path.rpartition('/')[2]} {name}")
@@ -202,7 +221,9 @@ def model_registry(facts: Facts) -> Finding:
     )
     if not seen:
         seen = [
-            each.seen("a registry of the project's own is written") for each in home_grown(facts) if each.by > By.NOBODY
+            each.seen("a registry of the project's own is written")
+            for each in (*home_grown(facts), *_in_folders(facts))
+            if each.by > By.NOBODY
         ]
     down = [
         each.here("a model that is logged with a run is not registered")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from windlass.assessment.automation.workflow import maps, text_of
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
@@ -87,7 +88,12 @@ def _uses_model(facts: Facts, module: Module) -> bool:
         call.name.partition(".")[0] in ("torch", "onnxruntime") and call.last in ("run", "softmax", "argmax")
         for call in calls
     )
-    return asks and (loads or any("model" in function.words.lower() for function in module.functions.values()))
+    said = [function.words.lower() for function in module.functions.values()]
+    return asks and (loads or any("model" in words or _ANSWERED.search(words) for words in said))
+
+
+_ANSWERED = re.compile(r"(preds?|predictions?|forecasts?)\w*\.(parquet|csv|feather|json)\b")
+"""A file of answers that were made before: who asks for one is told what stands there."""
 
 
 @once
@@ -137,6 +143,8 @@ def batch_modules(facts: Facts) -> dict[str, Sighting]:
         for each in (_may_load, _may_predict, _may_keep, _may_file)
     )
     asking |= facts.above((module.path, function.name) for module, function, _ in _transforms_of_spark(facts))
+    loading |= facts.above((module.path, function.name) for module, function, _ in facts.given("model_file"))
+    keeping |= facts.above((module.path, function.name) for module, function, _ in _inserts(facts))
     doing = loading & asking & (keeping | filing)
     found: dict[str, Sighting] = {}
     for module, function in facts.functions if doing else ():
@@ -154,6 +162,13 @@ def _transforms_of_spark(facts: Facts) -> Iterator[Place]:
     """`model.transform(frame)`: how a model of Spark answers."""
     for module, function, call in facts.named(lambda name: last_of(name) == "transform"):
         if "pyspark" in module.packages and "model" in call.on.lower():
+            yield module, function, call
+
+
+def _inserts(facts: Facts) -> Iterator[Place]:
+    """Rows that SQL of the project's own writes into a table."""
+    for module, function, call in facts.named(lambda name: last_of(name) in ("execute", "executemany")):
+        if any("insert into" in word.lower() for word in (*call.values, *function.words.split("\n"))):
             yield module, function, call
 
 
@@ -257,7 +272,7 @@ def _commands(facts: Facts) -> Iterator[Seen]:
 _ENDPOINTS = re.compile(
     r"(create_endpoint|update_endpoint|deploy_model|online_deployments\.begin_create_or_update|"
     r"batch_deployments\.begin_create_or_update|Endpoint\.deploy|Model\.deploy|"
-    r"serving_endpoints\.create\w*|model_deployer_step)$"
+    r"serving_endpoints\.(create|update_config)\w*|model_deployer_step)$"
 )
 
 
@@ -267,6 +282,9 @@ def _platform(facts: Facts) -> Iterator[Seen]:
         yield facts.sight(place).seen()
     for path in facts.project.yaml_paths:
         for document in facts.project.yaml(path):
+            for each in maps(document) if isinstance(document, list) else ():
+                if text_of(each.get("kind")) in ("RealtimeAPI", "AsyncAPI", "BatchAPI"):
+                    yield Seen((Evidence(path=path, line=each.line, why="an API of Cortex is declared"),), by=By.PERSON)
             if not isinstance(document, dict):
                 continue
             schema, kind = str(document.get("$schema", "")), str(document.get("kind", ""))
@@ -300,6 +318,18 @@ def _functions(facts: Facts) -> Iterator[Seen]:
             )
 
 
+_IN_JAVASCRIPT = re.compile(r"\bnew (CreateEndpoint|CreateTransformJob|InvokeEndpoint)Command\(|\.createEndpoint\(")
+
+
+def _scripts(facts: Facts) -> Iterator[Seen]:
+    """Functions in JavaScript or TypeScript that make an endpoint of SageMaker or ask one."""
+    for path in facts.project.named(".js", ".ts", ".mjs"):
+        text = facts.project.text(path) if not re.search(r"(^|/)(node_modules|dist|build)/|\.min\.", path) else ""
+        if "sagemaker" in text.lower() and (found := _IN_JAVASCRIPT.search(text)):
+            here = Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="an endpoint for the model")
+            yield Seen((here,), by=By.PERSON)
+
+
 def _plumber(facts: Facts) -> Iterator[Seen]:
     for path in facts.project.r_files:
         text = facts.project.text(path)
@@ -328,7 +358,14 @@ def model_serving(facts: Facts) -> Finding:
     ]
     seen += [sighting.seen("a step that answers for a batch of rows") for sighting in _batch_steps(facts)]
     seen += [sighting.seen("a page that answers with the model") for sighting in _pages(facts)]
-    seen += [*_served_classes(facts), *_commands(facts), *_platform(facts), *_functions(facts), *_plumber(facts)]
+    seen += [
+        *_served_classes(facts),
+        *_commands(facts),
+        *_platform(facts),
+        *_functions(facts),
+        *_plumber(facts),
+        *_scripts(facts),
+    ]
     seen += called_in_r(facts, _SERVED_IN_R, "an API that answers with the model")
     endpoints = ("AWS::SageMaker::Endpoint", "aws_sagemaker_endpoint", "google_vertex_ai_endpoint")
     seen += declared(facts, "an endpoint for the model", *endpoints)

@@ -88,7 +88,7 @@ def _runs_project(module: Module) -> bool:
             "httpx.get",
         }
         & names
-        or {"import_module", "run_path", "joblib", "CliRunner"} & words
+        or {"import_module", "run_path", "spec_from_file_location", "joblib", "CliRunner"} & words
         or any(name.endswith((".load_model", ".load_product", "joblib.load", "pickle.load")) for name in names)
         or any(name.startswith("kedro.") and name.endswith("KedroSession.create") for name in names)
     )
@@ -302,16 +302,23 @@ def model_quality_tests(facts: Facts) -> Finding:
                     )
                 )
                 break
+    seen += [facts.sight(place).seen("a suite of tests of the model") for place in facts.named(_SUITES.search)]
     return conclude("model-quality-tests", seen, wired_from=By.ITSELF)
+
+
+_SUITES = re.compile(r"^(giskard\.testing\.test_\w+|giskard\.Suite\.run|deepchecks\..*model_evaluation(\.run)?)$")
 
 
 def _is_floor(check: Check) -> bool:
     """Whether a metric is held to a floor or a baseline: that an accuracy lies between 0 and 1 says nothing."""
-    parts = {part for word in check.words for part in parts_of(word)}
     floors = [number for number in check.numbers if number not in (0.0, 1.0)]
-    held = floors or parts & {"baseline", "threshold", "min", "minimum", "floor", "expected", "tolerance", "reference"}
-    measured = any(is_metric(word) and not parts_of(word) & {"drift", "psi"} for word in check.words)
-    return check.orders and measured and bool(held)
+    measured = [word for word in check.words if is_metric(word) and not parts_of(word) & {"drift", "psi"}]
+    # That a baseline is above nothing holds no other metric to it.
+    held = floors or any(parts_of(word) & _BOUNDS and measured != [word] for word in check.words)
+    return check.orders and bool(measured) and bool(held)
+
+
+_BOUNDS = frozenset({"baseline", "threshold", "min", "minimum", "floor", "expected", "tolerance", "reference"})
 
 
 def _about_a_model(test: Test) -> bool:

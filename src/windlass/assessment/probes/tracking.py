@@ -57,8 +57,13 @@ def logs_run(call: Call, imported: frozenset[str]) -> bool:
 
 @once
 def tracking_calls(facts: Facts) -> list[Sighting]:
-    """Calls that write to a tracker, outside of tests."""
-    return [facts.sight(place) for place in facts.named(_may_log) if logs_run(place[2], place[0].packages)]
+    """Calls that write to a tracker, outside of tests, and trainers that are told to."""
+    told = [place for place in facts.given("report_to") if _TRACKERS.search(place[2].kwarg("report_to") or "")]
+    logged = [place for place in facts.named(_may_log) if logs_run(place[2], place[0].packages)]
+    return [facts.sight(place) for place in (*logged, *told)]
+
+
+_TRACKERS = re.compile(r"\b(mlflow|wandb|comet_ml|neptune|clearml|dvclive|dagshub|swanlab|trackio)\b")
 
 
 def _may_log(name: str) -> bool:
@@ -81,7 +86,8 @@ def _home_grown(facts: Facts) -> Iterator[Sighting]:
         named = parts & {"run", "runs", "experiment", "experiments"} and parts & {
             "metrics", "log", "record", "tracking", "track", "save",
         }  # fmt: skip
-        if function.stub or not ((named and _says_how_good(function)) or _is_handed_run(function)):
+        told = (named and _says_how_good(function)) or _is_handed_run(function) or _writes_row(function)
+        if function.stub or not told:
             continue
         yield from (
             Sighting(module, function, call, facts.route(module, function))
@@ -94,6 +100,12 @@ def _is_handed_run(function: Function) -> bool:
     """Whether a function takes both the metrics and the hyperparameters of a run, whatever it is called."""
     given = {part for name in function.parameters for part in parts_of(name)}
     return bool(given & {"metrics"} and given & {"params", "parameters", "hyperparameters"})
+
+
+def _writes_row(function: Function) -> bool:
+    """Whether a function writes a row with both the metrics and the parameters of a run, by SQL of its own."""
+    rows = [parts_of(word) for word in function.words.split("\n") if word.lower().startswith("insert into")]
+    return any(row & {"metrics", "metric"} and row & {"params", "parameters", "hyperparameters"} for row in rows)
 
 
 def _says_how_good(function: Function) -> bool:

@@ -63,6 +63,10 @@ def path_of(project: Project, word: str, folder: str) -> str | None:
         path = posixpath.normpath(place).lstrip("/")
         if path in project.tree:
             return path
+    parts = bare.split("/")[1:] if bare.startswith("/") else []
+    for cut in range(1, len(parts) - 1):  # where the project lies on another machine is not known
+        if (path := "/".join(parts[cut:])) in project.tree:
+            return path
     # In a container the folder is another one: a file of that name, if there is one only.
     same = [path for path in project.paths if path.endswith(f"/{posixpath.normpath(bare).lstrip('./')}")]
     return same[0] if len(same) == 1 else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from windlass.assessment.automation.workflow import Job, Step, Workflow
 from windlass.assessment.project import Project
 from windlass.assessment.reach.routes import Start, by_of, kinds_of
+from windlass.assessment.reading.shell import Command
 from windlass.assessment.records import Evidence
 
 _INPUT = re.compile(r"\$\{\{\s*inputs\.([\w-]+)\s*\}\}")
@@ -80,6 +81,8 @@ def _start(flow: Workflow, job: Job, step: Step, kinds: tuple[str, ...], place: 
 
 def _followed(step: Step, actions: dict[str, Workflow], depth: int) -> Iterator[Step]:
     """A step, and the steps of the local action that it calls."""
+    if step.uses.startswith("pre-commit/action@"):
+        step = replace(step, commands=(Command(argv=("pre-commit", "run"), line=step.line),))
     yield step
     if step.uses.startswith("./") and depth < 4:
         stem = posixpath.normpath(step.uses)

@@ -119,7 +119,8 @@ def _named_module(asked: Asked) -> Iterator[Key]:
 def _follow(asked: Asked) -> Leads:
     name = posixpath.basename(asked.argv[0])
     if name in TEST_RUNNERS:
-        return Leads(tests=name, words=asked.rest)
+        outside = any(_lies_outside(asked, word) for word in asked.rest)
+        return Leads() if outside else Leads(tests=name, words=asked.rest)
     if _PYTHON.match(asked.argv[0]):
         return run_python(asked)
     for tools, follow in ((TASK_RUNNERS, run_task), (_NODE, run_npm), (_SHELLS, _shell), (_SERVERS, _served)):
@@ -128,6 +129,11 @@ def _follow(asked: Asked) -> Leads:
     if asked.argv[0].endswith(".sh"):
         return _shell(asked)
     return ENGINES.get(name, _script)(asked)
+
+
+def _lies_outside(asked: Asked, word: str) -> bool:
+    """Whether a word names a place above the repository, where there is nothing to run: `pytest ../tests`."""
+    return word.startswith("../") and posixpath.normpath(posixpath.join(asked.folder, word)).startswith("../")
 
 
 def _shell(asked: Asked) -> Leads:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from windlass.assessment.automation.workflow import mapping, text_of
+from windlass.assessment.automation.workflow import mapping, text_of, words
 from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Asked, Leads, path_of
+from windlass.assessment.reach.hooks import run_hooks
+from windlass.assessment.reach.provisioners import run_provisioners
 from windlass.assessment.reading.shell import Command, read_shell
 from windlass.assessment.reading.yaml import Map
 
@@ -56,17 +59,34 @@ def _dvc(asked: Asked) -> Leads:
     return Leads(commands=tuple(found))
 
 
-def _mlflow(asked: Asked) -> Leads:
-    if asked.argv[1:2] != ("run",):
-        return Leads()
-    found = []
-    for path in asked.project.named("mlproject"):
-        for document in asked.project.yaml(path)[:1]:
-            for about in mapping(mapping(document).get("entry_points")).values():
+def mlflow_entries(project: Project) -> Iterator[tuple[str, str, tuple[Command, ...]]]:
+    """(path, entry point, its commands) of each MLflow project."""
+    for path in project.named("mlproject"):
+        for document in project.yaml(path)[:1]:
+            for name, about in mapping(mapping(document).get("entry_points")).items():
                 entry = mapping(about)
                 text = re.sub(r"\{\w+\}", "X", text_of(entry.get("command")))
-                found += [(path, each) for each in read_shell(text, entry.line_of("command"))]
+                where = posixpath.dirname(path)
+                commands = read_shell(text, entry.line_of("command"))
+                yield path, name, tuple(replace(each, folder=posixpath.join(where, each.folder)) for each in commands)
+
+
+def _mlflow(asked: Asked) -> Leads:
+    """`mlflow run FOLDER -e NAME`: one entry point, `main` unless it is named."""
+    if asked.argv[1:2] != ("run",):
+        return Leads()
+    given = list(asked.argv[2:])
+    wanted = next((given[place + 1] for place, word in enumerate(given[:-1]) if word in ("-e", "--entry-point")), "")
+    wanted = wanted or next((word.partition("=")[2] for word in given if word.startswith("--entry-point=")), "main")
+    places = {posixpath.normpath(posixpath.join(asked.folder, word.removeprefix("{}/"))).strip(".") for word in given}
+    entries = list(mlflow_entries(asked.project))
+    here = [each for each in entries if _lies_in(posixpath.dirname(each[0]), places)] or entries
+    found = [(path, each) for path, name, commands in here if name == wanted for each in commands]
     return Leads(commands=tuple(found))
+
+
+def _lies_in(folder: str, places: set[str]) -> bool:
+    return folder in places or any(place and folder.endswith(f"/{place}") for place in places)
 
 
 def _docker(asked: Asked) -> Leads:
@@ -94,6 +114,11 @@ def _files_named(asked: Asked) -> Leads:
     return Leads(commands=tuple(found))
 
 
+def _dbx(asked: Asked) -> Leads:
+    """`dbx execute` and `dbx launch` run a workflow of the file that they name; `dbx deploy` only brings it there."""
+    return _files_named(asked) if asked.argv[1:2] in (("execute",), ("launch",)) else Leads()
+
+
 def yaml_commands(project: Project, path: str, seen: set[str]) -> Iterator[Command]:
     """Every `command` and `args` in a job file and in the files that it names: Azure ML, Vertex, Kubernetes."""
     if path in seen or len(seen) > 20:
@@ -117,6 +142,10 @@ def _commands_in(project: Project, value: object, folder: str, seen: set[str], c
                 )
             elif isinstance(given, list) and given and all(isinstance(each, str) for each in given):
                 yield Command(argv=tuple(given), line=value.line_of(key), folder=where)
+        for key in ("python_file", "notebook_path"):  # a task of Databricks
+            if isinstance(value.get(key), str):
+                script = value[key].removeprefix("file:").removeprefix("fuse:").lstrip("/")
+                yield Command(argv=("python", script, *words(value.get("parameters"))), line=value.line_of(key))
         for inner in value.values():
             if isinstance(inner, str) and inner.endswith((".yml", ".yaml")):
                 path = path_of(project, inner.removeprefix("file:"), folder)
@@ -181,6 +210,9 @@ def _r(asked: Asked) -> Leads:
 ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "dvc": _dvc,
     "mlflow": _mlflow,
+    "pre-commit": run_hooks,
+    "terraform": run_provisioners,
+    "tofu": run_provisioners,
     "docker": _docker,
     "az": _files_named,
     "aws": _aws,
@@ -190,7 +222,7 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "databricks": _files_named,
     "sky": _files_named,
     "anyscale": _files_named,
-    "dbx": _files_named,
+    "dbx": _dbx,
     "ray": _ray,
     "Rscript": _r,
     "R": _r,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 
 from windlass.assessment.automation.workflow import Step
 from windlass.assessment.modules import Key
@@ -16,6 +15,7 @@ from windlass.assessment.reach.asked import Leads
 from windlass.assessment.reach.aws import aws_rules
 from windlass.assessment.reach.ci import started_by_ci
 from windlass.assessment.reach.commands import leads_of
+from windlass.assessment.reach.engines import mlflow_entries
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
 from windlass.assessment.reach.launches import is_launcher, launched_by, may_launch, scripts_in
 from windlass.assessment.reach.routes import By, Route, Start
@@ -146,13 +146,13 @@ def _people(project: Project) -> Iterator[Entry]:
             yield _person(target.path, target.line, f"{tool} {name}"), target.commands
     for path in project.named("dvc.yaml"):
         yield _person(path, 1, "dvc repro"), (Command(argv=("dvc", "repro"), line=1),)
-    for path in project.named("mlproject"):
-        yield _person(path, 1, "mlflow run"), (Command(argv=("mlflow", "run", "."), line=1),)
+    for path, name, commands in mlflow_entries(project):
+        yield _person(path, 1, f"mlflow run -e {name}"), commands
     for path in project.named(".sh"):
         yield _person(path, 1, f"bash {path}"), (Command(argv=("bash", path), line=1),)
     imported = _imported(project)
     for module in project.modules:
-        if is_test_path(module.path):
+        if project.modules.is_test(module.path):
             continue
         if module.is_notebook:
             yield _person(module.path, 1, "a notebook that is run by hand"), (f"{module.path}:",)
@@ -173,11 +173,11 @@ def _person(path: str, line: int, why: str) -> Start:
     return Start(by=By.PERSON, kinds=("person",), evidence=Evidence(path=path, line=line, why=why))
 
 
-@cache
-def is_test_path(path: str) -> bool:
-    """Whether a file is a test by its name or its folder."""
-    name = path.rpartition("/")[2]
-    return bool(re.search(r"(^|/)tests?/", path) or re.fullmatch(r"test_.*\.py|.*_tests?\.py|conftest\.py", name))
+def _heeds(function: Function, call: Call) -> bool:
+    """Whether a function leaves with what a call answered: `sys.exit(pytest.main())`, or with a name for it."""
+    leaves = [each for each in function.calls if each.last in ("exit", "_exit", "SystemExit")]
+    kept = any(assigned.line == call.line for assigned in function.assigned)
+    return any(call.name in each.args for each in leaves) or (kept and bool(leaves or function.raises))
 
 
 # -- walking ---------------------------------------------------------------------------------------------------------
@@ -287,6 +287,9 @@ class _Walker:
         path = module.path
         for command in launched_by(call) if may_launch(call.name) else ():
             yield _At(route, command, "", path)
+        if call.name in ("pytest.main", "unittest.main"):
+            unread = "" if call.name == "unittest.main" or _heeds(function, call) else "nobody reads what it answers"
+            yield _At(route, Command(argv=(call.name.partition(".")[0],), line=call.line, swallowed=unread), "", path)
         if makes_targets(call):
             yield from (_At(route, key) for key in self.graph.targets)
         scripts = scripts_in(call) if call.args else ()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.reading.code import Call, Function, last_of
-from windlass.assessment.reading.shell import Command, read_shell
+from windlass.assessment.reading.shell import Command, names_program, read_shell
 
 _LAUNCHERS = frozenset(
     {
@@ -15,7 +15,17 @@ _LAUNCHERS = frozenset(
     }
 )  # fmt: skip
 _FILES = frozenset({"execute_notebook", "run_path", "run_module"})
-_OPERATORS = frozenset({"BashOperator", "shell_task", "ShellOperation"})
+_OPERATORS = {
+    "BashOperator": "bash_command",
+    "shell_task": "command",
+    "ShellOperation": "command",
+    "SSHOperator": "command",
+    "DockerOperator": "command",
+}
+"""Steps of engines to what they are given as a command."""
+_RUN_A_FILE = {"SparkSubmitOperator": "application", "PapermillOperator": "input_nb"}
+"""Steps of engines to what names the file that they run."""
+_PROJECTS = frozenset({"mlflow.run", "mlflow.projects.run"})
 
 
 _SCRIPT = re.compile(r"[\w./{}-]+\.(py|sh|ipynb)")
@@ -23,7 +33,8 @@ _SCRIPT = re.compile(r"[\w./{}-]+\.(py|sh|ipynb)")
 
 def may_launch(name: str) -> bool:
     """Whether a call of this name can start a command."""
-    return name in _LAUNCHERS or last_of(name) in _FILES or last_of(name) in _OPERATORS
+    last = last_of(name)
+    return name in _LAUNCHERS or name in _PROJECTS or last in _FILES or last in _OPERATORS or last in _RUN_A_FILE
 
 
 def launched_by(call: Call) -> Iterator[Command]:
@@ -32,7 +43,13 @@ def launched_by(call: Call) -> Iterator[Command]:
     if call.name in _LAUNCHERS:
         text = next((arg for arg in call.args if arg), "") or call.kwarg("args") or ""
     elif call.last in _OPERATORS:
-        text = call.kwarg("bash_command") or call.kwarg("command") or ""
+        text = call.kwarg(_OPERATORS[call.last]) or ""
+    elif script := call.kwarg(_RUN_A_FILE.get(call.last, "")):
+        yield Command(argv=("python", script), line=call.line)
+    elif call.name in _PROJECTS:
+        given = [*call.args, None, None]
+        entry = given[1] or call.kwarg("entry_point") or "main"
+        yield Command(argv=("mlflow", "run", given[0] or call.kwarg("uri") or ".", "-e", entry), line=call.line)
     elif call.last in _FILES and call.args and call.args[0]:
         yield Command(argv=("python", call.args[0]), line=call.line)
     if text.startswith(("{}", "sys.")):  # the interpreter, whatever its name is
@@ -47,9 +64,14 @@ def is_launcher(function: Function) -> bool:
 
 
 def scripts_in(call: Call) -> list[Command]:
-    """The scripts that a call names: `run_job("train.py")` starts it if that function starts commands."""
-    return [
-        Command(argv=("bash" if value.endswith(".sh") else "python", value), line=call.line)
-        for value in call.args
-        if value and _SCRIPT.fullmatch(value)
-    ]
+    """The scripts and commands that a call names: `run_job("train.py")`, `run(["gcloud", "run", "deploy", name])`.
+
+    It starts them if that function starts commands.
+    """
+    found: list[Command] = []
+    for value in call.args:
+        if value and _SCRIPT.fullmatch(value):
+            found.append(Command(argv=("bash" if value.endswith(".sh") else "python", value), line=call.line))
+        elif value and names_program(value):
+            found += read_shell(value, call.line)
+    return found

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any, NamedTuple
 
 _LONGEST = 80
+_WRITES = re.compile(r"\s*(insert|merge)\s+into\b", re.IGNORECASE)
+"""How a text begins of which the beginning alone tells something: into which table it writes, and what."""
 _ORDERINGS = frozenset({ast.Lt, ast.LtE, ast.Gt, ast.GtE})
 _NO_EXPRESSION = frozenset(
     {
@@ -104,6 +107,8 @@ def _constant(value: object, names: set[str], numbers: list[float]) -> None:
     if type(value) is str:
         if 0 < len(value) <= _LONGEST:
             names.add(value)
+        elif _WRITES.match(value, 0, 200):
+            names.add(" ".join(value[:400].split())[:_LONGEST])
     elif type(value) is int or type(value) is float:
         numbers.append(float(min(max(value, -1e300), 1e300)))
 

@@ -20,42 +20,44 @@ def read_notebook(path: str, text: str) -> Module:
     cells = _cells(text)
     if not cells:
         raise NotPython("no cells can be read in it")
-    module = Module(path=path)
-    for number, cell in enumerate(cells, start=1):
-        if cell.get("cell_type") == "code":
-            _add(module, cell, number)
-    return module
+    sources = [(number, _source(cell)) for number, cell in enumerate(cells, start=1) if cell.get("cell_type") == "code"]
+    try:
+        return _read(path, sources)
+    except NotPython:  # a cell of scratch work; the others count all the same
+        return _read(path, [each for each in sources if _is_python(path, each[1])])
 
 
-def _add(module: Module, cell: dict[str, Any], number: int) -> None:
+def _source(cell: dict[str, Any]) -> str:
     source = cell.get("source", cell.get("input", ""))
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
     if text.lstrip().startswith("%%") and not text.lstrip().startswith(("%%time", "%%capture")):
-        return
-    # Names that earlier cells imported are known to later ones.
-    known = "".join(f"import {full} as {name}\n" for name, full in module.imports.items() if name.isidentifier())
+        return ""
+    return _MAGIC.sub("pass", text)
+
+
+def _is_python(path: str, text: str) -> bool:
     try:
-        read = read_python(module.path, known + _MAGIC.sub("pass", text))
+        read_python(path, text)
     except NotPython:
-        return  # one cell of scratch work; the others count all the same
-    _renumber(read, number)
-    for name, function in read.functions.items():
-        kept = module.functions.setdefault(name, function)
-        if kept is not function:
-            kept.calls += function.calls
-            kept.asserts += function.asserts
-            kept.words += f"\n{function.words}"
-    module.classes |= read.classes
-    module.imports |= read.imports
-    for full in read.import_lines:
-        module.import_lines.setdefault(full, number)
-    module.packages |= read.packages
+        return False
+    return True
 
 
-def _renumber(module: Module, number: int) -> None:
+def _read(path: str, sources: list[tuple[int, str]]) -> Module:
+    """Cells as one file: what one of them defines, imports or makes is known to those that come after it."""
+    module = read_python(path, "\n".join(text for _, text in sources))
+    numbers = [0, *(number for number, text in sources for _ in range(text.count("\n") + 1))]
     for function in module.functions.values():
-        function.line = number
-        function.calls = [structs.replace(call, line=number) for call in function.calls]
+        function.line = _cell_of(numbers, function.line)
+        function.calls = [structs.replace(call, line=_cell_of(numbers, call.line)) for call in function.calls]
+    for full, line in module.import_lines.items():
+        module.import_lines[full] = _cell_of(numbers, line)
+    return module
+
+
+def _cell_of(numbers: list[int], line: int) -> int:
+    """The number of the cell that a line of all of them together lies in."""
+    return numbers[line] if line < len(numbers) else 1
 
 
 def _cells(text: str) -> list[dict[str, Any]]:

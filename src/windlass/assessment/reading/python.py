@@ -10,6 +10,7 @@ from sys import intern
 
 from windlass.assessment.reading.code import Assigned, Call, Check, Class, Function, Module, last_of
 from windlass.assessment.reading.expression import Scan, constant_of, dotted_of, scan
+from windlass.assessment.reading.shell import names_program
 
 _QUIET = frozenset({"print", "logging", "logger", "log", "warnings", "time"})
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
@@ -315,15 +316,17 @@ class _Reader:
             last=intern(last_of(name)),
             line=node.lineno,
             args=tuple([self._argument(each, command=name.startswith("subprocess.")) for each in node.args[:6]]),
-            kwargs=tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:16]]),
+            kwargs=tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:_MOST_KEYWORDS]]),
             guards=guards,
             on=_tail_of(function.value) if isinstance(function, ast.Attribute) else "",
         )
 
     def _argument(self, node: ast.expr, *, command: bool = False) -> str | None:
         kind = type(node)
-        if command and kind is ast.Name and node.id in self.commands:  # type: ignore[attr-defined]
-            return self.commands[node.id]  # type: ignore[attr-defined]
+        if kind is ast.Name and node.id in self.commands:  # type: ignore[attr-defined]
+            kept = self.commands[node.id]  # type: ignore[attr-defined]
+            if command or names_program(kept):
+                return kept
         if kind is ast.Call:
             constant = _joined(node)  # type: ignore[arg-type]
         else:
@@ -393,6 +396,8 @@ def _joined(node: ast.Call) -> str | None:
     return "/".join(parts) if "." in parts[-1] else None
 
 
+_MOST_KEYWORDS = 64
+"""Of a call: trainers take dozens."""
 _TABLES = frozenset({ast.Dict, ast.List, ast.Set})
 
 

@@ -33,6 +33,14 @@ class Command:
         return " ".join(self.argv)
 
 
+_PROGRAM = re.compile(r"(gcloud|aws|az|docker|kubectl|helm|terraform|databricks|dvc|mlflow|python3?|bash|make|uv) \S")
+
+
+def names_program(text: str) -> bool:
+    """Whether a text, or a list with spaces between, begins as a command of a known program does."""
+    return bool(_PROGRAM.match(text))
+
+
 def read_shell(text: str, line: int = 1) -> list[Command]:
     """The commands of a script that begins at `line`, in order."""
     found: list[Command] = []
