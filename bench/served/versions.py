@@ -31,9 +31,6 @@ import windlass as wl
 class {name}(wl.Product):
     task = wl.BinaryClassification(target="y", time="at", key="key")
     contract = None
-
-    def features(self, rows):
-        return rows.drop("at", "key", strict=False)
 """
 CONTRACT = """
 import pandera.polars as pa

@@ -88,6 +88,14 @@ class Bundle:
         """The kind of its task."""
         return task_from(self.manifest.task).kind
 
+    @functools.cached_property
+    def computes_features(self) -> bool:
+        """Whether its features are anything but columns of a row, as it comes."""
+        from windlass.product.product import Product
+
+        features = getattr(self.product, "features", None)
+        return features is not None and getattr(features, "__func__", None) is not Product.features
+
     def predict(self, rows: pl.DataFrame) -> Predicted:
         """Features and scores of n rows without the target; raises ProductError when the model gives no such thing."""
         manifest = self.manifest

@@ -71,9 +71,10 @@ class CompiledModel:
         matrix = self._matrix(features)
         with np.errstate(over="ignore"):
             single = np.ascontiguousarray(matrix, dtype=np.float32)
-        whole = np.isfinite(single).all(axis=1)
-        if whole.all():
+        finite = np.isfinite(single)
+        if finite.all():
             return self._ask(single)
+        whole = finite.all(axis=1)
         own = np.asarray(native(matrix[~whole]), dtype=np.float64)
         answer = np.empty((len(matrix), *own.shape[1:]))
         answer[~whole] = own

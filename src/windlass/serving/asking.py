@@ -95,7 +95,9 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     frame = decoded.frame
     try:
         predicted, scores, probabilities = answer(loaded, frame)
-        features = _features(predicted.features, frame, redact=loaded.capture.redact)
+        features = None
+        if loaded.bundle.computes_features:
+            features = _features(predicted.features, frame, redact=loaded.capture.redact)
     except FAILURES as error:
         if len(questions) == 1:
             batch = _failure(loaded, questions[0], _milliseconds(elapsed), _discreet(loaded, error))

@@ -17,7 +17,15 @@ from typing import TypeVar
 import msgspec
 
 from windlass.serving.answering import Answered, Answering, Failed, Inquiry, Reader, Result
-from windlass.serving.limits import MOST_WAITING, ROWS_TOGETHER, SMALL_BYTES, WAIT_SECONDS
+from windlass.serving.limits import (
+    MOST_IN_THREADS,
+    MOST_WAITING,
+    ROWS_TOGETHER,
+    SHORT_SECONDS,
+    SMALL_BYTES,
+    TRIALS,
+    WAIT_SECONDS,
+)
 from windlass.serving.lineup import Lineup, Loaded
 from windlass.serving.refusal import Overloaded
 
@@ -30,6 +38,35 @@ class _Waiting(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     answer: asyncio.Future[Result]
 
 
+class Pace:
+    """Whether the next batch of a product is short enough to be answered on the event loop.
+
+    Two threads that both want the interpreter keep each other waiting, by up to 5 ms at a time, which is several times
+    what a short batch takes; and a hop to a thread and back costs a fifth of it. A long batch, or one that waits for
+    something, belongs in a thread, where it holds up nothing else. Which of them it is only shows where no other thread
+    disturbs it: so after some batches in threads one is tried here. If it is long, twice as many go to threads before
+    the next trial.
+    """
+
+    def __init__(self) -> None:
+        self._in_threads = TRIALS
+        self._left = TRIALS
+
+    def is_short(self) -> bool:
+        """Whether to answer the next batch on the event loop; then `took` is to be told."""
+        if self._left:
+            self._left -= 1
+            return False
+        return True
+
+    def took(self, seconds: float) -> None:
+        """Take in what a batch on the event loop took."""
+        if seconds > SHORT_SECONDS:
+            self._left, self._in_threads = self._in_threads, min(self._in_threads * 2, MOST_IN_THREADS)
+        else:
+            self._in_threads = TRIALS
+
+
 class Batcher:
     """The way from a protocol to the answers. Everything but the work itself happens on the event loop."""
 
@@ -40,6 +77,7 @@ class Batcher:
         self._busy: set[str] = set()
         """Products for which a batch is at work, or about to begin."""
         self._alone: dict[str, int] = defaultdict(int)
+        self._paces: dict[str, Pace] = defaultdict(Pace)
 
     async def answer(
         self,
@@ -100,10 +138,22 @@ class Batcher:
         if not batch:
             self._busy.discard(product)
             return
-        work = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._answering.answer, [waiting.inquiry for waiting in batch]
-        )
+        inquiries, pace = [waiting.inquiry for waiting in batch], self._paces[product]
+        if pace.is_short():
+            work = self._here(inquiries, pace)
+        else:
+            work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
         work.add_done_callback(lambda done: self._ended(product, batch, done))
+
+    def _here(self, inquiries: Sequence[Inquiry], pace: Pace) -> asyncio.Future[list[Result]]:
+        done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        began = time.monotonic()
+        try:
+            done.set_result(self._answering.answer(inquiries))
+        except Exception as error:  # noqa: BLE001 (as a thread would hand it on)
+            done.set_exception(error)
+        pace.took(time.monotonic() - began)
+        return done
 
     def _next(self, product: str) -> list[_Waiting]:
         """Those who wait longest, as many as go together."""

@@ -49,7 +49,7 @@ class Metrics:
         self.predictions = Counter("windlass_predictions", "Rows predicted and captured", labels, **registry)
         self.failures = Counter("windlass_prediction_failures", "Batches a version failed on", labels, **registry)
         self.dropped = Counter(
-            "windlass_shadow_dropped_rows", "Rows a challenger in shadow did not get to", ["product"], **registry
+            "windlass_shadow_dropped_rows", "Rows that a challenger in shadow was not given", ["product"], **registry
         )
         self.capture_failures = Counter(
             "windlass_capture_failures", "Batches that could not be written down", ["product"], **registry

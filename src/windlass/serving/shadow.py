@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from windlass.errors import WindlassError
 from windlass.serving.answering import ShadowWork
-from windlass.serving.limits import ROWS_TOGETHER, SHADOW_BATCHES
+from windlass.serving.limits import ROWS_TOGETHER, SHADOW_AT_ONCE, SHADOW_BATCHES, SHADOW_PER_SECOND
 from windlass.serving.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 _GATHER = 0.02  # seconds in which requests gather before they are handed on: seldom, so that it costs the others little
+
+
+class Allowance:
+    """How many rows a challenger in shadow is given: as many as come, up to so many a second (a token bucket)."""
+
+    def __init__(self, *, per_second: float, at_once: float) -> None:
+        self._per_second = per_second
+        self._at_once = at_once
+        self._left = at_once
+        self._since = 0.0
+
+    def take(self, rows: int, now: float) -> bool:
+        """Whether `rows` more may be given at `now`, in seconds that never go back. More rows than are left are still
+        given, and the next have to wait for as long as that takes."""
+        self._left = min(self._at_once, self._left + (now - self._since) * self._per_second)
+        self._since = now
+        if self._left < 1:
+            return False
+        self._left -= rows
+        return True
 
 
 class Shadow:
@@ -28,6 +51,9 @@ class Shadow:
     ) -> None:
         self._work = work
         self._metrics = metrics
+        self._allowances: dict[str, Allowance] = defaultdict(
+            lambda: Allowance(per_second=SHADOW_PER_SECOND, at_once=SHADOW_AT_ONCE)
+        )
         self._queue: queue.Queue[ShadowWork | None] = queue.Queue(maxsize=most)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
@@ -36,13 +62,13 @@ class Shadow:
         self._thread.start()
 
     def offer(self, work: ShadowWork) -> bool:
-        """Take `work` if there is room; False and counted if there is not. Never blocks."""
-        try:
-            self._queue.put_nowait(work)
-        except queue.Full:
-            self._metrics.dropped.labels(work.product).inc(len(work))
-            return False
-        return True
+        """Take `work` if there is room and the allowance is not used up; False and counted if not. Never blocks."""
+        if self._allowances[work.product].take(len(work), time.monotonic()):
+            with contextlib.suppress(queue.Full):
+                self._queue.put_nowait(work)
+                return True
+        self._metrics.dropped.labels(work.product).inc(len(work))
+        return False
 
     def close(self, timeout: float) -> bool:
         """Finish what is queued, for `timeout` seconds at most; what is left is dropped and counted."""

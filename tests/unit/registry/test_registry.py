@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from windlass.errors import BundleCorrupt, LeaseLost, ProductError, RegistryError, UntrustedModel
 from windlass.product.code.loading import load
 from windlass.product.code.namespace import private_name
-from windlass.product.code.source import Source
+from windlass.product.code.source import Source, read_source
 from windlass.records.bundle import ModelFile
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
@@ -58,6 +58,19 @@ def test_a_version_is_named_by_its_manifest_and_opens_as_it_was(
     assert bundle.product is None
     assert np.array_equal(bundle.predict(ROWS).scores, model.predict_proba(ROWS.to_numpy())[:, 1])
     assert bundle.predict(ROWS.select("b", "a")).features.columns == ["a", "b"]
+    assert not bundle.computes_features, "it came without code"
+
+
+def test_features_are_computed_where_the_product_says_how(
+    registry: Registry, publish: Publish, source: MakeSource, model: Any, tmp_path: Path
+) -> None:
+    with_features, plain = source(2), tmp_path / "plain"
+    plain.mkdir()
+    (plain / "plain.py").write_text(
+        "import windlass as wl\nclass Plain(wl.Product):\n    task = wl.Regression(target='y')\n"
+    )
+    assert registry.open("flights", publish(model, with_features)).computes_features
+    assert not registry.open("flights", publish(model, read_source("plain:Plain", plain))).computes_features
 
 
 def test_publishing_the_same_again_changes_nothing(

@@ -49,6 +49,7 @@ class FakeBundle:
     model: Callable[[pl.DataFrame], Any] = lambda rows: rows["distance"].to_numpy()
     features: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows.drop("flight", "at", strict=False)
     product: Any = None
+    computes_features: bool = True
 
     @property
     def answering(self) -> Any:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from windlass.serving import batching
+from windlass.serving.limits import MOST_IN_THREADS, SHORT_SECONDS, TRIALS
 
 
 class Held:
@@ -161,3 +162,59 @@ def test_what_cannot_be_written_down_for_one_is_answered_for_the_others(stage: A
     replies = gathered(stage, held, [{"rows": [stage.row], "request_id": name} for name in names])
     assert [reply.status_code for reply in replies] == [200, 503, 200]
     assert {batch.request_id for batch in stage.captured} >= {"a", "b"}
+
+
+def in_threads(pace: batching.Pace) -> int:
+    """How many batches go to threads before one is tried on the event loop."""
+    return next(count for count in range(2 * MOST_IN_THREADS) if pace.is_short())
+
+
+def test_a_batch_is_tried_on_the_event_loop_after_some_and_ever_more_seldom_while_it_is_long() -> None:
+    pace = batching.Pace()
+    waits = []
+    for _ in range(12):
+        waits.append(in_threads(pace))
+        pace.took(2 * SHORT_SECONDS)
+    assert waits == [min(TRIALS * 2**trial, MOST_IN_THREADS) for trial in (0, *range(11))]
+    in_threads(pace)
+    pace.took(SHORT_SECONDS / 2)
+    assert in_threads(pace) == 0, "it stays there while it is short"
+    pace.took(2 * SHORT_SECONDS)
+    assert in_threads(pace) == TRIALS, "and one long batch after short ones is forgiven soon"
+
+
+def test_short_batches_are_answered_on_the_event_loop_and_long_ones_hold_it_up_once(stage: Any) -> None:
+    where: list[str] = []
+    slow = threading.Event()
+
+    def model(rows: pl.DataFrame) -> Any:
+        where.append(threading.current_thread().name.partition("_")[0])
+        slow.wait(2 * SHORT_SECONDS if slow_from <= len(where) else 0)
+        return rows["distance"].to_numpy()
+
+    slow_from = 1
+    stage.add("v1", model=model)
+    stage.route("v1")
+    for _ in range(2 * TRIALS + 4):
+        assert stage.predict().status_code == 200
+    loop = stage.parts.batcher
+    assert where[:TRIALS] == ["answer"] * TRIALS
+    assert where[TRIALS] != "answer", "the first trial"
+    assert where[TRIALS + 1 : 2 * TRIALS + 1] == ["answer"] * TRIALS, "it was long"
+    slow_from = 10**9
+    loop._paces.clear()
+    where.clear()
+    for _ in range(TRIALS + 1):
+        assert stage.predict().status_code == 200
+    assert where[:TRIALS] == ["answer"] * TRIALS
+    assert where[TRIALS] != "answer"
+
+
+def test_what_a_batch_on_the_event_loop_raises_reaches_its_callers(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.add("v1")
+    stage.route("v1")
+    monkeypatch.setattr(batching.Pace, "is_short", lambda _: True)
+    monkeypatch.setattr(stage.parts.answering, "answer", lambda _: 1 / 0)
+    assert stage.predict().status_code == 500
+    monkeypatch.undo()
+    assert stage.predict().status_code == 200

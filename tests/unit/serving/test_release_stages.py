@@ -17,7 +17,7 @@ from windlass.serving.answering import ShadowWork
 from windlass.serving.asking import Question
 from windlass.serving.lineup import Lineup
 from windlass.serving.metrics import Metrics
-from windlass.serving.shadow import Shadow
+from windlass.serving.shadow import Allowance, Shadow
 
 
 def constant(value: float) -> Any:
@@ -231,6 +231,41 @@ def test_shadow_work_is_handed_on_many_at_a_time_and_soon() -> None:
     assert done.wait(5)
     assert given == [3]
     assert shadow.close(5)
+
+
+def test_a_shadow_is_given_so_many_rows_a_second_and_what_gathered_in_a_pause() -> None:
+    allowance = Allowance(per_second=10, at_once=20)
+    assert [allowance.take(5, 100.0) for _ in range(5)] == [True] * 4 + [False]
+    assert [allowance.take(5, 100.5), allowance.take(5, 100.5)] == [True, False]
+    assert [allowance.take(5, 1000.0) for _ in range(5)] == [True] * 4 + [False], "no more than at once after a pause"
+    assert allowance.take(100, 1001.0), "a request is never divided"
+    assert not allowance.take(1, 1009.9), "and those after it wait until it is made good"
+    assert allowance.take(1, 1010.2)
+
+
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 5), st.integers(1, 50)), min_size=1, max_size=200),
+    per_second=st.floats(1, 100),
+    at_once=st.floats(1, 100),
+)
+def test_a_shadow_is_never_given_more_than_it_is_allowed(
+    steps: list[tuple[float, int]], per_second: float, at_once: float
+) -> None:
+    allowance, now, given_rows, largest = Allowance(per_second=per_second, at_once=at_once), 0.0, 0, 0
+    for pause, rows in steps:
+        now += pause
+        if allowance.take(rows, now):
+            given_rows, largest = given_rows + rows, max(largest, rows)
+        assert given_rows <= at_once + per_second * now + largest + 1e-6
+
+
+def test_what_is_beyond_the_allowance_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("windlass.serving.shadow.SHADOW_AT_ONCE", 2.0)
+    monkeypatch.setattr("windlass.serving.shadow.SHADOW_PER_SECOND", 1e-9)
+    metrics = Metrics()
+    shadow = Shadow(lambda _: None, metrics=metrics)
+    assert [shadow.offer(_work()) for _ in range(4)] == [True, True, False, False]
+    assert 'windlass_shadow_dropped_rows_total{product="flights"} 2.0' in metrics.render().decode()
 
 
 def _work() -> ShadowWork:
