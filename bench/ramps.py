@@ -1,10 +1,11 @@
 """How seldom a harmless challenger is withdrawn, and after how many requests a harmful one: the very judge of releases.
 
-    python bench/ramps.py [--ramps 2000] [--harms 200] [--seed 0]
+    python bench/ramps.py [--ramps 2000] [--harms 200] [--probations 2000] [--seed 0]
 
 Releases are played by chance (tests/unit/decisions/played.py says how). A harmless one goes through shadow and two
 canary stages, with outcomes at once, and is looked at ever again; a harmful one stays in one canary stage until it is
-withdrawn. Figures are seeded. 2,000 ramps take about 20 minutes of one core.
+withdrawn. Of probations latency alone is played (played_probation.py), a week for versions as quick as before, two days
+for those that are not. Figures are seeded. 2,000 ramps take about 20 minutes of one core, 2,000 probations two.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / "unit" / "decisions")]
 
 from played import START, Challenger, look, play, ramp, seldom  # noqa: E402 (the path above)
+from played_probation import DAY, probation  # noqa: E402
 
 from windlass.decisions.release import ALPHA, decide_release  # noqa: E402
+from windlass.decisions.rollback import LATENCY_ALPHA  # noqa: E402
+from windlass.decisions.sequential import course_above  # noqa: E402
+from windlass.decisions.slowness import limit_of  # noqa: E402
 from windlass.product.policy import Release  # noqa: E402
 
 RAMP = Release(shadow=1000, canary=[0.05, 0.25], minimum=1000)
@@ -48,13 +53,38 @@ def found_after(random: np.random.Generator, challenger: Challenger, *, share: f
     return float("inf")
 
 
+def minutes_until_back(random: np.random.Generator, *, slower: float, minutes: int, moody: bool) -> float:
+    """Minutes after promotion until a version is rolled back for its latency; infinite if it never is."""
+    played = probation(random, minutes=minutes, slower=slower, moody=moody)
+    limit = limit_of(played)
+    assert limit is not None
+    proof = np.flatnonzero(course_above(played.slow(limit), 0.5) >= 1 / LATENCY_ALPHA)
+    return float(proof[0] + 1) if len(proof) else float("inf")
+
+
+def probations(random: np.random.Generator, count: int) -> None:
+    print("minutes until a slower version is rolled back: median, and 95 of 100")
+    for moody in (False, True):
+        machine = "a machine with moods" if moody else "a steady machine"
+        for slower in (3.0, 5.0):
+            found = [
+                minutes_until_back(random, slower=slower, minutes=2 * DAY, moody=moody) for _ in range(count // 10)
+            ]
+            median, late = np.quantile(found, [0.5, 0.95], method="higher")
+            print(f"  {slower:g} times slower, on {machine}: {median:,.0f}, {late:,.0f}", flush=True)
+        back = [minutes_until_back(random, slower=1.0, minutes=7 * DAY, moody=moody) for _ in range(count)]
+        print(f"  as quick, on {machine}: {np.count_nonzero(np.isfinite(back))} of {count} within a week", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ramps", type=int, default=2000)
     parser.add_argument("--harms", type=int, default=200)
+    parser.add_argument("--probations", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     random = np.random.default_rng(asked.seed)
+    probations(np.random.default_rng(asked.seed), asked.probations)
     print("requests of the challenger until it is withdrawn: median, and 95 of 100 releases")
     for name, (challenger, most) in HARMS.items():
         for share in (0.05, 0.25, 0.5):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -22,7 +23,7 @@ from windlass.records.event import GateDecided, RecourseDecided
 from windlass.records.ids import new_id
 from windlass.records.state import ProductState, ReleaseState, VersionState
 from windlass.release import director
-from windlass.release.evidence import COLUMNS, Expected, release_evidence, rollback_evidence
+from windlass.release.evidence import COLUMNS, Before, Expected, release_evidence, rollback_evidence
 from windlass.release.losses import gaps_of, paired_losses
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class _Stage:
     """The largest loss, where it was fixed beforehand."""
     expected: Expected
     captured: list[pl.DataFrame] = field(default_factory=list)
-    before: pl.DataFrame
-    """In probation what the champion before answered since the release began."""
+    before: Before
+    """In probation what it is held against: the champion before while it answered."""
     usual: Usual
     """How many outcomes never come, as answers of before the stage tell."""
     labelled: pl.DataFrame | None = None
@@ -181,8 +182,8 @@ class Releases:
         new = product.versions[release.version]
         old = product.versions.get(release.previous or "", new)
         codec = self._codec(product, new)
-        columns = list(COLUMNS)
-        captured = self._context.lake.predictions(product.name, since=release.stage_started_at, columns=columns)
+        since = release.stage_started_at
+        captured = self._context.lake.predictions(product.name, since=since, columns=list(COLUMNS))
         return _Stage(
             identity=identity,
             new=new,
@@ -192,16 +193,21 @@ class Releases:
             bound=1.0 if codec.kind != "regression" else self._bound(product, new),
             expected=self._expected(product, release),
             captured=[captured],
-            before=self._context.lake.predictions(
-                product.name,
-                since=release.started_at,
-                until=release.stage_started_at,
-                versions=[old.version],
-                stages=["champion"],
-                columns=columns,
-            ),
+            before=self._before(product, release, old) if release.stage == "probation" else Before(),
             usual=self._usual(product, release),
         )
+
+    def _before(self, product: ProductState, release: ReleaseState, old: VersionState) -> Before:
+        """What the champion before answered since the release began, and in its last day, which has all hours in it."""
+        answered = self._context.lake.predictions(
+            product.name,
+            since=min(release.started_at, release.stage_started_at - timedelta(days=1)),
+            until=release.stage_started_at,
+            versions=[old.version],
+            stages=["champion"],
+            columns=list(COLUMNS),
+        )
+        return Before.of(answered)
 
     def _usual(self, product: ProductState, release: ReleaseState) -> Usual:
         outcome = policies_of(product).outcome

@@ -82,6 +82,10 @@ class World:
         self.answered = 0
         self.flipped = False
         """Whether the world has changed: what made flights late makes them early."""
+        self.together = 20
+        """Requests that share a call of a version."""
+        self.takes: dict[str, float] = {}
+        """Milliseconds that a call of a version takes; of one that is not in it 1."""
         self._random = np.random.default_rng(7)
         self._numbers = itertools.count(1)
         self._open: list[tuple[str, bool]] = []
@@ -215,7 +219,7 @@ class World:
         step = timedelta(hours=hours) / count
         rows = self.rows(count, start=self.clock.now() + step, step=step)
         self.clock.move_to(self.clock.now() + timedelta(hours=hours))
-        for part in rows.iter_slices(20):
+        for part in rows.iter_slices(self.together):
             self._answer(part)
         self.post_outcomes()
 
@@ -237,13 +241,16 @@ class World:
         self.answered += len(ids)
         self._open.extend(rows.select("id", "late").rows())
         challenger = routing.challenger if routing.mode != "none" else None
-        chosen = pl.Series([routing.mode == "canary" and place % 2 == 0 for place in range(rows.height)])
+        chosen = pl.Series(
+            [routing.mode == "canary" and (self.answered + place) % 2 == 0 for place in range(rows.height)]
+        )
         asked: list[tuple[Target, str, pl.Series]] = [(routing.champion, "champion", ~chosen)]
         if challenger is not None:
             asked.append((challenger, routing.mode, chosen if routing.mode == "canary" else ~chosen))
         for target, stage, mask in asked:
             names = [name for name, wanted in zip(ids, mask, strict=True) if wanted]
-            self._capture(target, stage, request, names, rows.filter(mask))
+            if names:
+                self._capture(target, stage, request, names, rows.filter(mask))
 
     def _capture(self, target: Target, stage: Any, request: str, ids: list[str], rows: pl.DataFrame) -> None:
         bundle = self._bundles.get(target.digest) or self.registry.open(PRODUCT, target.digest)
@@ -256,7 +263,7 @@ class World:
                 at=rows["at"].max(),  # type: ignore[arg-type]
                 version=target.version,
                 stage=stage,
-                latency_ms=1.0,
+                latency_ms=self.takes.get(target.version, 1.0),
                 ids=tuple(ids),
                 keys=tuple(given["id"]),
                 event_times=tuple(given["at"]),

@@ -70,6 +70,8 @@ class Up:
         self.said: dict[int, list[str]] = {}
         self.port = self.free_port()
         """Where processes that are started from now on answer."""
+        self.more: dict[str, str] = {}
+        """Settings of processes that are started from now on, as variables."""
         self._history()
 
     def _history(self) -> None:
@@ -103,6 +105,7 @@ class Up:
             "WINDLASS_PORT": str(self.port),
             "WINDLASS_LEASE_SECONDS": "4",
             "WINDLASS_POLL_SECONDS": "0.1",
+            **self.more,
         }
 
     def start(self, command: str = "up") -> subprocess.Popen[str]:

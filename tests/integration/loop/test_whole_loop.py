@@ -112,6 +112,29 @@ def test_a_bad_version_that_a_person_insists_on_is_rolled_back_in_probation(worl
     assert [body.version for body in world.bodies(ChampionChanged)] == ["v1", "v2", "v1", "v2"]
 
 
+def test_one_that_becomes_slow_when_everybody_asks_it_comes_back(world: World) -> None:
+    """As quick as its predecessor in the canary; also for a controller that begins anew and reads it all again."""
+    first_champion(world)
+    world.flipped, world.together = True, 1
+    hours_until(world, lambda: world.champion == "v2")
+    assert world.stage == "probation"
+    world.takes["v2"] = 3.5
+    world.serve(480, hours=2)
+    world.look()
+    assert world.champion == "v2"  # 23 stretches of twenty calls that are over
+    world.start()
+    world.serve(80, hours=1)
+    world.look()
+    assert world.champion == "v1"
+    finished = world.bodies(ReleaseFinished)[-1]
+    assert (finished.version, finished.outcome) == ("v2", "rolled_back")
+    (reason,) = finished.decision.reasons
+    assert (
+        "nine in ten of its calls took more than 3 ms; the quickest tenth of its predecessor's took up to 1 ms"
+        in reason
+    )
+
+
 def test_killed_in_the_middle_of_every_stage_it_goes_on(world: World) -> None:
     """Each hour another controller takes over from one that said nothing; the story is the same as ever."""
     first_champion(world)

@@ -22,6 +22,7 @@ from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import decide_release
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
+from windlass.decisions.slowness import Stretches
 from windlass.product.policy import Gate, Release, Retrain
 from windlass.records.decision import Decision
 
@@ -160,13 +161,16 @@ def test_release(
     losses=st.integers(0, 200).flatmap(lambda rows: arrays(np.float64, (2, rows), elements=ANY)),
     bound=st.none() | st.floats(0, 10),
     rows=st.integers(0, 100),
+    latency=st.integers(0, 60).flatmap(lambda count: arrays(np.float64, (3, count), elements=ANY)),
 )
-def test_rollback(losses: np.ndarray, bound: float | None, rows: int) -> None:
+def test_rollback(losses: np.ndarray, bound: float | None, rows: int, latency: np.ndarray) -> None:
     evidence = RollbackEvidence(
         started_at=NOW,
         losses=PairedLosses(new=losses[0], previous=losses[1], bound=bound),
         requests=rows,
         errors=rows // 2,
+        apart=np.arange(rows) % 2,
+        latency=Stretches(quickest=latency[0], beside=latency[1], before=latency[2]),
     )
     check(decide_rollback(evidence, Release(probation="0s"), NOW), {"keep", "wait", "roll_back"})
 

@@ -1,0 +1,84 @@
+"""Has a version become slow since everybody asks it?
+
+In a canary each call is held against one of the champion's next to it. After promotion nobody answers beside it any
+more: there are only its predecessor's calls of before, and what a machine does to one call it does to the next as well.
+So what counts here are stretches of time, not calls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from windlass.decisions.figures import show
+from windlass.decisions.sequential import course_above
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+SLOWER, SLOWER_MS = 2.0, 2.0
+"""A stretch is slow when its calls take twice as long as the predecessor's usually did, and so many ms longer."""
+QUICKEST = 0.1
+"""Of each stretch the quickest tenth of the calls is compared: where a machine is busy with something else, some calls
+still come through as quickly as ever; of a version that is slower, none."""
+FEW = 5
+"""Stretches of the predecessor below which nothing is held against them."""
+
+
+def _none() -> Array:
+    return np.empty(0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stretches:
+    """Calls in milliseconds, by stretches of time (`release.evidence` says how long one is)."""
+
+    quickest: Array = field(default_factory=_none)
+    """`(n,)`: of each stretch since the promotion, what the quickest tenth of the version's calls took at most."""
+    beside: Array = field(default_factory=_none)
+    """`(n,)`: the median of its predecessor's calls in shadow in the same stretch; NaN where there was none."""
+    before: Array = field(default_factory=_none)
+    """`(m,)`: the same as `quickest` of the predecessor, in each stretch in which that one answered."""
+
+    def slow(self, limit: float) -> Array:
+        """`(n,)`: 1 for each stretch that is beyond `limit` and in which the predecessor, asked the same, is not."""
+        return ((self.quickest > limit) & ~(self.beside > limit)).astype(float)
+
+
+def limit_of(stretches: Stretches) -> float | None:
+    """From how many milliseconds on a call is slow; None: too little is known of the predecessor."""
+    if len(stretches.before) < FEW:
+        return None
+    usual = float(np.median(stretches.before))
+    return max(SLOWER * usual, usual + SLOWER_MS)
+
+
+def slowness(stretches: Stretches, alpha: float, numbers: dict[str, Any]) -> str | None:
+    """Why the version is to go for being slow; None: it is not known to be.
+
+    A stretch in which the predecessor, asked the same in shadow, is beyond the limit too speaks for the rows or for
+    what both depend on, and counts as one that is not slow. While the next stretch is slow in at most one of two cases,
+    whatever came before, this happens with probability at most `alpha`, ever (a bet, `decisions.sequential`).
+    """
+    limit = limit_of(stretches)
+    if limit is None:
+        return None
+    slow, usual = stretches.slow(limit), float(np.median(stretches.before))
+    proof = float(course_above(slow, 0.5).max(initial=1.0))
+    numbers |= {
+        "stretches": len(slow),
+        "slow_stretches": int(slow.sum()),
+        "previous_latency_ms": usual,
+        "latency_limit_ms": limit,
+        "evidence_latency": proof,
+    }
+    if proof < 1 / alpha:
+        return None
+    return (
+        f"In {int(slow.sum())} of {len(slow)} stretches of a minute or more nine in ten of its calls took more than "
+        f"{show(limit)} ms; the quickest tenth of its predecessor's took up to {show(usual)} ms."
+    )

@@ -1,0 +1,44 @@
+"""A version three times as slow, served by real workers: promoted without a canary, it comes back by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from windlass.clock import SharedClock
+from windlass.records.event import ChampionChanged, ReleaseFinished
+
+from .project import Up  # type: ignore[import-not-found]
+
+CALLS = 20
+MOST = 60
+
+
+def test_it_is_rolled_back_within_the_hour_and_nobody_misses_an_answer(up: Up) -> None:
+    clock = SharedClock.create(up.folder / "clock", datetime(2026, 3, 1, 12, tzinfo=UTC))
+    up.more["WINDLASS_CLOCK"] = f"shared:{up.folder / 'clock'}"
+    source = up.source.read_text().replace("shadow=1_000_000, ", "")
+    answer = "        return rows.select("
+    up.source.write_text(source.replace(answer, f"        time.sleep(0.02)\n{answer}"))
+
+    def minute() -> str:
+        """A minute of the clock, in which everybody is answered; by whom at its end."""
+        answered = [up.champion() for _ in range(CALLS)]
+        assert None not in answered
+        clock.move_to(clock.now() + timedelta(minutes=1))
+        return str(answered[-1])
+
+    up.start()
+    assert up.wait_until(up.champion) == "v1"
+    for _ in range(8):
+        minute()
+    up.source.write_text(up.source.read_text().replace("C=1.0", "C=0.1").replace("sleep(0.02)", "sleep(0.06)"))
+    trained = up.command("train")
+    assert (trained.returncode, "v2" in trained.stdout) == (0, True), trained.stdout + trained.stderr
+    up.wait_until(lambda: up.champion() == "v2")
+    minutes = next((passed for passed in range(1, MOST + 1) if minute() == "v1"), None)
+    assert minutes is not None
+    assert minutes >= 25  # what a single bad quarter of an hour must not do
+    finished = up.events(ReleaseFinished)[-1]
+    assert (finished.version, finished.outcome, finished.decision.verdict) == ("v2", "rolled_back", "roll_back")
+    assert "nine in ten of its calls took more than" in finished.decision.reasons[0]
+    assert [body.version for body in up.events(ChampionChanged)] == ["v1", "v2", "v1"]
