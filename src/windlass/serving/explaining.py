@@ -2,13 +2,16 @@
 
 The mean is that of made-up rows in which every feature looks as it did in training, independent of the others
 (`monitoring.drawing`). Everything random has one seed, so that the same row is explained the same way each time.
+
+A model that came as a file has no such rows. If it is boosted trees, these say themselves what each feature adds
+(`registry.native.contributions`); any other is not explained.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -16,6 +19,7 @@ import polars as pl
 
 from windlass.decisions.shapley import attribute, orders_of, stations
 from windlass.product.contract import InvalidRows, Problem
+from windlass.registry.native.contributions import can_be_taken_apart, contributions
 from windlass.serving.asking import FAILURES, told_of
 from windlass.serving.limits import EXPLAIN_SECONDS, EXPLAIN_WALKS
 from windlass.serving.lineup import Loaded
@@ -31,14 +35,16 @@ _SEED = 0
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One score, taken apart: `base` and the attributions add up to it."""
+    """One score, taken apart: `base` and the attributions add up to it, on its scale."""
 
+    scale: Literal["score", "log-odds", "logarithm"] = "score"
+    """What they add up to: the score; of a probability the logarithm of its odds; or the score's logarithm."""
     base: float | None = None
-    """Mean score of the made-up rows."""
+    """Mean score of the made-up rows, or of the rows that the trees were grown on."""
     attributions: dict[str, float] | None = None
     """Feature -> how far it brought the score from `base`."""
     standard_error: float | None = None
-    """Of the attribution that is known the least exactly."""
+    """Of the attribution that is known the least exactly; None: they are exact."""
     walks: int | None = None
     problem: str | None = None
     """Why there is no explanation: the version failed on rows that mix this one with made-up ones."""
@@ -46,19 +52,22 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 def check_explainable(loaded: Loaded) -> None:
     """Raises InvalidRows for a version that has nothing to be explained against."""
-    if loaded.made_up is None:
-        reason = f"{loaded.version} came as a model file, without knowledge of its training rows to explain against"
+    if loaded.made_up is None and not can_be_taken_apart(loaded.bundle.answering, loaded.task.kind):
+        reason = (
+            f"{loaded.version} came as a model file, without knowledge of its training rows to explain against; only "
+            "boosted trees of LightGBM, XGBoost or CatBoost, with one value or two classes, are explained without"
+        )
         raise InvalidRows.of([Problem(field="explain", row=None, reason=reason)])
 
 
 def explain(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
-    """An explanation of the score of each of n rows, as decoded for `loaded`.
+    """An explanation of the score of each of n rows, as decoded for `loaded`, which `check_explainable` has let pass.
 
     Takes about EXPLAIN_SECONDS at the most, unless the model is so slow that a single pair of walks takes longer.
     """
     drawn = loaded.made_up
     if drawn is None:
-        raise ValueError(f"{loaded.version} has no reference; check_explainable says so")
+        return _of_trees(loaded, frame)
     try:
         predicted = loaded.predict(frame)
         features = predicted.features
@@ -70,6 +79,22 @@ def explain(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
         return [Explanation(problem=told_of(error))] * frame.height
     names = [name for name in features.columns if name in others.columns]
     return [_told(names, orders, each) for each in found]
+
+
+def _of_trees(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
+    try:
+        predicted = loaded.predict(frame)
+        found = contributions(loaded.bundle.answering, predicted.features, np.asarray(predicted.scores))
+    except FAILURES as error:  # leaves that hold linear models, say
+        return [Explanation(problem=told_of(error))] * frame.height
+    if found is None:
+        return [Explanation(problem="what its trees say of each feature does not come to its answer")] * frame.height
+    return [
+        Explanation(
+            scale=found.scale, base=float(base), attributions=dict(zip(predicted.features.columns, parts, strict=True))
+        )
+        for base, parts in zip(found.base, found.parts.tolist(), strict=True)
+    ]
 
 
 def _told(names: Sequence[str], orders: Array, predictions: Array) -> Explanation:

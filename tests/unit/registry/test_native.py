@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from windlass.errors import RegistryError
 from windlass.registry.native import native_from
+from windlass.registry.native.contributions import can_be_taken_apart, contributions
 from windlass.registry.native.onnx_graph import OnnxModel, labels_of
 from windlass.registry.native.protobuf import fields, signed, varints
 from windlass.registry.native.xgboost_json import XGBoostModel
@@ -51,9 +52,9 @@ class FakeBooster:
     def attr(self, name: str) -> str | None:
         return self._best if name == "best_iteration" else None
 
-    def predict(self, matrix: Any, *, iteration_range: tuple[int, int]) -> Any:
+    def predict(self, matrix: Any, *, iteration_range: tuple[int, int], pred_contribs: bool = False) -> Any:
         self.asked.append((matrix, iteration_range))
-        return np.zeros(len(matrix))
+        return np.zeros((len(matrix), 4)) if pred_contribs else np.zeros(len(matrix))
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,17 @@ def test_of_a_booster_that_was_stopped_early_the_best_trees_count(best: str | No
     booster = FakeBooster(best=best, booster=kind)
     XGBoostModel(booster, where="").predict(ROWS.select(pl.lit(1.0).alias(name) for name in booster.feature_names))
     assert booster.asked[0][1] == (0, rounds)
+
+
+def test_the_parts_of_xgboost_are_of_the_same_trees_as_its_answer() -> None:
+    booster = FakeBooster(best="4", categories=True)
+    model = XGBoostModel(booster, where="")
+    found = contributions(model, ROWS, np.zeros(3))
+    assert found is not None
+    assert (found.scale, found.parts.shape) == ("score", (3, 3))
+    assert booster.asked[-1][1] == (0, 5)
+    assert can_be_taken_apart(model, "regression")
+    assert not can_be_taken_apart(XGBoostModel(FakeBooster(booster="gblinear"), where=""), "regression")
 
 
 def test_a_wrapper_becomes_native_only_where_it_has_learned_categories() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lightgbm
 import numpy as np
 import polars as pl
 import pytest
 
 from windlass.monitoring.reference import make_reference, save
+from windlass.product.model.predict import predict
 from windlass.serving import explaining
 from windlass.serving.limits import EXPLAIN_WALKS, MOST_EXPLAINED
+
+from .conftest import FakeBundle, Said  # type: ignore[import-not-found]
 
 CARRIERS = ["AA", "UA", "B6", "AA"]
 
@@ -82,7 +87,51 @@ def test_what_cannot_be_explained_is_refused_before_it_is_answered(trained: Any,
     unknown = ask(trained)
     assert unknown.status_code == 422
     assert "v2 came as a model file" in unknown.json()["error"]
+    assert "only boosted trees of LightGBM, XGBoost or CatBoost" in unknown.json()["error"]
     assert trained.captured == []
+
+
+@dataclass
+class Imported(FakeBundle):  # type: ignore[misc]
+    """A model file, without a profile of its training rows."""
+
+    trees: Any = None
+
+    @property
+    def answering(self) -> Any:
+        return self.trees
+
+    def predict(self, rows: pl.DataFrame) -> Any:
+        features = rows.select("distance", "seats")
+        return Said(features, predict(self.trees, features, "binary", classes=2))
+
+
+def grown(**more: Any) -> Any:
+    chance = np.random.default_rng(0)
+    rows = pl.DataFrame({"distance": chance.random(300), "seats": chance.integers(1, 9, 300)})
+    late = rows["distance"].to_numpy() + chance.normal(0, 0.3, 300) > 0.5
+    return lightgbm.LGBMClassifier(n_estimators=10, verbose=-1, **more).fit(rows.to_numpy(), late)
+
+
+def test_trees_of_a_model_file_say_themselves_what_each_feature_adds(stage: Any) -> None:
+    stage.add("v1", Imported(stage.manifest(), trees=grown()))
+    stage.route("v1")
+    (answer,) = ask(stage).json()["predictions"]
+    explanation = answer["explanation"]
+    assert explanation.keys() == {"scale", "base", "attributions"}  # exact, and nothing was walked
+    assert (explanation["scale"], explanation["attributions"].keys()) == ("log-odds", {"distance", "seats"})
+    odds = explanation["base"] + sum(explanation["attributions"].values())
+    assert 1 / (1 + np.exp(-odds)) == pytest.approx(answer["score"], rel=1e-6)
+    assert abs(explanation["attributions"]["distance"]) > abs(explanation["attributions"]["seats"])
+
+
+def test_trees_that_do_not_add_up_to_their_answer_are_told_and_answer(stage: Any) -> None:
+    stage.add("v1", Imported(stage.manifest(), trees=grown(sigmoid=3.0)))
+    stage.route("v1")
+    told = ask(stage)
+    assert told.status_code == 200
+    problem = "what its trees say of each feature does not come to its answer"
+    assert told.json()["predictions"][0]["explanation"] == {"problem": problem}
 
 
 def test_a_row_is_explained_by_the_version_that_answered_it(trained: Any) -> None:

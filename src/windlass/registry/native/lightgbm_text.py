@@ -56,6 +56,13 @@ class LightGBMModel(NativeModel):
     def known_columns(self) -> dict[str, Known]:
         return self._categories.known
 
+    @property
+    def has_parts(self) -> bool:
+        return self.kind != "multiclass"
+
+    def parts(self, features: pl.DataFrame) -> Array:
+        return np.asarray(self._booster.predict(self._categories.matrix(features), pred_contrib=True))
+
     def _scores(self, features: pl.DataFrame) -> Array:
         return np.asarray(self._booster.predict(self._categories.matrix(features)))
 

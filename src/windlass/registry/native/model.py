@@ -35,6 +35,15 @@ class NativeModel:
         """Type and an example of the columns that are not just numbers."""
         return {}
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether it is one sum of trees, which `parts` takes apart."""
+        return False
+
+    def parts(self, features: pl.DataFrame) -> Array:
+        """n rows -> (n, d + 1): what each feature adds on the scale of the trees' sum, and what they say on average."""
+        raise NotImplementedError
+
     def predict(self, features: pl.DataFrame) -> Array:
         """n rows -> (n,) values; for a classifier the labels."""
         if self.kind == "regression":

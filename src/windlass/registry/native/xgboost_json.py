@@ -42,8 +42,8 @@ class XGBoostModel(NativeModel):
         self.feature_names_in_ = np.array(names, dtype=object)
         # Of a booster that was stopped early the best trees count, as XGBoost's own wrapper has it; 0 means all.
         best = booster.attr("best_iteration")
-        linear = learner["gradient_booster"]["name"] == "gblinear"
-        self._rounds = (0, 0 if best is None or linear else int(best) + 1)
+        self._linear = learner["gradient_booster"]["name"] == "gblinear"
+        self._rounds = (0, 0 if best is None or self._linear else int(best) + 1)
         self._categories = Categories(_categories(booster, names), strict=True)
 
     @classmethod
@@ -66,14 +66,24 @@ class XGBoostModel(NativeModel):
     def known_columns(self) -> dict[str, Known]:
         return self._categories.known
 
+    @property
+    def has_parts(self) -> bool:
+        return self.kind != "multiclass" and not self._linear
+
+    def parts(self, features: pl.DataFrame) -> Array:
+        found = self._booster.predict(self._matrix(features), iteration_range=self._rounds, pred_contribs=True)
+        return np.asarray(found, dtype=np.float64)
+
     def _scores(self, features: pl.DataFrame) -> Array:
-        matrix = _library().DMatrix(
+        return np.asarray(self._booster.predict(self._matrix(features), iteration_range=self._rounds))
+
+    def _matrix(self, features: pl.DataFrame) -> Any:
+        return _library().DMatrix(
             self._categories.matrix(features),
             feature_names=self._booster.feature_names,
             feature_types=self._booster.feature_types,
             enable_categorical=True,
         )
-        return np.asarray(self._booster.predict(matrix, iteration_range=self._rounds))
 
     def _save(self, path: Path) -> None:
         self._booster.save_model(str(path))

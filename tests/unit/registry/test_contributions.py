@@ -1,0 +1,116 @@
+"""Boosted trees that say themselves what each feature adds: only where it comes to the very answer."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import lightgbm
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from windlass.product.model.predict import predict
+from windlass.product.task import TaskKind
+from windlass.registry.native import NativeModel, native_from
+from windlass.registry.native.contributions import Contributions, can_be_taken_apart, contributions
+
+CHANCE = np.random.default_rng(0)
+X = CHANCE.normal(size=(400, 4))
+Y = X[:, 0] + X[:, 1] * X[:, 2]
+NAMES = ["a", "b", "c", "unused"]
+
+
+def regression(**more: Any) -> Any:
+    return lightgbm.LGBMRegressor(n_estimators=15, verbose=-1, **more)
+
+
+def classifier(**more: Any) -> Any:
+    return lightgbm.LGBMClassifier(n_estimators=15, verbose=-1, **more)
+
+
+def taken_apart(model: Any, kind: TaskKind) -> tuple[Contributions | None, Any]:
+    """Of ten rows, and what the model says of them."""
+    found = native_from(model) or model
+    names = found.feature_names_in_.tolist() if isinstance(found, NativeModel) else NAMES
+    rows = pl.DataFrame(X[:10], schema=names)
+    scores = predict(found, rows, kind, classes=2 if kind == "binary" else None)
+    return contributions(found, rows, scores), scores
+
+
+def test_parts_come_to_the_answer_on_the_scale_that_is_told() -> None:
+    cases: list[tuple[Any, TaskKind, str]] = [
+        (regression().fit(X, Y), "regression", "score"),
+        (regression().fit(X, Y).booster_, "regression", "score"),
+        (regression(objective="poisson").fit(X, np.abs(Y)), "regression", "logarithm"),
+        (classifier().fit(X, Y > 0), "binary", "log-odds"),
+        (classifier().fit(X, Y > 0).booster_, "binary", "log-odds"),
+    ]
+    for model, kind, scale in cases:
+        assert can_be_taken_apart(native_from(model) or model, kind)
+        found, scores = taken_apart(model, kind)
+        assert found is not None
+        assert found.scale == scale
+        sums = found.base + found.parts.sum(axis=1)
+        back = {"score": sums, "logarithm": np.exp(sums), "log-odds": 1 / (1 + np.exp(-sums))}[scale]
+        assert back == pytest.approx(scores, rel=1e-5)
+        assert found.parts.shape == (10, 4)
+        assert np.ptp(found.base) == pytest.approx(0)
+
+
+def test_a_feature_that_no_tree_asks_for_adds_nothing() -> None:
+    flat = X.copy()
+    flat[:, 3] = 0.0
+    found, _ = taken_apart(regression().fit(flat, Y), "regression")
+    assert found is not None
+    assert (found.parts[:, 3] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (regression(boosting_type="rf", bagging_freq=1, bagging_fraction=0.5).fit(X, Y), "regression"),  # averaged
+        (classifier(sigmoid=2.0).fit(X, Y > 0), "binary"),  # a link of its own
+        (LinearRegression().fit(X, Y), "regression"),
+    ],
+)
+def test_what_does_not_come_to_the_answer_is_not_told(model: Any, kind: TaskKind) -> None:
+    assert taken_apart(model, kind)[0] is None
+
+
+def test_what_is_no_single_sum_of_trees_is_told_beforehand() -> None:
+    many = classifier().fit(X, np.digitize(Y, [-1, 1]))
+    assert not can_be_taken_apart(many, "multiclass")
+    assert not can_be_taken_apart(native_from(many.booster_), "multiclass")
+    assert not can_be_taken_apart(LinearRegression(), "regression")
+
+
+# -- libraries that are not installed here: what is asked of them ------------------------------------------------------
+
+
+class CatBoostLike:
+    """A model of CatBoost, as far as it is asked here: the first column is a text."""
+
+    def get_cat_feature_indices(self) -> list[int]:
+        return [0]
+
+    def get_feature_importance(self, data: Any, type: str) -> Any:  # noqa: A002 (as CatBoost has it)
+        assert type == "ShapValues"
+        rows, categories = data
+        assert categories == [0]
+        worth = rows["city"].replace_strict({"Bonn": 1.0, "Köln": -1.0}, return_dtype=pl.Float64)
+        return np.column_stack([worth, rows["pay"], np.full(rows.height, 0.5)])
+
+
+def test_catboost_is_asked_with_its_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("catboost")
+    module.Pool = lambda rows, cat_features: (rows, cat_features)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "catboost", module)
+    monkeypatch.setattr(CatBoostLike, "__module__", "catboost.core")
+    rows = pl.DataFrame({"city": ["Bonn", "Köln"], "pay": [2.0, 3.0]})
+    found = contributions(CatBoostLike(), rows, np.array([3.5, 2.5]))
+    assert found is not None
+    assert (found.scale, found.parts.tolist(), found.base.tolist()) == ("score", [[1, 2], [-1, 3]], [0.5, 0.5])
+    assert contributions(CatBoostLike(), rows, np.array([3.5, 2.6])) is None
