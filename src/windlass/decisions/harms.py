@@ -91,7 +91,8 @@ def tail(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | Non
 
 
 def constant(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | None:
-    """The same answer to everybody, where the champion's differ."""
+    """The same answer to everybody, where the champion's differ: clearly more often than that one gives the answer that
+    it gives most. Where callers all ask the same, both answer the same."""
     own, others = evidence.challenger.scores, evidence.champion.scores
     if len(own) < 2 or len(others) == 0:
         return None
@@ -100,7 +101,9 @@ def constant(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str |
     if not same:
         return None
     arms, scores = _both(evidence, "scores")
-    proof = evidence_of_more(arms, scores == own.values[0]).max(initial=1.0)
+    found, counts = np.unique(others.values, return_counts=True)
+    usual = np.where(arms, own.values[0], found[counts.argmax()])
+    proof = evidence_of_more(arms, scores == usual).max(initial=1.0)
     return f"All of its {len(own)} answers are the same, and the champion's are not." if proof >= 1 / alpha else None
 
 

@@ -60,6 +60,21 @@ def test_a_harmless_challenger_advances(rng: np.random.Generator) -> None:
     assert decision.numbers["champion_error_rate"] == 0
 
 
+@pytest.mark.parametrize("most", [1.0, 0.97, 0.5])
+def test_where_callers_ask_the_same_the_same_answer_is_no_harm(
+    most: float, rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
+) -> None:
+    """Of two models each row has another score of either; `most` of the rows are alike, so a few answers often are."""
+    runs, wrong = 300, 0
+    for _ in range(runs):
+        alike = [rng.random(rows) < most for rows in (15, 40)]
+        scores = [np.where(same, usual, usual + 0.1) for same, usual in zip(alike, (0.55, 0.6), strict=True)]
+        own, others = (answers(rng, len(each), scores=each) for each in scores)
+        decision = decide_release(evidence(rng, challenger=own, champion=others, expected_shift=0.5), POLICY, LATER)
+        wrong += decision.verdict == "roll_back"
+    assert plausible(wrong, runs, ALPHA)
+
+
 def test_it_waits_for_rows_and_for_the_bake(rng: np.random.Generator) -> None:
     few = evidence(rng, challenger=answers(rng, 199))
     assert "Fewer than 200 rows" in decide_release(few, POLICY, LATER).reasons[0]
