@@ -81,7 +81,8 @@ class Product:
 
         Row-local: a row's features depend on that row alone. By default every column but time and key.
         """
-        kept = [name for name in rows.columns if name not in self.task.roles]
+        roles = self.task.roles
+        kept = [name for name in rows.columns if name not in roles]
         return rows if len(kept) == rows.width else rows[kept]  # `drop` makes a query of it: 0.1 ms for a single row
 
     def train(self, examples: Examples) -> Any:
