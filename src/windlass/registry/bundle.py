@@ -89,6 +89,13 @@ class Bundle:
         return task_from(self.manifest.task).kind
 
     @functools.cached_property
+    def runs_user_code(self) -> bool:
+        """Whether an answer takes more than our code and that of well-known libraries."""
+        from windlass.product.model.libraries import is_of_libraries
+
+        return self.computes_features or not is_of_libraries(self.answering)
+
+    @functools.cached_property
     def computes_features(self) -> bool:
         """Whether its features are anything but columns of a row, as it comes."""
         from windlass.product.product import Product

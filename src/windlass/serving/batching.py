@@ -42,10 +42,12 @@ class Pace:
     """Whether the next batch of a product is short enough to be answered on the event loop.
 
     Two threads that both want the interpreter keep each other waiting, by up to 5 ms at a time, which is several times
-    what a short batch takes; and a hop to a thread and back costs a fifth of it. A long batch, or one that waits for
-    something, belongs in a thread, where it holds up nothing else. Which of them it is only shows where no other thread
-    disturbs it: so after some batches in threads one is tried here. If it is long, twice as many go to threads before
-    the next trial.
+    what a short batch takes; and a hop to a thread and back costs a fifth of it. A long batch belongs in a thread,
+    where it holds up nothing else. Which of them it is only shows where no other thread disturbs it: so after some
+    batches in threads, none of them very long, one is tried here. If it is long, twice as many go to threads before the
+    next trial.
+
+    User code has no place on the event loop however short it is: it may run a loop of its own, or ask this very server.
     """
 
     def __init__(self) -> None:
@@ -65,6 +67,11 @@ class Pace:
             self._left, self._in_threads = self._in_threads, min(self._in_threads * 2, MOST_IN_THREADS)
         else:
             self._in_threads = TRIALS
+
+    def took_in_thread(self, seconds: float) -> None:
+        """Take in what a batch in a thread took, what it waited for others included."""
+        if seconds > 10 * SHORT_SECONDS:
+            self._left = self._in_threads
 
 
 class Batcher:
@@ -139,20 +146,21 @@ class Batcher:
             self._busy.discard(product)
             return
         inquiries, pace = [waiting.inquiry for waiting in batch], self._paces[product]
-        if pace.is_short():
-            work = self._here(inquiries, pace)
+        began = time.monotonic()
+        if not batch[0].inquiry.lineup.runs_user_code and pace.is_short():
+            work = self._here(inquiries)
+            pace.took(time.monotonic() - began)
         else:
             work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
+            work.add_done_callback(lambda _: pace.took_in_thread(time.monotonic() - began))
         work.add_done_callback(lambda done: self._ended(product, batch, done))
 
-    def _here(self, inquiries: Sequence[Inquiry], pace: Pace) -> asyncio.Future[list[Result]]:
+    def _here(self, inquiries: Sequence[Inquiry]) -> asyncio.Future[list[Result]]:
         done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        began = time.monotonic()
         try:
             done.set_result(self._answering.answer(inquiries))
         except Exception as error:  # noqa: BLE001 (as a thread would hand it on)
             done.set_exception(error)
-        pace.took(time.monotonic() - began)
         return done
 
     def _next(self, product: str) -> list[_Waiting]:

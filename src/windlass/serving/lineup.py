@@ -51,6 +51,9 @@ class Servable(Protocol):
     @property
     def computes_features(self) -> bool: ...
 
+    @property
+    def runs_user_code(self) -> bool: ...
+
     def predict(self, rows: pl.DataFrame) -> Prediction: ...
 
     def scores(self, features: pl.DataFrame) -> Any: ...
@@ -89,7 +92,11 @@ class Loaded:
     @classmethod
     def of(cls, version: str, digest: str, bundle: Servable, *, timing: Timing = wall_time) -> Loaded:
         loaded = cls(version=version, digest=digest, bundle=bundle, timing=timing)
-        _ = loaded.decoder, bundle.answering  # compiled and loaded now, while nobody waits for it
+        _ = (
+            loaded.decoder,
+            bundle.answering,
+            loaded.runs_user_code,
+        )  # compiled and loaded now, while nobody waits for it
         return loaded
 
     def predict(self, rows: pl.DataFrame) -> Prediction:
@@ -137,6 +144,11 @@ class Loaded:
         found = reference.load(self.bundle.folder)
         return None if found is None else draw(found.features, EXPLAIN_WALKS // 2, seed=0)
 
+    @cached_property
+    def runs_user_code(self) -> bool:
+        """Whether an answer takes features, a model or a check of the contract that its user wrote."""
+        return self.bundle.runs_user_code or self.decoder.asks_pandera
+
     def reads_rows_like(self, other: Loaded) -> bool:
         """Whether rows decoded for `other` are what this version would have decoded from the same request."""
         mine, theirs = self.decoder, other.decoder
@@ -167,6 +179,11 @@ class Lineup:
     @property
     def served(self) -> tuple[Loaded, ...]:
         return tuple(loaded for loaded in (self.champion, self.challenger) if loaded is not None)
+
+    @cached_property
+    def runs_user_code(self) -> bool:
+        """Whether some version here needs code of its user to answer."""
+        return any(loaded.runs_user_code for loaded in self.served)
 
     @cached_property
     def same_rows(self) -> bool:

@@ -69,8 +69,12 @@ def test_features_are_computed_where_the_product_says_how(
     (plain / "plain.py").write_text(
         "import windlass as wl\nclass Plain(wl.Product):\n    task = wl.Regression(target='y')\n"
     )
-    assert registry.open("flights", publish(model, with_features)).computes_features
-    assert not registry.open("flights", publish(model, read_source("plain:Plain", plain))).computes_features
+    computing = registry.open("flights", publish(model, with_features))
+    assert computing.computes_features
+    assert computing.runs_user_code
+    taking = registry.open("flights", publish(model, read_source("plain:Plain", plain)))
+    assert not taking.computes_features
+    assert not taking.runs_user_code
 
 
 def test_publishing_the_same_again_changes_nothing(

@@ -50,6 +50,7 @@ class FakeBundle:
     features: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows.drop("flight", "at", strict=False)
     product: Any = None
     computes_features: bool = True
+    runs_user_code: bool = False
 
     @property
     def answering(self) -> Any:

@@ -210,6 +210,29 @@ def test_short_batches_are_answered_on_the_event_loop_and_long_ones_hold_it_up_o
     assert where[TRIALS] != "answer"
 
 
+def test_user_code_is_never_run_on_the_event_loop(stage: Any) -> None:
+    where: list[str] = []
+
+    def model(rows: pl.DataFrame) -> Any:
+        where.append(threading.current_thread().name.partition("_")[0])
+        return rows["distance"].to_numpy()
+
+    stage.add("v1", model=model, runs_user_code=True)
+    stage.route("v1")
+    for _ in range(2 * TRIALS):
+        assert stage.predict().status_code == 200
+    assert set(where) == {"answer"}
+
+
+def test_a_batch_that_is_very_long_in_a_thread_puts_the_trial_off() -> None:
+    pace = batching.Pace()
+    assert [pace.is_short() for _ in range(TRIALS)] == [False] * TRIALS
+    pace.took_in_thread(11 * SHORT_SECONDS)
+    assert in_threads(pace) == TRIALS
+    pace.took_in_thread(9 * SHORT_SECONDS)
+    assert pace.is_short(), "which may be what it waited for others"
+
+
 def test_what_a_batch_on_the_event_loop_raises_reaches_its_callers(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.add("v1")
     stage.route("v1")
