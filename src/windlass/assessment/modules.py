@@ -117,6 +117,17 @@ class Modules:
             self._paths[key] = self._path_of(dotted, seen_from)
         return self._paths[key]
 
+    def lacks(self, dotted: str, *, seen_from: str) -> bool:
+        """Whether a dotted name means something that a file of the project should hold, and does not."""
+        head, _, last = dotted.rpartition(".")
+        home = self.path_of(head, seen_from=seen_from) if head else None
+        if home is None or last == "*" or self.path_of(dotted, seen_from=seen_from) is not None:
+            return False
+        module = self.by_path[home]
+        made = {each.name for each in module.functions[""].assigned} if "" in module.functions else set()
+        names = module.functions.keys() | module.classes.keys() | module.imports.keys() | made
+        return not names & {last, "*", "__getattr__"}
+
     def like(self, pattern: str, most: int = 8) -> list[str]:
         """The files of modules whose dotted name is like a pattern with `*` for a part that only a variable knows."""
         wanted = re.compile(r"(.+\.)?" + re.escape(pattern).replace(r"\*", "[^.]+"))
@@ -247,12 +258,31 @@ class Modules:
         if first[:1] == ":":
             key = self._inside(module, call_name[1:].split("."), 0)
             return [key] if key is not None else self._by_name(call_name, module)
-        if first not in self._places:
-            return []  # of somebody else's package, as most are
-        key = self.find(call_name, seen_from=module.path)
+        key = self._defined_instead(call_name, module) if module.path in self._instead else None
+        if first not in self._places:  # of somebody else's package, as most are
+            return [key] if key is not None else []
+        key = key or self.find(call_name, seen_from=module.path)
         if key is None and call_name.count(".") > 1:
             return self._by_name(call_name, module)  # of what a function of the project made
         return [key] if key is not None else []
+
+    @cached_property
+    def _instead(self) -> dict[str, frozenset[str]]:
+        """Path to the names that a file both takes in and defines, as for when the import fails."""
+        both = {
+            each.path: frozenset(each.imports.keys() & (each.functions.keys() | each.classes.keys())) for each in self
+        }
+        return {path: names for path, names in both.items() if names}
+
+    def _defined_instead(self, call_name: str, module: Module) -> Key | None:
+        """What `except ImportError: class Trainer` defines, where the project has nothing of the import."""
+        for name in self._instead[module.path]:
+            full = module.imports[name]
+            if call_name == full or call_name.startswith(f"{full}."):
+                if self.find(full, seen_from=module.path) is not None:
+                    return None
+                return self._inside(module, f"{name}{call_name[len(full) :]}".split("."), 0)
+        return None
 
     def _of_self(self, call_name: str, module: Module, function: Function) -> list[Key]:
         parts = call_name.split(".")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from windlass.assessment.modules import Modules
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History
 from windlass.assessment.reading.readers import read_code
+from windlass.assessment.reading.shell import read_shell
 from windlass.assessment.reading.tree import Tree
 from windlass.assessment.reading.yaml import read_yaml
 from windlass.assessment.records import Unread
@@ -180,6 +183,34 @@ class Project:
         return found
 
     @cached_property
+    def built(self) -> dict[str, str]:
+        """Name, without its version, of each image that a command of the project builds, to its Dockerfile."""
+        commands = [
+            *(
+                (each, "")
+                for flow in self.workflows
+                for job in flow.jobs
+                for step in job.steps
+                for each in step.commands
+            ),
+            *(
+                (each, target.path)
+                for targets in self.targets.values()
+                for target in targets
+                for each in target.commands
+            ),
+            *((each, path) for path in self.named(".sh") for each in read_shell(self.text(path))),
+        ]
+        found: dict[str, str] = {}
+        for command, path in commands:
+            place = _dockerfile_of(command.argv)
+            for folder in (command.folder, posixpath.dirname(path)) if place else ():
+                dockerfile = posixpath.normpath(posixpath.join(folder, place))
+                if dockerfile in self.tree.sizes:
+                    found |= {name_of_image(word): dockerfile for word in _given(command.argv, "-t", "--tag")}
+        return found
+
+    @cached_property
     def services(self) -> list[Service]:
         """Services of compose files."""
         return [
@@ -209,6 +240,26 @@ class Project:
 
     def what_was_not_read(self) -> tuple[Unread, ...]:
         return self.tree.what_was_not_read()
+
+
+def _given(argv: tuple[str, ...], *options: str) -> list[str]:
+    """The values of an option."""
+    after = [value for option, value in pairwise(argv) if option in options]
+    return after + [word.partition("=")[2] for word in argv if word.startswith(tuple(f"{each}=" for each in options))]
+
+
+def _dockerfile_of(argv: tuple[str, ...]) -> str:
+    """The Dockerfile that a command builds an image from, or ""."""
+    if argv[0] not in ("docker", "podman") or "build" not in argv[1:3]:
+        return ""
+    named = _given(argv, "-f", "--file")
+    return named[0] if named else posixpath.join(argv[-1], "Dockerfile")
+
+
+def name_of_image(word: str) -> str:
+    """The name of an image without its version."""
+    folder, _, name = word.rpartition("/")
+    return posixpath.join(folder, name.partition(":")[0].partition("@")[0])
 
 
 def outer_workflows(outer: Tree, inside: str) -> list[Workflow]:

@@ -33,6 +33,7 @@ _TRAINERS = frozenset(
 _LAUNCHES = re.compile(
     r"((sagemaker|stepfunctions)\..*(TrainingStep|TuningStep)|sagemaker\..*\.fit|aiplatform\..*(Job|Pipeline\w*)\.(run|submit)|"
     r"azure\.ai\.ml\..*jobs\.create_or_update|azureml\..*Experiment\.submit"
+    r"|google_cloud_pipeline_components\..*TrainingJob(Run)?Op"
     r"|kfp\..*create_run_from_pipeline_\w+|ray\.train\..*\.fit|databricks\..*jobs\.(run_now|submit))$"
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
@@ -14,12 +16,26 @@ _RESERVED = frozenset(
 )  # fmt: skip
 
 
-def read_gitlab(path: str, document: Any) -> Workflow | None:
-    """A pipeline; a push starts it unless its rules say otherwise."""
-    top = mapping(document)
+def included_by(document: Any) -> list[str]:
+    """The files of the same repository that a pipeline takes in."""
+    given = mapping(document).get("include")
+    named = [text_of(each.get("local")) for each in maps(given)] + [word for word in words(given) if ":" not in word]
+    return [name.lstrip("/") for name in named if name]
+
+
+def read_gitlab(path: str, document: Any, beside: Sequence[Map] = ()) -> Workflow | None:
+    """A pipeline, or a file that one takes in; a push starts it unless its rules say otherwise.
+
+    `beside` are the other files of it: what a job extends may stand in any of them.
+    """
+    top = Map(1)
+    for each in (*beside, mapping(document)):
+        top.update(each)
     before = [*script(mapping(top.get("default")), "before_script"), *script(top, "before_script")]
+    if not {"default", "before_script"} & set(mapping(document)):
+        before = [replace(each, line=1) for each in before]
     jobs: list[Job] = []
-    for name, given in top.items():
+    for name, given in mapping(document).items():
         if name in _RESERVED or name.startswith(".") or not isinstance(given, Map):
             continue
         job = _extended(given, top)
@@ -28,6 +44,8 @@ def read_gitlab(path: str, document: Any) -> Workflow | None:
             *script(job, "before_script"),
             *script(job, "script"),
         )
+        if not _stands_in(given, mapping(document)):  # what it runs stands in another file
+            commands = tuple(replace(each, line=given.line) for each in commands)
         if commands:
             jobs.append(_job(name, job, commands))
     if not jobs:
@@ -35,6 +53,13 @@ def read_gitlab(path: str, document: Any) -> Workflow | None:
     return Workflow(
         path=path, system="GitLab CI", name=path, triggers=(Trigger(kind="push", line=1),), jobs=tuple(jobs)
     )
+
+
+def _stands_in(job: Map, here: Map, depth: int = 0) -> bool:
+    """Whether the script of a job is one of its own file."""
+    bases = words(job.get("extends")) if depth < 5 else ()
+    own = (each in here and _stands_in(mapping(here[each]), here, depth + 1) for each in bases)
+    return "script" in job or (bool(bases) and all(own))
 
 
 def _extended(job: Map, top: Map, depth: int = 0) -> Map:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable
+from fnmatch import fnmatch
 from typing import Any
 
 from windlass.assessment.automation.azure import read_azure
 from windlass.assessment.automation.github import read_github, refusal
-from windlass.assessment.automation.gitlab import read_gitlab
+from windlass.assessment.automation.gitlab import included_by, read_gitlab
 from windlass.assessment.automation.others import (
     read_bitbucket,
     read_circle,
@@ -20,6 +21,7 @@ from windlass.assessment.automation.others import (
 )
 from windlass.assessment.automation.workflow import Workflow
 from windlass.assessment.reading.tree import Tree
+from windlass.assessment.reading.yaml import Map
 
 Documents = Callable[[str], list[Any]]
 Reader = Callable[[str, Any], "Workflow | None"]
@@ -32,14 +34,16 @@ _AZURE_ACTIVE = re.compile(
 _AZURE_ANYWHERE = re.compile(r"(.+/)?\.?(azure[-_]?pipelines?|azure[-_]?devops|ado|devops[-_]?pipelines?)/.+\.ya?ml")
 _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"\.circleci/config\.ya?ml"), read_circle),
-    (re.compile(r"\.gitlab-ci\.ya?ml"), read_gitlab),
     (re.compile(r"(.+/)?cloudbuild[^/]*\.ya?ml|(.+/)?\.?cloud-?build/[^/]+\.ya?ml"), read_cloud_build),
     (re.compile(r"buildspec[^/]*\.ya?ml"), read_code_build),
     (re.compile(r"\.travis\.ya?ml"), read_travis),
     (re.compile(r"bitbucket-pipelines\.ya?ml"), read_bitbucket),
 )
 _BUILD_SPEC = re.compile(r"(.*/)?(buildspec[^/]*|buildspecs?/[^/]+)\.ya?ml")
-_JENKINS = re.compile(r"Jenkinsfile[^/]*")
+_GITLAB = re.compile(r"\.gitlab-ci\.ya?ml")
+_MOST_INCLUDED = 40
+_JENKINS = re.compile(r"(.+/)?Jenkinsfile[^/]*")
+_EXAMPLES = re.compile(r"(^|/)(docs?|examples?|samples?|templates?|tests?|archive|old)/", re.IGNORECASE)
 
 
 def active_workflows(tree: Tree, documents: Documents) -> list[Workflow]:
@@ -49,7 +53,24 @@ def active_workflows(tree: Tree, documents: Documents) -> list[Workflow]:
         workflow = _read(tree, documents, path)
         if workflow is not None:
             found.append(workflow)
+        elif _GITLAB.fullmatch(path):
+            found += _gitlab(tree, documents, path)
     return found
+
+
+def _gitlab(tree: Tree, documents: Documents, path: str) -> list[Workflow]:
+    """The pipeline and each file of the repository that it takes in, by its name or by a pattern."""
+    parts: dict[str, Any] = {}
+    waiting = [path]
+    while waiting and len(parts) < _MOST_INCLUDED:
+        here = waiting.pop(0)
+        if here not in parts and (document := next(iter(documents(here)), None)) is not None:
+            parts[here] = document
+            patterns = included_by(document)
+            waiting += [each for each in tree.named(".yml", ".yaml") if any(fnmatch(each, one) for one in patterns)]
+    maps = [each for each in parts.values() if isinstance(each, Map)]
+    read = [read_gitlab(each, document, maps) for each, document in parts.items()]
+    return [flow for flow in read if flow is not None]
 
 
 def _github(tree: Tree, documents: Documents, path: str) -> Workflow | None:
@@ -70,7 +91,7 @@ def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
     if "/" in path and _BUILD_SPEC.fullmatch(path):
         # CodeBuild runs the file that a project of it names, wherever that lies.
         return read_code_build(path, next(iter(documents(path)), None)) if _is_named(tree, path) else None
-    if _JENKINS.fullmatch(path):
+    if _JENKINS.fullmatch(path) and not _EXAMPLES.search(path):  # a job of Jenkins says where its file lies
         return read_jenkins(path, tree.text(path) or "")
     for pattern, reader in _NAMED:
         if pattern.fullmatch(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 
@@ -98,6 +99,22 @@ def _tested(facts: Facts) -> Iterator[Seen]:
                 path=module.path, line=expected[0].line, why=f"{function.name} asserts what the data are like"
             )
             yield Seen((here,), by=By.PERSON)
+
+
+def _steps_of_tests(facts: Facts) -> Iterator[Seen]:
+    """A step of an MLflow project or of DVC that hands data to a test runner, and fails with it; not tests of code."""
+    for run in facts.graph.runs:
+        name = run.path.rpartition("/")[2].lower()
+        if not run.tests or name not in ("mlproject", "dvc.yaml"):
+            continue
+        given = [word for word in run.words if "/" in word or word.endswith(".py")] or ["."]
+        places = {posixpath.normpath(posixpath.join(run.folder, word)) for word in given}
+        for module, function in facts.test_functions:
+            beside = any(place == "." or f"{module.path}/".startswith(f"{place}/") for place in places)
+            frames = _FRAMES.intersection(function.words.split("\n"))
+            if beside and function.asserts and frames and not facts.project.modules.edges((module.path, function.name)):
+                here = Evidence(path=module.path, line=function.line, why=f"{function.name} asserts what data are like")
+                yield Seen((here, run.evidence, *run.route.evidence), by=run.route.by, swallowed=run.route.swallowed)
 
 
 def _is_schema(facts: Facts, call: Call, module: Module, function: Function) -> bool:
@@ -269,7 +286,7 @@ def _in_tests(facts: Facts) -> Iterator[Seen]:
 @probe("data-tests")
 def data_tests(facts: Facts) -> Finding:
     """Checks of training data on the way of training, which can stop it."""
-    seen: list[Seen] = list(_tested(facts))
+    seen: list[Seen] = [*_tested(facts), *_steps_of_tests(facts)]
     down: list[Evidence] = []
     for sighting in (*_library(facts), *_hand_written(facts), *_inline(facts)):
         if sighting.call.kwarg("skip_check") == "True":

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from windlass.assessment.automation.workflow import mapping
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.probes.loop import retrained_on_scores
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import predicts
 from windlass.assessment.r import called_in_r
@@ -302,5 +303,6 @@ def performance_monitoring(facts: Facts) -> Finding:
                 Evidence(path=module.path, line=measured[0].line, why="measured once, or by nothing that runs again")
             )
     seen += [each.seen("how certain the answers were is held to a bound") for each in _how_certain(facts) if each.by]
+    seen += retrained_on_scores(facts)
     seen += called_in_r(facts, frozenset({"vetiver_pin_metrics"}), "metrics of the model in use, each time added")
     return conclude("model-performance-monitoring", seen, turned_down=down if not seen else ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from windlass.assessment.automation.workflow import Job, Workflow
-from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.probes.deployments import deploy_jobs, in_ci
 from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
@@ -114,8 +114,9 @@ def _judges(check: Check, function: Function) -> bool:
         parts & (_RIVALS | _FLOORS)
         or check.numbers
         or (name & _JUDGING and parts & {"diff", "delta", "improvement", "gap"})
+        or name & _DECISIONS
     )
-    searching = any(_SEARCHING.search(word) for word in words) and not parts & _RIVALS
+    searching = any(_SEARCHING.search(word) for word in words) and not (parts & _RIVALS or name & _DECISIONS)
     return bool(measured and other) and not searching
 
 
@@ -148,16 +149,38 @@ def _overwritten(function: Function, call: Call, flags: tuple[str, ...]) -> int:
     return 0
 
 
-def _guard_of(function: Function, call: Call) -> Check | None:
-    """The condition that a call stands under, or one above it that would have stopped."""
+def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | None:
+    """The condition that a call stands under, or one above it that would have stopped.
+
+    It compares by itself, or names a decision, or asks one of the functions that compare: `if validate(metrics)`.
+    """
     above = [check for check in function.branches if check.line <= call.line]
     under = [check for check in above if check.line in call.guards]
     stopping = [check for check in above if check.stops and check not in under]
     for check in reversed(under + stopping):
         parts = {part for word in check.words for part in parts_of(word)}
-        if parts & _DECISIONS or _judges(check, function):
+        if parts & _DECISIONS or _judges(check, function) or _asks(check, function, asked):
             return check
     return next((check for check in _comparisons(function, call) if _judges(check, function)), None)
+
+
+def _asks(check: Check, function: Function, asked: frozenset[str]) -> bool:
+    """Whether a condition asks such a function, or tests a name that holds what one answered."""
+    if asked.intersection(check.words):
+        return True
+    answers = {call.line for call in function.calls if call.last in asked}
+    return any(each.name in check.flags and each.line in answers for each in function.assigned)
+
+
+@once
+def _judging_functions(facts: Facts) -> frozenset[str]:
+    """Names of functions that compare metrics and answer what came of it."""
+    return frozenset(
+        name
+        for module, function in facts.functions
+        if not module.is_notebook and len(parts_of(name := function.name.rpartition(".")[2])) > 1
+        if parts_of(name) & (_JUDGING | _DECISIONS) and any(_judges(each, function) for each in _comparisons(function))
+    )
 
 
 _SERVING = re.compile(r"serving_endpoints\.(create|update_config)\w*$")
@@ -177,11 +200,12 @@ def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     gates: list[Gate] = []
     down: list[Evidence] = []
     judged = list(_judgements(facts))
+    asked = _judging_functions(facts)
     for sighting in releases(facts):
         module, function, call = sighting.module, sighting.function, sighting.call
         if module.is_notebook:
             continue
-        guard = _guard_of(function, call)
+        guard = _guard_of(function, call, asked)
         if guard is None:
             down += _late(module, function, call)
             continue
@@ -211,7 +235,9 @@ def _judgements(facts: Facts) -> Iterator[tuple[Evidence, set[str], By, str]]:
                 continue
             name = parts_of(function.name.rpartition(".")[2])
             parts = {part for word in check.words for part in parts_of(word)}
-            if _judges(check, function) and (parts & (_RIVALS | _FLOORS | _DECISIONS) or name & _JUDGING):
+            if _judges(check, function) and (
+                parts & (_RIVALS | _FLOORS | _DECISIONS) or name & (_JUDGING | _DECISIONS)
+            ):
                 route = facts.route(module, function)
                 words = parts | {part for word in (*function.parameters, function.name) for part in parts_of(word)}
                 here = Evidence(
@@ -238,6 +264,8 @@ def _late(module: Module, function: Function, call: Call) -> Iterator[Evidence]:
 def gates_in_functions(facts: Facts) -> Iterator[Gate]:
     """Gates of platforms, and steps that fail when a metric is too low on a way that also releases."""
     for place in facts.named(_PLATFORM.search):
+        if _asks_data(facts, place):
+            continue
         yield Gate(facts.sight(place).seen(), rival="baseline" in str(place[2].kwargs).lower())
     releasing = _releasing(facts)
     for module, function in facts.functions if releasing else ():
@@ -302,6 +330,23 @@ def _fails_at(module: Module, function: Function, check: Check) -> bool:
     return any(
         call.last == "cancel" and "run" in call.name.lower() and check.line in call.guards for call in function.calls
     )
+
+
+_NAMES = re.compile(r"[A-Za-z_]\w*")
+
+
+def _asks_data(facts: Facts, place: Place) -> bool:
+    """Whether a condition of a pipeline asks what a check of data found, and for no metric."""
+    module, _, call = place
+    if call.last not in ("Condition", "If"):
+        return False
+    lines = facts.project.text(module.path).splitlines()
+    said = "\n".join(lines[call.line - 1 : call.line + 4]).partition(":\n")[0]
+    names = set(_NAMES.findall(said.partition("(")[2]))
+    made = (re.match(r"\s*(\w+)\s*=\s*([\w.]+)\(", line) for line in lines)
+    names |= {found[2] for found in made if found is not None and found[1] in names}
+    parts = {part for name in names for part in parts_of(name)}
+    return bool(parts & {"data", "dataset", "schema", "drift"}) and not any(map(is_metric, names))
 
 
 def _releasing(facts: Facts) -> set[str]:

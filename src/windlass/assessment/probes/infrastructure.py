@@ -15,6 +15,10 @@ from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import PRODUCTION, STAGING, parts_of
 
 
+def _bentos(name: str) -> bool:
+    return name in ("bentoml.container.build", "bentoml.bentos.containerize", "bentoml.containerize")
+
+
 @probe("container-images")
 def container_images(facts: Facts) -> Finding:
     """Images of the project's own; wired if CI builds them or a service runs them."""
@@ -38,6 +42,7 @@ def container_images(facts: Facts) -> Finding:
         seen.append(Seen((here, *(automatic[0].evidence[:3] if automatic else ())), by=by))
     for path in facts.project.named("bentofile.yaml", "cog.yaml"):
         seen.append(Seen((Evidence(path=path, line=1, why="an image is declared"),), by=By.PERSON))
+    seen += [facts.sight(place).seen("the image of a service is built") for place in facts.named(_bentos)]
     down = [
         Evidence(path=path, line=1, why="the image of an editor, not of the project")
         for path in facts.project.paths

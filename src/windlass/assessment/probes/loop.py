@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from windlass.assessment.automatic import automatic_routes
@@ -14,10 +14,12 @@ from windlass.assessment.probes.deployments import deploy_jobs
 from windlass.assessment.probes.gates import all_gates, releases
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import batch_modules, serve_from_registry
+from windlass.assessment.reach.commands import functions_of
+from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
-from windlass.assessment.words import PRODUCTION, STAGING, parts_of
+from windlass.assessment.words import PRODUCTION, STAGING, is_metric, parts_of
 
 _SIGNS = frozenset(
     {
@@ -27,22 +29,35 @@ _SIGNS = frozenset(
 )  # fmt: skip
 
 
+Says = Callable[[tuple[str, ...]], bool]
+
+
 def _signs(words: tuple[str, ...]) -> bool:
     return any(parts_of(word) & _SIGNS for word in words)
 
 
-def _under_sign(function: Function, call: Call) -> Evidence | None:
+_EARLIER = frozenset({"latest", "last", "previous", "prev", "old", "earlier", "deployed", "former"})
+
+
+def _scores(words: tuple[str, ...]) -> bool:
+    """Whether a score is held against an earlier one: `if score < latest_score`."""
+    metrics = [parts_of(word) for word in words if is_metric(word)]
+    return len(metrics) > 1 and any(each & _EARLIER for each in metrics)
+
+
+def _under_sign(function: Function, call: Call, says: Says = _signs) -> Evidence | None:
     """The condition on drift or decay that a call stands under, or one above it that would have stopped."""
     for check in reversed(function.branches):
         above = check.line in call.guards or (check.stops and check.line <= call.line)
-        if above and _signs(check.words):
+        if above and says(check.words):
             return Evidence(path="", line=check.line, why="")
     return None
 
 
 def threshold_ways(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     """Each place where a sign of decay leads to training; and whether it is only a stub."""
-    yield from _in_code(facts)
+    yield from _in_code(facts, _signs)
+    yield from _in_code(facts, _scores)
     yield from _through_queues(facts)
     yield from _through_dispatch(facts)
     yield from _in_ci(facts)
@@ -57,18 +72,33 @@ def _through_alarms(facts: Facts) -> Iterator[tuple[Seen, bool]]:
                 yield Seen((*route.evidence, sighting.here("trains")), by=route.by, route=route), False
 
 
-def _in_code(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+def retrained_on_scores(facts: Facts) -> list[Seen]:
+    """Schedules that measure the model in use again, and train where its score is not what it was."""
+    ways = [seen for seen, _ in _in_code(facts, _scores) if seen.by is By.ITSELF]
+    return [seen for seen in ways if seen.route is not None and seen.route.start.is_scheduled]
+
+
+def _started_by(facts: Facts, call: Call, module: Module) -> list[Key]:
+    """What of the project a call starts as a program of its own."""
+    folder = module.path.rpartition("/")[0]
+    commands = launched_by(call) if may_launch(call.name) else ()
+    return [key for each in commands for key in functions_of(facts.project, replace(each, folder=folder))]
+
+
+def _in_code(facts: Facts, says: Says) -> Iterator[tuple[Seen, bool]]:
     for module, function in facts.functions:
-        if module.is_notebook or not any(_signs(check.words) for check in function.branches):
+        if module.is_notebook or not any(says(check.words) for check in function.branches):
             continue
         for call in function.calls:
-            under = _under_sign(function, call)
+            under = _under_sign(function, call, says)
             if under is None:
                 continue
-            keys = facts.project.modules.called(call.name, module, function)
+            keys = facts.project.modules.called(call.name, module, function) or _started_by(facts, call, module)
             here = Evidence(path=module.path, line=under.line, why=f"a sign of drift or decay leads to {call.last}")
             if any(facts.trains(key) for key in keys) or (
-                (module.path, function.name) in facts.training_keys and _is_own(facts, module, function, call)
+                says is _signs  # a search compares scores too, and fits right there
+                and (module.path, function.name) in facts.training_keys
+                and _is_own(facts, module, function, call)
             ):
                 ways: list[Route | None] = [*facts.graph.routes((module.path, function.name))]
                 for route in ways or [None]:

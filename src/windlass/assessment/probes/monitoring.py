@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from windlass.assessment.automation.workflow import maps
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude
+from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import scoring_modules, service_modules
 from windlass.assessment.probes.tracking import tracking_calls
@@ -76,12 +77,17 @@ def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
             yield facts.sight(sighting).seen("the platform watches the endpoint")
 
 
+def _of_a_step(sighting: Sighting) -> bool:
+    """Whether a step of an engine exports it: metrics of a run, and of no service."""
+    return any(engine_of(each.name) for each in sighting.function.decorators)
+
+
 @probe("service-monitoring")
 def service_monitoring(facts: Facts) -> Finding:
     """The service exports metrics; wired if something collects them or raises an alarm."""
     scrapes = list(_scrapes(facts))
     near = set(service_modules(facts)) | scoring_modules(facts)
-    exported = [each for each in exporters(facts) if each.by > By.NOBODY]
+    exported = [each for each in exporters(facts) if each.by > By.NOBODY and not _of_a_step(each)]
     hand_made = [
         Sighting(module, function, deco, facts.route(module, function))
         for module, function in facts.functions

@@ -27,6 +27,7 @@ _PLATFORM_STEPS = re.compile(
     r"|azureml\.pipeline\..*(PythonScriptStep|CommandStep|DatabricksStep|ParallelRunStep|Pipeline)"
     r"|kedro\.pipeline\.\w*\.?(node|Node|pipeline|Pipeline)|kedro\.pipeline\.(node|Node|pipeline|Pipeline)"
     r"|tfx\..*(Trainer|Evaluator|Transform|Pusher|ExampleValidator|StatisticsGen|SchemaGen|CsvExampleGen|Pipeline)"
+    r"|google_cloud_pipeline_components\..*Op"
     r"|kfp\.components\.\w+|kfp\.\w*\.?ContainerOp|clearml\..*add_(function_)?step)$"
 )
 _TRAINS = frozenset(
@@ -58,8 +59,6 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
     """Each engine with the steps that the project declares for it in code."""
     found: dict[str, Declared] = {}
     for module, function in facts.functions:
-        if module.is_notebook:
-            continue
         for decorator in function.decorators:
             engine = engine_of(decorator.name)
             if engine:

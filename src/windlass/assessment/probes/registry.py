@@ -208,6 +208,17 @@ def declared_models(facts: Facts) -> Iterator[Seen]:
             yield seen_run(run)
 
 
+_OF_WANDB = re.compile(r"\bwandb-registry-")
+
+
+def _taken_from_wandb(facts: Facts) -> Iterator[Seen]:
+    """A model that a program or a command takes from the registry of W&B, by the name of its collection."""
+    yield from map(seen_run, facts.runs(lambda argv: any(map(_OF_WANDB.search, argv))))
+    for place in facts.named(lambda name: last_of(name) in ("artifact", "use_artifact")):
+        if any(map(_OF_WANDB.search, place[2].values)):
+            yield facts.sight(place).seen("a model of the registry of W&B")
+
+
 @probe("model-registry")
 def model_registry(facts: Facts) -> Finding:
     """Models become named versions in a registry."""
@@ -219,6 +230,7 @@ def model_registry(facts: Facts) -> Finding:
     seen += declared(
         facts, "a group of versions", "AWS::SageMaker::ModelPackageGroup", "aws_sagemaker_model_package_group"
     )
+    seen += list(_taken_from_wandb(facts))
     if not seen:
         seen = [
             each.seen("a registry of the project's own is written")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from windlass.assessment.automation.workflow import maps, text_of
 from windlass.assessment.cloud import declared
@@ -14,10 +13,10 @@ from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Call, Module, last_of
+from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.training import LIBRARIES
-from windlass.assessment.words import parts_of
+from windlass.assessment.words import is_metric, parts_of
 
 _APPS = (
     "fastapi.FastAPI", "flask.Flask", "starlette.applications.Starlette", "sanic.Sanic", "litserve.LitServer",
@@ -42,11 +41,13 @@ _LOADERS = (
 
 def predicts(call: Call) -> bool:
     """Whether a call asks a model for an answer."""
-    return _may_predict(call.last)
+    return _may_predict(call.name)
 
 
 def _may_predict(name: str) -> bool:
     last = last_of(name)
+    if last in ("run", "async_run"):  # of a runner of BentoML: `runner.predict.run(rows)`
+        last = last_of(name.rpartition(".")[0])
     parts = parts_of(last)
     return (
         last in _PREDICTS
@@ -194,11 +195,21 @@ def _batch_steps(facts: Facts) -> Iterator[Sighting]:
     for module, function in facts.functions:
         if not any(engine_of(decorator.name) for decorator in function.decorators):
             continue
-        if not parts_of(f"{module.path} {function.name}") & answering:
+        if not (parts_of(f"{module.path} {function.name}") & answering or _answers_from_file(function)):
             continue
         asked = [call for call in function.calls if predicts(call)]
         if asked and not facts.trains((module.path, function.name)):
             yield Sighting(module, function, asked[0], facts.route(module, function))
+
+
+def _answers_from_file(function: Function) -> bool:
+    """Whether a step loads a saved model and writes its answers down, and measures nothing."""
+    return (
+        any(map(loads_model, function.calls))
+        and any(_may_file(call.name) or _may_keep(call.name) for call in function.calls)
+        and not any(is_metric(call.last) or "evaluate" in parts_of(call.last) for call in function.calls)
+        and not parts_of(function.name) & {"evaluate", "evaluation", "eval", "test", "train", "explain", "validate"}
+    )
 
 
 def _may_keep(name: str) -> bool:
@@ -272,12 +283,16 @@ def _commands(facts: Facts) -> Iterator[Seen]:
 _ENDPOINTS = re.compile(
     r"(create_endpoint|update_endpoint|deploy_model|online_deployments\.begin_create_or_update|"
     r"batch_deployments\.begin_create_or_update|Endpoint\.deploy|Model\.deploy|"
-    r"serving_endpoints\.(create|update_config)\w*|model_deployer_step)$"
+    r"serving_endpoints\.(create|update_config)\w*|model_deployer_step|"
+    r"ModelDeployOp|BatchPredict(Job)?Op|KServeClient\.(create|replace|patch))$"
 )
 
 
 def _platform(facts: Facts) -> Iterator[Seen]:
-    roots = ("boto3", "google", "azure", "azureml", "sagemaker", "databricks", "zenml", "?")
+    roots = (
+        "boto3", "google", "azure", "azureml", "sagemaker", "databricks", "zenml", "?", "kserve",
+        "google_cloud_pipeline_components",
+    )  # fmt: skip
     for place in facts.named(lambda name: name.partition(".")[0] in roots and _ENDPOINTS.search(name)):
         yield facts.sight(place).seen()
     for path in facts.project.yaml_paths:
@@ -330,6 +345,23 @@ def _scripts(facts: Facts) -> Iterator[Seen]:
             yield Seen((here,), by=By.PERSON)
 
 
+def _deployments(facts: Facts) -> Iterator[Seen]:
+    """Deployments of UbiOps: a class or a pair of functions of R that it starts, and then asks for each request."""
+    for path in facts.project.named("deployment.py"):
+        module = facts.project.modules.by_path.get(path)
+        owner = module.classes.get("Deployment") if module is not None else None
+        if module is not None and owner is not None and "request" in owner.methods and _uses_model(facts, module):
+            here = Evidence(path=path, line=owner.line, why="a deployment that answers with the model")
+            yield Seen((here,), by=By.PERSON)
+    for path in facts.project.named("deployment.r"):
+        text = facts.project.text(path)
+        started = re.search(r"^init\s*(<-|=)\s*function\(", text, re.MULTILINE)
+        loads = re.search(r"\b(readRDS|read_rds|load|load_model\w*|xgb\.load)\(", text)
+        if started and "request" in text and loads and "predict(" in text:
+            line = text.count("\n", 0, started.start()) + 1
+            yield Seen((Evidence(path=path, line=line, why="a deployment that answers with the model"),), by=By.PERSON)
+
+
 def _plumber(facts: Facts) -> Iterator[Seen]:
     for path in facts.project.r_files:
         text = facts.project.text(path)
@@ -364,6 +396,7 @@ def model_serving(facts: Facts) -> Finding:
         *_platform(facts),
         *_functions(facts),
         *_plumber(facts),
+        *_deployments(facts),
         *_scripts(facts),
     ]
     seen += called_in_r(facts, _SERVED_IN_R, "an API that answers with the model")
@@ -392,7 +425,7 @@ def registry_loads(facts: Facts) -> Iterator[Sighting]:
 def serve_from_registry(facts: Facts) -> Finding:
     """What serves takes the model from the registry."""
     scoring = scoring_modules(facts)
-    reached = _below_scoring(facts)
+    reached = below_scoring(facts)
     seen = [
         sighting.seen("takes the model from the registry")
         for sighting in registry_loads(facts)
@@ -418,82 +451,7 @@ def serve_from_registry(facts: Facts) -> Finding:
 
 
 @once
-def _below_scoring(facts: Facts) -> frozenset[Key]:
+def below_scoring(facts: Facts) -> frozenset[Key]:
     """All that the modules that score lead to."""
     by_path = facts.project.modules.by_path
     return facts.below_all((path, name) for path in scoring_modules(facts) for name in by_path[path].functions)
-
-
-_TRANSFORMS = frozenset(
-    {
-        "preprocess", "transform", "features", "feature", "engineering", "clean", "encode", "build",
-    }
-)  # fmt: skip
-
-
-@probe("feature-consistency")
-def feature_consistency(facts: Facts) -> Finding:
-    """A feature store read for training and serving, or one transform used by both."""
-    seen = [each.seen("feature store: features are read or written") for each in feature_store_calls(facts)]
-    seen += list(_feature_repository(facts))
-    groups = ("AWS::SageMaker::FeatureGroup", "aws_sagemaker_feature_group", "google_vertex_ai_feature_group")
-    seen += [replace(each, evidence=(_as_store(each.evidence[0]),)) for each in declared(facts, "", *groups)]
-    if not seen:
-        seen += list(_shared_transforms(facts))
-    down = [
-        Evidence(path=module.path, line=owner.line, why=f"{owner.name} is never used")
-        for module in facts.project.modules
-        for owner in module.classes.values()
-        if "featurestore" in owner.name.lower() and not any(True for _ in facts.calls(owner.name))
-    ]
-    return conclude(
-        "feature-consistency", seen, turned_down=down, declared=facts.listed("feast", "tecton", "hopsworks")
-    )
-
-
-def _as_store(place: Evidence) -> Evidence:
-    return Evidence(path=place.path, line=place.line, why="feature store: a group of features is declared")
-
-
-def feature_store_calls(facts: Facts) -> Iterator[Sighting]:
-    """Calls of a feature store that read or write features."""
-    names = (
-        "get_historical_features", "get_online_features", "materialize", "materialize_incremental", "FeatureView",
-        "push", "write_to_online_store", "get_or_create_feature_group", "get_feature_view", "create_training_set",
-        "score_batch",
-        "FeatureEngineeringClient", "FeatureStoreClient", "ingest", "get_feature_group",
-    )  # fmt: skip
-    packages = (
-        "feast", "tecton", "hopsworks", "hsfs", "databricks.feature_store", "databricks.feature_engineering",
-        "featureform", "sagemaker.feature_store", "vertexai.resources",
-    )  # fmt: skip
-    yield from facts.calls(*names, where=lambda call, _: call.name.startswith(packages))
-    for sighting in facts.calls("get_historical_features", "get_online_features"):
-        if not sighting.call.name.startswith(packages) and any(
-            full.startswith(packages) for full in sighting.module.imports.values()
-        ):
-            yield sighting
-
-
-def _feature_repository(facts: Facts) -> Iterator[Seen]:
-    for path in facts.project.named("feature_store.yaml"):
-        if any("FeatureView" in full for module in facts.project.modules for full in module.imports.values()):
-            yield Seen(
-                (Evidence(path=path, line=1, why="feature store: a Feast repository with feature views"),), by=By.PERSON
-            )
-
-
-def _shared_transforms(facts: Facts) -> Iterator[Seen]:
-    scoring = scoring_modules(facts)
-    training = (
-        key
-        for module, function in facts.functions
-        if not module.is_notebook and facts.trains(key := (module.path, function.name))
-    )
-    for key in sorted(_below_scoring(facts) & facts.below_all(training)):
-        if parts_of(key[1]) & _TRANSFORMS and key[0] not in scoring:
-            function = facts.project.modules.function(key)
-            route = facts.graph.best(key)
-            way = route.evidence if route is not None else ()
-            here = Evidence(path=key[0], line=function.line, why=f"{function.name} is used by training and by serving")
-            yield Seen((here, *way), by=route.by if route is not None else By.NOBODY)

@@ -73,6 +73,13 @@ def _own_imports(facts: Facts, module: Module) -> tuple[bool, list[str]]:
     return used, lost
 
 
+def _gone(facts: Facts, module: Module) -> str:
+    """What a test file takes in at its top from a file that has no such name: none of its tests can start."""
+    first = min((each.line for each in module.functions.values() if each.name), default=0)
+    tops = (full for full, line in module.import_lines.items() if line < first)
+    return next((full for full in tops if facts.project.modules.lacks(full, seen_from=module.path)), "")
+
+
 def _runs_project(module: Module) -> bool:
     """A test may also run the program, or call the service, or read what the pipeline made."""
     words = {word for function in module.functions.values() for word in function.words.split("\n")}
@@ -99,13 +106,14 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
     """Real tests, and what only looks like one."""
     real: list[Test] = []
     down: list[Evidence] = []
-    known: dict[str, tuple[bool, list[str], bool]] = {}
+    known: dict[str, tuple[bool, list[str], bool, str]] = {}
+    broken: set[str] = set()
     for module, function in facts.test_functions:
         if not _is_test(function):
             continue
         if module.path not in known:
-            known[module.path] = (*_own_imports(facts, module), _runs_project(module))
-        used, lost, runs = known[module.path]
+            known[module.path] = (*_own_imports(facts, module), _runs_project(module), _gone(facts, module))
+        used, lost, runs, gone = known[module.path]
         here = Evidence(path=module.path, line=function.line, why="")
         line = _asserts(facts, module, function)
         if any(deco.last in _STUBS and not deco.args and not deco.kwargs for deco in function.decorators):
@@ -114,6 +122,9 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
             down.append(_because(here, f"{function.name} asserts nothing"))
         elif "project_context" in function.parameters and parts_of(function.name) & {"name", "version"}:
             down.append(_because(here, f"{function.name} is Kedro's own and tests nothing of the project"))
+        elif gone:
+            down += [_because(here, f"it imports {gone}, which does not exist")] if module.path not in broken else []
+            broken.add(module.path)
         elif lost and not used:
             down.append(_because(here, f"it imports {lost[0]}, which does not exist"))
         elif not used and not runs:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from windlass.assessment.automation.workflow import mapping, text_of, words
-from windlass.assessment.project import Project
+from windlass.assessment.project import Project, name_of_image
 from windlass.assessment.reach.asked import Asked, Leads, path_of
 from windlass.assessment.reach.hooks import run_hooks
 from windlass.assessment.reach.provisioners import run_provisioners
@@ -90,9 +90,11 @@ def _lies_in(folder: str, places: set[str]) -> bool:
 
 
 def _docker(asked: Asked) -> Leads:
-    """What runs while an image is built; `compose up` and `run` start what images start."""
+    """What runs while an image is built, and what an image that the project builds does when it is run."""
     found: list[tuple[str, Command]] = []
-    if "build" in asked.argv:
+    if asked.argv[1:2] == ("run",):
+        found += _image_run(asked)
+    elif "build" in asked.argv:
         name = next(
             (asked.argv[place + 1] for place, word in enumerate(asked.argv[:-1]) if word in ("-f", "--file")),
             "Dockerfile",
@@ -102,6 +104,20 @@ def _docker(asked: Asked) -> Leads:
             if image.path == path:
                 found += [(image.path, each) for each in image.builds if each.argv[0] not in ("pip", "apt-get", "apt")]
     return Leads(commands=tuple(found))
+
+
+def _image_run(asked: Asked) -> Iterator[tuple[str, Command]]:
+    """`docker run --rm churn-train`: what the image starts, or the program that is named after it."""
+    for place, word in enumerate(asked.argv[2:], start=3):
+        path = asked.project.built.get(name_of_image(word))
+        image = next((each for each in asked.project.images if each.path == path), None)
+        if image is not None:
+            rest = asked.argv[place:]
+            if rest and not rest[0].startswith("-"):
+                yield "", Command(argv=rest, line=asked.command.line)
+            else:
+                yield from ((image.path, each) for each in image.starts)
+            return
 
 
 def _files_named(asked: Asked) -> Leads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from windlass.assessment.automation.workflow import mapping, maps, text_of, words
@@ -143,7 +143,9 @@ def _yaml_entries(path: str, document: Map) -> Iterator[Entry]:
     elif kind in ("Deployment", "StatefulSet", "DaemonSet"):
         yield _service(path, document.line_of("kind"), f"a {kind} of Kubernetes"), tuple(_containers(document))
     elif name in ("prefect.yaml", "prefect.yml"):
-        yield from _prefect(path, document)
+        yield from _prefect(path, maps(document.get("deployments")))
+    elif "flow_name" in document and "entrypoint" in document:
+        yield from _prefect(path, [document])
     elif "azureml" in text_of(document.get("$schema")) and "schedule" in text_of(document.get("$schema")):
         job = text_of(document.get("create_job"))
         yield (
@@ -162,14 +164,14 @@ def _yaml_entries(path: str, document: Map) -> Iterator[Entry]:
                 yield _start(path, mapping(about).line, "a schedule of CloudFormation"), ()
 
 
-def _prefect(path: str, document: Map) -> Iterator[Entry]:
-    for deployment in maps(document.get("deployments")):
+def _prefect(path: str, deployments: Sequence[Map]) -> Iterator[Entry]:
+    for deployment in deployments:
         entry = text_of(deployment.get("entrypoint"))
         schedules = [*maps(deployment.get("schedules")), *maps(deployment.get("schedule"))]
         active = [
             each for each in schedules if each.get("active") is not False and set(each) & {"cron", "interval", "rrule"}
         ]
-        if active:
+        if active and deployment.get("is_schedule_active") is not False:
             yield _start(path, active[0].line, f"a Prefect schedule of {entry}"), (entry,)
         elif entry:
             start = Start(

@@ -233,6 +233,10 @@ class _Walker:
         folder = posixpath.normpath(at.folder).strip(".") if at.folder else ""
         route = replace(at.route, swallowed=at.route.swallowed or command.swallowed)
         leads = self._leads(command, folder)
+        if at.path.endswith(".py") and not (folder or leads.functions or leads.commands or leads.tests):
+            # Of several files of that name the one beside the program that starts it.
+            folder = posixpath.dirname(at.path)
+            leads = self._leads(command, folder)
         self.graph.runs.append(Run(command, folder, at.path, route, leads.tests, leads.words, leads.functions))
         if not (leads.functions or leads.commands):
             return

@@ -1,0 +1,250 @@
+"""What stands in another file than where one looks first: CI taken in, images, deployments, notebooks."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from windlass.assessment.records import State
+
+from .conftest import FIT, Ask, on_push
+
+MAIN = FIT + "if __name__ == '__main__':\n    train(1, 2)\n"
+TESTS = {"team.py": FIT, "tests/test_team.py": "from team import train\ndef test_it():\n    assert train([[1]], [1])\n"}
+
+
+class TestCi:
+    @pytest.mark.parametrize(
+        ("include", "state"),
+        [
+            ("include:\n  - local: ci/tests.yml\n", State.WIRED),
+            ("include: /ci/tests.yml\n", State.WIRED),
+            ("include: 'ci/*.yml'\n", State.WIRED),
+            ("include:\n  - local: ci/others.yml\n", State.ABSENT),
+            ("include: https://example.org/ci/tests.yml\n", State.ABSENT),
+            ("", State.ABSENT),
+        ],
+    )
+    def test_files_that_a_pipeline_of_gitlab_takes_in(self, ask: Ask, include: str, state: State) -> None:
+        main = f"{include}stages: [test]\nlint:\n  script: [ruff check]\n"
+        files = {".gitlab-ci.yml": main, "ci/tests.yml": "try:\n  script: [pytest]\n", **TESTS}
+        assert ask("tests-in-ci", files).state is state
+
+    @pytest.mark.parametrize(("base", "state"), [(".tests", State.WIRED), (".none", State.ABSENT)])
+    def test_a_job_that_extends_one_of_another_file(self, ask: Ask, base: str, state: State) -> None:
+        files = {
+            ".gitlab-ci.yml": "include: ['ci/base.yml', 'ci/team.yml']\n",
+            "ci/base.yml": "\n\n\n.tests:\n  script: [pytest]\n",
+            "ci/team.yml": f"team:\n  extends: {base}\n",
+            **TESTS,
+        }
+        found = ask("tests-in-ci", files)
+        assert found.state is state
+        # What it runs stands in the other file: the job is what can be looked up.
+        lines = {each.line for each in found.evidence if each.path == "ci/team.yml"}
+        assert lines == ({2} if state is State.WIRED else set())
+
+    @pytest.mark.parametrize(
+        ("path", "state"),
+        [
+            ("Jenkinsfile", State.WIRED),
+            ("models/churn/Jenkinsfile", State.WIRED),
+            ("docs/Jenkinsfile", State.ABSENT),
+            ("examples/churn/Jenkinsfile", State.ABSENT),
+        ],
+    )
+    def test_where_a_jenkinsfile_lies(self, ask: Ask, path: str, state: State) -> None:
+        assert ask("tests-in-ci", {path: "node { stage('Test') { sh 'pytest' } }\n", **TESTS}).state is state
+
+    @pytest.mark.parametrize(
+        ("run", "state"),
+        [
+            ("docker run --rm churn-train", State.WIRED),
+            ("docker run -e TOKEN churn-train:latest", State.WIRED),
+            ("docker run churn-train python train.py", State.WIRED),
+            ("docker run churn-train python show.py", State.PRESENT),
+            ("docker run others-train", State.PRESENT),
+            ("docker pull churn-train", State.PRESENT),
+        ],
+    )
+    @pytest.mark.parametrize("builder", ["build.sh", "Makefile"])
+    def test_an_image_that_is_built_and_run(self, ask: Ask, builder: str, run: str, state: State) -> None:
+        build = "docker build -t churn-train:latest -f docker/Dockerfile ."
+        files = {
+            **on_push(run),
+            builder: f"image:\n\t{build}\n" if builder == "Makefile" else f"{build}\n",
+            "docker/Dockerfile": "FROM python:3.12\nCOPY . .\nCMD python train.py\n",
+            "train.py": MAIN,
+            "show.py": "print(1)\n",
+        }
+        assert ask("training-automated", files).state is state
+
+
+class TestStarted:
+    @pytest.mark.parametrize(
+        ("schedule", "active", "state"),
+        [
+            ("schedule:\n  cron: 0 10 * * 1\n", "null", State.WIRED),
+            ("schedule:\n  cron: 0 10 * * 1\n", "true", State.WIRED),
+            ("schedule:\n  cron: 0 10 * * 1\n", "false", State.PRESENT),
+            ("schedule: null\n", "null", State.PRESENT),
+        ],
+    )
+    def test_a_deployment_file_of_prefect(self, ask: Ask, schedule: str, active: str, state: State) -> None:
+        text = f"name: weekly\n{schedule}is_schedule_active: {active}\nflow_name: a\nentrypoint: flows/train.py:run\n"
+        flow = "import prefect\nfrom team import train\n@prefect.flow\ndef run():\n    train(1, 2)\n"
+        files = {"run-deployment.yaml": text, "flows/train.py": flow, "team.py": FIT}
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(("place", "state"), [("project", State.WIRED), ("other", State.PRESENT)])
+    def test_of_two_programs_of_one_name_the_one_beside(self, ask: Ask, place: str, state: State) -> None:
+        files = {
+            "project/crontab.txt": "*/10 * * * * python fullprocess.py\n",
+            "project/fullprocess.py": "import subprocess\nsubprocess.run(['python', 'training.py'])\n",
+            "project/training.py": "print(1)\n",
+            "other/training.py": "print(1)\n",
+            f"{place}/training.py": MAIN,
+        }
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(("home", "state"), [("", State.WIRED), ("models/trainer.py", State.PRESENT)])
+    def test_what_is_defined_where_an_import_fails(self, ask: Ask, home: str, state: State) -> None:
+        code = """
+            try:
+                from models.trainer import Trainer
+            except ImportError:
+                from sklearn.linear_model import LinearRegression
+                class Trainer:
+                    def learn(self, x, y):
+                        return LinearRegression().fit(x, y)
+            trainer = Trainer()
+            trainer.learn(1, 2)
+        """
+        files = {**on_push("python train.py"), "train.py": code}
+        files |= {home: "class Trainer:\n    def learn(self, x, y): return 1\n"} if home else {}
+        assert ask("training-automated", files).state is state
+
+
+class TestPipelines:
+    STEPS = "from kfp import dsl\n@dsl.component\ndef prepare(): ...\n{mark}\ndef train_model(x):\n    return x\n"
+
+    @pytest.mark.parametrize(("mark", "state"), [("@dsl.component", State.PRESENT), ("", State.ABSENT)])
+    def test_a_pipeline_that_a_notebook_declares(self, ask: Ask, mark: str, state: State) -> None:
+        cell = {"cell_type": "code", "source": self.STEPS.format(mark=mark), "outputs": [], "metadata": {}}
+        book = json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+        assert ask("pipeline-orchestrated", {"pipeline.ipynb": book}).state is state
+
+    @pytest.mark.parametrize(
+        ("step", "state"),
+        [("AutoMLTabularTrainingJobRunOp", State.PRESENT), ("ImageDatasetCreateOp", State.ABSENT)],
+    )
+    def test_components_of_vertex(self, ask: Ask, step: str, state: State) -> None:
+        code = f"""
+            import kfp
+            from google_cloud_pipeline_components import aiplatform as parts
+            @kfp.dsl.pipeline(name="a")
+            def pipeline(project: str):
+                data = parts.TabularDatasetCreateOp(project=project)
+                parts.{step}(dataset=data.outputs["dataset"])
+        """
+        assert ask("pipeline-orchestrated", {"pipeline.py": code}).state is state
+
+    @pytest.mark.parametrize(
+        ("code", "state"),
+        [
+            ("from google_cloud_pipeline_components import aiplatform as a\na.ModelDeployOp(model=m)", State.PRESENT),
+            ("from google_cloud_pipeline_components import aiplatform as a\na.ModelUploadOp(model=m)", State.ABSENT),
+            ("from kserve import KServeClient\nKServeClient().create(service)", State.PRESENT),
+            ("from kserve import KServeClient\nKServeClient().get(name)", State.ABSENT),
+        ],
+    )
+    def test_what_brings_a_model_to_an_endpoint(self, ask: Ask, code: str, state: State) -> None:
+        assert ask("model-serving", {"deploy.py": code + "\n"}).state is state
+
+
+class TestServed:
+    @pytest.mark.parametrize(("asked", "state"), [("predict_proba.run", State.PRESENT), ("status.run", State.DECLARED)])
+    def test_a_runner_of_bentoml(self, ask: Ask, asked: str, state: State) -> None:
+        code = f"""
+            import bentoml
+            runner = bentoml.sklearn.get("model:latest").to_runner()
+            svc = bentoml.Service("team", runners=[runner])
+            @svc.api(input=1, output=2)
+            def answer(rows):
+                return runner.{asked}(rows)
+        """
+        assert (ask("model-serving", {"service.py": code}).state is State.PRESENT) is (state is State.PRESENT)
+
+    @pytest.mark.parametrize(("call", "state"), [("container.build", State.PRESENT), ("models.list", State.ABSENT)])
+    def test_the_image_of_a_service_of_bentoml(self, ask: Ask, call: str, state: State) -> None:
+        assert ask("container-images", {"build.py": f"import bentoml\nbentoml.{call}('team')\n"}).state is state
+
+    @pytest.mark.parametrize(
+        ("path", "code", "state"),
+        [
+            (
+                "a/deployment.py",
+                "import joblib\nclass Deployment:\n    def __init__(self): self.model = joblib.load('a')\n"
+                "    def request(self, data): return self.model.predict(data)\n",
+                State.PRESENT,
+            ),
+            ("a/deployment.py", "class Deployment:\n    def request(self, data): return data\n", State.ABSENT),
+            (
+                "a/deployment.R",
+                "init <- function(a, b) {\n  model <<- readRDS('m.rds')\n}\n"
+                "request <- function(data, a, b) {\n  predict(model, data)\n}\n",
+                State.PRESENT,
+            ),
+            (
+                "a/deployment.R",
+                "init <- function(a, b) {}\nrequest <- function(data, a, b) {\n  fit <- lm(y ~ x, data)\n}\n",
+                State.ABSENT,
+            ),
+        ],
+    )
+    def test_a_deployment_of_ubiops(self, ask: Ask, path: str, code: str, state: State) -> None:
+        assert ask("model-serving", {path: code}).state is state
+
+    @pytest.mark.parametrize(
+        ("load", "then", "state"),
+        [
+            ("joblib.load('m')", "", State.PRESENT),
+            ("joblib.load('m')", "sklearn.metrics.f1_score(y, p)", State.ABSENT),
+            ("object()", "", State.ABSENT),
+        ],
+    )
+    def test_a_step_that_answers_from_a_saved_model(self, ask: Ask, load: str, then: str, state: State) -> None:
+        code = f"""
+            import joblib, sklearn.metrics
+            from kfp.dsl import component
+            @component
+            def using_it(rows, y):
+                model = {load}
+                p = model.predict(rows)
+                {then}
+                p.to_csv("out.csv")
+        """
+        assert ask("model-serving", {"steps.py": code}).state is state
+
+    @pytest.mark.parametrize(
+        ("name", "state"), [("wandb-registry-model/churn:latest", State.PRESENT), ("team/churn/run-1:v0", State.ABSENT)]
+    )
+    def test_a_model_taken_from_the_registry_of_wandb(self, ask: Ask, name: str, state: State) -> None:
+        code = f"import wandb\nwandb.Api().artifact('{name}').download()\n"
+        assert ask("model-registry", {"get.py": code}).state is state
+
+    @pytest.mark.parametrize(("mark", "state"), [("", State.PRESENT), ("@component", State.DECLARED)])
+    def test_metrics_of_a_step_are_none_of_a_service(self, ask: Ask, mark: str, state: State) -> None:
+        code = f"""
+            from kfp.dsl import component
+            from prometheus_client import Gauge, start_http_server
+            {mark}
+            def answer():
+                start_http_server(8000)
+                Gauge("r2", "how well").set(1)
+            answer()
+        """
+        files = {"app.py": code, "prometheus.yml": "scrape_configs:\n  - job_name: app\n"}
+        found = ask("service-monitoring", files).state
+        assert (found.rank >= State.PRESENT.rank) is (state is State.PRESENT)
