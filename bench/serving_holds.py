@@ -91,7 +91,8 @@ async def caller(port: int, numbers: Any, count: Count) -> None:
         answer = told["predictions"][0]
         count.told[answer["version"]] += 1
         right = 1 / (1 + math.exp(-SLOPES[answer["version"]] * x))
-        if abs(answer["score"] - right) > 1e-9 or told["version"] != answer["version"]:
+        # A compiled form rounds to six digits; the nearest other request differs by more than that.
+        if abs(answer["score"] - right) > 1e-6 or told["version"] != answer["version"]:
             count.told["WRONG ANSWERS"] += 1
         if answer["id"] in count.answered:
             count.repeated += 1
