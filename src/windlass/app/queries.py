@@ -265,7 +265,8 @@ def _stands(release: ReleaseState) -> str:
     where = release.version if release.stage == "started" else f"{release.version} in {release.stage}"
     if not release.plan.get("approval") or release.stage == "probation":
         return where
-    return f"{where}, approved by {release.approved_by}" if release.approved_by else f"{where}, needs approval"
+    approved = f"approved by {release.approved_by}" if release.approved_by else "waits for `windlass approve`"
+    return f"{where}, {approved}"
 
 
 def _judged_by(product: ProductState, version: VersionState) -> str | None:

@@ -23,7 +23,9 @@ _SECRET_BYTES = 32
 
 
 def create(workspace: Workspace, holder: str, scopes: tuple[Scope, ...]) -> tuple[str, str]:
-    """A token's name and its secret, which is kept nowhere."""
+    """A token's name and its secret, which is kept nowhere. Raises UsageError for a holder without a name."""
+    if not holder.strip():
+        raise UsageError("the token is for nobody", where="HOLDER", remedy="name who gets it, such as shop")
     secret, now = PREFIX + secrets.token_urlsafe(_SECRET_BYTES), workspace.clock.now()
     made = TokenCreated(
         token=new_id("token", now),

@@ -134,7 +134,7 @@ def show_alarms(rows: Sequence[Row]) -> None:
             head=(
                 minute(row["raised"]),
                 *_products(rows, row),
-                f"{row['signal']} of {row['version']}",
+                row["signal"] if row["version"] is None else f"{row['signal']} of {row['version']}",
                 _over(row["cleared"]),
             ),
             more=(("because", row["reason"]), ("likely", row["likely"]), ("id", row["alarm"])),

@@ -69,6 +69,10 @@ def kind_of(path: Path) -> str:
     return kind
 
 
+_OTHER_SIGNS = (";", "\t", "|")
+"""What some write between cells in place of commas."""
+
+
 class CsvRows:
     """Cells are carried as the texts they are; an empty one is null."""
 
@@ -80,6 +84,13 @@ class CsvRows:
             self.names: Sequence[str] = next(table, [])
         if not self.names:
             raise DataError("there is no header line", where=str(path), remedy="name the columns in the first line")
+        other = next((sign for sign in _OTHER_SIGNS if len(self.names) == 1 and sign in self.names[0]), None)
+        if other is not None:
+            raise DataError(
+                f"its cells are separated by {other!r}",
+                where=str(path),
+                remedy="write it with commas between the cells",
+            )
         twice = [name for name in self.names if list(self.names).count(name) > 1]
         if twice:
             raise DataError(f"the column {twice[0]!r} comes twice", where=str(path), remedy="give each its own name")

@@ -43,6 +43,12 @@ def test_the_secret_is_kept_nowhere_and_its_hash_opens(workspace: Workspace) -> 
     assert tokens.create(workspace, "shop", ("predict",))[1] != secret
 
 
+def test_a_token_for_nobody_is_not_made(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="for nobody"):
+        tokens.create(workspace, " ", ("predict",))
+    assert tokens.listed(workspace) == []
+
+
 def test_who_made_and_who_took_back_is_in_the_ledger(workspace: Workspace) -> None:
     name, _ = tokens.create(workspace, "shop", ("predict", "observe"))
     other, _ = tokens.create(workspace, "grafana", ("observe",))

@@ -100,6 +100,8 @@ def test_releases_alarms_and_incidents_fit(capsys: pytest.CaptureFixture[str]) -
     alarm = {"alarm": "a", "product": "shop", "signal": "drift", "version": "v2", "raised": NOON, "cleared": None}
     views.show_alarms([alarm | {"reason": LONG, "likely": None}])
     assert seen(capsys)[2] == "2026-03-01 12:34  drift of v2  open"
+    views.show_alarms([alarm | {"signal": "service", "version": None, "reason": LONG, "likely": None}])
+    assert seen(capsys)[2] == "2026-03-01 12:34  service  open"  # the product's, whoever answers
     incident = {"incident": "i", "product": "shop", "opened": NOON, "title": "training failed", "cause": LONG}
     still = {"closed": None, "remedy": "mend it", "resolution": None}
     over = {"closed": NOON, "remedy": "mend it", "resolution": "it was mended"}

@@ -259,6 +259,12 @@ def test_of_several_classes_a_new_one_is_kept_for_the_next_training(stage: Any) 
     assert [post(bad).status_code for bad in (True, 3, None)] == [422, 422, 422]
 
 
+def test_an_empty_body_is_called_empty(flights: Any) -> None:
+    for body in (b"", b" \n"):
+        reply = flights.client.post("/flights/predict", content=body, headers={"Content-Type": "application/json"})
+        assert (reply.status_code, reply.json()["error"]) == (400, "the body is empty; send UTF-8 encoded JSON")
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------
 
 GOOD = b'{"rows": [{"flight": "f1", "at": "2013-03-01T10:00:00Z", "distance": 0.25, "seats": 3, "carrier": "AA"}]}'

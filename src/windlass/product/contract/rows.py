@@ -58,6 +58,8 @@ class MalformedBody(DataError):
         """What `error`, which decoding `body` raised, means to whoever sent it, with the text before the place."""
         if isinstance(error, RecursionError):
             return cls("the body is not valid JSON: it is nested too deeply", remedy="send flat rows")
+        if not body.strip():
+            return cls("the body is empty", remedy="send UTF-8 encoded JSON")
         place = _PLACE.search(str(error))
         if place is None:
             return cls(f"the body is not valid JSON: {error}", remedy="send UTF-8 encoded JSON")
