@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 from typing import Any, TypeVar
 
 import msgspec
 
-from windlass.errors import DataError
+from windlass.errors import DataError, UsageError
 from windlass.monitoring.column import ColumnProfile
 from windlass.monitoring.measuring import measure, measure_like
 from windlass.monitoring.merging import merge_columns
@@ -37,9 +38,17 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def profile(rows: Any, columns: Sequence[str] | None = None) -> Profile:
-    """The profile of `rows` (see `tables.as_frame`), in the order of their time; by default of all columns."""
+    """The profile of `rows` (see `tables.as_frame`), in the order of their time; by default of all columns.
+
+    Raises UsageError for `columns` that the rows do not have.
+    """
     frame = as_frame(rows)
     names = frame.columns if columns is None else list(columns)
+    absent = [name for name in names if name not in frame.columns]
+    if absent:
+        raise UsageError(
+            f"the rows do not have the columns {', '.join(absent)}", remedy=f"they have: {', '.join(frame.columns)}"
+        )
     return assembled(frame.height, names, each_column(measure, (frame[name] for name in names)))
 
 
@@ -52,12 +61,11 @@ def profile_like(reference: Profile, rows: Any) -> Profile:
 
 
 def merge(profiles: Iterable[Profile]) -> Profile:
-    """The profile of all rows together. Raises DataError unless all have the same bins."""
-    first, *others = profiles
-    merged = first
-    for other in others:
-        merged = _merged(merged, other)
-    return merged
+    """The profile of all rows together. Raises DataError unless all have the same bins, UsageError without any."""
+    given = list(profiles)
+    if not given:
+        raise UsageError("there is no profile to merge", remedy="give one or more")
+    return reduce(_merged, given)
 
 
 def same_bins(profile: Profile, reference: Profile) -> bool:

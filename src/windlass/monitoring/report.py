@@ -10,9 +10,9 @@ import msgspec
 
 from windlass.decisions.drift import Effect, drifted_columns
 from windlass.decisions.vigil import Vigil
-from windlass.errors import DataError
+from windlass.errors import DataError, UsageError
 from windlass.monitoring.comparison import Judged, bins_of, judge, table_of
-from windlass.monitoring.profiles import Profile, profile, profile_like
+from windlass.monitoring.profiles import Profile, profile, profile_like, same_bins
 from windlass.monitoring.state import WatchState, recall, remember
 
 
@@ -77,7 +77,8 @@ def drift(reference: Any, current: Any, *, state: WatchState | None = None, seas
 
     `state` is what the call for the window before returned: then all windows are judged together, and at most one false
     alert comes in 8,760 of them on average. `seasons`: what stretches of the reference, in the order of its rows, did
-    among themselves is no news. Raises DataError for a reference in which nothing can be watched.
+    among themselves is no news. Raises DataError for a reference in which nothing can be watched, and UsageError for a
+    profile of the current rows that has other bins than the reference.
     """
     started = perf_counter()
     held = reference if isinstance(reference, Profile) else profile(reference)
@@ -98,6 +99,11 @@ def compare_profiles(
     if not reference.columns:
         why = "; ".join(f"{name}: {reason}" for name, reason in reference.unwatched.items()) or "it has no columns"
         raise DataError(f"nothing in the reference can be watched: {why}", remedy="give a reference with other columns")
+    if not same_bins(current, reference):
+        raise UsageError(
+            "the profile of the current rows has other bins than the reference",
+            remedy="make it with those of the reference: profile_like(reference, rows)",
+        )
     bins = bins_of(reference.columns, seasons=seasons)
     before = Vigil.begin(bins) if state is None else recall(state, reference, bins, seasons=seasons)
     own = {column.name: column for column in current.columns}

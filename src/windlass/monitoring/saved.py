@@ -31,14 +31,14 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 Kept = TypeVar("Kept", Profile, WatchState)
 
 
-def save_profile(profile: Profile, path: Path) -> None:
+def save_profile(profile: Profile, path: Path | str) -> None:
     """Write a profile, whole or not at all."""
-    _write(path, _encode(profile, PROFILE))
+    _write(Path(path), _encode(profile, PROFILE))
 
 
-def load_profile(path: Path) -> Profile:
+def load_profile(path: Path | str) -> Profile:
     """What `save_profile` wrote. Raises DataError for anything else."""
-    return _decode(path, Profile, PROFILE, remedy="make it again with `windlass profile`")
+    return _decode(Path(path), Profile, PROFILE, remedy="make it again with `windlass profile`")
 
 
 def is_profile(path: Path) -> bool:
@@ -47,14 +47,14 @@ def is_profile(path: Path) -> bool:
         return f'"{PROFILE}"'.encode() in file.read(_START)
 
 
-def save_state(state: WatchState, path: Path) -> None:
+def save_state(state: WatchState, path: Path | str) -> None:
     """Write the state of a watch, whole or not at all."""
-    _write(path, _encode(state, STATE))
+    _write(Path(path), _encode(state, STATE))
 
 
-def load_state(path: Path) -> WatchState:
+def load_state(path: Path | str) -> WatchState:
     """What `save_state` wrote. Raises DataError for anything else."""
-    return _decode(path, WatchState, STATE, remedy="put it back from a copy, or remove it to begin anew")
+    return _decode(Path(path), WatchState, STATE, remedy="put it back from a copy, or remove it to begin anew")
 
 
 def _encode(value: Profile | WatchState, name: str) -> bytes:
