@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -163,19 +164,69 @@ def test_columns_that_vanish_change_type_or_are_new(folder: Path) -> None:
     assert found["alert"] is True
     assert found["vanished"] == ["n7", "member"]
     assert [column["name"] for column in found["columns"] if column["alert"]] == ["n7", "member"]
+    assert found["retyped"] == {"member": "text"}
+    assert found["reasons"] == [
+        "The window lacks columns of the reference: n7.",
+        "Columns have another type than in the reference: member (now text).",
+    ]
     assert found["unknown"] == ["extra"]
+    assert all(column["effect"]["missing_change"] == 0 for column in found["columns"] if column["alert"])
     assert windlass("drift", "train.parquet", "changed.parquet", "--html", "page.html").exit_code == 0
+    assert "now text" in Path("page.html").read_text()
+
+
+def test_columns_that_are_not_judged_vanish_and_change_type_too(folder: Path) -> None:
+    day = pl.date_range(date(2026, 1, 1), date(2026, 1, 1) + timedelta(days=19_999), eager=True)
+    train = pl.read_parquet("train.parquet").with_columns(day=day, never=pl.lit(None, dtype=pl.Float64))
+    train.write_parquet("dated.parquet")
+    whole = train.sample(fraction=0.5, shuffle=True, seed=1)
+    kept = whole.with_columns(never=pl.lit("now there"), day=pl.lit(None, dtype=pl.Null))
+    for current, vanished, retyped in (
+        (whole, [], {}),
+        (kept, [], {}),  # nobody knows what a column without any value is
+        (whole.drop("ticket", "never"), ["ticket", "never"], {}),
+        (whole.with_columns(pl.col("day").cast(pl.String)), ["day"], {"day": "text"}),
+        (whole.with_columns(tags=pl.lit("a")), ["tags"], {"tags": "text"}),
+    ):
+        current.write_parquet("now.parquet")
+        found = report("dated.parquet", "now.parquet")
+        assert (found["alert"], found["vanished"], found["retyped"]) == (bool(vanished), vanished, retyped)
+
+
+def test_what_has_drifted_is_told_beside_what_has_vanished(folder: Path) -> None:
+    pl.read_parquet("moved.parquet").drop("n7").write_parquet("both.parquet")
+    reasons = report("train.parquet", "both.parquet")["reasons"]
+    assert reasons[0] == "The window lacks columns of the reference: n7."
+    assert len(reasons) == 5  # and the four that were moved
+    assert all("has shifted" in reason for reason in reasons[1:])
+
+
+def test_no_file_that_is_read_is_overwritten(folder: Path) -> None:
+    before = Path("same.parquet").read_bytes()
+    for arguments in (
+        ["profile", "same.parquet", "-o", "same.parquet"],
+        ["drift", "train.parquet", "same.parquet", "--json", "same.parquet"],
+        ["drift", "train.parquet", "same.parquet", "--html", "./same.parquet"],
+        ["drift", "train.parquet", "same.parquet", "--json", "one", "--html", "one"],
+    ):
+        refused = windlass(*arguments).exception
+        assert isinstance(refused, UsageError)
+        assert "would be overwritten" in str(refused)
+    assert Path("same.parquet").read_bytes() == before
+    assert not Path("one").exists()
 
 
 def test_empty_and_tiny_files(folder: Path) -> None:
     for count in (0, 1):
         pl.read_parquet("same.parquet")[:count].write_parquet("few.parquet")
         found = report("train.parquet", "few.parquet")
-        assert (found["alert"], found["rows"]["current"]) == (False, count)
+        assert (found["alert"], found["judged"], found["rows"]["current"]) == (False, True, count)
+        assert ("no rows" in found["reasons"][0]) == (count == 0)
         assert windlass("drift", "train.parquet", "few.parquet", "--html", "page.html").exit_code == 0
     refused = windlass("drift", "few.parquet", "train.parquet")
     assert refused.exit_code == 0  # one row is a reference, and waits for more
     assert "references of 100 rows or more" in refused.stdout
+    assert refused.stdout.startswith("Not judged")
     pl.read_parquet("same.parquet")[:0].write_parquet("none.parquet")
     assert "nothing in the reference can be watched" in str(windlass("drift", "none.parquet", "few.parquet").exception)
 

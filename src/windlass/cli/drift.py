@@ -31,6 +31,7 @@ def profile(file: Path, *, output: Path | None, like: Path | None) -> None:
 
     path = file.with_name(file.name + _SUFFIX) if output is None else output
     check_target(path, "--output")
+    _keep_apart({"FILE": file, "--like": like}, {"--output": path})
     started = perf_counter()
     made = _profile_of(file) if like is None else _profile_of(file, like=_profile_of(like), named=like)
     save_profile(made, path)
@@ -60,18 +61,30 @@ def drift(
     from windlass.cli.output import check_target
     from windlass.monitoring.saved import save_state
 
-    for flag, path in (("--json", json), ("--html", html), ("--state", state)):
-        if path is not None and str(path) != "-":
+    written = {
+        flag: path for flag, path in (("--json", json), ("--html", html), ("--state", state)) if path is not None
+    }
+    for flag, path in written.items():
+        if str(path) != "-":
             check_target(path, flag)
+    _keep_apart({"REFERENCE": reference, "CURRENT": current}, written)
     compared = compare_files(reference, current, state=state, seasons=seasons)
     if state is not None:
         save_state(compared.state, state)
     _write(compared, json=json, html=html, title=f"{current.name} against {reference.name}")
     if str(json) != "-":
-        written = [path for path in (json, html, state) if path is not None]
-        print_report(compared, title=f"{current.name} against {reference.name}", written=written)
+        print_report(compared, title=f"{current.name} against {reference.name}", written=list(written.values()))
     if fail_on_alert and compared.report.alert:
         raise click.exceptions.Exit(3)
+
+
+def _keep_apart(read: dict[str, Path | None], written: dict[str, Path]) -> None:
+    """Raise UsageError where a file that is read, or written as something else, would be overwritten."""
+    taken = {path.resolve(): name for name, path in read.items() if path is not None}
+    for flag, path in written.items():
+        other = taken.setdefault(path.resolve(), flag)
+        if other != flag:
+            raise UsageError(f"{path} is {other} too, and would be overwritten", where=flag, remedy="name another file")
 
 
 def compare_files(reference: Path, current: Path, *, state: Path | None = None, seasons: bool = False) -> Comparison:

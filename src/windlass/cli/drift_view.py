@@ -36,22 +36,26 @@ def print_report(compared: Comparison, *, title: str, written: Sequence[Path]) -
     """The verdict, the columns that matter, and what to do next."""
     report = compared.report
     out = console()
-    colour = "bold red" if report.alert else "bold green"
-    out.print(f"[{colour}]{'DRIFT' if report.alert else 'No drift'}[/]  ", end="")
+    colour = "bold red" if report.alert else "bold green" if report.judged else "bold yellow"
+    out.print(f"[{colour}]{verdict_of(report)}[/]  ", end="")
     out.print(f"{title}: {report.rows.current:,} rows against {report.rows.reference:,}", markup=False)
     for reason in report.reasons:
         out.print(reason, markup=False)
     order = sorted(report.columns, key=lambda column: (not column.alert, -column.evidence))
     shown = [column for column in order if column.alert][:_MOST] or order[:5]
-    _table(
-        ["column", "kind", "PSI", "shift, sd", "Wasserstein", "missing", "evidence"], [_line(each) for each in shown]
-    )
+    names = ["column", "kind", "PSI", "shift, sd", "Wasserstein", "missing", "evidence"]
+    _table(names, [_line(each, gone=each.name in report.vanished) for each in shown])
     _more(sum(column.alert for column in order) - _MOST)
     _unwatched(report.unwatched)
     for line in _said(report):
         out.print(line, markup=False)
     if written:
         out.print(f"Written: {', '.join(map(str, written))}", markup=False)
+
+
+def verdict_of(report: DriftReport) -> str:
+    """The answer in a word or two."""
+    return "DRIFT" if report.alert else "No drift" if report.judged else "Not judged"
 
 
 def _said(report: DriftReport) -> list[str]:
@@ -90,14 +94,14 @@ def listed(names: Sequence[str], *, most: int = _MOST) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _line(column: ReportedColumn) -> list[str]:
+def _line(column: ReportedColumn, *, gone: bool) -> list[str]:
     effect = column.effect
     figures = (effect.psi, effect.shift, effect.wasserstein)
     return [
         column.name,
         column.kind,
         *(say(each) for each in figures),
-        f"{effect.missing_change:+.1%}",
+        "-" if gone else f"{effect.missing_change:+.1%}",
         evidence(column.evidence),
     ]
 

@@ -15,6 +15,8 @@ from windlass.records.decision import Decision
 MINIMUM_ROWS = 100
 MAJOR_PSI = 0.2
 """What is commonly called a major shift (Siddiqi 2006, Credit Risk Scorecards)."""
+_TOLD = 5
+"""Columns that the reasons tell one by one."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +62,8 @@ class DriftEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """Of the last window."""
     vanished: tuple[str, ...] = ()
     """Columns of the reference that the window does not have, or has with another type."""
+    retyped: dict[str, str] | None = None
+    """Those that it has with another type -> which; None: nobody knows which of the two it is."""
     unwatched: tuple[str, ...] = ()
     """Columns that are not judged, each with its reason: `seq: rises with time`."""
 
@@ -79,18 +83,33 @@ def decide_drift(evidence: DriftEvidence, now: datetime, *, run_length: int = RU
         "evidence": evidence.mean,
         "evidence_needed": run_length,
     }
+    drifted = drifted_columns(evidence, run_length=run_length)
+    told = [*_broken_schema(evidence), *(tell(column) for column in drifted[:_TOLD])]
+    if len(drifted) > _TOLD:
+        told.append(f"So have {len(drifted) - _TOLD} more columns.")
     if evidence.vanished:
-        listed = ", ".join(evidence.vanished)
-        reason = f"The window lacks columns of the reference, or has them with another type: {listed}."
-        return decision("drift", "alarm", [reason], numbers | {"vanished": listed}, now)
+        return decision("drift", "alarm", told, numbers | {"vanished": ", ".join(evidence.vanished)}, now)
     if evidence.rows_reference < MINIMUM_ROWS:
         reason = f"Drift is judged against references of {MINIMUM_ROWS} rows or more."
         return decision("drift", "wait", [reason], numbers, now)
-    drifted = drifted_columns(evidence, run_length=run_length)
     numbers |= _summary(evidence, drifted)
     if drifted:
-        return decision("drift", "alarm", [tell(column) for column in drifted[:5]], numbers, now)
+        return decision("drift", "alarm", told, numbers, now)
+    if not evidence.rows_window:
+        return decision("drift", "quiet", ["The window has no rows: nothing was learned from it."], numbers, now)
     return decision("drift", "quiet", ["No column differs from the reference beyond chance."], numbers, now)
+
+
+def _broken_schema(evidence: DriftEvidence) -> list[str]:
+    retyped = evidence.retyped
+    if retyped is None:
+        listed = ", ".join(evidence.vanished)
+        reason = f"The window lacks columns of the reference, or has them with another type: {listed}."
+        return [reason] if listed else []
+    gone = ", ".join(name for name in evidence.vanished if name not in retyped)
+    other = ", ".join(f"{name} (now {own})" for name, own in retyped.items())
+    told = [f"The window lacks columns of the reference: {gone}."] if gone else []
+    return [*told, f"Columns have another type than in the reference: {other}."] if other else told
 
 
 def drifted_columns(evidence: DriftEvidence, *, run_length: int = RUN_LENGTH) -> list[ColumnDrift]:

@@ -99,6 +99,16 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
         return self.rows - self.missing - self.infinite if self.kind == "number" else 0
 
 
+def type_of(dtype: pl.DataType) -> str:
+    """A column's type as schemas are compared by it: a number is a number, whatever its width; empty: not known."""
+    if dtype == pl.Null:
+        return ""
+    if dtype in MOMENTS:
+        return "date or time"
+    kind = kind_of(dtype)
+    return "text" if kind == "category" else kind or str(dtype.base_type()).lower()
+
+
 def kind_of(dtype: pl.DataType) -> Kind | None:
     """How a column of this type is judged; None: not at all."""
     if dtype == pl.Boolean:

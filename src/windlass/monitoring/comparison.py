@@ -75,6 +75,7 @@ def judge(
     now: datetime,
     rows: int,
     vanished: Sequence[str] = (),
+    retyped: dict[str, str] | None = None,
     scores: Sequence[ColumnProfile] = (),
     window: Sequence[ColumnProfile | None] | None = None,
 ) -> Judged:
@@ -104,6 +105,7 @@ def judge(
         rows_reference=reference.rows,
         rows_window=rows,
         vanished=tuple(vanished),
+        retyped=retyped,
         unwatched=tuple(f"{name}: {why}" for name, why in reference.unwatched.items()),
     )
     return Judged(evidence=evidence, decision=decide_drift(evidence, now))

@@ -28,6 +28,8 @@ def effect_of(reference: ColumnProfile, counts: Counts, *, window: ColumnProfile
     `window` is the profile of these very rows, the shift comes from its exact mean instead.
     """
     before = np.asarray(reference.counts, dtype=np.int64)
+    if not counts.sum():
+        return Effect(psi=None, jensen_shannon=None)
     known = int(counts[:-1].sum())
     effect = Effect(
         psi=_defined(psi(*tenths(reference, before, counts))),

@@ -33,14 +33,15 @@ _AT_ONCE = 131_072
 """Rows sorted together: more would leave the processor's cache."""
 _SAMPLED = 65_536
 """Edges are cut from so many rows, evenly spaced, of a larger reference; all rows are counted into them."""
+NEVER_THERE = "it is always missing"
 _LARGEST = float(np.finfo(np.float64).max)
 
 
 def measure(values: pl.Series) -> ColumnProfile | str:
     """The profile of a reference's column, or why it has none.
 
-    Not watched are moments, identifiers (nearly every value is its own), columns that only ever rise with time (they
-    are the calendar, not the world) and nested values.
+    Not watched are dates and times, identifiers (nearly every value is its own), columns that only ever rise with time
+    (they are the calendar, not the world) and nested values.
     """
     kind = kind_of(values.dtype)
     if kind == "number":
@@ -48,8 +49,8 @@ def measure(values: pl.Series) -> ColumnProfile | str:
     if kind is not None:
         return _category(values, kind)
     if values.dtype == pl.Null:
-        return "it is always missing"
-    return "it is a moment" if values.dtype in MOMENTS else f"values of type {values.dtype} are not judged"
+        return NEVER_THERE
+    return "it is a date or a time" if values.dtype in MOMENTS else f"values of type {values.dtype} are not judged"
 
 
 def measure_like(column: ColumnProfile, values: pl.Series) -> ColumnProfile | None:
@@ -79,7 +80,7 @@ def _number(values: pl.Series) -> ColumnProfile | str:
     sampled = values.gather_every(every) if every > 1 else values
     sample = _finite(sorted_numbers(sampled)[0])
     if not len(sample):
-        return "it is always missing"
+        return NEVER_THERE
     if _rises(values):
         return "it only rises with time"
     least, most = _range(values)
@@ -98,7 +99,7 @@ def _category(values: pl.Series, kind: Kind) -> ColumnProfile | str:
     texts, counts = frequencies(values)
     known = int(counts.sum())
     if not known:
-        return "it is always missing"
+        return NEVER_THERE
     if len(texts) > 100 and len(texts) > known / 2:
         return "nearly every value is its own: identifiers"
     categories: tuple[str, ...] = ()

@@ -7,16 +7,17 @@ the whole, the same to the bit in whatever order they are put together.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from typing import Any, TypeVar
 
 import msgspec
+import polars as pl
 
 from windlass.errors import DataError, UsageError
-from windlass.monitoring.column import ColumnProfile
-from windlass.monitoring.measuring import measure, measure_like
+from windlass.monitoring.column import ColumnProfile, type_of
+from windlass.monitoring.measuring import NEVER_THERE, measure, measure_like
 from windlass.monitoring.merging import merge_columns
 from windlass.monitoring.tables import as_frame
 
@@ -31,8 +32,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[ColumnProfile, ...]
     unwatched: dict[str, str] = {}
     """Columns that cannot be judged for drift -> why."""
+    types: dict[str, str] = {}
+    """Of a reference: the type of each of these, as far as it is known, since they too can vanish or change it."""
     vanished: tuple[str, ...] = ()
     """Of a window: columns of its reference that it does not have, or has with another type."""
+    retyped: dict[str, str] = {}
+    """Of a window: those that it has with another type -> which."""
     unknown: tuple[str, ...] = ()
     """Of a window: columns that its reference does not have."""
 
@@ -43,13 +48,17 @@ def profile(rows: Any, columns: Sequence[str] | None = None) -> Profile:
     Raises UsageError for `columns` that the rows do not have.
     """
     frame = as_frame(rows)
-    names = frame.columns if columns is None else list(columns)
+    names = frame.columns if columns is None else list(dict.fromkeys(columns))
     absent = [name for name in names if name not in frame.columns]
     if absent:
         raise UsageError(
             f"the rows do not have the columns {', '.join(absent)}", remedy=f"they have: {', '.join(frame.columns)}"
         )
-    return assembled(frame.height, names, each_column(measure, (frame[name] for name in names)))
+    return assembled(
+        frame.height,
+        {name: frame.schema[name] for name in names},
+        each_column(measure, (frame[name] for name in names)),
+    )
 
 
 def profile_like(reference: Profile, rows: Any) -> Profile:
@@ -57,7 +66,8 @@ def profile_like(reference: Profile, rows: Any) -> Profile:
     frame = as_frame(rows)
     wanted = [column for column in reference.columns if column.name in frame.columns]
     found = each_column(lambda pair: measure_like(*pair), ((column, frame[column.name]) for column in wanted))
-    return assembled_like(reference, frame.height, frame.columns, found)
+    known = {each.name: each.dtype if each.null_count() < frame.height else pl.Null() for each in frame}
+    return assembled_like(reference, frame.height, known, found)
 
 
 def merge(profiles: Iterable[Profile]) -> Profile:
@@ -76,32 +86,41 @@ def same_bins(profile: Profile, reference: Profile) -> bool:
     return own.keys() == known and all(bins[name] == own[name] for name in own)
 
 
-def assembled(rows: int, names: Iterable[str], found: Iterable[ColumnProfile | str]) -> Profile:
+def assembled(rows: int, schema: Mapping[str, pl.DataType], found: Iterable[ColumnProfile | str]) -> Profile:
     """A reference's profile from what was found of each column."""
     watched: list[ColumnProfile] = []
     unwatched: dict[str, str] = {}
-    for name, each in zip(names, found, strict=True):
+    for name, each in zip(schema, found, strict=True):
         if isinstance(each, str):
             unwatched[name] = each
         else:
             watched.append(each)
-    return Profile(rows=rows, columns=tuple(watched), unwatched=unwatched)
+    types = {name: "" if why == NEVER_THERE else type_of(schema[name]) for name, why in unwatched.items()}
+    return Profile(rows=rows, columns=tuple(watched), unwatched=unwatched, types=types)
 
 
 def assembled_like(
-    reference: Profile, rows: int, names: Sequence[str], found: Iterable[ColumnProfile | None]
+    reference: Profile, rows: int, schema: Mapping[str, pl.DataType], found: Iterable[ColumnProfile | None]
 ) -> Profile:
     """A window's profile; `found` holds what could be counted, in the order of the reference."""
     columns = tuple(column for column in found if column is not None)
     counted = {column.name for column in columns}
+    lost = [column.name for column in reference.columns if column.name not in counted]
+    lost += [name for name, own in reference.types.items() if name not in schema or not _same_type(own, schema[name])]
     known = {column.name for column in reference.columns} | set(reference.unwatched)
     return Profile(
         rows=rows,
         columns=columns,
         unwatched=reference.unwatched,
-        vanished=tuple(column.name for column in reference.columns if column.name not in counted),
-        unknown=tuple(name for name in names if name not in known),
+        vanished=tuple(lost),
+        retyped={name: type_of(schema[name]) for name in lost if name in schema},
+        unknown=tuple(name for name in schema if name not in known),
     )
+
+
+def _same_type(known: str, dtype: pl.DataType) -> bool:
+    """Whether a column can be of the type that is known of it; one without any value, and nothing, fit all."""
+    return not (known and type_of(dtype)) or known == type_of(dtype)
 
 
 def each_column(work: Callable[[Given], Found], columns: Iterable[Given]) -> list[Found]:
@@ -127,6 +146,8 @@ def _merged(first: Profile, second: Profile) -> Profile:
         rows=first.rows + second.rows,
         columns=tuple(merge_columns(own[name], others[name]) for name in both),
         unwatched=first.unwatched | second.unwatched,
+        types=first.types | second.types,
         vanished=tuple(sorted(vanished)),
+        retyped=first.retyped | second.retyped,
         unknown=tuple(sorted({*first.unknown, *second.unknown})),
     )

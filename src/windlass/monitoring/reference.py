@@ -101,7 +101,8 @@ def _watched(features: Profile, redacted: Sequence[str]) -> Profile:
     """The profile without columns of which no value is captured, so that nothing can be held against them."""
     kept = tuple(column for column in features.columns if column.name not in redacted)
     gone = {name: "its values are not captured" for name in redacted if name not in features.unwatched}
-    return msgspec.structs.replace(features, columns=kept, unwatched=features.unwatched | gone) if gone else features
+    types = {name: own for name, own in features.types.items() if name not in redacted}
+    return msgspec.structs.replace(features, columns=kept, unwatched=features.unwatched | gone, types=types)
 
 
 def prediction_frame(predictions: Array) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from windlass.decisions.drift import Effect, drifted_columns
+from windlass.decisions.drift import MINIMUM_ROWS, Effect, drifted_columns
 from windlass.decisions.vigil import Vigil
 from windlass.errors import DataError, UsageError
 from windlass.monitoring.comparison import Judged, bins_of, judge, table_of
@@ -42,6 +42,8 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was found, as `--json` writes it."""
 
     alert: bool
+    judged: bool
+    """Whether the reference has rows enough to judge any column's values by."""
     reasons: tuple[str, ...]
     evidence: float
     """The mean over the columns."""
@@ -51,7 +53,9 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[ReportedColumn, ...]
     """In the reference's order."""
     vanished: tuple[str, ...]
-    """Columns that the current side lacks or has with another type: an alert."""
+    """Columns that the current side lacks or has with another type: an alert. Those that are not judged count too."""
+    retyped: dict[str, str]
+    """Those that it has with another type -> which."""
     unknown: tuple[str, ...]
     """Columns that the reference does not have; they are not judged."""
     unwatched: dict[str, str]
@@ -118,6 +122,7 @@ def compare_profiles(
         now=datetime.now(UTC),
         rows=current.rows,
         vanished=current.vanished,
+        retyped=current.retyped,
         window=window,
     )
     return Comparison(
@@ -134,6 +139,7 @@ def _report(reference: Profile, current: Profile, judged: Judged, *, seasons: bo
     uneven = () if seasons else tuple(each.name for each in reference.columns if each.uneven > 0)
     return DriftReport(
         alert=decision.verdict == "alarm",
+        judged=reference.rows >= MINIMUM_ROWS,
         reasons=decision.reasons,
         evidence=evidence.mean,
         evidence_needed=float(decision.numbers["evidence_needed"] or 0),
@@ -151,6 +157,7 @@ def _report(reference: Profile, current: Profile, judged: Judged, *, seasons: bo
             for column in evidence.columns
         ),
         vanished=evidence.vanished,
+        retyped=current.retyped,
         unknown=current.unknown,
         unwatched=reference.unwatched,
         uneven=uneven,

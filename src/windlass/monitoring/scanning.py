@@ -27,11 +27,10 @@ def scan_parquet(path: Path, reference: Profile | None = None) -> Profile:
         lazy = pl.scan_parquet(path)
         schema = lazy.collect_schema()
         rows = int(lazy.select(pl.len()).collect().item())
-        names = list(schema)
         if reference is None:
-            return assembled(rows, names, _measured(lazy, names, rows))
+            return assembled(rows, schema, _measured(lazy, list(schema), rows))
         wanted = [column for column in reference.columns if column.name in schema]
-        return assembled_like(reference, rows, names, _measured_like(lazy, wanted, rows))
+        return assembled_like(reference, rows, schema, _measured_like(lazy, wanted, rows))
     except (pl.exceptions.PolarsError, OSError) as error:
         why = next(iter(str(error).strip().splitlines()), "unknown format")
         raise DataError(f"the file cannot be read: {why}", where=str(path), remedy="check what wrote it") from error

@@ -34,7 +34,7 @@ def _short(report: DriftReport) -> list[Block]:
     figures = [
         Figure(
             name="verdict",
-            value="drift" if report.alert else "no drift",
+            value="drift" if report.alert else "no drift" if report.judged else "not judged",
             note=f"{count} of {len(report.columns)} columns",
         ),
         Figure(
@@ -63,12 +63,20 @@ def _cards(compared: Comparison, columns: Sequence[ReportedColumn]) -> Cards:
     windows = {column.name: column for column in compared.current.columns}
     order = sorted(columns, key=lambda column: (-column.evidence, -(column.effect.psi or 0.0)))
     return Cards(
-        cards=[_card(column, references[column.name], windows.get(column.name)) for column in order],
+        cards=[
+            _card(
+                column,
+                references[column.name],
+                windows.get(column.name),
+                retyped=compared.report.retyped.get(column.name, ""),
+            )
+            for column in order
+        ],
         legend=("reference", "current"),
     )
 
 
-def _card(column: ReportedColumn, reference: ColumnProfile, window: ColumnProfile | None) -> Card:
+def _card(column: ReportedColumn, reference: ColumnProfile, window: ColumnProfile | None, *, retyped: str = "") -> Card:
     effect = column.effect
     facts = [
         ("evidence", _evidence(column.evidence)),
@@ -82,7 +90,8 @@ def _card(column: ReportedColumn, reference: ColumnProfile, window: ColumnProfil
     if effect.unseen >= 0.0005:
         facts.append(("new", f"{effect.unseen:.1%}"))
     if window is None:
-        return Card(name=column.name, kind=column.kind, note="gone, or of another type", strong=True, facts=facts)
+        note = f"now {retyped}" if retyped else "gone"
+        return Card(name=column.name, kind=column.kind, note=note, strong=True, facts=facts)
     note = f"since window {column.since}" if column.alert and column.since > 1 else ""
     return Card(
         name=column.name,

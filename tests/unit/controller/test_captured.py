@@ -65,7 +65,7 @@ def test_without_a_reference_the_values_tell_their_type(values: tuple[str, ...],
 def test_moments_are_told_from_texts_by_the_columns_of_a_request(dtype: str) -> None:
     rows = as_captured('{"at": "2026-03-01", "name": "2026-03-01"}', features=False)
     found = untyped_features(rows, ("at", "name"), (Column(name="at", dtype=dtype),))  # type: ignore[arg-type]
-    assert profile(found).unwatched == {"at": "it is a moment"}
+    assert profile(found).unwatched == {"at": "it is a date or a time"}
 
 
 def test_groups_are_told_as_frames_tell_them() -> None:
