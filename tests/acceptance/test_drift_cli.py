@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from windlass.cli.main import app
 from windlass.errors import DataError, UsageError, WindlassError
+from windlass.monitoring import load_state
 
 
 def windlass(*arguments: str) -> Result:
@@ -121,6 +124,28 @@ def test_windows_add_up_and_alerts_end(rng: np.random.Generator, folder: Path) -
     assert 4 <= first <= 8
     assert all(alerts[first:14])
     assert not alerts[-1]
+
+
+def test_a_window_that_is_given_again_counts_once(folder: Path) -> None:
+    command = ("p.json", "moved.parquet", "--state", "s.json")
+    first, state = report(*command), Path("s.json").read_bytes()
+    again = report(*command)
+    assert (first["again"], again["again"]) == (False, True)
+    assert again["windows"] == 1
+    assert [column["evidence"] for column in again["columns"]] == [column["evidence"] for column in first["columns"]]
+    assert Path("s.json").read_bytes() == state
+    assert "not counted again" in windlass("drift", *command).stdout
+    shutil.copy("moved.parquet", "later.parquet")  # the same rows, and another window
+    assert report("p.json", "later.parquet", "--state", "s.json")["windows"] == 2
+
+
+def test_processes_that_share_a_state_lose_no_window(folder: Path) -> None:
+    for place in range(4):
+        shutil.copy("same.parquet", f"{place}.parquet")
+    command = [sys.executable, "-m", "windlass", "drift", "p.json"]
+    running = [subprocess.Popen([*command, f"{place}.parquet", "--state", "s.json"]) for place in range(4)]
+    assert [each.wait(120) for each in running] == [0] * 4
+    assert load_state(Path("s.json")).windows == 4
 
 
 def test_a_state_belongs_to_its_reference(folder: Path) -> None:

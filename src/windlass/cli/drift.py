@@ -14,7 +14,6 @@ from windlass.errors import DataError, UsageError
 if TYPE_CHECKING:
     from windlass.monitoring.profiles import Profile
     from windlass.monitoring.report import Comparison
-    from windlass.monitoring.state import WatchState
 
 _SUFFIX = ".profile.json"
 
@@ -59,7 +58,6 @@ def drift(
     """Has the data drifted? Alerts in vain once in 8,760 times."""
     from windlass.cli.drift_view import print_report
     from windlass.cli.output import check_target
-    from windlass.monitoring.saved import save_state
 
     written = {
         flag: path for flag, path in (("--json", json), ("--html", html), ("--state", state)) if path is not None
@@ -69,8 +67,6 @@ def drift(
             check_target(path, flag)
     _keep_apart({"REFERENCE": reference, "CURRENT": current}, written)
     compared = compare_files(reference, current, state=state, seasons=seasons)
-    if state is not None:
-        save_state(compared.state, state)
     _write(compared, json=json, html=html, title=f"{current.name} against {reference.name}")
     if str(json) != "-":
         print_report(compared, title=f"{current.name} against {reference.name}", written=list(written.values()))
@@ -88,17 +84,25 @@ def _keep_apart(read: dict[str, Path | None], written: dict[str, Path]) -> None:
 
 
 def compare_files(reference: Path, current: Path, *, state: Path | None = None, seasons: bool = False) -> Comparison:
-    """The comparison of two files, each of rows or a saved profile; `state` is read, not written."""
+    """The comparison of two files, each of rows or a saved profile; `state` is read, and written anew."""
     from windlass.monitoring.report import compare_profiles
+    from windlass.monitoring.saved import load_state, locked, save_state
+    from windlass.monitoring.state import window_of
 
     started = perf_counter()
     held = _profile_of(reference)
-    before = _state_of(state)
     window = _profile_of(current, like=held, named=reference)
     try:
-        return compare_profiles(held, window, state=before, seasons=seasons, started=started)
+        if state is None:
+            return compare_profiles(held, window, seasons=seasons, started=started)
+        known = window_of(current.name, window)
+        with locked(state):
+            before = load_state(state) if state.exists() else None
+            found = compare_profiles(held, window, state=before, seasons=seasons, started=started, window=known)
+            save_state(found.state, state)
+        return found
     except DataError as error:
-        where = str(state if "state" in error.what else reference)
+        where = error.where or str(state if "state" in error.what else reference)
         raise DataError(error.what, where=where, remedy=error.remedy) from error
 
 
@@ -122,12 +126,6 @@ def _profile_of(path: Path, *, like: Profile | None = None, named: Path | None =
         return scan_parquet(path, like)
     frame = read_file(path, [])
     return profile(frame) if like is None else profile_like(like, frame)
-
-
-def _state_of(path: Path | None) -> WatchState | None:
-    from windlass.monitoring.saved import load_state
-
-    return load_state(path) if path is not None and path.exists() else None
 
 
 def _write(compared: Comparison, *, json: Path | None, html: Path | None, title: str) -> None:

@@ -63,6 +63,8 @@ def _said(report: DriftReport) -> list[str]:
     together = "" if report.windows == 1 else f" over {report.windows} windows"
     lines = [f"Mean evidence {evidence(report.evidence)}{together}; an alert needs {needed}."]
     limits = [column.least_shift for column in report.columns if column.least_shift is not None]
+    if report.again:
+        lines.append("These rows were judged last time already, so they were not counted again.")
     if limits:
         lines.append(
             f"The reference has {report.rows.reference:,} rows: no shift of a mean below {max(limits):.3f} standard "

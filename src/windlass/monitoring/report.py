@@ -50,6 +50,8 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     evidence_needed: float
     windows: int
     """How many were judged together, this one included."""
+    again: bool
+    """The last window was given once more: it was not counted again."""
     columns: tuple[ReportedColumn, ...]
     """In the reference's order."""
     vanished: tuple[str, ...]
@@ -97,8 +99,13 @@ def compare_profiles(
     state: WatchState | None = None,
     seasons: bool = False,
     started: float | None = None,
+    window: str = "",
 ) -> Comparison:
-    """The same of profiles; `current` was made with the reference's bins. `started`: `perf_counter` at the start."""
+    """The same of profiles; `current` was made with the reference's bins. `started`: `perf_counter` at the start.
+
+    `window`: what the current rows are known by; if the state's last window was known by the same, they are judged as
+    they were then, and not counted again. Empty: it is a window of its own.
+    """
     begun = perf_counter() if started is None else started
     if not reference.columns:
         why = "; ".join(f"{name}: {reason}" for name, reason in reference.unwatched.items()) or "it has no columns"
@@ -111,9 +118,10 @@ def compare_profiles(
     bins = bins_of(reference.columns, seasons=seasons)
     before = Vigil.begin(bins) if state is None else recall(state, reference, bins, seasons=seasons)
     own = {column.name: column for column in current.columns}
-    window = [own.get(column.name) for column in reference.columns]
-    last = table_of(reference.columns, [None if each is None else each.counts for each in window])
-    vigil = before.after(bins, last)
+    columns = [own.get(column.name) for column in reference.columns]
+    last = table_of(reference.columns, [None if each is None else each.counts for each in columns])
+    again = bool(window) and state is not None and state.last == window
+    vigil = before if again else before.after(bins, last)
     judged = judge(
         reference,
         vigil,
@@ -123,17 +131,19 @@ def compare_profiles(
         rows=current.rows,
         vanished=current.vanished,
         retyped=current.retyped,
-        window=window,
+        window=columns,
     )
     return Comparison(
-        report=_report(reference, current, judged, seasons=seasons, started=begun),
+        report=_report(reference, current, judged, seasons=seasons, again=again, started=begun),
         reference=reference,
         current=current,
-        state=remember(vigil, reference, seasons=seasons),
+        state=remember(vigil, reference, seasons=seasons, last=window),
     )
 
 
-def _report(reference: Profile, current: Profile, judged: Judged, *, seasons: bool, started: float) -> DriftReport:
+def _report(
+    reference: Profile, current: Profile, judged: Judged, *, seasons: bool, again: bool, started: float
+) -> DriftReport:
     evidence, decision = judged.evidence, judged.decision
     drifted = {column.name for column in drifted_columns(evidence)} if decision.verdict == "alarm" else set()
     uneven = () if seasons else tuple(each.name for each in reference.columns if each.uneven > 0)
@@ -144,6 +154,7 @@ def _report(reference: Profile, current: Profile, judged: Judged, *, seasons: bo
         evidence=evidence.mean,
         evidence_needed=float(decision.numbers["evidence_needed"] or 0),
         windows=evidence.windows,
+        again=again,
         columns=tuple(
             ReportedColumn(
                 name=column.name,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -55,6 +58,17 @@ def save_state(state: WatchState, path: Path | str) -> None:
 def load_state(path: Path | str) -> WatchState:
     """What `save_state` wrote. Raises DataError for anything else."""
     return _decode(Path(path), WatchState, STATE, remedy="put it back from a copy, or remove it to begin anew")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else reads the state at `path` to write it anew inside the block: whoever came later would undo it.
+
+    The lock is a file beside it, since the state itself is replaced whenever it is written.
+    """
+    with path.with_name(f".{path.name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _encode(value: Profile | WatchState, name: str) -> bytes:

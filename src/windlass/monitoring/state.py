@@ -45,9 +45,11 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     total: list[list[int]]
     starts: list[StartState]
     alarm: AlarmState | None = None
+    last: str = ""
+    """What the last window is known by (`window_of`), where files are judged: it may be given again by mistake."""
 
 
-def remember(vigil: Vigil, reference: Profile, *, seasons: bool) -> WatchState:
+def remember(vigil: Vigil, reference: Profile, *, seasons: bool, last: str = "") -> WatchState:
     """The vigil as plain data."""
     detector, alarm = vigil.detector, vigil.alarm
     return WatchState(
@@ -56,6 +58,7 @@ def remember(vigil: Vigil, reference: Profile, *, seasons: bool) -> WatchState:
         windows=vigil.windows,
         watched=detector.windows,
         total=detector.total.tolist(),
+        last=last,
         starts=[
             StartState(window=start.window, before=start.before.tolist(), log_stake=start.log_stake.tolist())
             for start in detector.starts
@@ -107,6 +110,12 @@ def recall(state: WatchState, reference: Profile, bins: Bins, *, seasons: bool) 
             log_evidence=np.array(kept.log_evidence),
         )
     return Vigil(windows=state.windows, detector=detector, alarm=alarm)
+
+
+def window_of(name: str, window: Profile) -> str:
+    """What a window that came as a file is known by: the file's name, and what its rows came to."""
+    parts = [(each.name, each.counts, each.total, each.squares) for each in window.columns]
+    return sha256(msgspec.json.encode((name, window.rows, window.vanished, parts))).hexdigest()
 
 
 def digest_of(reference: Profile) -> str:
