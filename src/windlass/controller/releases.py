@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -23,14 +23,16 @@ from windlass.records.event import GateDecided, RecourseDecided
 from windlass.records.ids import new_id
 from windlass.records.state import ProductState, ReleaseState, VersionState
 from windlass.release import director
-from windlass.release.evidence import COLUMNS, Before, Expected, release_evidence, rollback_evidence
+from windlass.release.evidence import COLUMNS, Expected, release_evidence
 from windlass.release.losses import gaps_of, paired_losses
+from windlass.release.probation import Before, Seen, rollback_evidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
+_DAY = timedelta(days=1)
 Refused = Callable[[str, str], str | None]
 
 
@@ -49,6 +51,9 @@ class _Stage:
     """The largest loss, where it was fixed beforehand."""
     expected: Expected
     captured: list[pl.DataFrame] = field(default_factory=list)
+    """Since the stage began; in probation, which lasts, only what `seen` has not taken in yet."""
+    seen: Seen
+    """In probation what was answered since it began."""
     before: Before
     """In probation what it is held against: the champion before while it answered."""
     usual: Usual
@@ -149,16 +154,17 @@ class Releases:
             now = self._context.now
             return decide_approval(release, policy, now, paused=product.release_paused(now))
         stage = self._stage(product, release)
-        captured = pl.concat(stage.captured).filter(pl.col("at") >= release.stage_started_at)
-        stage.captured = [captured]
         refused = self._refused(product.name, release.version)
         now = self._context.now
         losses = stage.losses or self._read_outcomes(product, release)
         if release.stage == "probation":
-            probation = rollback_evidence(
-                release, captured, champion=release.version, paired=losses, before=stage.before, refused=refused
-            )
+            for part in stage.captured:
+                stage.seen = stage.seen.after(part)
+            stage.captured = []
+            probation = rollback_evidence(stage.seen, paired=losses, before=stage.before, refused=refused)
             return decide_rollback(probation, policy, now)
+        captured = pl.concat(stage.captured).filter(pl.col("at") >= release.stage_started_at)
+        stage.captured = [captured]
         evidence = release_evidence(
             release,
             captured,
@@ -182,8 +188,7 @@ class Releases:
         new = product.versions[release.version]
         old = product.versions.get(release.previous or "", new)
         codec = self._codec(product, new)
-        since = release.stage_started_at
-        captured = self._context.lake.predictions(product.name, since=since, columns=list(COLUMNS))
+        probation = release.stage == "probation"
         return _Stage(
             identity=identity,
             new=new,
@@ -192,16 +197,28 @@ class Releases:
             old_codec=self._codec(product, old),
             bound=1.0 if codec.kind != "regression" else self._bound(product, new),
             expected=self._expected(product, release),
-            captured=[captured],
-            before=self._before(product, release, old) if release.stage == "probation" else Before(),
+            captured=[] if probation else [self._answered(product, since=release.stage_started_at)],
+            seen=self._seen(product, release) if probation else Seen(release=release),
+            before=self._before(product, release, old) if probation else Before(),
             usual=self._usual(product, release),
         )
+
+    def _answered(self, product: ProductState, *, since: datetime, until: datetime | None = None) -> pl.DataFrame:
+        return self._context.lake.predictions(product.name, since=since, until=until, columns=list(COLUMNS))
+
+    def _seen(self, product: ProductState, release: ReleaseState) -> Seen:
+        """What was answered since a probation began, a day at a time."""
+        seen, since = Seen(release=release), release.stage_started_at
+        while since + _DAY < self._context.now:
+            seen = seen.after(self._answered(product, since=since, until=since + _DAY))
+            since += _DAY
+        return seen.after(self._answered(product, since=since))
 
     def _before(self, product: ProductState, release: ReleaseState, old: VersionState) -> Before:
         """What the champion before answered since the release began, and in its last day, which has all hours in it."""
         answered = self._context.lake.predictions(
             product.name,
-            since=min(release.started_at, release.stage_started_at - timedelta(days=1)),
+            since=min(release.started_at, release.stage_started_at - _DAY),
             until=release.stage_started_at,
             versions=[old.version],
             stages=["champion"],

@@ -24,8 +24,11 @@ ALPHA = 0.004
 """Chance that a version that is no worse than the one before is ever rolled back for its outcomes."""
 ERROR_ALPHA = 0.0004
 """The same for how often it fails."""
-BESIDE_ALPHA = 0.0002
-"""The same for failing where the one before does not."""
+OFTEN_ALPHA = 0.0002
+"""The same for failing more often than the one before, by stretches."""
+OFTEN, EXPECTED = 2.0, 2.0
+"""A stretch fails when it has more errors than so many times as are to be expected of the one before at the most; it is
+long enough for so many of these."""
 LATENCY_ALPHA = 0.0004
 """The same for how long it takes."""
 ERROR_CAP = 0.02
@@ -47,8 +50,8 @@ class RollbackEvidence:
     previous_requests: int = 0
     """Asked of the one before while it answered, in its last day at least; 0: nothing is known of that time."""
     previous_errors: int = 0
-    apart: Array = field(default_factory=lambda: np.empty(0))
-    """`(n,)`: of each request, asked of both, on which one failed and the other did not: 1 if it was the new one."""
+    by_minute: Array = field(default_factory=lambda: np.empty((0, 2)))
+    """`(k, 2)`: requests and errors of the new one in each minute that is over and had any, in order."""
     latency: Stretches = field(default_factory=Stretches)
     refused: str | None = None
     """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
@@ -91,20 +94,34 @@ def _worse(losses: PairedLosses, numbers: dict[str, Any]) -> str | None:
 
 
 def _failing(evidence: RollbackEvidence, numbers: dict[str, Any]) -> str | None:
-    """Clearly too often by itself; or more often than the one before did, and where that one, asked the same, does not:
-    an outage fails both, and a cache that the first of them fills was there before, too."""
+    """Clearly too often by itself; or, stretch after stretch, more often than the one before ever did."""
     least, _ = proportion_bounds(evidence.errors, evidence.requests, ERROR_ALPHA / 2)
     _, most = proportion_bounds(evidence.previous_errors, evidence.previous_requests, ERROR_ALPHA / 2)
     known = evidence.previous_requests > 0
     allowed = max(ERROR_CAP, most) if known else ERROR_CAP
-    numbers["evidence_failures"] = alone = evidence_above(evidence.apart, 0.5)
+    often = _often(evidence.by_minute, most) if known else np.empty(0)
+    numbers["evidence_failures"] = proof = evidence_above(often, 0.5)
     failing = f"It fails on {numbers['error_rate']:.2%} of {evidence.requests} requests"
     if least > allowed:
         return f"{failing}; more than {allowed:.1%} is not allowed."
-    if not known or least <= most or alone < 1 / BESIDE_ALPHA:
+    if proof < 1 / OFTEN_ALPHA:
         return None
-    own, both = int(evidence.apart.sum()), len(evidence.apart)
-    return f"{failing}; of {both} on which either it or its predecessor does, it does on {own}: clearly more."
+    usual = evidence.previous_errors / evidence.previous_requests
+    return f"{failing}, its predecessor on {usual:.2%}: clearly more in {int(often.sum())} of {len(often)} stretches."
+
+
+def _often(by_minute: Array, most: float) -> Array:
+    """`(n,)`: 1 for each stretch with more than OFTEN times the errors that a rate of `most` lets expect.
+
+    What is away for an hour fails many requests at once: as with latency it is stretches that count, not requests.
+    """
+    found, requests, errors = [], 0, 0
+    for asked, failed in by_minute:
+        requests, errors = requests + asked, errors + failed
+        if requests * most >= EXPECTED:
+            found.append(float(errors > OFTEN * most * requests))
+            requests = errors = 0
+    return np.asarray(found)
 
 
 def _kept(outcomes: int, gap: float) -> str:

@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, material, scaled_difference
-from windlass.decisions.rollback import ALPHA, RollbackEvidence, decide_rollback
-from windlass.decisions.sequential import evidence_above
+from windlass.decisions.rollback import (
+    ALPHA,
+    ERROR_ALPHA,
+    OFTEN,
+    OFTEN_ALPHA,
+    RollbackEvidence,
+    decide_rollback,
+)
+from windlass.decisions.sequential import evidence_above, proportion_bounds
 from windlass.product.policy import Release
+from windlass.records.decision import Decision
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 POLICY = Release(probation="7d")
@@ -113,6 +121,44 @@ def test_errors_roll_back_without_any_outcome() -> None:
         decide_rollback(RollbackEvidence(started_at=START, losses=none, requests=500, errors=5), POLICY, DURING).verdict
         == "wait"
     )
+
+
+def failing(errors: np.ndarray, *, asked: int = 1000, before: int = 100) -> Decision:
+    """`asked` requests a minute of which so many fail; of the 100,000 of the day before, `before` did."""
+    evidence = RollbackEvidence(
+        started_at=START,
+        losses=PairedLosses(new=np.empty(0), previous=np.empty(0)),
+        requests=asked * len(errors),
+        errors=int(errors.sum()),
+        previous_requests=100_000,
+        previous_errors=before,
+        by_minute=np.column_stack([np.full(len(errors), asked), errors]),
+    )
+    return decide_rollback(evidence, POLICY, DURING)
+
+
+def test_below_two_in_a_hundred_failing_more_often_all_the_time_rolls_back(rng: np.random.Generator) -> None:
+    """A rate of 1 % after one of 0.1 %: each stretch is of two minutes."""
+    found = failing(rng.binomial(1000, 0.01, 60))
+    assert found.verdict == "roll_back"
+    assert "its predecessor on 0.10%: clearly more in 30 of 30 stretches" in found.reasons[0]
+    assert found.numbers["evidence_failures"] >= 1 / OFTEN_ALPHA
+    assert failing(rng.binomial(1000, 0.01, 40)).verdict == "wait"  # twenty stretches are no proof
+
+
+def test_an_outage_of_some_minutes_and_as_many_errors_as_ever_are_no_reason(rng: np.random.Generator) -> None:
+    outage = rng.binomial(1000, 0.001, 600)
+    outage[100:120] = 300
+    assert failing(outage).verdict == "wait"
+    assert failing(rng.binomial(1000, 0.01, 600), before=1000).verdict == "wait"
+
+
+def test_at_twice_the_rate_that_the_one_before_may_have_had_the_bound_holds(
+    rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
+) -> None:
+    _, most = proportion_bounds(100, 100_000, ERROR_ALPHA / 2)
+    wrong = sum(failing(rng.binomial(1000, OFTEN * most, 2000)).verdict == "roll_back" for _ in range(200))
+    assert plausible(wrong, 200, 2 * OFTEN_ALPHA)
 
 
 @pytest.mark.parametrize("rows", [200, 3000])

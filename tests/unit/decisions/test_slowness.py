@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from windlass.decisions.paired_losses import PairedLosses
-from windlass.decisions.rollback import BESIDE_ALPHA, LATENCY_ALPHA, RollbackEvidence, decide_rollback
+from windlass.decisions.rollback import LATENCY_ALPHA, RollbackEvidence, decide_rollback
 from windlass.decisions.slowness import FEW, Stretches, slowness
 from windlass.product.policy import Release
 from windlass.records.decision import Decision
@@ -84,33 +84,3 @@ def test_slow_is_twice_as_long_and_two_milliseconds_for_25_stretches(latency: St
     if verdict == "roll_back":
         assert "nine in ten of its calls took more than" in found.reasons[0]
         assert found.numbers["evidence_latency"] >= 1 / LATENCY_ALPHA
-
-
-# -- failing where the one before does not -----------------------------------------------------------------------------
-
-
-def failing(apart: list[float], *, errors: int, before: int) -> Decision:
-    evidence = RollbackEvidence(
-        started_at=START,
-        losses=NOTHING,
-        requests=50_000,
-        errors=errors,
-        previous_requests=100_000,
-        previous_errors=before,
-        apart=np.asarray(apart),
-    )
-    return decide_rollback(evidence, Release(probation="7d"), START + timedelta(days=3))
-
-
-def test_failing_where_its_predecessor_answers_is_found_below_two_in_a_hundred() -> None:
-    found = failing([1.0] * 60, errors=400, before=100)
-    assert found.verdict == "roll_back"
-    said = "fails on 0.80% of 50000 requests; of 60 on which either it or its predecessor does, it does on 60"
-    assert said in found.reasons[0]
-    assert found.numbers["evidence_failures"] >= 1 / BESIDE_ALPHA
-
-
-def test_failing_as_often_as_before_or_as_its_predecessor_is_no_reason() -> None:
-    assert failing([1.0] * 60, errors=60, before=100).verdict == "wait"  # no more than while the other answered
-    assert failing([1.0, 0.0] * 60, errors=400, before=100).verdict == "wait"  # both fail, each on requests of its own
-    assert failing([], errors=400, before=100).verdict == "wait"  # on the same requests as its predecessor

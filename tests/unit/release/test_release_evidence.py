@@ -12,11 +12,9 @@ from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse
 from windlass.product.labels import LabelCodec
 from windlass.records.state import ReleaseState
 from windlass.release.evidence import (
-    Before,
     Expected,
     answers,
     release_evidence,
-    rollback_evidence,
 )
 from windlass.release.losses import gaps_of, paired_losses, predictions_of
 
@@ -183,69 +181,6 @@ def test_nothing_captured_is_no_evidence() -> None:
     for stage in ("shadow", "canary"):
         found = release_evidence(release(stage), nothing, champion="v1")
         assert (found.challenger.rows, found.champion.rows, len(found.challenger.latency_ms)) == (0, 0, 0)
-
-
-def test_probation_counts_the_new_champion_in_every_role_but_shadow() -> None:
-    rows = captured(
-        ("p1", "v2", "champion", 0.1, None),
-        ("p2", "v2", "canary", None, "it raised"),
-        ("p1", "v1", "shadow", 0.5, None),
-        ("p3", "v2", "shadow", 0.5, None),
-    )
-    nothing = paired(labelled(("p", "v", 0.5, None, 0)), codec=BINARY)
-    found = rollback_evidence(release("probation"), rows, champion="v2", paired=nothing)
-    assert (found.requests, found.errors, found.losses.rows, found.started_at) == (2, 1, 0, NOON)
-
-
-def test_requests_on_which_one_failed_and_the_other_did_not_tell_which() -> None:
-    rows = captured(
-        ("p1-0", "v2", "champion", None, "it raised"),  # its request's other row is well, and the request has failed
-        ("p1-1", "v2", "champion", 0.1, None),
-        ("p2-0", "v2", "champion", 0.1, None),
-        ("p3-0", "v2", "champion", None, "it raised"),
-        ("p4-0", "v2", "champion", None, "it raised"),  # which its predecessor was not asked
-        ("p1-0", "v1", "shadow", 0.1, None),
-        ("p1-1", "v1", "shadow", 0.1, None),
-        ("p2-0", "v1", "shadow", None, "it raised"),
-        ("p3-0", "v1", "shadow", None, "it raised"),
-        ("p4-0", "v0", "shadow", 0.1, None),
-    )
-    nothing = paired(labelled(("p", "v", 0.5, None, 0)), codec=BINARY)
-    found = rollback_evidence(release("probation"), rows, champion="v2", paired=nothing)
-    assert sorted(found.apart.tolist()) == [0.0, 1.0]
-
-
-def calls(*minutes: tuple[float, int, float], version: str = "v2", stage: str = "champion") -> pl.DataFrame:
-    """`minute, calls in it, what each takes`; from the third on a tenth more, so that no two are alike."""
-    rows = [(minute, place, taken) for minute, count, taken in minutes for place in range(count)]
-    frame = captured(*((f"{minute}.{place}-0", version, stage, 0.5, None) for minute, place, _ in rows))
-    return frame.with_columns(
-        at=pl.Series([NOON + timedelta(minutes=minute, milliseconds=place) for minute, place, _ in rows]),
-        latency_ms=pl.Series([taken * (1 if place < 3 else 1.1) for _, place, taken in rows]),
-    )
-
-
-def test_a_stretch_is_a_minute_or_as_many_as_twenty_calls_take() -> None:
-    """The last one is not over."""
-    nothing = paired(labelled(("p", "v", 0.5, None, 0)), codec=BINARY)
-    own = calls((0, 25, 10.0), (1, 12, 20.0), (2, 12, 30.0), (7, 20, 40.0), (8, 19, 50.0), (20, 40, 60.0))
-    beside = calls((0, 3, 1.0), (2, 3, 2.0), (20, 3, 3.0), version="v1", stage="shadow")
-    before = Before.of(calls((-30, 20, 7.0), (-29, 20, 8.0), (-28, 20, 9.0), version="v1"))
-    assert (before.requests, before.errors) == (60, 0)
-    found = rollback_evidence(
-        release("probation"), pl.concat([own, beside]), champion="v2", paired=nothing, before=before
-    ).latency
-    assert found.quickest.tolist() == pytest.approx([10.0, 20.0, 40.0], rel=0.05)
-    assert found.beside[:2].tolist() == [1.0, 2.0]
-    assert np.isnan(found.beside[2:]).all()
-    assert found.before.tolist() == pytest.approx([7.0, 8.0])
-
-
-def test_without_calls_there_are_no_stretches() -> None:
-    nothing = paired(labelled(("p", "v", 0.5, None, 0)), codec=BINARY)
-    empty = calls((0, 1, 1.0)).clear()
-    found = rollback_evidence(release("probation"), empty, champion="v2", paired=nothing, before=Before.of(empty))
-    assert (len(found.latency.quickest), len(found.latency.before), len(found.apart)) == (0, 0, 0)
 
 
 # -- losses ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,146 @@
+"""From captured answers to what a probation is judged on: of both versions, minute by minute.
+
+A probation lasts for days. So what is over is kept as figures, and only the newest rows are held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.rollback import RollbackEvidence
+from windlass.decisions.slowness import QUICKEST, Stretches
+from windlass.records.state import ReleaseState
+from windlass.release.evidence import ANSWERED, calls_of, requests_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+COLUMNS = ("prediction_id", "at", "version", "stage", "score", "latency_ms", "error")
+"""What is needed of each captured answer."""
+_MINUTE, _FEW_CALLS = "1m", 20
+"""A stretch is a minute, or as many as it takes for so many calls."""
+_LATE = timedelta(minutes=10)
+"""How much later than others answers reach the lake at the most: of a shadow that stands back, say."""
+_MINUTES = {"minute": pl.Datetime("us", "UTC"), "requests": pl.UInt32(), "errors": pl.UInt32()}
+_STRETCHES = {"at": pl.Datetime("us", "UTC"), "quickest": pl.Float64(), "beside": pl.Float64()}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Before:
+    """What a probation holds its champion against: the predecessor while it answered."""
+
+    requests: int = 0
+    errors: int = 0
+    quickest: Array = field(default_factory=lambda: np.empty(0))
+    """`(m,)`: what the quickest tenth of its calls took at most, in each stretch of time, in milliseconds."""
+
+    @classmethod
+    def of(cls, captured: pl.DataFrame) -> Before:
+        """After the answers that it gave as champion (`COLUMNS`)."""
+        failed = requests_of(captured)["failed"]
+        quickest = _by_stretch(calls_of(captured.filter(ANSWERED)))["quickest"][:-1]
+        return cls(requests=len(failed), errors=int(failed.sum()), quickest=quickest.to_numpy())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """What a probation has seen: figures of what is over, and the rows of what may not be all here yet."""
+
+    release: ReleaseState
+    minutes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_MINUTES))
+    """Requests of the new champion, and those that failed."""
+    stretches: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_STRETCHES))
+    rows: pl.DataFrame | None = None
+
+    def after(self, captured: pl.DataFrame) -> Seen:
+        """With more answers (`COLUMNS`), in any order."""
+        new = captured.filter(pl.col("at") >= self.release.stage_started_at).select(COLUMNS)
+        rows = (new if self.rows is None else pl.concat([self.rows, new])).sort("at", maintain_order=True)
+        if not rows.height:
+            return self
+        found = self._stretches(rows)
+        begun = found.filter(pl.col("at") <= pl.lit(rows["at"][-1] - _LATE))
+        if begun.height < 2:
+            return Seen(release=self.release, minutes=self.minutes, stretches=self.stretches, rows=rows)
+        over = pl.col("at") < pl.lit(begun["at"][-1])
+        return Seen(
+            release=self.release,
+            minutes=_summed(self.minutes, self._minutes(rows.filter(over))),
+            stretches=pl.concat([self.stretches, found.filter(over)]),
+            rows=rows.filter(~over),
+        )
+
+    def by_minute(self) -> pl.DataFrame:
+        """`minute`, `requests` and `errors` of the new champion; the last one may go on."""
+        return self.minutes if self.rows is None else _summed(self.minutes, self._minutes(self.rows))
+
+    def by_stretch(self) -> pl.DataFrame:
+        """`at`, `quickest` and `beside` of each stretch that is over."""
+        return self.stretches if self.rows is None else pl.concat([self.stretches, self._stretches(self.rows)[:-1]])
+
+    def _own(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.filter(pl.col("version") == self.release.version, pl.col("stage") != "shadow")
+
+    def _minutes(self, rows: pl.DataFrame) -> pl.DataFrame:
+        asked = requests_of(self._own(rows)).group_by(pl.col("at").dt.truncate(_MINUTE).alias("minute"))
+        found = asked.agg(requests=pl.len(), errors=pl.col("failed").sum())
+        return found.select(pl.col(name).cast(dtype) for name, dtype in _MINUTES.items())
+
+    def _stretches(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Those that are not over among them."""
+        quickest = _by_stretch(calls_of(self._own(rows).filter(ANSWERED)))
+        others = rows.filter(pl.col("version") == self.release.previous, pl.col("stage") == "shadow").filter(ANSWERED)
+        within = calls_of(others).join_asof(quickest.select("at", begun="at"), on="at").group_by("begun")
+        beside = within.agg(beside=pl.col("latency_ms").median())
+        found = quickest.join(beside, left_on="at", right_on="begun", how="left", maintain_order="left")
+        return found.select(pl.col(name).cast(dtype) for name, dtype in _STRETCHES.items())
+
+
+def rollback_evidence(
+    seen: Seen, *, paired: PairedLosses, before: Before | None = None, refused: str | None = None
+) -> RollbackEvidence:
+    """Evidence of a probation. None: of before nothing is known."""
+    before = before or Before()
+    minutes, stretches = seen.by_minute(), seen.by_stretch()
+    return RollbackEvidence(
+        started_at=seen.release.stage_started_at,
+        losses=paired,
+        requests=int(minutes["requests"].sum()),
+        errors=int(minutes["errors"].sum()),
+        previous_requests=before.requests,
+        previous_errors=before.errors,
+        by_minute=minutes.select("requests", "errors")[:-1].cast(pl.Int64).to_numpy(),
+        latency=Stretches(
+            quickest=stretches["quickest"].to_numpy(),
+            beside=stretches["beside"].fill_null(np.nan).to_numpy(),
+            before=before.quickest,
+        ),
+        refused=refused,
+    )
+
+
+def _summed(*minutes: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat(minutes).group_by("minute").agg(pl.col("requests", "errors").sum()).sort("minute")
+
+
+def _by_stretch(calls: pl.DataFrame) -> pl.DataFrame:
+    """`at`, when each stretch began, and `quickest`: what the quickest tenth of its calls took at most."""
+    minutes = calls.group_by(pl.col("at").dt.truncate(_MINUTE).alias("minute")).len().sort("minute")
+    numbers, number, calls_in = [], 0, 0
+    for count in minutes["len"]:
+        if calls_in >= _FEW_CALLS:
+            number, calls_in = number + 1, 0
+        numbers.append(number)
+        calls_in += count
+    places = minutes.select("minute", stretch=pl.Series(numbers, dtype=pl.Int64))
+    known = calls.with_columns(minute=pl.col("at").dt.truncate(_MINUTE)).join(places, on="minute")
+    found = known.group_by("stretch").agg(quickest=pl.col("latency_ms").quantile(QUICKEST), at=pl.col("minute").min())
+    return found.sort("stretch").drop("stretch")
