@@ -26,7 +26,7 @@ MATTER = Matter(
     severity="critical",
     title="decay of v1",
     since=NOON,
-    sure="The evidence is 21.5; 11.5 is what chance alone rarely reaches.",
+    sure="The evidence is 215, and 115 raises an alarm.",
     cause="The mean loss is <0.4> & rising.",
     remedy="run `windlass train`",
 )

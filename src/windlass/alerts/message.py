@@ -7,6 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from windlass.decisions import decay, detector
 from windlass.records.alert import Matter, Message, Severity, likely_cause
 from windlass.records.decision import Decision
 from windlass.records.event import AlarmCleared, AlarmRaised, Event, IncidentClosed, IncidentOpened
@@ -15,6 +16,14 @@ from windlass.records.state import ProductState
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 """Rising."""
 _OF_SIGNAL: dict[str, Severity] = {"drift": "warning", "quality": "warning", "decay": "critical", "service": "critical"}
+_OFTEN = {
+    "drift": f"once in {detector.RUN_LENGTH:,} windows",
+    "decay": f"once in {decay.RUN_LENGTH:,} outcomes",
+}
+_SEEN = "It was seen, not inferred."
+_LARGE = 100
+_BEYOND = 1_000_000_000
+"""Evidence of so much is told by its size alone."""
 TOLD_KINDS = (AlarmRaised, AlarmCleared, IncidentOpened, IncidentClosed)
 
 
@@ -61,7 +70,7 @@ def _of_incident(body: IncidentOpened, at: datetime) -> Matter:
         severity="warning",
         title=body.title,
         since=at,
-        sure="It was seen, not inferred.",
+        sure=_SEEN,
         cause=body.cause,
         remedy=body.remedy,
     )
@@ -69,9 +78,18 @@ def _of_incident(body: IncidentOpened, at: datetime) -> Matter:
 
 def _sure(decision: Decision) -> str:
     evidence, needed = decision.numbers.get("evidence"), decision.numbers.get("evidence_needed")
-    if isinstance(evidence, int | float) and isinstance(needed, int | float) and needed > 0:
-        return f"The evidence is {evidence:,.4g}; {needed:,.4g} is what chance alone rarely reaches."
-    return f"Judged by `{decision.judgement}`; the figures are kept with the alarm."
+    if decision.numbers.get("vanished"):
+        return _SEEN
+    if not (isinstance(evidence, int | float) and isinstance(needed, int | float) and needed > 0):
+        return f"Judged by `{decision.judgement}`; the figures are kept with the alarm."
+    reached = _figure(evidence) if evidence < _BEYOND else f"more than {_figure(_BEYOND)}"
+    told = f"The evidence is {reached}, and {_figure(needed)} raises an alarm"
+    often = _OFTEN.get(decision.judgement)
+    return f"{told}; without cause that comes {often} on average, at most." if often else f"{told}."
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= _LARGE else f"{value:.4g}"
 
 
 def message_of(product: ProductState, matters: Sequence[Matter]) -> Message:

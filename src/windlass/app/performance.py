@@ -18,7 +18,7 @@ from windlass.decisions.metrics import Metric, metric_for
 from windlass.decisions.realised import MEANS, History, LabelTimes, Realised, learn_history, realised_score
 from windlass.errors import UsageError
 from windlass.lake.layout import SEQUENCE
-from windlass.monitoring.estimating import FOLDER, METRICS, Estimate, PerformanceEstimator
+from windlass.monitoring.estimating import FOLDER, LEAST_OF_CLASS, LEAST_ROWS, METRICS, Estimate, PerformanceEstimator
 from windlass.monitoring.reference import load
 from windlass.product.labels import LabelCodec
 from windlass.records.alert import AlarmCause
@@ -73,6 +73,12 @@ class Decayed(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     reason: str
     causes: tuple[AlarmCause, ...]
+
+
+UNESTIMATED = (
+    f"Nothing is estimated: the version has no holdout of {LEAST_ROWS} rows or more, {LEAST_OF_CLASS} of every class, "
+    "to learn that from."
+)
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):

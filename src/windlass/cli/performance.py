@@ -51,6 +51,7 @@ def performance(
 
 
 def _show(found: Performance) -> None:
+    from windlass.app.performance import UNESTIMATED
     from windlass.cli.entries import Entry, print_entries
     from windlass.cli.output import minute
 
@@ -68,6 +69,8 @@ def _show(found: Performance) -> None:
         columns=("from (UTC)", "rows", "labels", "by labels", "estimated"),
         empty=f"{found.version} has not answered yet",
     )
+    if found.windows and not found.estimated:
+        click.echo(UNESTIMATED)
 
 
 def told(span: Span) -> str:

@@ -46,6 +46,8 @@ _REACH = 2.09
 """Quantile 0.975 of Student's t with as many degrees of freedom as there are stretches, less one."""
 _CLOSEST = 1e-4
 """Calibrated probabilities are kept this far from 0 and 1: no finite reference shows more."""
+_ROUNDING = 1e-6
+"""What single precision may leave of a probability beyond 0 and 1."""
 _DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
 
 
@@ -113,11 +115,21 @@ class PerformanceEstimator:
         return tuple(self.summary.spread)
 
     def expected(self, features: Any, predictions: Array) -> Floats:
-        """`(n, k)` the calibrated probability of each label; regression `(n, 2)`: absolute and squared error."""
-        answers = _wide(np.asarray(predictions, dtype=np.float64), self.summary.kind)
+        """`(n, k)` the calibrated probability of each label; regression `(n, 2)`: absolute and squared error.
+
+        Raises DataError unless there is one finite prediction a row, and UsageError for what is no probability.
+        """
+        given, frame = np.asarray(predictions, dtype=np.float64), as_frame(features)
+        if len(given) != frame.height:
+            raise DataError(
+                f"{frame.height} rows and {len(given)} predictions do not belong together",
+                remedy="give one prediction for each row",
+            )
+        _check_answers(given, self.summary.kind)
+        answers = _wide(given, self.summary.kind)
         if not self._models:
             return _calibrated(self.summary.curves, answers, self.summary.kind)
-        table = _table(as_frame(features), answers, self.summary.columns)
+        table = _table(frame, answers, self.summary.columns)
         return _calibrated(self.summary.curves, _asked(self._models, table, self.summary), self.summary.kind)
 
     def estimate(self, features: Any, predictions: Array) -> tuple[Estimate, ...]:
@@ -184,8 +196,11 @@ def learn_estimator(
     `features` is a frame (see `tables.as_frame`), `predictions` `(n,)` or `(n, k)`, `truth` `(n,)` codes or values.
     `metrics` are names of `docs/reference/metrics.md`; by default `METRICS`. `cost` belongs to the metric `cost`. Of
     more than 50,000 rows as many are taken, evenly spaced. Raises DataError for fewer than 200 rows, or than ten of a
-    class that occurs, and UsageError for a metric that cannot be estimated.
+    class that occurs, and for values that are not finite; UsageError for labels that are no numbers, predictions that
+    are no probabilities, and a metric that cannot be estimated.
     """
+    if kind not in METRICS:
+        raise UsageError(f"there is no kind {kind!r}", remedy=f"take one of {', '.join(METRICS)}")
     answers = np.asarray(predictions, dtype=np.float64)
     truth = np.asarray(truth)
     table = as_frame(features)
@@ -404,14 +419,35 @@ def _check_metrics(names: Sequence[str], kind: TaskKind) -> None:
             raise UsageError(f"{name} of a regression cannot be estimated", remedy="estimate mae, mse or rmse")
 
 
+def _check_answers(answers: Array, kind: TaskKind) -> None:
+    shape = "(n, k)" if kind == "multiclass" else "(n,)"
+    if answers.ndim != (2 if kind == "multiclass" else 1):
+        raise UsageError(
+            f"predictions of the shape {answers.shape} are none of a {kind} task",
+            remedy="give the probability of the positive class: predict_proba(rows)[:, 1]"
+            if kind == "binary"
+            else f"give an array of the shape {shape}",
+        )
+    if not np.isfinite(answers).all():
+        raise DataError("a prediction is not finite", remedy="leave such rows out")
+    if kind != "regression" and len(answers) and not (answers.min() >= -_ROUNDING and answers.max() <= 1 + _ROUNDING):
+        raise UsageError("a prediction is no probability", remedy="give probabilities, between 0 and 1")
+
+
 def _check_rows(truth: Array, answers: Array, kind: TaskKind) -> None:
     if len(truth) < LEAST_ROWS:
         raise DataError(
             f"{len(truth)} labelled rows are too few to learn how good a model is",
             remedy=f"give {LEAST_ROWS} or more that it has not learned from",
         )
-    if not (np.isfinite(answers).all() and np.isfinite(truth.astype(np.float64)).all()):
-        raise DataError("a label or a prediction is not finite", remedy="leave such rows out")
+    if truth.dtype.kind not in "biuf":
+        raise UsageError(
+            f"the labels are of type {truth.dtype}",
+            remedy="give numbers: values, or 0, 1, ... for the classes in the order of the model's probabilities",
+        )
+    if not np.isfinite(truth.astype(np.float64)).all():
+        raise DataError("a label is not finite", remedy="leave such rows out")
+    _check_answers(answers, kind)
     if kind != "regression" and not enough_of_each(truth):
         raise DataError(
             f"fewer than {LEAST_OF_CLASS} rows have one of the labels, or all have the same one",

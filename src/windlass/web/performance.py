@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windlass.app.performance import Decayed, Performance, Span, WindowFigure
+from windlass.app.performance import UNESTIMATED, Decayed, Performance, Span, WindowFigure
 from windlass.web.charts import Chart, Line, line_chart
 from windlass.web.page import Block, Column, Figure, Figures, Section, Table, Text, render_page
 
@@ -45,7 +45,7 @@ def _short(found: Performance) -> list[Block]:
         ),
     ]
     if not found.estimated:
-        blocks.append(Text(text="Nothing is estimated: the version has no holdout to learn that from."))
+        blocks.append(Text(text=UNESTIMATED))
     return blocks
 
 

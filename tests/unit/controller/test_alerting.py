@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from windlass.alerts.message import matters_of
 from windlass.alerts.sending import NotDelivered
 from windlass.controller.alerting import MOST_ATTEMPTS, Alerting, pause_after
 from windlass.controller.incidents import Incidents
@@ -140,6 +141,24 @@ def test_alarms_of_one_window_are_one_message_and_their_end_another(desk: Desk) 
     look(desk, alerting, receiver)
     assert [[matter.name for matter in each.message.matters] for each in receiver.got] == [["a1", "a2"], ["a1"]]
     assert receiver.got[1].message.matters[0].resolution == "v2 answers now"
+
+
+def test_a_message_says_how_sure_an_alarm_is_in_words(desk: Desk) -> None:
+    def sure(judgement: Any, **numbers: Any) -> str:
+        decision = Decision(judgement=judgement, verdict="alarm", reasons=(REASON,), numbers=numbers, at=NOON)
+        desk.write(replace(decay("a1"), decision=decision))
+        *_, event = desk.ledger.events((AlarmRaised,))
+        return matters_of([event])["a1"].sure
+
+    assert sure("drift", evidence=9000.4, evidence_needed=8760.0) == (
+        "The evidence is 9,000, and 8,760 raises an alarm; "
+        "without cause that comes once in 8,760 windows on average, at most."
+    )
+    assert sure("decay", evidence=3e43, evidence_needed=1e5).startswith(
+        "The evidence is more than 1,000,000,000, and 100,000 raises an alarm; without cause that comes once in "
+    )
+    assert sure("drift", evidence=0.6, evidence_needed=8760.0, vanished="fare") == "It was seen, not inferred."
+    assert "figures are kept" in sure("service")
 
 
 def test_each_route_is_told_what_it_asks_for(desk: Desk) -> None:

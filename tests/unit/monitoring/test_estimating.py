@@ -113,3 +113,24 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
     with pytest.raises(UsageError, match="cannot be estimated"):
         learn_estimator(features, answers, truth, kind="regression", metrics=["r2"])
     assert learn_estimator(features, answers, truth, kind="binary").estimate(features[:0], answers[:0]) == ()
+
+
+def test_what_is_no_prediction_or_no_label_is_named(binary: PerformanceEstimator) -> None:
+    features, answers, truth = rows(300, seed=1)
+    both = np.column_stack([1 - answers, answers])
+    for wrong, said in (
+        ({"kind": "classification"}, "no kind 'classification'"),
+        ({"truth": np.where(truth == 1, "yes", "no")}, "labels are of type"),
+        ({"predictions": both}, r"predict_proba\(rows\)\[:, 1\]"),
+        ({"predictions": answers * 10 - 5}, "no probability"),
+        ({"kind": "multiclass"}, r"shape \(n, k\)"),
+    ):
+        given: dict[str, Any] = {"predictions": answers, "truth": truth, "kind": "binary"} | wrong
+        with pytest.raises(UsageError, match=said):
+            learn_estimator(features, **given)
+    with pytest.raises(DataError, match="299 rows and 300 predictions"):
+        binary.estimate(features[:299], answers)
+    with pytest.raises(DataError, match="prediction is not finite"):
+        binary.estimate(features, np.where(np.arange(300) == 7, np.nan, answers))
+    with pytest.raises(UsageError, match="no probability"):
+        binary.estimate(features, answers * 10 - 5)
