@@ -125,23 +125,25 @@ def _done(product: ProductState, *, since: datetime) -> tuple[str, ...]:
 
 
 def severity_of(message: Message) -> Severity:
-    """The highest of what the message tells."""
-    return max((matter.severity for matter in message.matters), key=SEVERITIES.index)
+    """The highest of what lasts; if nothing does, of what the message tells."""
+    lasting = [matter.severity for matter in message.matters if matter.over is None]
+    return max(lasting or [matter.severity for matter in message.matters], key=SEVERITIES.index)
 
 
 def subject_of(message: Message) -> str:
     """One line that says it all."""
     lasting = [matter for matter in message.matters if matter.over is None]
-    first = (lasting or list(message.matters))[0]
+    told = lasting or list(message.matters)
     state = severity_of(message).upper() if lasting else "OVER"
-    more = f" and {len(message.matters) - 1} more" if len(message.matters) > 1 else ""
-    return " ".join(f"[{state}] {message.product}: {first.title}{more}".split())
+    more = f" and {len(told) - 1} more" if len(told) > 1 else ""
+    over = f"; {len(message.matters) - len(told)} over" if len(message.matters) > len(told) else ""
+    return " ".join(f"[{state}] {message.product}: {told[0].title}{more}{over}".split())
 
 
 def text_of(message: Message) -> str:
     """The message for a person, in lines."""
     lines = [subject_of(message), ""]
-    for matter in message.matters:
+    for matter in sorted(message.matters, key=lambda matter: matter.over is not None):  # what lasts first
         lines += [
             f"{matter.title} ({matter.severity})",
             f"  since: {_minute(matter.since)}",

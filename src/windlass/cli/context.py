@@ -9,14 +9,23 @@ from typing import Any, TypeVar
 import click
 
 from windlass.app.workspace import Workspace
+from windlass.errors import UsageError
 from windlass.settings import load_settings
 
 PATH = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+def _reason(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """The reason, which is not blank: whoever looks it up is to find one."""
+    if not value.strip():
+        raise UsageError("the reason is empty", where="--reason", remedy="say in a few words why")
+    return value.strip()
+
+
 project_option = click.option("--project", type=PATH, help="Folder of the project; by default the current one.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-reason_option = click.option("--reason", required=True, help="Why; it is kept in the ledger.")
+reason_option = click.option("--reason", required=True, callback=_reason, help="Why; it is kept in the ledger.")
 product_option = click.option("--product", help="Name of the product; needed only when there are several.")
 
 

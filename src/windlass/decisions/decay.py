@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from windlass.decisions.figures import decision, show
+from windlass.decisions.figures import decision, show, show_rise
 from windlass.decisions.paired import dependence
 from windlass.decisions.sequential import change_evidence
 from windlass.records.decision import Decision
@@ -117,10 +117,9 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     recent = float(losses[since:].mean())
     numbers |= {"evidence": path[-1], "evidence_needed": needed, "recent": recent, "recent_rows": len(losses) - since}
     if _stands(path, needed):
-        share = f" ({recent / reference.mean - 1:+.0%})" if reference.mean > 0 else ""
         reason = (
             f"The mean loss of the last {len(losses) - since} outcomes is {show(recent)}; "
-            f"on the holdout it was {show(reference.mean)}{share}."
+            f"on the holdout it was {show(reference.mean)}{show_rise(recent, reference.mean)}."
         )
         return decision("decay", "alarm", [reason], numbers, now)
     return decision("decay", "quiet", ["The losses are no higher than on the holdout, beyond noise."], numbers, now)
@@ -155,11 +154,10 @@ def _with_slices(evidence: DecayEvidence, numbers: dict[str, Any], now: datetime
         return decision("decay", "quiet", [reason], numbers, now)
     own = losses[worst.places[worst.places >= since]]
     held = worst.reference.mean
-    share = f" ({own.mean() / held - 1:+.0%})" if held > 0 else ""
     of = f" of {worst.name}" if worst.column else ""
     reason = (
         f"The mean loss of the last {len(own)} outcomes{of} is {show(float(own.mean()))}; "
-        f"on the holdout it was {show(held)}{share}."
+        f"on the holdout it was {show(held)}{show_rise(float(own.mean()), held)}."
     )
     return decision("decay", "alarm", [reason], numbers | {"slice": worst.name if worst.column else None}, now)
 

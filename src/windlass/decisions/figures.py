@@ -9,6 +9,7 @@ from typing import Any
 
 from windlass.records.decision import Decision, Judgement
 
+_MANY = 10
 _LARGE, _TOO_LARGE = 9999.5, 1e15
 Number = float | int | str | bool | None
 
@@ -42,6 +43,14 @@ def show(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "undefined"
     return f"{value:,.0f}" if _LARGE <= abs(value) < _TOO_LARGE else f"{value:.4g}"
+
+
+def show_rise(now: float, before: float) -> str:
+    """How much more than before, in brackets: a share of it, or how many times as much; nothing where it was 0."""
+    if before <= 0:
+        return ""
+    times = now / before
+    return f" ({times - 1:+.0%})" if times < _MANY else f" ({times:,.0f} times as much)"
 
 
 def show_moment(moment: datetime) -> str:

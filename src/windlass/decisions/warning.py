@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from windlass.decisions.decay import MINIMUM_ROWS, DecayEvidence, LossReference, decide_decay, summarise_losses
-from windlass.decisions.figures import decision, show
+from windlass.decisions.figures import decision, show, show_rise
 from windlass.records.decision import Decision
 
 if TYPE_CHECKING:
@@ -83,6 +83,6 @@ def decide_warning(reference: LossReference | None, expected: Floats, now: datet
     recent = float(found.numbers["recent"] or 0.0)
     reason = (
         f"By the last {found.count('recent_rows')} answers alone a mean loss of {show(recent)} is to be expected; "
-        f"on the holdout it was {show(reference.mean)} ({recent / reference.mean - 1:+.0%})."
+        f"on the holdout it was {show(reference.mean)}{show_rise(recent, reference.mean)}."
     )
     return decision("warning", "alarm", [reason], numbers, now)

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import windlass.cli
 from windlass.cli.main import app, main
+from windlass.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -125,3 +126,11 @@ def test_an_interrupted_command_leaves_as_shells_expect(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("windlass.cli.show.workspace", interrupted)
     assert called("status", monkeypatch=monkeypatch) == 130
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_reason_is_not_blank(blank: str) -> None:
+    for command in (["pause"], ["rollback"], ["alerts", "silence", "--for", "2h"]):
+        refused = CliRunner().invoke(app, [*command, "--reason", blank]).exception
+        assert isinstance(refused, UsageError)
+        assert "the reason is empty" in str(refused)

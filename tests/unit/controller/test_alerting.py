@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from windlass.alerts.message import matters_of
+from windlass.alerts.message import TOLD_KINDS, matters_of, message_of, subject_of, text_of
 from windlass.alerts.sending import NotDelivered
 from windlass.controller.alerting import MOST_ATTEMPTS, Alerting, pause_after
 from windlass.controller.incidents import Incidents
@@ -159,6 +159,19 @@ def test_a_message_says_how_sure_an_alarm_is_in_words(desk: Desk) -> None:
     )
     assert sure("drift", evidence=0.6, evidence_needed=8760.0, vanished="fare") == "It was seen, not inferred."
     assert "figures are kept" in sure("service")
+
+
+def test_what_lasts_is_told_before_what_is_over(desk: Desk) -> None:
+    desk.write(decay("a1"))
+    desk.write(AlarmCleared(alarm="a1", reason="v2 answers now"))
+    desk.write(decay("a2", "drift"))
+    matters = matters_of(desk.ledger.events(TOLD_KINDS))
+    message = message_of(desk.state, [*matters.values()])
+    assert subject_of(message) == f"[WARNING] {PRODUCT}: drift of v1; 1 over"
+    text = text_of(message)
+    assert text.index("drift of v1 (warning)") < text.index("decay of v1 (critical)") < text.index("over since")
+    ended = message_of(desk.state, [matters["a1"]])
+    assert subject_of(ended) == f"[OVER] {PRODUCT}: decay of v1"
 
 
 def test_each_route_is_told_what_it_asks_for(desk: Desk) -> None:

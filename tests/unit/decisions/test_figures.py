@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from windlass.decisions.figures import show
+from windlass.decisions.figures import show, show_rise
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,11 @@ from windlass.decisions.figures import show
 )
 def test_a_figure_in_a_sentence(value, text):
     assert show(value) == text
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "said"),
+    [(0.3, 0.2, " (+50%)"), (0.1, 0.2, " (-50%)"), (0.3, 1.5e-5, " (20,000 times as much)"), (0.3, 0.0, "")],
+)
+def test_a_rise_is_told_as_a_share_or_as_how_many_times(now: float, before: float, said: str) -> None:
+    assert show_rise(now, before) == said
