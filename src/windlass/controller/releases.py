@@ -63,6 +63,11 @@ class _Stage:
     losses: PairedLosses | None = None
     """By the outcomes that were known when they were read last; None: they have not been read yet."""
 
+    @property
+    def scale(self) -> float | None:
+        """What scores are measured by; None: not known."""
+        return 1.0 if self.codec.kind != "regression" else self.expected.scale
+
 
 class Releases:
     """One stage in memory for each product; it is read again from the lake after a restart."""
@@ -170,6 +175,7 @@ class Releases:
             captured,
             champion=stage.old.version,
             expected=stage.expected,
+            scale=stage.scale,
             gaps=self._gaps(captured, stage) if release.stage == "shadow" else None,
             losses=losses,
             refused=refused,
@@ -284,13 +290,12 @@ class Releases:
 
     def _gaps(self, captured: pl.DataFrame, stage: _Stage) -> Array | None:
         """On the rows that champion and challenger answered; None where nothing tells what a number is measured by."""
-        scale = 1.0 if stage.codec.kind != "regression" else stage.expected.scale
-        if scale is None:
+        if stage.scale is None:
             return None
         answered = captured.filter(pl.col("error").is_null()).sort("at", maintain_order=True)
         own = answered.filter(pl.col("version") == stage.new.version, pl.col("stage") == "shadow")
         others = answered.filter(pl.col("version") == stage.old.version, pl.col("stage") == "champion")
-        return gaps_of(own, others, codec=stage.codec, old_codec=stage.old_codec, scale=scale)
+        return gaps_of(own, others, codec=stage.codec, old_codec=stage.old_codec, scale=stage.scale)
 
     def _expected(self, product: ProductState, release: ReleaseState) -> Expected:
         """How differently the two answered the holdout, by the judgement that let the version through."""

@@ -75,6 +75,8 @@ class ReleaseEvidence:
     expected_shift: float | None = None
     """`numbers["score_shift"]` of the gate: a model that was trained because the world changed scores differently, and
     should. None: not known."""
+    scale: float | None = None
+    """What scores are measured by: 1 for probabilities, of numbers what the gate noted. None: not known."""
     gaps: Array = field(default_factory=_nothing)
     """`(n,)` in 0..1: how far apart they were on each row that both answered (`decisions.agreement`)."""
     expected_gap: float | None = None

@@ -42,15 +42,23 @@ def jensen_shannon(reference: Array, window: Array) -> float:
     return float(np.sqrt(max(sum(parts) / 2, 0.0)))
 
 
-def ks_distance(first: Array, second: Array) -> float:
-    """Largest gap between the two empirical distribution functions, in 0..1; NaN when either is empty."""
+def ks_distance(first: Array, second: Array, *, slack: float = 0.0) -> float:
+    """Largest gap between the two empirical distribution functions, in 0..1; NaN when either is empty.
+
+    With `slack` each may be moved by so much towards the other before (as in the Levy metric): values that are no
+    further apart count as the same, also where many of them are.
+    """
     if len(first) == 0 or len(second) == 0:
         return float("nan")
     one, two = np.sort(first), np.sort(second)
-    points = np.concatenate([one, two])
-    left = np.searchsorted(one, points, side="right") / len(one)
-    right = np.searchsorted(two, points, side="right") / len(two)
-    return float(np.abs(left - right).max())
+    return max(0.0, _ahead(one, two, slack), _ahead(two, one, slack))
+
+
+def _ahead(one: Array, two: Array, slack: float) -> float:
+    """Of sorted values: by how much more of `one` than of `two` lies up to a value, at the most."""
+    own = np.searchsorted(one, one, side="right") / len(one)
+    others = np.searchsorted(two, one + slack, side="right") / len(two)
+    return float((own - others).max())
 
 
 def holm(p_values: Floats, alpha: float) -> NDArray[np.bool_]:

@@ -32,6 +32,9 @@ TAIL, TAIL_MS = 0.01, 20.0
 SHIFT, UNKNOWN_SHIFT = 0.3, 0.6
 """How much further than on the holdout its scores may be from the champion's, as a distance of distributions, 0..1;
 and how far when the distance on the holdout is not known."""
+SLIGHT = 0.05
+"""Scores that differ by so much of what they are measured by are alike: where many callers ask the same, a slight
+difference of two models would else be one of many answers."""
 GAP, UNKNOWN_GAP = 0.2, 0.5
 """The same for the mean gap of the two on the same row."""
 DOUBT = 3.0
@@ -112,7 +115,7 @@ def shift(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | No
     own, others = evidence.challenger.scores.values, evidence.champion.scores.values
     if len(own) == 0 or len(others) == 0:
         return None
-    distance, expected = ks_distance(own, others), evidence.expected_shift
+    distance, expected = ks_distance(own, others, slack=SLIGHT * (evidence.scale or 0.0)), evidence.expected_shift
     allowed = min(0.95, expected + SHIFT) if expected is not None else UNKNOWN_SHIFT
     least = distance - distribution_radius(len(own), alpha / 2) - distribution_radius(len(others), alpha / 2)
     numbers |= {"shift": distance, "shift_low": max(least, 0.0), "shift_allowed": allowed}

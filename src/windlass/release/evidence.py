@@ -46,6 +46,7 @@ def release_evidence(
     *,
     champion: str,
     expected: Expected | None = None,
+    scale: float | None = None,
     gaps: Array | None = None,
     losses: PairedLosses | None = None,
     refused: str | None = None,
@@ -54,7 +55,8 @@ def release_evidence(
     """Evidence of a shadow or canary stage; `captured` holds the answers (`COLUMNS`) since the stage began.
 
     A worker takes a moment to follow a new routing record, so what it answered in another role does not count.
-    `expected` is what the gate saw; `gaps` those of the rows that both answered (`release.losses.gaps_of`).
+    `expected` is what the gate saw; `scale` what scores are measured by, if that is known; `gaps` those of the rows
+    that both answered (`release.losses.gaps_of`).
     """
     expected = expected or Expected()
     stage: Literal["shadow", "canary"] = "shadow" if release.stage == "shadow" else "canary"
@@ -70,6 +72,7 @@ def release_evidence(
         challenger=answers(own),
         champion=answers(others, scored=alike),
         expected_shift=expected.shift,
+        scale=scale,
         gaps=np.empty(0) if gaps is None else gaps,
         expected_gap=expected.gap,
         losses=losses,

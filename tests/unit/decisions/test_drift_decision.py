@@ -89,6 +89,11 @@ def test_ks_is_scipys(rng: np.random.Generator) -> None:
     first, second = rng.normal(size=300).round(1), rng.normal(0.3, 1, 200).round(1)
     assert ks_distance(first, second) == pytest.approx(ks_2samp(first, second).statistic)
     assert np.isnan(ks_distance(first, first[:0]))
+    near = np.repeat([1.0, 2.0], 50)
+    assert ks_distance(near, near + 0.25) == 0.5
+    assert ks_distance(near, near + 0.25, slack=0.25) == 0
+    assert ks_distance(near, near + 0.25, slack=0.125) == 0.5
+    assert ks_distance(near, np.where(np.arange(100) < 30, 5.0, near), slack=0.125) == pytest.approx(0.3)
 
 
 def test_holm_step_by_step() -> None:

@@ -75,6 +75,22 @@ def test_where_callers_ask_the_same_the_same_answer_is_no_harm(
     assert plausible(wrong, runs, ALPHA)
 
 
+def test_where_callers_ask_the_same_a_slight_difference_is_no_shift(rng: np.random.Generator) -> None:
+    """Nine in ten ask about one row, which the two score alike but for 0.04; of numbers, by their scale."""
+
+    def judged(difference: float, scale: float | None) -> str:
+        sides = []
+        for usual, rows in ((0.5 + difference, 400), (0.5, 2000)):
+            alike = rng.random(rows) < 0.9
+            scores = np.where(alike, usual, rng.beta(2, 5, rows)) * (1.0 if scale is None else scale)
+            sides.append(answers(rng, rows, scores=scores))
+        given = evidence(rng, challenger=sides[0], champion=sides[1], expected_shift=0.05, scale=scale)
+        return decide_release(given, POLICY, LATER).verdict
+
+    assert (judged(0.04, 1.0), judged(0.04, 3000.0)) == ("advance", "advance")
+    assert (judged(0.2, 1.0), judged(0.2, 3000.0), judged(0.04, None)) == ("roll_back", "roll_back", "roll_back")
+
+
 def test_it_waits_for_rows_and_for_the_bake(rng: np.random.Generator) -> None:
     few = evidence(rng, challenger=answers(rng, 199))
     assert "Fewer than 200 rows" in decide_release(few, POLICY, LATER).reasons[0]
