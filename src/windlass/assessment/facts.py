@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, wraps
 from typing import Any, TypeVar
 
@@ -213,7 +213,13 @@ class Facts:
         """What functions start as commands of their own: `subprocess.run(["python", "train.py"])` leads to its main."""
         found: dict[Key, tuple[Key, ...]] = {}
         for module, function, call in self.named(may_launch):
-            keys = tuple(key for command in launched_by(call) for key in functions_of(self.project, command))
+            beside = module.path.rpartition("/")[0]
+            keys = tuple(
+                key
+                for command in launched_by(call)
+                for key in functions_of(self.project, command)
+                or functions_of(self.project, replace(command, folder=beside))
+            )
             if keys:
                 found[(module.path, function.name)] = (*found.get((module.path, function.name), ()), *keys)
         for module, function, call in self.named(lambda name: name.startswith("hydra.")):

@@ -108,6 +108,28 @@ class TestStarted:
         }
         assert ask("training-automated", files).state is state
 
+    @pytest.mark.parametrize(
+        ("run", "state"),
+        [
+            ("jupyter nbconvert --to script train.ipynb && python train.py", State.WIRED),
+            ("jupytext --to py train.ipynb && python other.py", State.ABSENT),
+        ],
+    )
+    def test_a_program_that_is_made_of_a_notebook(self, ask: Ask, run: str, state: State) -> None:
+        cell = {"cell_type": "code", "source": FIT + "train(1, 2)\n", "outputs": [], "metadata": {}}
+        book = json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+        assert ask("training-automated", {**on_push(run), "train.ipynb": book}).state is state
+
+    @pytest.mark.parametrize("practice", ["ct-trigger-threshold", "training-automated"])
+    def test_programs_of_one_name_that_a_sign_of_decay_starts(self, ask: Ask, practice: str) -> None:
+        files = {
+            "a/crontab": "@daily python watch.py\n",
+            "a/watch.py": "import subprocess\nif drift > 1:\n    subprocess.run(['python', 'train.py'])\n",
+            "a/train.py": MAIN,
+            "b/train.py": "print(1)\n",
+        }
+        assert ask(practice, files).state is State.WIRED
+
     @pytest.mark.parametrize(("home", "state"), [("", State.WIRED), ("models/trainer.py", State.PRESENT)])
     def test_what_is_defined_where_an_import_fails(self, ask: Ask, home: str, state: State) -> None:
         code = """

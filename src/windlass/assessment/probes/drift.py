@@ -259,7 +259,8 @@ _TELLS = frozenset({"metric", "metrics", "post", "send", "publish", "notify", "a
 def _how_certain(facts: Facts) -> Iterator[Sighting]:
     """How certain the model was of what it just answered, held to a bound and told: a sign before labels come."""
     for module, function in facts.functions:
-        if module.is_notebook or not any(map(predicts, function.calls)):
+        certain = "confidence" in (words := function.words.lower()) or "certainty" in words
+        if not certain or module.is_notebook or not any(map(predicts, function.calls)):
             continue
         for check in function.branches:
             parts = [parts_of(word) for word in check.words]

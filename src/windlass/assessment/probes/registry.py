@@ -137,8 +137,10 @@ def _in_folders(facts: Facts) -> Iterator[Sighting]:
     found: list[tuple[Module, Function, Call]] = []
     readers: set[str] = set()
     for module, function in facts.functions if not any(home_grown(facts)) else ():
+        if "registry" not in function.words.lower() or module.is_notebook:
+            continue
         parts = {part for word in function.words.split("\n") for part in parts_of(word)}
-        if module.is_notebook or not {"registry", "version"} <= parts:
+        if not {"registry", "version"} <= parts:
             continue
         saved = [call for call in function.calls if call.name in _SAVES or call.last == "save_model"]
         if saved and any(call.name in ("json.dump", "yaml.dump", "yaml.safe_dump") for call in function.calls):

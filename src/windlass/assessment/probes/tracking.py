@@ -79,8 +79,13 @@ _SHARED_STORES = frozenset(
 )  # fmt: skip
 
 
-def _home_grown(facts: Facts) -> Iterator[Sighting]:
+@once
+def _home_grown(facts: Facts) -> tuple[Sighting, ...]:
     """Metrics of each run, under an id of its own, sent to a shared store or collected from it."""
+    return tuple(_kept_by_hand(facts))
+
+
+def _kept_by_hand(facts: Facts) -> Iterator[Sighting]:
     for module, function in facts.functions:
         parts = parts_of(function.name)
         named = parts & {"run", "runs", "experiment", "experiments"} and parts & {
@@ -104,6 +109,8 @@ def _is_handed_run(function: Function) -> bool:
 
 def _writes_row(function: Function) -> bool:
     """Whether a function writes a row with both the metrics and the parameters of a run, by SQL of its own."""
+    if "insert into" not in function.words.lower():
+        return False
     rows = [parts_of(word) for word in function.words.split("\n") if word.lower().startswith("insert into")]
     return any(row & {"metrics", "metric"} and row & {"params", "parameters", "hyperparameters"} for row in rows)
 

@@ -323,16 +323,17 @@ class _Reader:
 
     def _argument(self, node: ast.expr, *, command: bool = False) -> str | None:
         kind = type(node)
-        if kind is ast.Name and node.id in self.commands:  # type: ignore[attr-defined]
-            kept = self.commands[node.id]  # type: ignore[attr-defined]
-            if command or names_program(kept):
+        if kind is ast.Constant:
+            return str(node.value)[:4000]  # type: ignore[attr-defined]
+        if kind is ast.Name:
+            kept = self.commands.get(node.id, "")  # type: ignore[attr-defined]
+            if kept and (command or names_program(kept)):
                 return kept
-        if kind is ast.Call:
-            constant = _joined(node)  # type: ignore[arg-type]
-        else:
-            constant = None if kind is ast.Name or kind is ast.Attribute else constant_of(node)
-        if constant is not None:
-            return constant
+            return self._root(node.id, alone=True) or None  # type: ignore[attr-defined]
+        if kind is not ast.Attribute:
+            constant = _joined(node) if kind is ast.Call else constant_of(node)  # type: ignore[arg-type]
+            if constant is not None:
+                return constant
         return self._resolve(node) or None
 
     def _resolve(self, node: ast.expr) -> str:
