@@ -7,16 +7,18 @@ import hashlib
 import os
 import secrets
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from windlass.app.act import Say
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.records.event import TokenCreated, TokenRevoked
 from windlass.records.ids import new_id
 from windlass.records.token import PREFIX, Scope, Token, Tokens
+
+if TYPE_CHECKING:
+    from windlass.app.act import Say
 
 Row = dict[str, Any]
 _SECRET_BYTES = 32
