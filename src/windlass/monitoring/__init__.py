@@ -1,5 +1,5 @@
-"""Watching data and models. On its own: `profile` and `drift`, for frames, arrays and files; `learn_estimator`, for how
-good a model is before labels come."""
+"""Watching data and models. On its own: `profile` and `drift`, for frames, arrays and files; `losses` and `decay`, for
+whether a model has become worse; `learn_estimator`, for how good it is before labels come."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from windlass.monitoring.decaying import DecayReport, decay, losses
     from windlass.monitoring.estimating import Estimate, PerformanceEstimator, learn_estimator
     from windlass.monitoring.explaining import Explanation, Labelled, explain
     from windlass.monitoring.profiles import Profile, merge, profile, profile_like
@@ -16,17 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "DecayReport",
     "DriftReport",
     "Estimate",
     "Explanation",
     "Labelled",
     "PerformanceEstimator",
     "Profile",
+    "decay",
     "drift",
     "explain",
     "learn_estimator",
     "load_profile",
     "load_state",
+    "losses",
     "merge",
     "profile",
     "profile_like",
@@ -36,6 +40,7 @@ __all__ = [
 ]
 
 _HOME = {
+    **dict.fromkeys(("DecayReport", "decay", "losses"), "windlass.monitoring.decaying"),
     **dict.fromkeys(("Explanation", "Labelled", "explain"), "windlass.monitoring.explaining"),
     **dict.fromkeys(("Estimate", "PerformanceEstimator", "learn_estimator"), "windlass.monitoring.estimating"),
     **dict.fromkeys(("Profile", "merge", "profile", "profile_like"), "windlass.monitoring.profiles"),

@@ -14,6 +14,7 @@ from windlass.decisions.expected import Expected, expected_score
 from windlass.decisions.losses import absolute, log_loss, squared
 from windlass.decisions.metrics import metric_for
 from windlass.errors import DataError, UsageError
+from windlass.monitoring.answers import check_answers, check_kind, check_labels
 from windlass.monitoring.column import kind_of
 from windlass.monitoring.tables import as_frame
 from windlass.product.examples import Examples
@@ -46,8 +47,6 @@ _REACH = 2.09
 """Quantile 0.975 of Student's t with as many degrees of freedom as there are stretches, less one."""
 _CLOSEST = 1e-4
 """Calibrated probabilities are kept this far from 0 and 1: no finite reference shows more."""
-_ROUNDING = 1e-6
-"""What single precision may leave of a probability beyond 0 and 1."""
 _DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
 
 
@@ -125,7 +124,7 @@ class PerformanceEstimator:
                 f"{frame.height} rows and {len(given)} predictions do not belong together",
                 remedy="give one prediction for each row",
             )
-        _check_answers(given, self.summary.kind)
+        check_answers(given, self.summary.kind)
         answers = _wide(given, self.summary.kind)
         if not self._models:
             return _calibrated(self.summary.curves, answers, self.summary.kind)
@@ -199,8 +198,7 @@ def learn_estimator(
     class that occurs, and for values that are not finite; UsageError for labels that are no numbers, predictions that
     are no probabilities, and a metric that cannot be estimated.
     """
-    if kind not in METRICS:
-        raise UsageError(f"there is no kind {kind!r}", remedy=f"take one of {', '.join(METRICS)}")
+    check_kind(kind)
     answers = np.asarray(predictions, dtype=np.float64)
     truth = np.asarray(truth)
     table = as_frame(features)
@@ -419,35 +417,16 @@ def _check_metrics(names: Sequence[str], kind: TaskKind) -> None:
             raise UsageError(f"{name} of a regression cannot be estimated", remedy="estimate mae, mse or rmse")
 
 
-def _check_answers(answers: Array, kind: TaskKind) -> None:
-    shape = "(n, k)" if kind == "multiclass" else "(n,)"
-    if answers.ndim != (2 if kind == "multiclass" else 1):
-        raise UsageError(
-            f"predictions of the shape {answers.shape} are none of a {kind} task",
-            remedy="give the probability of the positive class: predict_proba(rows)[:, 1]"
-            if kind == "binary"
-            else f"give an array of the shape {shape}",
-        )
-    if not np.isfinite(answers).all():
-        raise DataError("a prediction is not finite", remedy="leave such rows out")
-    if kind != "regression" and len(answers) and not (answers.min() >= -_ROUNDING and answers.max() <= 1 + _ROUNDING):
-        raise UsageError("a prediction is no probability", remedy="give probabilities, between 0 and 1")
-
-
 def _check_rows(truth: Array, answers: Array, kind: TaskKind) -> None:
     if len(truth) < LEAST_ROWS:
         raise DataError(
             f"{len(truth)} labelled rows are too few to learn how good a model is",
             remedy=f"give {LEAST_ROWS} or more that it has not learned from",
         )
-    if truth.dtype.kind not in "biuf":
-        raise UsageError(
-            f"the labels are of type {truth.dtype}",
-            remedy="give numbers: values, or 0, 1, ... for the classes in the order of the model's probabilities",
-        )
+    check_labels(truth)
     if not np.isfinite(truth.astype(np.float64)).all():
         raise DataError("a label is not finite", remedy="leave such rows out")
-    _check_answers(answers, kind)
+    check_answers(answers, kind)
     if kind != "regression" and not enough_of_each(truth):
         raise DataError(
             f"fewer than {LEAST_OF_CLASS} rows have one of the labels, or all have the same one",
