@@ -14,6 +14,7 @@ from windlass.decisions.attribution import Binned, Cause, Feature, attribute, re
 from windlass.decisions.losses import losses
 from windlass.decisions.slices import Condition, find_slices
 from windlass.errors import DataError
+from windlass.monitoring.answers import check_answers, check_labels
 from windlass.monitoring.bins import places_of
 from windlass.monitoring.column import ColumnProfile, kind_of
 from windlass.monitoring.profiles import profile
@@ -89,7 +90,8 @@ def explain(before: Labelled, after: Labelled, *, kind: TaskKind, columns: Seque
 
     The loss is the Brier score, or the absolute error. `columns` are profiled columns whose bins are to be used; by
     default the rows of before are profiled. Features that cannot be watched (`profile`) are left out. Of more than
-    20,000 rows on a side the newest count. Raises DataError for fewer than 50 on either side.
+    20,000 rows on a side the newest count. Raises DataError for fewer than 50 on either side and for labels that are
+    not finite, and UsageError for what is no label or no prediction of such a task.
     """
     known = tuple(columns) or profile(before.features).columns
     sides = [_binned(side, known, kind) for side in (before, after)]
@@ -128,7 +130,12 @@ def explain(before: Labelled, after: Labelled, *, kind: TaskKind, columns: Seque
 
 def _binned(side: Labelled, columns: Sequence[ColumnProfile], kind: TaskKind) -> Binned:
     frame = as_frame(side.features)
-    answers, truth = np.asarray(side.predictions, dtype=np.float64), np.asarray(side.truth, dtype=np.float64)
+    answers, labels = np.asarray(side.predictions, dtype=np.float64), np.asarray(side.truth)
+    check_answers(answers, kind)
+    check_labels(labels)
+    truth = labels.astype(np.float64)
+    if not np.isfinite(truth).all():
+        raise DataError("a label is not finite", remedy="leave out rows whose outcome has not come")
     if not frame.height == len(answers) == len(truth):
         raise DataError("rows, predictions and labels do not belong together", remedy="give one of each for a row")
     if frame.height < LEAST_ROWS:
@@ -166,7 +173,9 @@ def _feature(column: ColumnProfile) -> Feature:
 
 
 def _tell(cause: Cause, name: str | None, amount: float, rise: float) -> str:
-    share = f"{amount / rise:.0%} of it" if rise > 0 else "it"
+    if rise <= 0:
+        return "Quality has not fallen, so there is nothing to explain."
+    share = f"{amount / rise:.0%} of it"
     return {
         "shift": f"{name} has moved to values where the model errs more ({share}).",
         "values": f"{name} has values that were hardly there before, such as missing, unseen or stuck ones ({share}).",

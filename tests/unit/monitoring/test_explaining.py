@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windlass.errors import DataError
+from windlass.errors import DataError, UsageError
 from windlass.monitoring import Labelled, explain
 
 FEATURES, THAT_MATTER = 30, 10
@@ -133,3 +134,30 @@ def test_too_few_rows_are_refused() -> None:
     wrong = Labelled(features=pl.DataFrame({"x": [1.0] * 50}), predictions=np.zeros(49), truth=np.zeros(50))
     with pytest.raises(DataError, match="belong together"):
         explain(wrong, wrong, kind="regression")
+
+
+def test_what_is_no_label_or_no_prediction_is_named() -> None:
+    random = np.random.default_rng(3)
+    x = random.normal(size=200)
+    score = 1 / (1 + np.exp(-x))
+    good = Labelled(features={"x": x}, predictions=score, truth=(random.random(200) < score).astype(int))
+    for changed, said, error in (
+        ({"truth": np.where(good.truth == 1, "yes", "no")}, "labels are of type", UsageError),
+        ({"truth": np.where(good.truth == 1, np.nan, 0)}, "label is not finite", DataError),
+        ({"predictions": np.column_stack([1 - score, score])}, "shape", UsageError),
+        ({"predictions": 4 * score}, "no probability", UsageError),
+        ({"predictions": score[:-1]}, "belong together", DataError),
+    ):
+        with pytest.raises(error, match=said):
+            explain(good, replace(good, **changed), kind="binary")
+    with pytest.raises(UsageError, match="no kind"):
+        explain(good, good, kind="classes")  # type: ignore[arg-type]
+
+
+def test_without_a_fall_there_is_nothing_to_explain() -> None:
+    random = np.random.default_rng(3)
+    x = random.normal(size=200)
+    same = Labelled(features={"x": x}, predictions=x, truth=x + random.normal(size=200))
+    why = explain(same, same, kind="regression")
+    assert why.rise == 0
+    assert {part.told for part in why.parts} == {"Quality has not fallen, so there is nothing to explain."}
