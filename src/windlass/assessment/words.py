@@ -10,7 +10,7 @@ _METRICS = frozenset(
         "accuracy", "acc", "auc", "auroc", "roc", "f1", "rmse", "mae", "mse", "mape", "smape", "rmsle", "r2",
         "logloss", "precision", "recall", "loss", "score", "scores", "metric", "metrics", "gini", "brier", "kappa",
         "mcc", "ndcg", "map", "perplexity", "bleu", "rouge", "wer", "iou", "dice", "gain", "lift", "performance",
-        "error", "pr",
+        "error", "pr", "map50", "ap50",
     }
 )  # fmt: skip
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

@@ -30,6 +30,25 @@ class TestGates:
         flow = f"def run(metrics):\n{ask_it}        deploy_model('a')\ndef deploy_model(path): print(path)\nrun({{}})\n"
         assert ask("model-validation-gate", {"flow.py": judge + flow}).state is state
 
+    @pytest.mark.parametrize(("score", "state"), [("map50", State.PRESENT), ("width", State.ABSENT)])
+    def test_a_floor_before_a_registry_of_files(self, ask: Ask, score: str, state: State) -> None:
+        code = f"""
+            import json, shutil
+            from pathlib import Path
+            def register_model(version):
+                shutil.copy2("runs/best.pt", Path("models") / version / "best.pt")
+            def read_production_model():
+                return json.loads(Path("production.json").read_text())
+            def work({score}, baseline_{score}=0.5):
+                if {score} < baseline_{score}:
+                    return
+                register_model("v1")
+            if __name__ == "__main__":
+                work(1)
+        """
+        assert ask("model-validation-gate", {"worker.py": code}).state is state
+        assert ask("model-registry", {"worker.py": code}).state is State.PRESENT
+
     @pytest.mark.parametrize(
         ("name", "state"), [("registering_decision", State.PRESENT), ("search_parameters", State.ABSENT)]
     )

@@ -148,6 +148,73 @@ class TestStarted:
         assert ask("training-automated", files).state is state
 
 
+class TestNamed:
+    """What a name or a path stands for, that another file or an operator makes."""
+
+    @pytest.mark.parametrize(
+        ("command", "state"),
+        [
+            ("${script}", State.WIRED),
+            ("${scripts.train}", State.WIRED),
+            ("${other}", State.WIRED),
+            ("${folder}/train.py", State.WIRED),
+            ("${missing}", State.PRESENT),
+            ("${scripts}", State.PRESENT),
+            ("${show}", State.PRESENT),
+        ],
+    )
+    def test_values_of_a_file_of_stages(self, ask: Ask, command: str, state: State) -> None:
+        stages = f"vars:\n  - other: src/train.py\n  - more.yaml\nstages:\n  fit:\n    cmd: python {command}\n"
+        files = {
+            **on_push("dvc repro"),
+            "dvc.yaml": stages,
+            "params.yaml": "script: src/train.py\nshow: src/show.py\nscripts:\n  train: src/train.py\n",
+            "more.yaml": "folder: src\n",
+            "src/train.py": MAIN,
+            "src/show.py": "print(1)\n",
+        }
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(
+        ("path", "state"),
+        [
+            ("str(ROOT / 'src' / 'train.py')", State.WIRED),
+            ("ROOT / 'src/train.py'", State.WIRED),
+            ("Path('src') / 'train.py'", State.WIRED),
+            ("str(ROOT / 'src' / 'show.py')", State.PRESENT),
+            ("ROOT / 'others' / name", State.PRESENT),
+        ],
+    )
+    @pytest.mark.parametrize("held", [True, False])
+    def test_a_path_that_is_put_together(self, ask: Ask, path: str, held: bool, state: State) -> None:
+        words = f"[sys.executable, {path}, '--epochs', str(EPOCHS)]"
+        run = f"command = {words}\nsubprocess.run(command, check=True)\n" if held else f"subprocess.run({words})\n"
+        files = {
+            **on_push("python worker.py"),
+            "worker.py": f"import subprocess, sys\nfrom pathlib import Path\nROOT = Path(__file__).parent\n{run}",
+            "src/train.py": MAIN,
+            "src/show.py": "print(1)\n",
+        }
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(
+        ("call", "registry", "deployed"),
+        [
+            ("upload_file(path_or_fileobj=path, repo_id='a/b', repo_type='model')", State.WIRED, State.ABSENT),
+            ("upload_file(path_or_fileobj='model.pkl', repo_id='a/b')", State.WIRED, State.ABSENT),
+            ("upload_file(path_or_fileobj='report.html', repo_id='a/b')", State.ABSENT, State.ABSENT),
+            ("upload_folder(folder_path='.', repo_id='a/b', repo_type='space')", State.ABSENT, State.WIRED),
+            ("upload_folder(folder_path='.', repo_id='a/b', repo_type='dataset')", State.ABSENT, State.ABSENT),
+            ("upload_folder(folder_path='.', repo_id='a/b')", State.WIRED, State.ABSENT),
+        ],
+    )
+    def test_what_goes_to_the_hub(self, ask: Ask, call: str, registry: State, deployed: State) -> None:
+        code = f"from huggingface_hub import HfApi\napi = HfApi()\napi.{call}\n"
+        files = {**on_push("python push.py"), "push.py": code}
+        assert ask("model-registry", files).state is registry
+        assert ask("service-cd", files).state is deployed
+
+
 class TestPipelines:
     STEPS = "from kfp import dsl\n@dsl.component\ndef prepare(): ...\n{mark}\ndef train_model(x):\n    return x\n"
 
@@ -248,6 +315,24 @@ class TestServed:
                 p.to_csv("out.csv")
         """
         assert ask("model-serving", {"steps.py": code}).state is state
+
+    @pytest.mark.parametrize(
+        ("body", "state"),
+        [
+            ("ch.publish(load_model('m').predict(body))", State.PRESENT),
+            ("ch.publish(body)", State.ABSENT),
+            ("m = load_model('m')\n    SVC().fit(m.predict(body), body)", State.ABSENT),
+        ],
+    )
+    @pytest.mark.parametrize("broker", ["pika", "os"])
+    def test_a_program_that_answers_messages(self, ask: Ask, broker: str, body: str, state: State) -> None:
+        code = (
+            f"import {broker} as broker\nfrom keras.models import load_model\nfrom sklearn.svm import SVC\n"
+            f"def answer(ch, body):\n    {body}\n"
+            "def main():\n    ch = broker.connect()\n    ch.basic_consume(queue='a', on_message_callback=answer)\n"
+            "if __name__ == '__main__':\n    main()\n"
+        )
+        assert ask("model-serving", {"worker.py": code}).state is (state if broker == "pika" else State.ABSENT)
 
     @pytest.mark.parametrize(
         ("name", "state"), [("wandb-registry-model/churn:latest", State.PRESENT), ("team/churn/run-1:v0", State.ABSENT)]

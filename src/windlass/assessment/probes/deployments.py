@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from windlass.assessment.automation.workflow import Job, Workflow, mapping, maps
 from windlass.assessment.cloud import declared
-from windlass.assessment.facts import Facts, Seen, once, seen_run, seen_use
+from windlass.assessment.facts import Facts, Place, Seen, once, seen_run, seen_use
 from windlass.assessment.probes.verbs import (
     DEPLOY_ACTIONS,
     deploys,
@@ -73,9 +73,21 @@ def _started_here(facts: Facts) -> Iterator[Seen]:
             yield seen_run(run)
 
 
+def _to_spaces(facts: Facts) -> Iterator[Place]:
+    for place in facts.given("repo_type"):
+        if (
+            place[2].last in ("upload_folder", "upload_file", "upload_large_folder")
+            and place[2].kwarg("repo_type") == "space"
+        ):
+            yield place
+
+
 def _called(facts: Facts) -> Iterator[Seen]:
-    """Programs of CI that create an endpoint or deploy a model to one."""
-    for sighting in facts.calls("deploy", "create_endpoint", "update_endpoint"):
+    """Programs of CI that create an endpoint, deploy a model to one, or bring the files of a Space to where it runs."""
+    for sighting in (
+        *facts.calls("deploy", "create_endpoint", "update_endpoint"),
+        *map(facts.sight, _to_spaces(facts)),
+    ):
         told = any(sighting.call.has(each) for each in ("endpoint_name", "instance_type", "machine_type"))
         if sighting.call.last == "deploy" and not told:
             continue

@@ -34,15 +34,15 @@ _WHOLE = re.compile(
     r"aiplatform\..*Model\.upload|aiplatform\.Model\.upload"
     r"|sagemaker\..*(RegisterModel|ModelStep|\.register)|bentoml\.\w+\.save_model|"
     r"bentoml\.models\.create|hsml\..*\.save|comet_ml\..*register_model"
-    r"|huggingface_hub\..*(upload_folder|create_tag)|zenml\..*(create_model_version|Model)|"
+    r"|huggingface_hub\..*(upload_folder|upload_file|create_tag)|zenml\..*(create_model_version|Model)|"
     r"clearml\..*OutputModel|model_registry\..*register_model"
     r"|wandb\..*(link_artifact|link_model)|neptune\.init_model_version)$"
 )
 
 _WHOLE_ENDS = (
     "register", "create_or_update", "upload", "RegisterModel", "ModelStep", "save_model", "create", "save",
-    "register_model", "upload_folder", "create_tag", "create_model_version", "Model", "link_artifact", "link_model",
-    "init_model_version",
+    "register_model", "upload_folder", "upload_file", "create_tag", "create_model_version", "Model", "link_artifact",
+    "link_model", "init_model_version",
 )  # fmt: skip
 """How the names above end: asked first, since nearly no call does."""
 
@@ -57,7 +57,7 @@ def registers(call: Call, module: Module) -> bool:
     if call.kwargs and call.has("model_display_name") and "aiplatform" in call.name:
         return True  # a job of Vertex AI that uploads what it trained
     if call.name.endswith(_WHOLE_ENDS) and _WHOLE.search(call.name):
-        return True
+        return not call.name.startswith("huggingface_hub.") or _is_model_on_hub(call)
     if (
         call.last in _LINKS
         and call.has("target_path")
@@ -69,6 +69,13 @@ def registers(call: Call, module: Module) -> bool:
             call.name.startswith("?.") and any(full.startswith(_CLIENTS) for full in module.imports.values())
         )
     return False
+
+
+def _is_model_on_hub(call: Call) -> bool:
+    """Whether what goes to the hub of Hugging Face is a model, not the files of a Space or a data set."""
+    kind = call.kwarg("repo_type") or ""
+    file = call.last == "upload_file"
+    return kind == "model" or (kind == "" and (not file or any("model" in parts_of(value) for value in call.values)))
 
 
 @once
@@ -88,7 +95,7 @@ _WRITES = frozenset(
     {
         "dump", "dumps", "write_text", "write", "execute", "commit", "put_object", "upload_file", "insert",
         "insert_one", "save", "to_json", "replace", "upload_json", "upload_model_json", "upload_folder", "copy",
-        "copytree", "add", "set", "symlink_to",
+        "copytree", "add", "set", "symlink_to", "copy2", "copyfile",
     }
 )  # fmt: skip
 _TAKING = frozenset(

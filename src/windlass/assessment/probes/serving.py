@@ -122,6 +122,35 @@ def _uses_model_near(facts: Facts, module: Module) -> bool:
     return False
 
 
+_CONSUMES = frozenset({"basic_consume", "start_consuming", "KafkaConsumer", "Consumer", "consume", "subscribe"})
+_BROKERS = frozenset({"pika", "kafka", "confluent_kafka", "aiokafka", "aio_pika", "nats", "pulsar", "faust", "paho"})
+
+
+def _consumers(facts: Facts) -> Iterator[Sighting]:
+    """Programs that take messages of a broker, and answer each with the model."""
+    seen: set[str] = set()
+    for place in facts.named(lambda name: last_of(name) in _CONSUMES):
+        module = place[0]
+        if module.path in seen or module.is_notebook:
+            continue
+        seen.add(module.path)
+        takes = _BROKERS & {
+            each for path in _taken_in(facts, module) for each in facts.project.modules.by_path[path].packages
+        }
+        if (
+            takes
+            and _uses_model(facts, module)
+            and not any(facts.trains((module.path, each)) for each in module.functions)
+        ):
+            yield facts.sight(place)
+
+
+def _taken_in(facts: Facts, module: Module) -> set[str]:
+    """A file and those of the project that it takes in."""
+    found = (facts.project.modules.find(full, seen_from=module.path) for full in module.imports.values())
+    return {module.path, *(key[0] for key in found if key is not None)}
+
+
 _SERVED_CLASSES = re.compile(
     r"^(kserve\.(model\.)?Model|mlserver\.(model\.)?MLModel|litserve\.(api\.)?LitAPI|ts\.torch_handler\.\w+\.\w+)$"
 )
@@ -388,6 +417,7 @@ def model_serving(facts: Facts) -> Finding:
         sighting.seen(f"{sighting.function.name or 'the script'}: loads a model and keeps its answers")
         for sighting in batch_modules(facts).values()
     ]
+    seen += [sighting.seen("a program that answers messages with the model") for sighting in _consumers(facts)]
     seen += [sighting.seen("a step that answers for a batch of rows") for sighting in _batch_steps(facts)]
     seen += [sighting.seen("a page that answers with the model") for sighting in _pages(facts)]
     seen += [

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from windlass.assessment.automation.workflow import mapping, text_of, words
+from windlass.assessment.automation.workflow import mapping, maps, text_of, words
 from windlass.assessment.project import Project, name_of_image
 from windlass.assessment.reach.asked import Asked, Leads, path_of
 from windlass.assessment.reach.hooks import run_hooks
@@ -20,11 +20,13 @@ def dvc_stages(project: Project) -> Iterator[tuple[str, str, int, str, str, dict
     """(path, stage, line, command, folder, what it depends on and makes) of each DVC stage."""
     for path in project.named("dvc.yaml"):
         for document in project.yaml(path)[:1]:
+            values = _values(project, path, mapping(document).get("vars"))
             for name, given in mapping(mapping(document).get("stages")).items():
                 about = mapping(given)
                 about = mapping(about["do"]) if "do" in about else about
                 commands = about.get("cmd")
                 text = "\n".join(map(str, commands)) if isinstance(commands, list) else text_of(commands)
+                text = _filled(text, values)
                 folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), text_of(about.get("wdir")))).strip(
                     "."
                 )
@@ -32,6 +34,33 @@ def dvc_stages(project: Project) -> Iterator[tuple[str, str, int, str, str, dict
                     key: [_name(each) for each in about.get(key) or ()] for key in ("deps", "outs", "metrics", "plots")
                 }
                 yield path, name, about.line, text, folder, lists
+
+
+_VALUE = re.compile(r"\$\{([\w.]+)\}")
+
+
+def _values(project: Project, path: str, given: object) -> list[Map]:
+    """What `${...}` of a file of stages is looked up in: its `vars`, the files that they name, and `params.yaml`."""
+    folder = posixpath.dirname(path)
+    named = ["params.yaml", *(each.partition(":")[0] for each in words(given))]
+    places = [posixpath.normpath(posixpath.join(folder, each)) for each in named]
+    documents = [each for place in places if place in project.tree for each in project.yaml(place)[:1]]
+    return [*maps(given), *(each for each in documents if isinstance(each, Map))]
+
+
+def _filled(text: str, values: list[Map]) -> str:
+    """A command with the values for its `${...}`, as far as they are known."""
+    return _VALUE.sub(lambda found: _looked_up(values, found[1]) or found[0], text)
+
+
+def _looked_up(values: list[Map], dotted: str) -> str:
+    for found in values:
+        here: object = found
+        for part in dotted.split("."):
+            here = mapping(here).get(part)
+        if isinstance(here, (str, int, float)):
+            return str(here)
+    return ""
 
 
 def _name(entry: object) -> str:

@@ -52,8 +52,8 @@ def launched_by(call: Call) -> Iterator[Command]:
         yield Command(argv=("mlflow", "run", given[0] or call.kwarg("uri") or ".", "-e", entry), line=call.line)
     elif call.last in _FILES and call.args and call.args[0]:
         yield Command(argv=("python", call.args[0]), line=call.line)
-    if text.startswith(("{}", "sys.")):  # the interpreter, whatever its name is
-        text = text.replace("sys.executable", "python").replace("{}", "python", 1)
+    if text.startswith(("{}", "sys.executable")):  # the interpreter, whatever its name is
+        text = f"python{text.removeprefix('sys.executable').removeprefix('{}')}"
     if text:
         yield from read_shell(text, call.line)
 

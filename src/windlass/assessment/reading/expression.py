@@ -39,7 +39,10 @@ def constant_of(node: ast.expr) -> str | None:
         return " ".join(words)
     if isinstance(node, ast.BinOp):
         left, right = constant_of(node.left), constant_of(node.right)
-        return f"{left or '{}'}{right or '{}'}" if left or right else None
+        between = "/" if isinstance(node.op, ast.Div) else ""  # of paths: `ROOT / "src" / "train.py"`
+        return f"{left or '{}'}{between}{right or '{}'}" if left or right else None
+    if isinstance(node, ast.Call) and len(node.args) == 1 and dotted_of(node.func) in ("str", "Path", "pathlib.Path"):
+        return constant_of(node.args[0])
     return None
 
 
