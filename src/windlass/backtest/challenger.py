@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -15,6 +15,7 @@ from windlass.backtest.stream import Array, Known, Stream
 from windlass.backtest.trainer import Trainer
 from windlass.decisions.baseline import constant_answer
 from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
+from windlass.decisions.precedent import Precedent
 from windlass.decisions.recourse import RecourseEvidence, decide_recourse
 from windlass.monitoring.reference import Reference, make_reference
 from windlass.pipeline.candidates import Mix, choose, follow
@@ -69,15 +70,16 @@ class Workshop:
         *,
         now: datetime,
         must_gain: bool = False,
+        precedent: Precedent | None = None,
         changed: int = 0,
         earlier: Mapping[str, Answerer] | None = None,
     ) -> Challenger | None:
         """Train as the policy says, and let the gate judge the result against the champion.
 
-        `known` are labelled rows that stand for all of their time; `must_gain` as the gate takes it, and the newest
-        `changed` rows came since the champion's losses rose. `earlier` versions are asked whether one of them does
-        better; where one does, there is no model. None when there are too few rows to train on, or to compare with the
-        champion.
+        `known` are labelled rows that stand for all of their time; `must_gain` and `precedent` as the gate takes
+        them, and the newest `changed` rows came since the champion's losses rose. `earlier` versions are asked whether
+        one of them does better; where one does, there is no model. None when there are too few rows to train on, or to
+        compare with the champion.
         """
         learned = champion.learned
         known = self._within_window(known, now)
@@ -91,9 +93,8 @@ class Workshop:
         judged = self._made(mix, rest, changed=early)
         answers = self._trainer.predict_at(judged, holdout.positions)
         others = self._trainer.predict_at(champion.model, holdout.positions[unseen])
-        evidence = self._evidence(
-            judged, rest, holdout, answers=answers, champion=others, unseen=unseen, must_gain=must_gain
-        )
+        evidence = self._evidence(judged, rest, holdout, answers=answers, champion=others, unseen=unseen)
+        evidence = replace(evidence, must_gain=must_gain, precedent=precedent)
         decision = decide_gate(evidence, self._stream.product.gate, now)
         passed = decision.verdict == "pass"
         recourse = self._recourse(champion, answers if passed else None, earlier, holdout, now) if earlier else None
@@ -197,7 +198,6 @@ class Workshop:
         answers: Array,
         champion: Array,
         unseen: Array,
-        must_gain: bool,
     ) -> GateEvidence:
         policy = self._stream.product.gate
         constant = constant_answer(
@@ -212,7 +212,6 @@ class Workshop:
             unseen=unseen,
             slices=self._slices(policy, holdout.positions),
             latency_ms=self._latency(judged, holdout.positions) if policy is not None and policy.latency_ms else None,
-            must_gain=must_gain,
         )
 
     def _slices(self, policy: Gate | None, holdout: Array) -> dict[str, Array]:

@@ -15,6 +15,7 @@ from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
 from windlass.decisions.losses import compared_losses
 from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.precedent import precedent_of
 from windlass.decisions.recourse import ASKED
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
@@ -60,10 +61,14 @@ class Loop:
         reference = self._workshop.first_reference(known)
         self._champion = self._version(first, known, reference)
         self._probation: Probation | None = None
+        self._ended: Decision | None = None
+        """How the last one ended."""
         self._past: list[Version] = []
         """Those that answered before, in the order in which they stopped to."""
         self._run_starts: list[datetime] = [self._clock.now()]
         self._labelled_at_run = len(known)
+        self._released = [len(known)]
+        """How many rows were labelled when each version was trained."""
         self._rejections = 0
         self._changed = 0
         self._alarmed: set[str] = set()
@@ -96,7 +101,7 @@ class Loop:
         if decision.verdict == "retrain":
             self._record("retrain.decided", decision=decision)
             self._changed = decision.count("changed")
-            self._retrain(start, trigger=decision.numbers["trigger"])
+            self._retrain(start, decision)
 
     def _mature(self, now: int, start: int) -> None:
         """Hand over the labels that became known since the last look, in the order in which they did.
@@ -129,17 +134,20 @@ class Loop:
             run_starts=tuple(self._run_starts),
             new_labelled=labelled - self._labelled_at_run,
             labelled=self._labelled_at_run,
+            released=tuple(self._released),
             changed=self._changed,
             rejections=self._rejections,
             drift=drift,
             decay=decay,
             warning=watch.warning(now),
+            probation=self._ended,
         )
         return decide_retrain(evidence, self._stream.product.retrain, now)
 
     # -- acting --------------------------------------------------------------------------------------------------
 
-    def _retrain(self, start: int, *, trigger: object) -> None:
+    def _retrain(self, start: int, decision: Decision) -> None:
+        trigger = decision.numbers["trigger"]
         for_growth = trigger == "growth"
         now = self._clock.now()
         self._run_starts.append(now)
@@ -150,6 +158,7 @@ class Loop:
             self._champion,
             now=now,
             must_gain=for_growth,
+            precedent=precedent_of(decision),
             changed=self._changed,
             earlier=self._earlier() if trigger == "decay" else None,
         )
@@ -189,6 +198,7 @@ class Loop:
         assert made.reference is not None
         self._rejections = 0
         self.retrains += 1
+        self._released.append(self._labelled_at_run)
         self._begin_probation(self._version(made.model, made.learned, made.reference), start)
         self._record("champion.changed", detail=f"retrained on {len(made.learned):,} labelled rows ({made.mix})")
 
@@ -205,7 +215,7 @@ class Loop:
         decision = decide_rollback(evidence, self._stream.product.release, self._clock.now())
         if decision.verdict == "wait":
             return
-        self._probation = None
+        self._probation, self._ended = None, decision
         self._record("release.finished", decision=decision)
         if decision.verdict == "roll_back":
             self._past.append(self._champion)

@@ -9,6 +9,7 @@ from windlass.controller.commands import Answer
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
+from windlass.decisions.precedent import precedent_of
 from windlass.decisions.recourse import ASKED
 from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain
 from windlass.engines.job import Job
@@ -113,6 +114,7 @@ class Training:
             run_starts=product.run_starts,
             new_labelled=signals.new_labelled,
             labelled=product.labelled,
+            released=product.released,
             changed=product.changed,
             failures=product.failures + interrupted,
             rejections=product.rejections,
@@ -121,6 +123,7 @@ class Training:
             drift=signals.drift,
             decay=signals.decay,
             warning=signals.warning,
+            probation=product.probation,
         )
 
     def start_by_hand(self, pending: PendingCommand) -> Answer:
@@ -201,6 +204,7 @@ class Training:
             fence=self._context.held(),
             window=None if retrain is None else retrain.since,
             must_gain=trigger == "growth",
+            precedent=precedent_of(product.last_retrain) if trigger == "growth" else None,
             changed=product.changed,
             champion=None if product.champion is None else product.champion.version,
             champion_digest=None if product.champion is None else product.champion.digest,

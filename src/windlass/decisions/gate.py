@@ -14,6 +14,7 @@ from windlass.decisions.agreement import row_gaps, scale_of
 from windlass.decisions.divergence import holm, ks_distance
 from windlass.decisions.figures import decision, show
 from windlass.decisions.metrics import Metric, main_metric
+from windlass.decisions.precedent import CHANCE_GAIN, Precedent, together
 from windlass.product.policy import Gate
 from windlass.records.decision import Decision
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 """Chance that a candidate as good as the champion is called clearly worse: once overall, once over all slices."""
-CHANCE_GAIN = 0.1
-"""Chance that a candidate as good as the champion is called better, where it must be."""
 MATERIAL = 0.02
 """What counts as a gain: this share of what the champion falls short of a perfect score."""
 SEEN = 0.5
@@ -59,6 +58,8 @@ class GateEvidence:
     """99th percentile of the time that the prediction of a single row takes; None: not measured."""
     must_gain: bool = False
     """Nothing is known to be wrong with the champion, so only a clearly better candidate is worth a release."""
+    precedent: Precedent | None = None
+    """What the last release brought, which speaks for the candidate where it must gain; None: nothing tells."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,10 +79,10 @@ def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> D
 
     A candidate is rejected when it misses the floor or the ceiling, when its metric is undefined, is slower than
     allowed, is clearly worse than the champion on the same rows (one-sided, 5 %), is not clearly better where it must
-    be (one-sided, 10 %, and by 1 % of what the champion falls short of a perfect score), or is clearly worse in one of
-    the slices (5 % over all of them, Holm). Bounds are judged on all rows, the champion on those that it has not
-    learned from. With no policy only the champion is asked. Without a champion only the bounds are. Raises ProductError
-    for a metric that does not exist.
+    be (one-sided, 10 %, and by 1 % of what the champion falls short of a perfect score; by itself, or taken together
+    with what the last release brought), or is clearly worse in one of the slices (5 % over all of them, Holm). Bounds
+    are judged on all rows, the champion on those that it has not learned from. With no policy only the champion is
+    asked. Without a champion only the bounds are. Raises ProductError for a metric that does not exist.
     """
     policy = policy or Gate()
     metric = main_metric(policy, evidence.kind)
@@ -168,7 +169,7 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
         )
     elif p_value < ALPHA:
         hearing.against.append(f"It is clearly worse than the champion on the same {rows} rows, by {said}.")
-    elif evidence.must_gain and (short := _falls_short(hearing.metric, found)):
+    elif evidence.must_gain and (short := _falls_short(hearing, found)):
         hearing.against.append(f"It is not worth a release, since {short}: a gain of {said} on {rows} rows.")
     elif found.gain < 0:
         hearing.remarks.append(f"It is worse than the champion by {said}, which noise or the tolerance explains.")
@@ -176,11 +177,32 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
         hearing.remarks.append(f"It is better than the champion on the same {rows} rows, by {said}.")
 
 
-def _falls_short(metric: Metric, found: paired.Comparison) -> str:
-    """Why the candidate is not clearly and materially better; empty if it is."""
-    if found.p_better() >= CHANCE_GAIN:
+def _falls_short(hearing: _Hearing, found: paired.Comparison) -> str:
+    """Why the candidate is not clearly and materially better; empty if it is, by itself or with what the last release
+    brought."""
+    metric, last, chance = hearing.metric, hearing.evidence.precedent, found.p_better()
+    hearing.numbers["p_better"] = chance
+    short = _short_by(metric, found, chance, gain=found.gain)
+    if last is None:
+        return short
+    hearing.numbers.update({"last_gain": last.gain, "last_p_better": last.p_better})
+    if not short or found.gain <= 0:  # nothing of the past saves what did no better on these rows
+        return short
+    room = metric.room(found.champion)
+    mean = found.gain if room is None else (found.gain + last.gain * room) / 2
+    both = together([chance, last.p_better])
+    hearing.numbers["together_p_better"] = both
+    short = _short_by(metric, found, both, gain=mean)
+    if not short:
+        hearing.remarks.append(f"The last release gained {last.gain:.1%} on its probation, which speaks for this one.")
+    return short
+
+
+def _short_by(metric: Metric, found: paired.Comparison, chance: float, *, gain: float) -> str:
+    """What is missing where noise explains a gain with this chance, and it is so large."""
+    if not chance < CHANCE_GAIN:
         return "noise may explain what it gains"
-    if not material(metric, found, seen=SEEN):
+    if not material(metric, replace(found, gain=gain), seen=SEEN):
         return f"it gains less than {SEEN * MATERIAL:.0%} of what the champion falls short"
     return ""
 

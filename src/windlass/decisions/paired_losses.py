@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from windlass.decisions.paired import dependence
+from windlass.decisions.paired import dependence, standard_error
 from windlass.decisions.sequential import evidence_above
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class PairedLosses:
         return _mean(self.previous, of=self._known)
 
     @property
+    def gain(self) -> float:
+        """How much less the new version loses, as a share of what the previous one does; NaN when no row tells."""
+        return -self.gap / self.usual if self.usual > 0 else float("nan")
+
+    @property
     def _known(self) -> NDArray[np.bool_]:
         return np.isfinite(np.asarray(self.new, dtype=np.float64) - self.previous)
 
@@ -59,6 +64,19 @@ class PairedLosses:
 def material(losses: PairedLosses) -> bool:
     """Whether the new version's loss is higher by enough to matter."""
     return bool(losses.gap >= MATERIAL * losses.usual)
+
+
+def p_better(losses: PairedLosses) -> float:
+    """One-sided p-value against "the new version loses no less", once and for all rows: the paired t test, with the
+    error widened where neighbours differ alike (`paired.standard_error`). NaN for fewer than two rows."""
+    from scipy.special import stdtr
+
+    gained = np.asarray(losses.previous, dtype=np.float64) - losses.new
+    gained = gained[np.isfinite(gained)]
+    error = standard_error(gained)
+    if not error > 0:  # too few rows, or a difference that is the same on all of them
+        return float("nan") if np.isnan(error) else float(gained.mean() <= 0)
+    return float(stdtr(len(gained) - 1, -gained.mean() / error))
 
 
 def evidence_of_worse(losses: PairedLosses) -> float:

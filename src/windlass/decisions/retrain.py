@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from windlass.decisions.figures import decision, show_moment
+from windlass.decisions.precedent import Precedent, precedent_of
 from windlass.product.duration import format_duration
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
@@ -16,6 +18,8 @@ Signal = Literal["first", "schedule", "volume", "growth", "drift", "decay", "int
 
 _WARNED = 0.4
 """Part of `Retrain.on_growth` that is worth a look while a warning stands: a tenth in place of a quarter."""
+_PAID = 0.6
+"""Part of it that is worth a look where the last release has paid: 15 % in place of 25."""
 _WEEK = timedelta(days=7)
 _FIRST_PAUSE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(days=1)
@@ -40,6 +44,8 @@ class RetrainEvidence:
     """Rows that were labelled since the last run."""
     labelled: int = 0
     """Rows of the last run's training set; 0: nothing tells."""
+    released: tuple[int, ...] = ()
+    """How many rows were labelled when each version was trained that was to be released, the last ones at least."""
     changed: int = 0
     """How many of these had come since the change that a decay was dated to; 0: no run answered one yet."""
     failures: int = 0
@@ -56,12 +62,16 @@ class RetrainEvidence:
     decay: Decision | None = None
     warning: Decision | None = None
     """What is to be expected by the answers alone, before labels come."""
+    probation: Decision | None = None
+    """How the last probation ended: where it proved a gain, more rows will sooner bring the next."""
 
 
 def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
     """`retrain` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume, schedule
-    or growth. After a decay the rows since the change count as all there are for growth: while they are few, each few
-    more are worth a look. `numbers["changed"]` says how many there are by now.
+    or growth. Where the last release proved a gain on its probation, three fifths of `on_growth` are enough, and
+    `numbers["gain"]` and `numbers["p_better"]` say what the gate may count in of that (`precedent_of` reads them):
+    nothing where versions are many already. After a decay the rows since the change count as all there are for growth:
+    while they are few, each few more are worth a look. `numbers["changed"]` says how many there are by now.
 
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
     and budget may hold a run back. Each run in a row that brought nothing doubles the cooldown (but for growth, since
@@ -72,14 +82,14 @@ def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datet
     """
     blocked = _blocked(evidence, now)
     if blocked is not None:
-        return _wait([blocked], evidence, now, trigger=None)
+        return _wait([blocked], evidence, policy, now, trigger=None)
     trigger, why = _signal(evidence, policy, now)
     if trigger is None:
-        return _wait([why], evidence, now, trigger=None)
+        return _wait([why], evidence, policy, now, trigger=None)
     held = _held_back(evidence, policy or Retrain(), now, trigger=trigger)
     if held is not None:
-        return _wait([held, why], evidence, now, trigger=trigger)
-    return decision("retrain", "retrain", [why], _numbers(evidence, now, trigger=trigger), now)
+        return _wait([held, why], evidence, policy, now, trigger=trigger)
+    return decision("retrain", "retrain", [why], _numbers(evidence, policy, now, trigger=trigger), now)
 
 
 def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
@@ -128,10 +138,32 @@ def _signals(evidence: RetrainEvidence, policy: Retrain, now: datetime) -> Itera
     warning = evidence.warning if policy.on_decay else None
     if warning is not None and warning.verdict == "alarm" and 0 < sooner <= evidence.new_labelled:
         yield "growth", warning.reasons[0]
-    if policy.on_growth is not None and 0 < policy.on_growth * evidence.labelled <= evidence.new_labelled:
-        yield "growth", f"The labelled rows have grown by {policy.on_growth:.0%} or more since the last run."
+    growth = _growth(evidence, policy)
+    if growth is not None and 0 < growth * evidence.labelled <= evidence.new_labelled:
+        yield "growth", f"The labelled rows have grown by {growth:.0%} or more since the last run."
     if evidence.owed is not None:
         yield evidence.owed, f"The last run (for: {evidence.owed}) failed before it came to a result."
+
+
+def _growth(evidence: RetrainEvidence, policy: Retrain) -> float | None:
+    """The growth of the labelled rows that is worth a look; None: none is."""
+    if policy.on_growth is None:
+        return None
+    last = _precedent(evidence, policy)
+    return policy.on_growth * (_PAID if last is not None and last.proven else 1.0)
+
+
+def _precedent(evidence: RetrainEvidence, policy: Retrain | None) -> Precedent | None:
+    """What the last release brought, as long as it may count.
+
+    What is looked at sooner and asked for less proof makes no more versions than growth by itself would: three in the
+    time in which the rows double, if it is 25 %. All count, whatever they were made for.
+    """
+    if policy is None or policy.on_growth is None:
+        return None
+    half = (evidence.labelled + evidence.new_labelled) / 2
+    most = max(1, math.floor(math.log(2) / math.log1p(policy.on_growth)))
+    return precedent_of(evidence.probation) if sum(rows > half for rows in evidence.released) < most else None
 
 
 def _at_once(evidence: RetrainEvidence) -> bool:
@@ -183,18 +215,24 @@ def _why_quiet(evidence: RetrainEvidence, policy: Retrain) -> str:
     parts = [f"{quiet} {'are' if ' and ' in quiet else 'is'} quiet"] if quiet else []
     if policy.on_rows is not None:
         parts.append(f"fewer than {policy.on_rows} rows were labelled since the last run")
-    if policy.on_growth is not None and evidence.labelled:
-        parts.append(f"the labelled rows have grown by less than {policy.on_growth:.0%}")
+    growth = _growth(evidence, policy)
+    if growth is not None and evidence.labelled:
+        parts.append(f"the labelled rows have grown by less than {growth:.0%}")
     if policy.every is not None and evidence.last_run_at is not None:
         parts.append(f"the schedule asks at {show_moment(evidence.last_run_at + policy.every)}")
     return f"No signal: {', '.join(parts)}." if parts else "No signal has been heard."
 
 
-def _wait(reasons: list[str], evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None) -> Decision:
-    return decision("retrain", "wait", reasons, _numbers(evidence, now, trigger=trigger), now)
+def _wait(
+    reasons: list[str], evidence: RetrainEvidence, policy: Retrain | None, now: datetime, *, trigger: Signal | None
+) -> Decision:
+    return decision("retrain", "wait", reasons, _numbers(evidence, policy, now, trigger=trigger), now)
 
 
-def _numbers(evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None) -> dict[str, object]:
+def _numbers(
+    evidence: RetrainEvidence, policy: Retrain | None, now: datetime, *, trigger: Signal | None
+) -> dict[str, object]:
+    last = _precedent(evidence, policy)
     return {
         "trigger": trigger,
         "new_labelled": evidence.new_labelled,
@@ -204,6 +242,8 @@ def _numbers(evidence: RetrainEvidence, now: datetime, *, trigger: Signal | None
         "failures": evidence.failures,
         "rejections": evidence.rejections,
         "last_run_at": evidence.last_run_at,
+        "gain": None if last is None else last.gain,
+        "p_better": None if last is None else last.p_better,
     }
 
 

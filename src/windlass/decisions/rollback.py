@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.decisions.figures import decision, show, show_moment
-from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, material
+from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, material, p_better
 from windlass.decisions.sequential import evidence_above, proportion_bounds
 from windlass.decisions.slowness import Stretches, slowness
 from windlass.product.policy import Release
@@ -63,13 +63,15 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
     Rolled back: refused by a serving worker, worse on outcomes by 2 % or more, failing more often than the one before,
     or slower. It may be asked as often as one likes: the evidence is bets that no look can win but by being right (0.5
     % ever, for all of it together). A version that merely seems worse is kept when the time is over, and the reason
-    says so.
+    says so. `gain` and `p_better` in the numbers say what it brought; `precedent_of` reads them when probation is over.
     """
     losses = evidence.losses
     numbers: dict[str, Any] = {
         "outcomes": losses.rows,
         "loss_difference": losses.gap,
         "previous_loss": losses.usual,
+        "gain": losses.gain,
+        "p_better": p_better(losses),
         "evidence_worse": evidence_of_worse(losses),
         "evidence_needed": 1 / ALPHA,
         "requests": evidence.requests,

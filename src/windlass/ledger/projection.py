@@ -68,6 +68,8 @@ from windlass.records.state import (
 
 EMPTY = WorkspaceState()
 _BUDGET_WINDOW = timedelta(days=30)
+_RELEASES = 20
+"""Versions of which it is kept how many rows there were: more than a budget of them ever counts."""
 
 _T = TypeVar("_T")
 
@@ -143,7 +145,8 @@ def _registered(state: ProductState, body: VersionRegistered, event: Event) -> P
     version = VersionState(
         version=body.version, digest=body.digest, run=body.run, metrics=body.metrics, registered_at=event.at
     )
-    return replace(state, versions=_with(state.versions, body.version, version), candidate=version)
+    released = (*state.released, state.labelled)[-_RELEASES:] if body.run is not None else state.released
+    return replace(state, versions=_with(state.versions, body.version, version), candidate=version, released=released)
 
 
 def _retired(state: ProductState, body: VersionRetired, _event: Event) -> ProductState:
@@ -253,7 +256,8 @@ def _release_finished(state: ProductState, body: ReleaseFinished, _event: Event)
     if body.outcome == "superseded":  # neither a gain nor a loss: its outcomes were never all seen
         return replace(state, release=None)
     rejections = 0 if body.outcome == "promoted" else state.rejections + 1
-    return replace(state, release=None, rejections=rejections)
+    probation = body.decision if body.decision.judgement == "rollback" else state.probation
+    return replace(state, release=None, rejections=rejections, probation=probation)
 
 
 def _experiment_started(state: ProductState, body: ExperimentStarted, event: Event) -> ProductState:

@@ -140,6 +140,7 @@ def gate(training: Training, prepared: Prepared, evaluated: Finished) -> Judged:
             "policy": to_plain(training.product.policies())["gate"],
             "champion": request.champion_digest,
             "must_gain": request.must_gain,
+            "precedent": msgspec.to_builtins(request.precedent),
         },
         inputs=inputs,
     )
@@ -169,6 +170,7 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
         slices=groups_of(training, prepared),
         latency_ms=read_record(evaluated.folder / LATENCY, Latency).single_p99,
         must_gain=training.request.must_gain,
+        precedent=training.request.precedent,
     )
     decision = decide_gate(evidence, training.product.gate, training.now)
     if remark:

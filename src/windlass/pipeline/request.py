@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from windlass.decisions.precedent import Precedent
 from windlass.records.decision import Decision
 from windlass.records.lease import Fence
 from windlass.settings import Settings
@@ -40,6 +41,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Train on rows of this last stretch of event time; None: on all."""
     must_gain: bool = False
     """Release nothing that is not clearly better than the champion."""
+    precedent: Precedent | None = None
+    """What the last release brought, which may then speak for this one; None: nothing tells."""
     changed: int = 0
     """How many of the newest rows have come since the champion's losses rose; 0: nothing says that they did."""
     champion: str | None = None

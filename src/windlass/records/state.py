@@ -141,6 +141,10 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     """When training runs started, in the thirty days before the last one; resumed ones count again."""
     labelled: int = 0
     """Rows of the last training set that was pinned; 0: none was."""
+    released: tuple[int, ...] = ()
+    """How many that were for each of the last versions that were registered to be released."""
+    probation: Decision | None = None
+    """How the last probation ended."""
     changed: int = 0
     """Of the rows known at the last run, those since the change that a decay was dated to; 0: no run answered one."""
     failures: int = 0

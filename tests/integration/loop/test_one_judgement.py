@@ -135,6 +135,7 @@ def test_judgements_that_are_not_asked_for_at_every_look_have_their_places_too(j
         ("holdout_place", {"pipeline/split.py", "backtest/challenger.py"}),
         ("choosing_place", {"pipeline/split.py", "backtest/challenger.py"}),
         ("constant_answer", {"pipeline/judging.py", "backtest/challenger.py"}),
+        ("precedent_of", {"controller/training.py", "backtest/loop.py"}),
     ],
 )
 def test_what_judgements_rest_on_is_made_by_the_same_functions(rule: str, users: set[str]) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from windlass.backtest.challenger import Answerer, Workshop
 from windlass.backtest.policies import NAMES
@@ -297,6 +297,27 @@ def test_more_rows_alone_release_next_to_nothing(make_stream):
     assert still.policies["windlass"].fits > 5
     asked = [event.decision for event in still.events if event.kind == "retrain.decided"]
     assert {decision.numbers["trigger"] for decision in asked} == {"growth"}
+
+
+def test_where_more_rows_have_paid_the_loop_looks_sooner_and_makes_no_more_of_it(make_stream):
+    """Who lives where decides, there are many of them, and they come to be known one by one."""
+    random = np.random.default_rng(0)
+    place = random.integers(0, 400, 8000)
+    frame = drifting(8000, change=None, kind="regression").with_columns(
+        resident=place, label=pl.Series(random.normal(size=400)[place] + 0.3 * random.normal(size=8000))
+    )
+    stream = make_stream(frame, task="regression", estimator=DecisionTreeRegressor(min_samples_leaf=5))
+    result = run_backtest(stream)
+    asked = [event.decision.numbers for event in result.events if event.kind == "retrain.decided"]
+    assert {numbers["trigger"] for numbers in asked} == {"growth"}
+    sooner = [numbers for numbers in asked if numbers["new_labelled"] < 0.25 * numbers["labelled"]]
+    assert sooner
+    assert all(numbers["new_labelled"] >= 0.15 * numbers["labelled"] for numbers in sooner)
+    assert all(numbers["gain"] > 0 and numbers["p_better"] < 0.1 for numbers in sooner)
+    made = [event.window for event in result.events if event.kind == "champion.changed"]
+    rows = [1600] + [1600 + 320 * window for window in made]
+    assert all(sum(before > now / 2 for before in rows if before < now) <= 3 for now in rows)
+    assert gain_over_frozen(result, "windlass") > 0.85 * gain_over_frozen(result, "every-window") > 0
 
 
 def test_windows_cover_the_rest_evenly():

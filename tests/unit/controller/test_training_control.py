@@ -8,6 +8,7 @@ import pytest
 from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.controller.training import FAILED, Signals, Training
+from windlass.decisions.precedent import Precedent
 from windlass.errors import DataError, EngineError, LeaseLost, UsageError
 from windlass.pipeline.progress import ProgressMessage
 from windlass.product.policy import Retrain
@@ -19,6 +20,8 @@ from windlass.records.event import (
     DataPinned,
     IncidentClosed,
     IncidentOpened,
+    ReleaseFinished,
+    ReleaseStarted,
     RetrainDecided,
     RunFailed,
     RunFinished,
@@ -85,6 +88,22 @@ def with_champion(desk: Desk) -> None:
     desk.write(*director.begin(desk.state, version, policies=POLICIES, release="r", now=NOON, reason="test"))
 
 
+def pinned(rows: int) -> DataPin:
+    """A training set of so many rows."""
+    return DataPin(
+        product=PRODUCT,
+        upto={},
+        as_of=NOON,
+        start=None,
+        time=None,
+        key=None,
+        within=0,
+        absent=None,
+        rows=rows,
+        digest="d",
+    )
+
+
 # -- starting --------------------------------------------------------------------------------------------------------
 
 
@@ -141,19 +160,7 @@ def test_for_other_signals_nobody_asks_what_earlier_versions_would_do(desk: Desk
 def test_a_better_model_is_looked_for_when_the_rows_have_grown(desk: Desk) -> None:
     desk.declare(replace(POLICIES, retrain=Retrain(cooldown="1h")))
     with_champion(desk)
-    pin = DataPin(
-        product=PRODUCT,
-        upto={},
-        as_of=NOON,
-        start=None,
-        time=None,
-        key=None,
-        within=0,
-        absent=None,
-        rows=1000,
-        digest="d",
-    )
-    desk.write(DataPinned(run="r1", pin=pin))
+    desk.write(DataPinned(run="r1", pin=pinned(1000)))
     desk.wait(hours=2)
     training(desk).decide(PRODUCT, Signals(new_labelled=249))
     training(desk).decide(PRODUCT, Signals(new_labelled=99, warning=alarm("warning")))
@@ -161,6 +168,25 @@ def test_a_better_model_is_looked_for_when_the_rows_have_grown(desk: Desk) -> No
     training(desk).decide(PRODUCT, Signals(new_labelled=250))
     assert begun(desk).trigger == "growth"
     assert desk.engine.request.must_gain
+    assert desk.engine.request.precedent is None
+
+
+def test_a_release_that_paid_makes_growth_be_looked_at_sooner_and_goes_along(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(cooldown="1h")))
+    with_champion(desk)
+    desk.write(DataPinned(run="r1", pin=pinned(1000)))
+    told = {"gain": 0.03, "p_better": 0.02}
+    kept = Decision(judgement="rollback", verdict="keep", reasons=("It is better.",), numbers=told, at=NOON)
+    desk.write(
+        ReleaseStarted(release="rel-2", version="v2", previous="v1", run="r1", plan={}),
+        ReleaseFinished(release="rel-2", version="v2", outcome="promoted", decision=kept),
+    )
+    desk.wait(hours=2)
+    training(desk).decide(PRODUCT, Signals(new_labelled=149))
+    assert desk.engine.jobs == []
+    training(desk).decide(PRODUCT, Signals(new_labelled=150))
+    assert begun(desk).trigger == "growth"
+    assert desk.engine.request.precedent == Precedent(gain=0.03, p_better=0.02)
 
 
 def test_the_same_answer_is_written_once(desk: Desk) -> None:

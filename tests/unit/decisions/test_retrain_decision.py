@@ -135,6 +135,42 @@ def test_a_warning_makes_growth_be_looked_at_sooner() -> None:
         assert decide_retrain(warned, deaf, NOW).verdict == "wait"
 
 
+def test_where_the_last_release_paid_growth_is_looked_at_sooner() -> None:
+    """Where its probation proved a gain, 15 % more rows are worth a look in place of 25."""
+    paid = heard("rollback", "keep", gain=0.03, p_better=0.02)
+    grown = known(labelled=1000, new_labelled=150, probation=paid)
+    decided = decide_retrain(grown, Retrain(), NOW)
+    assert (decided.verdict, decided.numbers["trigger"]) == ("retrain", "growth")
+    assert "grown by 15%" in decided.reasons[0]
+    assert (decided.numbers["gain"], decided.numbers["p_better"]) == (0.03, 0.02)
+    early = decide_retrain(replace(grown, new_labelled=149), Retrain(), NOW)
+    assert (early.verdict, "grown by less than 15%" in early.reasons[0]) == ("wait", True)
+    for unproven in (None, heard("rollback", "keep", gain=0.03, p_better=0.3), heard("rollback", "keep")):
+        assert decide_retrain(replace(grown, probation=unproven), Retrain(), NOW).verdict == "wait"
+    assert decide_retrain(grown, Retrain(on_growth=None), NOW).verdict == "wait"
+
+
+@pytest.mark.parametrize(
+    ("growth", "released", "counts"),
+    [
+        (0.25, (200, 560, 700), True),
+        (0.25, (200, 600, 700, 800), False),  # three of the newest half of 1,150 rows
+        (0.25, (575, 600, 700), True),  # the first of them is of the older half
+        (0.1, (600, 650, 700, 750, 800, 850), True),
+        (0.1, (600, 650, 700, 750, 800, 850, 900), False),
+        (4.0, (), True),
+        (4.0, (600,), False),  # never none at all
+    ],
+)
+def test_what_the_last_release_brought_counts_as_long_as_versions_are_few(
+    growth: float, released: tuple[int, ...], counts: bool
+) -> None:
+    paid = heard("rollback", "keep", gain=0.03, p_better=0.02)
+    evidence = known(labelled=1000, new_labelled=150, probation=paid, released=released)
+    found = decide_retrain(evidence, Retrain(on_growth=growth), NOW)
+    assert found.numbers["gain"] == (0.03 if counts else None)
+
+
 @pytest.mark.parametrize(("rejections", "days"), [(0, 1), (1, 2), (2, 4), (3, 8), (50, 32)])
 def test_runs_that_gain_nothing_lengthen_the_cooldown(rejections: int, days: int) -> None:
     last = NOW - timedelta(days=days)

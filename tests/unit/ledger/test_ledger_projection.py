@@ -15,6 +15,7 @@ from windlass.ledger.chain import Link
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.projection import EMPTY, STATE_KINDS, fold
 from windlass.ledger.view import StateView
+from windlass.records.data import DataPin
 from windlass.records.decision import Decision
 from windlass.records.event import (
     ALL,
@@ -27,6 +28,7 @@ from windlass.records.event import (
     CommandWithdrawn,
     ControllerStarted,
     ControllerStopped,
+    DataPinned,
     Event,
     IncidentClosed,
     IncidentOpened,
@@ -82,8 +84,25 @@ def run_started(run: str, trigger: Trigger = "drift", resumes: str | None = None
     return RunStarted(run=run, trigger=trigger, reason="rows changed", resumes=resumes)
 
 
-def registered(version: str) -> VersionRegistered:
-    return VersionRegistered(version=version, digest=f"digest-{version}", run=f"run-{version}", metrics={"auc": 0.7})
+def registered(version: str, *, file: str | None = None) -> VersionRegistered:
+    run = f"run-{version}" if file is None else None
+    return VersionRegistered(version=version, digest=f"digest-{version}", run=run, metrics={"auc": 0.7}, file=file)
+
+
+def pinned(rows: int) -> DataPinned:
+    pin = DataPin(
+        product="flights",
+        upto={},
+        as_of=NOON,
+        start=None,
+        time=None,
+        key=None,
+        within=0,
+        absent=None,
+        rows=rows,
+        digest="d",
+    )
+    return DataPinned(run="r1", pin=pin)
 
 
 def champion(version: str, reason: str = "promoted") -> ChampionChanged:
@@ -253,6 +272,24 @@ def test_the_end_of_a_release_says_whether_a_version_was_a_gain(outcome: Any, re
     rejected = RunFinished(run="r1", outcome="rejected", seconds=1)
     state = product_after(run_started("r1"), rejected, registered("v2"), release_started(), finished)
     assert state.rejections == rejections
+
+
+def test_the_end_of_a_probation_is_kept_and_that_of_an_earlier_stage_is_not() -> None:
+    ended, withdrawn = (msgspec.structs.replace(DECISION, judgement=name) for name in ("rollback", "release"))
+    beginning = [registered("v2"), release_started()]
+    kept = ReleaseFinished(release="rel-1", version="v2", outcome="promoted", decision=ended)
+    assert product_after(*beginning, kept).probation == ended
+    abandoned = ReleaseFinished(release="rel-1", version="v2", outcome="abandoned", decision=withdrawn)
+    assert product_after(*beginning, abandoned).probation is None
+    assert product_after(*beginning, kept, *beginning, abandoned).probation == ended
+
+
+def test_of_each_version_that_a_run_made_the_rows_are_kept() -> None:
+    made = [body for rows in (100, 130, 170) for body in (pinned(rows), registered(f"v{rows}"))]
+    assert product_after(*made).released == (100, 130, 170)
+    assert product_after(pinned(100), registered("v1", file="sha256")).released == ()  # it was imported
+    many = [body for rows in range(50) for body in (pinned(rows), registered(f"v{rows}"))]
+    assert product_after(*many).released == tuple(range(30, 50))
 
 
 def test_a_new_version_is_a_candidate_until_its_release_starts() -> None:

@@ -15,6 +15,7 @@ import pytest
 from windlass.app import queries
 from windlass.app.describe import describe
 from windlass.app.workspace import Workspace
+from windlass.decisions.precedent import Precedent
 from windlass.errors import DataError, LeaseLost, RunFailed
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
@@ -604,6 +605,10 @@ def test_a_run_that_must_gain_releases_nothing_that_is_as_good(project: Project)
     again = project.train(champion="v1", champion_digest=digest, must_gain=True)
     assert again.outcome == "rejected"
     assert "not worth a release" in again.decision.reasons[0]
+    last = Precedent(gain=0.3, p_better=0.01)
+    asked = project.train(champion="v1", champion_digest=digest, must_gain=True, precedent=last)
+    assert (asked.decision.numbers["last_gain"], asked.decision.numbers["last_p_better"]) == (0.3, 0.01)
+    assert (asked.outcome, "gate" in asked.reused) == ("rejected", False)
     project.edit('note("train, again")', 'note("train, once more")')
     assert project.train(champion="v1", champion_digest=digest).outcome == "registered"
 
