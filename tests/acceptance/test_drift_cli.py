@@ -226,6 +226,21 @@ def test_what_has_drifted_is_told_beside_what_has_vanished(folder: Path) -> None
     assert all("has shifted" in reason for reason in reasons[1:])
 
 
+def test_files_with_nothing_in_common_are_told_in_a_sentence(folder: Path) -> None:
+    pl.DataFrame({"other": [1.5, 2.5]}).write_parquet("other.parquet")
+    (reason,) = report("train.parquet", "other.parquet")["reasons"]
+    assert reason.startswith("The window has none of the columns that are judged: n0, n1,")
+    assert reason.endswith(" and 6 more.")  # of 24 that are judged and two that are not
+
+
+def test_a_file_in_which_nothing_can_be_watched_is_no_reference(folder: Path) -> None:
+    pl.DataFrame({"row": range(500)}).write_parquet("rows.parquet")
+    said = windlass("profile", "rows.parquet").stdout
+    assert "no column that can be watched" in said
+    assert "row: it only rises with time" in said
+    assert "Next" not in said
+
+
 def test_no_file_that_is_read_is_overwritten(folder: Path) -> None:
     before = Path("same.parquet").read_bytes()
     for arguments in (

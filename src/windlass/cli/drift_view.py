@@ -20,16 +20,19 @@ _MOST = 20
 
 def print_profile(profile: Profile, *, title: str, written: Path, seconds: float) -> None:
     """The columns, and where the profile lies."""
-    rows = [_profiled(column) for column in profile.columns[:_MOST]]
-    _table(
-        ["column", "kind", "missing", "distinct", "least", "mean", "most"],
-        rows,
-        title=f"{title}: {profile.rows:,} rows",
-    )
+    if profile.columns:
+        _table(
+            ["column", "kind", "missing", "distinct", "least", "mean", "most"],
+            [_profiled(column) for column in profile.columns[:_MOST]],
+            title=f"{title}: {profile.rows:,} rows",
+        )
+    else:
+        console().print(f"{title}: {profile.rows:,} rows, and no column that can be watched", style="bold yellow")
     _more(len(profile.columns) - _MOST)
     _unwatched(profile.unwatched)
     console().print(f"Written to {written} in {seconds:.1f} s.", highlight=False)
-    console().print(f"Next: windlass drift {written} CURRENT", style="dim")
+    if profile.columns:
+        console().print(f"Next: windlass drift {written} CURRENT", style="dim")
 
 
 def print_report(compared: Comparison, *, title: str, written: Sequence[Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ MAJOR_PSI = 0.2
 """What is commonly called a major shift (Siddiqi 2006, Credit Risk Scorecards)."""
 _TOLD = 5
 """Columns that the reasons tell one by one."""
+_LISTED = 20
+"""Columns that a sentence names."""
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,13 +106,24 @@ def decide_drift(evidence: DriftEvidence, now: datetime, *, run_length: int = RU
 def _broken_schema(evidence: DriftEvidence) -> list[str]:
     retyped = evidence.retyped
     if retyped is None:
-        listed = ", ".join(evidence.vanished)
+        listed = _listed(evidence.vanished)
         reason = f"The window lacks columns of the reference, or has them with another type: {listed}."
         return [reason] if listed else []
-    gone = ", ".join(name for name in evidence.vanished if name not in retyped)
-    other = ", ".join(f"{name} (now {own})" for name, own in retyped.items())
-    told = [f"The window lacks columns of the reference: {gone}."] if gone else []
-    return [*told, f"Columns have another type than in the reference: {other}."] if other else told
+    gone = [name for name in evidence.vanished if name not in retyped]
+    other = [f"{name} (now {own})" for name, own in retyped.items()]
+    told = []
+    if gone:
+        every = len(gone) >= len(evidence.columns) and all(column.name in gone for column in evidence.columns)
+        what = "has none of the columns that are judged" if every else "lacks columns of the reference"
+        told.append(f"The window {what}: {_listed(gone)}.")
+    if other:
+        told.append(f"Columns have another type than in the reference: {_listed(other)}.")
+    return told
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def drifted_columns(evidence: DriftEvidence, *, run_length: int = RUN_LENGTH) -> list[ColumnDrift]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 _WIDTH, _HEIGHT, _FOOT = 300.0, 86.0, 15.0
+_LONGEST = 24
+"""Characters of a label: two of them fit below the bars."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +54,14 @@ def histogram(drawn: Histogram) -> Markup:
         bars=Markup("").join(bars),
         base=base,
         foot=_at(_HEIGHT - 3),
-        first=drawn.ends[0],
-        last=drawn.ends[1],
+        first=_short(drawn.ends[0]),
+        last=_short(drawn.ends[1]),
     )
+
+
+def _short(label: str) -> str:
+    """A label that leaves room for the other one; the whole of it is shown when its bar is pointed at."""
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
 
 
 def _bar(tone: str, x: float, width: float, height: float) -> Markup:
