@@ -176,6 +176,13 @@ def test_a_page_shows_the_drifted_first_and_runs_nothing(folder: Path) -> None:
     assert not re.search(r"<script|https?://", page)
 
 
+def test_every_figure_in_the_json_is_documented(folder: Path) -> None:
+    found = report("train.parquet", "moved.parquet")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "watch-drift.md").read_text()
+    names = {*found, *found["rows"], *found["columns"][0], *found["columns"][0]["effect"]}
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
 def test_the_exit_code_tells_only_when_asked(folder: Path) -> None:
     assert windlass("drift", "train.parquet", "moved.parquet").exit_code == 0
     assert windlass("drift", "train.parquet", "moved.parquet", "--fail-on-alert").exit_code == 3
