@@ -74,9 +74,22 @@ def main() -> None:
         click.echo(f"windlass: {error}", err=True)
         code = 2 if isinstance(error, UsageError) else 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        told = _of_the_system(error)
+        if told is None:
             raise
-        where = error.filename or "what this command prints goes to it, or it has a file there"
-        click.echo(f"windlass: the disk is full ({where})\n  remedy: free some of it, and try again", err=True)
+        click.echo(f"windlass: {told}", err=True)
         code = 1
     sys.exit(code)
+
+
+def _of_the_system(error: OSError) -> str | None:
+    """What a person can mend about a disk or a file; None: nobody foresaw it, so its traceback is wanted."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = error.filename or "what this command prints goes to it, or it has a file there"
+        return f"the disk is full ({where})\n  remedy: free some of it, and try again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+        return (
+            f"{error.filename}: {error.strerror}\n"
+            "  remedy: let this user read or write it, or name a file in another folder"
+        )
+    return None

@@ -48,6 +48,29 @@ def test_a_full_disk_is_told_in_a_message(
     assert said.startswith("windlass: the disk is full (/data/out.html)\n  remedy: ")
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_file_that_may_not_be_written_is_told_in_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(number, os.strerror(number), "/data/out.html")
+
+    monkeypatch.setattr(app, "main", refused)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 1
+    assert capsys.readouterr().err.startswith(f"windlass: /data/out.html: {os.strerror(number)}\n  remedy: ")
+
+
+def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(errno.EACCES, "of nothing that has a name")
+
+    monkeypatch.setattr(app, "main", refused)
+    with pytest.raises(OSError, match="of nothing"):
+        main()
+
+
 @pytest.mark.parametrize("group", [[], ["runs"], ["data"], ["ledger"]])
 def test_every_command_is_told_in_one_whole_line(group: list[str]) -> None:
     """`...` in a list of commands tells a newcomer half of what there is."""
