@@ -166,6 +166,24 @@ class TestTests:
         }
         assert ask("unit-tests-code", files).state is state
 
+    @pytest.mark.parametrize(("home", "state"), [("split", State.PRESENT), ("report", State.ABSENT)])
+    def test_a_schema_on_the_way_of_what_makes_the_data(self, ask: Ask, home: str, state: State) -> None:
+        files = {
+            "team/checks.py": "import pandera as pa\nschema = pa.DataFrameSchema({})\n"
+            "def checked(frame):\n    return schema.validate(frame)\n",
+            f"team/{home}.py": "from team.checks import checked\ndef main():\n    checked(1)\n"
+            "if __name__ == '__main__':\n    main()\n",
+            "team/fit.py": FIT,
+        }
+        found = ask("data-tests", files).state
+        assert (found is State.PRESENT) is (state is State.PRESENT)
+
+    @pytest.mark.parametrize(("bag", "state"), [("DagBag", State.PRESENT), ("Variable", State.ABSENT)])
+    def test_tests_that_load_the_dags(self, ask: Ask, bag: str, state: State) -> None:
+        test = f"from airflow.models import {bag}\ndef test_tags():\n    assert {bag}().dags['a'].tags\n"
+        files = {"dags/a.py": "from airflow import DAG\nDAG('a', tags=['b'])\n", "tests/test_dags.py": test}
+        assert ask("unit-tests-code", files).state is state
+
     def test_of_a_file_that_cannot_start_one_line_is_said(self, ask: Ask) -> None:
         tests = "def test_a():\n    assert team.train(1, 2)\ndef test_b():\n    assert team.train(1, 2)\n"
         found = ask("unit-tests-code", {"team.py": FIT, "test_team.py": f"from team import Gone\nimport team\n{tests}"})

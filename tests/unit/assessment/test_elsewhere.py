@@ -355,3 +355,64 @@ class TestServed:
         files = {"app.py": code, "prometheus.yml": "scrape_configs:\n  - job_name: app\n"}
         found = ask("service-monitoring", files).state
         assert (found.rank >= State.PRESENT.rank) is (state is State.PRESENT)
+
+
+class TestFunctions:
+    """Functions of a cloud that Terraform and CI bring to where they run."""
+
+    NOTICE = """
+        resource "aws_s3_bucket_notification" "raw" {{
+          bucket = module.s3.raw
+          lambda_function {{
+            lambda_function_arn = module.lambda.{name}_function_arn
+            events              = ["s3:ObjectCreated:*"]
+          }}
+        }}
+    """
+
+    @pytest.mark.parametrize(
+        ("name", "kind", "state"),
+        [
+            ("training", "aws_s3_bucket_notification", State.WIRED),
+            ("inference", "aws_s3_bucket_notification", State.PRESENT),
+            ("training", "aws_s3_bucket_policy", State.PRESENT),
+        ],
+    )
+    def test_a_new_file_starts_training(self, ask: Ask, name: str, kind: str, state: State) -> None:
+        files = {
+            "infra/main.tf": self.NOTICE.format(name=name).replace("aws_s3_bucket_notification", kind),
+            "training/app.py": f"{FIT}def lambda_handler(event, context):\n    train(1, 2)\n",
+        }
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(
+        ("name", "state"),
+        [("churn-training", State.WIRED), ("churn-inference", State.ABSENT), ("trains", State.ABSENT)],
+    )
+    def test_ci_brings_the_function_that_trains(self, ask: Ask, name: str, state: State) -> None:
+        files = on_push(f"aws lambda update-function-code --function-name {name} --image-uri x")
+        assert ask("pipeline-cd", {**files, "train.py": FIT}).state is state
+
+    @pytest.mark.parametrize(("namespace", "state"), [("AWS/ApiGateway", State.PRESENT), ("AWS/Billing", State.ABSENT)])
+    def test_an_alarm_on_what_a_platform_counts(self, ask: Ask, namespace: str, state: State) -> None:
+        alarm = f"""
+            resource "aws_cloudwatch_metric_alarm" "errors" {{
+              metric_name = "5xx"
+              namespace   = "{namespace}"
+            }}
+        """
+        assert ask("service-monitoring", {"infra/main.tf": alarm, "a.py": FIT}).state is state
+
+    @pytest.mark.parametrize(("does", "state"), [("put_item(Item=item)", State.PRESENT), ("scan()", State.ABSENT)])
+    def test_a_registry_in_a_table(self, ask: Ask, does: str, state: State) -> None:
+        code = f"""
+            import boto3
+            table = boto3.resource("dynamodb").Table("models")
+            def register_model(version, item):
+                table.{does}
+            def get_stable_version():
+                return table.query()
+            if __name__ == "__main__":
+                register_model("v1", {{}})
+        """
+        assert ask("model-registry", {"train.py": code}).state is state

@@ -216,6 +216,9 @@ def _callers(facts: Facts, module: Module, function: Function) -> Iterator[tuple
                 yield outer, outer.functions[caller] if path != module.path else function, call
 
 
+_PREPARES = frozenset({"split", "prepare", "preprocess", "preprocessing", "ingest", "ingestion", "etl", "featurize"})
+
+
 def _models_data(facts: Facts, sighting: Sighting) -> bool:
     """Whether the way to a check also leads to training or a pipeline of data, not to a request or a command alone."""
     for route in facts.graph.routes(sighting.key):
@@ -242,7 +245,10 @@ def _models_data(facts: Facts, sighting: Sighting) -> bool:
         return True
     if answers:
         return False
-    starts = {route.start.evidence for route in facts.graph.routes(sighting.key)}
+    routes = facts.graph.routes(sighting.key)
+    if any(parts_of(each.path.rpartition("/")[2]) & _PREPARES for route in routes for each in route.chain):
+        return True  # on the way of what makes the data that training reads
+    starts = {route.start.evidence for route in routes}
     trained = {route.start.evidence for each in facts.training for route in facts.graph.routes(each.key)}
     return bool(starts & trained) or any(
         declared in sighting.module.path for declared in ("pipeline", "stages", "flows", "dags")

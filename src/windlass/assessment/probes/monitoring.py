@@ -77,6 +77,20 @@ def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
             yield facts.sight(sighting).seen("the platform watches the endpoint")
 
 
+_ALARM = re.compile(r'resource\s+"aws_cloudwatch_metric_alarm"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
+_OF_A_SERVICE = re.compile(r'namespace\s*=\s*"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|AppRunner)"')
+
+
+def _alarms(facts: Facts) -> Iterator[Seen]:
+    """Alarms on what a platform itself counts of a service: errors, latency, requests."""
+    for path in facts.project.named(".tf"):
+        text = facts.project.text(path)
+        for found in _ALARM.finditer(text):
+            if _OF_A_SERVICE.search(found[1]):
+                line = text.count("\n", 0, found.start()) + 1
+                yield Seen((Evidence(path=path, line=line, why="an alarm on what the platform counts"),), by=By.PERSON)
+
+
 def _of_a_step(sighting: Sighting) -> bool:
     """Whether a step of an engine exports it: metrics of a run, and of no service."""
     return any(engine_of(each.name) for each in sighting.function.decorators)
@@ -111,7 +125,7 @@ def service_monitoring(facts: Facts) -> Finding:
         for each in exported
         if each.call.name.startswith(_PUSHED) and each.module.path in near
     ]
-    seen += watched
+    seen += [*watched, *_alarms(facts)]
     down = []
     if not seen:
         down = [

@@ -95,7 +95,7 @@ _WRITES = frozenset(
     {
         "dump", "dumps", "write_text", "write", "execute", "commit", "put_object", "upload_file", "insert",
         "insert_one", "save", "to_json", "replace", "upload_json", "upload_model_json", "upload_folder", "copy",
-        "copytree", "add", "set", "symlink_to", "copy2", "copyfile",
+        "copytree", "add", "set", "symlink_to", "copy2", "copyfile", "put_item",
     }
 )  # fmt: skip
 _TAKING = frozenset(

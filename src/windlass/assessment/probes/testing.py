@@ -95,7 +95,7 @@ def _runs_project(module: Module) -> bool:
             "httpx.get",
         }
         & names
-        or {"import_module", "run_path", "spec_from_file_location", "joblib", "CliRunner"} & words
+        or {"import_module", "run_path", "spec_from_file_location", "joblib", "CliRunner", "DagBag"} & words
         or any(name.endswith((".load_model", ".load_product", "joblib.load", "pickle.load")) for name in names)
         or any(name.startswith("kedro.") and name.endswith("KedroSession.create") for name in names)
     )

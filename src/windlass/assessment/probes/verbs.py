@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from windlass.assessment.words import parts_of
 
@@ -68,6 +69,16 @@ def _begins(argv: Argv, patterns: tuple[Argv, ...]) -> bool:
     return any(argv[: len(each)] == each for each in patterns)
 
 
+_FUNCTION = re.compile(r"(^|[-_])(re)?train(er|ing)?([-_]|$)", re.IGNORECASE)
+
+
+def _updates_training(argv: Argv) -> bool:
+    """`aws lambda update-function-code --function-name churn-training`: the newest version of what trains."""
+    return argv[:3] == ("aws", "lambda", "update-function-code") and any(
+        option == "--function-name" and _FUNCTION.search(name) for option, name in pairwise(argv)
+    )
+
+
 def deploys(argv: Argv) -> bool:
     """Whether a command brings something to where it runs."""
     if _begins(argv, _DEPLOYS):
@@ -95,6 +106,8 @@ def deploys_pipeline(argv: Argv) -> bool:
         return argv[:3] != ("az", "ml", "schedule") or not parts_of(" ".join(argv[3:])) & watches
     if argv[:2] in (("aws", "s3"), ("gsutil", "cp"), ("gsutil", "rsync")):
         return any("dags" in word for word in argv[2:])
+    if _updates_training(argv):
+        return True
     return any(word.endswith(("upload_pipeline.py", "deploy_pipeline.py", "publish_pipeline.py")) for word in argv[:3])
 
 

@@ -1,4 +1,4 @@
-"""Rules of EventBridge that start a SageMaker pipeline: on a schedule, on an event, on an alarm."""
+"""What AWS starts: a SageMaker pipeline on a schedule, an event or an alarm, a function for each new file."""
 
 from __future__ import annotations
 
@@ -29,6 +29,29 @@ def aws_rules(project: Project) -> Iterator[tuple[Start, tuple[str, ...]]]:
     )
     if pipelines:
         yield from ((start, pipelines) for start in (*_in_cdk(project), *_in_cloud_formation(project)))
+
+
+_NOTIFIES = re.compile(r'resource\s+"aws_s3_bucket_notification"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
+_FUNCTION = re.compile(r"lambda_function_arn\s*=\s*([\w.\[\]\"]+)")
+
+
+def function_events(project: Project) -> Iterator[tuple[Start, tuple[str, ...]]]:
+    """Functions that Terraform has a bucket start for each new file, by a word that names function and folder alike."""
+    handlers = [
+        (module.path, function.name)
+        for module in project.modules
+        for function in module.functions.values()
+        if function.name in ("lambda_handler", "handler") and function.parameters[:2] == ("event", "context")
+    ]
+    for path in project.named(".tf") if handlers else ():
+        text = project.text(path)
+        for found in _NOTIFIES.finditer(text):
+            named = parts_of(" ".join(_FUNCTION.findall(found[1]))) - {"lambda", "function", "aws", "module", "arn"}
+            line = text.count("\n", 0, found.start()) + 1
+            for home, name in handlers:
+                if named & parts_of(home.removesuffix(".py")):
+                    here = Evidence(path=path, line=line, why="each new file of a bucket starts the function")
+                    yield Start(by=By.ITSELF, kinds=("event",), evidence=here), (f"{home}:", f"{home}:{name}")
 
 
 def _in_cdk(project: Project) -> Iterator[Start]:

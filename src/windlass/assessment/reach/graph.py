@@ -12,7 +12,7 @@ from windlass.assessment.automation.workflow import Step
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Leads
-from windlass.assessment.reach.aws import aws_rules
+from windlass.assessment.reach.aws import aws_rules, function_events
 from windlass.assessment.reach.ci import started_by_ci
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.engines import mlflow_entries
@@ -127,7 +127,7 @@ def build_graph(project: Project) -> Graph:
             graph.uses.append(Use(each.step, Route(each.start, by=each.start.by, swallowed=swallowed)))
         walker.walk(each.start, each.step.commands, each.folder, swallowed=swallowed)
     entries: list[Entry] = [*python_entries(project), *declared_entries(project), *service_entries(project)]
-    entries += aws_rules(project)
+    entries += [*aws_rules(project), *function_events(project)]
     entries.sort(key=lambda entry: -entry[0].by)
     for start, items in entries:
         walker.walk(start, items, "")
