@@ -24,18 +24,14 @@ def _short(found: Performance) -> list[Block]:
         return [Text(text="It has not answered yet.")]
     labelled = sum(window.labelled for window in found.windows)
     rows = sum(window.rows for window in found.windows)
-    last = found.windows[-1]
-    figure = _of(last.figures, found.metric)
+    estimate = _of(found.windows[-1].figures, found.metric).estimated
+    estimated = [Figure(name="last window, estimated", value=_number(estimate.value), note=_ends(estimate))]
     blocks: list[Block] = [
         Figures(
             figures=[
                 Figure(name="on its holdout", value=_number(found.holdout), note=found.metric),
-                Figure(
-                    name="last window, by labels", value=_number(figure.realised.value), note=_ends(figure.realised)
-                ),
-                Figure(
-                    name="last window, estimated", value=_number(figure.estimated.value), note=_ends(figure.estimated)
-                ),
+                _by_labels(found),
+                *(estimated if found.estimated else []),
                 Figure(name="labels", value=f"{labelled / rows:.0%}", note=f"of {rows:,} answers"),
             ]
         ),
@@ -47,6 +43,17 @@ def _short(found: Performance) -> list[Block]:
     if not found.estimated:
         blocks.append(Text(text=UNESTIMATED))
     return blocks
+
+
+def _by_labels(found: Performance) -> Figure:
+    """The last window with labels enough for a figure: the very last ones have hardly any yet."""
+    name = "last known, by labels"
+    for window in reversed(found.windows):
+        realised = _of(window.figures, found.metric).realised
+        if realised.value is not None:
+            note = f"{_ends(realised)}, from {window.first:%Y-%m-%d %H:%M} on"
+            return Figure(name=name, value=_number(realised.value), note=note)
+    return Figure(name=name, value="-", note="no window has labels enough")
 
 
 def _why(decayed: Decayed) -> Section:
@@ -72,15 +79,15 @@ def _why(decayed: Decayed) -> Section:
 
 def _curves(found: Performance, name: str) -> Chart:
     figures = [_of(window.figures, name) for window in found.windows]
-    lines = [
-        Line(name="by labels", values=[each.realised.value for each in figures], tone="accent"),
+    by_labels = Line(name="by labels", values=[each.realised.value for each in figures], tone="accent")
+    estimated = [
         Line(name="estimated", values=[each.estimated.value for each in figures], tone="first"),
         Line(name="estimate, lower end", values=[each.estimated.lower for each in figures], tone="muted"),
         Line(name="estimate, upper end", values=[each.estimated.upper for each in figures], tone="muted"),
     ]
     return line_chart(
         labels=[f"{window.first:%Y-%m-%d %H:%M}" for window in found.windows],
-        lines=lines,
+        lines=[by_labels, *(estimated if found.estimated else [])],
         y_title=name,
         caption=f"{name} of each window of answers",
         steps=True,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from windlass.app.performance import performance
+from windlass.app.performance import UNESTIMATED, performance
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.records.event import ChampionChanged
@@ -56,8 +57,19 @@ def test_the_last_windows_and_another_metric(told: Workspace) -> None:
 
 
 def test_a_page_shows_both(told: Workspace) -> None:
-    page = performance_page(performance(told, None, version=None, limit=20))
+    found = performance(told, None, version=None, limit=20)
+    page = performance_page(found)
     assert all(word in page for word in ("by labels", "estimated", "roc_auc", "accuracy"))
+    known = found.windows[1]  # the last one with labels
+    assert f"{known.figures[0].realised.value:.4g}</" in page
+    assert f"from {known.first:%Y-%m-%d %H:%M} on" in page
+
+
+def test_a_page_without_an_estimator_says_why_and_draws_nothing_of_it(told: Workspace) -> None:
+    page = performance_page(replace(performance(told, None, version=None, limit=20), estimated=False))
+    assert UNESTIMATED in page
+    assert "estimate, lower end" not in page
+    assert "last window, estimated" not in page
 
 
 def test_a_version_that_has_not_answered_has_nothing_to_show(desk: Desk) -> None:
