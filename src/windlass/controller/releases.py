@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,14 +25,14 @@ from windlass.records.state import ProductState, ReleaseState, VersionState
 from windlass.release import director
 from windlass.release.evidence import COLUMNS, Expected, release_evidence
 from windlass.release.losses import gaps_of, paired_losses
-from windlass.release.probation import Before, Seen, rollback_evidence
+from windlass.release.probation import Seen, rollback_evidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-_DAY = timedelta(days=1)
+_DAY, _PART = timedelta(days=1), timedelta(hours=6)
 Refused = Callable[[str, str], str | None]
 
 
@@ -52,10 +52,10 @@ class _Stage:
     expected: Expected
     captured: list[pl.DataFrame] = field(default_factory=list)
     """Since the stage began; in probation, which lasts, only what `seen` has not taken in yet."""
-    seen: Seen
+    seen: Seen | None
     """In probation what was answered since it began."""
-    before: Before
-    """In probation what it is held against: the champion before while it answered."""
+    before: Seen | None
+    """And by the champion before, while that one answered."""
     usual: Usual
     """How many outcomes never come, as answers of before the stage tell."""
     labelled: pl.DataFrame | None = None
@@ -162,7 +162,7 @@ class Releases:
         refused = self._refused(product.name, release.version)
         now = self._context.now
         losses = stage.losses or self._read_outcomes(product, release)
-        if release.stage == "probation":
+        if stage.seen is not None:
             for part in stage.captured:
                 stage.seen = stage.seen.after(part)
             stage.captured = []
@@ -204,33 +204,31 @@ class Releases:
             bound=1.0 if codec.kind != "regression" else self._bound(product, new),
             expected=self._expected(product, release),
             captured=[] if probation else [self._answered(product, since=release.stage_started_at)],
-            seen=self._seen(product, release) if probation else Seen(release=release),
-            before=self._before(product, release, old) if probation else Before(),
+            seen=self._seen(product, release) if probation else None,
+            before=self._before(product, release, old) if probation else None,
             usual=self._usual(product, release),
         )
 
-    def _answered(self, product: ProductState, *, since: datetime, until: datetime | None = None) -> pl.DataFrame:
-        return self._context.lake.predictions(product.name, since=since, until=until, columns=list(COLUMNS))
+    def _answered(self, product: ProductState, **which: Any) -> pl.DataFrame:
+        return self._context.lake.predictions(product.name, columns=list(COLUMNS), **which)
 
     def _seen(self, product: ProductState, release: ReleaseState) -> Seen:
-        """What was answered since a probation began, a day at a time."""
-        seen, since = Seen(release=release), release.stage_started_at
-        while since + _DAY < self._context.now:
-            seen = seen.after(self._answered(product, since=since, until=since + _DAY))
-            since += _DAY
+        """What was answered since a probation began, a part of a day at a time."""
+        since = release.stage_started_at
+        seen = Seen(version=release.version, beside=release.previous or "", since=since)
+        for begun, ended in _parts(since, self._context.now):
+            seen = seen.after(self._answered(product, since=begun, until=ended))
+            since = ended
         return seen.after(self._answered(product, since=since))
 
-    def _before(self, product: ProductState, release: ReleaseState, old: VersionState) -> Before:
+    def _before(self, product: ProductState, release: ReleaseState, old: VersionState) -> Seen:
         """What the champion before answered since the release began, and in its last day, which has all hours in it."""
-        answered = self._context.lake.predictions(
-            product.name,
-            since=min(release.started_at, release.stage_started_at - _DAY),
-            until=release.stage_started_at,
-            versions=[old.version],
-            stages=["champion"],
-            columns=list(COLUMNS),
-        )
-        return Before.of(answered)
+        since = min(release.started_at, release.stage_started_at - _DAY)
+        seen = Seen(version=old.version, since=since)
+        for begun, ended in _parts(since, release.stage_started_at):
+            part = {"since": begun, "until": ended, "versions": [old.version], "stages": ["champion"]}
+            seen = seen.after(self._answered(product, **part))
+        return seen
 
     def _usual(self, product: ProductState, release: ReleaseState) -> Usual:
         outcome = policies_of(product).outcome
@@ -312,6 +310,13 @@ class Releases:
         numbers = let_through[-1].numbers
         seen = {name: numbers.get(f"score_{name}") for name in ("shift", "gap", "scale")}
         return Expected(**{name: float(said) for name, said in seen.items() if isinstance(said, int | float)})
+
+
+def _parts(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The time from `since` to `until`, cut so that what was answered in each part can be held in memory."""
+    while since < until:
+        yield since, min(since + _PART, until)
+        since += _PART
 
 
 def _identity(release: ReleaseState) -> tuple[str, str, float]:

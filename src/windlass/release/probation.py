@@ -5,8 +5,8 @@ A probation lasts for days. So what is over is kept as figures, and only the new
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,6 @@ import polars as pl
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.rollback import RollbackEvidence
 from windlass.decisions.slowness import QUICKEST, Stretches
-from windlass.records.state import ReleaseState
 from windlass.release.evidence import ANSWERED, calls_of, requests_of
 
 if TYPE_CHECKING:
@@ -34,52 +33,39 @@ _STRETCHES = {"at": pl.Datetime("us", "UTC"), "quickest": pl.Float64(), "beside"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Before:
-    """What a probation holds its champion against: the predecessor while it answered."""
-
-    requests: int = 0
-    errors: int = 0
-    quickest: Array = field(default_factory=lambda: np.empty(0))
-    """`(m,)`: what the quickest tenth of its calls took at most, in each stretch of time, in milliseconds."""
-
-    @classmethod
-    def of(cls, captured: pl.DataFrame) -> Before:
-        """After the answers that it gave as champion (`COLUMNS`)."""
-        failed = requests_of(captured)["failed"]
-        quickest = _by_stretch(calls_of(captured.filter(ANSWERED)))["quickest"][:-1]
-        return cls(requests=len(failed), errors=int(failed.sum()), quickest=quickest.to_numpy())
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
-    """What a probation has seen: figures of what is over, and the rows of what may not be all here yet."""
+    """What a version has answered, and another one beside it: figures of what is over, and the newest rows, of which
+    some may not be here yet."""
 
-    release: ReleaseState
+    version: str
+    beside: str = ""
+    """Who answers the same in shadow; empty: nobody."""
+    since: datetime
     minutes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_MINUTES))
-    """Requests of the new champion, and those that failed."""
+    """Requests of the version, and those that failed."""
     stretches: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_STRETCHES))
     rows: pl.DataFrame | None = None
 
     def after(self, captured: pl.DataFrame) -> Seen:
         """With more answers (`COLUMNS`), in any order."""
-        new = captured.filter(pl.col("at") >= self.release.stage_started_at).select(COLUMNS)
+        new = captured.filter(pl.col("at") >= self.since).select(COLUMNS)
         rows = (new if self.rows is None else pl.concat([self.rows, new])).sort("at", maintain_order=True)
         if not rows.height:
             return self
         found = self._stretches(rows)
         begun = found.filter(pl.col("at") <= pl.lit(rows["at"][-1] - _LATE))
         if begun.height < 2:
-            return Seen(release=self.release, minutes=self.minutes, stretches=self.stretches, rows=rows)
+            return replace(self, rows=rows)
         over = pl.col("at") < pl.lit(begun["at"][-1])
-        return Seen(
-            release=self.release,
+        return replace(
+            self,
             minutes=_summed(self.minutes, self._minutes(rows.filter(over))),
             stretches=pl.concat([self.stretches, found.filter(over)]),
             rows=rows.filter(~over),
         )
 
     def by_minute(self) -> pl.DataFrame:
-        """`minute`, `requests` and `errors` of the new champion; the last one may go on."""
+        """`minute`, `requests` and `errors` of the version; the last one may go on."""
         return self.minutes if self.rows is None else _summed(self.minutes, self._minutes(self.rows))
 
     def by_stretch(self) -> pl.DataFrame:
@@ -87,7 +73,7 @@ class Seen:
         return self.stretches if self.rows is None else pl.concat([self.stretches, self._stretches(self.rows)[:-1]])
 
     def _own(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return rows.filter(pl.col("version") == self.release.version, pl.col("stage") != "shadow")
+        return rows.filter(pl.col("version") == self.version, pl.col("stage") != "shadow")
 
     def _minutes(self, rows: pl.DataFrame) -> pl.DataFrame:
         asked = requests_of(self._own(rows)).group_by(pl.col("at").dt.truncate(_MINUTE).alias("minute"))
@@ -97,7 +83,7 @@ class Seen:
     def _stretches(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Those that are not over among them."""
         quickest = _by_stretch(calls_of(self._own(rows).filter(ANSWERED)))
-        others = rows.filter(pl.col("version") == self.release.previous, pl.col("stage") == "shadow").filter(ANSWERED)
+        others = rows.filter(pl.col("version") == self.beside, pl.col("stage") == "shadow").filter(ANSWERED)
         within = calls_of(others).join_asof(quickest.select("at", begun="at"), on="at").group_by("begun")
         beside = within.agg(beside=pl.col("latency_ms").median())
         found = quickest.join(beside, left_on="at", right_on="begun", how="left", maintain_order="left")
@@ -105,23 +91,24 @@ class Seen:
 
 
 def rollback_evidence(
-    seen: Seen, *, paired: PairedLosses, before: Before | None = None, refused: str | None = None
+    seen: Seen, *, paired: PairedLosses, before: Seen | None = None, refused: str | None = None
 ) -> RollbackEvidence:
-    """Evidence of a probation. None: of before nothing is known."""
-    before = before or Before()
+    """Evidence of a probation: what was `seen` of the new champion since it began, and of the one before while that one
+    answered. None: of before nothing is known."""
     minutes, stretches = seen.by_minute(), seen.by_stretch()
+    past = None if before is None else before.by_minute()
     return RollbackEvidence(
-        started_at=seen.release.stage_started_at,
+        started_at=seen.since,
         losses=paired,
         requests=int(minutes["requests"].sum()),
         errors=int(minutes["errors"].sum()),
-        previous_requests=before.requests,
-        previous_errors=before.errors,
+        previous_requests=0 if past is None else int(past["requests"].sum()),
+        previous_errors=0 if past is None else int(past["errors"].sum()),
         by_minute=minutes.select("requests", "errors")[:-1].cast(pl.Int64).to_numpy(),
         latency=Stretches(
             quickest=stretches["quickest"].to_numpy(),
             beside=stretches["beside"].fill_null(np.nan).to_numpy(),
-            before=before.quickest,
+            before=np.empty(0) if before is None else before.by_stretch()["quickest"].to_numpy(),
         ),
         refused=refused,
     )

@@ -11,22 +11,12 @@ import pytest
 
 from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.rollback import RollbackEvidence
-from windlass.records.state import ReleaseState
-from windlass.release.probation import Before, Seen, rollback_evidence
+from windlass.release.probation import Seen, rollback_evidence
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOTHING = PairedLosses(new=np.empty(0), previous=np.empty(0))
-RELEASE = ReleaseState(
-    release="r",
-    version="v2",
-    previous="v1",
-    stage="probation",
-    share=1.0,
-    started_at=NOON - timedelta(hours=1),
-    stage_started_at=NOON,
-    plan={},
-    run=None,
-)
+NEW = Seen(version="v2", beside="v1", since=NOON)
+OLD = Seen(version="v1", since=NOON - timedelta(hours=1))
 SCHEMA = {"score": pl.Float64, "latency_ms": pl.Float64, "error": pl.String, "at": pl.Datetime("us", "UTC")}
 
 
@@ -60,8 +50,8 @@ def calls(*minutes: tuple[float, int, float], version: str = "v2", stage: str = 
     )
 
 
-def evidence(*parts: pl.DataFrame, before: Before | None = None) -> RollbackEvidence:
-    seen = Seen(release=RELEASE)
+def evidence(*parts: pl.DataFrame, before: Seen | None = None) -> RollbackEvidence:
+    seen = NEW
     for part in parts:
         seen = seen.after(part)
     return rollback_evidence(seen, paired=NOTHING, before=before)
@@ -89,8 +79,7 @@ def test_a_stretch_is_a_minute_or_as_many_as_twenty_calls_take() -> None:
     own = calls((0, 25, 10.0), (1, 12, 20.0), (2, 12, 30.0), (7, 20, 40.0), (8, 19, 50.0), (20, 40, 60.0))
     beside = calls((0, 3, 1.0), (2, 3, 2.0), (20, 3, 3.0), version="v1", stage="shadow")
     stranger = calls((7, 3, 9.0), version="v0", stage="shadow")
-    before = Before.of(calls((-30, 20, 7.0), (-29, 20, 8.0), (-28, 20, 9.0), version="v1"))
-    assert (before.requests, before.errors) == (60, 0)
+    before = OLD.after(calls((-30, 20, 7.0), (-29, 20, 8.0), (-28, 20, 9.0), version="v1"))
     found = evidence(pl.concat([own, beside, stranger]), before=before)
     assert (found.previous_requests, found.previous_errors) == (60, 0)
     assert found.latency.quickest.tolist() == pytest.approx([10.0, 20.0, 40.0], rel=0.05)
@@ -113,7 +102,7 @@ def test_bit_by_bit_it_comes_to_the_same_and_few_rows_are_held(pieces: int) -> N
     late = np.where(everything["version"] == "v1", 300.0, 0.0) + rng.uniform(0, 120, everything.height)
     arrived = everything["at"].dt.epoch("s").to_numpy() + late
     ordered = everything[np.argsort(arrived, kind="stable")]
-    seen, held = Seen(release=RELEASE), 0
+    seen, held = NEW, 0
     for piece in np.array_split(np.arange(ordered.height), pieces):
         seen = seen.after(ordered[piece])
         held = 0 if seen.rows is None else seen.rows.height
@@ -127,6 +116,6 @@ def test_bit_by_bit_it_comes_to_the_same_and_few_rows_are_held(pieces: int) -> N
 
 def test_without_answers_there_is_nothing() -> None:
     empty = calls((0, 1, 1.0)).clear()
-    for found in (evidence(), evidence(empty, before=Before.of(empty))):
+    for found in (evidence(), evidence(empty, before=OLD.after(empty))):
         assert (found.requests, found.errors, found.by_minute.shape) == (0, 0, (0, 2))
         assert (len(found.latency.quickest), len(found.latency.before)) == (0, 0)
