@@ -109,3 +109,15 @@ def test_the_policies_shown_can_be_declared(page: str, fences: Callable) -> None
         declared: dict[str, Any] = {}
         exec(compile(body, f"{page}.md", "exec"), declared)
         assert any(isinstance(value, wl.Gate | wl.Outcome | wl.Release | wl.Retrain) for value in declared.values())
+
+
+def test_watching_without_a_product_says_what_the_page_says(
+    fences: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bodies = [fence.body for fence in fences(HOW_TO / "watch-drift.md") if fence.tag == "python"]
+    for body in bodies:
+        exec(compile(body, "watch-drift.md", "exec"), {})
+    drifted, decayed = capsys.readouterr().out.splitlines()
+    assert "has shifted" in drifted
+    assert "on the holdout it was" in decayed
