@@ -49,9 +49,10 @@ JUDGES = {
     "decide_release": {"controller/releases.py"},
     "decide_rollback": {"controller/releases.py", "backtest/loop.py"},
     "decide_drift": {"monitoring/comparison.py"},
-    "decide_decay": {"monitoring/watch.py"},
+    "decide_decay": {"monitoring/watch.py", "monitoring/decaying.py"},
 }
-"""Who asks for which judgement; the watch is what both drivers look through."""
+"""Who asks for which judgement; the watch is what both drivers look through. `decaying` is for who has arrays alone, and
+neither of them asks there."""
 
 
 # -- by reading ------------------------------------------------------------------------------------------------------
