@@ -51,8 +51,8 @@ JUDGES = {
     "decide_drift": {"monitoring/comparison.py"},
     "decide_decay": {"monitoring/watch.py", "monitoring/decaying.py"},
 }
-"""Who asks for which judgement; the watch is what both drivers look through. `decaying` is for who has arrays alone, and
-neither of them asks there."""
+"""Who asks for which judgement; the watch is what both drivers look through. `decaying` is for who has arrays alone,
+and neither of them asks there."""
 
 
 # -- by reading ------------------------------------------------------------------------------------------------------
