@@ -46,6 +46,52 @@ class TestCi:
         assert lines == ({2} if state is State.WIRED else set())
 
     @pytest.mark.parametrize(
+        ("folder", "says", "state"),
+        [
+            ("ado_pipelines", "trigger: [main]", State.WIRED),
+            ("ado_pipelines", "resources:\n  repositories: []", State.WIRED),
+            ("ado_pipelines", "trigger: none", State.PRESENT),
+            ("ado_pipelines", "parameters:\n  - name: a", State.ABSENT),
+            ("pipelines", "trigger: [main]", State.ABSENT),
+        ],
+    )
+    def test_pipelines_of_azure_in_a_folder_of_their_own(self, ask: Ask, folder: str, says: str, state: State) -> None:
+        files = {f"{folder}/ci.yml": f"{says}\nsteps:\n  - script: pytest\n", **TESTS}
+        assert ask("tests-in-ci", files).state is state
+
+    @pytest.mark.parametrize(
+        ("run", "fails", "state"),
+        [
+            ("pytest --junitxml=a.xml || true", "true", State.WIRED),
+            ("pytest --junitxml=a.xml || true", "false", State.PRESENT),
+            ("pytest || true", "true", State.PRESENT),
+        ],
+    )
+    def test_azure_fails_on_what_tests_wrote_down(self, ask: Ask, run: str, fails: str, state: State) -> None:
+        step = f"  - task: PublishTestResults@2\n    inputs:\n      failTaskOnFailedTests: {fails}\n"
+        files = {"azure-pipelines.yml": f"trigger: [main]\nsteps:\n  - script: {run}\n{step}", **TESTS}
+        assert ask("tests-in-ci", files).state is state
+
+    @pytest.mark.parametrize(
+        ("run", "shell", "state"),
+        [
+            ("pytest -v | tee out.txt", "", State.PRESENT),
+            ("pytest -v 2>&1 | tee out.txt", "", State.PRESENT),
+            ("pytest -v | tee out.txt", "bash", State.WIRED),
+            ("set -o pipefail\n          pytest -v | tee out.txt", "", State.WIRED),
+            ("pytest -v | tee out.txt\n          exit ${PIPESTATUS[0]}", "", State.WIRED),
+            ("pytest -v > out.txt", "", State.WIRED),
+            ("pytest --version", "", State.ABSENT),
+        ],
+    )
+    @pytest.mark.parametrize("where", ["step", "defaults"])
+    def test_what_a_pipe_loses(self, ask: Ask, where: str, run: str, shell: str, state: State) -> None:
+        default = f"defaults:\n  run:\n    shell: {shell}\n" if shell and where == "defaults" else ""
+        own = f"\n        shell: {shell}" if shell and where == "step" else ""
+        flow = f"on: push\n{default}jobs:\n  a:\n    runs-on: x\n    steps:\n      - run: |\n          {run}{own}\n"
+        assert ask("tests-in-ci", {".github/workflows/ci.yml": flow, **TESTS}).state is state
+
+    @pytest.mark.parametrize(
         ("path", "state"),
         [
             ("Jenkinsfile", State.WIRED),
@@ -333,6 +379,28 @@ class TestServed:
             "if __name__ == '__main__':\n    main()\n"
         )
         assert ask("model-serving", {"worker.py": code}).state is (state if broker == "pika" else State.ABSENT)
+
+    @pytest.mark.parametrize(("broker", "state"), [("pika", True), ("os", False)])
+    def test_metrics_of_a_program_that_answers_messages(self, ask: Ask, broker: str, state: bool) -> None:
+        code = f"""
+            import {broker}
+            from joblib import load
+            from prometheus_client import Counter, start_http_server
+            def answer(ch, body):
+                ch.publish(load("m").predict(body))
+            def main():
+                start_http_server(8000)
+                ch = {broker}.connect()
+                ch.basic_consume(queue="a", on_message_callback=answer)
+            if __name__ == "__main__":
+                main()
+        """
+        assert (ask("service-monitoring", {"worker.py": code}).state is State.PRESENT) is state
+
+    @pytest.mark.parametrize(("key", "state"), [("appInsightsEnabled", State.PRESENT), ("authEnabled", State.ABSENT)])
+    def test_an_endpoint_that_the_platform_watches(self, ask: Ask, key: str, state: State) -> None:
+        files = {"deploy.yml": f"computeType: aks\n{key}: true\n", "a.py": FIT}
+        assert ask("service-monitoring", files).state is state
 
     @pytest.mark.parametrize(
         ("name", "state"), [("wandb-registry-model/churn:latest", State.PRESENT), ("team/churn/run-1:v0", State.ABSENT)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
+from windlass.assessment.reading.shell import Command
 from windlass.assessment.reading.yaml import Map
 
 _KINDS = {
@@ -33,14 +35,16 @@ def read_github(path: str, document: Any) -> Workflow | None:
     if not isinstance(top.get("jobs"), Map):
         return None
     triggers = _triggers(top)
-    jobs = tuple(_job(name, job) for name, job in top["jobs"].items() if isinstance(job, Map))
+    defaults = mapping(mapping(top.get("defaults")).get("run"))
+    shell = text_of(defaults.get("shell"))
+    jobs = tuple(_job(name, job, shell) for name, job in top["jobs"].items() if isinstance(job, Map))
     return Workflow(
         path=path,
         system="GitHub Actions",
         name=text_of(top.get("name")) or path,
         triggers=triggers,
         jobs=tuple(job for job in jobs if job.condition not in ("false", "${{ false }}")),
-        folder=text_of(mapping(mapping(top.get("defaults")).get("run")).get("working-directory")),
+        folder=text_of(defaults.get("working-directory")),
     )
 
 
@@ -87,8 +91,9 @@ def _triggers(top: Map) -> tuple[Trigger, ...]:
     return tuple(found)
 
 
-def _job(name: str, job: Map) -> Job:
-    folder = text_of(mapping(mapping(job.get("defaults")).get("run")).get("working-directory"))
+def _job(name: str, job: Map, shell: str) -> Job:
+    defaults = mapping(mapping(job.get("defaults")).get("run"))
+    folder = text_of(defaults.get("working-directory"))
     environment = job.get("environment")
     return Job(
         name=name,
@@ -98,15 +103,27 @@ def _job(name: str, job: Map) -> Job:
         environment=text_of(mapping(environment).get("name")) or text_of(environment),
         calls=text_of(job.get("uses")),
         swallowed="continue-on-error" if job.get("continue-on-error") is True else "",
-        steps=tuple(_step(step, folder) for step in maps(job.get("steps"))),
+        steps=tuple(_step(step, folder, text_of(defaults.get("shell")) or shell) for step in maps(job.get("steps"))),
         own_machine="self-hosted" in words(job.get("runs-on")),
     )
 
 
-def _step(step: Map, folder: str) -> Step:
+_ANSWERS = re.compile(r"pipefail|exit\s+\"?\$\{PIPESTATUS")
+
+
+def _kept(commands: tuple[Command, ...], text: str, shell: str) -> tuple[Command, ...]:
+    """A step with no shell named has no pipefail: what a command answers is lost in a pipe to `tee`."""
+    if shell == "bash" or _ANSWERS.search(text):
+        return commands
+    lost = "its answer is lost in a pipe to tee"
+    return tuple(replace(each, swallowed=each.swallowed or lost) if each.piped == "tee" else each for each in commands)
+
+
+def _step(step: Map, folder: str, shell: str = "bash") -> Step:
     given = {name: text_of(value) for name, value in mapping(step.get("with")).items()}
     condition = text_of(step.get("if"))
     commands = () if condition in ("false", "${{ false }}") else script(step, "run")
+    commands = _kept(commands, text_of(step.get("run")), text_of(step.get("shell")) or shell)
     return Step(
         line=step.line,
         name=text_of(step.get("name")),

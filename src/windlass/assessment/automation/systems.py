@@ -31,7 +31,9 @@ _GITHUB_ACTION = re.compile(r"(.+/)?action\.ya?ml")
 _AZURE_ACTIVE = re.compile(
     r"([^/]*azure-pipelines[^/]*|\.azure-pipelines/.+|\.pipelines/.+|\.azure[-_]?devops/.+)\.ya?ml"
 )
-_AZURE_ANYWHERE = re.compile(r"(.+/)?\.?(azure[-_]?pipelines?|azure[-_]?devops|ado|devops[-_]?pipelines?)/.+\.ya?ml")
+_AZURE_ANYWHERE = re.compile(
+    r"(.+/)?\.?(azure[-_]?pipelines?|azure[-_]?devops|ado([-_]?pipelines?)?|devops[-_]?pipelines?)/.+\.ya?ml"
+)
 _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"\.circleci/config\.ya?ml"), read_circle),
     (re.compile(r"(.+/)?cloudbuild[^/]*\.ya?ml|(.+/)?\.?cloud-?build/[^/]+\.ya?ml"), read_cloud_build),
@@ -42,6 +44,8 @@ _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
 _BUILD_SPEC = re.compile(r"(.*/)?(buildspec[^/]*|buildspecs?/[^/]+)\.ya?ml")
 _GITLAB = re.compile(r"\.gitlab-ci\.ya?ml")
 _MOST_INCLUDED = 40
+_ON_ITS_OWN = frozenset({"trigger", "pr", "schedules", "resources"})
+"""What only a pipeline says that is none of another's templates."""
 _JENKINS = re.compile(r"(.+/)?Jenkinsfile[^/]*")
 _EXAMPLES = re.compile(r"(^|/)(docs?|examples?|samples?|templates?|tests?|archive|old)/", re.IGNORECASE)
 
@@ -100,8 +104,8 @@ def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
 
 
 def _says_when(documents: list[Any]) -> bool:
-    """Whether a pipeline of Azure says when it runs: it may lie anywhere, and a template beside it does not say."""
-    return bool(documents) and isinstance(documents[0], dict) and "trigger" in documents[0]
+    """Whether a pipeline of Azure says when or on what it runs: it may lie anywhere, and a template says neither."""
+    return bool(documents) and isinstance(documents[0], dict) and not _ON_ITS_OWN.isdisjoint(documents[0])
 
 
 def _is_named(tree: Tree, path: str) -> bool:
@@ -120,7 +124,7 @@ def _azure(tree: Tree, documents: Documents, path: str) -> Workflow | None:
 
     document = next(iter(documents(path)), None)
     # A template among the pipelines says nothing of when it runs: whoever takes it in does.
-    is_template = isinstance(document, dict) and "parameters" in document and "trigger" not in document
+    is_template = isinstance(document, dict) and "parameters" in document and _ON_ITS_OWN.isdisjoint(document)
     return None if is_template else read_azure(path, document, fetch)
 
 

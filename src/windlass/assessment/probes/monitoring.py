@@ -67,11 +67,10 @@ def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
     """Deployments of a platform that is told to collect requests, errors and latency of them."""
     for path in facts.project.yaml_paths:
         for document in facts.project.yaml(path)[:1]:
-            if isinstance(document, Map) and document.get("app_insights_enabled") is True:
-                here = Evidence(
-                    path=path, line=document.line_of("app_insights_enabled"), why="the platform watches the endpoint"
-                )
-                yield Seen((here,), by=By.PERSON)
+            for key in ("app_insights_enabled", "appInsightsEnabled") if isinstance(document, Map) else ():
+                if document.get(key) is True:
+                    here = Evidence(path=path, line=document.line_of(key), why="the platform watches the endpoint")
+                    yield Seen((here,), by=By.PERSON)
     for sighting in facts.given("app_insights_enabled"):
         if sighting[2].kwarg("app_insights_enabled") == "True":
             yield facts.sight(sighting).seen("the platform watches the endpoint")

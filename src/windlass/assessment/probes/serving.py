@@ -255,7 +255,7 @@ def _may_keep(name: str) -> bool:
 @once
 def scoring_modules(facts: Facts) -> set[str]:
     """Modules that answer with a model: services, batch jobs, and what holds a `predict` of the project's own."""
-    found = set(service_modules(facts)) | set(batch_modules(facts))
+    found = set(service_modules(facts)) | set(batch_modules(facts)) | {each.module.path for each in _consumers(facts)}
     for module, function in facts.functions:
         name = function.name.rpartition(".")[2]
         if (

@@ -119,6 +119,8 @@ def _named_module(asked: Asked) -> Iterator[Key]:
 def _follow(asked: Asked) -> Leads:
     name = posixpath.basename(asked.argv[0])
     if name in TEST_RUNNERS:
+        if _ONLY_TELLS & set(asked.rest):
+            return Leads()
         outside = any(_lies_outside(asked, word) for word in asked.rest)
         return Leads() if outside else Leads(tests=name, words=asked.rest)
     if _PYTHON.match(asked.argv[0]):
@@ -129,6 +131,10 @@ def _follow(asked: Asked) -> Leads:
     if asked.argv[0].endswith(".sh"):
         return _shell(asked)
     return ENGINES.get(name, _script)(asked)
+
+
+_ONLY_TELLS = frozenset({"--version", "-V", "--help", "-h", "--collect-only", "--co", "--fixtures", "--markers"})
+"""With one of these a test runner runs no test."""
 
 
 def _lies_outside(asked: Asked, word: str) -> bool:

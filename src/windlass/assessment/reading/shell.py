@@ -27,6 +27,8 @@ class Command:
     """Where it runs, relative to where the script began."""
     fed: str = ""
     """What a here-document gives it to read."""
+    piped: str = ""
+    """The program that gets what it writes."""
 
     @property
     def text(self) -> str:
@@ -52,6 +54,8 @@ def read_shell(text: str, line: int = 1) -> list[Command]:
             found[-1] = replace(found[-1], swallowed=f"|| {' '.join(argv)[:40]}")
         if not argv:
             continue
+        if operator == "|" and found:
+            found[-1] = replace(found[-1], piped=argv[0])
         if argv[0] in ("cd", "pushd") and len(argv) > 1:
             before.append(folder)
             folder = _join(folder, argv[1])
