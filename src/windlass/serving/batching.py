@@ -18,6 +18,7 @@ import msgspec
 
 from windlass.serving.answering import Answered, Answering, Failed, Inquiry, Reader, Result
 from windlass.serving.limits import (
+    LAST_BATCHES,
     MOST_IN_THREADS,
     MOST_WAITING,
     ROWS_TOGETHER,
@@ -43,9 +44,10 @@ class Pace:
 
     Two threads that both want the interpreter keep each other waiting, by up to 5 ms at a time, which is several times
     what a short batch takes; and a hop to a thread and back costs a fifth of it. A long batch belongs in a thread,
-    where it holds up nothing else. Which of them it is only shows where no other thread disturbs it: so after some
-    batches in threads, none of them very long, one is tried here. If it is long, twice as many go to threads before the
-    next trial.
+    where it holds up nothing else. Which of them a product has only shows where no other thread disturbs them: so after
+    some batches in threads, none of them very long, the next ones are tried here. If they turn out to be long, twice as
+    many go to threads before the next trial. One long batch says little, since any may have to wait for a processor:
+    it is the mean of the last that counts, and none counts for much more than is allowed.
 
     User code has no place on the event loop however short it is: it may run a loop of its own, or ask this very server.
     """
@@ -53,6 +55,8 @@ class Pace:
     def __init__(self) -> None:
         self._in_threads = TRIALS
         self._left = TRIALS
+        self._mean = 0.0
+        """Seconds, of batches on the event loop; older ones count ever less."""
 
     def is_short(self) -> bool:
         """Whether to answer the next batch on the event loop; then `took` is to be told."""
@@ -63,9 +67,11 @@ class Pace:
 
     def took(self, seconds: float) -> None:
         """Take in what a batch on the event loop took."""
-        if seconds > SHORT_SECONDS:
+        self._mean += (min(seconds, 4 * SHORT_SECONDS) - self._mean) / LAST_BATCHES
+        if self._mean > SHORT_SECONDS:
             self._left, self._in_threads = self._in_threads, min(self._in_threads * 2, MOST_IN_THREADS)
-        else:
+            self._mean = 0.0
+        elif seconds < SHORT_SECONDS:
             self._in_threads = TRIALS
 
     def took_in_thread(self, seconds: float) -> None:

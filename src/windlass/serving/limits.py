@@ -26,9 +26,11 @@ ROWS_TOGETHER = 256
 """Rows that a version is asked about at once on behalf of several callers; a request of more rows is asked alone."""
 TRIALS = 8
 """Batches after which a version is trusted to answer a row as if it had come alone."""
-SHORT_SECONDS = 0.002
-"""What a batch may take on the event loop; longer ones go to threads."""
-MOST_IN_THREADS = 4096
+SHORT_SECONDS = 0.003
+"""What batches may take on the event loop, on average; longer ones go to threads."""
+LAST_BATCHES = 16
+"""Of how many batches, about, that average is."""
+MOST_IN_THREADS = 256
 """Batches in threads, at most, before one is tried on the event loop again."""
 MOST_WAITING = 1024
 """Requests of one product that may wait in a worker; the next one gets a 503 at once."""
@@ -36,7 +38,7 @@ WAIT_SECONDS = 2.0
 """How long the first of them may have waited before further ones get a 503: the model does not keep up."""
 SHADOW_BATCHES = 256
 """Answers that may wait to be repeated by a challenger in shadow; more are dropped and counted."""
-SHADOW_PER_SECOND = 500.0
+SHADOW_PER_SECOND = 200.0
 """Rows of one product that a worker gives to a challenger in shadow; of more it gives so many, and counts the rest. A
 release is decided by some hundred; to give it all would cost those who are answered a tenth of their processor."""
 SHADOW_AT_ONCE = 1000.0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
@@ -17,7 +16,7 @@ from windlass.serving.limits import ROWS_TOGETHER, SHADOW_AT_ONCE, SHADOW_BATCHE
 from windlass.serving.metrics import Metrics
 
 _log = logging.getLogger(__name__)
-_GATHER = 0.02  # seconds in which requests gather before they are handed on: seldom, so that it costs the others little
+_GATHER = 0.05  # seconds in which requests gather before they are handed on: seldom, so that it costs the others little
 
 
 class Allowance:
@@ -54,6 +53,7 @@ class Shadow:
         self._allowances: dict[str, Allowance] = defaultdict(
             lambda: Allowance(per_second=SHADOW_PER_SECOND, at_once=SHADOW_AT_ONCE)
         )
+        self._left_out: Counter[str] = Counter()
         self._queue: queue.Queue[ShadowWork | None] = queue.Queue(maxsize=most)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
@@ -63,15 +63,26 @@ class Shadow:
 
     def offer(self, work: ShadowWork) -> bool:
         """Take `work` if there is room and the allowance is not used up; False and counted if not. Never blocks."""
-        if self._allowances[work.product].take(len(work), time.monotonic()):
-            with contextlib.suppress(queue.Full):
-                self._queue.put_nowait(work)
-                return True
-        self._metrics.dropped.labels(work.product).inc(len(work))
-        return False
+        rows = len(work)
+        if not self._allowances[work.product].take(rows, time.monotonic()):
+            self._left_out[work.product] += rows  # of a busy product this is most of its requests: counted together
+            return False
+        try:
+            self._queue.put_nowait(work)
+        except queue.Full:
+            self._left_out[work.product] += rows
+            return False
+        return True
+
+    def tell(self) -> None:
+        """Bring the count of what was left out up to date. To be called a few times a second, where `offer` is."""
+        for product, rows in self._left_out.items():
+            self._metrics.dropped.labels(product).inc(rows)
+        self._left_out.clear()
 
     def close(self, timeout: float) -> bool:
         """Finish what is queued, for `timeout` seconds at most; what is left is dropped and counted."""
+        self.tell()
         self._closing.set()
         try:
             self._queue.put(None, timeout=timeout)

@@ -138,6 +138,7 @@ class WorkerServer(uvicorn.Server):
                 await asyncio.to_thread(self._watcher.refresh)
             self._parts.capture.look()
             self._shadows.look()
+            self._parts.shadow.tell()
             if self._keyring is not None:
                 self._keyring.look()
             if self._certificate is not None:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from windlass.serving import batching
-from windlass.serving.limits import MOST_IN_THREADS, SHORT_SECONDS, TRIALS
+from windlass.serving.limits import LAST_BATCHES, MOST_IN_THREADS, SHORT_SECONDS, TRIALS
 
 
 class Held:
@@ -169,45 +169,59 @@ def in_threads(pace: batching.Pace) -> int:
     return next(count for count in range(2 * MOST_IN_THREADS) if pace.is_short())
 
 
-def test_a_batch_is_tried_on_the_event_loop_after_some_and_ever_more_seldom_while_it_is_long() -> None:
+def on_the_loop(pace: batching.Pace, seconds: float, *, most: int = 10_000) -> int:
+    """How many batches that take so long are answered on the event loop before threads have the next."""
+    for count in range(1, most + 1):
+        pace.took(seconds)
+        if not pace.is_short():
+            return count
+    return most
+
+
+def test_batches_are_tried_on_the_event_loop_after_some_and_ever_more_seldom_while_they_are_long() -> None:
     pace = batching.Pace()
-    waits = []
-    for _ in range(12):
-        waits.append(in_threads(pace))
-        pace.took(2 * SHORT_SECONDS)
-    assert waits == [min(TRIALS * 2**trial, MOST_IN_THREADS) for trial in (0, *range(11))]
-    in_threads(pace)
+    waits = [in_threads(pace)]
+    for _ in range(7):
+        assert on_the_loop(pace, 3 * SHORT_SECONDS) <= LAST_BATCHES
+        waits.append(in_threads(pace) + 1)  # one was counted by `on_the_loop`
+    assert waits == [min(TRIALS * 2**trial, MOST_IN_THREADS) for trial in (0, *range(7))]
     pace.took(SHORT_SECONDS / 2)
-    assert in_threads(pace) == 0, "it stays there while it is short"
-    pace.took(2 * SHORT_SECONDS)
-    assert in_threads(pace) == TRIALS, "and one long batch after short ones is forgiven soon"
+    on_the_loop(pace, 3 * SHORT_SECONDS)
+    assert in_threads(pace) + 1 == TRIALS, "a short one between them is a new beginning"
 
 
-def test_short_batches_are_answered_on_the_event_loop_and_long_ones_hold_it_up_once(stage: Any) -> None:
+def test_single_long_batches_do_not_send_a_product_back_to_threads() -> None:
+    pace = batching.Pace()
+    in_threads(pace)
+    for number in range(1000):
+        pace.took(10.0 if number % 10 == 0 else SHORT_SECONDS / 10)
+        assert pace.is_short()
+    assert on_the_loop(pace, 0.9 * SHORT_SECONDS, most=1000) == 1000
+    assert on_the_loop(pace, 10.0) < LAST_BATCHES / 2, "but when all are, that is soon known"
+
+
+def test_batches_are_answered_on_the_event_loop_once_they_are_known_to_be_short(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "SHORT_SECONDS", 10.0)
     where: list[str] = []
-    slow = threading.Event()
 
     def model(rows: pl.DataFrame) -> Any:
         where.append(threading.current_thread().name.partition("_")[0])
-        slow.wait(2 * SHORT_SECONDS if slow_from <= len(where) else 0)
         return rows["distance"].to_numpy()
 
-    slow_from = 1
     stage.add("v1", model=model)
     stage.route("v1")
-    for _ in range(2 * TRIALS + 4):
+    for _ in range(2 * TRIALS):
         assert stage.predict().status_code == 200
-    loop = stage.parts.batcher
     assert where[:TRIALS] == ["answer"] * TRIALS
-    assert where[TRIALS] != "answer", "the first trial"
-    assert where[TRIALS + 1 : 2 * TRIALS + 1] == ["answer"] * TRIALS, "it was long"
-    slow_from = 10**9
-    loop._paces.clear()
+    assert "answer" not in where[TRIALS:]
+    pace = stage.parts.batcher._paces["flights"]
+    for _ in range(LAST_BATCHES):
+        pace.took(40.0)
     where.clear()
-    for _ in range(TRIALS + 1):
-        assert stage.predict().status_code == 200
-    assert where[:TRIALS] == ["answer"] * TRIALS
-    assert where[TRIALS] != "answer"
+    assert stage.predict().status_code == 200
+    assert where == ["answer"], "and in threads again once they are not"
 
 
 def test_user_code_is_never_run_on_the_event_loop(stage: Any) -> None:

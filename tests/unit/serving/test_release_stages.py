@@ -207,6 +207,7 @@ def test_a_slow_shadow_neither_holds_up_callers_nor_grows_without_bound(shadow: 
     shadow.route("v1", "v3", mode="shadow")
     for _ in range(600):
         assert shadow.predict().status_code == 200
+    shadow.parts.shadow.tell()
     dropped = shadow.metric('windlass_shadow_dropped_rows_total{product="flights"}')
     assert 600 - 256 - 256 <= dropped <= 600 - 256, "a queue of 256, and one batch that the challenger holds"
     go_on.set()
@@ -265,6 +266,8 @@ def test_what_is_beyond_the_allowance_is_counted(monkeypatch: pytest.MonkeyPatch
     metrics = Metrics()
     shadow = Shadow(lambda _: None, metrics=metrics)
     assert [shadow.offer(_work()) for _ in range(4)] == [True, True, False, False]
+    shadow.tell()
+    shadow.tell()
     assert 'windlass_shadow_dropped_rows_total{product="flights"} 2.0' in metrics.render().decode()
 
 
