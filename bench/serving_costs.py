@@ -1,6 +1,6 @@
 """The tail at half load, and what of it capture and a shadow are.
 
-    python bench/serving_costs.py [--rounds 5] [--seconds 4] [--part 0.5]
+    python bench/serving_costs.py [--rounds 5] [--seconds 4] [--part 0.5 | --rate 4000]
 
 One worker, one row of 30 numbers a request, a logistic-regression pipeline. `wrk` says how many requests a second 64
 callers get of Windlass; then requests come at half of that rate, timed from the moment they were due (`served.paced`),
@@ -73,6 +73,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--part", type=float, default=0.5, help="of the rate that 64 callers get")
+    parser.add_argument("--rate", type=float, help="requests a second, in place of a part")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made, ExitStack() as running:
         folder = Path(made)
@@ -85,8 +86,8 @@ def main() -> None:
         rates = [
             load(urls["captured"], body, connections=64, seconds=options.seconds, folder=folder).rate for _ in range(3)
         ]
-        rate = median(rates) * options.part
-        print(f"64 callers get {median(rates):,.0f} requests a second; {options.part:g} of it is {rate:,.0f}")
+        rate = options.rate or median(rates) * options.part
+        print(f"64 callers get {median(rates):,.0f} requests a second; {rate:,.0f} of them come now")
         for name in ("uvicorn", "granian"):
             url, pid = running.enter_context(bare_handler(name, models.fitted()["line"], folder))
             urls, pids = {name: url, **urls}, {**pids, name: pid}

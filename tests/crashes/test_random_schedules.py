@@ -222,7 +222,7 @@ def new_world(request: pytest.FixtureRequest, grown: World, tmp_path: Path) -> C
     return copied
 
 
-@pytest.mark.parametrize(("new_world", "examples"), [("sqlite", 12), ("postgres", 3)], indirect=["new_world"])
+@pytest.mark.parametrize(("new_world", "examples"), [("sqlite", 9), ("postgres", 3)], indirect=["new_world"])
 def test_whatever_happens_to_whom_and_when(new_world: Callable[[], World], examples: int) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: Schedules(new_world()),
