@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from windlass.backtest.result import BacktestResult
     from windlass.product.product import Product
 
-_TASKS = ("binary", "multiclass", "regression")
-
 
 @click.command()
 @click.argument(
@@ -60,9 +58,10 @@ def backtest(
     from windlass.backtest.replay import run_backtest
     from windlass.cli.backtest_view import Display, print_result
     from windlass.cli.output import check_target, stdout_for_figures
+    from windlass.product.task import KINDS
 
-    if task is not None and task not in _TASKS:
-        raise UsageError(f"there is no task {task!r}", where="--task", remedy=f"use one of {', '.join(_TASKS)}")
+    if task is not None and task not in KINDS:
+        raise UsageError(f"there is no task {task!r}", where="--task", remedy=f"use one of {', '.join(KINDS)}")
     for flag, path in (("--json", json), ("--html", html)):
         if path is not None and str(path) != "-":
             check_target(path, flag)
@@ -80,7 +79,7 @@ def backtest(
                 path=data,
                 target=target,
                 time=time,
-                task=task,  # type: ignore[arg-type]  # checked above
+                task=task,
                 estimator=_estimator(estimator, seed),
                 windows=windows,
                 label_delay=label_delay,

@@ -35,7 +35,7 @@ def _none() -> Array:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stretches:
-    """Calls in milliseconds, by stretches of time (`release.evidence` says how long one is)."""
+    """Calls in milliseconds, by stretches of time (`release.probation` says how long one is)."""
 
     quickest: Array = field(default_factory=_none)
     """`(n,)`: of each stretch since the promotion, what the quickest tenth of the version's calls took at most."""

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.errors import DataError, UsageError
-from windlass.product.task import TaskKind
+from windlass.product.model.predict import SLACK
+from windlass.product.task import KINDS, TaskKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
-
-KINDS: tuple[TaskKind, ...] = ("binary", "multiclass", "regression")
-_ROUNDING = 1e-6
-"""What single precision may leave of a probability beyond 0 and 1."""
 
 
 def check_kind(kind: str) -> None:
@@ -39,7 +36,7 @@ def check_answers(answers: Array, kind: TaskKind) -> None:
         )
     if not np.isfinite(answers).all():
         raise DataError("a prediction is not finite", remedy="leave such rows out")
-    if kind != "regression" and answers.size and not (answers.min() >= -_ROUNDING and answers.max() <= 1 + _ROUNDING):
+    if kind != "regression" and answers.size and not (answers.min() >= -SLACK and answers.max() <= 1 + SLACK):
         raise UsageError("a prediction is no probability", remedy="give probabilities, between 0 and 1")
 
 

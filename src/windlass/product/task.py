@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from windlass.errors import ProductError
 
 TaskKind = Literal["binary", "multiclass", "regression"]
+KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, tag_field="task"):

@@ -14,6 +14,7 @@ from starlette.types import Scope as AsgiScope
 from windlass.records.token import Scope, Token, Tokens
 from windlass.serving.http import Reply, encode, explain, respond
 from windlass.serving.refusal import Refusal
+from windlass.serving.stamps import Stamp, stamp_of
 
 _log = logging.getLogger(__name__)
 
@@ -32,14 +33,13 @@ class Keyring:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Stamp | None = None
         self._tokens: dict[str, Token] = {}
 
     def look(self) -> None:
         """Read the file if it was replaced. To be called a few times a second."""
         try:
-            about = self._path.stat()
-            seen = (about.st_mtime_ns, about.st_ino, about.st_size)
+            seen = stamp_of(self._path)
             if seen == self._seen:
                 return
             found = msgspec.json.decode(self._path.read_bytes(), type=Tokens)

@@ -82,7 +82,6 @@ class Shadow:
 
     def close(self, timeout: float) -> bool:
         """Finish what is queued, for `timeout` seconds at most; what is left is dropped and counted."""
-        self.tell()
         self._closing.set()
         try:
             self._queue.put(None, timeout=timeout)
@@ -92,7 +91,8 @@ class Shadow:
         while not self._queue.empty():
             left = self._queue.get_nowait()
             if left is not None:
-                self._metrics.dropped.labels(left.product).inc(len(left))
+                self._left_out[left.product] += len(left)
+        self.tell()
         return not self._thread.is_alive()
 
     def _run(self) -> None:

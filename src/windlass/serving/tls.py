@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from windlass.errors import SettingsError, UsageError
+from windlass.serving.stamps import Stamp, stamp_of
 from windlass.settings import Settings
 
 _log = logging.getLogger(__name__)
-_Seen = tuple[tuple[int, int, int], ...]
 
 
 class Certificate:
@@ -62,12 +62,11 @@ class Certificate:
         self._told = self._pair
         return grpc.dynamic_ssl_server_credentials(configured(), renewed)
 
-    def _stamps(self) -> _Seen:
+    def _stamps(self) -> tuple[Stamp, ...]:
         try:
-            found = [path.stat() for path in (self._certificate, self._key)]
+            return tuple(map(stamp_of, self.files))
         except OSError:
             return ()
-        return tuple((each.st_mtime_ns, each.st_ino, each.st_size) for each in found)
 
     def _read(self) -> tuple[bytes, bytes]:
         """Key and certificate, taken into the context once they are known to belong together."""

@@ -16,13 +16,13 @@ from windlass.records.routing import Routing, Target
 from windlass.serving.limits import RETRY_SECONDS
 from windlass.serving.lineup import Board, Lineup, Loaded, Servable
 from windlass.serving.metrics import Metrics
+from windlass.serving.stamps import Stamp, stamp_of
 from windlass.serving.trust import Trust
 
 _log = logging.getLogger(__name__)
 
 Open = Callable[[str, str], Servable]
 """`(product, digest) -> bundle`, verified; `Registry.open` is the real one."""
-Stamp = tuple[int, int, int]
 
 
 class Watcher:
@@ -76,10 +76,9 @@ class Watcher:
             return {}
         for file in files:
             try:
-                found = file.stat()
+                stamps[file.name.removesuffix(".json")] = stamp_of(file)
             except FileNotFoundError:
                 continue
-            stamps[file.name.removesuffix(".json")] = (found.st_mtime_ns, found.st_ino, found.st_size)
         return stamps
 
     def _follow(self, product: str, *, challengers: bool) -> None:

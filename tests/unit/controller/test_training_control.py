@@ -12,7 +12,6 @@ from windlass.decisions.precedent import Precedent
 from windlass.errors import DataError, EngineError, LeaseLost, UsageError
 from windlass.pipeline.progress import ProgressMessage
 from windlass.product.policy import Retrain
-from windlass.records.data import DataPin
 from windlass.records.decision import Decision
 from windlass.records.event import (
     ChampionChanged,
@@ -30,6 +29,7 @@ from windlass.records.event import (
 )
 from windlass.records.state import PendingCommand
 
+from ...pins import pin_of  # type: ignore[import-not-found]
 from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-found]
 
 QUIET = Signals()
@@ -88,22 +88,6 @@ def with_champion(desk: Desk) -> None:
     desk.write(*director.begin(desk.state, version, policies=POLICIES, release="r", now=NOON, reason="test"))
 
 
-def pinned(rows: int) -> DataPin:
-    """A training set of so many rows."""
-    return DataPin(
-        product=PRODUCT,
-        upto={},
-        as_of=NOON,
-        start=None,
-        time=None,
-        key=None,
-        within=0,
-        absent=None,
-        rows=rows,
-        digest="d",
-    )
-
-
 # -- starting --------------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +144,7 @@ def test_for_other_signals_nobody_asks_what_earlier_versions_would_do(desk: Desk
 def test_a_better_model_is_looked_for_when_the_rows_have_grown(desk: Desk) -> None:
     desk.declare(replace(POLICIES, retrain=Retrain(cooldown="1h")))
     with_champion(desk)
-    desk.write(DataPinned(run="r1", pin=pinned(1000)))
+    desk.write(DataPinned(run="r1", pin=pin_of(1000, product=PRODUCT, as_of=NOON)))
     desk.wait(hours=2)
     training(desk).decide(PRODUCT, Signals(new_labelled=249))
     training(desk).decide(PRODUCT, Signals(new_labelled=99, warning=alarm("warning")))
@@ -174,7 +158,7 @@ def test_a_better_model_is_looked_for_when_the_rows_have_grown(desk: Desk) -> No
 def test_a_release_that_paid_makes_growth_be_looked_at_sooner_and_goes_along(desk: Desk) -> None:
     desk.declare(replace(POLICIES, retrain=Retrain(cooldown="1h")))
     with_champion(desk)
-    desk.write(DataPinned(run="r1", pin=pinned(1000)))
+    desk.write(DataPinned(run="r1", pin=pin_of(1000, product=PRODUCT, as_of=NOON)))
     told = {"gain": 0.03, "p_better": 0.02}
     kept = Decision(judgement="rollback", verdict="keep", reasons=("It is better.",), numbers=told, at=NOON)
     desk.write(

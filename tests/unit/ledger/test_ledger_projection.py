@@ -15,7 +15,6 @@ from windlass.ledger.chain import Link
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.projection import EMPTY, STATE_KINDS, fold
 from windlass.ledger.view import StateView
-from windlass.records.data import DataPin
 from windlass.records.decision import Decision
 from windlass.records.event import (
     ALL,
@@ -50,6 +49,8 @@ from windlass.records.event import (
     WorkspaceCreated,
 )
 from windlass.records.state import ProductState, WorkspaceState
+
+from ...pins import pin_of  # type: ignore[import-not-found]
 
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
 DECISION = Decision(judgement="release", verdict="advance", reasons=("It answered.",), numbers={"rows": 500}, at=NOON)
@@ -90,19 +91,7 @@ def registered(version: str, *, file: str | None = None) -> VersionRegistered:
 
 
 def pinned(rows: int) -> DataPinned:
-    pin = DataPin(
-        product="flights",
-        upto={},
-        as_of=NOON,
-        start=None,
-        time=None,
-        key=None,
-        within=0,
-        absent=None,
-        rows=rows,
-        digest="d",
-    )
-    return DataPinned(run="r1", pin=pin)
+    return DataPinned(run="r1", pin=pin_of(rows, product="flights", as_of=NOON))
 
 
 def champion(version: str, reason: str = "promoted") -> ChampionChanged:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
-_SLACK = 1e-6
+SLACK = 1e-6
 """What single precision may leave of a probability beyond 0 and 1."""
 
 
@@ -184,7 +184,7 @@ def _check_finite(answer: Array, where: str) -> None:
 
 
 def _check_probable(answer: Array, where: str) -> None:
-    wrong = answer[(answer < -_SLACK) | (answer > 1 + _SLACK)]
+    wrong = answer[(answer < -SLACK) | (answer > 1 + SLACK)]
     if wrong.size:
         raise ProductError(
             f"the answer {wrong.flat[0]:g} is no probability",
