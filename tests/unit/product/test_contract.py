@@ -389,6 +389,20 @@ def test_what_is_not_json_is_malformed_or_at_least_refused(decoder: RowDecoder, 
         decoder.read(raw)
 
 
+@pytest.mark.parametrize("end", [b'"}]}', b'x"}]}', rb'\n"}', b'"', b"ab"])
+def test_half_of_a_character_at_the_end_is_called_that(decoder: RowDecoder, end: bytes) -> None:
+    """Too near to the end for its other half, so that the JSON reader takes the body for cut off."""
+    with pytest.raises(MalformedBody) as refused:
+        decoder.read(rb'{"rows": [{"carrier": "\\\uD800' + end)
+    assert refused.value.what == r"the body is not valid JSON: \uD800 is half of a character (byte 25)"
+
+
+@pytest.mark.parametrize("end", [rb"\ud8", rb"\ud83d", rb"\ud83d\ude0", b"\\ud83d\\", rb'\\ud800"', b""])
+def test_a_body_that_is_cut_off_is_called_that(decoder: RowDecoder, end: bytes) -> None:
+    with pytest.raises(MalformedBody, match="Input data was truncated"):
+        decoder.read(rb'{"rows": [{"carrier": "' + end)
+
+
 def test_duplicate_keys_decode_the_same_now_and_later(decoder: RowDecoder) -> None:
     raw = json.dumps(GOOD)[:-1] + ', "distance": 200}'
     decoded = decoder.read(b'{"rows": [' + raw.encode() + b"]}")

@@ -62,6 +62,10 @@ class MalformedBody(DataError):
             return cls("the body is empty", remedy="send UTF-8 encoded JSON")
         place = _PLACE.search(str(error))
         if place is None:
+            half = _HALF_AT_END.search(body)
+            if half is not None:
+                what = f"{half[1].decode()} is half of a character (byte {half.start(1)})"
+                return cls(f"the body is not valid JSON: {what}", remedy="send the character itself, UTF-8 encoded")
             return cls(f"the body is not valid JSON: {error}", remedy="send UTF-8 encoded JSON")
         at = int(place[1])
         before = body[max(0, at - 40) : at].decode(errors="replace")
@@ -73,6 +77,8 @@ class MalformedBody(DataError):
 
 
 _PLACE = re.compile(r"\(byte (\d+)\)")
+_HALF_AT_END = re.compile(rb"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})(?!\\u|\\?\Z).{1,5}\Z", re.DOTALL)
+"""A lone surrogate with less behind it than its other half would take, for which msgspec takes the body as cut off."""
 _NO_NUMBER = re.compile(rb"NaN|Infinity")
 _SHAPES = {
     "Invalid RFC3339 encoded datetime": "write it as 2013-03-01T10:00:00Z",
