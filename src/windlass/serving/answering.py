@@ -65,7 +65,7 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class ShadowWork(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """A request that was answered, to be asked again of a challenger that nobody hears."""
+    """A request that the champion was asked, to be asked again of a challenger that nobody hears."""
 
     product: str
     challenger: Loaded
@@ -101,6 +101,8 @@ class Failed:
     """Of the question's rows in the request."""
     others: tuple[Verdict, ...] = ()
     """What the challenger said before; only its failures are kept."""
+    shadow: ShadowWork | None = None
+    """To be done if the failure is kept: a challenger is asked whatever counts for or against the champion."""
 
 
 Result = Answered | Failed | InvalidRows | CaptureFailed
@@ -153,8 +155,8 @@ class Answering:
         )
 
     def questions(self, works: Sequence[ShadowWork]) -> list[Question]:
-        """What the challenger in shadow is to be asked, of answered requests of one lineup. That it cannot read one of
-        them is written down as its failure."""
+        """What the challenger in shadow is to be asked, of requests of one lineup. That it cannot read one of them is
+        written down as its failure."""
         first = works[0]
         questions = [msgspec.structs.replace(work.question, stage="shadow") for work in works]
         if first.same_rows:
@@ -214,24 +216,27 @@ class _Draft(msgspec.Struct, kw_only=True, eq=False):
         rows = range(len(self.question.ids))
         return [place for place in rows if place not in self.found] if self.found else rows
 
-    def answered(self) -> Answered:
+    @property
+    def shadow(self) -> ShadowWork | None:
         inquiry, lineup = self.inquiry, self.inquiry.lineup
-        shadow = None
         challenger, target = lineup.challenger, lineup.routing.challenger
-        if inquiry.only is None and lineup.mode == "shadow" and challenger is not None and target is not None:
-            shadow = ShadowWork(
-                product=lineup.product,
-                challenger=challenger,
-                target=target,
-                question=self.question,
-                read=inquiry.read,
-                same_rows=lineup.same_rows,
-            )
-        return Answered(
+        if inquiry.only is not None or lineup.mode != "shadow" or challenger is None or target is None:
+            return None
+        return ShadowWork(
             product=lineup.product,
-            version=inquiry.leader.version,
+            challenger=challenger,
+            target=target,
+            question=self.question,
+            read=inquiry.read,
+            same_rows=lineup.same_rows,
+        )
+
+    def answered(self) -> Answered:
+        return Answered(
+            product=self.inquiry.lineup.product,
+            version=self.inquiry.leader.version,
             answers=tuple(self.found[place] for place in range(len(self.question.ids))),
-            shadow=shadow,
+            shadow=self.shadow,
         )
 
 
@@ -316,6 +321,7 @@ def _ask_leader(drafts: Sequence[_Draft]) -> None:
                 verdict=verdict,
                 places=draft.rest,
                 others=tuple(draft.verdicts),
+                shadow=draft.shadow,
             )
         else:
             draft.verdicts.append(verdict)

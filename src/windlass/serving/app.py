@@ -66,7 +66,8 @@ class Parts:
             if questions:
                 ask(works[0], questions)
 
-        batcher, shadow = Batcher(answering, pool=pool), Shadow(hand_on, metrics=metrics)
+        shadow = Shadow(hand_on, metrics=metrics)
+        batcher = Batcher(answering, pool=pool, mirror=shadow.offer)
         return cls(
             board=board,
             clock=clock,
@@ -75,7 +76,7 @@ class Parts:
             answering=answering,
             batcher=batcher,
             shadow=shadow,
-            infer=inference.Infer(board=board, batcher=batcher, shadow=shadow),
+            infer=inference.Infer(board=board, batcher=batcher),
             pool=pool,
         )
 
@@ -112,12 +113,11 @@ def _routed(posts: Mapping[str, Poster], answers: Answers, parts: Parts) -> Star
 
 
 def _posts(parts: Parts, held: Held) -> dict[str, Poster]:
-    board, batcher, shadow = parts.board, parts.batcher, parts.shadow
-    infer = parts.infer
-    predict = Predict(board=board, batcher=batcher, shadow=shadow, explainer=Explainer(parts.pool))
+    board, batcher, infer = parts.board, parts.batcher, parts.infer
+    predict = Predict(board=board, batcher=batcher, explainer=Explainer(parts.pool))
     outcomes = Outcomes(board=board, capture=parts.capture, clock=parts.clock, metrics=parts.metrics, pool=parts.pool)
     measurements = Measurements(board=board, capture=parts.capture, clock=parts.clock, pool=parts.pool)
-    invocations = mlflow.Invocations(board=board, batcher=batcher, shadow=shadow)
+    invocations = mlflow.Invocations(board=board, batcher=batcher)
     table = [
         ("/{product}/predict", predict, {}),
         ("/{product}/outcomes", outcomes, {}),

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from windlass.serving.answering import Answered, Answering, Failed, Inquiry, Reader, Result
+from windlass.serving.answering import Answered, Answering, Failed, Inquiry, Reader, Result, ShadowWork
 from windlass.serving.limits import (
     LAST_BATCHES,
     MOST_IN_THREADS,
@@ -28,7 +28,7 @@ from windlass.serving.limits import (
     WAIT_SECONDS,
 )
 from windlass.serving.lineup import Lineup, Loaded
-from windlass.serving.refusal import Overloaded
+from windlass.serving.refusal import Overloaded, PredictionFailed
 
 T = TypeVar("T")
 
@@ -83,9 +83,13 @@ class Pace:
 class Batcher:
     """The way from a protocol to the answers. Everything but the work itself happens on the event loop."""
 
-    def __init__(self, answering: Answering, *, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, answering: Answering, *, pool: ThreadPoolExecutor, mirror: Callable[[ShadowWork], object]
+    ) -> None:
+        """`mirror` takes what is to be asked of a challenger in shadow as well, and never blocks."""
         self._answering = answering
         self._pool = pool
+        self._mirror = mirror
         self._queues: dict[str, deque[_Waiting]] = defaultdict(deque)
         self._busy: set[str] = set()
         """Products for which a batch is at work, or about to begin."""
@@ -110,11 +114,16 @@ class Batcher:
         decoded = await self.off_loop(lambda: read(leader.decoder), size=size)
         inquiry = Inquiry(lineup=lineup, decoded=decoded, read=read, request_id=request_id, only=only)
         result = await (self._wait(inquiry) if len(decoded) <= ROWS_TOGETHER else self._ask_alone(inquiry))
-        if isinstance(result, Answered):
-            return result
         if isinstance(result, Failed):  # finding out why takes many calls of the version, and holds nobody up
-            raise await asyncio.get_running_loop().run_in_executor(self._pool, self._answering.blame, result)
-        raise result
+            told = await asyncio.get_running_loop().run_in_executor(self._pool, self._answering.blame, result)
+            if result.shadow is not None and isinstance(told, PredictionFailed):
+                self._mirror(result.shadow)
+            raise told
+        if not isinstance(result, Answered):
+            raise result
+        if result.shadow is not None:
+            self._mirror(result.shadow)
+        return result
 
     async def off_loop(self, work: Callable[[], T], *, size: int) -> T:
         """What `work` returns; in a thread if it has more than a small body of `size` bytes to go through."""

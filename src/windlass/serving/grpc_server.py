@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -19,10 +18,8 @@ from windlass.serving.guard import Keyring
 from windlass.serving.inference import Infer, Inferred, InferRequest, metadata, request_from
 from windlass.serving.lineup import Board
 from windlass.serving.metrics import Metrics
-from windlass.serving.predict import after
 from windlass.serving.probes import Probes
 from windlass.serving.refusal import Refusal, refusal_for
-from windlass.serving.shadow import Shadow
 from windlass.serving.tls import Certificate
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -51,14 +48,12 @@ class GrpcServer:
         *,
         board: Board,
         infer: Infer,
-        shadow: Shadow,
         metrics: Metrics,
         keyring: Keyring | None,
         certificate: Certificate | None = None,
     ) -> None:
         self._board = board
         self._infer = infer
-        self._shadow = shadow
         self._metrics = metrics
         self._keyring = keyring
         self._certificate = certificate
@@ -105,9 +100,6 @@ class GrpcServer:
         inferred = await self._infer.infer(
             asked.model_name, asked.model_version or None, lambda: _request(asked), size=asked.ByteSize()
         )
-        left = after(inferred.answered.shadow, self._shadow)
-        if left is not None:
-            asyncio.get_running_loop().call_soon(left)
         return _response(inferred, raw=bool(asked.raw_input_contents))
 
     # -- around them -----------------------------------------------------------------------------------------------

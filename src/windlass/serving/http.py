@@ -24,13 +24,12 @@ Explain = Callable[[Refusal], dict[str, Any]]
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes back to the caller, and what is done once it has gone."""
+    """What goes back to the caller."""
 
     body: bytes
     status: int = 200
     media: str = JSON
     headers: tuple[tuple[str, str], ...] = ()
-    after: Callable[[], object] | None = None
 
     @classmethod
     def json(cls, value: Any, *, status: int = 200, **more: Any) -> Reply:
@@ -105,7 +104,7 @@ class Body:
 
 
 class Poster:
-    """A POST route: reads the body, answers, and only then does what comes after."""
+    """A POST route: reads the body and answers."""
 
     def __init__(
         self,
@@ -134,15 +133,13 @@ class Poster:
             await respond(reply, send)
         finally:
             body.let_go()
-        if reply.after is not None:
-            reply.after()
 
     def body(self) -> Body:
         """The body of a request that begins."""
         return Body(self._held)
 
     async def reply(self, path: Mapping[str, str], query: str, headers: Headers, content: bytes) -> Reply:
-        """The answer to a request that has arrived; what comes after it is the caller's to do."""
+        """The answer to a request that has arrived."""
         media = _media_of(headers, self._media)
         return await self._handle(Call(path=path, query=query, headers=headers, media=media, body=content))
 

@@ -21,8 +21,6 @@ from windlass.serving.answering import Answer, Answered
 from windlass.serving.batching import Batcher
 from windlass.serving.http import Call, Reply, encode
 from windlass.serving.lineup import Board, Loaded
-from windlass.serving.predict import after
-from windlass.serving.shadow import Shadow
 
 DATATYPES = {"bool": "BOOL", "int": "INT64", "float": "FP64", "str": "BYTES", "datetime": "BYTES", "date": "BYTES"}
 _INTEGERS = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
@@ -87,10 +85,9 @@ def request_from(plain: dict[str, Any]) -> InferRequest:
 class Infer:
     """`/v2/models/{name}[/versions/{version}]/infer`."""
 
-    def __init__(self, *, board: Board, batcher: Batcher, shadow: Shadow) -> None:
+    def __init__(self, *, board: Board, batcher: Batcher) -> None:
         self._board = board
         self._batcher = batcher
-        self._shadow = shadow
 
     async def __call__(self, call: Call) -> Reply:
         inferred = await self.infer(
@@ -100,8 +97,7 @@ class Infer:
             size=len(call.body),
             request_id=call.request_id,
         )
-        answered = inferred.answered
-        return _reply(inferred.request, answered, inferred.makers, after=after(answered.shadow, self._shadow))
+        return _reply(inferred.request, inferred.answered, inferred.makers)
 
     async def infer(
         self,
@@ -258,7 +254,7 @@ def _outputs(request: InferRequest, loaded: Loaded) -> dict[str, Maker]:
     return {output.name: makers[output.name] for output in request.outputs}
 
 
-def _reply(request: InferRequest, answered: Answered, makers: dict[str, Maker], *, after: Any) -> Reply:
+def _reply(request: InferRequest, answered: Answered, makers: dict[str, Maker]) -> Reply:
     told: dict[str, Any] = {"model_name": answered.product, "model_version": answered.version}
     if request.id is not None:
         told["id"] = request.id
@@ -276,10 +272,10 @@ def _reply(request: InferRequest, answered: Answered, makers: dict[str, Maker], 
         outputs.append(output)
     told["outputs"] = outputs
     if not parts:
-        return Reply.json(told, after=after)
+        return Reply.json(told)
     head = encode(told)
     headers = ((binary_tensors.HEADER, str(len(head))),)
-    return Reply(body=b"".join([head, *parts]), media=binary_tensors.MEDIA, headers=headers, after=after)
+    return Reply(body=b"".join([head, *parts]), media=binary_tensors.MEDIA, headers=headers)
 
 
 def _binary_outputs(request: InferRequest) -> Callable[[str], bool]:

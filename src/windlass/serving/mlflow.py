@@ -21,9 +21,7 @@ from windlass.product.contract.cells import value_of_cell
 from windlass.serving.batching import Batcher
 from windlass.serving.http import CSV, Call, Reply
 from windlass.serving.lineup import Board
-from windlass.serving.predict import after
 from windlass.serving.refusal import Refusal, details_of
-from windlass.serving.shadow import Shadow
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _CODES = {404: "RESOURCE_DOES_NOT_EXIST", 503: "TEMPORARILY_UNAVAILABLE"}
@@ -40,10 +38,9 @@ def explain(refusal: Refusal) -> dict[str, Any]:
 class Invocations:
     """The scoring route."""
 
-    def __init__(self, *, board: Board, batcher: Batcher, shadow: Shadow) -> None:
+    def __init__(self, *, board: Board, batcher: Batcher) -> None:
         self._board = board
         self._batcher = batcher
-        self._shadow = shadow
 
     async def __call__(self, call: Call) -> Reply:
         lineup, size = self._board.of(call.path["product"]), len(call.body)
@@ -51,7 +48,7 @@ class Invocations:
         reader = await self._batcher.off_loop(lambda: parse(call.body), size=size)
         answered = await self._batcher.answer(lineup, reader, size=size, request_id=call.request_id)
         predictions = [answer.score if answer.label is None else answer.label for answer in answered.answers]
-        return Reply.json({"predictions": predictions}, after=after(answered.shadow, self._shadow))
+        return Reply.json({"predictions": predictions})
 
 
 def _json_reader(body: bytes) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import math
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -22,7 +22,6 @@ from windlass.serving.http import Call, Reply
 from windlass.serving.limits import MOST_ROWS
 from windlass.serving.lineup import Board, Loaded
 from windlass.serving.metrics import Metrics
-from windlass.serving.shadow import Shadow
 
 Label = bool | int | float | str
 _AHEAD = timedelta(days=1)
@@ -32,10 +31,9 @@ _AHEAD = timedelta(days=1)
 class Predict:
     """Rows in, answers out; with `?explain=true` each with its reasons."""
 
-    def __init__(self, *, board: Board, batcher: Batcher, shadow: Shadow, explainer: Explainer) -> None:
+    def __init__(self, *, board: Board, batcher: Batcher, explainer: Explainer) -> None:
         self._board = board
         self._batcher = batcher
-        self._shadow = shadow
         self._explainer = explainer
 
     async def __call__(self, call: Call) -> Reply:
@@ -48,13 +46,7 @@ class Predict:
             request_id=call.request_id,
         )
         answers = await self._explainer.explained(answered.answers, call.body, lineup) if explains else answered.answers
-        body = {"product": answered.product, "version": answered.version, "predictions": answers}
-        return Reply.json(body, after=after(answered.shadow, self._shadow))
-
-
-def after(work: Any, shadow: Shadow) -> Any:
-    """What is left to do once the answer has gone: nothing, or the challenger's turn."""
-    return None if work is None else lambda: shadow.offer(work)
+        return Reply.json({"product": answered.product, "version": answered.version, "predictions": answers})
 
 
 class _Outcome(msgspec.Struct):

@@ -105,8 +105,6 @@ class PatientProtocol(HttpToolsProtocol):
                 self.transport.close()
             self.on_response_complete()
         direct.answered(exchange, reply.status)
-        if reply.after is not None:
-            reply.after()
 
     def _end(self, status: bytes) -> None:
         """Close, with a word of why unless an answer is under way; the application hears that the caller has gone."""

@@ -1,4 +1,4 @@
-"""Answered requests on their way to a challenger in shadow: never in a caller's way."""
+"""Requests on their way to a challenger in shadow: never in a caller's way."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Mirrored(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A request that was answered, its rows as the challenger reads them."""
+    """A request, its rows as the challenger reads them."""
 
     request_id: str
     named: bool

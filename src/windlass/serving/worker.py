@@ -153,7 +153,6 @@ def _grpc_server(parts: Parts, keyring: Keyring | None, certificate: Certificate
     return GrpcServer(
         board=parts.board,
         infer=parts.infer,
-        shadow=parts.shadow,
         metrics=parts.metrics,
         keyring=keyring,
         certificate=certificate,

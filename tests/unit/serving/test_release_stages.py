@@ -166,6 +166,45 @@ def test_a_shadow_that_fails_is_captured_and_felt_by_nobody(shadow: Any) -> None
     assert shadow.captured[1].stage == "shadow"
 
 
+def test_a_shadow_is_asked_what_the_champion_failed_on(shadow: Any) -> None:
+    """A challenger that mends a failing champion can show it, and one that fails on the same requests is seen to."""
+    shadow.add("v0", model=failing)
+    shadow.route("v0", "v2", mode="shadow")
+    assert shadow.predict(*keys(shadow, 3)).status_code == 500
+    shadow.drain_shadow()
+    failed, mended = shadow.captured
+    assert (failed.version, failed.stage, failed.error is None) == ("v0", "champion", False)
+    assert (mended.version, mended.stage, mended.scores) == ("v2", "shadow", (0.9, 0.9, 0.9))
+    assert mended.ids == failed.ids
+
+
+def test_a_shadow_is_not_asked_what_is_the_callers_fault(shadow: Any) -> None:
+    """Such a request counts neither for nor against the champion, so it must not count for a challenger."""
+
+    def takes_no_gaps(rows: Any) -> Any:
+        if rows["seats"].null_count():
+            raise ValueError("seats must not be null")
+        return np.full(rows.height, 0.1)
+
+    shadow.add("v0", model=takes_no_gaps)
+    shadow.route("v0", "v2", mode="shadow")
+    assert shadow.predict().status_code == 200
+    assert shadow.predict({**shadow.row, "seats": None}).status_code == 422
+    assert shadow.predict({**shadow.row, "distance": "far"}).status_code == 422
+    shadow.drain_shadow()
+    assert [(batch.version, batch.error) for batch in shadow.captured] == [("v0", None), ("v2", None)]
+
+
+def test_a_shadow_is_not_asked_what_could_not_be_written_down(shadow: Any) -> None:
+    shadow.add("v0", model=failing)
+    shadow.route("v0", "v2", mode="shadow")
+    shadow.sink.refuses = "unwritten"
+    assert shadow.predict(request_id="unwritten").status_code == 503
+    shadow.sink.refuses = ""
+    shadow.drain_shadow()
+    assert shadow.captured == []
+
+
 def test_rows_that_only_the_shadow_refuses_are_its_failures(shadow: Any) -> None:
     """A version that refuses what the champion accepts must not pass the stage as one that never failed."""
     shadow.add("v3", also=(Column(name="terminal", dtype="str", nullable=False, required=True),))
