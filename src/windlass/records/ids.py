@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 OF_REQUEST = r"-\d+$"
@@ -12,13 +13,14 @@ OF_REQUEST = r"-\d+$"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _MOMENT, _RANDOM = 9, 10
+_FROM_BYTE = bytes(ord(_ALPHABET[byte % 32]) for byte in range(256))
+"""What a random byte becomes; each character is as likely as any other, since 32 divides 256."""
 _SCALE = float(2**64)
 
 
 def new_id(prefix: str, at: datetime) -> str:
     """`prefix-` + 9 characters of the moment (milliseconds) + 10 random ones (50 bits)."""
-    stamp = int(at.timestamp() * 1000)
-    return f"{prefix}-{_encode(stamp, _MOMENT)}{_encode(int.from_bytes(os.urandom(7)) >> 6, _RANDOM)}"
+    return f"{prefix}-{_stamp(at)}{os.urandom(_RANDOM).translate(_FROM_BYTE).decode()}"
 
 
 def moment_of(name: str) -> datetime | None:
@@ -55,6 +57,12 @@ def repeatable_ids(product: str, request_id: str, rows: Sequence[bytes]) -> tupl
 def place_of(text: str) -> float:
     """A place in [0, 1) that hangs on `text` alone, the same in every process: for shares that stick to a key."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) / _SCALE
+
+
+@lru_cache(maxsize=1)
+def _stamp(at: datetime) -> str:
+    """Kept for the next, since requests that are answered together have their moment in common."""
+    return _encode(int(at.timestamp() * 1000), _MOMENT)
 
 
 def _encode(number: int, width: int) -> str:

@@ -103,6 +103,15 @@ class Bundle:
         features = getattr(self.product, "features", None)
         return features is not None and getattr(features, "__func__", None) is not Product.features
 
+    @functools.cached_property
+    def takes_matrix(self) -> bool:
+        """Whether all it does with rows is to ask its model about the matrix of the columns that the manifest names."""
+        from windlass.product.model.predict import takes_matrix
+        from windlass.product.model.transformers import count_of
+
+        fits = takes_matrix(self.model) and count_of(self.model) == len(self.manifest.features)
+        return fits and not self.computes_features
+
     def predict(self, rows: pl.DataFrame) -> Predicted:
         """Features and scores of n rows without the target; raises ProductError when the model gives no such thing."""
         manifest = self.manifest
@@ -118,8 +127,11 @@ class Bundle:
             features = features[wanted]
         return Predicted(features=features, scores=self.scores(features))
 
-    def scores(self, features: pl.DataFrame) -> np.ndarray[Any, Any]:
-        """What the model says of n rows of its features; raises ProductError when it gives no such thing."""
+    def scores(self, features: pl.DataFrame | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """What the model says of n rows of its features, which may be a matrix if it `takes_matrix`.
+
+        Raises ProductError when it gives no such thing.
+        """
         from windlass.product.model.predict import predict  # numpy: whoever only reads a manifest does without
 
         return predict(self.answering, features, self.kind, classes=len(self.manifest.classes) or None)

@@ -58,15 +58,15 @@ class CompiledModel:
         if hasattr(model, "classes_"):
             self.classes_ = model.classes_
 
-    def predict(self, features: pl.DataFrame) -> Array:
+    def predict(self, features: pl.DataFrame | Array) -> Array:
         """n rows -> (n,) values of a regression."""
-        return self._run(features, self._head.predict).reshape(features.height)
+        return self._run(features, self._head.predict).reshape(len(features))
 
-    def predict_proba(self, features: pl.DataFrame) -> Array:
+    def predict_proba(self, features: pl.DataFrame | Array) -> Array:
         """n rows -> (n, k) probabilities, without the last digits of single precision: half of the trees is a half."""
         return self._run(features, self._head.predict_proba).round(_DIGITS)
 
-    def _run(self, features: pl.DataFrame, native: Callable[[Array], Array]) -> Array:
+    def _run(self, features: pl.DataFrame | Array, native: Callable[[Array], Array]) -> Array:
         """Rows with a gap, or with a number beyond single precision, are the model's own: converters get them wrong."""
         matrix = self._matrix(features)
         with np.errstate(over="ignore"):
@@ -217,7 +217,7 @@ def _head_of(model: Any) -> Any:
     return model if isinstance(model, BaseEstimator) and takes_matrix(model) else None
 
 
-def _matrix_of(model: Any) -> Callable[[pl.DataFrame], Array]:
+def _matrix_of(model: Any) -> Callable[[Any], Array]:
     """What makes the matrix that `_head_of(model)` takes."""
     if takes_matrix(model):
         return lambda features: as_matrix(features, type(model).__name__)

@@ -92,19 +92,17 @@ def ask_together(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]
 def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     elapsed = loaded.timing()
     decoded = Decoded.together([question.decoded for question in questions])
-    frame = decoded.frame
+    given = decoded.matrix(loaded.numbers) if loaded.numbers else decoded.frame
     try:
-        predicted, scores, probabilities = answer(loaded, frame)
-        features = None
-        if loaded.bundle.computes_features:
-            features = _features(predicted.features, frame, redact=loaded.capture.redact)
+        scores, probabilities, features = _said(loaded, given)
     except FAILURES as error:
         if len(questions) == 1:
             batch = _failure(loaded, questions[0], _milliseconds(elapsed), _discreet(loaded, error))
             return [Verdict(batch=batch, labels=(), cause=error, sample=loaded.capture.sample)]
         middle = len(questions) // 2
         return [*_ask(loaded, questions[:middle]), *_ask(loaded, questions[middle:])]
-    loaded.witness.keep(frame)
+    if loaded.witness.row is None:  # else there may be no frame, and none is needed
+        loaded.witness.keep(decoded.frame)
     took, sample, verdicts = _milliseconds(elapsed), loaded.capture.sample, []
     keys, times, rows = *_keys_and_times(loaded, decoded), _rows(loaded, decoded)
     labels = labels_of(loaded, scores, probabilities)
@@ -123,6 +121,17 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
         )
         verdicts.append(Verdict(batch=batch, labels=labels[first:end], sample=sample))
     return verdicts
+
+
+def _said(
+    loaded: Loaded, given: pl.DataFrame | np.ndarray[Any, Any]
+) -> tuple[Scores, Chances | None, tuple[bytes, ...] | None]:
+    """What the version says of n rows, and their features where these are to be written down."""
+    if isinstance(given, np.ndarray):
+        return *_checked(np.asarray(loaded.scores(given), dtype=np.float64), loaded.task.kind, len(given)), None
+    predicted, scores, chances = answer(loaded, given)
+    computes = loaded.bundle.computes_features
+    return scores, chances, _features(predicted.features, given, redact=loaded.capture.redact) if computes else None
 
 
 def _tried(loaded: Loaded, questions: Sequence[Question], verdicts: list[Verdict]) -> list[Verdict]:
@@ -266,8 +275,11 @@ def _keys_and_times(loaded: Loaded, decoded: Decoded) -> tuple[tuple[str | None,
 
 def keys_of(decoded: Decoded, key: str | None) -> tuple[str | None, ...]:
     """The key of each row as text: as polars casts it, which is how examples are compared with it later."""
-    if key is None or key not in decoded.frame.columns:
+    if key is None or key not in decoded.fields:
         return (None,) * len(decoded)
+    values = decoded.values(key)
+    if all(value is None or type(value) is str for value in values):
+        return tuple(values)
     return tuple(decoded.frame[key].cast(pl.String).to_list())
 
 

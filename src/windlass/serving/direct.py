@@ -21,9 +21,8 @@ from windlass.serving.metrics import Metrics
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 """Names in lower case."""
-_NOT_PLAIN = (b"%", b"#")
-_PATHS = 1024
-"""Paths whose route is remembered."""
+_URLS = 1024
+"""Whose route is remembered."""
 _NOBODY_WAITS = asyncio.Event()
 
 
@@ -101,16 +100,14 @@ class Direct:
         for path, poster in posts.items():
             pieces = path.split("/")
             self._routes.setdefault((len(pieces), pieces[-1]), []).append((pieces, poster))
-        self._find = lru_cache(_PATHS)(self._search)
+        self._find = lru_cache(_URLS)(self._search)
 
     def exchange(self, url: bytes, raw: RawHeaders, *, keep_alive: bool) -> Exchange | None:
         """The exchange that a POST with this head begins; None if it is not for this way."""
-        if not url.isascii() or not url.startswith(b"/") or any(sign in url for sign in _NOT_PLAIN):
-            return None
-        path, _, query = url.decode("ascii").partition("?")
-        found = self._find(path)
+        found = self._find(url)
         if found is None:
             return None
+        poster, named, path, query = found
         headers = headers_of(raw)
         length = headers.get("content-length")
         if length is None or int(length) > SMALL_BYTES or "transfer-encoding" in headers or "expect" in headers:
@@ -119,7 +116,7 @@ class Direct:
             refused = self._keyring.refuse(headers.get("authorization", ""), scopes_for("POST", path))
             if refused is not None:
                 return None
-        return Exchange(poster=found[0], path=found[1], query=query, headers=headers, keep_alive=keep_alive)
+        return Exchange(poster=poster, path=named, query=query, headers=headers, keep_alive=keep_alive)
 
     async def reply(self, exchange: Exchange) -> Reply:
         """What is answered, a refusal or a fault of ours included."""
@@ -136,7 +133,11 @@ class Direct:
         """Count it, once it has gone."""
         self._metrics.request_answered(exchange.poster.route, status, time.perf_counter() - exchange.started)
 
-    def _search(self, path: str) -> tuple[Poster, dict[str, str]] | None:
+    def _search(self, url: bytes) -> tuple[Poster, dict[str, str], str, str] | None:
+        """The endpoint, the parts of the path that its template names, the path and the query."""
+        if not url.isascii() or not url.startswith(b"/") or b"%" in url or b"#" in url:
+            return None
+        path, _, query = url.decode("ascii").partition("?")
         pieces = path.split("/")
         for template, poster in self._routes.get((len(pieces), pieces[-1]), ()):
             named: dict[str, str] = {}
@@ -148,5 +149,5 @@ class Direct:
                 elif wanted != given:
                     break
             else:
-                return poster, named
+                return poster, named, path, query
         return None

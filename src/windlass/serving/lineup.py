@@ -11,7 +11,7 @@ import polars as pl
 
 from windlass.decisions.losses import cost_threshold
 from windlass.engines.forks import one_comes_out
-from windlass.product.contract import RowDecoder
+from windlass.product.contract import RowDecoder, is_number
 from windlass.product.policy import Capture
 from windlass.product.task import Task, task_from
 from windlass.records.bundle import Manifest
@@ -53,6 +53,9 @@ class Servable(Protocol):
 
     @property
     def runs_user_code(self) -> bool: ...
+
+    @property
+    def takes_matrix(self) -> bool: ...
 
     def predict(self, rows: pl.DataFrame) -> Prediction: ...
 
@@ -96,6 +99,7 @@ class Loaded:
             loaded.decoder,
             bundle.answering,
             loaded.runs_user_code,
+            loaded.numbers,
         )  # compiled and loaded now, while nobody waits for it
         return loaded
 
@@ -105,7 +109,7 @@ class Loaded:
         with one_comes_out():
             return self.bundle.predict(rows)
 
-    def scores(self, features: pl.DataFrame) -> Any:
+    def scores(self, features: Any) -> Any:
         """What the user's model says of n rows of its features; as `predict` for what it forks."""
         with one_comes_out():
             return self.bundle.scores(features)
@@ -148,6 +152,14 @@ class Loaded:
     def runs_user_code(self) -> bool:
         """Whether an answer takes features, a model or a check of the contract that its user wrote."""
         return self.bundle.runs_user_code or self.decoder.asks_pandera
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of a row that its model is asked about as a matrix, in their order; none if it takes a frame."""
+        columns = {column.name: column for column in self.decoder.columns}
+        wanted = [columns.get(name) for name in self.manifest.features]
+        plain = all(column is not None and is_number(column) for column in wanted)
+        return self.manifest.features if plain and self.bundle.takes_matrix else ()
 
     def reads_rows_like(self, other: Loaded) -> bool:
         """Whether rows decoded for `other` are what this version would have decoded from the same request."""

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import pandera.polars as pa
 import polars as pl
 import pytest
@@ -25,7 +26,9 @@ from windlass.product.contract import (
     columns_of,
     decode_rows,
     empty_frame,
+    is_number,
 )
+from windlass.product.model.predict import as_matrix
 from windlass.product.product import Product
 from windlass.product.task import BinaryClassification
 from windlass.records.bundle import Column
@@ -605,6 +608,12 @@ def test_request_and_lake_give_the_frame_that_training_had(rows: list[dict[str, 
     plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
     assert decoder.from_records(plain).frame.equals(trained)
     assert decoder.from_columns({name: [row[name] for row in plain] for name in plain[0]}).frame.equals(trained)
+    numbers = [column.name for column in columns if is_number(column)]
+    assert numbers == ["bool", "i64", "f64"]
+    for chosen in (numbers, numbers[::-1], numbers[:1]):
+        made = decoded.matrix(chosen)
+        assert made.dtype == np.float64
+        np.testing.assert_array_equal(made, as_matrix(decoded.frame[chosen], "here"))
 
 
 JUNK = st.recursive(

@@ -77,6 +77,19 @@ def test_features_are_computed_where_the_product_says_how(
     assert not taking.runs_user_code
 
 
+def test_a_model_of_an_array_takes_the_matrix_of_its_columns(
+    registry: Registry, publish: Publish, source: MakeSource, model: Any
+) -> None:
+    bundle = registry.open("flights", publish(model))
+    assert bundle.takes_matrix
+    rows = ROWS.with_columns(unused=pl.lit(7.0)).select("b", "unused", "a")
+    assert np.array_equal(bundle.scores(rows["a", "b"].to_numpy()), bundle.predict(rows).scores)
+    assert not registry.open("flights", publish(model, source(2))).takes_matrix, "it computes features"
+    assert not registry.open("flights", publish(model, features=("a",))).takes_matrix, "which predict tells in words"
+    named = LogisticRegression().fit(ROWS, [0, 1, 1])
+    assert not registry.open("flights", publish(named)).takes_matrix, "it knows its columns by name"
+
+
 def test_publishing_the_same_again_changes_nothing(
     registry: Registry, paths: Paths, publish: Publish, model: Any
 ) -> None:

@@ -51,6 +51,7 @@ class FakeBundle:
     product: Any = None
     computes_features: bool = True
     runs_user_code: bool = False
+    takes_matrix: bool = False
 
     @property
     def answering(self) -> Any:

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -23,7 +24,7 @@ class Held:
         self._answer = answer
 
     def __call__(self, rows: pl.DataFrame) -> Any:
-        self.calls.append(rows.height)
+        self.calls.append(len(rows))
         self.began.set()
         assert self.go_on.wait(20)
         return self._answer(rows)
@@ -98,6 +99,33 @@ def test_a_version_whose_answers_depend_on_the_neighbours_is_asked_about_each_re
     replies = gathered(stage, held, [{"rows": [row(stage, distance=distance)]} for distance in distances])
     assert [reply.json()["predictions"][0]["score"] for reply in replies] == distances
     assert not stage.board.lineups["flights"].leader().company.allowed
+
+
+def test_rows_of_numbers_are_asked_about_as_a_matrix_in_the_models_order(stage: Any) -> None:
+    """A bad row is found by frames, as with any other version."""
+    asked: list[Any] = []
+
+    def scores(given: Any) -> Any:
+        asked.append(given)
+        seats, distance = given["seats", "distance"].to_numpy().T if isinstance(given, pl.DataFrame) else given.T
+        if (distance > 1).any():
+            raise ValueError("too far")
+        return np.where(np.isnan(seats), distance, seats / 10)
+
+    manifest = msgspec.structs.replace(stage.manifest(), features=("seats", "distance"))
+    held = Held(scores)
+    stage.add("v1", stage.fake(manifest, model=held, takes_matrix=True, computes_features=False))
+    stage.route("v1")
+    stage.board.lineups["flights"].leader().company._trials = 0
+    bodies = [(1, 0.5), (2, 0.5), (None, 0.25), (3, 1.5), (None, 0.75)]
+    replies = gathered(stage, held, [{"rows": [row(stage, seats=seats, distance=far)]} for seats, far in bodies])
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 422, 200]
+    assert replies[3].json()["fields"][0]["field"] == "distance"
+    good = [reply.json()["predictions"][0]["score"] for reply in replies if reply.status_code == 200]
+    assert good == [0.1, 0.2, 0.25, 0.75]
+    assert isinstance(asked[0], np.ndarray)
+    assert sorted({batch.keys for batch in stage.captured}) == [("f1",)]
+    assert all(batch.features is None for batch in stage.captured)
 
 
 def test_a_batch_is_of_one_lineup(stage: Any) -> None:

@@ -21,7 +21,7 @@ from windlass.product.contract.rows import (
     reason_of,
 )
 from windlass.product.contract.schema import declared_column, schema_of
-from windlass.product.contract.types import describe
+from windlass.product.contract.types import describe, is_number
 from windlass.product.product import Product
 from windlass.records.bundle import Column
 
@@ -36,6 +36,7 @@ __all__ = [
     "columns_of",
     "decode_rows",
     "empty_frame",
+    "is_number",
     "path_of",
     "reason_of",
     "schema_of",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
@@ -17,6 +18,9 @@ import polars as pl
 from windlass.errors import DataError
 from windlass.product.contract.types import dtype_of, from_text, needs_restoring, restore, wire_type
 from windlass.records.bundle import Column
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _encode = msgspec.json.Encoder().encode
 MOST_PROBLEMS = 100
@@ -144,6 +148,13 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
             fields=parts[0].fields,
             make_frame=parts[0].make_frame,
         )
+
+    def matrix(self, columns: Sequence[str]) -> np.ndarray[Any, Any]:
+        """(n, d) float64 of d columns of numbers, null being NaN; for few rows a frame costs as much as a model."""
+        import numpy as np  # who only reads contracts does without
+
+        read = attrgetter(*(self.fields[name] for name in columns))
+        return np.array([read(row) for row in self.structs], dtype=np.float64).reshape(len(self.structs), -1)
 
     def values(self, column: str) -> list[Any]:
         """The n values of one column as Python objects; all None for a column that requests do not have."""

@@ -138,3 +138,8 @@ def usual(column: Column) -> pl.DataType:
 
 def needs_restoring(column: Column) -> bool:
     return dtype_of(column) != usual(column)
+
+
+def is_number(column: Column) -> bool:
+    """Whether a value of JSON is, as a float64, the very number that the column's exact type makes of it."""
+    return column.dtype in ("bool", "int", "float") and not needs_restoring(column)

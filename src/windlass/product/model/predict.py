@@ -35,9 +35,9 @@ class NotFinite(ProductError):
     """An answer that is no number, for this row; other rows may have one."""
 
 
-def predict(model: Any, features: pl.DataFrame, kind: TaskKind, *, classes: int | None = None) -> Array:
+def predict(model: Any, features: pl.DataFrame | Array, kind: TaskKind, *, classes: int | None = None) -> Array:
     """What the model says of n rows, float64: binary (n,) probability of the positive class, multiclass (n, k)
-    probabilities in the order of the label codes, regression (n,) values.
+    probabilities in the order of the label codes, regression (n,) values. A model that `takes_matrix` may be given one.
 
     `classes` is k where it is known: a model that saw fewer classes in training gives 0 to the others. Raises
     ProductError when the model has no `predict_proba`, a column is missing, or the answer has another shape, is not
@@ -52,15 +52,16 @@ def predict(model: Any, features: pl.DataFrame, kind: TaskKind, *, classes: int 
             where=where,
             remedy="take an estimator that has it, or wrap it (CalibratedClassifierCV gives probabilities)",
         )
-    if not features.height:
+    rows = len(features)
+    if not rows:
         return np.empty((0, classes or 0) if kind == "multiclass" else 0)
     answer = _numbers(method(_input(model, features, where)), where)
     if kind == "regression":
-        answer = answer.reshape(len(answer), -1)[:, 0] if answer.size == features.height and answer.ndim else answer
-        _check_shape(answer, (features.height,), where)
+        answer = answer.reshape(len(answer), -1)[:, 0] if answer.size == rows and answer.ndim else answer
+        _check_shape(answer, (rows,), where)
     else:
         answer = _by_code(model, answer, 2 if kind == "binary" else classes, where)
-        _check_shape(answer, (features.height, answer.shape[-1]), where)
+        _check_shape(answer, (rows, answer.shape[-1]), where)
         if kind == "binary":
             answer = answer[:, 1]
     _check_finite(answer, where)
@@ -69,7 +70,9 @@ def predict(model: Any, features: pl.DataFrame, kind: TaskKind, *, classes: int 
     return np.ascontiguousarray(answer)
 
 
-def _input(model: Any, features: pl.DataFrame, where: str) -> Any:
+def _input(model: Any, features: pl.DataFrame | Array, where: str) -> Any:
+    if isinstance(features, np.ndarray):
+        return features
     wanted = getattr(model, "windlass_input", None)
     names = names_of(model)
     if names is not None:
@@ -116,8 +119,10 @@ def takes_matrix(model: Any) -> bool:
     return getattr(model, "windlass_input", None) is None and count_of(model) is not None
 
 
-def as_matrix(features: pl.DataFrame, where: str) -> Array:
+def as_matrix(features: pl.DataFrame | Array, where: str) -> Array:
     """(n, d) float64 of n rows of d numbers. Raises ProductError that names the columns that are none."""
+    if isinstance(features, np.ndarray):
+        return features
     if all(type(dtype) is pl.Float64 for dtype in features.dtypes):  # comparing them takes as long as the model
         return np.asarray(features.to_numpy(order="c"))
     wrong = [name for name, dtype in features.schema.items() if not (dtype.is_numeric() or dtype == pl.Boolean)]
