@@ -106,11 +106,9 @@ class Bundle:
     @functools.cached_property
     def takes_matrix(self) -> bool:
         """Whether all it does with rows is to ask its model about the matrix of the columns that the manifest names."""
-        from windlass.product.model.predict import takes_matrix
-        from windlass.product.model.transformers import count_of
+        from windlass.product.model.predict import may_have_matrix
 
-        fits = takes_matrix(self.model) and count_of(self.model) == len(self.manifest.features)
-        return fits and not self.computes_features
+        return not self.computes_features and may_have_matrix(self.model, self.manifest.features)
 
     def predict(self, rows: pl.DataFrame) -> Predicted:
         """Features and scores of n rows without the target; raises ProductError when the model gives no such thing."""

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from windlass.errors import ProductError
 from windlass.product.examples import Examples
 from windlass.product.model.encoding import FrameEncoder, default_estimator, fit_estimator, style_for
-from windlass.product.model.predict import predict
+from windlass.product.model.predict import may_have_matrix, predict
 
 STYLES = ("codes", "trees", "dense")
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
@@ -85,6 +85,32 @@ def test_rows_are_encoded_alike_alone_and_together(style):
     np.testing.assert_array_equal(together, shuffled)
     assert together.dtype == np.float64
     assert style != "dense" or np.isfinite(together).all()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_numbers_are_encoded_alike_as_a_frame_and_as_a_matrix(style):
+    frame = mixed().select("count", same=pl.lit(3.0), flag="flag", amount="amount")
+    matrix = np.column_stack([column.cast(pl.Float64).to_numpy() for column in frame.get_columns()])
+    matrix[0] = [1e300, 3.0, np.nan, -np.inf]
+    odd = pl.DataFrame(matrix, schema=frame.columns)
+    before = matrix.copy()
+    encoder = FrameEncoder(style=style, regression=False).fit(frame, labels(frame))
+    assert encoder.takes_matrix
+    assert list(encoder.left_out_) == ["same"]
+    np.testing.assert_array_equal(encoder.transform(matrix), encoder.transform(odd))
+    np.testing.assert_array_equal(matrix, before)
+    assert not FrameEncoder(style=style, regression=False).fit(mixed(), labels(frame)).takes_matrix
+
+
+def test_a_model_of_numbers_alone_may_have_their_matrix_in_its_own_order():
+    frame, target = mixed().select("amount", "count", "flag"), labels(mixed())
+    model = fit_estimator(LogisticRegression(), examples(frame, target), kind="binary")
+    assert may_have_matrix(model, ("amount", "count", "flag"))
+    assert not may_have_matrix(model, ("count", "amount", "flag"))
+    matrix = np.column_stack([column.cast(pl.Float64).to_numpy() for column in frame.get_columns()])
+    np.testing.assert_array_equal(predict(model, matrix, "binary"), predict(model, frame, "binary"))
+    texts = fit_estimator(LogisticRegression(), examples(mixed(), target), kind="binary")
+    assert not may_have_matrix(texts, mixed().columns)
 
 
 _CELLS = st.fixed_dictionaries(

@@ -410,6 +410,8 @@ def test_lightgbm_serves_from_its_own_format(tmp_path: Path) -> None:
     assert bundle.manifest.model.format == "lightgbm"
     rows = ROWS.rename({"x0": "Column_0", "x1": "Column_1"})
     assert np.allclose(bundle.predict(rows).scores, trained.predict(rows.to_numpy()))
+    assert bundle.takes_matrix
+    assert np.array_equal(bundle.scores(rows.to_numpy()), bundle.predict(rows).scores)
 
 
 CITIES = ["Bonn", "Oslo", "Rome"]

@@ -76,6 +76,16 @@ def test_categories_reach_xgboost_as_their_codes() -> None:
     np.testing.assert_array_equal(asked, [[1.5, 1, 0], [np.nan, 0, np.nan], [0.0, np.nan, 1]])
 
 
+def test_a_booster_of_numbers_alone_takes_their_matrix_as_it_is() -> None:
+    booster = FakeBooster()
+    model = XGBoostModel(booster, where="")
+    assert model.takes_matrix
+    matrix = np.array([[1.5, np.nan, 7.0]])
+    model.predict(matrix)
+    assert booster.asked[0][0] is matrix
+    assert not XGBoostModel(FakeBooster(categories=True), where="").takes_matrix
+
+
 def test_a_category_that_xgboost_has_not_learned_is_refused_by_name() -> None:
     model = XGBoostModel(FakeBooster(categories=True), where="")
     with pytest.raises(ValueError, match="'Oslo' is no category of 'city'"):

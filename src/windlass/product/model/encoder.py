@@ -171,13 +171,19 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
 
     # -- applying ------------------------------------------------------------------------------------------------
 
-    def transform(self, frame: pl.DataFrame) -> Array:
-        """(n, d) float64 of n rows that hold at least the columns that were learned; others are ignored.
+    def transform(self, frame: pl.DataFrame | Array) -> Array:
+        """(n, d) float64 of n rows that hold at least the columns that were learned; others are ignored. If it
+        `takes_matrix`, `frame` may be the float64 matrix of all columns in the order of `feature_names_in_`.
 
         Raises ProductError naming a column that is not there. A value of another type is read as the type that was
         learned where that is possible, and is a gap where it is not.
         """
         return self._finish(self._raw(frame, {}))
+
+    @property
+    def takes_matrix(self) -> bool:
+        """Whether all that it has learned of are numbers."""
+        return bool(self.numbers_) and not self.moments_ and not self.categories_
 
     @property
     def categorical_(self) -> list[int]:
@@ -190,8 +196,11 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
         twice = 2 if self.style == "dense" else 1
         return [part for part in moment["parts"] for _ in range(twice)] + ["position"] * moment["position"]
 
-    def _raw(self, frame: pl.DataFrame, crossed: dict[str, Array]) -> Array:
+    def _raw(self, frame: pl.DataFrame | Array, crossed: dict[str, Array]) -> Array:
         """(n, columns) before filling and scaling; `crossed` replaces mean targets, in training."""
+        if isinstance(frame, np.ndarray):
+            places = {name: place for place, name in enumerate(self.feature_names_in_)}
+            return _without_largest(frame.take([places[name] for name in self.numbers_], axis=1))
         blocks = [numbers_of(_column(frame, name)) for name in self.numbers_]
         for moment in self.moments_:
             blocks += self._moment(seconds_of(_column(frame, moment["name"])), moment)
@@ -201,11 +210,7 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
                 means = crossed[learned["name"]]
                 block[:, : means.shape[1]] = means
             blocks += list(block.T)
-        if not blocks:
-            return np.zeros((frame.height, 1))
-        raw = np.column_stack(blocks)
-        raw[np.abs(raw) > _LARGEST] = np.nan
-        return raw
+        return _without_largest(np.column_stack(blocks)) if blocks else np.zeros((frame.height, 1))
 
     def _moment(self, seconds: Array, moment: dict[str, Any]) -> list[Array]:
         found: list[Array] = []
@@ -233,6 +238,11 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_made"}
+
+
+def _without_largest(raw: Array) -> Array:
+    raw[np.abs(raw) > _LARGEST] = np.nan
+    return raw
 
 
 def _varies(column: pl.Series, kind: str) -> bool:

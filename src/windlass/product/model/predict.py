@@ -9,17 +9,20 @@ What a model is given:
 - any other: the polars frame as it is.
 
 A model that needs something else says so with an attribute `windlass_input`: `polars`, `numpy` or `pandas`.
+
+Whoever has a matrix of numbers need not make a frame of it first where the model `may_have_matrix`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from windlass.errors import MissingExtra, ProductError
-from windlass.product.model.transformers import count_of, dropped_columns, names_of
+from windlass.product.model.transformers import count_of, dropped_columns, names_of, parts_of
 
 if TYPE_CHECKING:
     from windlass.product.task import TaskKind
@@ -37,7 +40,8 @@ class NotFinite(ProductError):
 
 def predict(model: Any, features: pl.DataFrame | Array, kind: TaskKind, *, classes: int | None = None) -> Array:
     """What the model says of n rows, float64: binary (n,) probability of the positive class, multiclass (n, k)
-    probabilities in the order of the label codes, regression (n,) values. A model that `takes_matrix` may be given one.
+    probabilities in the order of the label codes, regression (n,) values. In place of a frame, a matrix that the model
+    `may_have_matrix` of.
 
     `classes` is k where it is known: a model that saw fewer classes in training gives 0 to the others. Raises
     ProductError when the model has no `predict_proba`, a column is missing, or the answer has another shape, is not
@@ -117,6 +121,15 @@ def _select(model: Any, features: pl.DataFrame, names: list[str], where: str) ->
 def takes_matrix(model: Any) -> bool:
     """Whether the model only knows how many columns there are, and is given a matrix."""
     return getattr(model, "windlass_input", None) is None and count_of(model) is not None
+
+
+def may_have_matrix(model: Any, columns: Sequence[str]) -> bool:
+    """Whether `predict` may be given the (n, d) float64 matrix of these d columns, if all of them are numbers, in place
+    of the frame: because the model is given a matrix anyway, or its first step has learned nothing but numbers."""
+    first = next(parts_of(model))
+    if getattr(first, "takes_matrix", False):
+        return names_of(first) == list(columns)
+    return takes_matrix(model) and count_of(model) == len(columns)
 
 
 def as_matrix(features: pl.DataFrame | Array, where: str) -> Array:

@@ -57,13 +57,17 @@ class LightGBMModel(NativeModel):
         return self._categories.known
 
     @property
+    def takes_matrix(self) -> bool:
+        return not self._categories.known
+
+    @property
     def has_parts(self) -> bool:
         return self.kind != "multiclass"
 
     def parts(self, features: pl.DataFrame) -> Array:
         return np.asarray(self._booster.predict(self._categories.matrix(features), pred_contrib=True))
 
-    def _scores(self, features: pl.DataFrame) -> Array:
+    def _scores(self, features: pl.DataFrame | Array) -> Array:
         return np.asarray(self._booster.predict(self._categories.matrix(features)))
 
     def _save(self, path: Path) -> None:

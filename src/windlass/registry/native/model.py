@@ -36,6 +36,11 @@ class NativeModel:
         return {}
 
     @property
+    def takes_matrix(self) -> bool:
+        """Whether the matrix of its columns, all of them numbers, will do in place of their frame."""
+        return False
+
+    @property
     def has_parts(self) -> bool:
         """Whether it is one sum of trees, which `parts` takes apart."""
         return False
@@ -44,13 +49,13 @@ class NativeModel:
         """n rows -> (n, d + 1): what each feature adds on the scale of the trees' sum, and what they say on average."""
         raise NotImplementedError
 
-    def predict(self, features: pl.DataFrame) -> Array:
+    def predict(self, features: pl.DataFrame | Array) -> Array:
         """n rows -> (n,) values; for a classifier the labels."""
         if self.kind == "regression":
             return self._scores(features)
         return np.asarray(self.classes_[self.predict_proba(features).argmax(axis=1)])
 
-    def predict_proba(self, features: pl.DataFrame) -> Array:
+    def predict_proba(self, features: pl.DataFrame | Array) -> Array:
         """n rows -> (n, k) probabilities."""
         scores = self._scores(features)
         return np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
@@ -65,7 +70,7 @@ class NativeModel:
             shutil.copyfile(self.path, folder / name)
         return name
 
-    def _scores(self, features: pl.DataFrame) -> Array:
+    def _scores(self, features: Any) -> Array:
         raise NotImplementedError
 
     def _save(self, path: Path) -> None:
@@ -96,8 +101,10 @@ class Categories:
         }
         self.known = {name: known_of(each) for name, each in values.items()}
 
-    def matrix(self, features: pl.DataFrame) -> Array:
+    def matrix(self, features: pl.DataFrame | Array) -> Array:
         """(n, d) float64, categories as codes and gaps as NaN. Raises ValueError for one that is not known."""
+        if isinstance(features, np.ndarray):
+            return features
         return np.column_stack([self._column(series) for series in features.iter_columns()])
 
     def _column(self, series: pl.Series) -> Array:

@@ -67,6 +67,10 @@ class XGBoostModel(NativeModel):
         return self._categories.known
 
     @property
+    def takes_matrix(self) -> bool:
+        return not self._categories.known
+
+    @property
     def has_parts(self) -> bool:
         return self.kind != "multiclass" and not self._linear
 
@@ -74,10 +78,10 @@ class XGBoostModel(NativeModel):
         found = self._booster.predict(self._matrix(features), iteration_range=self._rounds, pred_contribs=True)
         return np.asarray(found, dtype=np.float64)
 
-    def _scores(self, features: pl.DataFrame) -> Array:
+    def _scores(self, features: pl.DataFrame | Array) -> Array:
         return np.asarray(self._booster.predict(self._matrix(features), iteration_range=self._rounds))
 
-    def _matrix(self, features: pl.DataFrame) -> Any:
+    def _matrix(self, features: pl.DataFrame | Array) -> Any:
         return _library().DMatrix(
             self._categories.matrix(features),
             feature_names=self._booster.feature_names,
