@@ -33,7 +33,7 @@ from windlass.assessment.reading.tree import Tree
 from windlass.assessment.reading.yaml import read_yaml
 from windlass.assessment.records import Unread
 
-_TEMPLATE = re.compile(r"\{\{|\{%|__cookiecutter|cookiecutter\.")
+_TEMPLATE = re.compile(r"\{\{|\{%|__cookiecutter|\bcookiecutter\.")
 _EXAMPLE_DOCKERFILES = (".devcontainer/", "docs/", "site-packages/")
 
 

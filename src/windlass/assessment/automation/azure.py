@@ -31,7 +31,7 @@ def read_azure(path: str, document: Any, fetch: Fetch) -> Workflow | None:
 def _triggers(top: Map) -> tuple[Trigger, ...]:
     found: list[Trigger] = []
     trigger = top.get("trigger", "implied")
-    if trigger != "none" and trigger is not None:
+    if trigger is not None and words(trigger) != ("none",):
         paths = words(mapping(mapping(trigger).get("paths")).get("include"))
         found.append(Trigger(kind="push", line=top.line_of("trigger"), paths=paths))
     if top.get("pr", "none") != "none":

@@ -1,8 +1,9 @@
-"""CircleCI, Cloud Build, CodeBuild, Travis, Bitbucket and Jenkins."""
+"""CircleCI, Cloud Build, CodeBuild, Travis, Bitbucket, Drone, Woodpecker and Jenkins."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
@@ -150,6 +151,57 @@ def _bitbucket_steps(value: Any) -> list[Map]:
             return [value]
         return [step for each in value.values() for step in _bitbucket_steps(each)]
     return []
+
+
+_DRONE_EVENTS = {"pull_request": "pull_request", "tag": "tag", "cron": "schedule"}
+_DRONE_BY_HAND = frozenset({"promote", "rollback", "custom", "manual", "deployment"})
+
+
+def read_drone(path: str, documents: Sequence[Any]) -> Workflow | None:
+    """Drone, a pipeline for each document, and Woodpecker: steps are images with commands, or plugins with settings."""
+    jobs: list[Job] = []
+    for top in map(mapping, documents):
+        steps = top.get("steps") or top.get("pipeline")
+        named = list(steps.items()) if isinstance(steps, Map) else [("", each) for each in maps(steps)]
+        triggers = _drone_triggers(top.get("trigger") or top.get("when"), top.line) or _PUSH
+        pipeline = text_of(top.get("name")) or "pipeline"
+        always: list[Step] = []
+        for name, step in named:
+            read = _drone_step(name, mapping(step))
+            own = _drone_triggers(mapping(step).get("when"), read.line)
+            if own:  # it runs on events of its own
+                jobs.append(Job(name=read.name, line=read.line, triggers=own, steps=(read,)))
+            else:
+                always.append(read)
+        if always:
+            jobs.append(Job(name=pipeline, line=top.line, triggers=triggers, steps=tuple(always)))
+    return Workflow(path=path, system="Drone", name=path, triggers=_PUSH, jobs=tuple(jobs)) if jobs else None
+
+
+def _drone_step(name: str, step: Map) -> Step:
+    return Step(
+        line=step.line,
+        name=text_of(step.get("name")) or name,
+        uses=text_of(step.get("image")),
+        given={key: text_of(value) for key, value in mapping(step.get("settings")).items()},
+        commands=script(step, "commands"),
+        swallowed="failure: ignore" if step.get("failure") == "ignore" else "",
+    )
+
+
+def _drone_triggers(given: Any, line: int) -> tuple[Trigger, ...]:
+    """What events or references start it; nothing if it says neither."""
+    kinds: list[str] = []
+    for about in maps(given):
+        events, refs = _included(about.get("event")), _included(about.get("ref"))
+        kinds += ["dispatch" if each in _DRONE_BY_HAND else _DRONE_EVENTS.get(each, "push") for each in events]
+        if not events and (refs or "cron" in about):
+            kinds.append("schedule" if "cron" in about else "tag" if all("tags/" in ref for ref in refs) else "push")
+    return tuple(Trigger(kind=kind, line=line) for kind in dict.fromkeys(kinds))
+
+
+def _included(given: Any) -> tuple[str, ...]:
+    return words(given) or words(mapping(given).get("include"))
 
 
 _STAGE = re.compile(r"stage\s*\(\s*['\"](.+?)['\"]\s*\)")

@@ -16,6 +16,7 @@ from windlass.assessment.automation.others import (
     read_circle,
     read_cloud_build,
     read_code_build,
+    read_drone,
     read_jenkins,
     read_travis,
 )
@@ -41,6 +42,7 @@ _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"\.travis\.ya?ml"), read_travis),
     (re.compile(r"bitbucket-pipelines\.ya?ml"), read_bitbucket),
 )
+_DRONE = re.compile(r"\.(drone|woodpecker)\.ya?ml|\.woodpecker/[^/]+\.ya?ml")
 _BUILD_SPEC = re.compile(r"(.*/)?(buildspec[^/]*|buildspecs?/[^/]+)\.ya?ml")
 _GITLAB = re.compile(r"\.gitlab-ci\.ya?ml")
 _MOST_INCLUDED = 40
@@ -97,6 +99,10 @@ def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
         return read_code_build(path, next(iter(documents(path)), None)) if _is_named(tree, path) else None
     if _JENKINS.fullmatch(path) and not _EXAMPLES.search(path):  # a job of Jenkins says where its file lies
         return read_jenkins(path, tree.text(path) or "")
+    return read_drone(path, documents(path)) if _DRONE.fullmatch(path) else _named(documents, path)
+
+
+def _named(documents: Documents, path: str) -> Workflow | None:
     for pattern, reader in _NAMED:
         if pattern.fullmatch(path):
             return next((flow for each in documents(path)[:1] if (flow := reader(path, each)) is not None), None)

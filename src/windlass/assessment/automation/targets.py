@@ -113,14 +113,23 @@ def read_tox(path: str, text: str) -> Iterator[Target]:
             continue
         commands = parser.get(section, "commands", fallback="") or ""
         line = text[: max(text.find(f"[{section}]"), 0)].count("\n") + 1
-        joined = re.sub(r"^-\s*(.+)$", r"\1 || true", commands, flags=re.MULTILINE)
-        yield Target(
-            tool="tox",
-            name=section.partition(":")[2] or "testenv",
-            path=path,
-            line=line,
-            commands=tuple(read_shell(joined, line)),
-        )
+        name = section.partition(":")[2] or "testenv"
+        for factor, lines in _by_factor(commands).items():
+            joined = re.sub(r"^-\s*(.+)$", r"\1 || true", "\n".join(lines), flags=re.MULTILINE)
+            commands_of = tuple(read_shell(joined, line))
+            yield Target(tool="tox", name=factor or name, path=path, line=line, commands=commands_of)
+
+
+_FACTOR = re.compile(r"^\s*([a-z][\w.]*):\s+(\S.*)$")
+
+
+def _by_factor(commands: str) -> dict[str, list[str]]:
+    """The lines of `commands` by the factor that they stand for: `lint: ruff check` runs in `tox -e py311-lint`."""
+    found: dict[str, list[str]] = {"": []}
+    for each in commands.splitlines():
+        factor = _FACTOR.match(each)
+        found.setdefault(factor[1] if factor else "", []).append(factor[2] if factor else each)
+    return found
 
 
 _TOML_TASKS = (

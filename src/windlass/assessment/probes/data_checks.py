@@ -160,23 +160,28 @@ def _hand_written(facts: Facts) -> Iterator[Sighting]:
 
 
 def _inline(facts: Facts) -> Iterator[Sighting]:
-    """Functions that train and raise themselves if columns or rows are not as they should be."""
+    """Functions that train, or read data for one that does, and raise if these are not as they should be."""
     for module, function in facts.functions:
-        if module.is_notebook or not function.raises or not facts.trains((module.path, function.name)):
+        if module.is_notebook or not function.raises:
+            continue
+        key = (module.path, function.name)
+        if not facts.trains(key) and not any(facts.trains(each) for each in facts.callers(key)):
             continue
         if not _FRAMES & set(function.words.lower().split("\n")):
             continue
         for check in function.branches:
             said = _MISSED & set(check.words)
-            raised = check.stops and any(0 < line - check.line <= 6 for line in function.raises)
-            reads = [call for call in function.calls if call.line < check.line and "read" in parts_of(call.last)]
+            raised = check.stops and any(0 < line - check.line <= 4 for line in function.raises)
+            reads = [call for call in function.calls if call.line < check.line and parts_of(call.last) & _READS]
             if said and raised and reads:
                 yield Sighting(module, function, reads[-1], facts.route(module, function))
 
 
+_READS = frozenset({"read", "load"})
 _MISSED = frozenset(
-    {"missing", "missing_cols", "missing_columns", "isnull", "isna", "columns", "empty", "duplicated", "nunique"}
+    {"missing", "missing_cols", "missing_columns", "isnull", "isna", "columns", "duplicated", "nunique"}
 )
+"""That there are any rows at all says little of them."""
 
 
 def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:
@@ -219,12 +224,18 @@ def _callers(facts: Facts, module: Module, function: Function) -> Iterator[tuple
 _PREPARES = frozenset({"split", "prepare", "preprocess", "preprocessing", "ingest", "ingestion", "etl", "featurize"})
 
 
+def _within(facts: Facts, path: str) -> str:
+    """A path without its first folder where training lies in that too: `sales_prediction/data/load.py` loads."""
+    top, _, rest = path.partition("/")
+    return rest if rest and any(each.module.path.startswith(f"{top}/") for each in facts.training) else path
+
+
 def _models_data(facts: Facts, sighting: Sighting) -> bool:
     """Whether the way to a check also leads to training or a pipeline of data, not to a request or a command alone."""
     for route in facts.graph.routes(sighting.key):
         if route.start.by is By.ITSELF and route.start.workflow is not None:
             return True
-    words = parts_of(f"{sighting.module.path} {sighting.function.name}")
+    words = parts_of(f"{_within(facts, sighting.module.path)} {sighting.function.name}")
     answers = words & {"predict", "prediction", "inference", "serving", "api", "app", "score", "scoring"}
     if not answers and words & {
         "pipeline",

@@ -82,29 +82,24 @@ def _measured(facts: Facts) -> Iterator[Sighting]:
         ):
             yield facts.sight(place)
     for module, function in facts.functions:
-        parts = parts_of(function.name.rpartition(".")[2])
-        if (
-            (
-                (parts & {"psi", "drift"} or "drift" in parts_of(module.path.rpartition("/")[2]))
-                and parts
-                & {
-                    "calculate",
-                    "compute",
-                    "detect",
-                    "check",
-                    "measure",
-                    "psi",
-                    "score",
-                    "evaluate",
-                    "monitor",
-                    "run",
-                    "compare",
-                }
-            )
-            and not function.stub
-            and _computes(function)
-        ):
+        if not function.stub and _is_named_so(module, function) and _computes(function):
             yield facts.sight((module, function, function.calls[0]))
+
+
+_MEASURING = frozenset(
+    {
+        "calculate", "compute", "detect", "check", "measure", "psi", "stability", "score", "evaluate", "monitor", "run",
+        "compare",
+    }
+)  # fmt: skip
+
+
+def _is_named_so(module: Module, function: Function) -> bool:
+    """Whether a function is called as one that measures drift, such as the index of a population's stability."""
+    parts = parts_of(function.name.rpartition(".")[2])
+    of_file = parts_of(module.path.rpartition("/")[2])
+    about = parts & {"psi", "drift"} or parts >= {"population", "stability"} or "drift" in of_file
+    return bool(about and parts & _MEASURING)
 
 
 def _computes(function: Function) -> bool:

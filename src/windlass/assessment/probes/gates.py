@@ -327,6 +327,8 @@ def _fails_at(module: Module, function: Function, check: Check) -> bool:
     leaves = [call.line for call in function.calls if call.last in ("exit", "SystemExit")]
     if check.stops and any(0 < line - check.line <= 6 for line in (*function.raises, *leaves)):
         return True
+    if check.stops and any(check.line in call.guards and call.line in function.raises for call in function.calls):
+        return True  # after what it does when all is well: `if score >= floor: save(model) else: raise TooLow()`
     return any(
         call.last == "cancel" and "run" in call.name.lower() and check.line in call.guards for call in function.calls
     )

@@ -200,10 +200,22 @@ def _through_dispatch(facts: Facts) -> Iterator[tuple[Seen, bool]]:
         texts = " ".join(value for value in call.args if value)
         if call.last == "post" and not (flows and ("/dispatches" in texts or "dagRuns" in texts)):
             continue
-        if _under_sign(function, call) is None and not parts_of(function.name) & _SIGNS:
+        if not (_under_sign(function, call) or parts_of(function.name) & _SIGNS or _decided(facts, module, function)):
             continue
         here = Evidence(path=module.path, line=call.line, why="a sign of drift starts the training workflow")
         yield _seen(here, module, call, sighting.route), False
+
+
+def _decided(facts: Facts, module: Module, function: Function) -> bool:
+    """Whether a step before, which may skip all that follows, answers by a sign of drift or decay."""
+    modules = facts.project.modules
+    return any(
+        _signs(check.words)
+        for call in function.calls
+        if call.last in ("ShortCircuitOperator", "BranchPythonOperator")
+        for key in modules.handed_over(call, module)
+        for check in modules.function(key).branches
+    )
 
 
 def _in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:

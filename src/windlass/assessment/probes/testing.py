@@ -19,6 +19,7 @@ from windlass.assessment.words import is_metric, parts_of
 _ASSERTING = re.compile(r"^(assert\w*|raises|warns|fail|expect\w*|assert_frame_equal|approx)$")
 _CLIENTS = frozenset({"TestClient", "test_client", "AsyncClient", "ASGITransport", "LiveServer"})
 _STUBS = frozenset({"xfail", "skip"})
+_MAKES_FROM_TEMPLATE = frozenset({"cookiecutter.main.cookiecutter", "copier.run_copy", "copier.run_auto"})
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ def _runs_project(module: Module) -> bool:
             "subprocess.run",
             "subprocess.check_call",
             "subprocess.check_output",
+            "subprocess.call",
+            "subprocess.Popen",
+            "os.system",
             "requests.get",
             "requests.post",
             "httpx.post",
@@ -98,6 +102,7 @@ def _runs_project(module: Module) -> bool:
         or {"import_module", "run_path", "spec_from_file_location", "joblib", "CliRunner", "DagBag"} & words
         or any(name.endswith((".load_model", ".load_product", "joblib.load", "pickle.load")) for name in names)
         or any(name.startswith("kedro.") and name.endswith("KedroSession.create") for name in names)
+        or any(name.endswith((".bake", "cookies.bake")) or name in _MAKES_FROM_TEMPLATE for name in names)
     )
 
 
@@ -324,8 +329,10 @@ def _is_floor(check: Check) -> bool:
     """Whether a metric is held to a floor or a baseline: that an accuracy lies between 0 and 1 says nothing."""
     floors = [number for number in check.numbers if number not in (0.0, 1.0)]
     measured = [word for word in check.words if is_metric(word) and not parts_of(word) & {"drift", "psi"}]
-    # That a baseline is above nothing holds no other metric to it.
-    held = floors or any(parts_of(word) & _BOUNDS and measured != [word] for word in check.words)
+    # That a baseline is above nothing holds no other metric to it, nor does a word for a bound if nothing is the bound.
+    held = floors or (
+        not check.numbers and any(parts_of(word) & _BOUNDS and measured != [word] for word in check.words)
+    )
     return check.orders and bool(measured) and bool(held)
 
 
@@ -355,6 +362,23 @@ def _predicts(test: Test) -> bool:
     )
 
 
+def _taken_in(facts: Facts, test: Test) -> Iterator[str]:
+    """What a test takes in: by its file, by the `conftest.py` whose fixtures it asks for, and what it patches."""
+    yield from test.module.imports.values()
+    folder = test.module.path.rpartition("/")[0]
+    while True:
+        beside = facts.project.modules.by_path.get(f"{folder}/conftest.py".lstrip("/"))
+        if beside is not None and beside.functions.keys() & set(test.function.parameters):
+            yield from beside.imports.values()
+        if not folder:
+            break
+        folder = folder.rpartition("/")[0]
+    for function in test.module.functions.values():
+        for call in function.calls:
+            if call.last in ("patch", "import_module") and call.args and call.args[0] and "." in call.args[0]:
+                yield call.args[0]
+
+
 @probe("scoring-code-versioned-tested")
 def scoring_code(facts: Facts) -> Finding:
     """A test uses the module that scores."""
@@ -365,7 +389,7 @@ def scoring_code(facts: Facts) -> Finding:
     seen, down = [], []
     tested: set[str] = set()
     for test in real:
-        for full in test.module.imports.values():
+        for full in _taken_in(facts, test):
             key = facts.project.modules.find(full, seen_from=test.module.path)
             if key is not None and key[0] in scoring and key[0] not in tested:
                 tested.add(key[0])

@@ -46,11 +46,12 @@ def logs_run(call: Call, imported: frozenset[str]) -> bool:
     """Whether a call writes parameters or metrics of a run to a tracker."""
     if call.last in _NAMES or call.last.endswith("autolog"):
         # A tracker that is handed to a function: its kind is not written there, the import is.
-        handed = call.name.startswith("?.") and call.on.lower() in _HANDED
+        unknown = call.name.startswith("?.")
+        handed = unknown and call.on.lower() in _HANDED
         for package, names in _LOGGING.items():
             if call.name.startswith(f"{package}.") and (call.last in names or call.last.endswith("autolog")):
                 return True
-            if handed and package in imported and call.last in names:
+            if call.last in names and ((handed and package in imported) or (unknown and call.on == package)):
                 return True
     return call.name.startswith(_CALLBACK_OWNERS) and bool(_CALLBACKS.search(call.name))
 

@@ -28,6 +28,7 @@ _DEPLOYS: tuple[Argv, ...] = (
     ("anyscale", "service"), ("anyscale", "services"), ("zappa", "update"), ("zappa", "deploy"),
     ("chalice", "deploy"), ("copilot", "deploy"), ("copilot", "svc"), ("dokku",), ("kamal", "deploy"),
     ("cml", "runner_"), ("rsconnect", "deploy"), ("truss", "push"), ("cog", "push"), ("windlass", "promote"),
+    ("bodywork", "create", "deployment"), ("bodywork", "update", "deployment"),
 )  # fmt: skip
 _NOT_DEPLOYING = frozenset(
     {
@@ -58,6 +59,7 @@ BUILD_ACTIONS = ("docker/build-push-action", "docker/bake-action", "redhat-actio
 PUBLISH_ACTIONS = (
     "pypa/gh-action-pypi-publish", "elgohr/publish-docker", "macbre/push-to-ghcr",
     "mr-smithers-excellent/docker-build-push", "redhat-actions/push-to-registry", "jfrog/", "aevea/action-kaniko",
+    "plugins/docker", "plugins/ecr", "plugins/gcr", "plugins/kaniko", "woodpeckerci/plugin-docker-buildx",
     "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project",
     "jwalton/gh-ecr-push", "kciter/aws-ecr-action", "appleboy/docker-ecr-action",
 )  # fmt: skip

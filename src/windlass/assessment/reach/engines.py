@@ -252,6 +252,19 @@ def _r(asked: Asked) -> Leads:
     return Leads(tests="testthat") if _R_TESTS.search(text) or asked.rest[:2] == ("CMD", "check") else Leads()
 
 
+def _bodywork(asked: Asked) -> Leads:
+    """`bodywork create deployment`: every stage of the pipeline, batches and services."""
+    if asked.argv[1:3] not in (("create", "deployment"), ("update", "deployment"), ("deployment", "create")):
+        return Leads()
+    found: list[tuple[str, Command]] = []
+    for path in asked.project.named("bodywork.yaml"):
+        stages = mapping(mapping(next(iter(asked.project.yaml(path)), None)).get("stages"))
+        for stage in map(mapping, stages.values()):
+            argv = ("python", text_of(stage.get("executable_module_path")), *words(stage.get("args")))
+            found.append((path, Command(argv=argv, line=stage.line)))
+    return Leads(commands=tuple(found))
+
+
 ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "dvc": _dvc,
     "mlflow": _mlflow,
@@ -269,6 +282,7 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "anyscale": _files_named,
     "dbx": _dbx,
     "ray": _ray,
+    "bodywork": _bodywork,
     "Rscript": _r,
     "R": _r,
 }

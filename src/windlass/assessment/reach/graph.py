@@ -15,6 +15,7 @@ from windlass.assessment.reach.asked import Leads
 from windlass.assessment.reach.aws import aws_rules, function_events
 from windlass.assessment.reach.ci import started_by_ci
 from windlass.assessment.reach.commands import leads_of
+from windlass.assessment.reach.dags import dags_started
 from windlass.assessment.reach.engines import mlflow_entries
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
 from windlass.assessment.reach.launches import is_launcher, launched_by, may_launch, scripts_in
@@ -164,6 +165,7 @@ def _imported(project: Project) -> set[str]:
     return {
         key[0]
         for module in project.modules
+        if not project.modules.is_test(module.path)
         for full in module.imports.values()
         if (key := project.modules.find(full, seen_from=module.path)) is not None
     }
@@ -294,6 +296,8 @@ class _Walker:
         if call.name in ("pytest.main", "unittest.main"):
             unread = "" if call.name == "unittest.main" or _heeds(function, call) else "nobody reads what it answers"
             yield _At(route, Command(argv=(call.name.partition(".")[0],), line=call.line, swallowed=unread), "", path)
+        if call.last == "TriggerDagRunOperator":
+            yield from (_At(route, key) for key in dags_started(self.project, call, module))
         if makes_targets(call):
             yield from (_At(route, key) for key in self.graph.targets)
         scripts = scripts_in(call) if call.args else ()

@@ -45,7 +45,7 @@ def _task(asked: Asked, tool: str, rest: tuple[str, ...]) -> Leads:
     if tool == "make" and not names:
         names = [name for kind, name in asked.project.targets if kind == "make"][:1]
     if tool == "tox":
-        names += ["testenv"]
+        names += [*(factor for name in names for factor in name.split("-")), "testenv"]
     found: list[tuple[str, Command]] = []
     functions: list[Key] = []
     for name in names:

@@ -1,0 +1,35 @@
+"""One DAG of Airflow that starts another, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from windlass.assessment.modules import Key
+from windlass.assessment.project import Project
+from windlass.assessment.reading.code import Call, Module
+
+
+def dags_started(project: Project, call: Call, module: Module) -> tuple[Key, ...]:
+    """What `TriggerDagRunOperator(trigger_dag_id="training")` starts.
+
+    A name that is looked up, in the environment say, is taken from the texts of the file, where its default stands.
+    """
+    given = call.kwarg("trigger_dag_id") or ""
+    found = [(name, key) for name, key in _dags(project) if key[0] != module.path or name == given]
+    named = [key for name, key in found if name == given]
+    if named:
+        return tuple(named)
+    texts = {word for function in module.functions.values() for word in function.words.split("\n")}
+    return tuple(key for name, key in found if name in texts)
+
+
+def _dags(project: Project) -> Iterator[tuple[str, Key]]:
+    """Each DAG's name, and the function that makes it."""
+    for module in project.modules:
+        for name, function in module.functions.items() if "airflow" in module.packages else ():
+            for call in function.calls:
+                if call.last == "DAG" and (said := call.kwarg("dag_id") or next(iter(call.args), None)):
+                    yield said, (module.path, name)
+            for decorator in function.decorators:
+                if decorator.last == "dag":
+                    yield decorator.kwarg("dag_id") or next(iter(decorator.args), None) or name, (module.path, name)
