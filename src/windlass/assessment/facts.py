@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, wraps
 from typing import Any, TypeVar
 
+import msgspec
+
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.commands import functions_of
@@ -31,8 +33,7 @@ class Seen:
     route: Route | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(msgspec.Struct, frozen=True):
     """A call, where it stands, and the best way to it."""
 
     module: Module

@@ -335,33 +335,40 @@ class Modules:
 
     def edges(self, key: Key) -> tuple[Key, ...]:
         """Every function that a function calls or hands over."""
-        if key not in self._edges:
+        known = self._edges.get(key)
+        if known is None:
             module = self.by_path.get(key[0])
             function = module.functions.get(key[1]) if module is not None else None
-            found: dict[Key, None] = {}
-            if module is not None and function is not None:
-                for call in function.calls:
-                    for each in self.called(call.name, module, function):
-                        found[each] = None
-                        if each[1].endswith(("__init__", "__post_init__")):  # what is made may be called as it is
-                            asked = (each[0], f"{each[1].rpartition('.')[0]}.__call__")
-                            if asked[1] in self.by_path[each[0]].functions:
-                                found[asked] = None
-                    for each in self.handed_over(call, module) if call.args or call.kwargs else ():
-                        found[each] = None
-            self._edges[key] = tuple(found)
-        return self._edges[key]
+            found = self._led_to(function, module) if module is not None and function is not None else ()
+            known = self._edges[key] = tuple(found)
+        return known
+
+    def _led_to(self, function: Function, module: Module) -> dict[Key, None]:
+        found: dict[Key, None] = {}
+        done: set[str] = set()  # one name leads to the same from everywhere in a function
+        for call in function.calls:
+            if call.name not in done:
+                done.add(call.name)
+                for each in self.called(call.name, module, function):
+                    found[each] = None
+                    if each[1].endswith(("__init__", "__post_init__")):  # what is made may be called as it is
+                        asked = (each[0], f"{each[1].rpartition('.')[0]}.__call__")
+                        if asked[1] in self.by_path[each[0]].functions:
+                            found[asked] = None
+            for each in self.handed_over(call, module) if call.args or call.kwargs else ():
+                found[each] = None
+        return found
 
     def handed_over(self, call: Call, module: Module) -> list[Key]:
         """Functions of the project that are given to a call as they are: callbacks, steps, targets of threads."""
         found: list[Key] = []
         for value in call.values:
-            if value[0] == ":":
+            if value in module.imports:
+                key = self.find(module.imports[value], seen_from=module.path)
+            elif value[0] == ":":
                 key = self._inside(module, value[1:].split("."), 0)
             elif "." in value and " " not in value and "/" not in value:
                 key = self.find(value, seen_from=module.path)
-            elif value in module.imports:
-                key = self.find(module.imports[value], seen_from=module.path)
             else:
                 continue
             if key is not None and key[1]:

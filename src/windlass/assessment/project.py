@@ -70,9 +70,13 @@ class Project:
         """Every file that is not part of an unfilled template."""
         return [path for path in self.tree.sizes if not is_rendered_later(path)]
 
+    @cached_property
+    def _lower(self) -> list[tuple[str, str]]:
+        return [(path.lower(), path) for path in self.paths]
+
     def named(self, *endings: str) -> list[str]:
         """Files whose path ends so, in lower case, outside of unfilled templates."""
-        return [path for path in self.paths if path.lower().endswith(endings)]
+        return [path for lower, path in self._lower if lower.endswith(endings)]
 
     def text(self, path: str) -> str:
         """What a file says, or "" where it cannot be read; the tree remembers why."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import posixpath
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from dataclasses import replace as replace_start
 from functools import cached_property
+
+import msgspec
+from msgspec.structs import replace
 
 from windlass.assessment.automation.workflow import Step
 from windlass.assessment.modules import Key
@@ -185,8 +189,7 @@ def _heeds(function: Function, call: Call) -> bool:
 # -- walking ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _At:
+class _At(msgspec.Struct, frozen=True):
     route: Route
     item: Command | Key
     folder: str = ""
@@ -264,7 +267,7 @@ class _Walker:
             here = Evidence(path=key[0], line=function.loops, why="a loop without end, which starts it again and again")
         route = at.route.then(here, by=by)
         if by is By.ITSELF and at.route.by is not By.ITSELF:
-            route = replace(route, start=replace(route.start, kinds=(*route.start.kinds, "loop")))
+            route = replace(route, start=replace_start(route.start, kinds=(*route.start.kinds, "loop")))
         self.graph.visits.setdefault(key, []).append(
             replace(route, chain=at.route.chain) if by is at.route.by else route
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from windlass.assessment.reading.code import Call, Function, last_of
 from windlass.assessment.reading.shell import Command, names_program, read_shell
@@ -31,6 +32,7 @@ _PROJECTS = frozenset({"mlflow.run", "mlflow.projects.run"})
 _SCRIPT = re.compile(r"[\w./{}-]+\.(py|sh|ipynb)")
 
 
+@lru_cache(maxsize=1 << 16)
 def may_launch(name: str) -> bool:
     """Whether a call of this name can start a command."""
     last = last_of(name)

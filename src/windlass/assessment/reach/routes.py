@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 from windlass.assessment.automation.conditions import may_run
 from windlass.assessment.automation.workflow import ACTIVE, Job, Step, Workflow
@@ -48,8 +50,7 @@ class Start:
         return bool({"schedule", "loop"} & set(self.kinds))
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A way from a start: the places on it, in order."""
 
     start: Start
@@ -65,12 +66,12 @@ class Route:
         chain = (*self.chain, evidence)
         if len(chain) > 9:
             chain = (*chain[:4], *chain[-5:])
-        return replace(
-            self,
-            chain=chain,
-            tests=self.tests or tests,
-            swallowed=self.swallowed or swallowed,
-            by=self.by if by is None else by,
+        return Route(
+            self.start,
+            chain,
+            self.by if by is None else by,
+            self.tests or tests,
+            self.swallowed or swallowed,
         )
 
     @property

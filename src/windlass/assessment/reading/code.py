@@ -28,9 +28,9 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     @property
     def values(self) -> tuple[str, ...]:
         """Every constant and name that it is given."""
-        given = [value for value in self.args if value]
-        given += [value for _, value in self.kwargs if value]
-        return tuple(given)
+        if not self.kwargs:
+            return tuple([value for value in self.args if value])
+        return tuple([value for value in (*self.args, *[value for _, value in self.kwargs]) if value])
 
     def kwarg(self, name: str) -> str | None:
         """The constant or name given for `name`."""

@@ -113,7 +113,7 @@ def _constant(value: object, names: set[str], numbers: list[float]) -> None:
         elif _WRITES.match(value, 0, 200):
             names.add(" ".join(value[:400].split())[:_LONGEST])
     elif type(value) is int or type(value) is float:
-        numbers.append(float(min(max(value, -1e300), 1e300)))
+        numbers.append(float(value) if value < 1e300 else 1e300)
 
 
 def _children(node: ast.AST) -> list[Any]:

@@ -91,11 +91,12 @@ class _Reader:
 
     def _imports(self, body: Sequence[ast.stmt]) -> None:
         for node in body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                self._import(node)
-            elif type(node) in _BLOCKS:
+            kind = type(node)
+            if kind in _BLOCKS:
                 for inner in _blocks(node):
                     self._imports(inner)
+            elif kind is ast.Import or kind is ast.ImportFrom:
+                self._import(node)  # type: ignore[arg-type]
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         if isinstance(node, ast.Import):
@@ -133,39 +134,39 @@ class _Reader:
             self._if(node, into, guards, within)
         elif isinstance(node, ast.Assert):
             into.asserts.append(self._check(node.test, into, guards))
+        elif isinstance(node, ast.Raise):
+            self._raise(node, into, guards)
         elif not isinstance(node, (ast.Import, ast.ImportFrom)):
             self._other(node, into, guards, within)
 
+    def _raise(self, node: ast.Raise, into: Function, guards: tuple[int, ...]) -> None:
+        # What is raised again as it was caught, or wrapped, is no judgement of the one who caught it.
+        if node.exc is not None and self.caught.isdisjoint(self._note(node.exc, into, guards).plain):
+            into.raises.append(node.lineno)
+        if node.cause is not None:
+            self._note(node.cause, into, guards)
+
     def _other(self, node: ast.stmt, into: Function, guards: tuple[int, ...], within: str) -> None:
-        if isinstance(node, (ast.Raise, ast.Try)):
-            self._note_raised(node, into)
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Compare):
-            words = _words_of(node.value)
-            orders = scan(node.value, set()).orders
-            into.assigned.append(Assigned(name="return", line=node.lineno, constant=False, words=words, orders=orders))
-        if isinstance(node, (ast.With, ast.AsyncWith)):
+            names: set[str] = set()
+            orders = self._note(node.value, into, guards, names).orders
+            into.assigned.append(
+                Assigned(name="return", line=node.lineno, constant=False, words=_lower(names), orders=orders)
+            )
+            return
+        if isinstance(node, ast.Try):
+            self.caught.update([handler.name for handler in node.handlers if handler.name])
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
             for item in node.items:
                 if isinstance(item.optional_vars, ast.Name):
                     self._note_kind(item.optional_vars.id, item.context_expr)
-        if isinstance(node, ast.While) and _is_endless(node.test):
+        elif isinstance(node, ast.While) and _is_endless(node.test):
             into.loops = into.loops or node.lineno
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.expr):
-                self._note(child, into, guards)
-            elif isinstance(child, ast.withitem):
-                self._note(child.context_expr, into, guards)
+        for expression in _expressions(node):
+            self._note(expression, into, guards)
         if type(node) in _BLOCKS:
             for inner in _blocks(node):
                 self._body(inner, into, guards, within=within)
-
-    def _note_raised(self, node: ast.Raise | ast.Try, into: Function) -> None:
-        """What is raised again as it was caught, or wrapped, is no judgement of the one who caught it."""
-        if isinstance(node, ast.Try):
-            self.caught.update(handler.name for handler in node.handlers if handler.name)
-        elif node.exc is not None and not any(
-            isinstance(each, ast.Name) and each.id in self.caught for each in ast.walk(node.exc)
-        ):
-            into.raises.append(node.lineno)
 
     def _if(self, node: ast.If, into: Function, guards: tuple[int, ...], within: str) -> None:
         check = self._check(node.test, into, guards, stops=_stops(node.body) or _stops(node.orelse))
@@ -180,9 +181,7 @@ class _Reader:
 
     def _check(self, test: ast.expr, into: Function, guards: tuple[int, ...], *, stops: bool = False) -> Check:
         names: set[str] = set()
-        seen = scan(test, names)
-        self.words[into.name] |= names
-        into.calls += [self._call(each, guards) for each in reversed(seen.calls)]
+        seen = self._note(test, into, guards, names)
         return Check(
             line=test.lineno,
             words=_lower(names),
@@ -302,8 +301,12 @@ class _Reader:
 
     # -- expressions -----------------------------------------------------------------------------------------------
 
-    def _note(self, node: ast.expr, into: Function, guards: tuple[int, ...]) -> Scan:
-        seen = scan(node, self.words[into.name])
+    def _note(self, node: ast.expr, into: Function, guards: tuple[int, ...], names: set[str] | None = None) -> Scan:
+        """What an expression calls and uses; its words go into `names` too."""
+        words = self.words[into.name]
+        seen = scan(node, words if names is None else names)
+        if names is not None:
+            words |= names
         if seen.calls:
             into.calls += [self._call(each, guards) for each in reversed(seen.calls)]
         return seen
@@ -311,14 +314,21 @@ class _Reader:
     def _call(self, node: ast.Call, guards: tuple[int, ...]) -> Call:
         function = node.func
         name = self._resolve(function)
+        args: tuple[str | None, ...] = ()
+        kwargs: tuple[tuple[str, str | None], ...] = ()
+        if node.args:
+            command = name.startswith("subprocess.")
+            args = tuple([self._argument(each, command=command) for each in node.args[:6]])
+        if node.keywords:
+            kwargs = tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:_MOST_KEYWORDS]])
         return Call(
             name=name,
             last=intern(last_of(name)),
             line=node.lineno,
-            args=tuple([self._argument(each, command=name.startswith("subprocess.")) for each in node.args[:6]]),
-            kwargs=tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:_MOST_KEYWORDS]]),
+            args=args,
+            kwargs=kwargs,
             guards=guards,
-            on=_tail_of(function.value) if isinstance(function, ast.Attribute) else "",
+            on=_tail_of(function.value) if type(function) is ast.Attribute else "",
         )
 
     def _argument(self, node: ast.expr, *, command: bool = False) -> str | None:
@@ -443,6 +453,28 @@ def _blocks(node: ast.AST) -> Iterator[Sequence[ast.stmt]]:
         yield handler.body
     for case in getattr(node, "cases", ()):
         yield case.body
+
+
+_EXPRESSIONS: dict[type[ast.AST], tuple[str, ...]] = {
+    kind: tuple(
+        name for name in kind._fields if name in ("value", "target", "targets", "iter", "test", "items", "subject")
+    )
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.stmt)
+}
+"""The fields of a statement that hold expressions of its own."""
+
+
+def _expressions(node: ast.stmt) -> Iterator[ast.expr]:
+    """The expressions that belong to a statement itself, in order."""
+    for name in _EXPRESSIONS[type(node)]:
+        value = getattr(node, name)
+        if name == "items":
+            yield from [item.context_expr for item in value]
+        elif name == "targets":
+            yield from value
+        elif value is not None:
+            yield value
 
 
 def _stops(body: Sequence[ast.stmt]) -> bool:

@@ -56,7 +56,7 @@ class _Reader:
 
     def take(self, event: Any) -> None:
         line = event.start_mark.line + 1
-        if isinstance(event, yaml.ScalarEvent):
+        if type(event) is yaml.ScalarEvent:
             value = _scalar(event)
             self._remember(event.anchor, value, 1)
             # A literal block begins on the line below its mark.
