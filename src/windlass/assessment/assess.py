@@ -15,9 +15,10 @@ from windlass.assessment.plan import investments, recommend
 from windlass.assessment.probes import PROBES
 from windlass.assessment.products import with_products
 from windlass.assessment.project import Project
-from windlass.assessment.reading.git import History, read_history, repository_of
+from windlass.assessment.reading.git import History, is_bare, read_history, repository_of, submodules_in
 from windlass.assessment.reading.tree import Limits, Tree
 from windlass.assessment.records import Assessment, Finding, ModelScore, State, Target
+from windlass.assessment.report.places import pages_of
 from windlass.assessment.score import score_model
 from windlass.errors import UsageError
 
@@ -40,8 +41,7 @@ def assess(
     `models` names those to be scored, all if it is empty; `amendments` are kept by what they rest on (interview, live).
     Raises UsageError if there is no such folder.
     """
-    if not path.is_dir():
-        raise UsageError(f"there is no folder {path}", where="PATH", remedy="name the folder of a project")
+    check_folder(path)
     root = path.resolve()
     project = open_project(root, limits=limits)
     with _uncollected():
@@ -53,6 +53,20 @@ def assess(
             amendments=amendments or {},
             approach_changes=approach_changes,
             within=True,
+        )
+
+
+def check_folder(path: Path) -> None:
+    """Raise UsageError unless there is a folder with files to assess."""
+    if path.is_file():
+        raise UsageError(f"{path} is a file", where="PATH", remedy="name the folder of a project")
+    if not path.is_dir():
+        raise UsageError(f"there is no folder {path}", where="PATH", remedy="name the folder of a project")
+    if is_bare(path):
+        raise UsageError(
+            f"{path} is a bare repository: it has a history and no files",
+            where="PATH",
+            remedy=f"git clone {path} FOLDER, and assess that folder",
         )
 
 
@@ -73,9 +87,15 @@ def open_project(root: Path, *, limits: Limits | None = None, within: Path | Non
     top = repository_of(root) or _marked(root) or within
     limits = limits or Limits()
     inside = root.relative_to(top).as_posix() if top is not None and top != root else ""
+    tree, history = Tree(root, limits), read_history(root)
+    if history.lost:
+        tree.unread[".git"] = history.lost
+    for folder in submodules_in(tree.text(".gitmodules") or "") if ".gitmodules" in tree else ():
+        if not any(path.startswith(f"{folder}/") for path in tree.sizes):
+            tree.unread[folder] = "a submodule that is not here: `git submodule update --init` brings it"
     return Project(
-        tree=Tree(root, limits),
-        history=read_history(root),
+        tree=tree,
+        history=history,
         outer=Tree(top, limits) if inside and top is not None else None,
         inside=inside,
     )
@@ -136,6 +156,7 @@ def _assess(
         ),
         unread=project.what_was_not_read(),
         files=len(project.tree.sizes),
+        source=pages_of(project.history.origin, project.history.head or ""),
     )
 
 

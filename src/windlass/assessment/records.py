@@ -133,6 +133,9 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     projects: tuple[Assessment, ...] = ()
     unread: tuple[Unread, ...] = ()
     files: int = 0
+    source: str = ""
+    """Address of the files of the commit on the site that hosts them, or "": a path from the top of the repository
+    follows it."""
 
     def finding(self, practice: str) -> Finding:
         """The finding of one practice; KeyError if the catalogue has none of that name."""

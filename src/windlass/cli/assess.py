@@ -74,12 +74,12 @@ def assess(
 
 def _assessed(path: Path, models: tuple[str, ...], aim: Target | None, *, live: bool, interview: bool) -> Assessment:
     from windlass.assessment.assess import assess as assess_project
+    from windlass.assessment.assess import check_folder
     from windlass.cli.assess_ask import answered, asked_live
 
     now = datetime.now(UTC)
     amendments: dict[str, Amend] = {}
-    if not path.is_dir():
-        raise UsageError(f"there is no folder {path}", where="PATH", remedy="name the folder of a project")
+    check_folder(path)
     answers = answered(path, now, ask=interview)
     if answers is not None:
         amendments["interview"] = answers

@@ -67,27 +67,27 @@ def _blockers(score: ModelScore) -> str:
 
 def _practices(out: Console, found: Assessment) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.style import Style
     from rich.table import Table
     from rich.text import Text
+
+    from windlass.assessment.report.places import address_of
 
     table = Table(title="What was found", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("state", "practice", "where", "why"):
         table.add_column(name, overflow="fold")
     shown = [each for each in found.practices if each.evidence or each.turned_down]
     for each in sorted(shown, key=lambda one: (-one.state.rank, one.id)):
-        where, why = _proof(each)
-        table.add_row(Text(each.state, style=_TONES.get(each.state, "")), each.id, Text(where), Text(why))
+        place, why = _proof(each)
+        where = Text(f"{place.path}:{place.line}", style=Style(link=address_of(found, place) or None))
+        table.add_row(Text(each.state, style=_TONES.get(each.state, "")), each.id, where, Text(why))
     out.print(table)
 
 
-def _proof(finding: Finding) -> tuple[str, str]:
+def _proof(finding: Finding) -> tuple[Evidence, str]:
     if finding.evidence:
-        return _place(finding.evidence[0]), finding.evidence[0].why
-    return _place(finding.turned_down[0]), f"turned down: {finding.turned_down[0].why}"
-
-
-def _place(evidence: Evidence) -> str:
-    return f"{evidence.path}:{evidence.line}"
+        return finding.evidence[0], finding.evidence[0].why
+    return finding.turned_down[0], f"turned down: {finding.turned_down[0].why}"
 
 
 def _investments(out: Console, found: Assessment) -> None:

@@ -13,9 +13,10 @@ import pytest
 
 from windlass.assessment.assess import assess
 from windlass.assessment.history import FILE, changes, keep, read_history
-from windlass.assessment.records import Assessment
+from windlass.assessment.records import Assessment, Evidence
 from windlass.assessment.report.badge import to_badge
 from windlass.assessment.report.markdown import to_markdown
+from windlass.assessment.report.places import address_of, pages_of
 from windlass.assessment.report.sarif import to_sarif
 from windlass.errors import UsageError
 from windlass.web.maturity import render_maturity
@@ -128,3 +129,53 @@ class TestHistory:
         (tmp_path / FILE).write_text("{}\n")
         with pytest.raises(UsageError, match="line 1"):
             read_history(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("origin", "pages"),
+    [
+        ("https://github.com/team/churn.git", "https://github.com/team/churn/blob/c0/"),
+        ("https://oauth2:secret@gitlab.com/group/sub/churn.git", "https://gitlab.com/group/sub/churn/-/blob/c0/"),
+        ("git@github.example.com:team/churn", "https://github.example.com/team/churn/blob/c0/"),
+        ("ssh://git@codeberg.org:22/team/churn/", "https://codeberg.org/team/churn/src/commit/c0/"),
+        ("/srv/git/churn.git", ""),
+        ("javascript:alert(1)//github.com/a/b", ""),
+        ("", ""),
+    ],
+)
+def test_a_host_shows_the_files_of_a_commit(origin: str, pages: str) -> None:
+    assert pages_of(origin, "c0") == pages
+
+
+class TestLinks:
+    @pytest.fixture
+    def hosted(self, found: Assessment) -> Assessment:
+        """A project in a folder of a repository that is on a site."""
+        return msgspec.structs.replace(found, source="https://github.com/team/mono/blob/c0/", path="services/churn")
+
+    @pytest.mark.parametrize(
+        ("path", "line", "address"),
+        [
+            ("a b.py", 3, "services/churn/a%20b.py#L3"),
+            ("../../.github/workflows/ci.yml", 7, ".github/workflows/ci.yml#L7"),
+            ("n.ipynb", 2, "services/churn/n.ipynb"),
+        ],
+    )
+    def test_evidence_leads_to_its_line(self, hosted: Assessment, path: str, line: int, address: str) -> None:
+        assert address_of(hosted, Evidence(path=path, line=line, why="")) == f"{hosted.source}{address}"
+
+    @pytest.mark.parametrize("path", ["../../../etc/passwd", ".git", "../../.git"])
+    def test_what_the_site_does_not_show_has_no_link(self, hosted: Assessment, path: str) -> None:
+        assert address_of(hosted, Evidence(path=path, why="")) == ""
+
+    def test_all_forms_lead_there(self, hosted: Assessment) -> None:
+        place = f"{hosted.source}services/churn/train.py#L5"
+        assert f'<a href="{place}">' in render_maturity(hosted)
+        assert f"[`train.py:5`](<{place}>)" in to_markdown(hosted)
+
+    def test_sarif_counts_from_the_top_of_the_repository(self, hosted: Assessment) -> None:
+        whole = msgspec.structs.replace(hosted, kind="monorepo", path=".", projects=(hosted,))
+        results = to_sarif(whole, version="1")["runs"][0]["results"]
+        places = {each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in results}
+        assert "services/churn/.github/workflows/ci.yml" in places
+        assert all(place.startswith("services/churn/") for place in places)

@@ -22,7 +22,7 @@ def code_in_git(facts: Facts) -> Finding:
             if any(each == path or each.startswith(f"{path}/") for each in facts.project.paths)
         ]
         declared = [Evidence(path=mark, line=1, why="files of git, without the history") for mark in marks[:2]]
-        if declared or outer:
+        if declared or outer or history.head:
             # A copy without its history: that git is used shows, how well does not.
             places = tuple(declared) or (Evidence(path=".", line=1, why="a folder of a repository"),)
             return conclude("code-in-git", [Seen(places, by=By.REQUEST)])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-_SECONDS = 5
+_SECONDS = 20
 _MOST_COMMITS = 3000
+
+
+class NoHistory(Exception):
+    """Git tells nothing, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,10 @@ class History:
     commits: tuple[Commit, ...] = ()
     tags: tuple[tuple[str, datetime], ...] = ()
     head: str | None = None
+    lost: str = ""
+    """Why the history of a checkout is not here, and what brings it; "" if it is, or if there is none."""
+    origin: str = ""
+    """Address that the checkout was cloned from, as its settings have it: it may hold a password."""
 
     @property
     def days(self) -> float:
@@ -43,16 +52,45 @@ def repository_of(path: Path) -> Path | None:
     return next((folder for folder in (path, *path.parents) if (folder / ".git").exists()), None)
 
 
+def is_bare(path: Path) -> bool:
+    """Whether a folder is a repository without a checkout."""
+    return (path / "HEAD").is_file() and (path / "objects").is_dir() and (path / "refs").is_dir()
+
+
+def submodules_in(text: str) -> list[str]:
+    """The folders that a `.gitmodules` fills from other repositories."""
+    return re.findall(r"^\s*path\s*=\s*(\S.*?)/?\s*$", text, re.MULTILINE)
+
+
 def read_history(path: Path) -> History:
-    """The history of the checkout around `path`; without git or a checkout there is none."""
+    """The history of the checkout around `path`; without a checkout there is none.
+
+    A history that is cut off, or that git refuses to read, is left out and `lost` says why: a part of it would be taken
+    for the whole.
+    """
     if repository_of(path) is None:
         return History()
+    try:
+        return _history(path)
+    except NoHistory as error:
+        return History(lost=str(error))
+
+
+def _history(path: Path) -> History:
+    head = _git(path, "rev-parse", "--quiet", "--verify", "HEAD").strip()
+    if not head:
+        return History()  # a repository without a commit
+    origin = _git(path, "config", "--get", "remote.origin.url").strip()
+    if _git(path, "rev-parse", "--is-shallow-repository").strip() == "true":
+        cut = "the history is cut off by a shallow clone and was left out; `git fetch --unshallow` brings it"
+        return History(head=head, origin=origin, lost=cut)
     log = _git(path, "log", f"-{_MOST_COMMITS}", "--format=%H%x1f%an%x1f%ct%x1f%P%x1f%s", "--", ".")
-    commits = tuple(_commit(line) for line in log.splitlines() if line.count("\x1f") == 4)
     tags = _git(path, "for-each-ref", "refs/tags", "--format=%(refname:short)%1f%(creatordate:unix)")
-    head = _git(path, "rev-parse", "HEAD").strip()
     return History(
-        commits=commits, tags=tuple(_tag(line) for line in tags.splitlines() if "\x1f" in line), head=head or None
+        commits=tuple(_commit(line) for line in log.splitlines() if line.count("\x1f") == 4),
+        tags=tuple(_tag(line) for line in tags.splitlines() if "\x1f" in line),
+        head=head,
+        origin=origin,
     )
 
 
@@ -73,7 +111,10 @@ def _tag(line: str) -> tuple[str, datetime]:
 
 
 def _git(path: Path, *arguments: str) -> str:
-    """Git may run programs that a repository's settings name; those that reading could start are switched off."""
+    """What git answers, "" if it has nothing to say; NoHistory names why it cannot answer.
+
+    Git may run programs that a repository's settings name; those that reading could start are switched off.
+    """
     off = (
         "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.pager=cat", "-c",
         "log.showSignature=false",
@@ -86,6 +127,11 @@ def _git(path: Path, *arguments: str) -> str:
             check=False,
             stdin=subprocess.DEVNULL,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""  # without git the files speak alone, and the mode says so
+    except subprocess.TimeoutExpired:
+        raise NoHistory(f"git did not answer within {_SECONDS} s: its history was left out") from None
+    except OSError:
+        raise NoHistory("git cannot be started: its history was left out; install git") from None
+    if done.returncode and done.stderr.strip():
+        why = " ".join(done.stderr.decode("utf-8", errors="replace").split())
+        raise NoHistory(f"git does not read its history, which was left out: {why[:300]}")
     return done.stdout.decode("utf-8", errors="replace") if done.returncode == 0 else ""

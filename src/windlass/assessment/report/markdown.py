@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from windlass.assessment.records import Assessment, Evidence, Investment, ModelScore, State
+from windlass.assessment.report.places import address_of
 
 _MOST = 12
 
@@ -90,18 +91,24 @@ def _evidence(found: Assessment) -> Iterator[str]:
         if here:
             yield f"### {state.capitalize()}"
             yield ""
-            yield from (f"- **{finding.id}**: {_places(finding.evidence[:3])}" for finding in here)
+            yield from (f"- **{finding.id}**: {_places(found, finding.evidence[:3])}" for finding in here)
             yield ""
     down = [finding for finding in found.practices if finding.turned_down]
     if down:
         yield "### Turned down"
         yield ""
-        yield from (f"- **{finding.id}**: {_places(finding.turned_down[:3])}" for finding in down)
+        yield from (f"- **{finding.id}**: {_places(found, finding.turned_down[:3])}" for finding in down)
         yield ""
 
 
-def _places(evidence: tuple[Evidence, ...]) -> str:
-    return "; ".join(f"`{_code(each.path)}:{each.line}` {_text(each.why)}" for each in evidence)
+def _places(found: Assessment, evidence: tuple[Evidence, ...]) -> str:
+    return "; ".join(f"{_place(found, each)} {_text(each.why)}" for each in evidence)
+
+
+def _place(found: Assessment, evidence: Evidence) -> str:
+    place = f"`{_code(evidence.path)}:{evidence.line}`"
+    address = address_of(found, evidence)
+    return f"[{place}](<{address}>)" if address and not set("<>\n") & set(address) else place
 
 
 def _text(text: str) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from windlass.assessment.catalogue import load_catalogue
 from windlass.assessment.records import Assessment, Evidence, Finding
+from windlass.assessment.report.places import path_in_repository
 
 
 def to_sarif(found: Assessment, *, version: str) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def to_sarif(found: Assessment, *, version: str) -> dict[str, Any]:
     for part in found.projects or (found,):
         blocking = {name for score in part.models.values() for name in score.blockers}
         for finding in part.practices:
-            results += _results(finding, blocks=finding.id in blocking)
+            results += _results(part, finding, blocks=finding.id in blocking)
     used = {result["ruleId"] for result in results}
     rules = [
         {
@@ -37,17 +38,18 @@ def to_sarif(found: Assessment, *, version: str) -> dict[str, Any]:
     }
 
 
-def _results(finding: Finding, *, blocks: bool) -> list[dict[str, Any]]:
-    results = [_result(finding.id, "note", f"Turned down: {each.why}", each) for each in finding.turned_down]
+def _results(part: Assessment, finding: Finding, *, blocks: bool) -> list[dict[str, Any]]:
+    results = [_result(part, finding.id, "note", f"Turned down: {each.why}", each) for each in finding.turned_down]
     if blocks:
         place = finding.evidence[0] if finding.evidence else Evidence(path="README.md", why="")
-        results.append(_result(finding.id, "warning", f"{finding.state}: the next level needs it wired", place))
+        results.append(_result(part, finding.id, "warning", f"{finding.state}: the next level needs it wired", place))
     return results
 
 
-def _result(rule: str, level: str, text: str, place: Evidence) -> dict[str, Any]:
+def _result(part: Assessment, rule: str, level: str, text: str, place: Evidence) -> dict[str, Any]:
+    uri = quote(path_in_repository(part, place), safe="/:#?&=@")
     location = {
-        "artifactLocation": {"uri": quote(place.path, safe="/:#?&=@"), "uriBaseId": "%SRCROOT%"},
+        "artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": max(1, place.line)},
     }
     return {"ruleId": rule, "level": level, "message": {"text": text}, "locations": [{"physicalLocation": location}]}

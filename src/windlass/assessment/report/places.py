@@ -1,0 +1,41 @@
+"""Where evidence can be opened: in the repository, and on the site that hosts it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from urllib.parse import quote
+
+from windlass.assessment.records import Assessment, Evidence
+
+_ADDRESS = re.compile(r"(?:(?:https?|ssh|git)://)?(?:[^@/\s]*@)?([\w.-]+)(?::\d+)?[:/]/?([^\s?#]+?)(?:\.git)?/?")
+_PAGES = {"github": "blob", "gitlab": "-/blob", "codeberg": "src/commit", "gitea": "src/commit"}
+"""What the name of a host contains, to where it shows a file of a commit; all of them name a line alike."""
+
+
+def pages_of(origin: str, commit: str) -> str:
+    """The address before the path of a file of a commit, or "" for a host that is not known. Passwords are left out."""
+    found = _ADDRESS.fullmatch(origin)
+    if found is None:
+        return ""
+    host, name = found.groups()
+    shown = next((pages for word, pages in _PAGES.items() if word in host.lower()), "")
+    return f"https://{host}/{quote(name)}/{shown}/{commit}/" if shown else ""
+
+
+def path_in_repository(found: Assessment, evidence: Evidence) -> str:
+    """The path of a place from the top of the repository; an address stays as it is."""
+    if evidence.path.startswith(("https://", "http://")):
+        return evidence.path
+    return posixpath.normpath(posixpath.join(found.path, evidence.path))
+
+
+def address_of(found: Assessment, evidence: Evidence) -> str:
+    """Where a place can be opened in a browser, or ""."""
+    path = path_in_repository(found, evidence)
+    if path.startswith(("https://", "http://")):
+        return path
+    if not found.source or path.startswith("..") or path.rpartition("/")[2] in (".", ".git"):
+        return ""
+    line = "" if path.endswith(".ipynb") else f"#L{evidence.line}"  # of a notebook the line is the number of a cell
+    return f"{found.source}{quote(path)}{line}"
