@@ -6,8 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
+from windlass.assessment.automation.workflow import (
+    Job,
+    Step,
+    Trigger,
+    Workflow,
+    mapping,
+    maps,
+    named,
+    script,
+    text_of,
+    told,
+    words,
+)
 from windlass.assessment.reading.shell import Command
+from windlass.assessment.reading.variables import Values, filled
 from windlass.assessment.reading.yaml import Map
 
 Fetch = Callable[[str], Any]
@@ -24,7 +37,7 @@ def read_azure(path: str, document: Any, fetch: Fetch) -> Workflow | None:
         system="Azure Pipelines",
         name=text_of(top.get("name")) or path,
         triggers=_triggers(top),
-        jobs=tuple(_jobs(top, fetch, 0)),
+        jobs=tuple(_jobs(top, fetch, 0, {})),
     )
 
 
@@ -47,26 +60,43 @@ def _triggers(top: Map) -> tuple[Trigger, ...]:
     return tuple(found) or (Trigger(kind="dispatch", line=top.line_of("trigger"), detail="trigger: none"),)
 
 
-def _jobs(owner: Map, fetch: Fetch, depth: int) -> Iterator[Job]:
+def _jobs(owner: Map, fetch: Fetch, depth: int, known: Values) -> Iterator[Job]:
     if depth > _DEEPEST:
         return
+    known = {**known, **named(owner.get("variables"))}
     for each in [*maps(owner.get("stages")), *maps(owner.get("jobs")), *maps(owner.get("extends"))]:
         if "template" in each:
-            yield from _jobs(mapping(fetch(text_of(each.get("template")))), fetch, depth + 1)
+            inner, given = _template(each, fetch, known)
+            yield from _jobs(inner, fetch, depth + 1, given)
         elif "stage" in each:
-            yield from _jobs(each, fetch, depth + 1)
+            yield from _jobs(each, fetch, depth + 1, known)
         else:
-            yield _job(each, fetch, depth)
+            yield _job(each, fetch, depth, known)
     if isinstance(owner.get("steps"), list):
-        yield _job(owner, fetch, depth)
+        yield _job(owner, fetch, depth, known)
 
 
-def _job(job: Map, fetch: Fetch, depth: int) -> Job:
+def _template(call: Map, fetch: Fetch, known: Values) -> tuple[Map, Values]:
+    """What a call of a template takes in, and what its parameters are: those that are given, or its defaults."""
+    name = filled(text_of(call.get("template")), known)
+    inner = mapping(fetch(name))
+    declared = {
+        text_of(each.get("name")): (filled(text_of(each.get("default")), known),)
+        for each in maps(inner.get("parameters"))
+    }
+    given = {
+        name: tuple(filled(each, known) for each in values) for name, values in named(call.get("parameters")).items()
+    }
+    return inner, {**known, **{name: values for name, values in declared.items() if values[0]}, **given}
+
+
+def _job(job: Map, fetch: Fetch, depth: int, known: Values) -> Job:
     name = text_of(job.get("job")) or text_of(job.get("deployment")) or text_of(job.get("displayName")) or "job"
-    steps = list(_steps(job, fetch, depth))
+    known = {**known, **named(job.get("variables"))}
+    steps = list(_steps(job, fetch, depth, known))
     for hook in mapping(mapping(job.get("strategy"))).values():
         for phase in mapping(hook).values():
-            steps += list(_steps(mapping(phase), fetch, depth))
+            steps += list(_steps(mapping(phase), fetch, depth, known))
     if any(map(_fails_on_results, steps)):
         steps = [replace(each, commands=tuple(map(_reported, each.commands))) for each in steps]
     environment = job.get("environment")
@@ -92,12 +122,13 @@ def _reported(command: Command) -> Command:
     return replace(command, swallowed="") if writes else command
 
 
-def _steps(owner: Map, fetch: Fetch, depth: int) -> Iterator[Step]:
+def _steps(owner: Map, fetch: Fetch, depth: int, known: Values) -> Iterator[Step]:
     if depth > _DEEPEST:
         return
     for step in maps(owner.get("steps")):
         if "template" in step:
-            yield from _steps(mapping(fetch(text_of(step.get("template")))), fetch, depth + 1)
+            inner, given_it = _template(step, fetch, known)
+            yield from _steps(inner, fetch, depth + 1, given_it)
             continue
         given = {key: text_of(value) for key, value in mapping(step.get("inputs")).items()}
         commands = (*script(step, "script"), *script(step, "bash"), *script(step, "pwsh"), *script(step, "powershell"))
@@ -109,7 +140,7 @@ def _steps(owner: Map, fetch: Fetch, depth: int) -> Iterator[Step]:
             name=text_of(step.get("displayName")),
             uses=text_of(step.get("task")),
             given=given,
-            commands=commands,
+            commands=told(commands, {**known, **named(step.get("env"))}),
             condition=text_of(step.get("condition")),
             swallowed="continueOnError" if step.get("continueOnError") is True else "",
             folder=text_of(step.get("workingDirectory")),

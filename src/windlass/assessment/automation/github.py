@@ -6,8 +6,21 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
+from windlass.assessment.automation.workflow import (
+    Job,
+    Step,
+    Trigger,
+    Workflow,
+    mapping,
+    maps,
+    named,
+    script,
+    text_of,
+    told,
+    words,
+)
 from windlass.assessment.reading.shell import Command
+from windlass.assessment.reading.variables import Values
 from windlass.assessment.reading.yaml import Map
 
 _KINDS = {
@@ -37,7 +50,8 @@ def read_github(path: str, document: Any) -> Workflow | None:
     triggers = _triggers(top)
     defaults = mapping(mapping(top.get("defaults")).get("run"))
     shell = text_of(defaults.get("shell"))
-    jobs = tuple(_job(name, job, shell) for name, job in top["jobs"].items() if isinstance(job, Map))
+    env = named(top.get("env"))
+    jobs = tuple(_job(name, job, shell, env) for name, job in top["jobs"].items() if isinstance(job, Map))
     return Workflow(
         path=path,
         system="GitHub Actions",
@@ -91,7 +105,8 @@ def _triggers(top: Map) -> tuple[Trigger, ...]:
     return tuple(found)
 
 
-def _job(name: str, job: Map, shell: str) -> Job:
+def _job(name: str, job: Map, shell: str, env: Values) -> Job:
+    known = {**env, **named(job.get("env")), **_matrix(mapping(mapping(job.get("strategy")).get("matrix")))}
     defaults = mapping(mapping(job.get("defaults")).get("run"))
     folder = text_of(defaults.get("working-directory"))
     environment = job.get("environment")
@@ -103,9 +118,20 @@ def _job(name: str, job: Map, shell: str) -> Job:
         environment=text_of(mapping(environment).get("name")) or text_of(environment),
         calls=text_of(job.get("uses")),
         swallowed="continue-on-error" if job.get("continue-on-error") is True else "",
-        steps=tuple(_step(step, folder, text_of(defaults.get("shell")) or shell) for step in maps(job.get("steps"))),
+        steps=tuple(
+            _step(step, folder, text_of(defaults.get("shell")) or shell, known) for step in maps(job.get("steps"))
+        ),
         own_machine="self-hosted" in words(job.get("runs-on")),
     )
+
+
+def _matrix(given: Map) -> Values:
+    """What each name of a matrix goes through, as steps ask for it."""
+    found = {name: words(values) for name, values in given.items() if name not in ("include", "exclude")}
+    for each in maps(given.get("include")):
+        for name, value in each.items():
+            found[name] = (*found.get(name, ()), *words(value))
+    return {f"matrix.{name}": values for name, values in found.items() if values}
 
 
 _ANSWERS = re.compile(r"pipefail|exit\s+\"?\$\{PIPESTATUS")
@@ -119,11 +145,12 @@ def _kept(commands: tuple[Command, ...], text: str, shell: str) -> tuple[Command
     return tuple(replace(each, swallowed=each.swallowed or lost) if each.piped == "tee" else each for each in commands)
 
 
-def _step(step: Map, folder: str, shell: str = "bash") -> Step:
+def _step(step: Map, folder: str, shell: str = "bash", known: Values | None = None) -> Step:
     given = {name: text_of(value) for name, value in mapping(step.get("with")).items()}
     condition = text_of(step.get("if"))
     commands = () if condition in ("false", "${{ false }}") else script(step, "run")
     commands = _kept(commands, text_of(step.get("run")), text_of(step.get("shell")) or shell)
+    commands = told(commands, {**(known or {}), **named(step.get("env"))})
     return Step(
         line=step.line,
         name=text_of(step.get("name")),

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
+from windlass.assessment.automation.workflow import (
+    Job,
+    Step,
+    Trigger,
+    Workflow,
+    mapping,
+    maps,
+    named,
+    script,
+    text_of,
+    told,
+    words,
+)
 from windlass.assessment.reading.yaml import Map
 
 _RESERVED = frozenset(
@@ -46,6 +58,7 @@ def read_gitlab(path: str, document: Any, beside: Sequence[Map] = ()) -> Workflo
         )
         if not _stands_in(given, mapping(document)):  # what it runs stands in another file
             commands = tuple(replace(each, line=given.line) for each in commands)
+        commands = told(commands, {**named(top.get("variables")), **named(job.get("variables"))})
         if commands:
             jobs.append(_job(name, job, commands))
     if not jobs:

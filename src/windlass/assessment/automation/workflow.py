@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windlass.assessment.reading.shell import Command, read_shell
+from windlass.assessment.reading.variables import Values, spread
 from windlass.assessment.reading.yaml import Items, Map
 
 ACTIVE = frozenset({"push", "pull_request", "schedule", "tag", "release", "workflow_run", "event"})
@@ -78,6 +79,25 @@ class Workflow:
     """Where its commands run."""
     is_composite: bool = False
     """An action that workflows call."""
+
+
+def named(*given: Any) -> Values:
+    """The values that mappings or lists of name and value give to names; the later ones win."""
+    found: dict[str, tuple[str, ...]] = {}
+    for each in given:
+        for about in maps(each):
+            if "name" in about and "value" in about:
+                found[text_of(about.get("name"))] = (text_of(about.get("value")),)
+            else:
+                found |= {name: (str(value),) for name, value in about.items() if isinstance(value, (str, int, float))}
+    return found
+
+
+def told(commands: tuple[Command, ...], values: Values) -> tuple[Command, ...]:
+    """Commands with the names filled in that their job or step knows."""
+    if not values:
+        return commands
+    return tuple(replace(each, argv=argv) for each in commands for argv in spread(each.argv, values))
 
 
 def words(value: Any) -> tuple[str, ...]:

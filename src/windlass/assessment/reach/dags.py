@@ -15,7 +15,7 @@ def dags_started(project: Project, call: Call, module: Module) -> tuple[Key, ...
     A name that is looked up, in the environment say, is taken from the texts of the file, where its default stands.
     """
     given = call.kwarg("trigger_dag_id") or ""
-    found = [(name, key) for name, key in _dags(project) if key[0] != module.path or name == given]
+    found = [(name, key) for name, key in dags_of(project) if key[0] != module.path or name == given]
     named = [key for name, key in found if name == given]
     if named:
         return tuple(named)
@@ -23,7 +23,7 @@ def dags_started(project: Project, call: Call, module: Module) -> tuple[Key, ...
     return tuple(key for name, key in found if name in texts)
 
 
-def _dags(project: Project) -> Iterator[tuple[str, Key]]:
+def dags_of(project: Project) -> Iterator[tuple[str, Key]]:
     """Each DAG's name, and the function that makes it."""
     for module in project.modules:
         for name, function in module.functions.items() if "airflow" in module.packages else ():

@@ -10,6 +10,16 @@ from dataclasses import replace
 from windlass.assessment.automation.workflow import mapping, maps, text_of, words
 from windlass.assessment.project import Project, name_of_image
 from windlass.assessment.reach.asked import Asked, Leads, path_of
+from windlass.assessment.reach.clients import (
+    run_compose,
+    run_dag,
+    run_flow,
+    run_flyte,
+    run_inside,
+    run_kedro,
+    run_notebooks,
+    run_there,
+)
 from windlass.assessment.reach.hooks import run_hooks
 from windlass.assessment.reach.provisioners import run_provisioners
 from windlass.assessment.reading.shell import Command, read_shell
@@ -120,6 +130,8 @@ def _lies_in(folder: str, places: set[str]) -> bool:
 
 def _docker(asked: Asked) -> Leads:
     """What runs while an image is built, and what an image that the project builds does when it is run."""
+    if asked.argv[1:2] in (("exec",), ("compose",)):
+        return run_inside(asked) if asked.argv[1] == "exec" else run_compose(asked)
     found: list[tuple[str, Command]] = []
     if asked.argv[1:2] == ("run",):
         found += _image_run(asked)
@@ -283,6 +295,18 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "dbx": _dbx,
     "ray": _ray,
     "bodywork": _bodywork,
+    "papermill": run_notebooks,
+    "jupyter": run_notebooks,
+    "jupyter-nbconvert": run_notebooks,
+    "jupyter-execute": run_notebooks,
+    "nbconvert": run_notebooks,
+    "kedro": run_kedro,
+    "prefect": run_flow,
+    "airflow": run_dag,
+    "pyflyte": run_flyte,
+    "docker-compose": run_compose,
+    "ssh": run_there,
+    "argo": _files_named,
     "Rscript": _r,
     "R": _r,
 }

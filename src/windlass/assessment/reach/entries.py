@@ -52,6 +52,8 @@ _SENSORS = (
     "dagster.run_status_sensor",
     "metaflow.schedule",
 )
+_TIMERS = frozenset({"timer_trigger", "blob_trigger", "queue_trigger", "event_grid_trigger", "schedule"})
+"""Decorators of an application of Azure Functions."""
 
 
 def python_entries(project: Project) -> Iterator[Entry]:
@@ -65,17 +67,41 @@ def python_entries(project: Project) -> Iterator[Entry]:
                 if said:
                     yield _start(module.path, call.line, said), (f"{module.path}:", *_handed(module, function.name))
             for decorator in function.decorators:
-                if decorator.name in _SENSORS or (_is_dag(decorator.name) and _has_schedule(decorator)):
+                if (
+                    decorator.name in _SENSORS
+                    or (_is_dag(decorator.name) and _has_schedule(decorator))
+                    or (decorator.last in _TIMERS and decorator.name.startswith("azure.functions."))
+                    or (decorator.last == "scheduled_job" and "apscheduler" in module.packages)
+                ):
                     why = f"{decorator.last}: started by its orchestrator"
                     yield (
                         _start(module.path, decorator.line, why),
                         (f"{module.path}:", f"{module.path}:{function.name}"),
                     )
+        yield from _beaten(project, module)
         for owner in module.classes.values():
             for decorator in owner.decorators:
                 if decorator.name == "metaflow.schedule":
                     methods = tuple(f"{module.path}:{name}" for name in owner.methods.values())
                     yield _start(module.path, decorator.line, "a Metaflow schedule"), methods
+
+
+def _beaten(project: Project, module: Module) -> Iterator[Entry]:
+    """Tasks that `app.conf.beat_schedule = {...: {"task": "jobs.retrain"}}` names."""
+    for function in module.functions.values():
+        for made in function.assigned:
+            if not made.name.lower().endswith("beat_schedule"):
+                continue
+            texts = function.words.split("\n")
+            tasks = [
+                f"{each.path}:{name}"
+                for each in project.modules
+                for name, task in each.functions.items()
+                if any(deco.last in ("task", "shared_task") for deco in task.decorators)
+                and any(text.rpartition(".")[2] == name for text in texts)
+            ]
+            if tasks:
+                yield _start(module.path, made.line, "a schedule of Celery"), tuple(tasks)
 
 
 def _handed(module: Module, name: str) -> tuple[str, ...]:
@@ -96,6 +122,10 @@ def _scheduled(call: Call, module: Module) -> str:
         and _has_schedule(call)
     ):
         return "a Prefect schedule"
+    if call.last == "add_job" and "apscheduler" in module.packages:
+        return "a job of APScheduler"
+    if call.last == "add_periodic_task" and "celery" in module.packages:
+        return "a periodic task of Celery"
     if call.last in ("create_recurring_run", "create_schedule") and (call.has("cron_expression") or call.has("cron")):
         return "a recurring run of the pipeline"
     return ""

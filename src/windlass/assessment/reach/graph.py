@@ -22,6 +22,7 @@ from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.dags import dags_started
 from windlass.assessment.reach.engines import mlflow_entries
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
+from windlass.assessment.reach.functions import cloud_functions
 from windlass.assessment.reach.launches import is_launcher, launched_by, may_launch, scripts_in
 from windlass.assessment.reach.routes import By, Route, Start
 from windlass.assessment.reach.targets import hydra_targets, makes_targets
@@ -132,7 +133,7 @@ def build_graph(project: Project) -> Graph:
             graph.uses.append(Use(each.step, Route(each.start, by=each.start.by, swallowed=swallowed)))
         walker.walk(each.start, each.step.commands, each.folder, swallowed=swallowed)
     entries: list[Entry] = [*python_entries(project), *declared_entries(project), *service_entries(project)]
-    entries += [*aws_rules(project), *function_events(project)]
+    entries += [*aws_rules(project), *function_events(project), *cloud_functions(project)]
     entries.sort(key=lambda entry: -entry[0].by)
     for start, items in entries:
         walker.walk(start, items, "")

@@ -24,6 +24,7 @@ _OPERATORS = {
     "DockerOperator": "command",
 }
 """Steps of engines to what they are given as a command."""
+_IN_PODS = frozenset({"KubernetesPodOperator", "GKEStartPodOperator", "EksPodOperator"})
 _RUN_A_FILE = {"SparkSubmitOperator": "application", "PapermillOperator": "input_nb"}
 """Steps of engines to what names the file that they run."""
 _PROJECTS = frozenset({"mlflow.run", "mlflow.projects.run"})
@@ -36,7 +37,14 @@ _SCRIPT = re.compile(r"[\w./{}-]+\.(py|sh|ipynb)")
 def may_launch(name: str) -> bool:
     """Whether a call of this name can start a command."""
     last = last_of(name)
-    return name in _LAUNCHERS or name in _PROJECTS or last in _FILES or last in _OPERATORS or last in _RUN_A_FILE
+    return (
+        name in _LAUNCHERS
+        or name in _PROJECTS
+        or last in _FILES
+        or last in _OPERATORS
+        or last in _IN_PODS
+        or last in _RUN_A_FILE
+    )
 
 
 def launched_by(call: Call) -> Iterator[Command]:
@@ -44,6 +52,8 @@ def launched_by(call: Call) -> Iterator[Command]:
     text = ""
     if call.name in _LAUNCHERS:
         text = next((arg for arg in call.args if arg), "") or call.kwarg("args") or ""
+    elif call.last in _IN_PODS:
+        text = " ".join(filter(None, (call.kwarg("cmds"), call.kwarg("arguments"))))
     elif call.last in _OPERATORS:
         text = call.kwarg(_OPERATORS[call.last]) or ""
     elif script := call.kwarg(_RUN_A_FILE.get(call.last, "")):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from windlass.assessment.reading.variables import Known
+
 _KEYWORDS = frozenset(
     {"if", "then", "else", "elif", "while", "until", "do", "!", "{", "(", "time", "exec", "sudo", "nohup", "command"}
 )
@@ -48,7 +50,9 @@ def read_shell(text: str, line: int = 1) -> list[Command]:
     found: list[Command] = []
     folder, lenient = "", False
     before: list[str] = []
+    known = Known()
     for words, operator, at, fed in _split(text, line):
+        known.hear(words)
         argv = _bare(words)
         if operator == "||" and found and argv and argv[0] in _HARMLESS and not _leaves(argv):
             found[-1] = replace(found[-1], swallowed=f"|| {' '.join(argv)[:40]}")
@@ -63,7 +67,10 @@ def read_shell(text: str, line: int = 1) -> list[Command]:
             folder = before.pop()
         if argv[0] == "set":
             lenient = _set(argv, lenient=lenient)
-        found.append(Command(argv=argv, line=at, folder=folder, fed=fed, swallowed="set +e" if lenient else ""))
+        known.move(argv, folder)
+        lost = "set +e" if lenient else ""
+        for each in known.heard(argv, folder):
+            found.append(Command(argv=each, line=at, folder=folder, fed=fed, swallowed=lost))
     return found
 
 

@@ -1,0 +1,150 @@
+"""Functions that a cloud starts, on a schedule, for an event or for a request, as files declare them."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator
+
+from windlass.assessment.automation.workflow import mapping, maps, text_of
+from windlass.assessment.modules import Key
+from windlass.assessment.project import Project
+from windlass.assessment.reach.routes import By, Start
+from windlass.assessment.reading.shell import Command
+from windlass.assessment.reading.yaml import Map
+from windlass.assessment.records import Evidence
+from windlass.assessment.words import parts_of
+
+Entry = tuple[Start, tuple[Command | str, ...]]
+
+_REQUESTS = frozenset({"api", "httpapi", "http", "httptrigger", "url", "alb", "websocket"})
+_SCHEDULES = frozenset({"schedule", "schedulev2", "timertrigger"})
+
+
+def cloud_functions(project: Project) -> Iterator[Entry]:
+    """Each function with what starts it: SAM, the Serverless Framework, Azure Functions and Terraform."""
+    for path in project.yaml_paths:
+        for document in project.yaml(path)[:1]:
+            top = mapping(document)
+            if "Transform" in top:
+                yield from _in_sam(project, path, top)
+            elif posixpath.basename(path).startswith("serverless."):
+                yield from _in_serverless(project, path, top)
+    yield from _in_azure(project)
+    yield from _in_terraform(project)
+
+
+def _start(kind: str, path: str, line: int) -> Start:
+    name = kind.lower()
+    by = By.REQUEST if name in _REQUESTS else By.ITSELF
+    kinds = ("service",) if by is By.REQUEST else ("schedule",) if name in _SCHEDULES else ("event",)
+    return Start(by=by, kinds=kinds, evidence=Evidence(path=path, line=line, why=f"the function is started: {kind}"))
+
+
+def _items(keys: list[Key]) -> tuple[str, ...]:
+    return tuple(f"{path}:{name}" for key in keys for path, name in ((key[0], ""), key))
+
+
+def _in_sam(project: Project, path: str, top: Map) -> Iterator[Entry]:
+    for about in map(mapping, mapping(top.get("Resources")).values()):
+        if text_of(about.get("Type")) != "AWS::Serverless::Function":
+            continue
+        given = mapping(about.get("Properties"))
+        folder = posixpath.join(posixpath.dirname(path), text_of(given.get("CodeUri")))
+        keys = _handlers(project, text_of(given.get("Handler")), folder)
+        for event in map(mapping, mapping(given.get("Events")).values()) if keys else ():
+            yield _start(text_of(event.get("Type")), path, event.line), _items(keys)
+
+
+def _in_serverless(project: Project, path: str, top: Map) -> Iterator[Entry]:
+    for about in map(mapping, mapping(top.get("functions")).values()):
+        keys = _handlers(project, text_of(about.get("handler")), posixpath.dirname(path))
+        for event in maps(about.get("events")) if keys else ():
+            for kind in event:
+                yield _start(kind, path, event.line), _items(keys)
+
+
+def _handlers(project: Project, handler: str, folder: str = "", about: str = "") -> list[Key]:
+    """The function that `app.handler` names; of several files of that name those that are called like `about`."""
+    stem, _, name = handler.rpartition(".")
+    file = f"{stem.replace('.', '/')}.py"
+    exact = posixpath.normpath(posixpath.join(folder, file)).lstrip("./")
+    module = project.modules.by_path.get(exact)
+    if module is not None:
+        return [(exact, name)] if name in module.functions else []
+    found = [
+        each.path
+        for each in project.modules
+        if stem and name in each.functions and f"/{each.path}".endswith(f"/{posixpath.basename(file)}")
+    ]
+    if len(found) > 1:
+        found = [path for path in found if parts_of(path) & (parts_of(about) - parts_of(handler))]
+    return [(path, name) for path in found] if len(found) == 1 else []
+
+
+def _in_azure(project: Project) -> Iterator[Entry]:
+    for path in project.named("function.json"):
+        try:
+            bindings = json.loads(project.text(path)).get("bindings", [])
+            about = json.loads(project.text(path))
+        except (ValueError, AttributeError, RecursionError):
+            continue
+        home = posixpath.normpath(posixpath.join(posixpath.dirname(path), str(about.get("scriptFile", "__init__.py"))))
+        name = str(about.get("entryPoint", "main"))
+        module = project.modules.by_path.get(home)
+        for binding in bindings if module is not None and name in module.functions else ():
+            kind = str(binding.get("type", "")) if isinstance(binding, dict) else ""
+            if kind.endswith("Trigger"):
+                yield _start(kind, path, 1), _items([(home, name)])
+
+
+# -- Terraform -------------------------------------------------------------------------------------------------------
+
+_RESOURCE = re.compile(r'^\s*resource\s+"(\w+)"\s+"([\w-]+)"\s*\{', re.MULTILINE)
+_FUNCTIONS = re.compile(r"(aws_lambda_function|google_cloudfunctions2?_function)\.([\w-]+)")
+_RULE = re.compile(r"aws_cloudwatch_event_rule\.([\w-]+)")
+_TEXT = r'\s*=\s*"([^"]*)"'
+
+
+def _in_terraform(project: Project) -> Iterator[Entry]:
+    """Rules, schedules and jobs of a scheduler whose target is a function that the same files declare."""
+    found = [(path, *each) for path in project.named(".tf") for each in _resources(project.text(path))]
+    bodies = {f"{kind}.{name}": body for _, kind, name, _, body in found}
+    for path, kind, _, line, body in found:
+        if kind == "aws_cloudwatch_event_target":
+            rule = _RULE.search(body)
+            when = bodies.get(f"aws_cloudwatch_event_rule.{rule[1]}", "") if rule is not None else ""
+        elif kind in ("aws_scheduler_schedule", "google_cloud_scheduler_job"):
+            when = body
+        else:
+            continue
+        if "is_enabled = false" in when or 'state = "DISABLED"' in when:
+            continue
+        start = _start("Schedule" if "schedule" in when else "Event", path, line)
+        for target in _FUNCTIONS.finditer(body) if when else ():
+            keys = _declared(project, target[2], bodies.get(target[0], ""))
+            if keys:
+                yield start, _items(keys)
+
+
+def _resources(text: str) -> Iterator[tuple[str, str, int, str]]:
+    """(type, name, line, body) of each resource; a body ends where its braces do."""
+    for found in _RESOURCE.finditer(text):
+        depth, end = 1, found.end()
+        while depth and end < len(text):
+            depth += (text[end] == "{") - (text[end] == "}")
+            end += 1
+        yield found[1], found[2], text.count("\n", 0, found.start(1)) + 1, text[found.end() : end - 1]
+
+
+def _declared(project: Project, name: str, body: str) -> list[Key]:
+    """The function behind a resource: by its handler or entry point, and by what the resource is called."""
+    handler = re.search(rf"\bhandler{_TEXT}", body)
+    if handler is not None:
+        return _handlers(project, handler[1], about=f"{name} {body[:400]}")
+    entry = re.search(rf"\bentry_point{_TEXT}", body)
+    if entry is None:
+        return []
+    homes = [each.path for each in project.modules if entry[1] in each.functions]
+    return [(path, entry[1]) for path in homes] if len(homes) == 1 else []
