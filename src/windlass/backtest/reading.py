@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +64,38 @@ def _read_text(path: Path, notes: list[str]) -> pl.DataFrame:
     if separator not in (",", "\t"):
         notes.append(f"columns are separated by {separator!r}")
     try:
-        frame = _parse(source, separator)
+        frame = _parse(source, separator, path=path)
     except pl.exceptions.ComputeError as error:
         if "utf-8" not in str(error) or isinstance(source, bytes):
             raise
-        frame = _parse(path.read_bytes().decode("cp1252", errors="replace").encode(), separator)
+        frame = _parse(path.read_bytes().decode("cp1252", errors="replace").encode(), separator, path=path)
         notes.append("the file is not UTF-8, and was read as Windows-1252")
     frame = _with_plain_names(frame)
     tidied = [_tidy(column, decimal_comma=separator == ";") for column in frame.get_columns()]
     return frame.with_columns(tidied)
 
 
-def _parse(source: Path | bytes, separator: str) -> pl.DataFrame:
-    options: dict[str, Any] = {"try_parse_dates": True, "infer_schema_length": None, "null_values": _NULLS}
-    return pl.read_csv(io.BytesIO(source) if isinstance(source, bytes) else source, separator=separator, **options)
+def _parse(source: Path | bytes, separator: str, *, path: Path) -> pl.DataFrame:
+    def parsed(**options: Any) -> pl.DataFrame:
+        return pl.read_csv(
+            io.BytesIO(source) if isinstance(source, bytes) else source,
+            separator=separator,
+            **options,
+        )
+
+    _check_header(parsed(has_header=False, infer_schema=False, n_rows=1).row(0), path)
+    return parsed(try_parse_dates=True, infer_schema_length=None, null_values=_NULLS)
+
+
+def _check_header(names: tuple[Any, ...], path: Path) -> None:
+    """Raise DataError where a name stands twice: the reader would call the second one something else, and silently."""
+    for name, times in Counter(names).items():
+        if name is not None and times > 1:
+            raise DataError(
+                f"{times} columns are named {name!r}",
+                where=f"{path}, header",
+                remedy="give each column a name of its own, or leave out those that are not wanted",
+            )
 
 
 def _separator(start: bytes) -> str:

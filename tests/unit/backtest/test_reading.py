@@ -64,6 +64,10 @@ def test_numbers_behind_spaces_and_commas_are_numbers_and_texts_stay_texts(read)
     assert with_commas["a"].to_list() == ["1,5", "2,5"]  # among commas it may be anything
 
 
+def test_unnamed_columns_may_be_several(read):
+    assert read("a,,\n1,2,3\n")[0].width == 3
+
+
 def test_names_that_differ_by_spaces_alone_keep_them(read):
     assert read("a, a\n1,2\n")[0].columns == ["a", " a"]
 
@@ -85,6 +89,8 @@ def test_a_parquet_file_is_taken_as_it_is(tmp_path):
         ("empty.csv", b"", "the file is empty"),
         ("empty.parquet", b"", "the file is empty"),
         ("blank.csv", b"\n\n", "cannot be read"),
+        ("twice.csv", b"a;b;a\n1;2;3\n", "2 columns are named 'a'"),
+        ("thrice.csv", b"\xff\xfe" + "a,a,a\n1,2,3\n".encode("utf-16-le"), "3 columns are named 'a'"),
     ],
 )
 def test_what_cannot_be_read_is_one_clear_error(read, name, content, message):
