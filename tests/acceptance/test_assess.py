@@ -82,6 +82,7 @@ def test_a_floor_for_ci(project: Path) -> None:
         (["--html", "gone/a.html"], "does not exist"),
         (["--html", "-"], "only the JSON"),
         (["--live"], "no live system"),
+        (["--history", "--json", "-"], "nothing is assessed"),
     ],
 )
 def test_nonsense_is_refused_before_any_work(
@@ -92,9 +93,21 @@ def test_nonsense_is_refused_before_any_work(
         run(project, *words)
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [[], ["--history"]])
+def test_a_folder_that_is_not_there(tmp_path: Path, words: list[str]) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
-        run(tmp_path / "gone")
+        run(tmp_path / "gone", *words)
+
+
+def test_a_level_that_there_is_not_names_those_that_there_are(project: Path) -> None:
+    with pytest.raises(UsageError, match="microsoft:0 to microsoft:4, google:0 to google:2"):
+        run(project, "--target", "google:3")
+
+
+def test_a_tracker_that_is_no_server_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    with pytest.raises(UsageError, match="MLFLOW_TRACKING_URI names sqlite, which is no server"):
+        run(project, "--live")
 
 
 def test_the_history_shows_what_moved(project: Path) -> None:
@@ -115,6 +128,14 @@ def test_an_interview_is_kept_and_counts(project: Path) -> None:
     assert "role: lead" in kept
     assert "says: we do" in kept
     assert "files+interview" in run(project, "--no-history")[1]
+
+
+def test_an_interview_asks_again_what_it_cannot_use(project: Path) -> None:
+    code, shown = run(project, "--interview", "--no-history", answers="lead\nmaybe\ny\nwe do\ngone.md\ntrain.py\n")
+    assert code == 0
+    assert "'maybe' is none of the answers" in shown
+    assert "there is no 'gone.md'" in shown
+    assert "link: train.py" in (project / "maturity.yaml").read_text()
 
 
 def test_a_folder_of_a_repository_has_the_ci_of_the_repository(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def _with(finding: Finding, answer: Answer, catalogue: Catalogue, root: Path) ->
         return msgspec.structs.replace(finding, state=state, turned_down=(said, *finding.turned_down))
     state = State.DECLARED
     shown: tuple[Evidence, ...] = (said,)
-    if _is_there(answer.link, root):
+    if is_there(answer.link, root):
         # For what only people can tell an artifact is the proof; for what code could show it is less than code.
         by_people = catalogue.practices[answer.practice].group in _TOLD_BY_PEOPLE
         state = State.WIRED if by_people else State.PRESENT
@@ -96,7 +96,8 @@ def _with(finding: Finding, answer: Answer, catalogue: Catalogue, root: Path) ->
     return msgspec.structs.replace(finding, state=state, evidence=(*shown, *finding.evidence))
 
 
-def _is_there(link: str, root: Path) -> bool:
+def is_there(link: str, root: Path) -> bool:
+    """Whether an artifact can be opened: an address is taken as it is, a path has to lie in the project."""
     if link.startswith(("https://", "http://")):
         return True
     place = (root / link).resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,13 +54,14 @@ def assess(
     from windlass.cli.assess_view import show, show_history
     from windlass.cli.output import print_json
 
+    outputs = {"--json": json, "--markdown": markdown, "--html": html, "--sarif": sarif, "--badge": badge}
     if history:
+        _only_shown(outputs)
         show_history(path)
         return
     models = _models(model)
     aim = _level(target, "--target", models)
     floor = _level(fail_under, "--fail-under", models)
-    outputs = {"--json": json, "--markdown": markdown, "--html": html, "--sarif": sarif, "--badge": badge}
     check_outputs(outputs)
     found = _assessed(path, models, aim, live=live, interview=interview)
     if str(json) == "-":
@@ -70,6 +72,13 @@ def assess(
     if not no_history:
         _keep(path, found)
     _hold(found, floor)
+
+
+def _only_shown(outputs: Mapping[str, Path | None]) -> None:
+    for flag in (flag for flag, path in outputs.items() if path is not None):
+        raise UsageError(
+            "with --history nothing is assessed, and nothing is written", where=flag, remedy="leave out one of the two"
+        )
 
 
 def _assessed(path: Path, models: tuple[str, ...], aim: Target | None, *, live: bool, interview: bool) -> Assessment:
@@ -105,9 +114,12 @@ def _level(said: str | None, flag: str, models: tuple[str, ...]) -> Target | Non
         return None
     name, _, level = said.rpartition(":")
     name = name or (models[0] if models else "")
-    known = load_catalogue().models.get(name)
+    catalogue = load_catalogue()
+    known = catalogue.models.get(name)
     if known is None or not level.isdecimal() or int(level) not in known.levels or (models and name not in models):
-        raise UsageError(f"{said!r} is no level", where=flag, remedy="name model and level, such as microsoft:3")
+        levels = {each: catalogue.models[each].levels for each in models or _MODELS}
+        shown = [f"{each}:{min(of)} to {each}:{max(of)}" for each, of in levels.items()]
+        raise UsageError(f"{said!r} is no level", where=flag, remedy=f"name one from {', '.join(shown)}")
     return Target(model=name, level=int(level), why="It was asked for.")
 
 

@@ -35,14 +35,16 @@ def answered(path: Path, now: datetime, *, ask: bool) -> Amend | None:
     def amend(findings: Mapping[str, Finding]) -> dict[str, Finding]:
         nonlocal kept
         if ask:
-            kept = (*kept, *_ask(catalogue, findings, kept, now))
+            kept = (*kept, *_ask(catalogue, findings, kept, now, root=path))
             click.echo(f"kept in {write_answers(path, kept)}", err=True)
         return with_answers(findings, kept, catalogue=catalogue, root=path, today=now.date())
 
     return amend
 
 
-def _ask(catalogue: Catalogue, findings: Mapping[str, Finding], kept: Sequence[Answer], now: datetime) -> list[Answer]:
+def _ask(
+    catalogue: Catalogue, findings: Mapping[str, Finding], kept: Sequence[Answer], now: datetime, *, root: Path
+) -> list[Answer]:
     """Each open question; an empty answer leaves it open, and an end of input all that are left."""
     from windlass.assessment.interview import Answer, open_questions
 
@@ -55,15 +57,38 @@ def _ask(catalogue: Catalogue, findings: Mapping[str, Finding], kept: Sequence[A
     try:
         role = click.prompt("Your role, such as data scientist", err=True)
         for number, practice in enumerate(questions, start=1):
-            click.echo(f"\n{number}/{len(questions)} {practice.title}.\n{practice.detect.interview}", err=True)
-            said = _SHORT.get(_prompt("Does it hold").lower())
+            click.echo(f"\n{number}/{len(questions)} {practice.title}.", err=True)
+            click.echo(f"Think of: {practice.detect.interview}", err=True)
+            said = _holds()
             if said is not None:
                 says = _prompt("In a sentence")
-                link = _prompt("What shows it (path or address)") if said == "yes" else ""
+                link = _artifact(root) if said == "yes" else ""
                 given.append(Answer(practice=practice.id, answer=said, role=role, at=now.date(), says=says, link=link))
     except click.Abort:
         click.echo("\nleft there; what was answered is kept", err=True)
     return given
+
+
+def _holds() -> str | None:
+    """What a person says to the sentence above; None if it is left open."""
+    while True:
+        said = _prompt("Does it hold (y, n, -, Enter)").lower()
+        if not said:
+            return None
+        if said in _SHORT:
+            return _SHORT[said]
+        click.echo(f"{said!r} is none of the answers: y(es), n(o), - (does not apply), or Enter", err=True)
+
+
+def _artifact(root: Path) -> str:
+    """What shows it: an address, or a path that is there; "" if nothing does."""
+    from windlass.assessment.interview import is_there
+
+    while True:
+        link = _prompt("What shows it (path or address, Enter for nothing)")
+        if not link or is_there(link, root):
+            return link
+        click.echo(f"there is no {link!r} in {root}: give a path from there, or an address with https://", err=True)
 
 
 def _prompt(question: str) -> str:
@@ -89,8 +114,10 @@ def asked_live(path: Path, now: datetime) -> Amend:
 
         watched += WATCHED
     if not asked and events is None:
+        kind = address.partition(":")[0]
+        named = f": MLFLOW_TRACKING_URI names {kind}, which is no server" if kind else ""
         raise UsageError(
-            "there is no live system to ask",
+            f"there is no live system to ask{named}",
             where="--live",
             remedy="set MLFLOW_TRACKING_URI to the address of a server, or assess a project with a Windlass workspace",
         )

@@ -119,8 +119,10 @@ def show_history(path: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from windlass.assessment.assess import check_folder
     from windlass.assessment.history import changes, read_history
 
+    check_folder(path)
     out = console()
     found = changes(read_history(path))
     if not found:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -126,6 +128,15 @@ class TestAge:
         assert "(never)" in found["training-automated"].turned_down[0].why
         assert found["model-registry"].state is State.WIRED
 
+    def test_what_a_server_of_many_shows_counts_where_the_files_show_something(self) -> None:
+        proof = Proof(practice="model-registry", at=NOW, where="http://m", why="version 3", shared="model-registry")
+        absent = {"model-registry": Finding(id="model-registry", state=State.ABSENT)}
+        found = with_proofs(absent, [proof], watched=[], now=NOW)["model-registry"]
+        assert found.state is State.ABSENT
+        assert "may be that of others" in found.turned_down[0].why
+        declared = {"model-registry": Finding(id="model-registry", state=State.DECLARED)}
+        assert with_proofs(declared, [proof], watched=[], now=NOW)["model-registry"].state is State.PROVEN
+
     def test_where_nobody_watches_nothing_is_lowered(self) -> None:
         assert with_proofs(self.FINDINGS, [], watched=[], now=NOW) == self.FINDINGS
 
@@ -192,7 +203,30 @@ class TestMlflow:
         assert found["experiment-tracking"].where == f"{server}/#/experiments/7/runs/a"
         assert found["model-registry"].at == datetime.fromtimestamp(1_790_000_000, UTC)
 
-    def test_one_that_does_not_answer_is_told_with_the_remedy(self, server: str) -> None:
-        with pytest.raises(UsageError, match="does not answer") as caught:
-            list(proofs_of_mlflow(MlflowServer(server, {})))
+    def test_one_that_does_not_answer_is_told_with_the_remedy(self) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # and nobody listens there
+            address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+            with pytest.raises(UsageError, match="does not answer") as caught:
+                list(proofs_of_mlflow(MlflowServer(address, {})))
         assert "MLFLOW_TRACKING_URI" in str(caught.value)
+
+    def test_one_that_wants_a_token_says_which_variable_holds_it(self, server: str) -> None:
+        with pytest.raises(UsageError, match="401") as caught:
+            list(proofs_of_mlflow(MlflowServer(server, {})))
+        assert "MLFLOW_TRACKING_TOKEN" in str(caught.value)
+
+    def test_a_password_in_the_address_is_used_and_shown_nowhere(self) -> None:
+        server = MlflowServer("https://ann:p%40ss@tracking.example:8443/base/", {})
+        assert server.address == "https://tracking.example:8443/base"
+        assert base64.b64decode(server.headers["Authorization"].removeprefix("Basic ")) == b"ann:p@ss"
+
+    @pytest.mark.parametrize("address", ["http://", "sqlite:///mlflow.db", "databricks", "https://ann:secret@"])
+    def test_what_is_no_address_is_refused(self, address: str) -> None:
+        with pytest.raises(UsageError, match="no address of a server") as caught:
+            MlflowServer(address, {})
+        assert "secret" not in str(caught.value)
+
+    def test_nor_is_a_port_that_is_no_number(self) -> None:
+        with pytest.raises(UsageError, match="does not answer"):
+            MlflowServer("http://127.0.0.1:port", {}).ask("experiments/search")

@@ -28,6 +28,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     where: str
     """The event or the address that shows it."""
     why: str
+    shared: str = ""
+    """Of a system that others use too: the practice of which the files must show something for this to count."""
 
 
 def with_proofs(
@@ -40,7 +42,8 @@ def with_proofs(
             newest[proof.practice] = proof
     amended = dict(findings)
     for name, proof in newest.items():
-        amended[name] = _proven(findings[name], proof, now)
+        theirs = proof.shared and not findings[proof.shared].state.rank
+        amended[name] = _of_others(findings[name], proof) if theirs else _proven(findings[name], proof, now)
     for name in MUST_HAPPEN & set(watched):
         if amended[name].state is State.WIRED:
             seen = newest.get(name)
@@ -54,6 +57,12 @@ def _proven(finding: Finding, proof: Proof, now: datetime) -> Finding:
         old = msgspec.structs.replace(shown, why=f"{proof.why}, more than {HOLDS_FOR.days} days ago")
         return msgspec.structs.replace(finding, turned_down=(*finding.turned_down, old))
     return msgspec.structs.replace(finding, state=State.PROVEN, evidence=(shown, *finding.evidence))
+
+
+def _of_others(finding: Finding, proof: Proof) -> Finding:
+    why = f"{proof.why}, but no file of this project shows {proof.shared}: it may be that of others on the server"
+    shown = Evidence(path=proof.where, why=why, at=proof.at.isoformat(timespec="seconds"))
+    return msgspec.structs.replace(finding, turned_down=(*finding.turned_down, shown))
 
 
 def _lowered(finding: Finding, last: datetime | None, now: datetime) -> Finding:

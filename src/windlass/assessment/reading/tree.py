@@ -65,6 +65,9 @@ class Tree:
         try:
             with os.scandir(self.root / folder) as listing:
                 for entry in listing:
+                    if len(entries) >= self.limits.files:
+                        self.unread[folder or "."] = f"more than {self.limits.files:,} files: the rest was left out"
+                        break
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if not _printable(entry.name):
                         self.unread[_shown(path)] = "its name is not text"
