@@ -1,26 +1,30 @@
-"""The tail at half load, and what of it capture and a shadow are.
+"""The tail at half load, and what of it capture, a shadow, features of one's own and TLS are.
 
-    python bench/serving_costs.py [--rounds 5] [--seconds 4] [--part 0.5 | --rate 4000]
+    python bench/serving_costs.py [--rounds 5] [--seconds 4] [--part 0.5 | --rate 4000] [--kinds captured,tls]
 
 One worker, one row of 30 numbers a request, a logistic-regression pipeline. `wrk` says how many requests a second 64
-callers get of Windlass; then requests come at half of that rate, timed from the moment they were due (`served.paced`),
-in turn to
+callers get of each; then requests come at half of what `captured` gave, or at a rate of one's own, timed from the
+moment they were due (`served.paced`), in turn to
 
     granian, uvicorn   a bare handler around the same model in ONNX Runtime: what machine and load generator make of it
     captured           Windlass as it serves
     nothing            with a policy of capture that keeps nothing
     shadowed           captured, and asked once more of a second version behind the answer
+    features           captured, of a product with `features` of its own, which calculate one column
+    tls                captured, over TLS, on connections that are kept
 
 so that whatever else the machine does falls on all of them. Medians over the rounds, and of the ratios within each
 round. `late` is the p99 of what the load generator itself was late by, part of every figure before it. Needs granian,
-onnxruntime and skl2onnx.
+onnxruntime and skl2onnx, and for `tls` the command openssl.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -40,11 +44,16 @@ from windlass.serving.supervisor import Server
 from windlass.settings import Settings
 from windlass.staging import Staging
 
-KINDS = ("captured", "nothing", "shadowed")
+BARE = ("uvicorn", "granian")
+KINDS = ("captured", "nothing", "shadowed", "features", "tls")
 NONE_KEPT = {"capture": {"sample": 1e-12}}
+FEATURES = """
+    def features(self, rows):
+        return rows.with_columns(rows["x0"] * 0.5)
+"""
 
 
-def publish(paths: Paths) -> None:
+def publish(paths: Paths, kinds: Sequence[str] = KINDS) -> None:
     """A product of each kind."""
     fence = Fence(holder="bench", token=1)
     paths.registry.mkdir(parents=True, exist_ok=True)
@@ -52,13 +61,14 @@ def publish(paths: Paths) -> None:
     registry = Registry(paths, fence)
     frame = pl.DataFrame({f"x{place}": column for place, column in enumerate(models.sample()[0].T)})
     model = models.fitted()["line"]
-    for kind in KINDS:
+    for kind in kinds:
+        source = versions.PLAIN.format(name=kind.title()) + (FEATURES if kind == "features" else "")
         digests = [
             versions.publish_one(
                 paths,
                 registry,
                 name=kind,
-                source=versions.PLAIN.format(name=kind.title()) + note,
+                source=source + note,
                 frame=frame,
                 fit=lambda _features: model,
                 policies=NONE_KEPT if kind == "nothing" else {},
@@ -68,36 +78,63 @@ def publish(paths: Paths) -> None:
         versions.route(paths, kind, digests[0], shadow=digests[1] if kind == "shadowed" else None)
 
 
+def serve(folder: Path, kinds: Sequence[str], **settings: str) -> Server:
+    """A server of these kinds, in a workspace of its own."""
+    paths = Paths(folder / "workspace")
+    publish(paths, kinds)
+    return Server(Settings(workspace=paths.root, port=0, **settings), paths, log=folder / "windlass.log")  # type: ignore[arg-type]
+
+
+def certified(folder: Path) -> dict[str, str]:
+    """The settings of a server that shows a certificate of its own."""
+    folder.mkdir()
+    files = {"tls_certificate": str(folder / "certificate.pem"), "tls_key": str(folder / "key.pem")}
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=bench"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    written = ["-out", files["tls_certificate"], "-keyout", files["tls_key"]]
+    subprocess.run([*command.split(), *names, *written], check=True, capture_output=True)
+    return files
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--part", type=float, default=0.5, help="of the rate that 64 callers get")
     parser.add_argument("--rate", type=float, help="requests a second, in place of a part")
+    parser.add_argument(
+        "--kinds", default=",".join((*BARE, *KINDS)), help="some of them; `captured` is always among them"
+    )
     options = parser.parse_args()
+    chosen = {"captured", *options.kinds.split(",")}
     with tempfile.TemporaryDirectory() as made, ExitStack() as running:
-        folder = Path(made)
-        paths, body = Paths(folder / "workspace"), versions.body()
-        publish(paths)
-        server = Server(Settings(workspace=paths.root, port=0), paths, log=folder / "windlass.log")
-        running.enter_context(server)
-        urls = {kind: f"{server.url}/{kind}/predict" for kind in KINDS}
-        pids = dict.fromkeys(KINDS, server.pids[0])
-        rates = [
-            load(urls["captured"], body, connections=64, seconds=options.seconds, folder=folder).rate for _ in range(3)
-        ]
-        rate = options.rate or median(rates) * options.part
-        print(f"64 callers get {median(rates):,.0f} requests a second; {rate:,.0f} of them come now")
-        for name in ("uvicorn", "granian"):
-            url, pid = running.enter_context(bare_handler(name, models.fitted()["line"], folder))
-            urls, pids = {name: url, **urls}, {**pids, name: pid}
+        folder, body = Path(made), versions.body()
+        urls, pids, trusted = dict[str, str](), dict[str, int](), None
+        for name in (name for name in BARE if name in chosen):
+            urls[name], pids[name] = running.enter_context(bare_handler(name, models.fitted()["line"], folder))
+        kinds = [kind for kind in KINDS if kind in chosen]
+        servers = {"": [kind for kind in kinds if kind != "tls"], "tls": [kind for kind in kinds if kind == "tls"]}
+        for name, served in servers.items():
+            if served:
+                settings = certified(folder / "tls") if name else {}
+                trusted = settings.get("tls_certificate")
+                server = running.enter_context(serve(folder / f"server{name}", served, **settings))
+                urls |= {kind: f"{server.url}/{kind}/predict" for kind in served}
+                pids |= dict.fromkeys(served, server.pids[0])
+        full: dict[str, list[float]] = {kind: [] for kind in urls}
+        for _ in range(3):
+            for kind, url in urls.items():
+                full[kind].append(load(url, body, connections=64, seconds=options.seconds, folder=folder).rate)
+        rate = options.rate or median(full["captured"]) * options.part
+        told = ", ".join(f"{kind} {median(rates):,.0f}" for kind, rates in full.items())
+        print(f"requests a second that 64 callers get: {told}; {rate:,.0f} come now")
         for url in urls.values():
-            paced(url, body, rate=rate, seconds=1)
+            paced(url, body, rate=rate, seconds=1, trusted=trusted)
         found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in urls}
         for number in range(options.rounds):
             for kind, url in urls.items():
                 before = processor_seconds(pids[kind])
-                seen = paced(url, body, rate=rate, seconds=options.seconds, seed=number)
+                seen = paced(url, body, rate=rate, seconds=options.seconds, seed=number, trusted=trusted)
                 used = (processor_seconds(pids[kind]) - before) / len(seen.took) * 1e6
                 found[kind].append((*_quantiles(seen), used))
     _print(found)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import select
 import socket
+import ssl
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -37,8 +38,20 @@ class Paced:
     """The part of one processor that sending and reading took."""
 
 
-def paced(url: str, body: bytes, *, rate: float, seconds: float, connections: int = 32, seed: int = 0) -> Paced:
-    """Ask `url` at `rate` requests a second. Raises RuntimeError for an answer that is no success."""
+def paced(
+    url: str,
+    body: bytes,
+    *,
+    rate: float,
+    seconds: float,
+    connections: int = 32,
+    seed: int = 0,
+    trusted: str | None = None,
+) -> Paced:
+    """Ask `url` at `rate` requests a second, over TLS if it is https, trusting the certificate in the file `trusted`.
+
+    Raises RuntimeError for an answer that is no success.
+    """
     parts = urlsplit(url)
     head = (
         f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
@@ -48,6 +61,9 @@ def paced(url: str, body: bytes, *, rate: float, seconds: float, connections: in
     calls = [socket.create_connection((parts.hostname, parts.port)) for _ in range(connections)]
     for each in calls:
         each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if parts.scheme == "https":
+        context = ssl.create_default_context(cafile=trusted)
+        calls = [context.wrap_socket(each, server_hostname=parts.hostname) for each in calls]
     gc.disable()  # its pauses would be taken for the server's
     try:
         return _run(calls, head + body, np.cumsum(gaps).tolist())
