@@ -60,11 +60,13 @@ def _spread(name: str, dtype: pl.DataType) -> str:
 def numbers_of(column: pl.Series) -> Array:
     """(n,) float64, null being NaN and infinities staying; durations in seconds, times of day in hours."""
     dtype = column.dtype
+    if isinstance(dtype, pl.Float64):  # first, since to compare with another type takes as long as the numbers
+        return np.asarray(column.to_numpy())
     if dtype == pl.Duration:
         return _seconds(column.to_numpy().astype("timedelta64[us]"))
     if dtype == pl.Time:
         return np.asarray(column.to_physical().cast(pl.Float64).to_numpy() / 3.6e12)
-    return np.asarray((column if dtype == pl.Float64 else column.cast(pl.Float64, strict=False)).to_numpy())
+    return np.asarray(column.cast(pl.Float64, strict=False).to_numpy())
 
 
 def seconds_of(column: pl.Series) -> Array:
