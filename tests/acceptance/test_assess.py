@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
@@ -57,6 +59,16 @@ def test_it_writes_every_form(project: Path, tmp_path: Path) -> None:
     said = json.loads((tmp_path / "out.json").read_text())
     assert (said["kind"], said["models"]["microsoft"]["level"]) == ("project", 1)
     assert all((tmp_path / f"out.{form}").stat().st_size > 200 for form in forms)
+
+
+def test_the_files_are_written_though_nobody_reads_the_report(project: Path, tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "windlass", "assess", str(project), "--html", str(tmp_path / "out.html")]
+    read, written = os.pipe()
+    os.close(read)  # as `windlass assess | head -1` does
+    subprocess.run(program, stdout=written, stderr=subprocess.DEVNULL, check=False)
+    os.close(written)
+    assert (tmp_path / "out.html").stat().st_size > 200
+    assert "first" in run(project, "--history")[1]
 
 
 def test_json_alone_can_be_piped(project: Path) -> None:

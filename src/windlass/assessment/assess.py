@@ -26,6 +26,10 @@ Amend = Callable[[Mapping[str, Finding]], Mapping[str, Finding]]
 """What an interview or a live system changes in the findings of the files."""
 
 
+_TELLING = 12
+"""Commits in 90 days from which on an approach changes; of a history that has fewer in all nobody can say."""
+
+
 def assess(
     path: Path,
     *,
@@ -188,11 +192,11 @@ def _scores(
 
 
 def _approach(history: History, facts: Facts) -> bool | None:
-    """Whether the approach changes, as far as the commits of the last 90 days of the history tell."""
-    if not history.commits:
+    """Whether the approach changes, as far as the commits of the last 90 days of the history tell; None if too few."""
+    if len(history.commits) < _TELLING:
         return None
     newest = history.commits[0].at
     recent = [
         commit for commit in history.commits if (newest - commit.at).days <= 90 and "bot" not in commit.author.lower()
     ]
-    return len(recent) >= 12 and bool(facts.training)
+    return len(recent) >= _TELLING and bool(facts.training)

@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from windlass.assessment.automation.image import Image, Service, read_compose, read_dockerfile
-from windlass.assessment.automation.systems import active_workflows, template_workflows
+from windlass.assessment.automation.systems import (
+    active_workflows,
+    is_heard_at_the_top_alone,
+    template_workflows,
+)
 from windlass.assessment.automation.targets import (
     Target,
     read_just,
@@ -124,15 +128,22 @@ class Project:
     @cached_property
     def workflows(self) -> list[Workflow]:
         """CI that is active: in the place where its system looks for it."""
-        found = active_workflows(self.tree, self.yaml)
-        if self.outer is not None:
-            found += outer_workflows(self.outer, self.inside)
-        return found
+        if self.outer is None:
+            return self._own_workflows
+        heard = [flow for flow in self._own_workflows if not is_heard_at_the_top_alone(flow.path)]
+        return heard + outer_workflows(self.outer, self.inside)
+
+    @cached_property
+    def _own_workflows(self) -> list[Workflow]:
+        return active_workflows(self.tree, self.yaml)
 
     @cached_property
     def idle_workflows(self) -> list[Workflow]:
         """Files written like CI where no system looks for them."""
-        return template_workflows(self.tree, self.yaml)
+        found = template_workflows(self.tree, self.yaml)
+        if self.outer is not None:
+            found += [flow for flow in self._own_workflows if is_heard_at_the_top_alone(flow.path)]
+        return found
 
     @cached_property
     def targets(self) -> dict[tuple[str, str], list[Target]]:

@@ -55,6 +55,21 @@ def score_model(model: Model, catalogue: Catalogue, states: States, *, asked: bo
     )
 
 
+def grounds(
+    model: Model, catalogue: Catalogue, states: States, *, up_to: int, asked: bool
+) -> list[tuple[Criterion, bool]]:
+    """What decides on a level and those below it: each criterion of an assessed dimension, and whether it holds."""
+    found: list[tuple[Criterion, bool]] = []
+    criteria = [each for each in catalogue.of_model(model.name) if each.is_requirement]
+    for dimension in dict.fromkeys(each.dimension for each in criteria):
+        decisive = _decisive([each for each in criteria if each.dimension == dimension], catalogue, states, asked=asked)
+        if any(is_assessable(each, states) for each in decisive):
+            found += [
+                (each, holds(each, states)) for each in decisive if each.level is not None and each.level <= up_to
+            ]
+    return sorted(found, key=lambda ground: ground[0].level or 0)
+
+
 def _decisive(criteria: Sequence[Criterion], catalogue: Catalogue, states: States, *, asked: bool) -> list[Criterion]:
     """Core criteria; of a dimension of people, which has none, all that somebody has answered to."""
     core = [each for each in criteria if each.is_core]

@@ -64,13 +64,15 @@ def assess(
     floor = _level(fail_under, "--fail-under", models)
     check_outputs(outputs)
     found = _assessed(path, models, aim, live=live, interview=interview)
+    write_outputs(
+        found, outputs, model=model
+    )  # before anything is shown: whoever reads that may stop at the first line
+    if not no_history:
+        _keep(path, found)
     if str(json) == "-":
         print_json(found)
     else:
         show(found)
-    write_outputs(found, outputs, model=model)
-    if not no_history:
-        _keep(path, found)
     _hold(found, floor)
 
 

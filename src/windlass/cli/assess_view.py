@@ -56,13 +56,12 @@ def _percent(score: ModelScore) -> str:
 
 
 def _dimensions(score: ModelScore) -> str:
-    return ", ".join(f"{name} {'not assessed' if level is None else level}" for name, level in score.dimensions.items())
+    return "\n".join(f"{name} {'not assessed' if level is None else level}" for name, level in score.dimensions.items())
 
 
 def _blockers(score: ModelScore) -> str:
-    shown = ", ".join(score.blockers[:_MOST_BLOCKERS])
     more = len(score.blockers) - _MOST_BLOCKERS
-    return f"{shown} and {more} more" if more > 0 else shown or "-"
+    return "\n".join([*score.blockers[:_MOST_BLOCKERS], *([f"and {more} more"] if more > 0 else [])]) or "-"
 
 
 def _practices(out: Console, found: Assessment) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from windlass.assessment.catalogue import load_catalogue
 from windlass.assessment.records import Assessment, Finding, ModelScore, State
 from windlass.assessment.report.places import address_of
+from windlass.assessment.score import grounds
 from windlass.web.radar import radar
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def _part(found: Assessment) -> dict[str, Any]:
     scores = {name: score for name, score in found.models.items() if score.level is not None}
     return {
         "found": found,
-        "models": [_model(name, score) for name, score in scores.items()],
+        "models": [_model(name, score, found) for name, score in scores.items()],
+        "of": {finding.id: finding for finding in found.practices},
         "states": [(state, _of_state(found, state)) for state in _ORDER if _of_state(found, state)],
         "investments": found.investments[:12],
     }
@@ -40,8 +42,11 @@ def _of_state(found: Assessment, state: State) -> list[Finding]:
     return [finding for finding in found.practices if finding.state is state]
 
 
-def _model(name: str, score: ModelScore) -> dict[str, Any]:
-    model = load_catalogue().models[name]
+def _model(name: str, score: ModelScore, found: Assessment) -> dict[str, Any]:
+    catalogue = load_catalogue()
+    model = catalogue.models[name]
+    states = {finding.id: finding.state for finding in found.practices}
+    top = score.next_level if score.next_level is not None else max(model.levels)
     levels = sorted(model.levels)
     assessed = {key: level for key, level in score.dimensions.items() if level is not None}
     return {
@@ -52,6 +57,7 @@ def _model(name: str, score: ModelScore) -> dict[str, Any]:
         "rungs": [(level, model.levels[level], _rung(level, score)) for level in reversed(levels)],
         "radar": radar(score.dimensions, lowest=levels[0], highest=levels[-1]) if len(assessed) > 2 else None,
         "dimensions": score.dimensions,
+        "grounds": grounds(model, catalogue, states, up_to=top, asked="interview" in found.mode),
     }
 
 

@@ -97,3 +97,29 @@ def test_a_bare_repository_is_refused(checkout: Path, tmp_path: Path) -> None:
 def test_a_file_is_no_folder(checkout: Path) -> None:
     with pytest.raises(UsageError, match="is a file"):
         assess(checkout / "train.py", now=NOW)
+
+
+CI = "on: push\njobs:\n  t:\n    steps:\n      - run: python train.py\n"
+
+
+@pytest.mark.parametrize("name", [".github/workflows/ci.yml", ".gitlab-ci.yml", ".circleci/config.yml"])
+def test_ci_in_a_folder_of_a_repository_is_heard_by_nobody(checkout: Path, tmp_path: Path, name: str) -> None:
+    texts = {
+        ".gitlab-ci.yml": "t:\n  script: [python train.py]\n",
+        ".circleci/config.yml": "jobs:\n  t:\n    steps:\n      - run: python train.py\n"
+        "workflows:\n  w:\n    jobs: [t]\n",
+    }
+    path = checkout / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(texts.get(name, CI))
+    assert assess(checkout, now=NOW).finding("training-automated").state is State.WIRED
+    (tmp_path / "all").mkdir()
+    git(tmp_path / "all", "init", "-q")
+    shutil.copytree(checkout, tmp_path / "all" / "churn", ignore=shutil.ignore_patterns(".git"))
+    assert assess(tmp_path / "all" / "churn", now=NOW).finding("training-automated").state is State.PRESENT
+
+
+def test_of_a_short_history_nobody_can_say_whether_the_approach_changes(checkout: Path) -> None:
+    target = assess(checkout, now=NOW).target
+    assert target is not None
+    assert target.why.startswith("As long as only the data change")

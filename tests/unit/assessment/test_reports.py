@@ -69,8 +69,18 @@ def test_the_page_is_whole_and_shows_what_it_quotes(found: Assessment) -> None:
     assert "&lt;script&gt;" in page
     assert page.count('<ol class="ladder">') == 4
     assert page.count('class="radar"') >= 3
-    assert page.count("<details") == 94
-    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert page.count('<details id="p1-') == 94
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+
+
+def test_the_page_says_what_decides_on_a_level(found: Assessment) -> None:
+    page = render_maturity(found)
+    decides = page.partition('class="grounds"')[2].partition("</details>")[0]
+    assert "Why level 0: what decides, up to 1" in decides
+    assert '<li class="open">' in decides
+    assert '<a href="#p1-tests-in-ci">tests-in-ci</a> <span class="soft">absent</span>' in decides
+    linked = set(re.findall(r'href="#([^"]+)"', page))
+    assert linked <= set(re.findall(r'id="([^"]+)"', page))
 
 
 def test_markdown_is_a_plan_and_renders_nothing_of_the_files(found: Assessment) -> None:
@@ -78,6 +88,7 @@ def test_markdown_is_a_plan_and_renders_nothing_of_the_files(found: Assessment) 
     assert "## The way up" in text
     assert "person-days" in text
     assert "Done when" in text
+    assert re.search(r"google 1 needs \d+ of all there are, which come to \d+ to \d+ person-days: `", text)
     assert HARM not in text.replace("\\", "") or "\\<script" in text
 
 
@@ -98,6 +109,13 @@ def test_the_badge_names_model_level_mode_and_rules(found: Assessment) -> None:
     title = ET.fromstring(picture).find("{http://www.w3.org/2000/svg}title")
     assert title is not None
     assert title.text == f"MLOps microsoft: level 0 | files | rules {found.rules}"
+
+
+def test_the_parts_of_a_monorepo_are_sections_of_the_plan(found: Assessment) -> None:
+    whole = msgspec.structs.replace(found, kind="monorepo", projects=(msgspec.structs.replace(found, path="churn"),))
+    headings = [line for line in to_markdown(whole).splitlines() if line.startswith("#")]
+    assert headings[1:3] == ["## churn", "### Where it stands"]
+    assert all(line.startswith("###") for line in headings[2:])
 
 
 class TestHistory:

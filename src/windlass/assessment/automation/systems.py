@@ -42,6 +42,7 @@ _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"\.travis\.ya?ml"), read_travis),
     (re.compile(r"bitbucket-pipelines\.ya?ml"), read_bitbucket),
 )
+_AT_THE_TOP = (read_circle, read_travis, read_bitbucket)
 _DRONE = re.compile(r"\.(drone|woodpecker)\.ya?ml|\.woodpecker/[^/]+\.ya?ml")
 _BUILD_SPEC = re.compile(r"(.*/)?(buildspec[^/]*|buildspecs?/[^/]+)\.ya?ml")
 _GITLAB = re.compile(r"\.gitlab-ci\.ya?ml")
@@ -50,6 +51,12 @@ _ON_ITS_OWN = frozenset({"trigger", "pr", "schedules", "resources"})
 """What only a pipeline says that is none of another's templates."""
 _JENKINS = re.compile(r"(.+/)?Jenkinsfile[^/]*")
 _EXAMPLES = re.compile(r"(^|/)(docs?|examples?|samples?|templates?|tests?|archive|old)/", re.IGNORECASE)
+
+
+def is_heard_at_the_top_alone(path: str) -> bool:
+    """Whether a system looks for such a file at the top of a repository and nowhere else."""
+    top = (_GITHUB, _GITLAB, _DRONE, *(pattern for pattern, reader in _NAMED if reader in _AT_THE_TOP))
+    return any(pattern.fullmatch(path) for pattern in top)
 
 
 def active_workflows(tree: Tree, documents: Documents) -> list[Workflow]:

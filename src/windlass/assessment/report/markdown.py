@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from windlass.assessment.records import Assessment, Evidence, Investment, ModelScore, State
+from windlass.assessment.records import Assessment, Evidence, Investment, ModelScore, State, Target
 from windlass.assessment.report.places import address_of
 
 _MOST = 12
@@ -17,7 +17,8 @@ def to_markdown(found: Assessment) -> str:
     for part in parts:
         if part is not found:
             lines += [f"## {_text(part.path if part.path != '.' else part.name)}", "", _text(part.kind_why), ""]
-        lines += [*_levels(part), *_plan(part), *_evidence(part)]
+        sections = [*_levels(part), *_plan(part), *_evidence(part)]
+        lines += sections if part is found else [f"#{line}" if line.startswith("##") else line for line in sections]
     if found.unread:
         lines += ["## What could not be read", ""]
         lines += [f"- `{_code(each.path)}`: {_text(each.why)}" for each in found.unread[:50]] + [""]
@@ -61,11 +62,25 @@ def _plan(found: Assessment) -> Iterator[str]:
         yield f"Target: **{found.target.model} {found.target.level}**. {_text(found.target.why)}"
         yield ""
     chosen = found.investments[:_MOST]
-    least, most = sum(each.days[0] for each in chosen), sum(each.days[1] for each in chosen)
-    yield f"The {len(chosen)} investments below come to {least} to {most} person-days, the most rewarding first."
+    yield f"The {len(chosen)} investments below come to {_days(chosen)}, the most rewarding first."
+    aim = found.target
+    needed = [each for each in found.investments if aim is not None and _is_for(aim, each)]
+    if aim is not None and needed and len(needed) < len(found.investments):
+        names = ", ".join(f"`{each.id}`" for each in needed)
+        yield f"{aim.model} {aim.level} needs {len(needed)} of all there are, which come to {_days(needed)}: {names}."
     yield ""
     for number, each in enumerate(chosen, start=1):
         yield from _investment(number, each)
+
+
+def _days(investments: Sequence[Investment]) -> str:
+    return f"{sum(each.days[0] for each in investments)} to {sum(each.days[1] for each in investments)} person-days"
+
+
+def _is_for(aim: Target, investment: Investment) -> bool:
+    """Whether the core criteria of the target, or of a level below it, ask for it."""
+    levels = [each.partition(":")[2] for each in investment.unlocks if each.startswith(f"{aim.model}:")]
+    return any(int(level) <= aim.level for level in levels)
 
 
 def _investment(number: int, each: Investment) -> Iterator[str]:
