@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from windlass.cli.main import app
 from windlass.errors import UsageError
+
+Act = Callable[[Path, str], tuple[int, dict[str, str], str]]
 
 TRAIN = """
 from sklearn.svm import SVC
@@ -212,15 +215,47 @@ def test_history_of_git_counts_where_there_is_one(project: Path) -> None:
     assert finding["evidence"][0]["why"] == "2 commits over 19 days"
 
 
-def test_the_action_calls_what_there_is(root: Path) -> None:
-    from windlass.assessment.automation.github import read_github
-    from windlass.assessment.reading.yaml import read_yaml
+@pytest.fixture
+def act(root: Path, tmp_path: Path) -> Act:
+    """Run the last step of the action as a runner does, with what the steps before it have installed."""
+    step = yaml.safe_load((root / "action.yml").read_text())["runs"]["steps"][-1]
+    temp = tmp_path / "runner"
+    program = temp / "windlass" / "bin" / "windlass"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m windlass "$@"\n')
+    program.chmod(0o755)
 
-    action = read_github("action.yml", read_yaml((root / "action.yml").read_text())[0][0])
-    assert action is not None
-    commands = [command for step in action.jobs[0].steps for command in step.commands if command.argv[0] == "windlass"]
-    assert len(commands) == 1
-    options = {word for word in commands[0].argv if word.startswith("--")}
-    known = run("--help")[1]
-    assert {"--json", "--sarif", "--markdown", "--no-history"} <= options
-    assert all(option in known for option in options)
+    def run_step(folder: Path, floor: str) -> tuple[int, dict[str, str], str]:
+        for name in ("output", "summary"):
+            (temp / name).unlink(missing_ok=True)
+        given = {"RUNNER_TEMP": temp, "GITHUB_OUTPUT": temp / "output", "GITHUB_STEP_SUMMARY": temp / "summary"}
+        inputs = {"FOLDER": str(folder), "FLOOR": floor, "MODEL": "all"}
+        assert set(inputs) == set(step["env"])
+        environment = os.environ | {name: str(path) for name, path in given.items()} | inputs
+        done = subprocess.run(["bash", "-e", "-c", step["run"]], env=environment, capture_output=True, check=False)
+        outputs = dict(line.split("=", 1) for line in (temp / "output").read_text().splitlines())
+        return done.returncode, outputs, (temp / "summary").read_text() if (temp / "summary").exists() else ""
+
+    return run_step
+
+
+def test_the_action_sums_up_and_hands_on_its_files(act: Act, project: Path) -> None:
+    code, outputs, summary = act(project, "")
+    assert code == 0
+    assert json.loads(Path(outputs["json"]).read_text())["name"] == "churn"
+    assert json.loads(Path(outputs["sarif"]).read_text())["version"] == "2.1.0"
+    assert summary.startswith("# Maturity of churn")
+
+
+def test_the_action_fails_below_its_floor_and_sums_up_all_the_same(act: Act, project: Path) -> None:
+    code, outputs, summary = act(project, "microsoft:4")
+    assert code == 1
+    assert Path(outputs["sarif"]).is_file()
+    assert summary.startswith("# Maturity of churn")
+
+
+def test_the_action_takes_an_input_for_a_word_and_runs_nothing_of_it(act: Act, project: Path, tmp_path: Path) -> None:
+    code, _, summary = act(project, f"$(touch {tmp_path}/harm); touch {tmp_path}/harm")
+    assert code == 2
+    assert not summary
+    assert not (tmp_path / "harm").exists()

@@ -67,7 +67,8 @@ def _plan(found: Assessment) -> Iterator[str]:
     needed = [each for each in found.investments if aim is not None and _is_for(aim, each)]
     if aim is not None and needed and len(needed) < len(found.investments):
         names = ", ".join(f"`{each.id}`" for each in needed)
-        yield f"{aim.model} {aim.level} needs {len(needed)} of all there are, which come to {_days(needed)}: {names}."
+        yield f"{aim.model} {aim.level} needs {len(needed)} of all there are, which come to {_days(needed)}: {names};"
+        yield f"`windlass assess --target {aim.model}:{aim.level}` plans these alone."
     yield ""
     for number, each in enumerate(chosen, start=1):
         yield from _investment(number, each)
