@@ -145,8 +145,23 @@ def _assets(facts: Facts) -> Iterator[Seen]:
                 text_of(top.get("type")) in ("uri_file", "uri_folder", "mltable") and "path" in top and "name" in top
             ):
                 yield Seen((Evidence(path=path, line=top.line, why="a data asset with versions"),), by=By.PERSON)
+            if "catalog" in path:
+                yield from _catalogued(path, top)
             if "repo" in top and "pach" in str(top.get("transform")):
                 yield Seen((Evidence(path=path, line=top.line, why="a pipeline of Pachyderm"),), by=By.PERSON)
+
+
+_OF_ROWS = re.compile(r"(CSV|Parquet|Excel|JSON|Feather|HDF|Delta|ORC|Table)Data[Ss]et$")
+
+
+def _catalogued(path: str, top: Map) -> Iterator[Seen]:
+    """Data sets of Kedro's catalog that keep each version; models and metrics are none."""
+    for name, given in top.items():
+        about = mapping(given)
+        if text_of(about.get("versioned")) != "true" or not _OF_ROWS.search(text_of(about.get("type"))):
+            continue
+        if not parts_of(name) & {"model", "regressor", "classifier", "metrics", "predictions", "report"}:
+            yield Seen((Evidence(path=path, line=about.line, why=f"each version of {name} is kept"),), by=By.PERSON)
 
 
 _DIGESTS = frozenset({"sha256", "md5", "sha1", "hash_pandas_object", "blake2b", "xxh64"})

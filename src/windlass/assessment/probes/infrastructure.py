@@ -69,15 +69,12 @@ _PULUMI = re.compile(r"pulumi_\w+\.([\w.]+\.)?(?!Provider$)[A-Z]\w+$")
 _RESOURCE = re.compile(r'^\s*(resource|module)\s+"', re.MULTILINE)
 
 
+_ARM = re.compile(r"template|deploy|infra|(^|/)arm[/._-]|iac|resources?[/.]")
+
+
 def infrastructure_files(facts: Facts) -> Iterator[Evidence]:
     """Files that declare infrastructure, not only a provider."""
-    for path in facts.project.named(".tf", ".tofu"):
-        text = facts.project.text(path)
-        if found := _RESOURCE.search(text):
-            yield Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="resources in Terraform")
-    for path in facts.project.named(".bicep"):
-        if re.search(r"^(resource|module)\s", facts.project.text(path), re.MULTILINE):
-            yield Evidence(path=path, line=1, why="resources in Bicep")
+    yield from _in_languages(facts)
     yield from _programs(facts)
     for path in facts.project.yaml_paths:
         for document in facts.project.yaml(path)[:1]:
@@ -88,8 +85,21 @@ def infrastructure_files(facts: Facts) -> Iterator[Evidence]:
                 str(mapping(each).get("Type")).startswith(("AWS::", "Alexa::")) for each in resources.values()
             ):
                 yield Evidence(path=path, line=document.line_of("Resources"), why="resources in CloudFormation")
-    for path in facts.project.named("template.json", "azuredeploy.json", "deploy.json"):
-        if "deploymentTemplate.json" in facts.project.text(path)[:2000]:
+
+
+def _in_languages(facts: Facts) -> Iterator[Evidence]:
+    """Terraform, Bicep and templates of Azure."""
+    for path in facts.project.named(".tf", ".tofu"):
+        text = facts.project.text(path)
+        if found := _RESOURCE.search(text):
+            yield Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="resources in Terraform")
+    for path in facts.project.named(".bicep"):
+        if re.search(r"^(resource|module)\s", facts.project.text(path), re.MULTILINE):
+            yield Evidence(path=path, line=1, why="resources in Bicep")
+    for path in facts.project.named(".json"):
+        if path.endswith(".tf.json") and '"resource"' in facts.project.text(path):
+            yield Evidence(path=path, line=1, why="resources in Terraform")
+        elif _ARM.search(path.lower()) and "deploymentTemplate.json" in facts.project.text(path)[:2000]:
             yield Evidence(path=path, line=1, why="an ARM template")
 
 

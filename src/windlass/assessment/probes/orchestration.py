@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from windlass.assessment.probes.testing import tests_in_ci, tests_of
 from windlass.assessment.r import called_in_r, r_calls, trained_in_r
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.engines import dvc_stages, yaml_commands
+from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.yaml import Map
@@ -27,7 +29,7 @@ _PLATFORM_STEPS = re.compile(
     r"|azureml\.pipeline\..*(PythonScriptStep|CommandStep|DatabricksStep|ParallelRunStep|Pipeline)"
     r"|kedro\.pipeline\.\w*\.?(node|Node|pipeline|Pipeline)|kedro\.pipeline\.(node|Node|pipeline|Pipeline)"
     r"|tfx\..*(Trainer|Evaluator|Transform|Pusher|ExampleValidator|StatisticsGen|SchemaGen|CsvExampleGen|Pipeline)"
-    r"|google_cloud_pipeline_components\..*Op"
+    r"|google_cloud_pipeline_components\..*Op|prefect\.task|azure\.ai\.ml\.load_component"
     r"|kfp\.components\.\w+|kfp\.\w*\.?ContainerOp|clearml\..*add_(function_)?step)$"
 )
 _TRAINS = frozenset(
@@ -70,6 +72,8 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
         declared = found.setdefault(engine, Declared(engine))
         declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
         declared.keys += facts.project.modules.handed_over(call, module)
+        for command in launched_by(call) if may_launch(call.name) else ():
+            declared.keys += functions_of(facts.project, command)
         words = {part for value in call.values for part in parts_of(value)}
         declared.trains |= bool((words | parts_of(call.last)) & _TRAINS and call.last not in ("Pipeline", "pipeline"))
         _reach(facts, declared, module.path, function.name)
@@ -129,11 +133,18 @@ def _yaml_pipelines(facts: Facts) -> Iterator[Seen]:
             steps = _steps_of(top)
             if len(steps) < 2:
                 continue
-            if any(parts_of(name) & _TRAINS for name, _ in steps) or _commands_train(facts, path):
+            named = any(parts_of(name) & _TRAINS or _file_trains(facts, name) for name, _ in steps)
+            if named or _commands_train(facts, path):
                 places = tuple(Evidence(path=path, line=line, why=f"step {name}") for name, line in steps)
                 runs = [run.route.by for run in facts.graph.runs if run.path == path]
-                named = [run.route.by for run in facts.graph.runs if path.rpartition("/")[2] in run.command.text]
-                yield Seen(places, by=max((*runs, *named, By.PERSON)))
+                asked = [run.route.by for run in facts.graph.runs if path.rpartition("/")[2] in run.command.text]
+                yield Seen(places, by=max((*runs, *asked, By.PERSON)))
+
+
+def _file_trains(facts: Facts, name: str) -> bool:
+    """Whether a step is a file that trains: a source of Ploomber, a block of Mage."""
+    file = f"/{name.removesuffix('.py').removesuffix('.ipynb')}."
+    return bool(name) and any(file in f"/{each.module.path}" for each in facts.training)
 
 
 def _commands_train(facts: Facts, path: str) -> bool:
@@ -146,7 +157,7 @@ def _commands_train(facts: Facts, path: str) -> bool:
 
 
 def _steps_of(top: Map) -> list[tuple[str, int]]:
-    """Steps of Azure ML pipelines, Argo and Tekton workflows, Bodywork projects and Databricks jobs."""
+    """Steps of Azure ML, Argo, Tekton, Bodywork, Ploomber, Kestra, Mage and of jobs of Databricks."""
     if "azureml" in text_of(top.get("$schema")) or ("jobs" in top and text_of(top.get("type")) == "pipeline"):
         return [(name, mapping(job).line) for name, job in mapping(top.get("jobs")).items()]
     if text_of(top.get("kind")) in ("Workflow", "WorkflowTemplate", "CronWorkflow", "Pipeline", "PipelineRun"):
@@ -158,14 +169,56 @@ def _steps_of(top: Map) -> list[tuple[str, int]]:
     dag = text_of(mapping(top.get("pipeline")).get("DAG")) or text_of(mapping(top.get("project")).get("DAG"))
     if dag and "stages" in top:
         return [(name, mapping(stage).line) for name, stage in mapping(top.get("stages")).items()]
+    return _tasks_of(top)
+
+
+def _tasks_of(top: Map) -> list[tuple[str, int]]:
+    """Steps that stand in a list: tasks of Ploomber and Kestra, blocks of Mage, tasks of jobs of Databricks."""
+    tasks = maps(top.get("tasks"))
+    if any("source" in each for each in tasks) or any(
+        text_of(each.get("type")).startswith("io.kestra") for each in tasks
+    ):
+        return [(text_of(each.get("source")) or text_of(each.get("id")), each.line) for each in tasks]
+    blocks = maps(top.get("blocks"))
+    if any("upstream_blocks" in each for each in blocks):  # Mage
+        return [(text_of(each.get("uuid")), each.line) for each in blocks]
     flows = [
         flow for about in mapping(top.get("environments")).values() for flow in maps(mapping(about).get("workflows"))
     ]
     for job in (*mapping(mapping(top.get("resources")).get("jobs")).values(), *flows):
-        tasks = [(text_of(each.get("task_key")), each.line) for each in maps(mapping(job).get("tasks"))]
-        if len(tasks) >= 2:
-            return tasks
+        keyed = [(text_of(each.get("task_key")), each.line) for each in maps(mapping(job).get("tasks"))]
+        if len(keyed) >= 2:
+            return keyed
     return []
+
+
+_RULE = re.compile(r"^(?:rule|checkpoint)\s+(\w+)\s*:", re.MULTILINE)
+
+
+def _rules(facts: Facts) -> Iterator[Seen]:
+    """Rules of Snakemake, and states of Step Functions."""
+    for path in facts.project.paths:
+        name = path.rpartition("/")[2]
+        if name == "Snakefile" or name.endswith(".smk"):
+            text = facts.project.text(path)
+            found = [(each[1], text.count("\n", 0, each.start()) + 1) for each in _RULE.finditer(text)]
+        elif name.endswith((".asl.json", "state_machine.json", "statemachine.json", "step_functions.json")):
+            found = list(_states(facts.project.text(path)))
+        else:
+            continue
+        if len(found) >= 2 and any(parts_of(each) & _TRAINS for each, _ in found):
+            yield Seen(tuple(Evidence(path=path, line=line, why=f"step {each}") for each, line in found), by=By.PERSON)
+
+
+def _states(text: str) -> Iterator[tuple[str, int]]:
+    """The states of a machine, and what each of them starts."""
+    try:
+        states = json.loads(text).get("States", {})
+    except (ValueError, AttributeError, RecursionError):
+        return
+    for name, about in states.items() if isinstance(states, dict) else ():
+        resource = str(about.get("Resource", "")) if isinstance(about, dict) else ""
+        yield f"{name} {resource}", text.count("\n", 0, max(text.find(f'"{name}"'), 0)) + 1
 
 
 def _ci_chain(facts: Facts) -> Iterator[Seen]:
@@ -219,7 +272,7 @@ def _targets(facts: Facts) -> Iterator[Seen]:
 @probe("pipeline-orchestrated")
 def pipeline_orchestrated(facts: Facts) -> Finding:
     """At least two steps, declared for an engine, one of which trains."""
-    seen = [*_dvc(facts), *_yaml_pipelines(facts), *_ci_chain(facts), *_targets(facts)]
+    seen = [*_dvc(facts), *_yaml_pipelines(facts), *_ci_chain(facts), *_targets(facts), *_rules(facts)]
     down = []
     for declared in declared_pipelines(facts):
         if len(declared.places) >= 2 and declared.trains:

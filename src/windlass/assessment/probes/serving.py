@@ -22,6 +22,8 @@ _APPS = (
     "fastapi.FastAPI", "flask.Flask", "starlette.applications.Starlette", "sanic.Sanic", "litserve.LitServer",
     "ray.serve.deployment", "bentoml.Service", "bentoml.service", "kserve.Model", "robyn.Robyn", "falcon.App",
     "aiohttp.web.Application", "litestar.Litestar", "quart.Quart", "chalice.Chalice", "mlserver.MLModel",
+    "fastapi.APIRouter", "flask.Blueprint", "flask_restx.Namespace", "ninja.NinjaAPI", "ninja.Router", "bottle.Bottle",
+    "connexion.App", "connexion.FlaskApp", "grpc.server", "grpc.aio.server",
     "gradio.Interface", "gradio.Blocks", "tornado.web.Application", "flask_restful.Api", "modal.fastapi_endpoint",
 )  # fmt: skip
 _PREDICTS = frozenset(
@@ -35,7 +37,7 @@ _LOADS = frozenset(
 )
 _LOADERS = (
     "joblib.load", "pickle.load", "pickle.loads", "torch.load", "cloudpickle.load", "dill.load", "skops.io.load",
-    "onnxruntime.InferenceSession",
+    "onnxruntime.InferenceSession", "transformers.pipeline",
 )  # fmt: skip
 
 
@@ -89,8 +91,18 @@ def _uses_model(facts: Facts, module: Module) -> bool:
         call.name.partition(".")[0] in ("torch", "onnxruntime") and call.last in ("run", "softmax", "argmax")
         for call in calls
     )
+    asks = asks or (loads and any(_asked_as_it_is(call) for call in calls))
     said = [function.words.lower() for function in module.functions.values()]
     return asks and (loads or any("model" in words or _ANSWERED.search(words) for words in said))
+
+
+_MODELS = frozenset({"model", "net", "network", "predictor", "classifier", "regressor", "estimator"})
+
+
+def _asked_as_it_is(call: Call) -> bool:
+    """Whether a model of Torch is called, `self.model(rows)`, or a pipeline of Transformers made."""
+    owner = call.name.rpartition(".")[0]
+    return call.name == "transformers.pipeline" or (owner in ("", "self") and call.last.lstrip("_") in _MODELS)
 
 
 _ANSWERED = re.compile(r"(preds?|predictions?|forecasts?)\w*\.(parquet|csv|feather|json)\b")
@@ -154,6 +166,51 @@ def _taken_in(facts: Facts, module: Module) -> set[str]:
 _SERVED_CLASSES = re.compile(
     r"^(kserve\.(model\.)?Model|mlserver\.(model\.)?MLModel|litserve\.(api\.)?LitAPI|ts\.torch_handler\.\w+\.\w+)$"
 )
+
+
+_VIEWS = re.compile(
+    r"^(tornado\.web\.RequestHandler|rest_framework\.(views|generics|viewsets)\.\w+|django\.views\.(\w+\.)*\w*View"
+    r"|flask\.views\.\w+|flask_restful\.Resource|flask_restx\.Resource)$"
+)
+_SERVED_SO = ("bentoml.service", "ray.serve.deployment")
+_ANSWERS_TO = frozenset({"get", "post", "put", "create", "retrieve"})
+
+
+def _views(facts: Facts) -> Iterator[Seen]:
+    """Classes and functions that answer requests of a framework, where they stand apart from the application."""
+    for module in facts.project.modules:
+        if module.is_notebook or facts.project.modules.is_test(module.path):
+            continue
+        owners = [
+            owner
+            for owner in module.classes.values()
+            if (any(map(_VIEWS.match, owner.bases)) and _ANSWERS_TO & set(owner.methods))
+            or any(decorator.name in _SERVED_SO for decorator in owner.decorators)
+        ]
+        functions = [
+            function
+            for function in module.functions.values()
+            if "django" in module.packages and function.parameters[:1] == ("request",)
+        ]
+        if (owners or functions) and _uses_model(facts, module):
+            first = (owners or functions)[0]
+            here = Evidence(path=module.path, line=first.line, why=f"{first.name} answers requests with the model")
+            yield Seen((here,), by=By.PERSON)
+
+
+_MODEL_SERVERS = re.compile(
+    r"(^|/)(tensorflow/serving|nvidia/tritonserver|pytorch/torchserve|seldonio/mlserver|vllm/vllm-openai"
+    r"|text-generation-inference|text-embeddings-inference|bitnami/tensorflow-serving)\b"
+)
+
+
+def _servers(facts: Facts) -> Iterator[Seen]:
+    """Services and images of a server that is given a model."""
+    places = [(each.path, each.line, each.image) for each in facts.project.services]
+    places += [(each.path, 1, each.base) for each in facts.project.images]
+    for path, line, image in places:
+        if _MODEL_SERVERS.search(image):
+            yield Seen((Evidence(path=path, line=line, why=f"{image} answers with the model"),), by=By.REQUEST)
 
 
 def _served_classes(facts: Facts) -> Iterator[Seen]:
@@ -394,9 +451,11 @@ def _deployments(facts: Facts) -> Iterator[Seen]:
 def _plumber(facts: Facts) -> Iterator[Seen]:
     for path in facts.project.r_files:
         text = facts.project.text(path)
-        if (found := re.search(r"^#\*\s*@(get|post)|plumb(er)?\(", text, re.MULTILINE)) and "predict(" in text:
+        if (
+            found := re.search(r"^#\*\s*@(get|post)|plumb(er)?\(|shinyApp\(", text, re.MULTILINE)
+        ) and "predict(" in text:
             yield Seen(
-                (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="a plumber API that predicts"),),
+                (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="plumber or Shiny predicts"),),
                 by=By.PERSON,
             )
 
@@ -422,6 +481,8 @@ def model_serving(facts: Facts) -> Finding:
     seen += [sighting.seen("a page that answers with the model") for sighting in _pages(facts)]
     seen += [
         *_served_classes(facts),
+        *_views(facts),
+        *_servers(facts),
         *_commands(facts),
         *_platform(facts),
         *_functions(facts),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from windlass.assessment.automation.workflow import mapping, text_of
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.r import called_in_r
@@ -15,7 +16,7 @@ from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import is_metric, parts_of
 
 _LOGGING = {
-    "mlflow": ("log_metric", "log_metrics", "log_param", "log_params", "autolog", "log_input"),
+    "mlflow": ("log_metric", "log_metrics", "log_param", "log_params", "autolog", "log_input", "evaluate"),
     "wandb": ("log", "watch", "summary", "plot_classifier", "plot_regressor", "plot_roc", "plot_learning_curve"),
     "comet_ml": ("log_metric", "log_metrics", "log_parameter", "log_parameters", "Experiment"),
     "neptune": ("init_run", "log", "append"),
@@ -27,6 +28,7 @@ _LOGGING = {
     "google.cloud.aiplatform": ("log_metrics", "log_params", "start_run"),
     "trackio": ("log",),
     "windlass": ("run", "log_metric", "log_metrics", "log_param", "log_params", "metric", "metrics"),
+    "dagshub": ("log_metrics", "log_hyperparams"),
     "sacred": ("log_scalar",),
     "guild": (),
     "polyaxon": ("log_metrics",),
@@ -39,7 +41,7 @@ _CALLBACKS = re.compile(
 _PACKAGES = tuple(_LOGGING)
 _NAMES = frozenset(name for names in _LOGGING.values() for name in names)
 _CALLBACK_OWNERS = (*_PACKAGES, "lightning", "pytorch_lightning", "optuna", "dvclive", "ray")
-_HANDED = frozenset({"run", "live", "experiment", "logger", "mlflow_client", "client"})
+_HANDED = frozenset({"run", "live", "experiment", "logger", "mlflow_client", "client", "_run"})
 
 
 def logs_run(call: Call, imported: frozenset[str]) -> bool:
@@ -60,6 +62,9 @@ def logs_run(call: Call, imported: frozenset[str]) -> bool:
 def tracking_calls(facts: Facts) -> list[Sighting]:
     """Calls that write to a tracker, outside of tests, and trainers that are told to."""
     told = [place for place in facts.given("report_to") if _TRACKERS.search(place[2].kwarg("report_to") or "")]
+    told += [
+        place for place in facts.given("log_experiment") if place[2].kwarg("log_experiment") not in ("False", None)
+    ]
     logged = [place for place in facts.named(_may_log) if logs_run(place[2], place[0].packages)]
     return [facts.sight(place) for place in (*logged, *told)]
 
@@ -144,6 +149,7 @@ def experiment_tracking(facts: Facts) -> Finding:
             linked.append(
                 Seen((Evidence(path=path, line=line, why=f"stage {name} keeps its metrics with DVC"),), by=By.PERSON)
             )
+    linked += _kept_by_kedro(facts) if trained else ()
     down = [*loose, *_mocks(facts)]
     down += [
         Evidence(path=module.path, line=line, why=f"{full} is imported, and nothing of it that logs is called")
@@ -153,6 +159,19 @@ def experiment_tracking(facts: Facts) -> Finding:
     ]
     declared = facts.listed("mlflow", "wandb", "comet-ml", "neptune", "clearml", "aim", "dvclive") if not linked else ()
     return conclude("experiment-tracking", linked, turned_down=down, declared=declared)
+
+
+_OF_KEDRO = re.compile(r"^(kedro_mlflow\.io\.\S+|tracking\.(Metrics|JSON)Data[Ss]et|\S+\.MetricsData[Ss]et)$")
+
+
+def _kept_by_kedro(facts: Facts) -> Iterator[Seen]:
+    """Entries of Kedro's catalog that keep the metrics of each run."""
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path)[:1] if "catalog" in path else ():
+            for about in map(mapping, mapping(document).values()):
+                if _OF_KEDRO.match(text_of(about.get("type"))):
+                    here = Evidence(path=path, line=about.line, why="the catalog keeps the metrics of each run")
+                    yield Seen((here,), by=By.PERSON)
 
 
 def _mocks(facts: Facts) -> Iterator[Evidence]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from windlass.assessment.automation.workflow import mapping, maps, text_of, words
+from windlass.assessment.automation.workflow import mapping, maps, script, text_of, words
 from windlass.assessment.project import Project, name_of_image
 from windlass.assessment.reach.asked import Asked, Leads, path_of
 from windlass.assessment.reach.clients import (
@@ -189,20 +189,7 @@ def _commands_in(project: Project, value: object, folder: str, seen: set[str], c
     if isinstance(value, Map):
         code = value["code"] if isinstance(value.get("code"), str) else code
         where = posixpath.normpath(posixpath.join(folder, code)) if code else folder
-        for key in ("command", "cmd", "args", "entrypoint"):
-            given = value.get(key)
-            if isinstance(given, str):
-                text = re.sub(r"\$\{\{.*?\}\}", "X", given)
-                yield from (
-                    Command(argv=each.argv, line=each.line, folder=where)
-                    for each in read_shell(text, value.line_of(key))
-                )
-            elif isinstance(given, list) and given and all(isinstance(each, str) for each in given):
-                yield Command(argv=tuple(given), line=value.line_of(key), folder=where)
-        for key in ("python_file", "notebook_path"):  # a task of Databricks
-            if isinstance(value.get(key), str):
-                script = value[key].removeprefix("file:").removeprefix("fuse:").lstrip("/")
-                yield Command(argv=("python", script, *words(value.get("parameters"))), line=value.line_of(key))
+        yield from _written(value, where)
         for inner in value.values():
             if isinstance(inner, str) and inner.endswith((".yml", ".yaml")):
                 path = path_of(project, inner.removeprefix("file:"), folder)
@@ -213,6 +200,25 @@ def _commands_in(project: Project, value: object, folder: str, seen: set[str], c
     elif isinstance(value, list):
         for inner in value:
             yield from _commands_in(project, inner, folder, seen, code)
+
+
+def _written(value: Map, where: str) -> Iterator[Command]:
+    """The commands that stand in one mapping of a job file."""
+    for key in ("command", "cmd", "args", "entrypoint"):
+        given = value.get(key)
+        if isinstance(given, str):
+            text = re.sub(r"\$\{\{.*?\}\}", "X", given)
+            yield from (
+                Command(argv=each.argv, line=each.line, folder=where) for each in read_shell(text, value.line_of(key))
+            )
+        elif isinstance(given, list) and given and all(isinstance(each, str) for each in given):
+            yield Command(argv=tuple(given), line=value.line_of(key), folder=where)
+    if isinstance(value.get("commands"), list):
+        yield from (replace(each, folder=where) for each in script(value, "commands"))
+    for key in ("python_file", "notebook_path"):  # a task of Databricks
+        if isinstance(value.get(key), str):
+            file = value[key].removeprefix("file:").removeprefix("fuse:").lstrip("/")
+            yield Command(argv=("python", file, *words(value.get("parameters"))), line=value.line_of(key))
 
 
 def _gcloud(asked: Asked) -> Leads:

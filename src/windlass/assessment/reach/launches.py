@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -25,12 +26,21 @@ _OPERATORS = {
 }
 """Steps of engines to what they are given as a command."""
 _IN_PODS = frozenset({"KubernetesPodOperator", "GKEStartPodOperator", "EksPodOperator"})
-_RUN_A_FILE = {"SparkSubmitOperator": "application", "PapermillOperator": "input_nb"}
+_RUN_A_FILE = {
+    "SparkSubmitOperator": "application",
+    "PapermillOperator": "input_nb",
+    "PythonScriptStep": "script_name",
+    "EstimatorStep": "estimator_entry_script",
+}
 """Steps of engines to what names the file that they run."""
 _PROJECTS = frozenset({"mlflow.run", "mlflow.projects.run"})
 
 
 _SCRIPT = re.compile(r"[\w./{}-]+\.(py|sh|ipynb)")
+
+
+_FILES_OF_JOBS = frozenset({"load_component", "load_job"})
+"""Of Azure ML: they read the file of a job or of one of its steps."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -44,6 +54,7 @@ def may_launch(name: str) -> bool:
         or last in _OPERATORS
         or last in _IN_PODS
         or last in _RUN_A_FILE
+        or last in _FILES_OF_JOBS
     )
 
 
@@ -57,7 +68,11 @@ def launched_by(call: Call) -> Iterator[Command]:
     elif call.last in _OPERATORS:
         text = call.kwarg(_OPERATORS[call.last]) or ""
     elif script := call.kwarg(_RUN_A_FILE.get(call.last, "")):
-        yield Command(argv=("python", script), line=call.line)
+        folder = call.kwarg("source_directory") or ""
+        yield Command(argv=("python", posixpath.join(folder.strip("{}"), script)), line=call.line)
+    elif call.last in _FILES_OF_JOBS:
+        named = next((arg for arg in call.args if arg), "") or call.kwarg("source") or ""
+        yield Command(argv=("az", "ml", "job", "create", "--file", named), line=call.line)
     elif call.name in _PROJECTS:
         given = [*call.args, None, None]
         entry = given[1] or call.kwarg("entry_point") or "main"
