@@ -136,6 +136,41 @@ def test_the_history_shows_what_moved(project: Path) -> None:
     assert "service-cd: absent -> wired" in shown
 
 
+def test_a_history_that_cannot_be_read_is_told_before_any_work(project: Path, tmp_path: Path) -> None:
+    put(project, {".windlass/maturity.jsonl": "{\n"})
+    with pytest.raises(UsageError, match="line 1 is no assessment"):
+        run(project, "--html", tmp_path / "out.html")
+    assert not (tmp_path / "out.html").exists()
+    assert run(project, "--no-history")[0] == 0
+
+
+@pytest.mark.parametrize("link", [".windlass", ".windlass/maturity.jsonl"])
+def test_nothing_is_kept_through_a_link_of_the_project(project: Path, tmp_path: Path, link: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (project / link).parent.mkdir(exist_ok=True)
+    (project / link).symlink_to(outside if link == ".windlass" else outside / "maturity.jsonl")
+    with pytest.raises(UsageError, match="a symbolic link"):
+        run(project)
+    assert list(outside.iterdir()) == []
+
+
+def test_answers_are_not_kept_through_a_link_either(project: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    (project / "maturity.yaml").symlink_to(outside)
+    with pytest.raises(UsageError, match="no file of the project"):
+        run(project, "--interview", "--no-history", answers="lead\ny\nwe do\n\n")
+    assert outside.read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["answers: 3\n", "- x\n"])
+def test_answers_that_are_none_are_told(project: Path, text: str) -> None:
+    put(project, {"maturity.yaml": text})
+    with pytest.raises(UsageError, match="no list of answers"):
+        run(project, "--no-history")
+
+
 def test_an_interview_is_kept_and_counts(project: Path) -> None:
     code, _ = run(project, "--interview", "--no-history", answers="lead\ny\nwe do\n\n")
     assert code == 0

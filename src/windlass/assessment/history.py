@@ -11,6 +11,8 @@ from windlass.assessment.records import Assessment
 from windlass.errors import UsageError
 
 FILE = Path(".windlass") / "maturity.jsonl"
+_MOST_BYTES = 100_000_000
+_WITHOUT = "with --no-history nothing is kept or compared"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,17 +50,24 @@ def kept(found: Assessment) -> Kept:
 
 
 def read_history(root: Path) -> list[Kept]:
-    """The oldest first; UsageError names the line that cannot be read."""
+    """The oldest first; UsageError names the line that cannot be read, or a link in the way, which is not followed."""
     path = root / FILE
-    if not path.is_file():
+    for place in (path.parent, path):
+        if place.is_symlink():
+            raise UsageError("a symbolic link, which is not followed", where=str(place), remedy=_WITHOUT)
+    if not path.exists():
         return []
+    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        raise UsageError(f"no file of at most {_MOST_BYTES // 1_000_000} MB", where=str(path), remedy=_WITHOUT)
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             found.append(msgspec.json.decode(line, type=Kept))
         except msgspec.MsgspecError as error:
             raise UsageError(
-                f"line {number} is no assessment: {error}", where=str(path), remedy="remove the line, or the file"
+                f"line {number} is no assessment: {error}",
+                where=str(path),
+                remedy=f"remove the line, or the file; {_WITHOUT}",
             ) from error
     return found
 

@@ -18,6 +18,7 @@ from windlass.errors import UsageError
 FILE = "maturity.yaml"
 HOLDS_FOR = timedelta(days=365)
 """After this an answer has to be given again."""
+_MOST_LETTERS = 1_000_000
 _TOLD_BY_PEOPLE = frozenset({"people", "strategy", "operations"})
 _SAID = ("yes", "no", "not-applicable")
 
@@ -41,17 +42,25 @@ def read_answers(root: Path, catalogue: Catalogue) -> tuple[Answer, ...]:
     path = root / FILE
     if not path.is_file() or path.is_symlink():
         return ()
-    documents, why = read_yaml(path.read_text(encoding="utf-8", errors="replace")[:1_000_000])
+    with path.open(encoding="utf-8", errors="replace") as file:
+        documents, why = read_yaml(file.read(_MOST_LETTERS))
     if why:
         raise UsageError(f"the answers cannot be read: {why}", where=str(path), remedy="mend the file")
-    entries = documents[0].get("answers", []) if documents and isinstance(documents[0], dict) else []
+    top = (documents[0] if documents else None) or {}
+    entries = top.get("answers", []) if isinstance(top, dict) else None
+    if not isinstance(entries, list):
+        raise UsageError(
+            "it holds no list of answers",
+            where=str(path),
+            remedy="begin it with `answers:`, and below it one entry for each practice, as --interview writes them",
+        )
     return tuple(_answer(entry, number, path, catalogue) for number, entry in enumerate(entries, start=1))
 
 
 def _answer(entry: Any, number: int, path: Path, catalogue: Catalogue) -> Answer:
     try:
-        answer = msgspec.convert(dict(entry), Answer, strict=False)
-    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        answer = msgspec.convert(dict(entry) if isinstance(entry, dict) else entry, Answer, strict=False)
+    except msgspec.ValidationError as error:
         raise UsageError(
             f"answer {number} is incomplete: {error}",
             where=str(path),
@@ -112,6 +121,15 @@ def open_questions(catalogue: Catalogue, findings: Mapping[str, Finding], answer
         for practice in catalogue.practices.values()
         if practice.detect.interview and practice.id not in answered and not findings[practice.id].state.holds
     ]
+
+
+def check_answers_can_be_kept(root: Path) -> None:
+    """Raise UsageError, before anybody is asked, where writing would follow a link out of the project."""
+    path = root / FILE
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise UsageError(
+            "the answers cannot be kept in what is no file of the project", where=str(path), remedy="remove it"
+        )
 
 
 def write_answers(root: Path, answers: Sequence[Answer]) -> Path:

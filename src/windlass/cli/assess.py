@@ -50,6 +50,7 @@ def assess(
     no_history: bool,
 ) -> None:
     """Say how mature a project is, with proof. Nothing of it is run or imported."""
+    from windlass.assessment.history import read_history
     from windlass.cli.assess_out import check_outputs, write_outputs
     from windlass.cli.assess_view import show, show_history
     from windlass.cli.output import print_json
@@ -63,6 +64,8 @@ def assess(
     aim = _level(target, "--target", models)
     floor = _level(fail_under, "--fail-under", models)
     check_outputs(outputs)
+    if not no_history:
+        read_history(path)  # one that cannot be read is told before any work
     found = _assessed(path, models, aim, live=live, interview=interview)
     write_outputs(
         found, outputs, model=model
@@ -132,6 +135,7 @@ def _keep(path: Path, found: Assessment) -> None:
         keep(path, found)
     except OSError as error:
         click.echo(f"windlass: the assessment is not kept for --history: {error.strerror} (at {path})", err=True)
+        click.echo("  remedy: let the folder be written to, or give --no-history", err=True)
 
 
 def _hold(found: Assessment, floor: Target | None) -> None:

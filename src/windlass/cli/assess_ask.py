@@ -25,9 +25,11 @@ _SHORT = {"y": "yes", "yes": "yes", "n": "no", "no": "no", "-": "not-applicable"
 def answered(path: Path, now: datetime, *, ask: bool) -> Amend | None:
     """What people have said of the project, and with `ask` what they say now; None if nobody has said anything."""
     from windlass.assessment.catalogue import load_catalogue
-    from windlass.assessment.interview import read_answers, with_answers, write_answers
+    from windlass.assessment.interview import check_answers_can_be_kept, read_answers, with_answers, write_answers
 
     catalogue = load_catalogue()
+    if ask:
+        check_answers_can_be_kept(path)
     kept = read_answers(path, catalogue)
     if not kept and not ask:
         return None
