@@ -113,6 +113,17 @@ def test_a_model_of_numbers_alone_may_have_their_matrix_in_its_own_order():
     assert not may_have_matrix(texts, mixed().columns)
 
 
+@pytest.mark.parametrize("steps", [[], [1, 2], [(1,)], "abc", None])
+def test_what_a_model_of_ones_own_calls_its_steps_is_no_pipeline(steps):
+    class Own:
+        n_features_in_ = 2
+
+    model = Own()
+    model.steps = steps
+    assert may_have_matrix(model, ("a", "b"))
+    assert not may_have_matrix(model, ("a",))
+
+
 _CELLS = st.fixed_dictionaries(
     {
         "number": st.none() | st.floats(width=32),

@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from windlass.errors import MissingExtra, ProductError
-from windlass.product.model.transformers import count_of, dropped_columns, names_of, parts_of
+from windlass.product.model.transformers import count_of, dropped_columns, names_of
 
 if TYPE_CHECKING:
     from windlass.product.task import TaskKind
@@ -126,10 +126,18 @@ def takes_matrix(model: Any) -> bool:
 def may_have_matrix(model: Any, columns: Sequence[str]) -> bool:
     """Whether `predict` may be given the (n, d) float64 matrix of these d columns, if all of them are numbers, in place
     of the frame: because the model is given a matrix anyway, or its first step has learned nothing but numbers."""
-    first = next(parts_of(model))
+    first = _first_step(model)
     if getattr(first, "takes_matrix", False):
         return names_of(first) == list(columns)
     return takes_matrix(model) and count_of(model) == len(columns)
+
+
+def _first_step(model: Any) -> Any:
+    """Of a pipeline; any other model itself, also one that calls something else its steps."""
+    steps = getattr(model, "steps", None)
+    if isinstance(steps, list) and steps and isinstance(steps[0], tuple) and len(steps[0]) == 2:
+        return steps[0][1]
+    return model
 
 
 def as_matrix(features: pl.DataFrame | Array, where: str) -> Array:
