@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import math
 import os
 import select
 import sys
@@ -26,6 +27,7 @@ from windlass.engines.lifeline import be_first_to_go
 from windlass.errors import WindlassError
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing
+from windlass.serving.limits import ROWS_TOGETHER
 from windlass.serving.options import ShadowOptions
 from windlass.serving.shadow_process import LENGTH, Mirrored
 
@@ -36,7 +38,44 @@ NICE = 10
 SHARE = 0.25
 """Of one processor, at most. Where traffic asks for more, the rest is dropped: a release needs some hundred rows."""
 _LONGEST_REST = 5.0
+_HARDLY_LONGER, _MUCH_LONGER = 0.0025, 0.01
+"""Seconds of a processor by which a call of more rows may exceed the quickest before more still are asked about at
+once, and fewer again. A release takes a version for slow whose calls take 20 milliseconds more (`decisions.harms`)."""
 _decoder = msgspec.msgpack.Decoder(list[Mirrored])
+
+
+class Portion:
+    """How many rows the challenger is asked about at once: as many as take hardly longer than few do.
+
+    A call is timed as one however many rows it has. The champion is asked about those that come while it is busy, the
+    shadow about what has gathered meanwhile, which are more. Where each row takes its time, calls of all of them would
+    look slow beside the champion's, however quick the challenger is.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 1
+        self._quickest = math.inf
+
+    def took(self, rows: int, seconds: float) -> None:
+        """Take in what a call of `rows` took."""
+        self._quickest = min(self._quickest, seconds)
+        longer = seconds - self._quickest
+        if longer > _MUCH_LONGER:
+            self.rows = max(1, self.rows // 2)
+        elif longer < _HARDLY_LONGER and rows >= self.rows:
+            self.rows = min(2 * self.rows, ROWS_TOGETHER)
+
+    def of(self, mirrored: Sequence[Mirrored]) -> Iterator[Sequence[Mirrored]]:
+        """The requests, as many at a time as may be asked about at that moment; none is divided."""
+        part, rows = list[Mirrored](), 0
+        for each in mirrored:
+            part.append(each)
+            rows += len(each.ids)
+            if rows >= self.rows:
+                yield part
+                part, rows = [], 0
+        if part:
+            yield part
 
 
 class ShadowWorker:
@@ -56,6 +95,7 @@ class ShadowWorker:
         worker, product, target = options.worker, options.product, options.target
         self._paths, self._metrics = Paths(worker.root), Metrics(worker.metrics)
         self._options = options
+        self._portion = Portion()
         self.capture = Capture(
             open_sink=lambda product: SegmentWriter(
                 self._paths.segments(product) / worker.name, durability=worker.durability
@@ -72,8 +112,8 @@ class ShadowWorker:
     def run(self, fd: int) -> None:
         """Ask about what comes from `fd`, until it ends or nobody needs the challenger any more."""
         pause = threading.Event()
-        for mirrored in self._messages(fd):
-            worked = time.process_time()
+        for mirrored in (part for message in self._messages(fd) for part in self._portion.of(message)):
+            began = time.process_time()
             try:
                 self._ask(mirrored)
             except WindlassError as error:  # the disk is full
@@ -82,7 +122,9 @@ class ShadowWorker:
             except Exception:  # noqa: BLE001 (whatever happens to one batch, the next ones get their turn)
                 self._lost(mirrored)
                 _log.exception("shadow work of %s failed", self._loaded.version)
-            pause.wait(rest_after(time.process_time() - worked))
+            worked = time.process_time() - began
+            self._portion.took(sum(len(each.ids) for each in mirrored), worked)
+            pause.wait(rest_after(worked))
         self.capture.close()
 
     def needed(self) -> bool:
