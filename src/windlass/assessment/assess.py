@@ -15,6 +15,7 @@ from windlass.assessment.plan import investments, recommend
 from windlass.assessment.probes import PROBES
 from windlass.assessment.products import with_products
 from windlass.assessment.project import Project
+from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History, is_bare, read_history, repository_of, submodules_in
 from windlass.assessment.reading.tree import Limits, Tree
 from windlass.assessment.records import Assessment, Finding, ModelScore, State, Target
@@ -86,8 +87,17 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def open_project(root: Path, *, limits: Limits | None = None, within: Path | None = None) -> Project:
-    """A folder with its history, and the repository around it: `within` if nothing marks one."""
+def open_project(
+    root: Path,
+    *,
+    limits: Limits | None = None,
+    within: Path | None = None,
+    known: Mapping[str, Module] | None = None,
+) -> Project:
+    """A folder with its history, and the repository around it: `within` if nothing marks one.
+
+    `known` is what was read of its Python already.
+    """
     top = repository_of(root) or _marked(root) or within
     limits = limits or Limits()
     inside = root.relative_to(top).as_posix() if top is not None and top != root else ""
@@ -102,6 +112,7 @@ def open_project(root: Path, *, limits: Limits | None = None, within: Path | Non
         history=history,
         outer=Tree(top, limits) if inside and top is not None else None,
         inside=inside,
+        known=known or {},
     )
 
 
@@ -148,7 +159,12 @@ def _assess(
         target=aim,
         projects=tuple(
             _assess(
-                open_project(project.root / folder, limits=project.tree.limits, within=project.root),
+                open_project(
+                    project.root / folder,
+                    limits=project.tree.limits,
+                    within=project.root,
+                    known=project.read_in(folder),
+                ),
                 now=now,
                 models=models,
                 target=target,

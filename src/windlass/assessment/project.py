@@ -5,12 +5,14 @@ from __future__ import annotations
 import posixpath
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from windlass.assessment.automation.image import Image, Service, read_compose, read_dockerfile
 from windlass.assessment.automation.systems import (
@@ -63,6 +65,8 @@ class Project:
     history: History = field(default_factory=History)
     outer: Tree | None = None
     inside: str = ""
+    known: Mapping[str, Module] = field(default_factory=dict)
+    """What was read of its Python already, as a part of a larger project."""
     _yaml: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
@@ -109,15 +113,27 @@ class Project:
     @cached_property
     def modules(self) -> Modules:
         """Every Python file and notebook that can be read."""
-        found: dict[str, Module] = {}
         paths = [path for path in self.paths if path.endswith((".py", ".ipynb"))]
-        texts = ((path, text) for path in paths if (text := self.tree.text(path)))
-        for path, read in read_code(texts, size=sum(self.tree.sizes[path] for path in paths)):
-            if isinstance(read, Module):
-                found[path] = read
-            else:
-                self.tree.unread[path] = read
+        unknown = [path for path in paths if path not in self.known]
+        texts = ((path, text) for path in unknown if (text := self.tree.text(path)))
+        read = dict(read_code(texts, size=sum(self.tree.sizes[path] for path in unknown)))
+        found: dict[str, Module] = {}
+        for path in paths:
+            module = self.known.get(path) or read.get(path)
+            if isinstance(module, Module):
+                found[path] = module
+            elif module is not None:
+                self.tree.unread[path] = module
         return Modules(found, tuple(self.tree.sizes))
+
+    def read_in(self, folder: str) -> dict[str, Module]:
+        """The Python of a folder of it, by the paths there, as far as it was read whole and reads the same there."""
+        inside = f"{folder}/"
+        return {
+            path.removeprefix(inside): replace(module, path=path.removeprefix(inside))
+            for path, module in self.modules.by_path.items()
+            if path.startswith(inside) and not module.is_placed and path not in self.tree.unread
+        }
 
     @cached_property
     def r_files(self) -> list[str]:

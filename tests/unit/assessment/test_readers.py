@@ -6,17 +6,21 @@ import os
 import re
 import signal
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import pytest
 
-from windlass.assessment.assess import open_project
+from windlass.assessment.assess import assess, open_project
 from windlass.assessment.facts import Facts, Place
+from windlass.assessment.project import Project
 from windlass.assessment.reading import readers
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.readers import Text, read_code
 from windlass.errors import UsageError
 
-from .conftest import Ask, Write
+from .conftest import FIT, Ask, Write
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
 TEXTS: list[Text] = [
     ("a.py", "import mlflow as m\n\ndef go(x):\n    if x > 0.5:\n        m.log_metric('auc', x)\n"),
@@ -105,3 +109,34 @@ def test_what_leads_to_a_function_and_what_some_lead_to(write: Write) -> None:
         ("a.py", "one"),
         ("a.py", "two"),
     }
+
+
+def test_the_projects_of_a_monorepo_are_read_once(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for what names modules from where it lies, and what could not be read as it is."""
+    root = write(
+        {
+            f"{name}/{path}": text
+            for name in ("churn", "fraud")
+            for path, text in {
+                "requirements.txt": "scikit-learn\n",
+                "Dockerfile": 'FROM python\nCMD ["python", "-m", "app.main"]\n',
+                "app/__init__.py": "NAME = 1\n",
+                "app/main.py": "from .fitting import fit\n\nif __name__ == '__main__':\n    fit([[0], [1]], [0, 1])\n",
+                "app/fitting.py": FIT.replace("def train", "def fit"),
+                "app/old.py": "print 1\n",
+            }.items()
+        }
+    )
+    read: list[str] = []
+    read_python = readers.read_python
+    monkeypatch.setattr(readers, "read_python", lambda path, text: (read.append(path), read_python(path, text))[1])
+    found = assess(root, now=NOW)
+    assert [part.path for part in found.projects] == ["churn", "fraud"]
+    assert sorted(path for path in read if path.startswith(("churn/", "fraud/"))) == sorted(
+        f"{name}/app/{path}.py" for name in ("churn", "fraud") for path in ("__init__", "main", "fitting", "old")
+    )
+    assert sorted(path for path in read if path.startswith("app/")) == ["app/main.py"] * 2 + ["app/old.py"] * 2
+    monkeypatch.setattr(Project, "read_in", lambda *_: {})
+    assert assess(root, now=NOW) == found
+    training = found.projects[0].finding("training-automated")
+    assert [(each.path, each.line) for each in training.evidence[:1]] == [("app/fitting.py", 3)]

@@ -123,6 +123,8 @@ class Module(msgspec.Struct, gc=False):
     """Dotted name to the line of its import."""
     packages: frozenset[str] = frozenset()
     """The top-level names of all that it imports."""
+    is_placed: bool = False
+    """Whether it imports relative to where it lies: seen from another folder its names would be others."""
 
     @property
     def is_notebook(self) -> bool:

@@ -107,6 +107,7 @@ class _Reader:
             return
         base = node.module or ""
         if node.level:
+            self.module.is_placed = True
             above = self.package[: len(self.package) - node.level + 1]
             base = ".".join([*above, *([node.module] if node.module else [])])
         for alias in node.names:
