@@ -339,6 +339,20 @@ def test_what_is_said_fits_the_figures(make_stream):
     assert summary_of(result).rows[-1][0] == "windlass"
 
 
+@pytest.mark.parametrize(("gains", "doubted"), [((0.02, 0.03, 0.02, 0.03), False), ((0.2, -0.1, 0.1, -0.16), True)])
+def test_a_gain_that_windows_do_not_agree_on_is_said_to_be_doubtful(make_stream, gains, doubted):
+    result = run_backtest(make_stream(drifting(1000)), windows=4)
+    frozen = (0.7, 0.6, 0.7, 0.6)
+    told = {name: frozen if name == "frozen" else tuple(np.add(frozen, gains)) for name in result.policies}
+    policies = {
+        name: msgspec.structs.replace(policy, metric=float(np.mean(told[name])), per_window=told[name])
+        for name, policy in result.policies.items()
+    }
+    said = " ".join(summary_of(msgspec.structs.replace(result, policies=policies)).sentences)
+    assert f"a standard error of {np.std(gains, ddof=1) / 2:.4f}" in said
+    assert ("It may be noise" in said) == doubted
+
+
 def _untimed(result):
     policies = {
         name: msgspec.structs.replace(policy, fit_seconds=0.0, overhead_seconds=0.0)
