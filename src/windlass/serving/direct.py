@@ -22,7 +22,9 @@ from windlass.serving.metrics import Metrics
 RawHeaders = Sequence[tuple[bytes, bytes]]
 """Names in lower case."""
 _URLS = 1024
-"""Whose route is remembered."""
+"""Whose route is remembered, whoever asks."""
+_LONGEST_URL = 512
+"""Bytes; a longer one goes through ASGI, so that what is remembered takes no memory to speak of."""
 _NOBODY_WAITS = asyncio.Event()
 
 
@@ -104,7 +106,7 @@ class Direct:
 
     def exchange(self, url: bytes, raw: RawHeaders, *, keep_alive: bool) -> Exchange | None:
         """The exchange that a POST with this head begins; None if it is not for this way."""
-        found = self._find(url)
+        found = self._find(url) if len(url) <= _LONGEST_URL else None
         if found is None:
             return None
         poster, named, path, query = found

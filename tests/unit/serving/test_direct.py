@@ -171,6 +171,14 @@ def test_a_large_body_goes_through_asgi(served: Served) -> None:
     assert served.short == []
 
 
+def test_a_long_url_goes_through_asgi_and_is_not_remembered(served: Served) -> None:
+    path = "/flights/predict?explain=false"
+    assert served.ask(path, rows(served.stage))[0] == 200
+    assert served.ask(path + "&more=" + "x" * 512, rows(served.stage))[0] == 200
+    assert served.short == ["/{product}/predict"]
+    assert served.application.direct._find.cache_info().currsize == 1
+
+
 def test_requests_sent_in_one_go_are_answered_in_their_order(served: Served) -> None:
     sent = b"".join(request(rows(served.stage, distance=place / 10)) for place in range(5))
     told = served.say(sent, until=5)
