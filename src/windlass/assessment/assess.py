@@ -15,7 +15,6 @@ from windlass.assessment.plan import investments, recommend
 from windlass.assessment.probes import PROBES
 from windlass.assessment.products import with_products
 from windlass.assessment.project import Project
-from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History, is_bare, read_history, repository_of, submodules_in
 from windlass.assessment.reading.tree import Limits, Tree
 from windlass.assessment.records import Assessment, Finding, ModelScore, State, Target
@@ -87,20 +86,16 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def open_project(
-    root: Path,
-    *,
-    limits: Limits | None = None,
-    within: Path | None = None,
-    known: Mapping[str, Module] | None = None,
-) -> Project:
-    """A folder with its history, and the repository around it: `within` if nothing marks one.
+def open_project(root: Path, *, limits: Limits | None = None, part_of: Project | None = None) -> Project:
+    """A folder with its history, and the repository around it.
 
-    `known` is what was read of its Python already.
+    A part of a project that was opened before shares with it what was read already, and lies in it if nothing marks a
+    repository.
     """
-    top = repository_of(root) or _marked(root) or within
-    limits = limits or Limits()
-    inside = root.relative_to(top).as_posix() if top is not None and top != root else ""
+    whole = part_of or Project(tree=Tree(root, limits or Limits()))
+    limits = whole.tree.limits
+    top = repository_of(root) or _marked(root) or whole.root
+    inside = root.relative_to(top).as_posix() if top != root else ""
     tree, history = Tree(root, limits), read_history(root)
     if history.lost:
         tree.unread[".git"] = history.lost
@@ -110,9 +105,9 @@ def open_project(
     return Project(
         tree=tree,
         history=history,
-        outer=Tree(top, limits) if inside and top is not None else None,
+        outer=whole.repository_at(top) if inside else None,
         inside=inside,
-        known=known or {},
+        known=part_of.read_in(root.relative_to(part_of.root).as_posix()) if part_of is not None else {},
     )
 
 
@@ -159,12 +154,7 @@ def _assess(
         target=aim,
         projects=tuple(
             _assess(
-                open_project(
-                    project.root / folder,
-                    limits=project.tree.limits,
-                    within=project.root,
-                    known=project.read_in(folder),
-                ),
+                open_project(project.root / folder, part_of=project),
                 now=now,
                 models=models,
                 target=target,

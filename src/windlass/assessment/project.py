@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from windlass.assessment.automation.image import Image, Service, read_compose, read_dockerfile
+from windlass.assessment.automation.narrowing import narrowed
 from windlass.assessment.automation.systems import (
     active_workflows,
     is_heard_at_the_top_alone,
@@ -58,12 +59,24 @@ def _without_helm(text: str) -> str:
 
 
 @dataclass
+class Repository:
+    """What lies around a project, or around several: its CI may run them."""
+
+    tree: Tree
+
+    @cached_property
+    def workflows(self) -> list[Workflow]:
+        """CI that is active in it."""
+        return active_workflows(self.tree, lambda path: read_yaml(self.tree.text(path) or "")[0])
+
+
+@dataclass
 class Project:
     """The project in `tree`. `outer` is the repository around it, whose CI may run it, and `inside` its place there."""
 
     tree: Tree
     history: History = field(default_factory=History)
-    outer: Tree | None = None
+    outer: Repository | None = None
     inside: str = ""
     known: Mapping[str, Module] = field(default_factory=dict)
     """What was read of its Python already, as a part of a larger project."""
@@ -108,6 +121,16 @@ class Project:
     def yaml_paths(self) -> list[str]:
         return self.named(".yml", ".yaml")
 
+    def repository_at(self, top: Path) -> Repository:
+        """The repository at `top` around a folder of this project: the same one for all folders that lie in it."""
+        if self.outer is not None and self.outer.tree.root == top:
+            return self.outer
+        return self._as_repository if self.root == top else Repository(Tree(top, self.tree.limits))
+
+    @cached_property
+    def _as_repository(self) -> Repository:
+        return Repository(Tree(self.root, self.tree.limits))
+
     # -- code ------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -147,7 +170,7 @@ class Project:
         if self.outer is None:
             return self._own_workflows
         heard = [flow for flow in self._own_workflows if not is_heard_at_the_top_alone(flow.path)]
-        return heard + outer_workflows(self.outer, self.inside)
+        return heard + [each for flow in self.outer.workflows if (each := narrowed(flow, self.inside)) is not None]
 
     @cached_property
     def _own_workflows(self) -> list[Workflow]:
@@ -291,16 +314,6 @@ def name_of_image(word: str) -> str:
     """The name of an image without its version."""
     folder, _, name = word.rpartition("/")
     return posixpath.join(folder, name.partition(":")[0].partition("@")[0])
-
-
-def outer_workflows(outer: Tree, inside: str) -> list[Workflow]:
-    """CI of the repository around a project, as far as it works in the project's folder."""
-    from windlass.assessment.automation.narrowing import narrowed
-
-    def documents(path: str) -> list[Any]:
-        return read_yaml(outer.text(path) or "")[0]
-
-    return [each for workflow in active_workflows(outer, documents) if (each := narrowed(workflow, inside)) is not None]
 
 
 def _read_taskfile(path: str, documents: list[Any]) -> Iterator[Target]:

@@ -7,18 +7,21 @@ import re
 import signal
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from windlass.assessment import project
 from windlass.assessment.assess import assess, open_project
 from windlass.assessment.facts import Facts, Place
 from windlass.assessment.project import Project
 from windlass.assessment.reading import readers
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.readers import Text, read_code
+from windlass.assessment.records import State
 from windlass.errors import UsageError
 
-from .conftest import FIT, Ask, Write
+from .conftest import FIT, Ask, Write, on_push
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -140,3 +143,22 @@ def test_the_projects_of_a_monorepo_are_read_once(write: Write, monkeypatch: pyt
     assert assess(root, now=NOW) == found
     training = found.projects[0].finding("training-automated")
     assert [(each.path, each.line) for each in training.evidence[:1]] == [("app/fitting.py", 3)]
+
+
+def test_the_repository_around_several_projects_is_looked_through_once(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write(
+        on_push("python churn/train.py\n          - run: python fraud/train.py")
+        | {f"{name}/requirements.txt": "scikit-learn\n" for name in ("churn", "fraud", "price")}
+        | {f"{name}/train.py": f"{FIT}train([[0]], [0])\n" for name in ("churn", "fraud", "price")}
+    )
+    looked: list[Path] = []
+    look = project.active_workflows
+    monkeypatch.setattr(
+        project, "active_workflows", lambda tree, *rest: (looked.append(tree.root), look(tree, *rest))[1]
+    )
+    found = assess(root, now=NOW)
+    states = {part.path: part.finding("training-automated").state for part in found.projects}
+    assert states == {"churn": State.WIRED, "fraud": State.WIRED, "price": State.PRESENT}
+    assert looked.count(root) == 2  # for its own CI, and for that of all that lie in it
