@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -72,6 +73,15 @@ def test_the_files_are_written_though_nobody_reads_the_report(project: Path, tmp
     os.close(written)
     assert (tmp_path / "out.html").stat().st_size > 200
     assert "first" in run(project, "--history")[1]
+
+
+def test_a_narrow_terminal_breaks_no_name(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # what rich takes for a terminal
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", run(project, "--no-history")[1])
+    assert max(map(len, shown.splitlines())) <= 90
+    assert re.search(r"application-integration \d", shown)
+    assert "microsoft 2 still needs" in shown
 
 
 def test_json_alone_can_be_piped(project: Path) -> None:

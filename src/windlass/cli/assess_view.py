@@ -35,16 +35,18 @@ def show(found: Assessment) -> None:
 def _levels(out: Console, found: Assessment) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("model", "level", "touched", "complete", "dimensions", "the next level needs"):
+    for name in ("model", "level", "touched", "complete", "dimensions"):
         table.add_column(name, overflow="fold")
-    for name, score in found.models.items():
-        if score.level is not None:
-            table.add_row(
-                name, _level(score), str(score.touched), _percent(score), _dimensions(score), _blockers(score)
-            )
+    scores = {name: score for name, score in found.models.items() if score.level is not None}
+    for name, score in scores.items():
+        table.add_row(name, _level(score), str(score.touched), _percent(score), _dimensions(score))
     out.print(table)
+    for name, score in scores.items():
+        if score.blockers:
+            out.print(Text.assemble((f"{name} {score.next_level}", "bold"), f" still needs {_blockers(score)}"))
 
 
 def _level(score: ModelScore) -> str:
@@ -60,8 +62,9 @@ def _dimensions(score: ModelScore) -> str:
 
 
 def _blockers(score: ModelScore) -> str:
+    shown = ", ".join(score.blockers[:_MOST_BLOCKERS])
     more = len(score.blockers) - _MOST_BLOCKERS
-    return "\n".join([*score.blockers[:_MOST_BLOCKERS], *([f"and {more} more"] if more > 0 else [])]) or "-"
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _practices(out: Console, found: Assessment) -> None:
