@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from windlass.assessment.records import Assessment
+from windlass.assessment.records import Assessment, State
 from windlass.errors import UsageError
 
 FILE = Path(".windlass") / "maturity.jsonl"
@@ -23,7 +23,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     rules: str
     mode: str
     levels: dict[str, int | None]
-    states: dict[str, str]
+    """By model; of a monorepo by the folder of a project and model, and so are the states."""
+    states: dict[str, State]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +40,14 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 def kept(found: Assessment) -> Kept:
     """What is kept of an assessment."""
+    parts = {f"{part.path} ": part for part in found.projects} or {"": found}
     return Kept(
         at=found.at,
         commit=found.commit,
         rules=found.rules,
         mode=found.mode,
-        levels={name: score.level for name, score in found.models.items()},
-        states={finding.id: str(finding.state) for finding in found.practices},
+        levels={f"{where}{name}": score.level for where, part in parts.items() for name, score in part.models.items()},
+        states={f"{where}{each.id}": State(each.state) for where, part in parts.items() for each in part.practices},
     )
 
 
@@ -85,8 +87,6 @@ def keep(root: Path, found: Assessment) -> None:
 
 def changes(history: Sequence[Kept]) -> list[Change]:
     """Each assessment with what differs from the one before, and whether rules or project did it."""
-    from windlass.assessment.records import State
-
     found: list[Change] = []
     for place, now in enumerate(history):
         if place == 0:
@@ -98,7 +98,7 @@ def changes(history: Sequence[Kept]) -> list[Change]:
             for name, state in now.states.items()
             if before.states.get(name, state) != state
         ]
-        ranks = {name: State(state).rank - State(old).rank for name, old, state in moved}
+        ranks = {name: state.rank - old.rank for name, old, state in moved}
         said = {name: f"{name}: {old} -> {state}" for name, old, state in moved}
         found.append(
             Change(

@@ -13,7 +13,7 @@ import pytest
 
 from windlass.assessment.assess import assess
 from windlass.assessment.history import FILE, changes, keep, read_history
-from windlass.assessment.records import Assessment, Evidence
+from windlass.assessment.records import Assessment, Evidence, State
 from windlass.assessment.report.badge import to_badge
 from windlass.assessment.report.markdown import to_markdown
 from windlass.assessment.report.places import address_of, pages_of
@@ -142,9 +142,28 @@ class TestHistory:
         assert path[2].better == ("service-cd: absent -> wired",)
         assert path[3].worse == ("service-cd: wired -> absent",)
 
-    def test_a_broken_line_is_named(self, tmp_path: Path) -> None:
+    def test_a_monorepo_has_a_path_for_each_project(self, tmp_path: Path, found: Assessment) -> None:
+        churn, fraud = (msgspec.structs.replace(found, path=path) for path in ("churn", "fraud"))
+        whole = msgspec.structs.replace(found, commit="a" * 40, models={}, projects=(churn, fraud))
+        better = msgspec.structs.replace(
+            fraud,
+            practices=tuple(
+                msgspec.structs.replace(each, state=State.WIRED) if each.id == "service-cd" else each
+                for each in fraud.practices
+            ),
+        )
+        keep(tmp_path, whole)
+        keep(tmp_path, msgspec.structs.replace(whole, commit="b" * 40, projects=(churn, better)))
+        path = changes(read_history(tmp_path))
+        assert path[0].now.levels["churn microsoft"] == 0
+        assert path[1].better == ("fraud service-cd: absent -> wired",)
+
+    @pytest.mark.parametrize(
+        "line", ["{}", '{"at": "", "commit": "", "rules": "", "mode": "", "levels": {}, "states": {"x": "y"}}']
+    )
+    def test_a_broken_line_is_named(self, tmp_path: Path, line: str) -> None:
         (tmp_path / FILE).parent.mkdir()
-        (tmp_path / FILE).write_text("{}\n")
+        (tmp_path / FILE).write_text(f"{line}\n")
         with pytest.raises(UsageError, match="line 1"):
             read_history(tmp_path)
 
