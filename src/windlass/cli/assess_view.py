@@ -73,7 +73,7 @@ def _practices(out: Console, found: Assessment) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from windlass.assessment.report.places import address_of
+    from windlass.assessment.report.places import address_of, place_of
 
     table = Table(title="What was found", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("state", "practice", "where", "why"):
@@ -81,7 +81,7 @@ def _practices(out: Console, found: Assessment) -> None:
     shown = [each for each in found.practices if each.evidence or each.turned_down]
     for each in sorted(shown, key=lambda one: (-one.state.rank, one.id)):
         place, why = _proof(each)
-        where = Text(f"{place.path}:{place.line}", style=Style(link=address_of(found, place) or None))
+        where = Text(place_of(place), style=Style(link=address_of(found, place) or None))
         table.add_row(Text(each.state, style=_TONES.get(each.state, "")), each.id, where, Text(why))
     out.print(table)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.assessment.catalogue import load_catalogue
 from windlass.assessment.records import Assessment, Finding, ModelScore, State
-from windlass.assessment.report.places import address_of
+from windlass.assessment.report.places import address_of, place_of
 from windlass.assessment.score import grounds
 from windlass.web.radar import radar
 
@@ -24,6 +24,7 @@ def render_maturity(found: Assessment) -> str:
         parts=[_part(part) for part in found.projects or (found,)],
         practices=load_catalogue().practices,
         address_of=address_of,
+        place_of=place_of,
     )
 
 

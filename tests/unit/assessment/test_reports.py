@@ -16,7 +16,7 @@ from windlass.assessment.history import FILE, changes, keep, read_history
 from windlass.assessment.records import Assessment, Evidence, State
 from windlass.assessment.report.badge import to_badge
 from windlass.assessment.report.markdown import to_markdown
-from windlass.assessment.report.places import address_of, pages_of
+from windlass.assessment.report.places import address_of, pages_of, place_of
 from windlass.assessment.report.sarif import to_sarif
 from windlass.errors import UsageError
 from windlass.web.maturity import render_maturity
@@ -204,6 +204,12 @@ class TestLinks:
     @pytest.mark.parametrize("path", ["../../../etc/passwd", ".git", "../../.git"])
     def test_what_the_site_does_not_show_has_no_link(self, hosted: Assessment, path: str) -> None:
         assert address_of(hosted, Evidence(path=path, why="")) == ""
+
+    @pytest.mark.parametrize(("path", "address"), [("ledger:8", ""), ("http://mlflow:5000/#/models/m/versions/3",) * 2])
+    def test_what_a_live_system_said_is_named_as_it_names_it(self, hosted: Assessment, path: str, address: str) -> None:
+        evidence = Evidence(path=path, why="")
+        assert address_of(hosted, evidence) == address
+        assert place_of(evidence) == path
 
     def test_all_forms_lead_there(self, hosted: Assessment) -> None:
         place = f"{hosted.source}services/churn/train.py#L5"

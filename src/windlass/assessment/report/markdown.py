@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from windlass.assessment.records import Assessment, Evidence, Investment, ModelScore, State, Target
-from windlass.assessment.report.places import address_of
+from windlass.assessment.report.places import address_of, place_of
 
 _MOST = 12
 
@@ -122,7 +122,7 @@ def _places(found: Assessment, evidence: tuple[Evidence, ...]) -> str:
 
 
 def _place(found: Assessment, evidence: Evidence) -> str:
-    place = f"`{_code(evidence.path)}:{evidence.line}`"
+    place = f"`{_code(place_of(evidence))}`"
     address = address_of(found, evidence)
     return f"[{place}](<{address}>)" if address and not set("<>\n") & set(address) else place
 

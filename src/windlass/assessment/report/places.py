@@ -12,6 +12,8 @@ _ADDRESS = re.compile(r"(?:(?:https?|ssh|git)://)?(?:[^@/\s]*@)?([\w.-]+)(?::\d+
 _PAGES = {"github": "blob", "gitlab": "-/blob", "codeberg": "src/commit", "gitea": "src/commit"}
 """What the name of a host contains, to where it shows a file of a commit; all of them name a line alike."""
 
+_ELSEWHERE = ("https://", "http://", "ledger:")
+
 
 def pages_of(origin: str, commit: str) -> str:
     """The address before the path of a file of a commit, or "" for a host that is not known. Passwords are left out."""
@@ -23,9 +25,19 @@ def pages_of(origin: str, commit: str) -> str:
     return f"https://{host}/{quote(name)}/{shown}/{commit}/" if shown else ""
 
 
+def is_elsewhere(evidence: Evidence) -> bool:
+    """Whether a live system said it: the place is an address, or an event of the ledger."""
+    return evidence.path.startswith(_ELSEWHERE)
+
+
+def place_of(evidence: Evidence) -> str:
+    """A place as people write it: path and line, or what a live system calls it."""
+    return evidence.path if is_elsewhere(evidence) else f"{evidence.path}:{evidence.line}"
+
+
 def path_in_repository(found: Assessment, evidence: Evidence) -> str:
-    """The path of a place from the top of the repository; an address stays as it is."""
-    if evidence.path.startswith(("https://", "http://")):
+    """The path of a place from the top of the repository; what a live system said stays as it is."""
+    if is_elsewhere(evidence):
         return evidence.path
     return posixpath.normpath(posixpath.join(found.path, evidence.path))
 
@@ -33,8 +45,8 @@ def path_in_repository(found: Assessment, evidence: Evidence) -> str:
 def address_of(found: Assessment, evidence: Evidence) -> str:
     """Where a place can be opened in a browser, or ""."""
     path = path_in_repository(found, evidence)
-    if path.startswith(("https://", "http://")):
-        return path
+    if is_elsewhere(evidence):
+        return "" if path.startswith("ledger:") else path
     if not found.source or path.startswith("..") or path.rpartition("/")[2] in (".", ".git"):
         return ""
     line = "" if path.endswith(".ipynb") else f"#L{evidence.line}"  # of a notebook the line is the number of a cell
