@@ -8,13 +8,17 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from windlass.backtest.stream import Array, Known, Stream
 from windlass.backtest.trainer import Trainer
 from windlass.decisions.baseline import constant_answer
+from windlass.decisions.completeness import groups_of, unseen_rows
+from windlass.decisions.earliness import early_labels_help, worth_asking
 from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
+from windlass.decisions.metrics import main_metric
 from windlass.decisions.precedent import Precedent
 from windlass.decisions.recourse import RecourseEvidence, decide_recourse
 from windlass.monitoring.reference import Reference, make_reference
@@ -48,6 +52,8 @@ class Answerer:
     model: Any
     learned: int
     """The last row that it learned from, by its place in the stream."""
+    early: int | None = None
+    """The moment as of which it learned from all labels known; None: from rows that stand for all of their time."""
 
 
 class Workshop:
@@ -65,7 +71,7 @@ class Workshop:
 
     def challenge(
         self,
-        known: Known,
+        asked: int,
         champion: Answerer,
         *,
         now: datetime,
@@ -76,16 +82,16 @@ class Workshop:
     ) -> Challenger | None:
         """Train as the policy says, and let the gate judge the result against the champion.
 
-        `known` are labelled rows that stand for all of their time; `must_gain` and `precedent` as the gate takes
-        them, and the newest `changed` rows came since the champion's losses rose. `earlier` versions are asked whether
-        one of them does better; where one does, there is no model. None when there are too few rows to train on, or to
-        compare with the champion.
+        It is asked `now`, before the row at `asked`. Rows that stand for all of their time train the judged model and
+        judge it; `must_gain` and `precedent` are as the gate takes them, and the newest `changed` rows came since the
+        champion's losses rose. `earlier` versions are asked whether one of them does better; where one does, there is
+        no model. None when there are too few rows to train on, or to compare with the champion.
         """
-        learned = champion.learned
-        known = self._within_window(known, now)
+        known = self._within_window(self._stream.representative(int(self._stream.at[asked]), stop=asked), now)
         changed = min(changed, len(known))
-        rest, choosing, holdout = self._parted(known, learned, changed=changed)
-        unseen = holdout.positions > learned
+        fresh = self._unseen(known, champion, asked)
+        rest, choosing, holdout = self._parted(known, fresh=int(fresh.sum()), changed=changed)
+        unseen = fresh[len(rest) :]
         if unseen.sum() < MINIMUM_ROWS or not self._trainer.can_fit(rest):
             return None
         early = max(0, changed - len(holdout))
@@ -102,10 +108,55 @@ class Workshop:
             return Challenger(
                 decision=decision, mix=mix, model=None, learned=known[:0], reference=None, recourse=recourse
             )
-        model = self._made(mix, known, changed=changed)
+        since = int(known.positions[len(known) - changed]) if changed else asked
+        learned = self._learned(mix, known, known[choosing:], since=since, asked=asked, now=now)
+        model = self._made(mix, learned, changed=_newer(learned, since))
         reference = self._reference(known, holdout, answers)
         return Challenger(
-            decision=decision, mix=mix, model=model, learned=known, reference=reference, recourse=recourse
+            decision=decision,
+            mix=msgspec.structs.replace(mix, early=learned is not known),
+            model=model,
+            learned=learned,
+            reference=reference,
+            recourse=recourse,
+        )
+
+    def _learned(self, mix: Mix, known: Known, later: Known, *, since: int, asked: int, now: datetime) -> Known:
+        """What answers learns from: the rows `known`, which stand for all of their time, or all labels known, where
+        they are many more and would have helped before.
+
+        `later` are the newest of the former. They judge models that are made in the same way of what was known before
+        the first of them. Rows from `since` on came since a change.
+        """
+        everything = self._within_window(self._known_before(asked), now)
+        if not worth_asking(known=len(everything), standing=len(known)):
+            return known
+        first = int(later.positions[0])
+        early = self._within_window(self._known_before(first), now)
+        standing = self._within_window(self._stream.representative(int(self._stream.at[first]), stop=first), now)
+        if not (self._trainer.can_fit(early) and self._trainer.can_fit(standing)):
+            return known
+        made = [self._made(mix, rows, changed=_newer(rows, since)) for rows in (early, standing)]
+        said = [self._trainer.predict_at(model, later.positions) for model in made]
+        metric = main_metric(self._stream.product.gate, self._kind)
+        helps = early_labels_help(metric, self._stream.truth(later), early=said[0], standing=said[1])
+        return everything if helps else known
+
+    def _known_before(self, position: int) -> Known:
+        """The rows before this one whose label was known when it came."""
+        return self._stream.known(int(self._stream.at[position]), start=0, stop=position)
+
+    def _unseen(self, known: Known, champion: Answerer, asked: int) -> Array:
+        """Which of these rows the champion has not learned from; where it learned from labels that came early, such as
+        stand for all of their time."""
+        if champion.early is None:
+            return known.positions > champion.learned
+        return unseen_rows(
+            self._stream.at[known.positions],
+            self._stream.known_at[known.positions],
+            groups_of(known.labels, classes=self._kind != "regression"),
+            then=champion.early,
+            now=int(self._stream.at[asked]),
         )
 
     def _recourse(
@@ -164,18 +215,18 @@ class Workshop:
 
     def first_reference(self, known: Known) -> Reference:
         """What the first champion is watched against: how its recipe did on the last part of the history."""
-        rest, _, holdout = self._parted(known, None)
+        rest, _, holdout = self._parted(known, fresh=len(known))
         if not self._trainer.can_fit(rest):
             return make_reference(self._watched(known), kind=self._kind)
         return self._reference(known, holdout, self._trainer.predict_at(self._trainer.fit(rest), holdout.positions))
 
-    def _parted(self, known: Known, learned: int | None, *, changed: int = 0) -> tuple[Known, int, Known]:
+    def _parted(self, known: Known, *, fresh: int, changed: int = 0) -> tuple[Known, int, Known]:
         """Those that train, from which of them on they choose first, and those that judge; too few all train.
 
         Places in the stream stand for moments: a file may give one moment to many rows, and its order goes on in them.
         """
         at = known.positions
-        place = holdout_place(at, until=learned, changed=changed) if len(known) >= MINIMUM else None
+        place = holdout_place(at, fresh=fresh, changed=changed) if len(known) >= MINIMUM else None
         if place is None:
             return known, len(known), known[:0]
         competes = competing(self._stream.product.retrain)
@@ -227,6 +278,11 @@ class Workshop:
             self._trainer.predict(model, int(position), int(position) + 1)
             taken.append(perf_counter() - started)
         return float(np.quantile(taken, 0.99)) * 1000
+
+
+def _newer(known: Known, since: int) -> int:
+    """How many of these rows came from this one on."""
+    return int(np.count_nonzero(known.positions >= since))
 
 
 def _microseconds(moment: datetime) -> int:

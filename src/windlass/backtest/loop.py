@@ -59,7 +59,8 @@ class Loop:
         self._matured_to = int(stream.at[trained_to])
         known = stream.known(self._matured_to, start=0, stop=trained_to)
         reference = self._workshop.first_reference(known)
-        self._champion = self._version(first, known, reference)
+        standing = self._stream.representative(self._matured_to, stop=trained_to)
+        self._champion = self._version(first, known, reference, early=len(standing) < len(known))
         self._probation: Probation | None = None
         self._ended: Decision | None = None
         """How the last one ended."""
@@ -152,9 +153,8 @@ class Loop:
         now = self._clock.now()
         self._run_starts.append(now)
         self._labelled_at_run = len(self._stream.known(self._matured_to, start=0, stop=start))
-        known = self._stream.representative(self._matured_to, stop=start)
         made = self._workshop.challenge(
-            known,
+            start,
             self._champion,
             now=now,
             must_gain=for_growth,
@@ -199,7 +199,7 @@ class Loop:
         self._rejections = 0
         self.retrains += 1
         self._released.append(self._labelled_at_run)
-        self._begin_probation(self._version(made.model, made.learned, made.reference), start)
+        self._begin_probation(self._version(made.model, made.learned, made.reference, early=made.mix.early), start)
         self._record("champion.changed", detail=f"retrained on {len(made.learned):,} labelled rows ({made.mix})")
 
     def _judge_probation(self, start: int) -> None:
@@ -241,11 +241,12 @@ class Loop:
 
     # -- keeping -------------------------------------------------------------------------------------------------
 
-    def _version(self, model: Any, learned: Known, reference: Reference) -> Version:
+    def _version(self, model: Any, learned: Known, reference: Reference, *, early: bool) -> Version:
         return Version(
             name=f"v{self.retrains + 1}",
             model=model,
             learned=int(learned.positions[-1]),
+            early=self._matured_to if early else None,
             reference=reference,
             watch=self._watch(reference),
         )

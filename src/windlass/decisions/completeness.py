@@ -112,9 +112,43 @@ def representative_rows(
     if explained(own, rows=int(old_enough.sum()), usual=usual or Usual.of(known[:count])):
         for code in present:
             of_group = codes[young + count] == code
-            kept = np.floor(np.cumsum(slowest[young[of_group]] / own[of_group]) + 0.5)
-            chosen[young[of_group][np.diff(kept, prepend=0.0) > 0] + count] = True
+            kept = _counted(slowest[young[of_group]] / own[of_group])
+            chosen[young[of_group][kept] + count] = True
     return chosen
+
+
+def unseen_rows(at: Array, known_at: Array, groups: Array, *, then: float, now: float) -> Array:
+    """`(n,)` bool: of rows that stand for all of their time at `now`, such as do so too and whose label was not known
+    `then`; for judging what had learned from all labels known then.
+
+    Arguments are as for `representative_rows`. All rows since then count. Of older ones the slower class is left over:
+    of a row of group c whose label has come, it came after `then` with probability 1 - F_c(a) / F_c(b), where a and b
+    are its ages then and now. So it counts with the least of these probabilities over its own, as there.
+    """
+    unseen = (at > then) | (known_at > then)
+    old = np.flatnonzero(unseen & (at <= then))
+    if not len(old):
+        return unseen
+    seen = np.isfinite(known_at)
+    codes = pooled(groups[seen], groups)
+    present = np.unique(codes[seen])
+    left = np.empty((len(present), len(old)))
+    for place, code in enumerate(present):
+        of_group = np.flatnonzero(seen & (codes == code))
+        delays = learn_delays(known_at[of_group] - at[of_group], now - at[of_group])
+        left[place] = 1 - delays.known_by(then - at[old]) / np.maximum(delays.known_by(now - at[old]), _LEAST_SHARE)
+    least, own = left.min(axis=0), left[np.searchsorted(present, codes[old]), np.arange(len(old))]
+    unseen[old] = False
+    enough = least >= _LEAST_SHARE
+    for code in present:
+        of_group = enough & (codes[old] == code)
+        unseen[old[of_group][_counted(least[of_group] / own[of_group])]] = True
+    return unseen
+
+
+def _counted(chance: Array) -> Array:
+    """`(n,)` bool: as many of these as their chances add up to, spread evenly over them."""
+    return np.asarray(np.diff(np.floor(np.cumsum(chance) + 0.5), prepend=0.0) > 0)
 
 
 def explained(share: Array, *, rows: int, usual: Usual) -> bool:

@@ -14,10 +14,11 @@ from windlass.decisions.metrics import main_metric
 from windlass.errors import RegistryError
 from windlass.monitoring.estimating import FOLDER, LEAST_ROWS, METRICS, enough_of_each, learn_estimator
 from windlass.monitoring.reference import Reference, make_reference, save
+from windlass.pipeline.candidates import Mix
 from windlass.pipeline.context import Training
 from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation
 from windlass.pipeline.judging import groups_of
-from windlass.pipeline.learning import Prepared
+from windlass.pipeline.learning import MIX, Prepared
 from windlass.pipeline.predictions import JUDGED, PREDICTIONS, from_frame
 from windlass.pipeline.resume import chain_of
 from windlass.pipeline.step import Finished, Step, Summary
@@ -72,10 +73,12 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
     staged = training.registry.stage(training.name)
     training.source.write(staged / SOURCE)
     shutil.copytree(released.folder / MODEL, staged / MODEL)
-    for name in (EVALUATION, LATENCY, PREDICTIONS, JUDGED):
+    for name in (LATENCY, PREDICTIONS, JUDGED):
         shutil.copyfile(evaluated.folder / name, staged / name)
     _write_estimator(training, prepared, evaluated, _write_reference(training, prepared, evaluated, staged), staged)
     evaluation = read_record(evaluated.folder / EVALUATION, Evaluation)
+    split = prepared.split_of(read_record(released.folder / MIX, Mix))
+    write_record(msgspec.structs.replace(evaluation, split=split), staged / EVALUATION)
     compiled = _compile(training, prepared, released, staged)
     file = read_record(released.folder / "model.json", ModelFile)
     manifest = Manifest(

@@ -26,8 +26,13 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     """The newest rows: this share of all, or those since a change."""
     weights: tuple[float, ...] = (1.0,)
     """Positive; they sum to 1."""
+    early: bool = False
+    """Whether what answers learned from labels that came early, too (`decisions.earliness`)."""
 
     def __str__(self) -> str:
+        return f"{self._told()}, early labels included" if self.early else self._told()
+
+    def _told(self) -> str:
         if self.stretches == (1.0,):
             return "all rows"
         if len(self.stretches) == 1:

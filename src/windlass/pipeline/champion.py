@@ -43,7 +43,11 @@ def answers_of(training: Training, prepared: Prepared, digest: str) -> tuple[Arr
     """
     bundle = training.registry.open(training.name, digest)
     holdout = prepared.holdout_part()
-    unseen = _unseen(_evaluation(training, digest), prepared, len(holdout))
+    unseen = (
+        prepared.rows.unseen[len(prepared.rows.unseen) - len(holdout) :]
+        if digest == training.request.champion_digest
+        else _unseen(_evaluation(training, digest), prepared, len(holdout))
+    )
     said, told = from_frame(read_frame(bundle.folder / PREDICTIONS)), unseen.copy()
     scores = np.empty((len(holdout), *said.shape[1:]))
     if np.count_nonzero(unseen) < MINIMUM_ROWS and (bundle.folder / JUDGED).is_file():

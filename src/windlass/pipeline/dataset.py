@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
+from windlass.decisions.earliness import worth_asking
 from windlass.errors import DataError
 from windlass.lake.lake import TrainingSet
 from windlass.pipeline.context import Training
 from windlass.pipeline.ingest import Extracted
-from windlass.pipeline.labelled import LabelledRows, labelled_rows
+from windlass.pipeline.labelled import LabelledRows, labelled_rows, microseconds
 from windlass.pipeline.labels import KEY, VALUE, moments_of
 from windlass.pipeline.split import Split, split_rows
 from windlass.pipeline.step import Finished, Step, Summary
@@ -22,6 +26,10 @@ from windlass.product.task import Task
 from windlass.records.bundle import Column
 from windlass.records.data import DataPin
 from windlass.records.event import Body, DataPinned
+
+Array = np.ndarray[Any, Any]
+_UNSEEN = "unseen"
+_THEN = "then.json"
 
 
 class Pinned:
@@ -43,6 +51,24 @@ class Pinned:
         return self._lake.read(self.pin) if self._found is None else self._found
 
 
+class Then(msgspec.Struct, frozen=True, kw_only=True):
+    """What was known before the first of the rows that choose, or judge where none do: places in `rows` followed by
+    `others`, in the order of their time. For telling whether labels that come early help."""
+
+    early: tuple[int, ...]
+    """Of all rows whose label was known."""
+    standing: tuple[int, ...]
+    """Of those that stood for all rows of their time."""
+    everything: tuple[int, ...]
+    """Of all rows whose label is known by now."""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What the step `check` keeps of it."""
+
+    then: Then | None
+
+
 class Rows:
     """The outputs of the step `check`."""
 
@@ -53,6 +79,16 @@ class Rows:
         self.columns = read_record(step.folder / "columns.json", tuple[Column, ...])
         self.frame = read_frame(step.folder / "rows.arrow")
         self.moments = moments_of(self.frame, training.task.time)
+        self.unseen = read_frame(step.folder / "unseen.arrow").get_column(_UNSEEN).to_numpy()
+        """`(n,)` bool: which the champion has not learned from, and stand for all rows of their time."""
+        self.others = read_frame(step.folder / "others.arrow")
+        """Rows whose labels came early, as long as they may be learned from."""
+        self.then = read_record(step.folder / _THEN, Told).then
+
+    @property
+    def everything(self) -> pl.DataFrame:
+        """The rows of `frame` followed by those of `others`."""
+        return pl.concat([self.frame, self.others])
 
 
 def pin(training: Training, extracted: Finished) -> Pinned:
@@ -139,24 +175,37 @@ def check(training: Training, pinned: Pinned, *, learned: Split | None) -> Rows:
         },
         inputs={"rows": pinned.pin.digest, "outcomes": pinned.step.digest("outcomes.arrow")},
     )
-    return Rows(training, pinned, training.runner.run(step, partial(_check, training, pinned, learned)))
+    work = partial(_check, training, pinned, learned)
+    return Rows(training, pinned, training.runner.run(step, work, still_valid=_tells_of_early_labels))
+
+
+def _tells_of_early_labels(folder: Path) -> bool:
+    """What was kept before labels that came early were learned from does not."""
+    return (folder / _THEN).is_file()
 
 
 def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Path) -> Summary:
     task = training.task
     found = labelled_rows(training.product(), pinned.read(), pinned.outcomes, as_of=pinned.pin.as_of)
     rows = found.rows
+    moments = moments_of(rows, task.time)
+    unseen = _unseen(found, moments, learned, as_of=pinned.pin.as_of)
     split, order = split_rows(
         rows,
-        moments=moments_of(rows, task.time),
+        moments=moments,
         key=task.key,
         learned=learned,
+        fresh=int(unseen.sum()),
         competing=competing(training.product.retrain),
         changed=training.request.changed,
     )
-    ordered = rows if order is None else rows[order]
+    ordered, unseen = (rows, unseen) if order is None else (rows[order], unseen[order])
+    then = _then(found, split, moments)
     _check_learnable(ordered.get_column(task.target).head(split.train + split.choice), task)
     write_frame(ordered, folder / "rows.arrow")
+    write_frame(pl.DataFrame({_UNSEEN: unseen}), folder / "unseen.arrow")
+    write_frame(found.others if then else found.others.clear(), folder / "others.arrow")
+    write_record(Told(then=then), folder / _THEN)
     write_record(split, folder / "split.json")
     write_record(found.columns, folder / "columns.json")
     _show_broken(training, found)
@@ -173,6 +222,34 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
         "remarks": remarks,
         "note": _parts(split) + (f"; {remarks}" if remarks else ""),
     }
+
+
+def _unseen(found: LabelledRows, moments: pl.Series | None, learned: Split | None, *, as_of: datetime) -> Array:
+    """`(n,)` bool: which rows the champion has not learned from; where it learned from labels that came early, such as
+    stand for all of their time."""
+    if learned is None or learned.until is None or moments is None:
+        return np.ones(found.rows.height, dtype=bool)
+    if learned.early is None:
+        return (moments > learned.until).to_numpy()
+    standing = np.arange(found.rows.height)
+    return found.history.unseen(standing, then=microseconds(learned.early), now=microseconds(as_of))
+
+
+def _then(found: LabelledRows, split: Split, moments: pl.Series | None) -> Then | None:
+    """None where there is nothing to choose: few labels came early, or nobody saw when they did."""
+    history, standing_now = found.history, found.rows.height
+    if split.by != "time" or moments is None or history.unknown_since(standing_now):
+        return None
+    if not worth_asking(known=standing_now + found.early, standing=standing_now):
+        return None
+    moment = microseconds(moments[split.train])
+    before = history.before(moment)
+    early, standing = before.known, before.standing(moment)
+    if len(early) == len(standing):
+        return None
+    return Then(
+        early=tuple(early.tolist()), standing=tuple(standing.tolist()), everything=tuple(history.known.tolist())
+    )
 
 
 def _parts(split: Split) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from windlass.decisions.completeness import groups_of, representative_rows
+from windlass.decisions.completeness import groups_of, representative_rows, unseen_rows
 from windlass.errors import ContractViolated, DataError
 from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.lake import TrainingSet
@@ -27,6 +27,62 @@ _MICROSECOND = timedelta(microseconds=1)
 _WHEN_SERVED = pl.coalesce("event_time", "at").alias("at")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class History:
+    """What was known when, of n rows with a label or without, in the order of their time."""
+
+    at: Array
+    """`(n,)` int64: microseconds since 1970, rising."""
+    known_at: Array
+    """`(n,)`: when the label came; NaN: not yet; minus infinity: nobody saw when."""
+    groups: Array
+    """`(n,)` codes of what a delay may depend on (`completeness.groups_of`)."""
+    places: Array
+    """`(n,)`: where each is among the labelled rows; -1: it has no label."""
+    within: int
+    """Microseconds that a label may take."""
+
+    @property
+    def known(self) -> Array:
+        """Places of the rows whose label is known, in the order of their time."""
+        return self.places[~np.isnan(self.known_at)]
+
+    def standing(self, now: int) -> Array:
+        """Of these such as stand for all rows of their time."""
+        chosen = representative_rows(self.at, self.known_at, self.groups, now=now, within=self.within)
+        return self.places[chosen]
+
+    def unknown_since(self, place: int) -> bool:
+        """Whether of a labelled row from this place on nobody saw when its label came."""
+        return bool(np.isneginf(self.known_at[self.places >= place]).any())
+
+    def renumbered(self, order: Array) -> History:
+        """The same, once the labelled rows are in this order."""
+        known = self.places >= 0
+        places = self.places.copy()
+        places[known] = np.argsort(order)[places[known]]
+        return replace(self, places=places)
+
+    def before(self, moment: int) -> History:
+        """The rows before this moment, and what was known of them then."""
+        stop = int(np.searchsorted(self.at, moment, side="left"))
+        known_at = self.known_at[:stop]
+        return replace(
+            self,
+            at=self.at[:stop],
+            known_at=np.where(known_at <= moment, known_at, np.nan),
+            groups=self.groups[:stop],
+            places=self.places[:stop],
+        )
+
+    def unseen(self, standing: Array, *, then: int, now: int) -> Array:
+        """`(m,)` bool: which of the rows that stand for their time `now`, given by their places, do so too of those
+        whose label was not known `then`."""
+        labelled = np.flatnonzero(self.places >= 0)
+        rows = labelled[np.argsort(self.places[labelled])][standing]
+        return unseen_rows(self.at[rows], self.known_at[rows], self.groups[rows], then=then, now=now)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelledRows:
     """Labelled rows that satisfy the contract, and what became of the others."""
@@ -34,17 +90,24 @@ class LabelledRows:
     rows: pl.DataFrame
     """In the order of their event time; where labels of one class come early, such as stand for all rows of their
     time."""
+    others: pl.DataFrame
+    """The labelled rows that are not among these, in the order of their event time."""
+    history: History
+    """Places are in `rows` followed by `others`."""
     columns: tuple[Column, ...]
     """What a request row holds."""
     served: int
     """Rows that were served and extracted by nobody."""
-    early: int
-    """Labelled rows that are not among `rows`: too many others of their time have no label yet."""
     unlabelled: int
     broken: int
     """Rows that were set aside, since they break the contract or have no key. None of them came with this extract,
     which would have been refused: they came in before the contract asked for so much, or were served then."""
     findings: tuple[Finding, ...]
+
+    @property
+    def early(self) -> int:
+        """Labelled rows that are not among `rows`: too many others of their time have no label yet."""
+        return self.others.height
 
     @property
     def remarks(self) -> list[str]:
@@ -100,13 +163,16 @@ def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, 
     came = known_at.filter(has).filter(~sifted.broken)
     came = came if answers is None else pl.concat([came, answers.known_at])
     missing = _missing(product, rows, kept, found)
-    chosen = kept[_representative(product, kept, answers, came, missing, as_of=as_of)]
-    early = kept.height - chosen.height
-    _check_labels(product, chosen, early=early)
+    history = _history(product, kept, answers, came, missing)
+    standing = history.standing(microseconds(as_of))
+    others = history.known[~np.isin(history.known, standing)]
+    chosen = kept[standing]
+    _check_labels(product, chosen, early=len(others))
     return LabelledRows(
         rows=chosen,
+        others=kept[others],
+        history=history.renumbered(np.concatenate([standing, others])),
         columns=columns,
-        early=early,
         served=0 if answers is None else answers.kept.height,
         unlabelled=rows.height - labelled.height,
         broken=sum(int(each.broken.sum()) for each in parts),
@@ -184,19 +250,12 @@ def _is_none_of(key: pl.Expr, keys: pl.Series) -> pl.Expr:
     return ~key.is_in(keys.implode()).fill_null(value=False)
 
 
-def _representative(
-    product: Product,
-    kept: pl.DataFrame,
-    answers: Answers | None,
-    known_at: pl.Series,
-    missing: pl.Series,
-    *,
-    as_of: datetime,
-) -> Array:
-    """The places of the labelled rows that count, in the order of their time (see `decisions.completeness`).
-
-    `known_at` is when the label of each came, null where it came with the row; `missing` when the rows were that have
-    none. Without a time column only answers have a moment, and extracted rows are taken to be of long ago.
+def _history(
+    product: Product, kept: pl.DataFrame, answers: Answers | None, known_at: pl.Series, missing: pl.Series
+) -> History:
+    """What was known when: `known_at` is when the label of each row came, null where it came with the row; `missing`
+    when the rows were that have none. Without a time column only answers have a moment, and extracted rows are taken to
+    be of long ago.
     """
     moments = moments_of(kept, product.task.time)
     if moments is None:
@@ -207,14 +266,19 @@ def _representative(
     order = np.argsort(at, kind="stable")
     none = np.full(len(missing), np.nan)
     came = known_at.to_physical().cast(pl.Float64).fill_null(-np.inf).to_numpy()
-    chosen = representative_rows(
-        at[order],
-        np.concatenate([came, none])[order],
-        groups_of(np.concatenate([_numbers(kept, product), none])[order], classes=product.task.kind != "regression"),
-        now=(as_of - _LONG_AGO) // _MICROSECOND,
+    numbers = np.concatenate([_numbers(kept, product), none])
+    return History(
+        at=at[order],
+        known_at=np.concatenate([came, none])[order],
+        groups=groups_of(numbers[order], classes=product.task.kind != "regression"),
+        places=np.concatenate([np.arange(kept.height), np.full(len(missing), -1)])[order],
         within=product.outcome.within // _MICROSECOND,
     )
-    return order[chosen]
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, as the moments of a `History`."""
+    return (moment - _LONG_AGO) // _MICROSECOND
 
 
 def _numbers(kept: pl.DataFrame, product: Product) -> Array:

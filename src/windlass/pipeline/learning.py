@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
@@ -12,13 +12,15 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from windlass.decisions.earliness import early_labels_help
 from windlass.decisions.metrics import main_metric
 from windlass.errors import ProductError
 from windlass.pipeline.candidates import Fit, Mix, choose, follow
 from windlass.pipeline.context import Training
-from windlass.pipeline.dataset import Rows
+from windlass.pipeline.dataset import Rows, Then
+from windlass.pipeline.labels import moments_of
 from windlass.pipeline.notes import Run
-from windlass.pipeline.split import split_rows
+from windlass.pipeline.split import MINIMUM_PART, Split, split_rows
 from windlass.pipeline.step import Finished, Step, Summary
 from windlass.pipeline.tables import read_frame, read_record, write_frame, write_record
 from windlass.pipeline.tracking import active
@@ -31,11 +33,14 @@ from windlass.product.labels import LabelCodec
 from windlass.product.model.encoding import check_features
 from windlass.product.model.predict import predict
 from windlass.product.product import Product
+from windlass.product.task import TaskKind
 from windlass.records.bundle import ModelFile
 from windlass.records.event import Body, RunLogged
 from windlass.registry import models
 
+Array = np.ndarray[Any, Any]
 TARGET = "target"
+MIX = "mix.json"
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +59,11 @@ class Prepared:
         self.rows = rows
         self.kind = training.kind
         self.target_name = training.task.target
+        self._time_name = training.task.time
         self.learned = read_record(step.folder / "learned.json", Learned)
         self._features = read_frame(step.folder / "features.arrow")
         self._target = read_frame(step.folder / "target.arrow").get_column(TARGET).to_numpy()
+        self._rows = rows.everything
 
     @property
     def classes(self) -> int:
@@ -71,20 +78,48 @@ class Prepared:
         return self._examples(slice(0, self.rows.split.train))
 
     def all_rows(self) -> Examples:
-        return self._examples(slice(None))
+        return self._examples(slice(0, self.rows.frame.height))
+
+    def at_places(self, places: Sequence[int]) -> Examples:
+        """Rows by their places, among them such as have labels that came early (`dataset.Then`)."""
+        return self._examples(np.array(places, dtype=np.int64))
 
     def choice_part(self) -> Examples:
         """Of those that train the newer ones, to choose among candidates by; none where none compete."""
         return self._examples(slice(self.rows.split.train, self.rows.split.train + self.rows.split.choice))
 
     def holdout_part(self) -> Examples:
-        return self._examples(slice(self.rows.split.train + self.rows.split.choice, None))
+        return self._examples(slice(self.rows.split.train + self.rows.split.choice, self.rows.frame.height))
 
-    def _examples(self, part: slice) -> Examples:
+    def later_part(self) -> Examples:
+        """Those that choose and those that judge."""
+        return self._examples(slice(self.rows.split.train, self.rows.frame.height))
+
+    def split_of(self, mix: Mix) -> Split:
+        """What a version that was made so has learned from."""
+        split, then = self.rows.split, self.rows.then
+        if not mix.early or then is None:
+            return split
+        return msgspec.structs.replace(split, until=self._moments_of(then.everything)[-1], early=self.rows.pin.as_of)
+
+    def changed_in(self, places: Sequence[int]) -> int:
+        """How many of these rows came since the champion's losses rose."""
+        changed, moments = self.rows.split.changed, self.rows.moments
+        if not changed or moments is None:
+            return 0
+        return int((self._moments_of(places) >= moments[len(moments) - changed]).sum())
+
+    def _moments_of(self, places: Sequence[int]) -> pl.Series:
+        moments = moments_of(self._rows, self._time_name)
+        if moments is None:
+            raise ValueError("labels come early where there is a time")
+        return moments[list(places)]
+
+    def _examples(self, part: slice | Array) -> Examples:
         return Examples(
             features=self._features[part],
             target=self._target[part],
-            rows=self.rows.frame[part].drop(self.target_name),
+            rows=self._rows[part].drop(self.target_name),
             classes=self.learned.classes,
         )
 
@@ -96,7 +131,7 @@ def make_features(training: Training, rows: Rows) -> Prepared:
 
 
 def _features(training: Training, rows: Rows, folder: Path) -> Summary:
-    frame = rows.frame
+    frame = rows.everything
     features = prove_row_local(training.product(), frame.drop(training.task.target))
     if training.product.train is Product.train:
         where = f"{training.product.name}, features"
@@ -107,7 +142,7 @@ def _features(training: Training, rows: Rows, folder: Path) -> Summary:
     write_frame(pl.DataFrame({TARGET: codec.encode(target)}), folder / "target.arrow")
     learned = Learned(features=tuple(features.columns), classes=tuple(codec.classes))
     write_record(learned, folder / "learned.json")
-    return {"rows": features.height, "features": features.width, "classes": len(learned.classes)}
+    return {"rows": rows.frame.height, "features": features.width, "classes": len(learned.classes)}
 
 
 # -- tune --------------------------------------------------------------------------------------------------------
@@ -226,36 +261,70 @@ def refit(training: Training, prepared: Prepared, tuned: Finished | None, traine
         return trained
     step = Step(
         name="refit",
-        code=training.code("train", "estimator", "task"),
+        code=training.code("train", "estimator", "task", "gate"),
         parameters={"environment": _libraries(training)},
         inputs={
             "rows": prepared.rows.step.digest(),
             "features": prepared.step.digest(),
-            "judged": trained.digest("mix.json", *(name for name in trained.outputs if name.startswith("model"))),
+            "judged": trained.digest(MIX, *(name for name in trained.outputs if name.startswith("model"))),
         },
     )
-    work = partial(_refit, training, prepared, tuned, read_record(trained.folder / "mix.json", Mix))
+    work = partial(_refit, training, prepared, tuned, read_record(trained.folder / MIX, Mix))
     return training.runner.run(step, work, still_valid=partial(_loads_with, training.source))
 
 
 def _refit(training: Training, prepared: Prepared, tuned: Finished | None, mix: Mix, folder: Path) -> Summary:
-    examples = prepared.all_rows()
-
-    def fit(rows: int) -> Any:
-        return _recipe(training, tuned).train(newest(examples, rows))
-
     with active(Run.nowhere()):
-        model = follow(
-            fit,
-            mix,
-            labels=examples.target,
-            kind=prepared.kind,
-            classes=prepared.classes,
-            changed=prepared.rows.split.changed,
-        )
+        then = _early_labels(training, prepared, tuned, mix)
+        if then is None:
+            examples, changed = prepared.all_rows(), prepared.rows.split.changed
+        else:
+            examples, changed = prepared.at_places(then.everything), prepared.changed_in(then.everything)
+        model = _follow(training, prepared, tuned, mix, examples, changed=changed)
     _check_model(training, model, examples, prepared.classes)
     write_record(models.save(model, folder / "model"), folder / "model.json")
+    mix = msgspec.structs.replace(mix, early=then is not None)
+    write_record(mix, folder / MIX)
     return {"rows": len(examples), "model": type(model).__name__, "note": str(mix)}
+
+
+def _follow(
+    training: Training, prepared: Prepared, tuned: Finished | None, mix: Mix, examples: Examples, *, changed: int
+) -> Any:
+    """What is made of these rows as the judged model was made."""
+    return follow(
+        lambda rows: _recipe(training, tuned).train(newest(examples, rows)),
+        mix,
+        labels=examples.target,
+        kind=prepared.kind,
+        classes=prepared.classes,
+        changed=changed,
+    )
+
+
+def _early_labels(training: Training, prepared: Prepared, tuned: Finished | None, mix: Mix) -> Then | None:
+    """Which rows to learn from if labels that came early would have helped before; None: rows that stand for all of
+    their time are learned from alone.
+
+    The rows that choose and those that judge are asked, about models that are made in the same way of what was known
+    before the first of them.
+    """
+    then, later = prepared.rows.then, prepared.later_part()
+    if then is None:
+        return None
+    said = []
+    for places in (then.early, then.standing):
+        part = prepared.at_places(places)
+        if not _fit_to_learn(part, prepared.kind):
+            return None
+        model = _follow(training, prepared, tuned, mix, part, changed=prepared.changed_in(places))
+        said.append(predict(model, later.features, prepared.kind, classes=prepared.classes))
+    metric = main_metric(training.product.gate, training.kind)
+    return then if early_labels_help(metric, later.target, early=said[0], standing=said[1]) else None
+
+
+def _fit_to_learn(part: Examples, kind: TaskKind) -> bool:
+    return len(part) >= MINIMUM_PART and (kind == "regression" or len(np.unique(part.target)) > 1)
 
 
 def _recipe(training: Training, tuned: Finished | None) -> Product:
@@ -299,7 +368,7 @@ def _train(training: Training, prepared: Prepared, tuned: Finished | None, folde
         training.runner.append(*noted)  # the last thing known of a training that failed
         raise
     write_record(models.save(model, folder / "model"), folder / "model.json")
-    write_record(mix, folder / "mix.json")
+    write_record(mix, folder / MIX)
     write_record(noted, folder / "noted.json")
     environment = training.environment
     return {

@@ -51,6 +51,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     """The event time of the first row that judges, in UTC."""
     until: datetime | None = None
     """The event time of the last row, in UTC."""
+    early: datetime | None = None
+    """What answers learned from all labels known at this moment; None: from rows that stand for all of their time."""
 
 
 def split_rows(
@@ -59,13 +61,15 @@ def split_rows(
     moments: pl.Series | None,
     key: str | None,
     learned: Split | None = None,
+    fresh: int | None = None,
     competing: bool = False,
     changed: int = 0,
 ) -> tuple[Split, np.ndarray[Any, Any] | None]:
     """The split of `rows`, and the order to bring them into first (None: they are in it).
 
     With `moments` (datetimes in UTC, one a row, rising) the latest judge, as `holdout_place` says; `learned` is the
-    split of the champion, and where nothing is new to it, the very rows judge that judged it. `competing`: stretches of
+    split of the champion, and where nothing is new to it, the very rows judge that judged it. `fresh` is how many rows
+    are new to it (None: those after the last that `learned` tells of). `competing`: stretches of
     different length compete, if there are enough rows. The newest `changed` rows came since the champion's losses
     rose. Without moments, or when all are the same, as many are drawn by a hash of the key, or of the whole row.
     Raises DataError when there are fewer than 20 rows.
@@ -77,7 +81,7 @@ def split_rows(
             where="training set",
             remedy="wait for more labels, let `extract` return more history, or widen Retrain.window",
         )
-    place = None if moments is None else _place_by_time(moments, learned, changed=changed)
+    place = None if moments is None else _place_by_time(moments, learned, fresh=fresh, changed=changed)
     if moments is None or place is None:
         wanted = count - _holdout(count, fresh=count)
         order = _by_hash(rows, key, wanted)
@@ -96,9 +100,9 @@ def split_rows(
     return split, None
 
 
-def holdout_place(at: np.ndarray[Any, Any], *, until: int | None, changed: int = 0) -> int | None:
-    """From which of n rows on they judge; `at` `(n,)` are their moments, rising, `until` up to when the champion has
-    learned (None: it has seen none of them).
+def holdout_place(at: np.ndarray[Any, Any], *, fresh: int, changed: int = 0) -> int | None:
+    """From which of n rows on they judge; `at` `(n,)` are their moments, rising, and `fresh` of them, most of them the
+    newest, the champion has not seen.
 
     The latest fifth, at most 10,000 rows, but no more than half of what is new to the champion: the judged candidate
     must have learned from the other half to show what there is to gain. What is new is what the newest `changed` rows
@@ -106,7 +110,6 @@ def holdout_place(at: np.ndarray[Any, Any], *, until: int | None, changed: int =
     only as many as it takes to watch for decay, since each row that waits is dear then), and of a small set more than
     a fifth. Rows of the same moment stay on one side; None when no place parts them so.
     """
-    fresh = len(at) if until is None else len(at) - int(np.searchsorted(at, until, side="right"))
     holdout = _holdout(len(at), fresh=min(fresh, changed), least=WATCHED) if changed else _holdout(len(at), fresh=fresh)
     return _nearest(at, len(at) - holdout)
 
@@ -132,14 +135,15 @@ def _holdout(count: int, *, fresh: int, least: int = LEAST) -> int:
     return max(min(fifth, max(fresh // 2, least), MOST), min(WATCHED, count // 2))
 
 
-def _place_by_time(moments: pl.Series, learned: Split | None, *, changed: int) -> int | None:
+def _place_by_time(moments: pl.Series, learned: Split | None, *, fresh: int | None, changed: int) -> int | None:
     at = moments.to_physical().to_numpy()
     if learned is None or learned.until is None or learned.boundary is None:
-        return holdout_place(at, until=None, changed=changed)
-    if moments[-1] <= learned.until:
+        return holdout_place(at, fresh=len(at), changed=changed)
+    if fresh is None:
+        fresh = len(at) - int(moments.search_sorted(learned.until, side="right"))
+    if not fresh:
         return _nearest(at, int(moments.search_sorted(learned.boundary, side="left")))
-    until = pl.Series([learned.until], dtype=moments.dtype).to_physical()[0]
-    return holdout_place(at, until=until, changed=changed)
+    return holdout_place(at, fresh=fresh, changed=changed)
 
 
 def _nearest(at: np.ndarray[Any, Any], wanted: int) -> int | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import pairwise
 
 import msgspec
@@ -17,6 +18,7 @@ from windlass.backtest.result import to_json, to_plain
 from windlass.backtest.stream import windows_of
 from windlass.backtest.summary import best_fixed, gain_over_frozen, summary_of
 from windlass.backtest.trainer import Trainer
+from windlass.decisions.gate import MINIMUM_ROWS
 from windlass.errors import DataError
 from windlass.product.policy import Gate, Retrain
 
@@ -264,18 +266,42 @@ def test_stretches_compete_on_rows_that_none_has_seen(make_stream):
     trainer = Trainer(stream=stream, seed=0)
     workshop = Workshop(stream=stream, trainer=trainer)
     champion = Answerer(model=trainer.fit(stream.known(NOW, start=0, stop=2800)), learned=2799)
-    made = workshop.challenge(stream.known(NOW, start=0, stop=14_000), champion, now=START)
+    made = workshop.challenge(13_999, champion, now=START)
     assert made.decision.verdict == "pass"
     newest = dict(zip(made.mix.stretches, made.mix.weights, strict=True))
     assert newest.get(1.0, 0.0) < 0.2  # half of all rows are of the world that was
     assert newest[0.25] > 0.5
-    assert made.learned.positions.tolist() == list(range(14_000))
+    assert made.learned.positions.tolist() == list(range(13_999))
     # a policy that names a stretch lets nothing compete
     fixed = make_stream(frame)
     fixed.product.retrain = Retrain(window="all")
     workshop = Workshop(stream=fixed, trainer=Trainer(stream=fixed, seed=0))
-    made = workshop.challenge(fixed.known(NOW, start=0, stop=14_000), champion, now=START)
+    made = workshop.challenge(13_999, champion, now=START)
     assert str(made.mix) == "all rows"
+
+
+def test_early_labels_are_learned_from_where_they_help_and_what_did_is_judged_on_others(make_stream):
+    """Class 1 is known after six hours, class 0 after a month; from row 800 on another column tells."""
+    first, second, noise = np.random.default_rng(3).normal(size=(4500, 3)).T
+    label = (np.where(np.arange(4500) < 800, first, second) + noise / 2 > 0).astype(np.int64)
+    hours = np.where(label == 1, 6.0, 720 + np.random.default_rng(4).exponential(24.0, 4500))
+    when = [START + timedelta(hours=place) for place in range(4500)]
+    told = [moment + timedelta(hours=wait) for moment, wait in zip(when, hours.tolist(), strict=True)]
+    frame = pl.DataFrame({"when": when, "first": first, "second": second, "label": label, "told": told})
+    stream = make_stream(frame, label_time="told")
+    trainer = Trainer(stream=stream, seed=0)
+    workshop = Workshop(stream=stream, trainer=trainer)
+    champion = Answerer(model=trainer.fit(stream.known(NOW, start=0, stop=600)), learned=599)
+    made = workshop.challenge(2999, champion, now=START)
+    then = int(stream.at[2999])
+    assert made.mix.early
+    assert made.learned.positions.tolist() == stream.known(then, start=0, stop=2999).positions.tolist()
+    assert len(made.learned) > 1.1 * len(stream.representative(then, stop=2999))
+    champion = Answerer(model=made.model, learned=int(made.learned.positions[-1]), early=then)
+    standing = stream.representative(int(stream.at[4499]), stop=4499).positions
+    compared = workshop.challenge(4499, champion, now=START).decision.count("rows_compared")
+    assert MINIMUM_ROWS <= compared <= np.count_nonzero(stream.known_at[standing] > then)
+    assert workshop.challenge(3200, champion, now=START) is None  # of no row since then both classes are known
 
 
 def test_after_an_abrupt_change_the_rows_since_then_are_soon_learned_from_alone(make_stream):

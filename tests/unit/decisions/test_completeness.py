@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from windlass.decisions.completeness import Usual, complete_rows, groups_of, representative_rows
+from windlass.decisions.completeness import Usual, complete_rows, groups_of, representative_rows, unseen_rows
 
 HOUR, DAY = 1.0, 24.0
 USUAL = Usual(share=0.1, rows=100)
@@ -168,3 +168,32 @@ def test_only_known_labels_count_and_all_of_complete_rows(delay: np.ndarray, see
     assert not np.any(chosen & np.isnan(known_at))
     complete = complete_rows(at, ~np.isnan(known_at), now=now, within=within)
     assert np.array_equal(chosen[:complete], ~np.isnan(known_at[:complete]))
+
+
+# -- of these the ones whose label was not known before --------------------------------------------------------------
+
+
+def test_what_was_not_known_before_counts_in_the_shares_that_the_classes_have() -> None:
+    """Class 0 takes eight days and class 1 two, so of what came after day 70 most is of class 0."""
+    shares, naive = [], []
+    for seed in range(20):
+        at, known_at, codes = stream(seed, slow=8.0)
+        rows = np.flatnonzero(representative_rows(at, seen_by(80.0, known_at), codes, now=80.0, within=60.0))
+        at, known_at, codes = at[rows], known_at[rows], codes[rows]
+        unseen = unseen_rows(at, known_at, codes, then=70.0, now=80.0)
+        assert not np.any(unseen & (known_at <= 70.0))
+        assert np.all(unseen[at > 70.0])
+        old = (at > 65.0) & (at <= 70.0)
+        assert (unseen & old).sum() > 10
+        shares.append(codes[unseen & old].mean() - codes[old].mean())
+        naive.append(codes[old & (known_at > 70.0)].mean() - codes[old].mean())
+    assert np.mean(naive) < -0.1
+    assert np.mean(shares) == pytest.approx(0, abs=3 * np.std(shares) / np.sqrt(20) + 0.005)
+
+
+def test_of_labels_that_nobody_saw_come_only_the_rows_of_later_are_unseen() -> None:
+    at = np.arange(10.0)
+    unseen = unseen_rows(at, np.full(10, -np.inf), np.zeros(10, dtype=np.int64), then=6.0, now=10.0)
+    assert np.flatnonzero(unseen).tolist() == [7, 8, 9]
+    assert not unseen_rows(at, at + 0.5, np.zeros(10, dtype=np.int64), then=10.0, now=10.0).any()
+    assert not len(unseen_rows(at[:0], at[:0], np.zeros(0, dtype=np.int64), then=1.0, now=2.0))

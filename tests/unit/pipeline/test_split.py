@@ -69,13 +69,13 @@ def test_a_fifth_judges() -> None:
 )
 def test_half_of_what_is_new_judges_at_the_most(rows: int, fresh: int | None, judge: int) -> None:
     at = np.arange(rows)
-    assert holdout_place(at, until=None if fresh is None else rows - fresh - 1) == rows - judge
+    assert holdout_place(at, fresh=rows if fresh is None else fresh) == rows - judge
 
 
-@given(st.lists(st.integers(0, 300), min_size=MINIMUM, max_size=400), st.integers(-1, 301))
-def test_never_more_than_about_a_fifth_or_a_hundred_judges(hours: list[int], until: int) -> None:
+@given(st.lists(st.integers(0, 300), min_size=MINIMUM, max_size=400), st.integers(0, 400))
+def test_never_more_than_about_a_fifth_or_a_hundred_judges(hours: list[int], fresh: int) -> None:
     at = np.sort(np.array(hours))
-    place = holdout_place(at, until=until)
+    place = holdout_place(at, fresh=min(fresh, len(at)))
     widest = np.unique(at, return_counts=True)[1].max()
     if place is not None:
         assert MINIMUM_PART <= place <= len(at) - MINIMUM_PART
