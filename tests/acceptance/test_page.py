@@ -106,7 +106,7 @@ def test_nothing_is_cut_off(page: Page, width: int) -> None:
 
 
 def test_each_practice_opens_onto_its_evidence(page: Page) -> None:
-    practices = page.locator("details")
+    practices = page.locator(".evidence details")
     assert practices.count() == len(load_catalogue().practices)
     wired = page.locator("details", has=page.locator("summary .id", has_text="tests-in-ci"))
     place = wired.get_by_text(".github/workflows/ci.yml:5").first
@@ -117,6 +117,16 @@ def test_each_practice_opens_onto_its_evidence(page: Page) -> None:
     assert not place.is_visible()
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert all(each.is_visible() for each in page.locator("details > ul").all())
+
+
+def test_what_decides_on_a_level_leads_to_its_practice(page: Page) -> None:
+    decides = page.locator(".grounds").first
+    link = decides.get_by_role("link", name="tests-in-ci").first
+    assert not link.is_visible()
+    decides.locator("summary").click()
+    link.click()
+    assert page.evaluate("document.querySelector(':target .id').textContent") == "tests-in-ci"
+    decides.locator("summary").click()
 
 
 def test_on_paper_all_evidence_is_there(page: Page) -> None:
