@@ -25,13 +25,13 @@ def _automatic(facts: Facts) -> Iterator[tuple[Sighting, Route]]:
 
 
 def _is_tried_out(sighting: Sighting, route: Route) -> bool:
-    """Whether CI runs it on each push to see that it still runs, an example or a smoke test: nobody gets that model."""
-    if route.start.is_scheduled or route.start.workflow is None:
+    """Whether CI only sees that it still runs, an example on each push or a smoke test: nobody gets that model."""
+    if route.start.workflow is None:
         return False
-    return bool(_SMOKE.search(route.start.evidence.why)) or any(
-        _EXAMPLES.search(each.path) for each in (*route.chain, sighting.here())
-    )
+    if _SMOKE.search(route.start.evidence.why):
+        return True
+    return not route.start.is_scheduled and any(_EXAMPLES.search(each.path) for each in (*route.chain, sighting.here()))
 
 
-_SMOKE = re.compile(r"\bsmoke\b", re.IGNORECASE)
+_SMOKE = re.compile(r"\bsmoke(\b|_)", re.IGNORECASE)
 _EXAMPLES = re.compile(r"(^|/)(examples?|tutorials?|docs|demos?)/")

@@ -167,6 +167,8 @@ def _projects(facts: Facts) -> tuple[str, ...]:
     """Folders that stand alone: with a manifest and with training of their own."""
     project = facts.project
     trained = {each.module.path for each in facts.training}
+    scripts = {path for path in trained if not path.endswith(".ipynb")}
+    trained = scripts or trained  # beside a program that trains, a folder of notebooks is what came before it
     if any("/" not in path or path.startswith("src/") for path in trained):
         return ()
     candidates = {

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from windlass.assessment.assess import open_project
+from windlass.assessment.facts import Facts
+from windlass.assessment.kind import kind_of
 from windlass.assessment.records import State
 
-from .conftest import FIT, Ask, on_push
+from .conftest import FIT, Ask, Write, on_push
 
 MAIN = FIT + "if __name__ == '__main__':\n    train(1, 2)\n"
 TESTS = {"team.py": FIT, "tests/test_team.py": "from team import train\ndef test_it():\n    assert train([[1]], [1])\n"}
@@ -119,6 +124,24 @@ class TestDags:
     def test_a_step_before_decides_by_a_sign_of_drift(self, ask: Ask, sign: str, state: State) -> None:
         assert ask("ct-trigger-threshold", self._files("'training'", sign=sign)).state is state
 
+    STEPS = """
+        from airflow import DAG
+        from airflow.operators.bash import BashOperator
+        from airflow.operators.python import BranchPythonOperator
+        def choose(ti):
+            SIGN = ti.xcom_pull()
+            return "fit" if SIGN else "wait"
+        with DAG("watch", schedule="@weekly"):
+            BranchPythonOperator(task_id="choose", python_callable=choose)
+            BashOperator(task_id="fit", bash_command="export A={} && python fit.py".format(1))
+    """
+
+    @pytest.mark.parametrize(("sign", "state"), [("is_drift", State.WIRED), ("is_monday", State.ABSENT)])
+    def test_a_step_that_is_chosen_by_a_sign_of_drift(self, ask: Ask, sign: str, state: State) -> None:
+        files = {"dags/watch.py": self.STEPS.replace("SIGN", sign), "fit.py": MAIN}
+        assert ask("ct-trigger-threshold", files).state is state
+        assert ask("training-automated", files).state is State.WIRED  # by a text that `format` fills
+
 
 class TestTests:
     SERVICE = """
@@ -153,6 +176,23 @@ class TestTests:
             ),
         }
         assert ask("scoring-code-versioned-tested", files).state.holds is holds
+
+    @pytest.mark.parametrize(("asked", "state"), [("client", State.PRESENT), ("other", State.ABSENT)])
+    def test_a_test_that_uses_a_fixture_alone(self, ask: Ask, asked: str, state: State) -> None:
+        fixture = (
+            "import pytest\nfrom service.app import app\n@pytest.fixture(name='client')\ndef made():\n    return app\n"
+        )
+        files = {
+            "service/app.py": self.SERVICE,
+            "tests/conftest.py": fixture,
+            "tests/api/test_api.py": f"def test_it({asked}):\n    assert {asked}.get('/').status_code == 200\n",
+        }
+        assert ask("unit-tests-code", files).state is state
+
+    def test_a_function_of_metrics_is_no_model(self, ask: Ask) -> None:
+        code = "def precision_at(y, k):\n    return 1\n"
+        test = "from metrics import precision_at\ndef test_it():\n    assert precision_at([1], 2) >= 0.5\n"
+        assert ask("model-quality-tests", {"metrics.py": code, "tests/test_m.py": test}).state is State.ABSENT
 
     @pytest.mark.parametrize(("made", "state"), [("cookies.bake()", State.WIRED), ("cookies.count()", State.ABSENT)])
     def test_a_template_is_tested_by_what_is_made_of_it(self, ask: Ask, made: str, state: State) -> None:
@@ -220,3 +260,53 @@ class TestData:
         main = f"import mlflow\nfrom team import fit\nfit({given}=mlflow)\n"
         files = {"team.py": runs, "run.py": main, "requirements.txt": "mlflow\n"}
         assert ask("experiment-tracking", files).state is state
+
+
+class TestWhatCiOnlyTries:
+    @pytest.mark.parametrize(("name", "state"), [("smoke-testing-train", State.PRESENT), ("train", State.WIRED)])
+    def test_a_smoke_test_is_one_on_a_schedule_too(self, ask: Ask, name: str, state: State) -> None:
+        text = f"on:\n  schedule:\n    - cron: '0 0 * * *'\njobs:\n  {name}:\n    steps:\n      - run: python fit.py\n"
+        assert ask("training-automated", {".github/workflows/ci.yml": text, "fit.py": MAIN}).state is state
+
+    @pytest.mark.parametrize(
+        ("before", "env", "state"),
+        [
+            ("", "", State.ABSENT),
+            ("", "env: {USER: me}\n", State.WIRED),
+            ("      - run: echo USER=a >> $GITHUB_ENV\n", "", State.WIRED),
+        ],
+    )
+    def test_a_step_that_waits_for_a_variable_that_nobody_sets(
+        self, ask: Ask, before: str, env: str, state: State
+    ) -> None:
+        step = "      - if: env.USER != ''\n        run: docker push team/app\n"
+        text = f"on: push\n{env}jobs:\n  a:\n    steps:\n{before}{step}"
+        assert ask("automated-build", {".github/workflows/ci.yml": text, "Dockerfile": "FROM python\n"}).state is state
+
+    @pytest.mark.parametrize(("asks", "state"), [("accepted", State.PRESENT), ("verbose", State.ABSENT)])
+    def test_a_model_that_is_kept_by_a_verdict(self, ask: Ask, asks: str, state: State) -> None:
+        code = f"""
+            from team import train
+            def check_better(f1, previous_f1):
+                return f1 > previous_f1
+            def save_bundle(model):
+                print(model)
+            def main():
+                model = train(1, 2)
+                {asks} = check_better(model.f1, 0.5)
+                if {asks}:
+                    save_bundle(model)
+            main()
+        """
+        assert ask("model-validation-gate", {"team.py": FIT, "run.py": code}).state is state
+
+    @pytest.mark.parametrize(("file", "kind"), [("explore/a.ipynb", "project"), ("explore/a.py", "monorepo")])
+    def test_a_folder_of_notebooks_is_no_project_beside_a_program(self, write: Write, file: str, kind: str) -> None:
+        notebook = {"cells": [{"cell_type": "code", "source": [MAIN], "metadata": {}}], "metadata": {}, "nbformat": 4}
+        files = {
+            "explore/requirements.txt": "scikit-learn\n",
+            file: json.dumps(notebook) if file.endswith("ipynb") else MAIN,
+            "back/requirements.txt": "scikit-learn\n",
+            "back/fit.py": MAIN,
+        }
+        assert kind_of(Facts(open_project(write(files)))).name == kind

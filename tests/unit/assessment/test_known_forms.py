@@ -197,3 +197,140 @@ class TestInfrastructure:
     )
     def test_templates_in_json(self, ask: Ask, path: str, said: str, state: State) -> None:
         assert ask("infra-as-code", {path: said}).state is state
+
+
+APP = "import joblib\nfrom fastapi import FastAPI\nmodel = joblib.load('m')\napp = FastAPI()\n"
+SERVED = {"app.py": f"{APP}@app.post('/predict')\ndef answer(x: dict):\n    return model.predict([x])\n"}
+
+
+def _step(text: str) -> dict[str, str]:
+    lines = "".join(f"        {line}\n" for line in text.split("\n"))
+    return {".github/workflows/ci.yml": f"on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      -\n{lines}"}
+
+
+class TestDelivery:
+    @pytest.mark.parametrize(
+        ("step", "state"),
+        [
+            ("run: npx -y cdk deploy", State.WIRED),
+            ("run: npx cdk diff", State.ABSENT),
+            ("run: oc rollout latest app", State.WIRED),
+            ("run: oc get pods", State.ABSENT),
+            ("run: gcloud run services update app --image a", State.WIRED),
+            ("run: doctl apps list", State.ABSENT),
+            ("uses: azure/CLI@v1\nwith:\n  inlineScript: az webapp up", State.WIRED),
+            ("uses: azure/CLI@v1\nwith:\n  inlineScript: az webapp list", State.ABSENT),
+            ("uses: actions-hub/kubectl@master\nwith:\n  args: apply -f k8s", State.WIRED),
+            ("uses: actions-hub/kubectl@master\nwith:\n  args: get pods", State.ABSENT),
+            ("uses: actions/github-script@v7\nwith:\n  script: kubectl apply -f k8s", State.ABSENT),
+            ("uses: easingthemes/ssh-deploy@main", State.WIRED),
+        ],
+    )
+    def test_what_brings_a_service_somewhere(self, ask: Ask, step: str, state: State) -> None:
+        assert ask("service-cd", {**_step(step), **SERVED}).state is state
+
+    @pytest.mark.parametrize(
+        ("run", "state"),
+        [
+            ("skopeo copy docker://a docker://b", State.WIRED),
+            ("skopeo inspect docker://a", State.ABSENT),
+            ("/kaniko/executor --destination a", State.WIRED),
+            ("/kaniko/executor --no-push", State.ABSENT),
+            ("pdm publish", State.WIRED),
+        ],
+    )
+    def test_what_publishes(self, ask: Ask, run: str, state: State) -> None:
+        assert ask("automated-build", {**_step(f"run: {run}"), **SERVED}).state is state
+
+    @pytest.mark.parametrize(
+        ("run", "state"),
+        [
+            ("python flow.py argo-workflows create", State.WIRED),
+            ("python flow.py argo-workflows delete", State.ABSENT),
+            ("rsync -a dags me@host:/opt/airflow/dags", State.WIRED),
+            ("rsync -a dags backup/dags", State.ABSENT),
+            ("aws sagemaker update-pipeline --pipeline-name a", State.WIRED),
+        ],
+    )
+    def test_what_publishes_a_pipeline(self, ask: Ask, run: str, state: State) -> None:
+        assert ask("pipeline-cd", {**_step(f"run: {run}"), "flow.py": "x = 1\n"}).state is state
+
+    def test_what_an_action_runs_on_another_machine_is_followed(self, ask: Ask) -> None:
+        step = "uses: appleboy/ssh-action@v1\nwith:\n  host: a\n  script: cd app && python fit.py"
+        assert ask("training-automated", {**_step(step), "fit.py": MAIN}).state is State.WIRED
+
+    @pytest.mark.parametrize(("said", "state"), [("latency", State.PRESENT), ("auc", State.ABSENT)])
+    def test_a_page_of_metrics_of_the_model_watches_no_service(self, ask: Ask, said: str, state: State) -> None:
+        page = f"@app.get('/metrics')\ndef page():\n    return {{'{said}': 1}}\n"
+        assert ask("service-monitoring", {"app.py": SERVED["app.py"] + page}).state is state
+
+
+class TestWatched:
+    @pytest.mark.parametrize(
+        ("code", "state"),
+        [
+            ("import logfire\nlogfire.configure()\n", State.PRESENT),
+            ("import boto3\nboto3.client('cloudwatch').put_metric_data(Namespace='a')\n", State.PRESENT),
+            ("import boto3\nboto3.client('cloudwatch').list_metrics(Namespace='a')\n", State.ABSENT),
+        ],
+    )
+    def test_a_service_that_sends_what_it_measures(self, ask: Ask, code: str, state: State) -> None:
+        assert ask("service-monitoring", {"app.py": SERVED["app.py"] + code}).state is state
+
+    @pytest.mark.parametrize(
+        ("code", "state"),
+        [
+            ("from arize.api import Client\nClient().log(model_id='a')\n", State.WIRED),
+            ("from google.cloud import aiplatform as a\na.ModelDeploymentMonitoringJob.create()\n", State.WIRED),
+            ("from google.cloud import aiplatform as a\na.ModelDeploymentMonitoringJob.list()\n", State.ABSENT),
+        ],
+    )
+    def test_platforms_that_watch_a_model(self, ask: Ask, code: str, state: State) -> None:
+        assert ask("drift-monitoring", {**_step("run: python watch.py"), "watch.py": code}).state is state
+
+
+class TestJudged:
+    @pytest.mark.parametrize(
+        ("check", "state"),
+        [
+            ("assert 'a' in frame.columns", State.PRESENT),
+            ("assert len(frame) > 1", State.ABSENT),
+            ("if frame['a'].null_count():\n        raise ValueError('a')", State.PRESENT),
+        ],
+    )
+    def test_what_is_asserted_of_what_was_read(self, ask: Ask, check: str, state: State) -> None:
+        code = f"def main(path):\n    frame = pd.read_csv(path)\n    {check}\n    train(frame, 1)\nmain('a')\n"
+        files = {"team.py": FIT, "run.py": f"import pandas as pd\nfrom team import train\n{code}"}
+        assert ask("data-tests", files).state is state
+
+    @pytest.mark.parametrize(
+        ("bound", "after", "state"),
+        [("0.8", "docker push app", State.WIRED), ("0", "docker push app", State.ABSENT), ("0.8", "ls", State.ABSENT)],
+    )
+    def test_a_script_of_ci_that_leaves_before_the_model_is_packed(
+        self, ask: Ask, bound: str, after: str, state: State
+    ) -> None:
+        check = (
+            f"import json, sys\nfound = json.load(open('m.json'))\nif found['accuracy'] < {bound}:\n    sys.exit(1)\n"
+        )
+        step = f"run: |\n  python fit.py\n  python check.py\n  {after}"
+        assert ask("model-validation-gate", {**_step(step), "fit.py": MAIN, "check.py": check}).state is state
+
+    @pytest.mark.parametrize(("run", "state"), [("hatch test", State.WIRED), ("hatch build", State.ABSENT)])
+    def test_programs_that_run_their_own_tests(self, ask: Ask, run: str, state: State) -> None:
+        test = "from team import train\ndef test_it():\n    assert train(1, 2)\n"
+        assert ask("tests-in-ci", {**_step(f"run: {run}"), "team.py": FIT, "tests/test_a.py": test}).state is state
+
+
+class TestFeatures:
+    @pytest.mark.parametrize(
+        ("code", "state"),
+        [
+            ("from tecton import batch_feature_view\n@batch_feature_view()\ndef a(x):\n    return x\n", State.PRESENT),
+            ("from google.cloud import aiplatform\naiplatform.Featurestore.create('a')\n", State.PRESENT),
+            ("from google.cloud import aiplatform\naiplatform.TabularDataset.create('a')\n", State.ABSENT),
+            ("from azureml.featurestore import FeatureStoreClient\nFeatureStoreClient(1)\n", State.PRESENT),
+        ],
+    )
+    def test_stores(self, ask: Ask, code: str, state: State) -> None:
+        assert ask("feature-consistency", {"run.py": f"{FIT}{code}train(1, 2)\n"}).state is state

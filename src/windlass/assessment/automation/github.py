@@ -108,6 +108,8 @@ def _triggers(top: Map) -> tuple[Trigger, ...]:
 def _job(name: str, job: Map, shell: str, env: Values) -> Job:
     known = {**env, **named(job.get("env")), **_matrix(mapping(mapping(job.get("strategy")).get("matrix")))}
     defaults = mapping(mapping(job.get("defaults")).get("run"))
+    if any("GITHUB_ENV" in text_of(each.get("run")) for each in maps(job.get("steps"))):
+        known[_ANY] = ()
     folder = text_of(defaults.get("working-directory"))
     environment = job.get("environment")
     return Job(
@@ -148,13 +150,17 @@ def _kept(commands: tuple[Command, ...], text: str, shell: str) -> tuple[Command
 def _step(step: Map, folder: str, shell: str = "bash", known: Values | None = None) -> Step:
     given = {name: text_of(value) for name, value in mapping(step.get("with")).items()}
     condition = text_of(step.get("if"))
+    known = {**(known or {}), **named(step.get("env"))}
+    if _ANY not in known and (asked := _SET.fullmatch(condition)) and asked[1] not in known:
+        condition = "false"  # nothing gives the variable a value
     commands = () if condition in ("false", "${{ false }}") else script(step, "run")
     commands = _kept(commands, text_of(step.get("run")), text_of(step.get("shell")) or shell)
-    commands = told(commands, {**(known or {}), **named(step.get("env"))})
+    uses = "" if condition in ("false", "${{ false }}") else text_of(step.get("uses"))
+    commands = told((*commands, *_given_to(uses, mapping(step.get("with")))), known)
     return Step(
         line=step.line,
         name=text_of(step.get("name")),
-        uses="" if condition in ("false", "${{ false }}") else text_of(step.get("uses")),
+        uses=uses,
         given=given,
         commands=commands,
         condition=condition,
@@ -163,11 +169,38 @@ def _step(step: Map, folder: str, shell: str = "bash", known: Values | None = No
     )
 
 
+_SET = re.compile(r"(?:\$\{\{\s*)?env\.(\w+)\s*!=\s*''\s*(?:\}\})?")
+_ANY = "*"
+"""Among the names that a step knows: any other may be there too, since a step before writes some."""
+
+
+_RUNS_WHAT_IT_IS_GIVEN = {
+    "azure/cli": ("inlinescript",),
+    "azure/powershell": ("inlinescript",),
+    "nick-fields/retry": ("command",),
+    "nick-invision/retry": ("command",),
+    "addnab/docker-run-action": ("run",),
+    "appleboy/ssh-action": ("script",),
+    "fifsky/ssh-action": ("command",),
+    "garygrossgarten/github-action-ssh": ("command",),
+}
+_KUBECTL = ("actions-hub/kubectl", "steebchen/kubectl")
+
+
+def _given_to(uses: str, given: Map) -> tuple[Command, ...]:
+    """The commands that an action is given to run, here or on another machine."""
+    name = uses.lower().partition("@")[0]
+    if name in _KUBECTL:
+        return tuple(replace(each, argv=("kubectl", *each.argv)) for each in script(given, "args"))
+    wanted = _RUNS_WHAT_IT_IS_GIVEN.get(name, ())
+    return tuple(each for key in given if key.lower() in wanted for each in script(given, key))
+
+
 def _composite(path: str, top: Map) -> Workflow | None:
     runs = mapping(top.get("runs"))
     if "steps" not in runs:
         return None
-    steps = tuple(_step(step, "") for step in maps(runs.get("steps")))
+    steps = tuple(_step(step, "", known={_ANY: ()}) for step in maps(runs.get("steps")))
     return Workflow(
         path=path,
         system="GitHub Actions",

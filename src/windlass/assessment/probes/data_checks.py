@@ -40,7 +40,7 @@ _REQUESTS = frozenset(
 _FRAMES = frozenset(
     {
         "columns", "isnull", "isna", "dtypes", "dtype", "shape", "nunique", "duplicated", "between", "notnull",
-        "empty", "is_null", "n_unique", "schema", "select_dtypes", "missing_cols", "missing_columns",
+        "empty", "is_null", "n_unique", "schema", "select_dtypes", "null_count", "missing_cols", "missing_columns",
         "required_columns", "between_time", "isnan",
     }
 )  # fmt: skip
@@ -162,16 +162,18 @@ def _hand_written(facts: Facts) -> Iterator[Sighting]:
 def _inline(facts: Facts) -> Iterator[Sighting]:
     """Functions that train, or read data for one that does, and raise if these are not as they should be."""
     for module, function in facts.functions:
-        if module.is_notebook or not function.raises:
+        if module.is_notebook or not (function.raises or function.asserts):
             continue
         key = (module.path, function.name)
         if not facts.trains(key) and not any(facts.trains(each) for each in facts.callers(key)):
             continue
         if not _FRAMES & set(function.words.lower().split("\n")):
             continue
-        for check in function.branches:
+        for check in (*function.branches, *function.asserts):
             said = _MISSED & set(check.words)
-            raised = check.stops and any(0 < line - check.line <= 4 for line in function.raises)
+            raised = check in function.asserts or (
+                check.stops and any(0 < line - check.line <= 4 for line in function.raises)
+            )
             reads = [call for call in function.calls if call.line < check.line and parts_of(call.last) & _READS]
             if said and raised and reads:
                 yield Sighting(module, function, reads[-1], facts.route(module, function))
@@ -179,7 +181,7 @@ def _inline(facts: Facts) -> Iterator[Sighting]:
 
 _READS = frozenset({"read", "load"})
 _MISSED = frozenset(
-    {"missing", "missing_cols", "missing_columns", "isnull", "isna", "columns", "duplicated", "nunique"}
+    {"missing", "missing_cols", "missing_columns", "isnull", "isna", "null_count", "columns", "duplicated", "nunique"}
 )
 """That there are any rows at all says little of them."""
 

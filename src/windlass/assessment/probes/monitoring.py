@@ -13,18 +13,26 @@ from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import scoring_modules, service_modules
 from windlass.assessment.probes.tracking import tracking_calls
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.code import Function
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
-from windlass.assessment.words import parts_of
+from windlass.assessment.words import is_metric, parts_of
 
 _EXPORTERS = (
     "prometheus_client", "prometheus_fastapi_instrumentator", "prometheus_flask_exporter", "starlette_exporter",
     "starlette_prometheus", "statsd", "datadog", "ddtrace", "opentelemetry", "opencensus", "azure.monitor",
-    "newrelic", "sentry_sdk", "aioprometheus", "aws_lambda_powertools", "elasticapm",
+    "newrelic", "sentry_sdk", "logfire", "aioprometheus", "aws_lambda_powertools", "elasticapm",
 )  # fmt: skip
 
 
-_PUSHED = ("azure.monitor.opentelemetry.configure", "opencensus.ext.azure", "ddtrace", "newrelic", "elasticapm")
+_PUSHED = (
+    "azure.monitor.opentelemetry.configure",
+    "opencensus.ext.azure",
+    "ddtrace",
+    "newrelic",
+    "elasticapm",
+    "logfire",
+)
 """Those that send what they measure themselves: nothing has to collect it."""
 
 
@@ -95,6 +103,17 @@ def _of_a_step(sighting: Sighting) -> bool:
     return any(engine_of(each.name) for each in sighting.function.decorators)
 
 
+_OF_SERVICES = frozenset(
+    {"latency", "requests", "request", "uptime", "throughput", "duration", "count", "counter", "prometheus"}
+)
+
+
+def _tells_how_good(function: Function) -> bool:
+    """Whether a page of metrics tells those of the model, as they were when it was trained, and none of the service."""
+    parts = [parts_of(word) for word in function.words.split("\n")]
+    return any(map(is_metric, function.words.split("\n"))) and not any(each & _OF_SERVICES for each in parts)
+
+
 @probe("service-monitoring")
 def service_monitoring(facts: Facts) -> Finding:
     """The service exports metrics; wired if something collects them or raises an alarm."""
@@ -105,7 +124,7 @@ def service_monitoring(facts: Facts) -> Finding:
         Sighting(module, function, deco, facts.route(module, function))
         for module, function in facts.functions
         for deco in function.decorators
-        if deco.args and deco.args[0] == "/metrics"
+        if deco.args and deco.args[0] == "/metrics" and not _tells_how_good(function)
     ]
     seen = []
     for each in (exported + hand_made)[:20]:
@@ -123,6 +142,11 @@ def service_monitoring(facts: Facts) -> Finding:
         each.seen("the service sends its telemetry to a platform")
         for each in exported
         if each.call.name.startswith(_PUSHED) and each.module.path in near
+    ]
+    watched += [
+        each.seen("the service sends its own metrics to CloudWatch")
+        for each in facts.calls("put_metric_data")
+        if each.module.path in near and each.by > By.NOBODY and not _of_a_step(each)
     ]
     seen += [*watched, *_alarms(facts)]
     down = []

@@ -16,7 +16,7 @@ from windlass.assessment.reading.code import Check, Function, Module
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import is_metric, parts_of
 
-_ASSERTING = re.compile(r"^(assert\w*|raises|warns|fail|expect\w*|assert_frame_equal|approx)$")
+_ASSERTING = re.compile(r"^(assert\w*|raises|warns|fail|expect\w*|assert_frame_equal|approx|ok_|eq_)$")
 _CLIENTS = frozenset({"TestClient", "test_client", "AsyncClient", "ASGITransport", "LiveServer"})
 _STUBS = frozenset({"xfail", "skip"})
 _MAKES_FROM_TEMPLATE = frozenset({"cookiecutter.main.cookiecutter", "copier.run_copy", "copier.run_auto"})
@@ -72,6 +72,24 @@ def _own_imports(facts: Facts, module: Module) -> tuple[bool, list[str]]:
         elif full.partition(".")[0] in tops and f"{full.partition('.')[0]}.py" not in modules.by_path and line:
             lost.append(full)
     return used, lost
+
+
+def _fixtures(facts: Facts, module: Module, function: Function) -> Iterator[Module]:
+    """Each `conftest.py` above a test that makes one of the fixtures it asks for."""
+    folder = module.path.rpartition("/")[0]
+    while True:
+        beside = facts.project.modules.by_path.get(f"{folder}/conftest.py".lstrip("/"))
+        if beside is not None and _made_by(beside) & set(function.parameters):
+            yield beside
+        if not folder:
+            return
+        folder = folder.rpartition("/")[0]
+
+
+def _made_by(module: Module) -> set[str]:
+    """The names of its fixtures: those of the functions, or those that they are given."""
+    said = (deco.kwarg("name") for each in module.functions.values() for deco in each.decorators)
+    return {*module.functions, *(name for name in said if name)}
 
 
 def _gone(facts: Facts, module: Module) -> str:
@@ -132,11 +150,16 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
             broken.add(module.path)
         elif lost and not used:
             down.append(_because(here, f"it imports {lost[0]}, which does not exist"))
-        elif not used and not runs:
+        elif not used and not runs and not _uses_through(facts, module, function):
             down.append(_because(here, f"{function.name} uses nothing of the project"))
         else:
             real.append(Test(module, function, line))
     return real, down
+
+
+def _uses_through(facts: Facts, module: Module, function: Function) -> bool:
+    """Whether a test uses the project by a fixture alone."""
+    return any(_own_imports(facts, each)[0] for each in _fixtures(facts, module, function))
 
 
 def _because(evidence: Evidence, why: str) -> Evidence:
@@ -342,12 +365,7 @@ _BOUNDS = frozenset({"baseline", "threshold", "min", "minimum", "floor", "expect
 def _about_a_model(test: Test) -> bool:
     words = {*test.function.words.lower().split("\n")} | {call.last.lower() for call in test.function.calls}
     return any(
-        "model" in word
-        or "pipeline" in word
-        or "predict" in word
-        or "baseline" in word
-        or "train" in word
-        or is_metric(word)
+        "model" in word or "pipeline" in word or "predict" in word or "baseline" in word or "train" in word
         for word in words
     )
 
@@ -365,14 +383,7 @@ def _predicts(test: Test) -> bool:
 def _taken_in(facts: Facts, test: Test) -> Iterator[str]:
     """What a test takes in: by its file, by the `conftest.py` whose fixtures it asks for, and what it patches."""
     yield from test.module.imports.values()
-    folder = test.module.path.rpartition("/")[0]
-    while True:
-        beside = facts.project.modules.by_path.get(f"{folder}/conftest.py".lstrip("/"))
-        if beside is not None and beside.functions.keys() & set(test.function.parameters):
-            yield from beside.imports.values()
-        if not folder:
-            break
-        folder = folder.rpartition("/")[0]
+    yield from (full for module in _fixtures(facts, test.module, test.function) for full in module.imports.values())
     for function in test.module.functions.values():
         for call in function.calls:
             if call.last in ("patch", "import_module") and call.args and call.args[0] and "." in call.args[0]:

@@ -29,6 +29,10 @@ _DEPLOYS: tuple[Argv, ...] = (
     ("chalice", "deploy"), ("copilot", "deploy"), ("copilot", "svc"), ("dokku",), ("kamal", "deploy"),
     ("cml", "runner_"), ("rsconnect", "deploy"), ("truss", "push"), ("cog", "push"), ("windlass", "promote"),
     ("bodywork", "create", "deployment"), ("bodywork", "update", "deployment"),
+    ("gcloud", "run", "services", "update"), ("gcloud", "compute", "instances", "update-container"),
+    ("oc", "apply"), ("oc", "rollout"), ("oc", "set"), ("oc", "start-build"), ("nomad", "job", "run"), ("nomad", "run"),
+    ("doctl", "apps"), ("func", "azure", "functionapp", "publish"), ("koyeb", "service"), ("koyeb", "services"),
+    ("koyeb", "deploy"), ("caprover", "deploy"), ("netlify", "deploy"),
 )  # fmt: skip
 _NOT_DEPLOYING = frozenset(
     {
@@ -42,8 +46,10 @@ _PIPELINES: tuple[Argv, ...] = (
     ("dbx", "launch"), ("zenml", "pipeline"),
     ("pyflyte", "register"), ("flytectl", "register"), ("bodywork", "create"), ("bodywork", "update"),
     ("gcloud", "composer"), ("argo", "submit"), ("argo", "template"), ("metaflow",), ("union", "deploy"),
-    ("az", "ml", "schedule"),
+    ("az", "ml", "schedule"), ("aws", "sagemaker", "create-pipeline"), ("aws", "sagemaker", "update-pipeline"),
+    ("databricks", "jobs", "reset"), ("databricks", "jobs", "create"),
 )  # fmt: skip
+_COMPILES = (("argo-workflows", "create"), ("step-functions", "create"), ("airflow", "create"))
 DEPLOY_ACTIONS = (
     "azure/webapps-deploy", "azure/k8s-deploy", "azure/functions-action", "azure/container-apps-deploy-action",
     "aws-actions/amazon-ecs-deploy-task-definition", "aws-actions/aws-cloudformation-github-deploy",
@@ -53,14 +59,22 @@ DEPLOY_ACTIONS = (
     "kubernetesmanifest", "helmdeploy", "azurefunctionapp@", "azurewebappcontainer",
     "johnbeynon/render-deploy-action", "railwayapp/", "einaregilsson/beanstalk-deploy", "amondnet/vercel-action",
     "appleboy/lambda-action", "nonbeing/awslambda-github-action", "deployphp/action", "bobheadxi/deployments_",
-    "superfly/flyctl-actions@", "digitalocean/app_action",
+    "superfly/flyctl-actions@", "digitalocean/app_action", "azure/aci-deploy", "deliverybot/helm",
+    "koyeb-community/koyeb-actions", "nateraw/huggingface-sync-action", "huggingface/huggingface-spaces-sync",
+    "easingthemes/ssh-deploy", "burnett01/rsync-deployments", "bitovi/github-actions-deploy",
 )  # fmt: skip
-BUILD_ACTIONS = ("docker/build-push-action", "docker/bake-action", "redhat-actions/buildah-build")
+BUILD_ACTIONS = (
+    "docker/build-push-action",
+    "depot/build-push-action",
+    "docker/bake-action",
+    "redhat-actions/buildah-build",
+)
 PUBLISH_ACTIONS = (
     "pypa/gh-action-pypi-publish", "elgohr/publish-docker", "macbre/push-to-ghcr",
     "mr-smithers-excellent/docker-build-push", "redhat-actions/push-to-registry", "jfrog/", "aevea/action-kaniko",
     "plugins/docker", "plugins/ecr", "plugins/gcr", "plugins/kaniko", "woodpeckerci/plugin-docker-buildx",
-    "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project",
+    "rafikfarhad/push-to-gcr", "vaultvulp/gp-docker-action", "pmorelli92/github-container-registry-build-push",
+    "matootie/dokka", "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project",
     "jwalton/gh-ecr-push", "kciter/aws-ecr-action", "appleboy/docker-ecr-action",
 )  # fmt: skip
 
@@ -110,6 +124,10 @@ def deploys_pipeline(argv: Argv) -> bool:
         return any("dags" in word for word in argv[2:])
     if _updates_training(argv):
         return True
+    if argv[0] in ("rsync", "scp"):
+        return ":" in argv[-1] and any("dags" in word for word in argv[1:])
+    if argv[0] in ("python", "python3") and argv[2:4] in _COMPILES:  # a flow of Metaflow
+        return True
     return any(word.endswith(("upload_pipeline.py", "deploy_pipeline.py", "publish_pipeline.py")) for word in argv[:3])
 
 
@@ -149,27 +167,22 @@ def builds(argv: Argv) -> bool:
     return argv[0] in ("python", "python3") and "setup.py" in argv[1:2] and bool({"sdist", "bdist_wheel"} & set(argv))
 
 
+_PUBLISHES: tuple[Argv, ...] = (
+    ("gcloud", "builds", "submit"), ("az", "acr", "build"), ("mlflow", "models", "build-docker"), ("uv", "publish"),
+    ("poetry", "publish"), ("twine", "upload"), ("flit", "publish"), ("hatch", "publish"), ("pdm", "publish"),
+    ("maturin", "publish"), ("anaconda", "upload"), ("bentoml", "push"), ("bentoml", "containerize"), ("pack", "build"),
+    ("heroku", "container:push"), ("cog", "push"), ("helm", "push"), ("ko", "publish"), ("img", "push"),
+    ("crane", "push"), ("skopeo", "copy"), ("python", "-m", "twine", "upload"),
+)  # fmt: skip
+
+
 def publishes(argv: Argv) -> bool:
     """Whether a command puts a built image or package where others find it."""
     if argv[0] in ("docker", "podman", "buildah", "nerdctl", "docker-compose"):
         return "push" in argv[1:4] or "--push" in argv
-    if argv[:3] in (("gcloud", "builds", "submit"), ("az", "acr", "build"), ("mlflow", "models", "build-docker")):
-        return True
-    if argv[:2] in (
-        ("uv", "publish"),
-        ("poetry", "publish"),
-        ("twine", "upload"),
-        ("flit", "publish"),
-        ("hatch", "publish"),
-        ("bentoml", "push"),
-        ("bentoml", "containerize"),
-        ("pack", "build"),
-        ("heroku", "container:push"),
-        ("cog", "push"),
-        ("helm", "push"),
-    ):
-        return True
-    return argv[:4] in (("python", "-m", "twine", "upload"),)
+    if argv[0] in ("kaniko", "/kaniko/executor"):
+        return any(word.startswith("--destination") for word in argv)
+    return _begins(argv, _PUBLISHES)
 
 
 def writes_image(argv: Argv) -> bool:

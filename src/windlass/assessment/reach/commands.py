@@ -43,6 +43,8 @@ _WRAPPERS = {
     "retry": (),
     "nice": (),
     "caffeinate": (),
+    "npx": (),
+    "bunx": (),
 }
 _VALUE_OPTIONS = frozenset(
     {

@@ -283,6 +283,11 @@ def _bodywork(asked: Asked) -> Leads:
     return Leads(commands=tuple(found))
 
 
+def _own_tests(asked: Asked) -> Leads:
+    """`hatch test` and `rye test` run pytest."""
+    return Leads(tests="pytest", words=asked.argv[2:]) if asked.argv[1:2] == ("test",) else Leads()
+
+
 ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "dvc": _dvc,
     "mlflow": _mlflow,
@@ -301,6 +306,8 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "dbx": _dbx,
     "ray": _ray,
     "bodywork": _bodywork,
+    "hatch": _own_tests,
+    "rye": _own_tests,
     "papermill": run_notebooks,
     "jupyter": run_notebooks,
     "jupyter-nbconvert": run_notebooks,

@@ -30,6 +30,8 @@ def run_python(asked: Asked) -> Leads:
         return _inline(asked, words[1])
     if words[0] == "-m" and len(words) > 1:
         return _python_module(asked, words[1:])
+    if words[:2] == ["setup.py", "test"]:
+        return Leads(tests="unittest", words=tuple(words[2:]))
     path = asked.path(words[0])
     if path is None or path not in asked.project.modules.by_path:
         return Leads()

@@ -402,6 +402,8 @@ def _tail_of(node: ast.expr) -> str:
 
 def _joined(node: ast.Call) -> str | None:
     """The file that `os.path.join(HERE, "..", "train.py")` names, with `{}` for what is not known."""
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "format":  # `"python train.py {}".format(mode)`
+        return constant_of(node.func.value)
     if not isinstance(node.func, ast.Attribute) or node.func.attr not in ("join", "joinpath") or len(node.args) < 2:
         return None
     parts = [constant_of(each) or "{}" for each in node.args]
