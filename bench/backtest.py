@@ -1,7 +1,9 @@
 """What the loop costs on top of fits and predictions, and what the encoding costs one row.
 
 Run: python bench/backtest.py [DATA --target COL --time COL ...], with the options of `windlass backtest`. Without
-arguments a stream is made up. Threads are kept at one, so that a busy machine does not distort the shares.
+arguments a stream is made up. With `--shuffle SEED` rows change places while the times stay, so that nothing can drift:
+what the loop releases then, it releases for more rows or by chance. Threads are kept at one, so that a busy machine
+does not distort the shares.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import tempfile
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -20,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from windlass.backtest.file import FileRequest, stream_from_file
+from windlass.backtest.reading import read_file
 from windlass.backtest.replay import run_backtest
 from windlass.backtest.result import BacktestResult
 from windlass.backtest.summary import best_fixed, gain_over_frozen
@@ -45,6 +50,10 @@ def main() -> None:
             f"{timing.overhead:>12.3f}{timing.overhead_share:>8.1%}"
         )
     _share(result)
+    released = {event.window for event in result.events if event.detail.startswith("retrained")}
+    decided = [event for event in result.events if event.kind == "retrain.decided" and event.window in released]
+    triggers = Counter(str(event.decision.numbers["trigger"]) for event in decided if event.decision is not None)
+    print(f"releases of windlass: {', '.join(f'{count} for {name}' for name, count in triggers.items()) or 'none'}")
     share = result.timings["windlass"].overhead_share
     print(
         f"overhead of windlass: {share:.1%} of its fits and predictions, the first fit included (at most {LIMIT:.0%})"
@@ -64,7 +73,24 @@ def _request() -> FileRequest:
     parser.add_argument("data", nargs="?", type=Path)
     for option in ("--target", "--time", "--label-time", "--label-delay", "--drop"):
         parser.add_argument(option)
+    parser.add_argument("--shuffle", type=int)
     given = parser.parse_args()
+    if given.shuffle is not None and given.label_time is not None:
+        parser.error("--shuffle leaves no label time that fits its row")
+    request = _given(given)
+    return request if given.shuffle is None else _shuffled(request, given.shuffle)
+
+
+def _shuffled(request: FileRequest, seed: int) -> FileRequest:
+    """The same rows in another order, at the same times."""
+    frame = read_file(request.path, [])
+    order = np.random.default_rng(seed).permutation(frame.height)
+    path = Path(tempfile.mkdtemp()) / "shuffled.parquet"
+    frame[order].with_columns(frame[request.time].sort()).write_parquet(path)
+    return replace(request, path=path)
+
+
+def _given(given: argparse.Namespace) -> FileRequest:
     if given.data is None:
         path = Path(tempfile.mkdtemp()) / "made-up.parquet"
         made_up(50_000).write_parquet(path)
