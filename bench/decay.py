@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from windlass.decisions.decay import RUN_LENGTH, summarise_losses, upper_mean
-from windlass.decisions.sequential import change_evidence
+from windlass.decisions.statistics.sequential import change_evidence
 
 BEFORE, AFTER = 5_000, 6_000
 RATE = 0.1

@@ -23,7 +23,7 @@ from scipy.special import chdtrc
 from scipy.stats import binom, norm, poisson
 from scipy.stats import t as student
 
-from windlass.decisions.detector import RUN_LENGTH
+from windlass.decisions.statistics.detector import RUN_LENGTH
 from windlass.decisions.vigil import Vigil
 from windlass.monitoring.bins import places_of
 from windlass.monitoring.comparison import bins_of, table_of

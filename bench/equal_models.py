@@ -21,11 +21,11 @@ sys.path[:0] = [str(Path(__file__).parent.parent / "examples" / "flights")]
 
 import data  # type: ignore[import-not-found]  # noqa: E402 (the path above)
 
-from windlass.decisions.losses import brier  # noqa: E402
-from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, material, scaled_difference  # noqa: E402
 from windlass.decisions.release import alpha_of  # noqa: E402
-from windlass.decisions.sequential import course_above  # noqa: E402
-from windlass.decisions.two_streams import stretch_means  # noqa: E402
+from windlass.decisions.statistics.losses import brier  # noqa: E402
+from windlass.decisions.statistics.paired_losses import PairedLosses, evidence_of_worse, material, scaled_difference  # noqa: E402
+from windlass.decisions.statistics.sequential import course_above  # noqa: E402
+from windlass.decisions.statistics.two_streams import stretch_means  # noqa: E402
 from windlass.product.policy import Release  # noqa: E402
 
 ROWS, LOOKS = 1000, 20

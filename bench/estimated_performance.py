@@ -21,8 +21,8 @@ import numpy as np
 import polars as pl
 from peers import python_of
 
-from windlass.decisions.losses import log_loss
-from windlass.decisions.metrics import metric_for
+from windlass.decisions.statistics.losses import log_loss
+from windlass.decisions.statistics.metrics import metric_for
 from windlass.monitoring import PerformanceEstimator, learn_estimator
 
 CHUNK = 5000

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from windlass.decisions.metrics import metric_for
-from windlass.decisions.realised import LabelTimes, learn_history, realised_score
+from windlass.decisions.statistics.metrics import metric_for
+from windlass.decisions.statistics.realised import LabelTimes, learn_history, realised_score
 
 WITHIN = 10.0
 LOOKS = (1.05, 1.2, 1.5, 2.0, 3.0, 5.0, 8.0, 11.5)

@@ -23,8 +23,8 @@ from played_probation import DAY, probation  # noqa: E402
 
 from windlass.decisions.release import ALPHA, decide_release  # noqa: E402
 from windlass.decisions.rollback import LATENCY_ALPHA  # noqa: E402
-from windlass.decisions.sequential import course_above  # noqa: E402
 from windlass.decisions.slowness import limit_of  # noqa: E402
+from windlass.decisions.statistics.sequential import course_above  # noqa: E402
 from windlass.product.policy import Release  # noqa: E402
 
 RAMP = Release(shadow=1000, canary=[0.05, 0.25], minimum=1000)

@@ -19,9 +19,9 @@ from typing import Any
 
 from windlass.clock import WallClock
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline import files
-from windlass.pipeline.progress import silent
-from windlass.pipeline.step import Step, StepRunner
+from windlass.pipeline.steps import files
+from windlass.pipeline.steps.progress import silent
+from windlass.pipeline.steps.step import Step, StepRunner
 from windlass.records.paths import Paths
 from windlass.staging import Staging
 

@@ -12,8 +12,8 @@ from report import report
 
 from windlass.clock import WallClock
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.progress import silent
-from windlass.pipeline.step import Step, StepRunner
+from windlass.pipeline.steps.progress import silent
+from windlass.pipeline.steps.step import Step, StepRunner
 from windlass.records.paths import Paths
 from windlass.staging import Staging
 

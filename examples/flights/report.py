@@ -11,7 +11,7 @@ import polars as pl
 
 from windlass.app.describe import describe
 from windlass.app.workspace import Workspace
-from windlass.decisions.metrics import metric_for
+from windlass.decisions.statistics.metrics import metric_for
 from windlass.records import event as events
 from windlass.records.event import Event
 from windlass.web.charts import Line, Marker, line_chart

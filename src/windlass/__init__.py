@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from windlass.pipeline.tracking import active_run, run
+    from windlass.pipeline.notes.tracking import active_run, run
     from windlass.product.examples import Examples
     from windlass.product.model_file import ModelFile
     from windlass.product.policy import Capture, Gate, Objectives, Outcome, Release, Retrain
@@ -48,8 +48,8 @@ _HOME = {
     "Regression": "windlass.product.task",
     "Release": "windlass.product.policy",
     "Retrain": "windlass.product.policy",
-    "active_run": "windlass.pipeline.tracking",
-    "run": "windlass.pipeline.tracking",
+    "active_run": "windlass.pipeline.notes.tracking",
+    "run": "windlass.pipeline.notes.tracking",
 }
 
 

@@ -28,7 +28,7 @@ from windlass.records.paths import Paths
 from windlass.records.routing import Routing
 from windlass.registry.registry import Registry
 from windlass.release.routing import read_routing, routing_for
-from windlass.serving.trust import Trust
+from windlass.serving.versions.trust import Trust
 
 _B = TypeVar("_B", bound=Body)
 

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from windlass.decisions import decay, detector
+from windlass.decisions import decay
+from windlass.decisions.statistics import detector
 from windlass.records.alert import Matter, Message, Severity, likely_cause
 from windlass.records.decision import Decision
 from windlass.records.event import AlarmCleared, AlarmRaised, Event, IncidentClosed, IncidentOpened

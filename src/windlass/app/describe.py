@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from windlass.pipeline.remarks import remarks
+from windlass.pipeline.rows.remarks import remarks
 from windlass.records import event as events
 from windlass.records.event import Body, Event
 from windlass.release.director import describe as describe_stage

@@ -18,7 +18,7 @@ from windlass.records.decision import Decision
 from windlass.records.event import ExperimentFinished, ExperimentStarted
 from windlass.records.experiment import ExperimentState, Plan
 from windlass.release.experiment import COLUMNS, evidence_of
-from windlass.serving.measuring import METRIC
+from windlass.serving.protocols.measuring import METRIC
 
 _LOOKS = 40
 """Points of the curve on the page."""

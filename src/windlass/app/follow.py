@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.progress import Emit, ProgressMessage
+from windlass.pipeline.steps.progress import Emit, ProgressMessage
 from windlass.records.event import Event, RunFailed, RunFinished, RunStarted, StepFailed, StepFinished, StepStarted
 
 _BLINK = 0.1  # seconds between two looks at the ledger

@@ -14,8 +14,8 @@ from windlass.app.version import the_version
 from windlass.app.workspace import Workspace
 from windlass.controller.captured import watched_features
 from windlass.controller.context import policies_of
-from windlass.decisions.metrics import Metric, metric_for
-from windlass.decisions.realised import MEANS, History, LabelTimes, Realised, learn_history, realised_score
+from windlass.decisions.statistics.metrics import Metric, metric_for
+from windlass.decisions.statistics.realised import MEANS, History, LabelTimes, Realised, learn_history, realised_score
 from windlass.errors import UsageError
 from windlass.lake.layout import SEQUENCE
 from windlass.monitoring.estimating import FOLDER, LEAST_OF_CLASS, LEAST_ROWS, METRICS, Estimate, PerformanceEstimator

@@ -13,9 +13,9 @@ from windlass.app.version import the_version
 from windlass.app.workspace import Workspace
 from windlass.errors import DataError, UsageError
 from windlass.product.contract import InvalidRows, Problem
-from windlass.serving.lineup import Loaded
-from windlass.serving.row_files import Rows, WholeFile, open_rows
-from windlass.serving.scoring import Scorer
+from windlass.serving.files.rows import Rows, WholeFile, open_rows
+from windlass.serving.files.scoring import Scorer
+from windlass.serving.versions.lineup import Loaded
 
 _SHOWN = 20
 """Bad rows that a message lists."""

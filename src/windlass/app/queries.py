@@ -11,7 +11,7 @@ from windlass.app.said import said
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError, WindlassError
-from windlass.pipeline.remarks import remarks
+from windlass.pipeline.rows.remarks import remarks
 from windlass.records import event as events
 from windlass.records.alert import likely_cause
 from windlass.records.event import Body, Event

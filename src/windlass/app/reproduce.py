@@ -6,8 +6,8 @@ from windlass.app.queries import the_product
 from windlass.app.version import the_version
 from windlass.app.workspace import Workspace
 from windlass.ledger.erasures import read_since
-from windlass.pipeline.progress import Emit, ProgressMessage
 from windlass.pipeline.reproducing import Reproduced, ReproduceRequest
+from windlass.pipeline.steps.progress import Emit, ProgressMessage
 from windlass.records.event import VersionReproduced
 from windlass.records.ids import new_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from windlass.app.queries import the_product
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
-from windlass.pipeline.compare import Comparison, compare_runs
+from windlass.pipeline.notes.compare import Comparison, compare_runs
 
 
 def compare(workspace: Workspace, a: str, b: str, *, product: str | None) -> Comparison:

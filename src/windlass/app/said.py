@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from windlass.app.workspace import Workspace
-from windlass.pipeline.step import said_in
+from windlass.pipeline.steps.step import said_in
 from windlass.records.event import RunFailed
 
 

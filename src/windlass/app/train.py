@@ -15,7 +15,7 @@ from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.controller.training import Training
 from windlass.errors import UsageError, WindlassError
-from windlass.pipeline.progress import Emit
+from windlass.pipeline.steps.progress import Emit
 from windlass.product.code.loading import discover
 from windlass.records.event import GateDecided, RunFailed
 from windlass.records.state import ProductState, RunState

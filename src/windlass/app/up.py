@@ -24,7 +24,7 @@ from windlass.errors import LeaseLost, LedgerError, ProductError, SigningError
 from windlass.product.code.loading import discover
 from windlass.release.routing import read_routing
 from windlass.serving.supervisor import Server
-from windlass.serving.trust import Trust
+from windlass.serving.versions.trust import Trust
 
 if TYPE_CHECKING:
     from windlass.app.act import Say

@@ -10,7 +10,7 @@ from windlass.app.queries import the_product
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
-from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation, Latency
+from windlass.pipeline.verdicts.evaluation import EVALUATION, LATENCY, Evaluation, Latency
 from windlass.records.bundle import Manifest
 from windlass.records.state import ProductState, VersionState
 

@@ -15,15 +15,15 @@ import polars as pl
 from windlass.backtest.stream import Array, Known, Stream
 from windlass.backtest.trainer import Trainer
 from windlass.decisions.baseline import constant_answer
-from windlass.decisions.completeness import groups_of, unseen_rows
 from windlass.decisions.earliness import early_labels_help, worth_asking
 from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
-from windlass.decisions.metrics import main_metric
 from windlass.decisions.precedent import Precedent
 from windlass.decisions.recourse import RecourseEvidence, decide_recourse
+from windlass.decisions.statistics.completeness import groups_of, unseen_rows
+from windlass.decisions.statistics.metrics import main_metric
 from windlass.monitoring.reference import Reference, make_reference
-from windlass.pipeline.candidates import Mix, choose, follow
-from windlass.pipeline.split import MINIMUM, choosing_place, holdout_place
+from windlass.pipeline.fitting.candidates import Mix, choose, follow
+from windlass.pipeline.rows.split import MINIMUM, choosing_place, holdout_place
 from windlass.product.policy import Gate, competing
 from windlass.records.decision import Decision
 

@@ -16,7 +16,7 @@ from windlass.backtest.reading import read_file
 from windlass.backtest.stream import NEVER, Array, Stream, Window, windows_of
 from windlass.backtest.target import encode_of_file, plain_target, task_of
 from windlass.backtest.timeline import early_labels, known_moments, moments_in, moments_of, read_time
-from windlass.decisions.metrics import NAMES, metric_for
+from windlass.decisions.statistics.metrics import NAMES, metric_for
 from windlass.errors import DataError, ProductError, UsageError
 from windlass.product.model.encoder_columns import kind_of
 from windlass.product.model.encoding import default_estimator

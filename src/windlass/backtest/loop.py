@@ -13,12 +13,12 @@ from windlass.backtest.result import BacktestEvent
 from windlass.backtest.stream import Array, Known, Stream, Window
 from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
-from windlass.decisions.losses import compared_losses
-from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.precedent import precedent_of
 from windlass.decisions.recourse import ASKED
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
+from windlass.decisions.statistics.losses import compared_losses
+from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
 from windlass.records.decision import Decision

@@ -17,9 +17,9 @@ from windlass.backtest.stream import NEVER, Array, Revisions, Stream
 from windlass.backtest.timeline import known_moments, moments_of
 from windlass.errors import ProductError
 from windlass.lake.examples import as_kept
-from windlass.pipeline.assembly import OUTCOMES, assemble, roles_of, sources_of
-from windlass.pipeline.labelled import check_contract
-from windlass.pipeline.labels import (
+from windlass.pipeline.rows.assembly import OUTCOMES, assemble, roles_of, sources_of
+from windlass.pipeline.rows.labelled import check_contract
+from windlass.pipeline.rows.labels import (
     OUTCOME_COLUMNS,
     VALUE,
     as_target,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from windlass.backtest.stream import Array, Stream, Window
-from windlass.decisions.metrics import Metric, main_metric, metric_for
+from windlass.decisions.statistics.metrics import Metric, main_metric, metric_for
 
 
 class Scorer:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from windlass.decisions.completeness import groups_of, representative_rows
+from windlass.decisions.statistics.completeness import groups_of, representative_rows
 from windlass.errors import DataError
 from windlass.product.examples import Examples
 from windlass.product.product import Product
@@ -97,7 +97,7 @@ class Stream:
     def representative(self, now: int, *, stop: int) -> Known:
         """Of the rows before `stop` whose label is known at `now` those that stand for all rows of their time.
 
-        They alone train and judge, as in production (`decisions.completeness`).
+        They alone train and judge, as in production (`decisions.statistics.completeness`).
         """
         seen = self.known_at[:stop] <= now
         labels = np.where(seen, self._labels(now)[:stop], np.nan)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from windlass.cli.output import console
 
 if TYPE_CHECKING:
-    from windlass.pipeline.progress import ProgressMessage
+    from windlass.pipeline.steps.progress import ProgressMessage
 
 
 class RunDisplay:

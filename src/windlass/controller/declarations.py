@@ -10,7 +10,7 @@ from windlass.controller.incidents import Incidents
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
 from windlass.errors import LeaseLost, LedgerError, WindlassError
-from windlass.pipeline.request import DeclareRequest
+from windlass.pipeline.steps.request import DeclareRequest
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
 from windlass.errors import WindlassError
 from windlass.records.state import ProductState, VersionState
-from windlass.serving.trial import LoadRequest
+from windlass.serving.versions.trial import LoadRequest
 
-_LOAD = "windlass.serving.trial:load"
+_LOAD = "windlass.serving.versions.trial:load"
 _LONGEST = 120.0  # seconds that loading a version may take
 _AGAIN = 60.0  # seconds of real time after which a finding is an old one
 

@@ -11,10 +11,10 @@ import polars as pl
 
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.pace import Pace
-from windlass.decisions.completeness import Usual
-from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import decide_approval, decide_release
 from windlass.decisions.rollback import decide_rollback
+from windlass.decisions.statistics.completeness import Usual
+from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.monitoring import reference as references
 from windlass.product.labels import LabelCodec
 from windlass.product.policy import Release

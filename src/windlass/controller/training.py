@@ -15,9 +15,9 @@ from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError, UsageError, WindlassError
-from windlass.pipeline.progress import Emit, ProgressMessage, silent
-from windlass.pipeline.request import TrainingRequest
-from windlass.pipeline.resume import beginning
+from windlass.pipeline.steps.progress import Emit, ProgressMessage, silent
+from windlass.pipeline.steps.request import TrainingRequest
+from windlass.pipeline.steps.resume import beginning
 from windlass.records.decision import Decision
 from windlass.records.event import Body, RetrainDecided, RunFailed, Trigger
 from windlass.records.ids import new_id

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.statistics.paired_losses import PairedLosses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +78,7 @@ class ReleaseEvidence:
     scale: float | None = None
     """What scores are measured by: 1 for probabilities, of numbers what the gate noted. None: not known."""
     gaps: Array = field(default_factory=_nothing)
-    """`(n,)` in 0..1: how far apart they were on each row that both answered (`decisions.agreement`)."""
+    """`(n,)` in 0..1: how far apart they were on each row that both answered (`decisions.statistics.agreement`)."""
     expected_gap: float | None = None
     """`numbers["score_gap"]` of the gate: the mean of the same on the holdout. None: not known."""
     losses: PairedLosses | None = None

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from windlass.decisions.divergence import psi
 from windlass.decisions.drift import MAJOR_PSI
+from windlass.decisions.statistics.divergence import psi
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ class Binned:
     codes: NDArray[np.int64]
     """`(n, d)` the bin of each feature."""
     losses: Floats
-    """`(n,)` as `decisions.losses.losses` gives them."""
+    """`(n,)` as `decisions.statistics.losses.losses` gives them."""
     residuals: Floats
     """`(n, k)` the truth less the answer (`residuals_of`); its square, summed over k, is the Brier score."""
 

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from windlass.decisions.figures import decision, show, show_rise
-from windlass.decisions.paired import dependence
-from windlass.decisions.sequential import change_evidence
+from windlass.decisions.statistics.paired import dependence
+from windlass.decisions.statistics.sequential import change_evidence
 from windlass.records.decision import Decision
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class DecayEvidence:
     reference: LossReference | None
     """None: there was no holdout, so nothing to compare with."""
     losses: Floats
-    """`(n,)` losses (`decisions.losses.losses`) in the order in which they matured, or the last of them."""
+    """`(n,)` losses (`decisions.statistics.losses.losses`) in the order in which they matured, or the last of them."""
     pending: int = 0
     """Predictions that still wait for their outcome."""
     slices: tuple[SliceLosses, ...] = ()

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from windlass.decisions.detector import RUN_LENGTH
 from windlass.decisions.figures import decision
+from windlass.decisions.statistics.detector import RUN_LENGTH
 from windlass.records.decision import Decision
 
 MINIMUM_ROWS = 100

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from windlass.decisions import paired
+from windlass.decisions.statistics import paired
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from windlass.decisions.metrics import Metric
+    from windlass.decisions.statistics.metrics import Metric
 
     Array = NDArray[Any]
 

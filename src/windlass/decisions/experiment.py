@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.decisions.figures import decision, show, show_moment
-from windlass.decisions.sequential import proportion_bounds
+from windlass.decisions.statistics.sequential import proportion_bounds
 from windlass.records.decision import Decision
 from windlass.records.experiment import Plan
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from windlass.decisions import paired
-from windlass.decisions.agreement import row_gaps, scale_of
-from windlass.decisions.divergence import holm, ks_distance
 from windlass.decisions.figures import decision, show
-from windlass.decisions.metrics import Metric, main_metric
 from windlass.decisions.precedent import CHANCE_GAIN, Precedent, together
+from windlass.decisions.statistics import paired
+from windlass.decisions.statistics.agreement import row_gaps, scale_of
+from windlass.decisions.statistics.divergence import holm, ks_distance
+from windlass.decisions.statistics.metrics import Metric, main_metric
 from windlass.product.policy import Gate
 from windlass.records.decision import Decision
 

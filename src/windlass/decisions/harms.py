@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.decisions.answers import ReleaseEvidence
-from windlass.decisions.divergence import ks_distance
 from windlass.decisions.figures import show
-from windlass.decisions.paired_losses import evidence_of_worse, material
-from windlass.decisions.sequential import course_above, distribution_radius, evidence_above
-from windlass.decisions.two_streams import evidence_of_more, in_order, neighbours, stretches
+from windlass.decisions.statistics.divergence import ks_distance
+from windlass.decisions.statistics.paired_losses import evidence_of_worse, material
+from windlass.decisions.statistics.sequential import course_above, distribution_radius, evidence_above
+from windlass.decisions.statistics.two_streams import evidence_of_more, in_order, neighbours, stretches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from windlass.decisions import paired
-from windlass.decisions.divergence import holm
 from windlass.decisions.figures import decision, show
 from windlass.decisions.gate import MINIMUM_ROWS, apart, material
-from windlass.decisions.metrics import Metric, main_metric
+from windlass.decisions.statistics import paired
+from windlass.decisions.statistics.divergence import holm
+from windlass.decisions.statistics.metrics import Metric, main_metric
 from windlass.product.policy import Gate
 from windlass.records.decision import Decision
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.decisions.figures import decision, show, show_moment
-from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, material, p_better
-from windlass.decisions.sequential import evidence_above, proportion_bounds
 from windlass.decisions.slowness import Stretches, slowness
+from windlass.decisions.statistics.paired_losses import PairedLosses, evidence_of_worse, material, p_better
+from windlass.decisions.statistics.sequential import evidence_above, proportion_bounds
 from windlass.product.policy import Release
 from windlass.records.decision import Decision
 

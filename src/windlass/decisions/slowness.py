@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.decisions.figures import show
-from windlass.decisions.sequential import course_above
+from windlass.decisions.statistics.sequential import course_above
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +62,7 @@ def slowness(stretches: Stretches, alpha: float, numbers: dict[str, Any]) -> str
 
     A stretch in which the predecessor, asked the same in shadow, is beyond the limit too speaks for the rows or for
     what both depend on, and counts as one that is not slow. While the next stretch is slow in at most one of two cases,
-    whatever came before, this happens with probability at most `alpha`, ever (a bet, `decisions.sequential`).
+    whatever came before, this happens with probability at most `alpha`, ever (a bet: `statistics.sequential`).
     """
     limit = limit_of(stretches)
     if limit is None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from windlass.decisions.detector import RUN_LENGTH, Detector
-from windlass.decisions.urn import Bins
+from windlass.decisions.statistics.detector import RUN_LENGTH, Detector
+from windlass.decisions.statistics.urn import Bins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from windlass.decisions.detector import RUN_LENGTH
 from windlass.decisions.drift import ColumnDrift, DriftEvidence, Effect, decide_drift
-from windlass.decisions.urn import Bins, least_shift
+from windlass.decisions.statistics.detector import RUN_LENGTH
+from windlass.decisions.statistics.urn import Bins, least_shift
 from windlass.decisions.vigil import Vigil
 from windlass.monitoring.column import ColumnProfile
 from windlass.monitoring.effects import effect_of

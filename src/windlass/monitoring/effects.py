@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from windlass.decisions.divergence import jensen_shannon, psi
 from windlass.decisions.drift import Effect
+from windlass.decisions.statistics.divergence import jensen_shannon, psi
 from windlass.monitoring.column import ColumnProfile
 from windlass.monitoring.sketches import quantiles_at
 

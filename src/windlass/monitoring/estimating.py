@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from windlass.decisions.expected import Expected, expected_score
-from windlass.decisions.losses import absolute, log_loss, squared
-from windlass.decisions.metrics import metric_for
+from windlass.decisions.statistics.expected import Expected, expected_score
+from windlass.decisions.statistics.losses import absolute, log_loss, squared
+from windlass.decisions.statistics.metrics import metric_for
 from windlass.errors import DataError, UsageError
 from windlass.monitoring.answers import check_answers, check_kind, check_labels
 from windlass.monitoring.column import kind_of
@@ -24,7 +24,7 @@ from windlass.records.bundle import ModelFile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from windlass.decisions.metrics import Cost, Metric
+    from windlass.decisions.statistics.metrics import Cost, Metric
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]

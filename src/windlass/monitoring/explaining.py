@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.attribution import Binned, Cause, Feature, attribute, residuals_of
-from windlass.decisions.losses import losses
 from windlass.decisions.slices import Condition, find_slices
+from windlass.decisions.statistics.losses import losses
 from windlass.errors import DataError
 from windlass.monitoring.answers import check_answers, check_labels
 from windlass.monitoring.bins import places_of

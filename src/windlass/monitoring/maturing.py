@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from windlass.decisions.losses import least_losses, losses
+from windlass.decisions.statistics.losses import least_losses, losses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

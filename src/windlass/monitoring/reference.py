@@ -12,7 +12,7 @@ import polars as pl
 
 from windlass.decisions.decay import LossReference, summarise_losses
 from windlass.decisions.gate import one_score
-from windlass.decisions.losses import losses
+from windlass.decisions.statistics.losses import losses
 from windlass.decisions.warning import ExpectedLosses, learn_expected
 from windlass.errors import RegistryError
 from windlass.monitoring.profiles import Profile, profile

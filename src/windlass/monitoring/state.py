@@ -8,8 +8,8 @@ from hashlib import sha256
 import msgspec
 import numpy as np
 
-from windlass.decisions.detector import Detector, Start
-from windlass.decisions.urn import Bins
+from windlass.decisions.statistics.detector import Detector, Start
+from windlass.decisions.statistics.urn import Bins
 from windlass.decisions.vigil import Alarm, Vigil
 from windlass.errors import DataError
 from windlass.monitoring.profiles import Profile

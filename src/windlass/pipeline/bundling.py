@@ -9,20 +9,20 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from windlass.decisions.losses import cost_threshold
-from windlass.decisions.metrics import main_metric
+from windlass.decisions.statistics.losses import cost_threshold
+from windlass.decisions.statistics.metrics import main_metric
 from windlass.errors import RegistryError
 from windlass.monitoring.estimating import FOLDER, LEAST_ROWS, METRICS, enough_of_each, learn_estimator
 from windlass.monitoring.reference import Reference, make_reference, save
-from windlass.pipeline.candidates import Mix
-from windlass.pipeline.context import Training
-from windlass.pipeline.evaluation import EVALUATION, LATENCY, Evaluation
-from windlass.pipeline.judging import groups_of
-from windlass.pipeline.learning import MIX, Prepared
-from windlass.pipeline.predictions import JUDGED, PREDICTIONS, from_frame
-from windlass.pipeline.resume import chain_of
-from windlass.pipeline.step import Finished, Step, Summary
-from windlass.pipeline.tables import read_frame, read_record, write_record
+from windlass.pipeline.fitting.candidates import Mix
+from windlass.pipeline.fitting.learning import MIX, Prepared
+from windlass.pipeline.steps.context import Training
+from windlass.pipeline.steps.predictions import JUDGED, PREDICTIONS, from_frame
+from windlass.pipeline.steps.resume import chain_of
+from windlass.pipeline.steps.step import Finished, Step, Summary
+from windlass.pipeline.steps.tables import read_frame, read_record, write_record
+from windlass.pipeline.verdicts.evaluation import EVALUATION, LATENCY, Evaluation
+from windlass.pipeline.verdicts.judging import groups_of
 from windlass.product.checks.declaration import check_redacted
 from windlass.product.policy import to_plain
 from windlass.records.bundle import Compiled, Manifest, ModelFile

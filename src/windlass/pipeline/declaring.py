@@ -15,8 +15,8 @@ from windlass.clock import clock_from
 from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.opening import declaration_of, is_news, open_product
-from windlass.pipeline.request import DeclareRequest
-from windlass.pipeline.step import ACTOR
+from windlass.pipeline.steps.request import DeclareRequest
+from windlass.pipeline.steps.step import ACTOR
 from windlass.product.checks.declaration import check_redacted
 from windlass.product.code.source import Source
 from windlass.product.contract import columns_of, schema_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from windlass.decisions.metrics import NAMES, main_metric
+from windlass.decisions.statistics.metrics import NAMES, main_metric
 from windlass.errors import ProductError
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.tuning import need_optuna
+from windlass.pipeline.fitting.tuning import need_optuna
 from windlass.product.checks.declaration import check_declaration
 from windlass.product.code.loading import load
 from windlass.product.code.source import Source, read_source

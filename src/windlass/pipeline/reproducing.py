@@ -18,15 +18,15 @@ from windlass.clock import SimulatedClock
 from windlass.errors import UsageError
 from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline import learning
-from windlass.pipeline.context import Training
-from windlass.pipeline.dataset import check, pinned_before
-from windlass.pipeline.evaluation import EVALUATION, Evaluation
-from windlass.pipeline.progress import Emit, silent
-from windlass.pipeline.request import TrainingRequest
-from windlass.pipeline.split import Split
-from windlass.pipeline.step import StepRunner
-from windlass.pipeline.tables import read_record
+from windlass.pipeline.fitting import learning
+from windlass.pipeline.rows.dataset import check, pinned_before
+from windlass.pipeline.rows.split import Split
+from windlass.pipeline.steps.context import Training
+from windlass.pipeline.steps.progress import Emit, silent
+from windlass.pipeline.steps.request import TrainingRequest
+from windlass.pipeline.steps.step import StepRunner
+from windlass.pipeline.steps.tables import read_record
+from windlass.pipeline.verdicts.evaluation import EVALUATION, Evaluation
 from windlass.product.code.source import source_from_folder
 from windlass.product.model.predict import predict
 from windlass.records.bundle import Environment

@@ -7,22 +7,23 @@ import time
 from windlass.clock import clock_from
 from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline import judging, learning
 from windlass.pipeline.bundling import bundle, registration
-from windlass.pipeline.champion import split_of_champion
-from windlass.pipeline.context import Training
-from windlass.pipeline.dataset import check, pin
 from windlass.pipeline.declaring import opened
-from windlass.pipeline.evaluation import EVALUATION, Evaluation
-from windlass.pipeline.ingest import extract
-from windlass.pipeline.noted import note_environment
+from windlass.pipeline.fitting import learning
+from windlass.pipeline.notes.noted import note_environment
 from windlass.pipeline.opening import declaration_of, is_news, open_product
-from windlass.pipeline.progress import Emit, silent
-from windlass.pipeline.recourse import go_back
-from windlass.pipeline.request import Outcome, TrainingRequest, TrainingResult
-from windlass.pipeline.resume import chain_of, trusted_by
-from windlass.pipeline.step import StepRunner, prune
-from windlass.pipeline.tables import read_record
+from windlass.pipeline.rows.dataset import check, pin
+from windlass.pipeline.rows.ingest import extract
+from windlass.pipeline.steps.context import Training
+from windlass.pipeline.steps.progress import Emit, silent
+from windlass.pipeline.steps.request import Outcome, TrainingRequest, TrainingResult
+from windlass.pipeline.steps.resume import chain_of, trusted_by
+from windlass.pipeline.steps.step import StepRunner, prune
+from windlass.pipeline.steps.tables import read_record
+from windlass.pipeline.verdicts import judging
+from windlass.pipeline.verdicts.champion import split_of_champion
+from windlass.pipeline.verdicts.evaluation import EVALUATION, Evaluation
+from windlass.pipeline.verdicts.recourse import go_back
 from windlass.records.event import Body, RunFinished
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.answers import Answers, ReleaseEvidence, Stream
-from windlass.decisions.paired_losses import PairedLosses
+from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.records.ids import OF_REQUEST
 from windlass.records.state import ReleaseState
 

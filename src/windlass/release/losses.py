@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from windlass.decisions.agreement import row_gaps
-from windlass.decisions.alignment import align
-from windlass.decisions.completeness import Usual, groups_of, representative_rows
-from windlass.decisions.losses import compared_losses
-from windlass.decisions.paired_losses import PairedLosses
-from windlass.decisions.two_streams import stretch_means
+from windlass.decisions.statistics.agreement import row_gaps
+from windlass.decisions.statistics.alignment import align
+from windlass.decisions.statistics.completeness import Usual, groups_of, representative_rows
+from windlass.decisions.statistics.losses import compared_losses
+from windlass.decisions.statistics.paired_losses import PairedLosses
+from windlass.decisions.statistics.two_streams import stretch_means
 from windlass.errors import DataError
 from windlass.product.labels import LabelCodec
 
@@ -43,10 +43,10 @@ def paired_losses(
     """Losses of two versions on the rows that both answered and whose label is known, in the order they were asked for.
 
     `apart`: in a canary no row is answered by both; then the means of neighbouring stretches are compared, each of
-    which has rows of both (`decisions.two_streams`), and always of losses that a row has by itself.
+    which has rows of both (`decisions.statistics.two_streams`), and always of losses that a row has by itself.
 
     Where labels of one class come early, only such rows count as stand for all rows of their time as of `now`
-    (`decisions.completeness`; `within` is how long one may take, `usual` how many never come).
+    (`decisions.statistics.completeness`; `within` is how long one may take, `usual` how many never come).
 
     `labelled` is what `Lake.labelled` gives for both, shadow answers included. `codec` is the new version's and
     `old_codec` the old one's, where it differs. What can be no label is left out; a class that a version does not know,

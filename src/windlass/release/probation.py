@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.rollback import RollbackEvidence
 from windlass.decisions.slowness import QUICKEST, Stretches
+from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.release.evidence import ANSWERED, calls_of, requests_of
 
 if TYPE_CHECKING:

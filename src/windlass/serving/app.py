@@ -14,25 +14,25 @@ from starlette.types import Receive, Scope, Send
 
 from windlass.clock import Clock
 from windlass.errors import WindlassError
-from windlass.serving import inference, mlflow
-from windlass.serving.answering import Answering, ShadowWork
-from windlass.serving.asking import Question
-from windlass.serving.batching import Batcher
-from windlass.serving.binary_tensors import MEDIA
-from windlass.serving.capture import Capture
-from windlass.serving.direct import Direct
-from windlass.serving.errors import Answers
-from windlass.serving.explainer import Explainer
-from windlass.serving.guard import Guard, Keyring
-from windlass.serving.http import CSV, JSON, Getter, Held, Measured, Poster
+from windlass.serving.answers.answering import Answering, ShadowWork
+from windlass.serving.answers.batching import Batcher
+from windlass.serving.answers.capture import Capture
+from windlass.serving.answers.explainer import Explainer
 from windlass.serving.limits import THREADS
-from windlass.serving.lineup import Board
-from windlass.serving.measuring import Measurements
 from windlass.serving.metrics import Metrics
-from windlass.serving.pages import Pages
-from windlass.serving.predict import Outcomes, Predict
-from windlass.serving.probes import Probes
-from windlass.serving.shadow import Shadow
+from windlass.serving.protocols import inference, mlflow
+from windlass.serving.protocols.binary_tensors import MEDIA
+from windlass.serving.protocols.measuring import Measurements
+from windlass.serving.protocols.pages import Pages
+from windlass.serving.protocols.predict import Outcomes, Predict
+from windlass.serving.protocols.probes import Probes
+from windlass.serving.shadows.mirror import Shadow
+from windlass.serving.transport.direct import Direct
+from windlass.serving.transport.errors import Answers
+from windlass.serving.transport.guard import Guard, Keyring
+from windlass.serving.transport.http import CSV, JSON, Getter, Held, Measured, Poster
+from windlass.serving.versions.asking import Question
+from windlass.serving.versions.lineup import Board
 
 Repeat = Callable[[ShadowWork, Sequence[Question]], None]
 """Asks the challenger of a work the questions; the works that they come from have it in common."""

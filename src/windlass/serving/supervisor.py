@@ -26,7 +26,7 @@ from windlass.errors import EngineError, MissingExtra, UsageError
 from windlass.records.paths import Paths
 from windlass.serving.figures_folder import FiguresFolder, forget_worker
 from windlass.serving.options import Report, WorkerOptions
-from windlass.serving.tls import certificate_of
+from windlass.serving.transport.tls import certificate_of
 from windlass.settings import Settings
 
 FIRST_DELAY = 0.1

@@ -29,14 +29,14 @@ from windlass.clock import clock_from
 from windlass.records.paths import Paths
 from windlass.serving.limits import MEMORY_SECONDS, ROUTING_SECONDS
 from windlass.serving.options import WorkerOptions
-from windlass.serving.tls import Certificate
+from windlass.serving.transport.tls import Certificate
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
-    from windlass.serving.grpc_server import GrpcServer
-    from windlass.serving.guard import Keyring
-    from windlass.serving.shadow_process import ShadowProcesses
-    from windlass.serving.watching import Open, Watcher
+    from windlass.serving.protocols.grpc_server import GrpcServer
+    from windlass.serving.shadows.process import ShadowProcesses
+    from windlass.serving.transport.guard import Keyring
+    from windlass.serving.versions.watching import Open, Watcher
 
 _log = logging.getLogger("windlass.serving")
 
@@ -126,7 +126,7 @@ class WorkerServer(uvicorn.Server):
             self.should_exit = True
 
     async def _watch(self) -> None:
-        from windlass.serving.protocol import end_late
+        from windlass.serving.transport.protocol import end_late
 
         measured = 0.0
         while True:
@@ -148,7 +148,7 @@ class WorkerServer(uvicorn.Server):
 
 
 def _grpc_server(parts: Parts, keyring: Keyring | None, certificate: Certificate | None) -> GrpcServer:
-    from windlass.serving.grpc_server import GrpcServer
+    from windlass.serving.protocols.grpc_server import GrpcServer
 
     return GrpcServer(
         board=parts.board,
@@ -165,12 +165,12 @@ def build(
     """The parts of a worker, wired to the real registry (or `open_bundle`), segments and clock."""
     from windlass.lake.segments import SegmentWriter
     from windlass.registry.registry import Registry
+    from windlass.serving.answers.capture import Capture
     from windlass.serving.app import Parts
-    from windlass.serving.capture import Capture
-    from windlass.serving.lineup import Board
     from windlass.serving.metrics import Metrics
-    from windlass.serving.shadow_process import ShadowProcesses
-    from windlass.serving.watching import Watcher
+    from windlass.serving.shadows.process import ShadowProcesses
+    from windlass.serving.versions.lineup import Board
+    from windlass.serving.versions.watching import Watcher
 
     paths, metrics, board = Paths(options.root), Metrics(options.metrics), Board()
     capture = Capture(
@@ -199,8 +199,8 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     report = Reporter()
     parts, watcher, shadows = build(options, report, open_bundle)
     from windlass.serving.app import Application
-    from windlass.serving.guard import Keyring
-    from windlass.serving.protocol import PatientProtocol
+    from windlass.serving.transport.guard import Keyring
+    from windlass.serving.transport.protocol import PatientProtocol
 
     keyring = Keyring(Paths(options.root).tokens) if options.guarded else None
     application = Application(parts, keyring=keyring)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from windlass.app.version import VersionCard
-from windlass.pipeline.evaluation import SMALLEST_SLICE, Calibration, Evaluation, Latency
+from windlass.pipeline.verdicts.evaluation import SMALLEST_SLICE, Calibration, Evaluation, Latency
 from windlass.web.charts import Line, line_chart
 from windlass.web.page import Block, Column, Figure, Figures, Section, Table, Text, render_page
 

@@ -44,7 +44,7 @@ from .conftest import NOON, World  # type: ignore[import-not-found]
 
 SOURCES = Path(windlass.__file__).parent
 JUDGES = {
-    "decide_gate": {"pipeline/judging.py", "backtest/challenger.py"},
+    "decide_gate": {"pipeline/verdicts/judging.py", "backtest/challenger.py"},
     "decide_retrain": {"controller/training.py", "backtest/loop.py"},
     "decide_release": {"controller/releases.py"},
     "decide_rollback": {"controller/releases.py", "backtest/loop.py"},
@@ -114,7 +114,7 @@ def test_each_judgement_is_asked_for_where_we_think(judge: str) -> None:
 @pytest.mark.parametrize(
     ("judge", "askers"),
     [
-        ("decide_recourse", {"pipeline/recourse.py", "backtest/challenger.py"}),
+        ("decide_recourse", {"pipeline/verdicts/recourse.py", "backtest/challenger.py"}),
         ("decide_warning", {"monitoring/watch.py"}),
         ("decide_approval", {"controller/releases.py"}),
         ("decide_arrivals", {"controller/arrivals.py"}),
@@ -129,18 +129,18 @@ def test_judgements_that_are_not_asked_for_at_every_look_have_their_places_too(j
 @pytest.mark.parametrize(
     ("rule", "users"),
     [
-        ("sources_of", {"pipeline/ingest.py", "backtest/product.py"}),
-        ("assemble", {"pipeline/door.py", "pipeline/labelled.py", "backtest/product.py"}),
-        ("label_history", {"pipeline/labels.py", "backtest/product.py"}),
-        ("representative_rows", {"pipeline/labelled.py", "release/losses.py", "backtest/stream.py"}),
-        ("holdout_place", {"pipeline/split.py", "backtest/challenger.py"}),
-        ("choosing_place", {"pipeline/split.py", "backtest/challenger.py"}),
-        ("constant_answer", {"pipeline/judging.py", "backtest/challenger.py"}),
+        ("sources_of", {"pipeline/rows/ingest.py", "backtest/product.py"}),
+        ("assemble", {"pipeline/rows/door.py", "pipeline/rows/labelled.py", "backtest/product.py"}),
+        ("label_history", {"pipeline/rows/labels.py", "backtest/product.py"}),
+        ("representative_rows", {"pipeline/rows/labelled.py", "release/losses.py", "backtest/stream.py"}),
+        ("holdout_place", {"pipeline/rows/split.py", "backtest/challenger.py"}),
+        ("choosing_place", {"pipeline/rows/split.py", "backtest/challenger.py"}),
+        ("constant_answer", {"pipeline/verdicts/judging.py", "backtest/challenger.py"}),
         ("precedent_of", {"controller/training.py", "backtest/loop.py"}),
     ],
 )
 def test_what_judgements_rest_on_is_made_by_the_same_functions(rule: str, users: set[str]) -> None:
-    assert set(callers(rule)) - {"pipeline/assembly.py"} == users
+    assert set(callers(rule)) - {"pipeline/rows/assembly.py"} == users
 
 
 def test_both_drivers_look_through_the_same_watch() -> None:
@@ -152,8 +152,8 @@ def test_both_drivers_look_through_the_same_watch() -> None:
     [
         ("RetrainDecided", {"controller/training.py"}),
         ("TrainingRequest", {"controller/training.py", "pipeline/reproducing.py"}),  # the second changes nothing
-        ("GateDecided", {"pipeline/judging.py"}),
-        ("RecourseDecided", {"pipeline/recourse.py"}),
+        ("GateDecided", {"pipeline/verdicts/judging.py"}),
+        ("RecourseDecided", {"pipeline/verdicts/recourse.py"}),
         ("ReleaseStarted", {"release/director.py"}),
         ("ReleaseAdvanced", {"release/director.py"}),
         ("ReleaseFinished", {"release/director.py"}),

@@ -11,9 +11,9 @@ from typing import Any
 
 from windlass.clock import SimulatedClock
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.progress import ProgressMessage, silent
-from windlass.pipeline.request import TrainingResult
-from windlass.pipeline.step import Finished, Step, StepRunner, prune
+from windlass.pipeline.steps.progress import ProgressMessage, silent
+from windlass.pipeline.steps.request import TrainingResult
+from windlass.pipeline.steps.step import Finished, Step, StepRunner, prune
 from windlass.records.event import RunFinished, RunStarted
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths

@@ -26,7 +26,7 @@ TEXTS = {"extract": "extract;", "train": "extract;train;", "gate": "extract;trai
 def engine() -> Iterator[LocalEngine]:
     # This very windlass, whichever is installed.
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(windlass.__file__).parents[1])])
-    with LocalEngine(preload=("windlass.pipeline.step",), environment={"PYTHONPATH": path}) as engine:
+    with LocalEngine(preload=("windlass.pipeline.steps.step",), environment={"PYTHONPATH": path}) as engine:
         yield engine
 
 

@@ -15,8 +15,8 @@ from windlass.clock import SharedClock
 from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.request import TrainingRequest, TrainingResult
-from windlass.pipeline.resume import beginning
+from windlass.pipeline.steps.request import TrainingRequest, TrainingResult
+from windlass.pipeline.steps.resume import beginning
 from windlass.records.event import RunFinished, StepFinished, VersionRegistered
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry

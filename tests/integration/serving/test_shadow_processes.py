@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from windlass.serving.shadow_worker import NICE, SHARE, rest_after
+from windlass.serving.shadows.worker import NICE, SHARE, rest_after
 
-IN_SHADOW = "import os, sys, time; sys.argv[0].endswith('shadow_worker.py') and {}"
+IN_SHADOW = "import os, sys, time; sys.argv[0].endswith('shadows/worker.py') and {}"
 """Code that only the process of a shadow runs."""
 
 

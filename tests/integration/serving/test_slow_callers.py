@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import uvicorn
 
-from windlass.serving import protocol
-from windlass.serving.http import Body, Held
 from windlass.serving.limits import MOST_BYTES_HELD
-from windlass.serving.protocol import PatientProtocol, end_late
 from windlass.serving.refusal import Overloaded
+from windlass.serving.transport import protocol
+from windlass.serving.transport.http import Body, Held
+from windlass.serving.transport.protocol import PatientProtocol, end_late
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from windlass.app.follow import follow
-from windlass.pipeline.progress import ProgressMessage
+from windlass.pipeline.steps.progress import ProgressMessage
 from windlass.records.event import RunFailed, RunFinished, RunStarted, StepFailed, StepFinished, StepStarted
 
 from .conftest import PRODUCT, Office  # type: ignore[import-not-found]

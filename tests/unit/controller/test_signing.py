@@ -14,7 +14,7 @@ from windlass.errors import LeaseLost, SigningError
 from windlass.records.event import ChampionChanged, ControllerStopped, KeyRotated, RunLogged
 from windlass.records.routing import Target
 from windlass.release.routing import read_routing
-from windlass.serving.trust import Trust
+from windlass.serving.versions.trust import Trust
 
 from .conftest import PRODUCT, Desk  # type: ignore[import-not-found]
 

@@ -10,7 +10,7 @@ from windlass.controller.incidents import Incidents
 from windlass.controller.training import FAILED, Signals, Training
 from windlass.decisions.precedent import Precedent
 from windlass.errors import DataError, EngineError, LeaseLost, UsageError
-from windlass.pipeline.progress import ProgressMessage
+from windlass.pipeline.steps.progress import ProgressMessage
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
 from windlass.records.event import (

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from windlass.decisions.answers import Answers, ReleaseEvidence, Stream
-from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import decide_release
-from windlass.decisions.two_streams import stretch_means
+from windlass.decisions.statistics.paired_losses import PairedLosses
+from windlass.decisions.statistics.two_streams import stretch_means
 from windlass.product.policy import Release
 
 if TYPE_CHECKING:

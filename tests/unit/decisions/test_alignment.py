@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from windlass.decisions.alignment import align
+from windlass.decisions.statistics.alignment import align
 from windlass.errors import DataError
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from windlass.decisions.completeness import Usual, complete_rows, groups_of, representative_rows, unseen_rows
+from windlass.decisions.statistics.completeness import Usual, complete_rows, groups_of, representative_rows, unseen_rows
 
 HOUR, DAY = 1.0, 24.0
 USUAL = Usual(share=0.1, rows=100)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, decide_decay, summarise_losses, upper_mean
-from windlass.decisions.sequential import change_evidence
+from windlass.decisions.statistics.sequential import change_evidence
 
 
 def brier(rng: np.random.Generator, rows: int, level: float = 1.0) -> np.ndarray:

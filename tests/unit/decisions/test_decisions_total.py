@@ -17,12 +17,12 @@ from windlass.decisions.decay import DecayEvidence, decide_decay, summarise_loss
 from windlass.decisions.drift import ColumnDrift, DriftEvidence, Effect, decide_drift
 from windlass.decisions.figures import decision
 from windlass.decisions.gate import GateEvidence, decide_gate
-from windlass.decisions.metrics import NAMES
-from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import decide_release
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
 from windlass.decisions.slowness import Stretches
+from windlass.decisions.statistics.metrics import NAMES
+from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.product.policy import Gate, Release, Retrain
 from windlass.records.decision import Decision
 

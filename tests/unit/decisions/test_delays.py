@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from windlass.decisions.delays import learn_delays
+from windlass.decisions.statistics.delays import learn_delays
 
 AGES = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
 

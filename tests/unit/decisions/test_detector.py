@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from windlass.decisions import detector as detectors
-from windlass.decisions.detector import RUN_LENGTH, Detector
-from windlass.decisions.urn import Bins
+from windlass.decisions.statistics import detector as detectors
+from windlass.decisions.statistics.detector import RUN_LENGTH, Detector
+from windlass.decisions.statistics.urn import Bins
 from windlass.decisions.vigil import Vigil
 
 SHARES = np.array([0.1, 0.2, 0.3, 0.3, 0.1])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
-from windlass.decisions.divergence import holm, jensen_shannon, ks_distance, psi
 from windlass.decisions.drift import ColumnDrift, DriftEvidence, Effect, decide_drift, drifted_columns
+from windlass.decisions.statistics.divergence import holm, jensen_shannon, ks_distance, psi
 
 
 def column(name: str = "age", *, evidence: float = 1.0, kind: str = "number", **effect: float) -> ColumnDrift:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from windlass.decisions.earliness import ALPHA, early_labels_help, worth_asking
-from windlass.decisions.metrics import metric_for
+from windlass.decisions.statistics.metrics import metric_for
 
 
 def scores(random: np.random.Generator, truth: np.ndarray, noise: float) -> np.ndarray:

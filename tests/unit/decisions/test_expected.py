@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from windlass.decisions.expected import expected_score
-from windlass.decisions.metrics import metric_for
+from windlass.decisions.statistics.expected import expected_score
+from windlass.decisions.statistics.metrics import metric_for
 
 
 @pytest.mark.parametrize("name", ["roc_auc", "accuracy", "log_loss", "brier", "f1", "average_precision", "mcc"])

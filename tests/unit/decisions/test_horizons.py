@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass.decisions.horizons import LEAST, LEAST_CHANGED, LEAST_WEIGHT, SHARES, horizons, weigh
-from windlass.decisions.metrics import metric_for
+from windlass.decisions.statistics.metrics import metric_for
 from windlass.product.model.blend import combined
 
 

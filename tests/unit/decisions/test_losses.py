@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from windlass.decisions.losses import compared_losses, misranked
-from windlass.decisions.metrics import metric_for
+from windlass.decisions.statistics.losses import compared_losses, misranked
+from windlass.decisions.statistics.metrics import metric_for
 
 
 def test_misranked_pairs_estimate_one_minus_the_auc() -> None:

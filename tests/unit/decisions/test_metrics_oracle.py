@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from windlass.decisions import losses as per_row
-from windlass.decisions.metrics import DEFAULTS, NAMES, metric_for
+from windlass.decisions.statistics import losses as per_row
+from windlass.decisions.statistics.metrics import DEFAULTS, NAMES, metric_for
 from windlass.errors import ProductError
 
 BINARY = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from windlass.decisions.metrics import DEFAULTS, NAMES, metric_for
+from windlass.decisions.statistics.metrics import DEFAULTS, NAMES, metric_for
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from windlass.decisions.metrics import metric_for
-from windlass.decisions.paired import compare, dependence, standard_error
-from windlass.decisions.ranking import auc_influence, roc_auc
+from windlass.decisions.statistics.metrics import metric_for
+from windlass.decisions.statistics.paired import compare, dependence, standard_error
+from windlass.decisions.statistics.ranking import auc_influence, roc_auc
 
 
 def two_models(rng: np.random.Generator, rows: int, noise: float = 0.5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

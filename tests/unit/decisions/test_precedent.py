@@ -10,9 +10,9 @@ from scipy.stats import combine_pvalues
 
 from windlass.decisions.figures import decision
 from windlass.decisions.gate import GateEvidence, decide_gate
-from windlass.decisions.paired_losses import PairedLosses, p_better
 from windlass.decisions.precedent import Precedent, precedent_of, together
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
+from windlass.decisions.statistics.paired_losses import PairedLosses, p_better
 from windlass.product.policy import Gate, Release
 
 PAID = Precedent(gain=0.05, p_better=0.001)

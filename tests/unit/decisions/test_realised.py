@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from windlass.decisions.metrics import metric_for
-from windlass.decisions.realised import LabelTimes, learn_history, realised_score
+from windlass.decisions.statistics.metrics import metric_for
+from windlass.decisions.statistics.realised import LabelTimes, learn_history, realised_score
 
 WITHIN = 10.0
 LATE = (4.0, 0.5)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from windlass.decisions.answers import Answers, ReleaseEvidence, Stream
-from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.release import ALPHA, decide_release
+from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.product.policy import Release
 
 from .played import Challenger, look, play, ramp, seldom  # type: ignore[import-not-found]

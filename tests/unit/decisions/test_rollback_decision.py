@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse, material, scaled_difference
 from windlass.decisions.rollback import (
     ALPHA,
     ERROR_ALPHA,
@@ -15,7 +14,8 @@ from windlass.decisions.rollback import (
     RollbackEvidence,
     decide_rollback,
 )
-from windlass.decisions.sequential import evidence_above, proportion_bounds
+from windlass.decisions.statistics.paired_losses import PairedLosses, evidence_of_worse, material, scaled_difference
+from windlass.decisions.statistics.sequential import evidence_above, proportion_bounds
 from windlass.product.policy import Release
 from windlass.records.decision import Decision
 

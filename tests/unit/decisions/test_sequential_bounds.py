@@ -1,4 +1,4 @@
-"""What holds at every look: the claims of `decisions.sequential`, each with a simulation that would refute it."""
+"""What holds at every look: claims of `statistics.sequential`, each with a simulation that would refute it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.decisions.sequential import (
+from windlass.decisions.statistics.sequential import (
     change_evidence,
     distribution_radius,
     evidence_above,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.decisions.shapley import Attributed, attribute, orders_of, stations
+from windlass.decisions.statistics.shapley import Attributed, attribute, orders_of, stations
 
 Array = np.ndarray[Any, Any]
 Model = Callable[[Array], Array]

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.rollback import LATENCY_ALPHA, RollbackEvidence, decide_rollback
 from windlass.decisions.slowness import FEW, Stretches, slowness
+from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.product.policy import Release
 from windlass.records.decision import Decision
 

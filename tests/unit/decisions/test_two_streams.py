@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.decisions.two_streams import evidence_of_more, in_order, neighbours, stretch_means, stretches
+from windlass.decisions.statistics.two_streams import evidence_of_more, in_order, neighbours, stretch_means, stretches
 
 Plausible = Callable[[int, int, float], bool]
 

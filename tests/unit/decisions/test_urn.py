@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import dirichlet_multinomial
 
-from windlass.decisions.urn import Bins, least_shift, log_evidence
+from windlass.decisions.statistics.urn import Bins, least_shift, log_evidence
 
 
 def bins(weights: list[list[float]], *, ordered: bool = True, dispersion: float = 1.0) -> Bins:

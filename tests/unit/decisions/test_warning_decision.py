@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from windlass.decisions.losses import absolute, brier
+from windlass.decisions.statistics.losses import absolute, brier
 from windlass.decisions.warning import ExpectedLosses, decide_warning, learn_expected
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)

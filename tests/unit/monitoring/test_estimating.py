@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from windlass.decisions.metrics import metric_for
+from windlass.decisions.statistics.metrics import metric_for
 from windlass.errors import DataError, UsageError
 from windlass.monitoring import PerformanceEstimator, learn_estimator
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from windlass.decisions.decay import DecayEvidence, decide_decay
-from windlass.decisions.losses import losses
+from windlass.decisions.statistics.losses import losses
 from windlass.errors import RegistryError
 from windlass.monitoring.reference import Reference, load, make_reference, prediction_frame, save
 from windlass.monitoring.watch import Watch

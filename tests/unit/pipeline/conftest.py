@@ -10,10 +10,10 @@ import pytest
 
 from windlass.clock import SharedClock, SimulatedClock
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.progress import ProgressMessage
-from windlass.pipeline.request import TrainingRequest, TrainingResult
-from windlass.pipeline.resume import beginning
-from windlass.pipeline.step import StepRunner
+from windlass.pipeline.steps.progress import ProgressMessage
+from windlass.pipeline.steps.request import TrainingRequest, TrainingResult
+from windlass.pipeline.steps.resume import beginning
+from windlass.pipeline.steps.step import StepRunner
 from windlass.pipeline.training import run_training
 from windlass.records.event import Body, StepFinished
 from windlass.records.lease import Fence

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from windlass.errors import RunFailed
-from windlass.pipeline import dataset
-from windlass.pipeline.evaluation import EVALUATION, Evaluation
 from windlass.pipeline.reproducing import ReproduceRequest, reproduce
-from windlass.pipeline.tables import read_record
+from windlass.pipeline.rows import dataset
+from windlass.pipeline.steps.tables import read_record
+from windlass.pipeline.verdicts.evaluation import EVALUATION, Evaluation
 from windlass.records.event import GateDecided, StepFinished
 
 LATE = """

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from windlass.decisions.baseline import constant_answer
-from windlass.pipeline.evaluation import calibration_of, residuals_of, score_all, slice_table
-from windlass.pipeline.explanation import measure_latency, permutation_importances
+from windlass.pipeline.verdicts.evaluation import calibration_of, residuals_of, score_all, slice_table
+from windlass.pipeline.verdicts.explanation import measure_latency, permutation_importances
 from windlass.product.policy import Gate
 
 TRUTH = np.array([0, 0, 1, 1])

@@ -13,8 +13,8 @@ import windlass as wl
 from windlass.errors import DataError
 from windlass.lake.lake import TrainingSet
 from windlass.lake.pins import WAITING_COLUMNS
-from windlass.pipeline.labelled import LabelledRows, labelled_rows
-from windlass.pipeline.labels import OUTCOME_COLUMNS
+from windlass.pipeline.rows.labelled import LabelledRows, labelled_rows
+from windlass.pipeline.rows.labels import OUTCOME_COLUMNS
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

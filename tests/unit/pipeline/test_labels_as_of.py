@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from windlass.errors import DataError
 from windlass.lake.join import join_outcomes
 from windlass.lake.served import OUTCOMES
-from windlass.pipeline.labels import (
+from windlass.pipeline.rows.labels import (
     OUTCOME_COLUMNS,
     label_history,
     labels_as_of,

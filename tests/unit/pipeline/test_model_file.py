@@ -15,13 +15,13 @@ from windlass.app.scaffold import make_project_from_model
 from windlass.errors import ProductError, UntrustedModel
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.declaring import declare
-from windlass.pipeline.request import DeclareRequest
+from windlass.pipeline.steps.request import DeclareRequest
 from windlass.product.contract import InvalidRows
 from windlass.records.event import VersionRegistered
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry
-from windlass.serving.asking import keys_of
-from windlass.serving.lineup import Loaded
+from windlass.serving.versions.asking import keys_of
+from windlass.serving.versions.lineup import Loaded
 from windlass.settings import load_settings
 from windlass.staging import Staging
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from windlass.pipeline.compare import compare_runs
+from windlass.pipeline.notes.compare import compare_runs
 from windlass.records.event import RecourseDecided, RunFinished, VersionRegistered
 
 if TYPE_CHECKING:

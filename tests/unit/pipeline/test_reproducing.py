@@ -11,8 +11,8 @@ import pytest
 
 from windlass.errors import PinBroken, RunFailed, UsageError
 from windlass.lake.lake import Lake
-from windlass.pipeline.progress import Emit, ProgressMessage, silent
 from windlass.pipeline.reproducing import Reproduced, ReproduceRequest, compared, reasons_for, reproduce
+from windlass.pipeline.steps.progress import Emit, ProgressMessage, silent
 from windlass.records.bundle import Environment
 from windlass.records.event import StepFinished
 from windlass.registry.registry import Registry

@@ -9,10 +9,10 @@ import pytest
 
 from windlass.errors import UsageError
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.compare import compare_runs
-from windlass.pipeline.noted import environment_file
-from windlass.pipeline.resume import FRESH, chain_of, trusted_by, unfinished_run
-from windlass.pipeline.tables import write_record
+from windlass.pipeline.notes.compare import compare_runs
+from windlass.pipeline.notes.noted import environment_file
+from windlass.pipeline.steps.resume import FRESH, chain_of, trusted_by, unfinished_run
+from windlass.pipeline.steps.tables import write_record
 from windlass.records.bundle import Environment
 from windlass.records.data import DataPin
 from windlass.records.decision import Decision

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.errors import DataError
-from windlass.pipeline.split import (
+from windlass.pipeline.rows.split import (
     HOLDOUT,
     LEAST,
     MINIMUM,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from windlass.errors import DataError, LeaseLost, RunFailed
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.progress import ProgressMessage
-from windlass.pipeline.step import Step, StepRunner, prune
+from windlass.pipeline.steps.progress import ProgressMessage
+from windlass.pipeline.steps.step import Step, StepRunner, prune
 from windlass.records.event import RunFailed as RunFailedEvent
 from windlass.records.event import StepFailed, StepFinished, StepStarted
 from windlass.records.lease import Fence

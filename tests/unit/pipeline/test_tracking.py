@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import windlass as wl
 from windlass.errors import UsageError
 from windlass.ledger.ledger import Ledger
-from windlass.pipeline.compare import compare_runs
-from windlass.pipeline.notes import Run
-from windlass.pipeline.tracking import active, active_run
+from windlass.pipeline.notes.compare import compare_runs
+from windlass.pipeline.notes.notes import Run
+from windlass.pipeline.notes.tracking import active, active_run
 from windlass.records.event import (
     Event,
     RunFailed,

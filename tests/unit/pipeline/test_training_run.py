@@ -20,12 +20,12 @@ from windlass.errors import DataError, LeaseLost, RunFailed
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.monitoring import reference
-from windlass.pipeline.compare import compare_runs
 from windlass.pipeline.declaring import declare
-from windlass.pipeline.evaluation import Evaluation
-from windlass.pipeline.predictions import as_frame, from_frame
-from windlass.pipeline.request import DeclareRequest
-from windlass.pipeline.tables import read_record
+from windlass.pipeline.notes.compare import compare_runs
+from windlass.pipeline.steps.predictions import as_frame, from_frame
+from windlass.pipeline.steps.request import DeclareRequest
+from windlass.pipeline.steps.tables import read_record
+from windlass.pipeline.verdicts.evaluation import Evaluation
 from windlass.product.contract import RowDecoder
 from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
 from windlass.records.event import (

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from windlass.errors import MissingExtra, ProductError
-from windlass.pipeline.tuning import need_optuna, resolve, search
+from windlass.pipeline.fitting.tuning import need_optuna, resolve, search
 
 SPACE = {"x": (-5.0, 5.0), "n": (1, 8), "kind": ["a", None, ("odd", "object")], "rate": (0.001, 1.0, "log")}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from windlass.errors import ContractViolated, DataError, NotRowLocal, ProductError, RunFailed, WindlassError
-from windlass.pipeline.step import said_in
+from windlass.pipeline.steps.step import said_in
 from windlass.records.event import RunFailed as RunFailedEvent
 from windlass.records.event import StepFailed, StepStarted
 

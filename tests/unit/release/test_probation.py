@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from windlass.decisions.paired_losses import PairedLosses
 from windlass.decisions.rollback import RollbackEvidence
+from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.release.probation import Seen, rollback_evidence
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from windlass.decisions.paired_losses import PairedLosses, evidence_of_worse
+from windlass.decisions.statistics.paired_losses import PairedLosses, evidence_of_worse
 from windlass.product.labels import LabelCodec
 from windlass.records.state import ReleaseState
 from windlass.release.evidence import (

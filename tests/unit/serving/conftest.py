@@ -17,11 +17,11 @@ from windlass.records.bundle import Column, Environment, Manifest, ModelFile
 from windlass.records.capture import Captured, OutcomeBatch, PredictionBatch
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
+from windlass.serving.answers.capture import Capture
 from windlass.serving.app import Application, Parts
-from windlass.serving.capture import Capture
-from windlass.serving.lineup import Board
 from windlass.serving.metrics import Metrics
-from windlass.serving.watching import Watcher
+from windlass.serving.versions.lineup import Board
+from windlass.serving.versions.watching import Watcher
 
 NOW = datetime(2013, 3, 1, 12, tzinfo=UTC)
 COLUMNS = (

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from windlass.serving import batching
+from windlass.serving.answers import batching
 from windlass.serving.limits import LAST_BATCHES, MOST_IN_THREADS, SHORT_SECONDS, TRIALS
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windlass.serving.binary_tensors import HEADER, MEDIA, read, write
+from windlass.serving.protocols.binary_tensors import HEADER, MEDIA, read, write
 
 PATH = "/v2/models/flights/infer"
 TIMES = ["2013-03-01T10:00:00Z", "2013-03-01T11:00:00Z"]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass.records.bundle import Column
-from windlass.serving.blame import _MOST_ASKED, _MOST_WITHOUT_WITNESS, Witness, blame
+from windlass.serving.versions.blame import _MOST_ASKED, _MOST_WITHOUT_WITNESS, Witness, blame
 
 BAD = 99.0
 COLUMNS = tuple(Column(name=name, dtype="float") for name in "abcdefgh")

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import uvicorn
 
-from windlass.serving import direct as short
-from windlass.serving import protocol
 from windlass.serving.app import Application
-from windlass.serving.guard import Keyring
 from windlass.serving.limits import MOST_BYTES_HELD, SMALL_BYTES
-from windlass.serving.protocol import PatientProtocol, end_late
+from windlass.serving.transport import direct as short
+from windlass.serving.transport import protocol
+from windlass.serving.transport.guard import Keyring
+from windlass.serving.transport.protocol import PatientProtocol, end_late
 
 HEADERS = {"Content-Type": "application/json"}
 
@@ -216,7 +216,7 @@ def test_a_caller_who_goes_takes_nothing_along(served: Served) -> None:
 
 def test_what_a_worker_holds_is_bounded_here_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     body = rows(served.stage)
-    monkeypatch.setattr("windlass.serving.http.MOST_BYTES_HELD", len(body) - 1)
+    monkeypatch.setattr("windlass.serving.transport.http.MOST_BYTES_HELD", len(body) - 1)
     status, headers, told = served.ask("/flights/predict", body)
     assert (status, headers["retry-after"]) == (503, "1")
     assert "as many bodies as it can" in told["error"]

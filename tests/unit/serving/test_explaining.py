@@ -13,8 +13,8 @@ import pytest
 
 from windlass.monitoring.reference import make_reference, save
 from windlass.product.model.predict import predict
-from windlass.serving import explaining
 from windlass.serving.limits import EXPLAIN_WALKS, MOST_EXPLAINED
+from windlass.serving.versions import explaining
 
 from .conftest import FakeBundle, Said  # type: ignore[import-not-found]
 

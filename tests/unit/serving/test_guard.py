@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from windlass.records.token import SCOPES, Scope, Token, Tokens
 from windlass.serving.app import Application
-from windlass.serving.guard import Keyring, scopes_for
+from windlass.serving.transport.guard import Keyring, scopes_for
 
 OUTCOMES = {"outcomes": [{"key": "f1", "value": True}]}
 

@@ -9,7 +9,7 @@ from windlass.lake.reader import has_writer, list_segments, read_segment
 from windlass.lake.segments import SegmentWriter
 from windlass.records.capture import OutcomeBatch
 from windlass.records.paths import Paths
-from windlass.serving.capture import Capture
+from windlass.serving.answers.capture import Capture
 from windlass.serving.metrics import Metrics
 
 from .conftest import NOW  # type: ignore[import-not-found]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from windlass.lake.segments import SegmentWriter
-from windlass.serving.capture import Capture
+from windlass.serving.answers.capture import Capture
 
 ROUTES = [
     "/flights/predict",

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from windlass.product.contract import Decoded
 from windlass.records.bundle import Column
 from windlass.records.routing import Routing, Target
-from windlass.serving.answering import ShadowWork
-from windlass.serving.asking import Question
-from windlass.serving.lineup import Lineup
+from windlass.serving.answers.answering import ShadowWork
 from windlass.serving.metrics import Metrics
-from windlass.serving.shadow import Allowance, Shadow
+from windlass.serving.shadows.mirror import Allowance, Shadow
+from windlass.serving.versions.asking import Question
+from windlass.serving.versions.lineup import Lineup
 
 
 def constant(value: float) -> Any:
@@ -300,8 +300,8 @@ def test_a_shadow_is_never_given_more_than_it_is_allowed(
 
 
 def test_what_is_beyond_the_allowance_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windlass.serving.shadow.SHADOW_AT_ONCE", 2.0)
-    monkeypatch.setattr("windlass.serving.shadow.SHADOW_PER_SECOND", 1e-9)
+    monkeypatch.setattr("windlass.serving.shadows.mirror.SHADOW_AT_ONCE", 2.0)
+    monkeypatch.setattr("windlass.serving.shadows.mirror.SHADOW_PER_SECOND", 1e-9)
     metrics = Metrics()
     shadow = Shadow(lambda _: None, metrics=metrics)
     assert [shadow.offer(_work()) for _ in range(4)] == [True, True, False, False]

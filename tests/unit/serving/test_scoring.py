@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from windlass.app.predict import _score
 from windlass.errors import DataError, UsageError
 from windlass.product.contract import InvalidRows
-from windlass.serving.lineup import Loaded
-from windlass.serving.row_files import MOST_ROWS, WholeFile, open_rows
-from windlass.serving.scoring import LABEL, SCORE, VERSION, Scorer
+from windlass.serving.files.rows import MOST_ROWS, WholeFile, open_rows
+from windlass.serving.files.scoring import LABEL, SCORE, VERSION, Scorer
+from windlass.serving.versions.lineup import Loaded
 
 AT = datetime(2013, 3, 1, 10, tzinfo=UTC)
 
@@ -192,7 +192,7 @@ def test_a_csv_carries_any_text_through(tmp_path_factory: pytest.TempPathFactory
 
 
 def test_scores_name_the_row_of_a_later_stretch(stage: Any) -> None:
-    from windlass.serving.row_files import Stretch
+    from windlass.serving.files.rows import Stretch
 
     frame = rows_of(1).drop("note")
     values = {name: frame[name].to_list() for name in frame.columns} | {"seats": ["three"]}

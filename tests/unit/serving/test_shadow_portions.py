@@ -15,8 +15,8 @@ from windlass.decisions.answers import ReleaseEvidence
 from windlass.decisions.harms import latency
 from windlass.release.evidence import answers
 from windlass.serving.limits import ROWS_TOGETHER
-from windlass.serving.shadow_process import Mirrored
-from windlass.serving.shadow_worker import Portion
+from windlass.serving.shadows.process import Mirrored
+from windlass.serving.shadows.worker import Portion
 
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier, Event
 
 import pytest
 
-from windlass.serving.timing import undisturbed_time, wall_time
+from windlass.serving.versions.timing import undisturbed_time, wall_time
 
 
 def test_waiting_for_something_else_than_a_processor_counts() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from windlass.errors import SettingsError, UsageError
 from windlass.serving.supervisor import Server
-from windlass.serving.tls import Certificate, certificate_of
+from windlass.serving.transport.tls import Certificate, certificate_of
 from windlass.settings import Settings
 
 from ...certificates import self_signed  # type: ignore[import-not-found]

@@ -10,7 +10,7 @@ import pytest
 from windlass.errors import SigningError
 from windlass.ledger.keys import Keys, SigningKey
 from windlass.records.routing import Target
-from windlass.serving.trust import Trust
+from windlass.serving.versions.trust import Trust
 
 
 @pytest.fixture

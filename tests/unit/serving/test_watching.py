@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from windlass.errors import BundleCorrupt
-from windlass.serving import watching
+from windlass.serving.versions import watching
 
 
 def served(stage: Any) -> tuple[str | None, str | None, str]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from windlass.app.version import VersionCard
-from windlass.pipeline.evaluation import Evaluation, Slice
-from windlass.pipeline.split import Split
+from windlass.pipeline.rows.split import Split
+from windlass.pipeline.verdicts.evaluation import Evaluation, Slice
 from windlass.records.bundle import Environment, Manifest, ModelFile
 from windlass.web.version import version_page
 

@@ -36,8 +36,8 @@ _SHOWN = 5
 def check_declaration(product: type[Product], *, metrics: Mapping[TaskKind, Collection[str]] | None = None) -> None:
     """Raise ProductError for the first thing in the class that cannot work.
 
-    `metrics` are the names that a gate may use for each kind of task (`decisions.metrics.NAMES`, which this layer may
-    not import); without it the name is not checked.
+    `metrics` are the names that a gate may use for each kind of task (`decisions.statistics.metrics.NAMES`, which this
+    layer may not import); without it the name is not checked.
     """
     where = f"{product.__module__.rpartition('.')[2]}:{product.__name__}"
     _check_task(product, where)

@@ -1,0 +1,1 @@
+"""From rows to a model: features, the search for parameters, training."""

@@ -1,0 +1,1 @@
+"""What people note of runs: parameters, metrics and figures, and two runs side by side."""

@@ -1,0 +1,1 @@
+"""What every step of a run works with: done once, durable, told of while it lasts."""

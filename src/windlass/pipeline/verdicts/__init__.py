@@ -1,0 +1,1 @@
+"""What is measured of a candidate, and whether it may be released."""

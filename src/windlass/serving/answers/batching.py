@@ -1,0 +1,205 @@
+"""Requests that come while a version is at work wait, and are then asked about together.
+
+Nobody waits for company: a request that comes alone is asked about at once. While it is, others gather, and the next
+call of the model is theirs, so that batches grow with the load and vanish without it. Requests share a batch only if
+they have the same lineup; after a swap those that came before it are answered by the version they came for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from windlass.serving.answers.answering import Answered, Answering, Failed, Inquiry, Reader, Result, ShadowWork
+from windlass.serving.limits import (
+    LAST_BATCHES,
+    MOST_IN_THREADS,
+    MOST_WAITING,
+    ROWS_TOGETHER,
+    SHORT_SECONDS,
+    SMALL_BYTES,
+    TRIALS,
+    WAIT_SECONDS,
+)
+from windlass.serving.refusal import Overloaded, PredictionFailed
+from windlass.serving.versions.lineup import Lineup, Loaded
+
+T = TypeVar("T")
+
+
+class _Waiting(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    inquiry: Inquiry
+    since: float
+    answer: asyncio.Future[Result]
+
+
+class Pace:
+    """Whether the next batch of a product is short enough to be answered on the event loop.
+
+    Two threads that both want the interpreter keep each other waiting, by up to 5 ms at a time, which is several times
+    what a short batch takes; and a hop to a thread and back costs a fifth of it. A long batch belongs in a thread,
+    where it holds up nothing else. Which of them a product has only shows where no other thread disturbs them: so after
+    some batches in threads, none of them very long, the next ones are tried here. If they turn out to be long, twice as
+    many go to threads before the next trial. One long batch says little, since any may have to wait for a processor:
+    it is the mean of the last that counts, and none counts for much more than is allowed.
+
+    User code has no place on the event loop however short it is: it may run a loop of its own, or ask this very server.
+    """
+
+    def __init__(self) -> None:
+        self._in_threads = TRIALS
+        self._left = TRIALS
+        self._mean = 0.0
+        """Seconds, of batches on the event loop; older ones count ever less."""
+
+    def is_short(self) -> bool:
+        """Whether to answer the next batch on the event loop; then `took` is to be told."""
+        if self._left:
+            self._left -= 1
+            return False
+        return True
+
+    def took(self, seconds: float) -> None:
+        """Take in what a batch on the event loop took."""
+        self._mean += (min(seconds, 4 * SHORT_SECONDS) - self._mean) / LAST_BATCHES
+        if self._mean > SHORT_SECONDS:
+            self._left, self._in_threads = self._in_threads, min(self._in_threads * 2, MOST_IN_THREADS)
+            self._mean = 0.0
+        elif seconds < SHORT_SECONDS:
+            self._in_threads = TRIALS
+
+    def took_in_thread(self, seconds: float) -> None:
+        """Take in what a batch in a thread took, what it waited for others included."""
+        if seconds > 10 * SHORT_SECONDS:
+            self._left = self._in_threads
+
+
+class Batcher:
+    """The way from a protocol to the answers. Everything but the work itself happens on the event loop."""
+
+    def __init__(
+        self, answering: Answering, *, pool: ThreadPoolExecutor, mirror: Callable[[ShadowWork], object]
+    ) -> None:
+        """`mirror` takes what is to be asked of a challenger in shadow as well, and never blocks."""
+        self._answering = answering
+        self._pool = pool
+        self._mirror = mirror
+        self._queues: dict[str, deque[_Waiting]] = defaultdict(deque)
+        self._busy: set[str] = set()
+        """Products for which a batch is at work, or about to begin."""
+        self._alone: dict[str, int] = defaultdict(int)
+        self._paces: dict[str, Pace] = defaultdict(Pace)
+
+    async def answer(
+        self,
+        lineup: Lineup,
+        read: Reader,
+        *,
+        size: int,
+        request_id: str | None = None,
+        only: Loaded | None = None,
+    ) -> Answered:
+        """Answers for the rows that `read` finds in a body of `size` bytes.
+
+        Raises InvalidRows, NoChampion, Overloaded, PredictionFailed, CaptureFailed.
+        """
+        self._check_load(lineup.product)
+        leader = only or lineup.leader()
+        decoded = await self.off_loop(lambda: read(leader.decoder), size=size)
+        inquiry = Inquiry(lineup=lineup, decoded=decoded, read=read, request_id=request_id, only=only)
+        result = await (self._wait(inquiry) if len(decoded) <= ROWS_TOGETHER else self._ask_alone(inquiry))
+        if isinstance(result, Failed):  # finding out why takes many calls of the version, and holds nobody up
+            told = await asyncio.get_running_loop().run_in_executor(self._pool, self._answering.blame, result)
+            if result.shadow is not None and isinstance(told, PredictionFailed):
+                self._mirror(result.shadow)
+            raise told
+        if not isinstance(result, Answered):
+            raise result
+        if result.shadow is not None:
+            self._mirror(result.shadow)
+        return result
+
+    async def off_loop(self, work: Callable[[], T], *, size: int) -> T:
+        """What `work` returns; in a thread if it has more than a small body of `size` bytes to go through."""
+        if size <= SMALL_BYTES:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _check_load(self, product: str) -> None:
+        queue = self._queues[product]
+        late = queue and time.monotonic() - queue[0].since > WAIT_SECONDS
+        if late or len(queue) + self._alone[product] >= MOST_WAITING:
+            raise Overloaded(f"{product} has more requests than it can answer", remedy="try again a little later")
+
+    async def _ask_alone(self, inquiry: Inquiry) -> Result:
+        product = inquiry.lineup.product
+        self._alone[product] += 1
+        try:
+            answer = self._answering.answer
+            return (await asyncio.get_running_loop().run_in_executor(self._pool, answer, [inquiry]))[0]
+        finally:
+            self._alone[product] -= 1
+
+    def _wait(self, inquiry: Inquiry) -> asyncio.Future[Result]:
+        loop, product = asyncio.get_running_loop(), inquiry.lineup.product
+        waiting = _Waiting(inquiry=inquiry, since=time.monotonic(), answer=loop.create_future())
+        self._queues[product].append(waiting)
+        if product not in self._busy:
+            self._busy.add(product)
+            loop.call_soon(self._begin, product)  # after whatever else has arrived by now
+        return waiting.answer
+
+    def _begin(self, product: str) -> None:
+        batch = self._next(product)
+        if not batch:
+            self._busy.discard(product)
+            return
+        inquiries, pace = [waiting.inquiry for waiting in batch], self._paces[product]
+        began = time.monotonic()
+        if not batch[0].inquiry.lineup.runs_user_code and pace.is_short():
+            work = self._here(inquiries)
+            pace.took(time.monotonic() - began)
+        else:
+            work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
+            work.add_done_callback(lambda _: pace.took_in_thread(time.monotonic() - began))
+        work.add_done_callback(lambda done: self._ended(product, batch, done))
+
+    def _here(self, inquiries: Sequence[Inquiry]) -> asyncio.Future[list[Result]]:
+        done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        try:
+            done.set_result(self._answering.answer(inquiries))
+        except Exception as error:  # noqa: BLE001 (as a thread would hand it on)
+            done.set_exception(error)
+        return done
+
+    def _next(self, product: str) -> list[_Waiting]:
+        """Those who wait longest, as many as go together."""
+        queue, batch, rows = self._queues[product], list[_Waiting](), 0
+        while queue:
+            inquiry = queue[0].inquiry
+            rows += len(inquiry.decoded)
+            if batch and (rows > ROWS_TOGETHER or not _go_together(batch[0].inquiry, inquiry)):
+                break
+            batch.append(queue.popleft())
+        return batch
+
+    def _ended(self, product: str, batch: Sequence[_Waiting], done: asyncio.Future[list[Result]]) -> None:
+        error = done.exception()
+        for place, waiting in enumerate(batch):
+            if waiting.answer.done():  # its caller has gone
+                continue
+            if error is not None:
+                waiting.answer.set_exception(error)
+            else:
+                waiting.answer.set_result(done.result()[place])
+        asyncio.get_running_loop().call_soon(self._begin, product)  # after these answers have gone out
+
+
+def _go_together(one: Inquiry, other: Inquiry) -> bool:
+    return one.lineup is other.lineup and one.only is other.only

@@ -1,0 +1,1 @@
+"""Files of rows, answered a stretch at a time: `windlass predict`."""

@@ -1,0 +1,289 @@
+"""The Open Inference Protocol, version 2, over REST (kserve/open-inference-protocol, inference_rest.md).
+
+Inputs: one tensor for each column, of shape [n] or [n, 1]; or, for a product of numbers only, one tensor of shape
+[n, k] with the columns in their order. Outputs: `score`, `label` (classification), `prediction_id`. Tensors may
+come and go as bytes behind the JSON (`binary_tensors`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+
+from windlass.product.contract import InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
+from windlass.records.bundle import Column
+from windlass.serving.answers.answering import Answer, Answered
+from windlass.serving.answers.batching import Batcher
+from windlass.serving.protocols import binary_tensors
+from windlass.serving.transport.http import Call, Reply, encode
+from windlass.serving.versions.lineup import Board, Loaded
+
+DATATYPES = {"bool": "BOOL", "int": "INT64", "float": "FP64", "str": "BYTES", "datetime": "BYTES", "date": "BYTES"}
+_INTEGERS = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
+_FLOATS = {"FP16", "FP32", "FP64"}
+_FITS = {
+    "bool": {"BOOL"},
+    "int": _INTEGERS | _FLOATS,
+    "float": _INTEGERS | _FLOATS | {"BOOL"},
+    "str": {"BYTES"},
+    "datetime": {"BYTES"},
+    "date": {"BYTES"},
+}
+_NUMERIC = ("bool", "int", "float")
+
+_Name = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class _Input(msgspec.Struct):
+    name: _Name
+    shape: Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]], msgspec.Meta(min_length=1, max_length=2)]
+    datatype: str
+    data: list[Any] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class _Output(msgspec.Struct):
+    name: _Name
+    parameters: dict[str, Any] | None = None
+
+
+class InferRequest(msgspec.Struct):
+    inputs: Annotated[list[_Input], msgspec.Meta(min_length=1)]
+    id: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[_Output] | None = None
+
+
+_DECODER = msgspec.json.Decoder(InferRequest)
+Maker = tuple[str, Callable[[Answer], Any]]
+"""Datatype of an output, and how it is read off an answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inferred:
+    """What a transport needs for its reply."""
+
+    request: InferRequest
+    answered: Answered
+    makers: dict[str, Maker]
+    """The outputs that are wanted."""
+
+
+def request_from(plain: dict[str, Any]) -> InferRequest:
+    """The request in plain data of another transport. Raises InvalidRows for what is none."""
+    try:
+        return msgspec.convert(plain, InferRequest)
+    except msgspec.ValidationError as error:
+        problem = Problem(field=path_of(error) or "request", row=None, reason=reason_of(error))
+        raise InvalidRows.of([problem]) from error
+
+
+class Infer:
+    """`/v2/models/{name}[/versions/{version}]/infer`."""
+
+    def __init__(self, *, board: Board, batcher: Batcher) -> None:
+        self._board = board
+        self._batcher = batcher
+
+    async def __call__(self, call: Call) -> Reply:
+        inferred = await self.infer(
+            call.path["name"],
+            call.path.get("version"),
+            lambda: _decode(call),
+            size=len(call.body),
+            request_id=call.request_id,
+        )
+        return _reply(inferred.request, inferred.answered, inferred.makers)
+
+    async def infer(
+        self,
+        name: str,
+        version: str | None,
+        read: Callable[[], InferRequest],
+        *,
+        size: int,
+        request_id: str | None = None,
+    ) -> Inferred:
+        """The answers to the request that `read` makes of a message of `size` bytes; raises as `Batcher.answer`."""
+        lineup = self._board.of(name)
+        only = None if version is None else lineup.version(version)
+        request = await self._batcher.off_loop(read, size=size)
+        makers = _outputs(request, only or lineup.leader())
+        answered = await self._batcher.answer(
+            lineup,
+            lambda decoder: decoder.from_columns(_columns(request.inputs, decoder)),
+            size=size,
+            request_id=request.id or request_id,
+            only=only,
+        )
+        return Inferred(request=request, answered=answered, makers=makers)
+
+
+def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
+    """`$metadata_model_response`: what the model takes and gives."""
+    lineup = board.of(name)
+    loaded = lineup.leader() if version is None else lineup.version(version)
+    return {
+        "name": name,
+        "versions": [each.version for each in lineup.served],
+        "platform": f"windlass_{loaded.manifest.model.format}",
+        "inputs": [
+            {"name": column.name, "datatype": DATATYPES[column.dtype], "shape": [-1]}
+            for column in loaded.decoder.columns
+        ],
+        "outputs": [
+            {"name": name, "datatype": datatype, "shape": [-1]} for name, (datatype, _) in _makers(loaded).items()
+        ],
+    }
+
+
+def _decode(call: Call) -> InferRequest:
+    """The request, with the values of every tensor in `data`, in whichever form they came."""
+    try:
+        text, rest = binary_tensors.split(call.body, call.headers.get(binary_tensors.HEADER.lower()))
+    except ValueError as error:
+        raise _wrong(binary_tensors.HEADER, str(error)) from error
+    try:
+        request = _DECODER.decode(text)
+    except msgspec.ValidationError as error:
+        problem = Problem(field=path_of(error) or "body", row=None, reason=reason_of(error))
+        raise InvalidRows.of([problem]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedBody.json(text, error) from error
+    for tensor in request.inputs:
+        size = (tensor.parameters or {}).get("binary_data_size")
+        if size is not None:
+            rest = _attach(tensor, size, rest)
+        elif tensor.data is None:
+            raise _wrong(tensor.name, "has no data")
+    if rest:
+        raise _wrong("body", f"has {len(rest)} bytes behind its last tensor")
+    return request
+
+
+def _attach(tensor: _Input, size: Any, rest: bytes) -> bytes:
+    """Read the tensor from the first `size` bytes of `rest`; what is left."""
+    if tensor.data is not None:
+        raise _wrong(tensor.name, "has both data and binary_data_size")
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= len(rest):
+        raise _wrong(tensor.name, f"binary_data_size must be a size of bytes that are there ({len(rest)})")
+    count = math.prod(tensor.shape)
+    try:
+        tensor.data = binary_tensors.read(tensor.datatype, count, rest[:size])
+    except UnicodeDecodeError as error:
+        raise _wrong(tensor.name, "holds text that is not UTF-8") from error
+    except ValueError as error:
+        raise _wrong(tensor.name, str(error)) from error
+    return rest[size:]
+
+
+# -- inputs ------------------------------------------------------------------------------------------------------
+
+
+def _columns(inputs: Sequence[_Input], decoder: RowDecoder) -> dict[str, list[Any]]:
+    """The tensors as columns of values."""
+    decoder.check_count(max(tensor.shape[0] for tensor in inputs))
+    if len(inputs) == 1 and len(inputs[0].shape) == 2 and inputs[0].shape[1] != 1:
+        return _matrix(inputs[0], decoder.unnamed(inputs[0].shape[1]))
+    known = {column.name: column for column in decoder.columns}
+    columns: dict[str, list[Any]] = {}
+    for tensor in inputs:
+        column = known.get(tensor.name)
+        if tensor.name in columns:
+            raise _wrong(tensor.name, "comes twice")
+        if len(tensor.shape) == 2 and tensor.shape[1] != 1:
+            raise _wrong(tensor.name, f"must have shape [n] or [n, 1], has {tensor.shape}")
+        if column is not None and tensor.datatype not in _FITS[column.dtype]:
+            raise _wrong(tensor.name, f"must have datatype {DATATYPES[column.dtype]}, has {tensor.datatype!r}"[:200])
+        columns[tensor.name] = _cells(tensor, math.prod(tensor.shape))
+    return columns
+
+
+def _matrix(tensor: _Input, columns: Sequence[Column]) -> dict[str, list[Any]]:
+    if any(column.dtype not in _NUMERIC for column in columns):
+        raise _wrong(tensor.name, "one tensor for all columns needs all of them to be numbers; send one for each")
+    rows, width = tensor.shape
+    if width != len(columns):
+        names = ", ".join(column.name for column in columns)[:300]
+        raise _wrong(tensor.name, f"must have shape [n, {len(columns)}] ({names}), has {tensor.shape}")
+    if tensor.datatype not in _INTEGERS | _FLOATS | {"BOOL"}:
+        raise _wrong(tensor.name, f"must have a numeric datatype, has {tensor.datatype!r}"[:200])
+    cells = _cells(tensor, rows * width)
+    return {column.name: cells[place::width] for place, column in enumerate(columns)}
+
+
+def _cells(tensor: _Input, size: int) -> list[Any]:
+    """The values in row-major order; the protocol allows them nested or flat."""
+    cells = tensor.data or []
+    while cells and all(isinstance(cell, list) for cell in cells):
+        cells = [inner for cell in cells for inner in cell]
+    if len(cells) != size:
+        raise _wrong(tensor.name, f"has {len(cells)} values for shape {tensor.shape}")
+    return cells
+
+
+# -- outputs -----------------------------------------------------------------------------------------------------
+
+
+def _makers(loaded: Loaded) -> dict[str, Maker]:
+    """What can be asked for: name -> datatype, and how it is read off an answer."""
+    makers: dict[str, Maker] = {"score": ("FP64", lambda answer: answer.score)}
+    if loaded.task.kind != "regression":
+        classes = loaded.manifest.classes
+        if all(isinstance(label, bool) for label in classes) and classes:
+            makers["label"] = ("BOOL", lambda answer: answer.label)
+        elif all(isinstance(label, int) for label in classes):
+            makers["label"] = ("INT64", lambda answer: answer.label)
+        else:
+            makers["label"] = ("BYTES", lambda answer: str(answer.label))
+    makers["prediction_id"] = ("BYTES", lambda answer: answer.id)
+    return makers
+
+
+def _outputs(request: InferRequest, loaded: Loaded) -> dict[str, Maker]:
+    makers = _makers(loaded)
+    if not request.outputs:
+        return makers
+    for output in request.outputs:
+        if output.name not in makers:
+            raise _wrong(f"outputs.{output.name}"[:200], f"is not an output; outputs: {', '.join(makers)}")
+    return {output.name: makers[output.name] for output in request.outputs}
+
+
+def _reply(request: InferRequest, answered: Answered, makers: dict[str, Maker]) -> Reply:
+    told: dict[str, Any] = {"model_name": answered.product, "model_version": answered.version}
+    if request.id is not None:
+        told["id"] = request.id
+    outputs: list[dict[str, Any]] = []
+    parts = []
+    binary = _binary_outputs(request)
+    for name, (datatype, read) in makers.items():
+        values = [read(answer) for answer in answered.answers]
+        output: dict[str, Any] = {"name": name, "shape": [len(values)], "datatype": datatype}
+        if binary(name):
+            parts.append(binary_tensors.write(datatype, values))
+            output["parameters"] = {"binary_data_size": len(parts[-1])}
+        else:
+            output["data"] = values
+        outputs.append(output)
+    told["outputs"] = outputs
+    if not parts:
+        return Reply.json(told)
+    head = encode(told)
+    headers = ((binary_tensors.HEADER, str(len(head))),)
+    return Reply(body=b"".join([head, *parts]), media=binary_tensors.MEDIA, headers=headers)
+
+
+def _binary_outputs(request: InferRequest) -> Callable[[str], bool]:
+    """Whether an output is wanted as bytes: said of it, or else of all."""
+    wanted = (request.parameters or {}).get("binary_data_output") is True
+    said = {output.name: (output.parameters or {}).get("binary_data") for output in request.outputs or ()}
+    return lambda name: wanted if said.get(name) is None else said[name] is True
+
+
+def _wrong(field: str, reason: str) -> InvalidRows:
+    return InvalidRows.of([Problem(field=field, row=None, reason=reason)])

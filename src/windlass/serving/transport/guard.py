@@ -1,0 +1,103 @@
+"""Who may ask for what: a bearer token and its scopes, checked before anything else is done with a request."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from windlass.records.token import Scope, Token, Tokens
+from windlass.serving.refusal import Refusal
+from windlass.serving.stamps import Stamp, stamp_of
+from windlass.serving.transport.http import Reply, encode, explain, respond
+
+_log = logging.getLogger(__name__)
+
+_OPEN = frozenset({"/livez"})
+"""Says that the process lives, and no more: to whoever watches over it."""
+_TERSE = "/readyz"
+"""Answers a load balancer, which has no token, too: with nothing but the products and whether they are ready."""
+_OBSERVING = frozenset({"/", "/metrics", "/readyz"})
+_BEARER = "bearer "
+TERSE = "windlass.terse"
+"""Key of an ASGI scope: whoever asks has no token, and is not to be told more than he must know."""
+
+
+class Keyring:
+    """The tokens in force, after the file that the parent wrote; where that cannot be read, nobody may do anything."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: Stamp | None = None
+        self._tokens: dict[str, Token] = {}
+
+    def look(self) -> None:
+        """Read the file if it was replaced. To be called a few times a second."""
+        try:
+            seen = stamp_of(self._path)
+            if seen == self._seen:
+                return
+            found = msgspec.json.decode(self._path.read_bytes(), type=Tokens)
+        except (OSError, msgspec.DecodeError) as error:
+            if self._tokens or self._seen is None:
+                _log.error("the tokens cannot be read, so nobody is let in: %s", error)
+            self._seen, self._tokens = (0, 0, 0), {}
+            return
+        self._seen = seen
+        self._tokens = {token.digest: token for token in found.tokens}
+
+    def holder(self, secret: str) -> Token | None:
+        """The token behind a secret; None for one that is not in force."""
+        return self._tokens.get(hashlib.sha256(secret.encode()).hexdigest())
+
+    def refuse(self, authorization: str, wanted: Iterable[Scope]) -> Refusal | None:
+        """Why a caller with this header may not do what any of the scopes `wanted` allows; None: he may."""
+        if authorization[: len(_BEARER)].lower() != _BEARER:
+            return _refusal(401, "this server asks for a token: send the header `Authorization: Bearer TOKEN`")
+        token = self.holder(authorization[len(_BEARER) :].strip())
+        if token is None:
+            return _refusal(401, "this token is not in force: ask who runs the server for another")
+        allowed = {*token.scopes}
+        if "admin" in allowed or allowed & {*wanted}:
+            return None
+        needed = " or ".join(wanted)
+        return _refusal(403, f"the token {token.token} allows {', '.join(token.scopes)}; this takes {needed}")
+
+
+class Guard:
+    """`app`, for those who may."""
+
+    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+        self._app = app
+        self._keyring = keyring
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _OPEN:
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"").decode("latin-1")
+        refusal = self._keyring.refuse(given, scopes_for(scope["method"], scope["path"]))
+        if refusal is not None and scope["path"] == _TERSE:
+            scope[TERSE], refusal = True, None
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        reply = Reply(body=encode(explain(refusal)), status=refusal.status, headers=refusal.headers)
+        await respond(reply, send)
+
+
+def scopes_for(method: str, path: str) -> tuple[Scope, ...]:
+    """The scopes of which one is needed. Outcomes and measurements steer the loop: versions are judged by them."""
+    if method == "POST":
+        return ("operate",) if path.endswith(("/outcomes", "/measurements")) else ("predict",)
+    return ("observe",) if path in _OBSERVING else ("predict", "observe")
+
+
+def _refusal(status: int, message: str) -> Refusal:
+    headers = (("WWW-Authenticate", "Bearer"),) if status == 401 else ()
+    return Refusal(status=status, message=message, headers=headers)

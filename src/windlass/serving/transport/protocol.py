@@ -1,0 +1,135 @@
+"""HTTP as uvicorn speaks it, with an end to patience: who sends slowly or without end does not keep a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from windlass.serving.limits import MOST_HEAD_BYTES, REQUEST_SECONDS
+from windlass.serving.transport.direct import Direct, Exchange, RawHeaders
+from windlass.serving.transport.http import Reply
+
+_REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """One connection. A request has REQUEST_SECONDS to arrive, and MOST_HEAD_BYTES for its head.
+
+    With `direct`, requests that may take the way past ASGI take it.
+    """
+
+    def __init__(self, *args: Any, direct: Direct | None = None, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._direct = direct
+        self._begun: float | None = None
+        """When the request that is arriving was begun, or the connection was made; None: nothing is arriving."""
+        self._head = 0
+        """Bytes that came while the head of a request was still incomplete."""
+        self._in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begun = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head += len(data)
+            if self._head > MOST_HEAD_BYTES:
+                self._end(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begun = time.monotonic()
+        self._in_head, self._head = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        exchange = self._exchange()
+        if exchange is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = exchange  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        exchange: Any = self.cycle
+        if isinstance(exchange, Exchange):
+            exchange.take(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._begun = None
+        exchange: Any = self.cycle
+        if self._direct is not None and isinstance(exchange, Exchange):
+            task = self.loop.create_task(self._answer(exchange, self._direct))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        else:
+            super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        exchange: Any = self.cycle
+        if isinstance(exchange, Exchange):
+            exchange.let_go()
+        super().connection_lost(exc)
+
+    def end_if_late(self, now: float) -> None:
+        """Close the connection if its request should have arrived by `now`."""
+        if self._begun is not None and now - self._begun > REQUEST_SECONDS:
+            self._end(b"408 Request Timeout")
+
+    def _exchange(self) -> Exchange | None:
+        """The short way of the request whose head has just come, if it may take it. Whatever comes before the one
+        before it is answered has to wait its turn, which is uvicorn's business."""
+        if self._direct is None or (self.cycle is not None and not self.cycle.response_complete):
+            return None
+        parser = self.parser
+        if parser.get_method() != b"POST" or parser.should_upgrade() or parser.get_http_version() != "1.1":
+            return None
+        return self._direct.exchange(self.url, self.headers, keep_alive=parser.should_keep_alive())
+
+    async def _answer(self, exchange: Exchange, direct: Direct) -> None:
+        reply = await direct.reply(exchange)
+        if self.flow.write_paused:  # its caller does not read what he was sent before
+            await self.flow.drain()
+        if not self.transport.is_closing():
+            exchange.response_started = True
+            self.transport.write(wire(reply, self.server_state.default_headers, close=not exchange.keep_alive))
+            exchange.response_complete = True
+            if not exchange.keep_alive:
+                self.transport.close()
+            self.on_response_complete()
+        direct.answered(exchange, reply.status)
+
+    def _end(self, status: bytes) -> None:
+        """Close, with a word of why unless an answer is under way; the application hears that the caller has gone."""
+        self._begun = None
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(_REFUSAL % status)
+        self.transport.close()
+
+
+def end_late(connections: Iterable[Any]) -> None:
+    """End every connection whose request has taken too long to arrive. To be called about once a second."""
+    now = time.monotonic()
+    for connection in list(connections):
+        if isinstance(connection, PatientProtocol):
+            connection.end_if_late(now)
+
+
+def wire(reply: Reply, more: RawHeaders, *, close: bool) -> bytes:
+    """A reply as it goes over the wire, with the headers that every answer has."""
+    lines = [STATUS_LINE[reply.status]]
+    lines += [b"%s: %s\r\n" % header for header in more]
+    lines += [f"{name.lower()}: {value}\r\n".encode("latin-1") for name, value in reply.headers]
+    end = b"connection: close\r\n\r\n" if close else b"\r\n"
+    lines.append(b"content-length: %d\r\ncontent-type: %s\r\n%s" % (len(reply.body), reply.media.encode(), end))
+    lines.append(reply.body)
+    return b"".join(lines)

@@ -1,0 +1,245 @@
+"""Who can answer for a product at this moment, loaded and ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import polars as pl
+
+from windlass.decisions.statistics.losses import cost_threshold
+from windlass.engines.forks import one_comes_out
+from windlass.product.contract import RowDecoder, is_number
+from windlass.product.policy import Capture
+from windlass.product.task import Task, task_from
+from windlass.records.bundle import Manifest
+from windlass.records.ids import place_of
+from windlass.records.routing import Routing
+from windlass.serving.limits import EXPLAIN_WALKS, MOST_ROWS, TRIALS
+from windlass.serving.refusal import NoChampion, NotFound
+from windlass.serving.versions.blame import Witness
+from windlass.serving.versions.timing import Timing, wall_time
+
+
+class Prediction(Protocol):
+    """What a bundle makes of rows."""
+
+    @property
+    def features(self) -> pl.DataFrame: ...
+
+    @property
+    def scores(self) -> Any: ...
+
+
+class Servable(Protocol):
+    """As much of a bundle as serving needs; `windlass.registry` has the real one."""
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    @property
+    def product(self) -> Any: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def answering(self) -> Any: ...
+
+    @property
+    def computes_features(self) -> bool: ...
+
+    @property
+    def runs_user_code(self) -> bool: ...
+
+    @property
+    def takes_matrix(self) -> bool: ...
+
+    def predict(self, rows: pl.DataFrame) -> Prediction: ...
+
+    def scores(self, features: pl.DataFrame) -> Any: ...
+
+
+class Company:
+    """Whether a version may be asked about several requests at once: not if it answers a row differently then."""
+
+    def __init__(self) -> None:
+        self.allowed = True
+        self._trials = TRIALS
+
+    @property
+    def on_trial(self) -> bool:
+        return self._trials > 0
+
+    def judge(self, *, same: bool) -> bool:
+        """Take in one comparison of the answers together and alone; whether they may still be asked together."""
+        self._trials -= 1
+        self.allowed = self.allowed and same
+        return self.allowed
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loaded:
+    """One version, verified and in memory."""
+
+    version: str
+    digest: str
+    bundle: Servable
+    witness: Witness = field(default_factory=Witness)
+    company: Company = field(default_factory=Company)
+    timing: Timing = wall_time
+    """By which the time of its calls is taken."""
+
+    @classmethod
+    def of(cls, version: str, digest: str, bundle: Servable, *, timing: Timing = wall_time) -> Loaded:
+        loaded = cls(version=version, digest=digest, bundle=bundle, timing=timing)
+        _ = (
+            loaded.decoder,
+            bundle.answering,
+            loaded.runs_user_code,
+            loaded.numbers,
+        )  # compiled and loaded now, while nobody waits for it
+        return loaded
+
+    def predict(self, rows: pl.DataFrame) -> Prediction:
+        """What the user's features and model make of n rows. A process that they fork does not come out of them: it
+        would write the answers down a second time, and hold the segment and the socket when the worker has ended."""
+        with one_comes_out():
+            return self.bundle.predict(rows)
+
+    def scores(self, features: Any) -> Any:
+        """What the user's model says of n rows of its features; as `predict` for what it forks."""
+        with one_comes_out():
+            return self.bundle.scores(features)
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.bundle.manifest
+
+    @cached_property
+    def task(self) -> Task:
+        return task_from(self.manifest.task)
+
+    @cached_property
+    def threshold(self) -> float:
+        """The probability from which a binary answer is positive: what the gate's costs imply, or one half."""
+        gate = self.manifest.policies.get("gate") or {}
+        return 0.5 if gate.get("cost") is None else cost_threshold(gate["cost"])
+
+    @cached_property
+    def decoder(self) -> RowDecoder:
+        contract = getattr(self.bundle.product, "contract", None)
+        return RowDecoder(self.manifest.columns, contract, most=MOST_ROWS, checks_later=True)
+
+    @cached_property
+    def capture(self) -> Capture:
+        """What is kept of its answers."""
+        return Capture(**self.manifest.policies.get("capture", {}))
+
+    @cached_property
+    def made_up(self) -> pl.DataFrame | None:
+        """Rows of features as they looked in training, for answers to be explained against; None of a version that
+        came as a model file, without its training rows."""
+        from windlass.monitoring import reference
+        from windlass.monitoring.drawing import draw
+
+        found = reference.load(self.bundle.folder)
+        return None if found is None else draw(found.features, EXPLAIN_WALKS // 2, seed=0)
+
+    @cached_property
+    def runs_user_code(self) -> bool:
+        """Whether an answer takes features, a model or a check of the contract that its user wrote."""
+        return self.bundle.runs_user_code or self.decoder.asks_pandera
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of a row that its model is asked about as a matrix, in their order; none if it takes a frame."""
+        columns = {column.name: column for column in self.decoder.columns}
+        wanted = [columns.get(name) for name in self.manifest.features]
+        plain = all(column is not None and is_number(column) for column in wanted)
+        return self.manifest.features if plain and self.bundle.takes_matrix else ()
+
+    def reads_rows_like(self, other: Loaded) -> bool:
+        """Whether rows decoded for `other` are what this version would have decoded from the same request."""
+        mine, theirs = self.decoder, other.decoder
+        if mine.asks_pandera or theirs.asks_pandera:  # two functions cannot be told to be the same
+            return False
+        return mine.columns == theirs.columns and mine.json_schema() == theirs.json_schema()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lineup:
+    """A routing record with its versions loaded. Replaced whole: a request keeps the one it began with."""
+
+    product: str
+    routing: Routing
+    champion: Loaded | None = None
+    challenger: Loaded | None = None
+    problems: tuple[str, ...] = ()
+    """Why a version that the record names does not serve."""
+
+    @property
+    def mode(self) -> Literal["none", "shadow", "canary"]:
+        return "none" if self.challenger is None or self.champion is None else self.routing.mode
+
+    @property
+    def ready(self) -> bool:
+        return self.champion is not None
+
+    @property
+    def served(self) -> tuple[Loaded, ...]:
+        return tuple(loaded for loaded in (self.champion, self.challenger) if loaded is not None)
+
+    @cached_property
+    def runs_user_code(self) -> bool:
+        """Whether some version here needs code of its user to answer."""
+        return any(loaded.runs_user_code for loaded in self.served)
+
+    @cached_property
+    def same_rows(self) -> bool:
+        """Whether one decoding serves champion and challenger."""
+        champion, challenger = self.champion, self.challenger
+        return champion is not None and challenger is not None and challenger.reads_rows_like(champion)
+
+    def leader(self) -> Loaded:
+        """The champion; raises NoChampion."""
+        if self.champion is None:
+            why = "; ".join(self.problems) or "no version has been released yet"
+            raise NoChampion(f"{self.product} cannot answer: {why}", remedy="try again once a version is released")
+        return self.champion
+
+    def version(self, version: str) -> Loaded:
+        """The champion or the challenger of that name; raises NotFound."""
+        for loaded in self.served:
+            if loaded.version == version:
+                return loaded
+        names = ", ".join(loaded.version for loaded in self.served) or "none"
+        raise NotFound(f"{self.product} does not serve version {version!r} now; served: {names}")
+
+    def goes_to_challenger(self, key: str) -> bool:
+        """Sticky: the same key gives the same answer in every process for as long as the release lasts."""
+        return place_of(f"{self.routing.salt}\0{key}") < self.routing.share
+
+
+class Board:
+    """The lineups in force. Reading is one dict lookup; a change replaces a reference."""
+
+    def __init__(self) -> None:
+        self._lineups: dict[str, Lineup] = {}
+
+    @property
+    def lineups(self) -> dict[str, Lineup]:
+        return self._lineups
+
+    def of(self, product: str) -> Lineup:
+        """Raises NotFound for a product that is not routed here."""
+        try:
+            return self._lineups[product]
+        except KeyError:
+            known = ", ".join(sorted(self._lineups)) or "none yet"
+            raise NotFound(f"there is no product {product!r} here; products: {known}") from None
+
+    def put(self, lineup: Lineup) -> None:
+        self._lineups = {**self._lineups, lineup.product: lineup}
