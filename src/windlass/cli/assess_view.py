@@ -46,7 +46,7 @@ def _levels(out: Console, found: Assessment) -> None:
     out.print(table)
     for name, score in scores.items():
         if score.blockers:
-            out.print(Text.assemble((f"{name} {score.next_level}", "bold"), f" still needs {_blockers(score)}"))
+            out.print(Text().append(f"{name} {score.next_level}", "bold").append(f" still needs {_blockers(score)}"))
 
 
 def _level(score: ModelScore) -> str:

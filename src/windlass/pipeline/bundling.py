@@ -54,7 +54,7 @@ def bundle(training: Training, prepared: Prepared, released: Finished, evaluated
         },
         inputs={
             "pin": prepared.rows.pin.digest,
-            "rows": prepared.rows.step.digest(),
+            "rows": prepared.rows.digest(),
             "features": prepared.step.digest(),
             "model": released.digest(),
             "evaluation": evaluated.digest(),

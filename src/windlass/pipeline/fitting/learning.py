@@ -126,7 +126,7 @@ class Prepared:
 
 def make_features(training: Training, rows: Rows) -> Prepared:
     """Run the user's `features` on all rows, prove that they are row-local, and translate the labels to codes."""
-    step = Step(name="features", code=training.code("features", "task"), inputs={"rows": rows.step.digest()})
+    step = Step(name="features", code=training.code("features", "task"), inputs={"rows": rows.digest()})
     return Prepared(training, rows, training.runner.run(step, partial(_features, training, rows)))
 
 
@@ -156,7 +156,7 @@ def tune(training: Training, prepared: Prepared) -> Finished | None:
         name="tune",
         code=training.code("train", "estimator", "search", "trials", "gate"),
         parameters={"environment": _libraries(training)},
-        inputs={"rows": prepared.rows.step.digest(), "features": prepared.step.digest()},
+        inputs={"rows": prepared.rows.digest(), "features": prepared.step.digest()},
     )
     return training.runner.run(step, partial(_tune, training, prepared), also=partial(_trials_logged, training))
 
@@ -237,7 +237,7 @@ def train(training: Training, prepared: Prepared, tuned: Finished | None) -> Fin
     Where stretches of different length compete, it runs once for each on the older ones first, and those that the newer
     ones speak for become one model of all training rows; what `train` notes is that of the first of these.
     """
-    inputs = {"rows": prepared.rows.step.digest(), "features": prepared.step.digest()}
+    inputs = {"rows": prepared.rows.digest(), "features": prepared.step.digest()}
     step = Step(
         name="train",
         code=training.code("train", "estimator", "task"),
@@ -264,7 +264,7 @@ def refit(training: Training, prepared: Prepared, tuned: Finished | None, traine
         code=training.code("train", "estimator", "task", "gate"),
         parameters={"environment": _libraries(training)},
         inputs={
-            "rows": prepared.rows.step.digest(),
+            "rows": prepared.rows.digest(),
             "features": prepared.step.digest(),
             "judged": trained.digest(MIX, *(name for name in trained.outputs if name.startswith("model"))),
         },

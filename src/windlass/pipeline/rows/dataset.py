@@ -28,7 +28,7 @@ from windlass.records.data import DataPin
 from windlass.records.event import Body, DataPinned
 
 Array = np.ndarray[Any, Any]
-_UNSEEN = "unseen"
+_UNSEEN, _UNSEEN_FILE = "unseen", "unseen.arrow"
 _THEN = "then.json"
 
 
@@ -79,11 +79,16 @@ class Rows:
         self.columns = read_record(step.folder / "columns.json", tuple[Column, ...])
         self.frame = read_frame(step.folder / "rows.arrow")
         self.moments = moments_of(self.frame, training.task.time)
-        self.unseen = read_frame(step.folder / "unseen.arrow").get_column(_UNSEEN).to_numpy()
+        self.unseen = read_frame(step.folder / _UNSEEN_FILE).get_column(_UNSEEN).to_numpy()
         """`(n,)` bool: which the champion has not learned from, and stand for all rows of their time."""
         self.others = read_frame(step.folder / "others.arrow")
         """Rows whose labels came early, as long as they may be learned from."""
         self.then = read_record(step.folder / _THEN, Told).then
+
+    def digest(self) -> str:
+        """Of all but what the champion has seen, which concerns the judgement alone: where nothing is new since, no
+        step before it is done again."""
+        return self.step.digest(*(name for name in self.step.outputs if name != _UNSEEN_FILE))
 
     @property
     def everything(self) -> pl.DataFrame:
@@ -203,7 +208,7 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
     then = _then(found, split, moments)
     _check_learnable(ordered.get_column(task.target).head(split.train + split.choice), task)
     write_frame(ordered, folder / "rows.arrow")
-    write_frame(pl.DataFrame({_UNSEEN: unseen}), folder / "unseen.arrow")
+    write_frame(pl.DataFrame({_UNSEEN: unseen}), folder / _UNSEEN_FILE)
     write_frame(found.others if then else found.others.clear(), folder / "others.arrow")
     write_record(Told(then=then), folder / _THEN)
     write_record(split, folder / "split.json")

@@ -47,7 +47,7 @@ def evaluate(training: Training, prepared: Prepared, trained: Finished) -> Finis
         name="evaluate",
         code=training.code("features", "gate"),
         inputs={
-            "rows": prepared.rows.step.digest(),
+            "rows": prepared.rows.digest(),
             "features": prepared.step.digest(),
             "model": trained.digest(*(name for name in trained.outputs if name.startswith("model"))),
         },
