@@ -43,9 +43,9 @@ browser: $(VENV)/.installed
 	  fi; }
 
 # In the order of the folders, since the long ones come first: sorted by their number of tests the longest would be last.
-# Three at a time also on two cores: much of the time is waiting, for disks, for leases and for processes that start.
+# Four at a time also on two cores: much of the time is waiting, for disks, for leases and for processes that start.
 test: $(VENV)/.installed postgres browser ## all tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder tests
 
 check: $(VENV)/.installed ## lint, types and layers
 	$(BIN)/ruff check .
