@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +23,7 @@ from windlass.decisions.statistics.completeness import groups_of, unseen_rows
 from windlass.decisions.statistics.metrics import main_metric
 from windlass.monitoring.reference import Reference, make_reference
 from windlass.pipeline.fitting.candidates import Mix, choose, follow
+from windlass.pipeline.rows.labelled import microseconds
 from windlass.pipeline.rows.split import MINIMUM, choosing_place, holdout_place
 from windlass.product.policy import Gate, competing
 from windlass.records.decision import Decision
@@ -210,7 +211,7 @@ class Workshop:
         policy = self._stream.product.retrain
         if policy is None or policy.since is None:
             return known
-        start = _microseconds(now - policy.since)
+        start = microseconds(now - policy.since)
         return known[self._stream.at[known.positions] >= start]
 
     def first_reference(self, known: Known) -> Reference:
@@ -283,8 +284,3 @@ class Workshop:
 def _newer(known: Known, since: int) -> int:
     """How many of these rows came from this one on."""
     return int(np.count_nonzero(known.positions >= since))
-
-
-def _microseconds(moment: datetime) -> int:
-    epoch = datetime(1970, 1, 1, tzinfo=moment.tzinfo)
-    return (moment - epoch) // timedelta(microseconds=1)

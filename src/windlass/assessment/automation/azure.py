@@ -127,8 +127,8 @@ def _steps(owner: Map, fetch: Fetch, depth: int, known: Values) -> Iterator[Step
         return
     for step in maps(owner.get("steps")):
         if "template" in step:
-            inner, given_it = _template(step, fetch, known)
-            yield from _steps(inner, fetch, depth + 1, given_it)
+            inner, parameters = _template(step, fetch, known)
+            yield from _steps(inner, fetch, depth + 1, parameters)
             continue
         given = {key: text_of(value) for key, value in mapping(step.get("inputs")).items()}
         commands = (*script(step, "script"), *script(step, "bash"), *script(step, "pwsh"), *script(step, "powershell"))

@@ -17,7 +17,7 @@ from windlass.lake.lake import TrainingSet
 from windlass.pipeline.rows.ingest import Extracted
 from windlass.pipeline.rows.labelled import LabelledRows, labelled_rows, microseconds
 from windlass.pipeline.rows.labels import KEY, VALUE, moments_of
-from windlass.pipeline.rows.split import Split, split_rows
+from windlass.pipeline.rows.split import Split, came_after, split_rows
 from windlass.pipeline.steps.context import Training
 from windlass.pipeline.steps.step import Finished, Step, Summary
 from windlass.pipeline.steps.tables import read_frame, read_record, write_frame, write_record
@@ -232,10 +232,8 @@ def _check(training: Training, pinned: Pinned, learned: Split | None, folder: Pa
 def _unseen(found: LabelledRows, moments: pl.Series | None, learned: Split | None, *, as_of: datetime) -> Array:
     """`(n,)` bool: which rows the champion has not learned from; where it learned from labels that came early, such as
     stand for all of their time."""
-    if learned is None or learned.until is None or moments is None:
-        return np.ones(found.rows.height, dtype=bool)
-    if learned.early is None:
-        return (moments > learned.until).to_numpy()
+    if learned is None or learned.early is None or moments is None:
+        return came_after(learned, moments, rows=found.rows.height)
     standing = np.arange(found.rows.height)
     return found.history.unseen(standing, then=microseconds(learned.early), now=microseconds(as_of))
 

@@ -100,6 +100,14 @@ def split_rows(
     return split, None
 
 
+def came_after(learned: Split | None, moments: pl.Series | None, *, rows: int) -> np.ndarray[Any, Any]:
+    """`(rows,)` bool: which of the newest `rows` came after all that a version has learned from, by its split; all of
+    them where it tells of no moment, or they have none."""
+    if learned is None or learned.until is None or moments is None:
+        return np.ones(rows, dtype=bool)
+    return (moments.tail(rows) > learned.until).to_numpy()
+
+
 def holdout_place(at: np.ndarray[Any, Any], *, fresh: int, changed: int = 0) -> int | None:
     """From which of n rows on they judge; `at` `(n,)` are their moments, rising, and `fresh` of them, most of them the
     newest, the champion has not seen.
@@ -140,7 +148,7 @@ def _place_by_time(moments: pl.Series, learned: Split | None, *, fresh: int | No
     if learned is None or learned.until is None or learned.boundary is None:
         return holdout_place(at, fresh=len(at), changed=changed)
     if fresh is None:
-        fresh = len(at) - int(moments.search_sorted(learned.until, side="right"))
+        fresh = int(came_after(learned, moments, rows=len(at)).sum())
     if not fresh:
         return _nearest(at, int(moments.search_sorted(learned.boundary, side="left")))
     return holdout_place(at, fresh=fresh, changed=changed)

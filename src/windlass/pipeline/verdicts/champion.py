@@ -10,7 +10,7 @@ import polars as pl
 
 from windlass.decisions.gate import MINIMUM_ROWS
 from windlass.decisions.statistics.alignment import align
-from windlass.pipeline.rows.split import Split, row_hashes
+from windlass.pipeline.rows.split import Split, came_after, row_hashes
 from windlass.pipeline.steps.context import Training
 from windlass.pipeline.steps.predictions import JUDGED, PREDICTIONS, ROW, from_frame
 from windlass.pipeline.steps.tables import read_frame, read_record
@@ -28,10 +28,9 @@ def split_of_champion(training: Training) -> Split | None:
     One whose file is damaged is not told of here: the gate asks for its answers, and says why it got none.
     """
     try:
-        evaluation = _evaluation(training, training.request.champion_digest)
+        return _split_of(training, training.request.champion_digest)
     except msgspec.DecodeError:
         return None
-    return None if evaluation is None else evaluation.split
 
 
 def answers_of(training: Training, prepared: Prepared, digest: str) -> tuple[Array, Array]:
@@ -46,7 +45,7 @@ def answers_of(training: Training, prepared: Prepared, digest: str) -> tuple[Arr
     unseen = (
         prepared.rows.unseen[len(prepared.rows.unseen) - len(holdout) :]
         if digest == training.request.champion_digest
-        else _unseen(_evaluation(training, digest), prepared, len(holdout))
+        else came_after(_split_of(training, digest), prepared.rows.moments, rows=len(holdout))
     )
     said, told = from_frame(read_frame(bundle.folder / PREDICTIONS)), unseen.copy()
     scores = np.empty((len(holdout), *said.shape[1:]))
@@ -66,14 +65,6 @@ def _found(wanted: Array, among: Array) -> tuple[Array, Array]:
     return among[places] == wanted, places
 
 
-def _evaluation(training: Training, digest: str | None) -> Evaluation | None:
+def _split_of(training: Training, digest: str | None) -> Split | None:
     file = None if digest is None else training.paths.bundle(training.name, digest) / EVALUATION
-    return read_record(file, Evaluation) if file is not None and file.is_file() else None
-
-
-def _unseen(evaluation: Evaluation | None, prepared: Prepared, rows: int) -> Array:
-    """Rows that came after all the version learned from; all of them where its split was not by time."""
-    moments = prepared.rows.moments
-    if evaluation is None or evaluation.split.until is None or moments is None:
-        return np.ones(rows, dtype=bool)
-    return (moments[len(moments) - rows :] > evaluation.split.until).to_numpy()
+    return read_record(file, Evaluation).split if file is not None and file.is_file() else None

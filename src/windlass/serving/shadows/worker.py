@@ -31,7 +31,7 @@ from windlass.serving.limits import ROWS_TOGETHER
 from windlass.serving.options import ShadowOptions
 from windlass.serving.shadows.process import LENGTH, Mirrored
 
-_log = logging.getLogger("windlass.serving.shadows.mirror")
+_log = logging.getLogger("windlass.serving.shadows.worker")
 _LOOK_SECONDS = 0.5
 """Between two looks at whether it is still needed, and at whether its segment is asked for."""
 NICE = 10
