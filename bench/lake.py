@@ -204,6 +204,8 @@ def sets(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]
     yield "pin them", f"{seconds:.2f} s"
     _, pin = lake.pin("bench", **policy)
     yield "read the pin", f"{best(lambda: lake.read(pin)):.2f} s"
+    later = frame.with_columns(flight=pl.col("flight") + rows // 2)
+    yield "ingest as many new rows, half of them of known keys", f"{took(lambda: ingest(later)):.2f} s"
 
 
 def answers(number: int, size: int) -> PredictionBatch:

@@ -243,13 +243,18 @@ def _returned(
 
     A key with several revisions in one batch is a history, which was taken in before, unless a part of it is new.
     """
-    is_absent = pl.col(_ROW).is_in(absent[_ROW].implode())
-    of_key = numbered.filter(pl.col(key).is_not_null()).select(
-        _ROW,
-        pl.col(key).alias("_key"),
-        (pl.len().over(key) == 1).alias("_alone"),
-        (pl.col(_ROW) == pl.col(_ROW).max().over(key)).alias("_last"),
-        is_absent.any().over(key).alias("_grown"),
+    # As a column first: polars would ask it of all rows anew for each group, which takes the square of their number.
+    is_absent = pl.col(_ROW).is_in(absent[_ROW].implode()).alias("_absent")
+    of_key = (
+        numbered.with_columns(is_absent)
+        .filter(pl.col(key).is_not_null())
+        .select(
+            _ROW,
+            pl.col(key).alias("_key"),
+            (pl.len().over(key) == 1).alias("_alone"),
+            (pl.col(_ROW) == pl.col(_ROW).max().over(key)).alias("_last"),
+            pl.col("_absent").any().over(key).alias("_grown"),
+        )
     )
     candidates = matched.join(of_key.filter(pl.col("_last")), on=_ROW, how="inner")
     if candidates.is_empty():

@@ -1,6 +1,6 @@
 """Processes that the tests start and kill.
 
-`child.py write|fill FOLDER`, `child.py commit FOLDER LAKE`, `child.py crash FOLDER LAKE POINT`.
+`child.py write|fill FOLDER`, `child.py commit FOLDER LAKE`, `child.py crash FOLDER LAKE POINT`, `child.py grow LAKE`.
 """
 
 from __future__ import annotations
@@ -91,6 +91,24 @@ def crash(folder: Path, root: str, point: str) -> None:
     Lake(Path(root), FENCE).commit_segments("flights", folder, datetime(2024, 3, 1, tzinfo=UTC))
 
 
+def grow(root: Path) -> None:
+    """Bring in rows, then as many that are known as are new, and print how many MB more that took at its peak."""
+    import polars as pl
+
+    from windlass.lake.lake import Lake
+
+    lake = Lake(root, FENCE)
+
+    def bring(rows: int) -> int:
+        number = pl.int_range(rows, dtype=pl.Int64)
+        frame = pl.select(flight=number, scheduled=pl.lit(datetime(2024, 3, 1)) + pl.duration(seconds=number))  # noqa: DTZ001
+        lake.ingest("flights", "main", frame, time="scheduled", key="flight", now=datetime(2024, 4, 1, tzinfo=UTC))
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    before = bring(15_000)
+    print((bring(30_000) - before) // 1_024)  # noqa: T201
+
+
 def _die(owner: Any, name: str, *, before: bool, only: str | None) -> None:
     real: Callable[..., Any] = getattr(owner, name)
 
@@ -106,4 +124,11 @@ def _die(owner: Any, name: str, *, before: bool, only: str | None) -> None:
 
 
 if __name__ == "__main__":
-    {"write": write, "fill": fill, "commit": commit, "crash": crash}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
+    parts: dict[str, Callable[..., None]] = {
+        "write": write,
+        "fill": fill,
+        "commit": commit,
+        "crash": crash,
+        "grow": grow,
+    }
+    parts[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

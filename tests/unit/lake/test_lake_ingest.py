@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +20,7 @@ from windlass.lake.lake import Lake
 from windlass.lake.table import Table
 from windlass.records.lease import Fence
 
+CHILD = Path(__file__).with_name("child.py")
 DAY = timedelta(days=1)
 FENCE = Fence(holder="test", token=1)
 NAIVE = datetime(2024, 1, 1, 12, tzinfo=UTC).replace(tzinfo=None)
@@ -43,6 +46,14 @@ def test_a_little_too_much_is_fine(lake, make):
     more = bring(Lake(lake.root, FENCE), make.flights((2, make.noon + DAY, 1.0), (3, make.noon + 2 * DAY, 2.0)))
     assert (more.rows_new, more.sequence) == (1, 2)
     assert lake.examples("flights", "main", key="flight")["flight"].to_list() == [1, 2, 3]
+
+
+def test_a_batch_of_many_rows_takes_memory_for_its_rows_and_not_for_their_square(lake):
+    child = subprocess.run(
+        [sys.executable, str(CHILD), "grow", str(lake.root)], check=False, capture_output=True, text=True
+    )
+    assert child.returncode == 0, child.stderr
+    assert int(child.stdout) < 300  # 20 are usual; a bit for each pair of the 30,000 rows took 3,600
 
 
 def test_the_same_row_twice_in_one_batch_counts_once_and_is_told(lake, make):

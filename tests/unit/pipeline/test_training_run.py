@@ -525,6 +525,19 @@ def test_a_source_can_be_renamed_and_brings_all_of_its_rows(project: Project) ->
     assert project.calls().count("extract") == 4
 
 
+def test_rows_of_another_question_under_the_same_name_are_told_apart_from_what_extract_returns(
+    project: Project,
+) -> None:
+    project.train()
+    project.edit("return flights()", "return flights().rename({'at': 'begin'}).clear()")
+    project.edit('time="at"', 'time="begin"')
+    with pytest.raises(DataError, match="give it another `name`"):
+        project.train()
+    (failed,) = project.bodies(RunFailedEvent)
+    assert failed.message == "the time 'begin' is not among the columns"
+    assert failed.where.startswith("rows that came in earlier, columns id, at")
+
+
 def test_a_source_can_be_dropped(project: Project) -> None:
     project.edit(
         "return flights()",

@@ -145,7 +145,7 @@ def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, 
     task = product.task
     rows = assemble(product, found.sources)
     if rows.height or found.served.is_empty():  # in a late window there may be answers alone
-        check_roles(product, rows)
+        _check_roles(product, rows)
     # What became of an answer is known of its key, and outweighs the silence about the row.
     served = found.served.filter(pl.col(KEY).is_not_null()).select(outcomes.columns)
     told = pl.concat([outcomes, served]).sort("observed_at", maintain_order=True)
@@ -178,6 +178,22 @@ def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, 
         broken=sum(int(each.broken.sum()) for each in parts),
         findings=tuple(finding for each in parts for finding in each.findings),
     )
+
+
+def _check_roles(product: Product, rows: pl.DataFrame) -> None:
+    """What comes in now was looked at by itself, so that what is wrong here came in before."""
+    try:
+        check_roles(product, rows)
+    except DataError as error:
+        if not rows.height:
+            raise
+        raise DataError(
+            error.what,
+            where=f"rows that came in earlier, {error.where}",
+            plain=error.plain,
+            remedy=f"{error.remedy}. Rows stay as they came in: if these are others than the product is about now, "
+            "give it another `name`, under which it begins without any",
+        ) from error
 
 
 def check_contract(product: Product, rows: pl.DataFrame) -> pl.DataFrame:
