@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -273,6 +275,37 @@ def test_a_batch_that_is_very_long_in_a_thread_puts_the_trial_off() -> None:
     assert in_threads(pace) == TRIALS
     pace.took_in_thread(9 * SHORT_SECONDS)
     assert pace.is_short(), "which may be what it waited for others"
+
+
+def test_answers_go_out_before_the_next_batch_which_has_all_who_came_meanwhile(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching.Pace, "is_short", lambda _: True)
+    stage.add("v1")
+    stage.route("v1")
+    lineup, body = stage.board.of("flights"), json.dumps({"rows": [stage.row]}).encode()
+    told: list[str | int] = []
+
+    async def ask(name: str) -> None:
+        await stage.parts.batcher.answer(lineup, lambda decoder: decoder.read(body), size=len(body))
+        told.append(name)
+
+    async def all_of_them() -> None:
+        loop, callers, answer = asyncio.get_running_loop(), asyncio.TaskGroup(), stage.parts.answering.answer
+
+        def answering(inquiries: Any) -> Any:
+            if not told:  # the second comes during this batch, the third is read from its socket just after it
+                callers.create_task(ask("second"))
+                loop.call_soon(lambda: callers.create_task(ask("third")))
+            told.append(len(inquiries))
+            return answer(inquiries)
+
+        monkeypatch.setattr(stage.parts.answering, "answer", answering)
+        async with callers:
+            callers.create_task(ask("first"))
+
+    asyncio.run(all_of_them())
+    assert told == [1, "first", 2, "second", "third"]
 
 
 def test_what_a_batch_on_the_event_loop_raises_reaches_its_callers(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,20 +163,23 @@ class Batcher:
         inquiries, pace = [waiting.inquiry for waiting in batch], self._paces[product]
         began = time.monotonic()
         if not batch[0].inquiry.lineup.runs_user_code and pace.is_short():
-            work = self._here(inquiries)
+            results = self._here(inquiries)
             pace.took(time.monotonic() - began)
-        else:
-            work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
-            work.add_done_callback(lambda _: pace.took_in_thread(time.monotonic() - began))
-        work.add_done_callback(lambda done: self._ended(product, batch, done))
+            self._ended(product, batch, results)
+            return
 
-    def _here(self, inquiries: Sequence[Inquiry]) -> asyncio.Future[list[Result]]:
-        done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        def done(work: asyncio.Future[list[Result]]) -> None:
+            pace.took_in_thread(time.monotonic() - began)
+            self._ended(product, batch, work.exception() or work.result())
+
+        work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
+        work.add_done_callback(done)
+
+    def _here(self, inquiries: Sequence[Inquiry]) -> list[Result] | BaseException:
         try:
-            done.set_result(self._answering.answer(inquiries))
-        except Exception as error:  # noqa: BLE001 (as a thread would hand it on)
-            done.set_exception(error)
-        return done
+            return self._answering.answer(inquiries)
+        except Exception as error:  # noqa: BLE001 (told to the callers, as one of a thread is)
+            return error
 
     def _next(self, product: str) -> list[_Waiting]:
         """Those who wait longest, as many as go together."""
@@ -189,16 +192,18 @@ class Batcher:
             batch.append(queue.popleft())
         return batch
 
-    def _ended(self, product: str, batch: Sequence[_Waiting], done: asyncio.Future[list[Result]]) -> None:
-        error = done.exception()
+    def _ended(self, product: str, batch: Sequence[_Waiting], results: list[Result] | BaseException) -> None:
         for place, waiting in enumerate(batch):
             if waiting.answer.done():  # its caller has gone
                 continue
-            if error is not None:
-                waiting.answer.set_exception(error)
+            if isinstance(results, BaseException):
+                waiting.answer.set_exception(results)
             else:
-                waiting.answer.set_result(done.result()[place])
-        asyncio.get_running_loop().call_soon(self._begin, product)  # after these answers have gone out
+                waiting.answer.set_result(results[place])
+        # In the turn after next of the loop. The next one sends these answers out, and has whoever came meanwhile stand
+        # in line; a batch begun there would hold the answers back, and leave those who came to the one after it.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._begin, product)
 
 
 def _go_together(one: Inquiry, other: Inquiry) -> bool:
