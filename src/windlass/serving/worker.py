@@ -118,6 +118,7 @@ class WorkerServer(uvicorn.Server):
             self._parts.shadow.close(self._stop_seconds / 4)
         self._shadows.close(self._stop_seconds / 4)
         self._parts.capture.close()
+        self._parts.metrics.publish()
 
     def _stopped_watching(self, task: asyncio.Task[None]) -> None:
         """A worker that no longer follows the routing must not go on: it ends, and is replaced."""
@@ -139,6 +140,7 @@ class WorkerServer(uvicorn.Server):
             self._parts.capture.look()
             self._shadows.look()
             self._parts.shadow.tell()
+            self._parts.metrics.publish()
             if self._keyring is not None:
                 self._keyring.look()
             if self._certificate is not None:

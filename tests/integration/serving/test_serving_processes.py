@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import signal
@@ -133,9 +134,11 @@ def test_two_workers_share_the_load_and_the_figures(world: Any, caller: Any) -> 
     with world.server(workers=2) as server:
         assert len(server.pids) == 2
         results = under_load(server.port, caller, lambda: threading.Event().wait(0.5), threads=6)
-        metrics = caller(server.port)("/metrics")[1].decode()
+        line = f'windlass_predictions_total{{product="flights",stage="champion",version="v1"}} {float(len(results))}'
+        client, waits, metrics = caller(server.port), itertools.count(), ""
+        while line not in metrics and next(waits) < 1000:  # the other worker tells a few times a second
+            metrics = client("/metrics")[1].decode()
     assert {status for status, _ in results} == {200}
-    line = f'windlass_predictions_total{{product="flights",stage="champion",version="v1"}} {float(len(results))}'
     assert line in metrics
     assert 'windlass_loaded_version{product="flights",role="champion",version="v1"} 2.0' in metrics
     folders = {folder.name for folder in world.paths.segments("flights").iterdir()}

@@ -197,7 +197,7 @@ class Answering:
             else:
                 self._metrics.failures.labels(product, batch.version, batch.stage).inc()
         for (version, stage), rows in answered.items():
-            self._metrics.predictions.labels(product, version, stage).inc(rows)
+            self._metrics.predicted(product, version, stage, rows)
 
 
 class _Draft(msgspec.Struct, kw_only=True, eq=False):

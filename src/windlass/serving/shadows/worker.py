@@ -93,17 +93,17 @@ class ShadowWorker:
         from windlass.serving.versions.trust import Trust
 
         worker, product, target = options.worker, options.product, options.target
-        self._paths, self._metrics = Paths(worker.root), Metrics(worker.metrics)
+        self._paths, self.metrics = Paths(worker.root), Metrics(worker.metrics)
         self._options = options
         self._portion = Portion()
         self.capture = Capture(
             open_sink=lambda product: SegmentWriter(
                 self._paths.segments(product) / worker.name, durability=worker.durability
             ),
-            metrics=self._metrics,
+            metrics=self.metrics,
             let_go=self._paths.let_go,
         )
-        self._answering = Answering(clock=clock_from(worker.clock), capture=self.capture, metrics=self._metrics)
+        self._answering = Answering(clock=clock_from(worker.clock), capture=self.capture, metrics=self.metrics)
         Trust(self._paths).check(product, target)
         with one_comes_out():  # opening it imports the user's modules
             bundle = Registry(self._paths).open(product, target.digest)
@@ -126,6 +126,7 @@ class ShadowWorker:
             self._portion.took(sum(len(each.ids) for each in mirrored), worked)
             pause.wait(rest_after(worked))
         self.capture.close()
+        self.metrics.publish()
 
     def needed(self) -> bool:
         """Whether the worker lives, and the challenger is in shadow; a record that cannot be read says nothing new."""
@@ -167,7 +168,7 @@ class ShadowWorker:
         self._answering.repeat(self._options.product, self._loaded, questions)
 
     def _lost(self, mirrored: Sequence[Mirrored]) -> None:
-        self._metrics.dropped.labels(self._options.product).inc(sum(len(each.ids) for each in mirrored))
+        self.metrics.dropped.labels(self._options.product).inc(sum(len(each.ids) for each in mirrored))
 
 
 def _read(fd: int, size: int) -> bytes | None:
@@ -206,6 +207,7 @@ def _watch(shadow: ShadowWorker, stop_seconds: float) -> None:
     while left > 0:
         pause.wait(_LOOK_SECONDS)
         shadow.capture.look()
+        shadow.metrics.publish()
         left = stop_seconds if shadow.needed() else left - _LOOK_SECONDS
     os._exit(1)
 
