@@ -72,6 +72,14 @@ def test_a_version_that_fails_on_everything_is_asked_a_few_times_and_blames_nobo
     assert version.asked <= (1 if proven else _MOST_WITHOUT_WITNESS)
 
 
+@pytest.mark.parametrize("rows", [1, 300])
+def test_a_version_that_failed_in_passing_blames_nobody(rows: int) -> None:
+    """A service that it asks was away for a moment: it answers the same rows now."""
+    version = Version(lambda _frame: False)
+    assert blame(version, frame_of(rows, set()), "OSError: no", witness=known(), columns=COLUMNS) == []
+    assert version.asked == 2
+
+
 def test_a_version_that_fails_on_several_rows_at_once_blames_none_of_them() -> None:
     version = Version(lambda frame: frame.height > 1)
     assert blame(version, frame_of(9, set()), "ValueError: no", witness=known(), columns=COLUMNS) == []

@@ -110,12 +110,43 @@ def test_a_canary_that_fails_is_stood_in_for_by_the_champion(canary: Any, broken
     assert canary.metric('windlass_prediction_failures_total{product="flights",stage="canary",version="v3"}') == 1
 
 
-def test_a_champion_that_fails_beside_a_canary_answers_nothing_and_keeps_only_failures(stage: Any) -> None:
+def test_of_a_champion_that_fails_beside_a_canary_nothing_is_answered_and_all_is_kept(stage: Any) -> None:
     stage.add("v1", model=failing)
     stage.add("v2", model=constant(0.9))
     stage.route("v1", "v2", mode="canary", share=0.5, salt="s")
-    assert stage.predict(*keys(stage, 50)).status_code == 500
-    assert [(batch.version, batch.error is not None) for batch in stage.captured] == [("v1", True)]
+    rows = keys(stage, 50)
+    assert stage.predict(*rows).status_code == 500
+    asked, failed = stage.captured
+    assert (asked.version, asked.stage, asked.error) == ("v2", "canary", None)
+    assert (failed.version, failed.stage, failed.error is not None) == ("v1", "champion", True)
+    assert sorted((*asked.keys, *failed.keys)) == sorted(row["flight"] for row in rows)
+
+
+def test_versions_that_fail_equally_often_look_so_in_a_canary_of_requests_with_rows_of_both(stage: Any) -> None:
+    """By chance and not for the rows, which would be their caller's fault."""
+    chance, requests = np.random.default_rng(0), 400
+    planned = {version: set(np.flatnonzero(chance.random(requests) < 0.2)) for version in ("v1", "v2")}
+
+    def version(left: set[int]) -> Any:
+        def model(rows: pl.DataFrame) -> Any:
+            number = rows["seats"][0]
+            if number in left:
+                left.remove(number)
+                raise RuntimeError("the database has gone away")
+            return np.full(rows.height, 0.5)
+
+        return model
+
+    for name, numbers in planned.items():
+        stage.add(name, model=version(set(numbers)))
+    stage.route("v1", "v2", mode="canary", share=0.5, salt="s")
+    places = {stage.board.of("flights").goes_to_challenger(row["flight"]): row for row in keys(stage, 50)}
+    for number in range(requests):
+        rows = [{**row, "seats": number} for row in places.values()]
+        assert stage.predict(*rows).status_code == (500 if number in planned["v1"] else 200)
+    for name, numbers in planned.items():
+        failures = [batch.error is not None for batch in stage.captured if batch.version == name]
+        assert (len(failures), sum(failures)) == (requests, len(numbers))
 
 
 def test_a_challenger_with_another_column_reads_the_same_request_in_its_own_way(stage: Any) -> None:

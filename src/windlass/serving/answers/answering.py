@@ -100,7 +100,7 @@ class Failed:
     places: Sequence[int]
     """Of the question's rows in the request."""
     others: tuple[Verdict, ...] = ()
-    """What the challenger said before; only its failures are kept."""
+    """What the challenger said of its rows before."""
     shadow: ShadowWork | None = None
     """To be done if the failure is kept: a challenger is asked whatever counts for or against the champion."""
 
@@ -144,9 +144,10 @@ class Answering:
             invalid = InvalidRows.of([_moved(problem, failed.places) for problem in problems])
             invalid.__cause__ = verdict.cause
             return invalid
-        # Nothing of this request is answered, so only the failures are kept.
+        # Nothing of this request is answered, but each version is judged by all that it was asked: a challenger whose
+        # failures alone counted where the champion fails would look worse than one that is its equal.
         try:
-            self._keep(failed.product, *(other for other in failed.others if other.error is not None), verdict)
+            self._keep(failed.product, *failed.others, verdict)
         except CaptureFailed as error:
             return error
         batch = verdict.batch

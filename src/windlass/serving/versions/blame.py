@@ -54,12 +54,13 @@ def blame(
 ) -> list[Problem]:
     """What is wrong with the n rows of `frame`, on which a version failed for `reason`: row, field and why.
 
-    Empty when the version does not answer other rows either, so that the fault is its own. Before it has answered
-    anything (`witness` is empty), these others are the first row with its gaps filled, and a row of plain values.
+    Empty when the version does not answer other rows either, or answers these when it is asked again, so that the fault
+    is its own. Before it has answered anything (`witness` is empty), the others are the first row with its gaps filled,
+    and a row of plain values.
     """
     inquiry = _Inquiry(attempt, frame, witness, columns)
     try:
-        if not inquiry.finds_witness():
+        if not inquiry.finds_witness() or inquiry.answers_now():
             return []
         inquiry.find_bad(range(frame.height), reason)
     except _Enough:
@@ -98,6 +99,10 @@ class _Inquiry:
             if self._why_not(row) is None:
                 break
         return True
+
+    def answers_now(self) -> bool:
+        """Whether it has only failed in passing (a service that it asks was away), which says nothing of the rows."""
+        return self.has_witness and self._why_not(self._frame) is None
 
     def find_bad(self, places: range, reason: str) -> None:
         """Narrow `places`, on which the version fails for `reason`, down to single rows, by halves."""
