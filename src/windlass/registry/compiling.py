@@ -60,13 +60,13 @@ class CompiledModel:
 
     def predict(self, features: pl.DataFrame | Array) -> Array:
         """n rows -> (n,) values of a regression."""
-        return self._run(features, self._head.predict).reshape(len(features))
+        return self._run(features, "predict").reshape(len(features))
 
     def predict_proba(self, features: pl.DataFrame | Array) -> Array:
         """n rows -> (n, k) probabilities, without the last digits of single precision: half of the trees is a half."""
-        return self._run(features, self._head.predict_proba).round(_DIGITS)
+        return self._run(features, "predict_proba").round(_DIGITS)
 
-    def _run(self, features: pl.DataFrame | Array, native: Callable[[Array], Array]) -> Array:
+    def _run(self, features: pl.DataFrame | Array, method: str) -> Array:
         """Rows with a gap, or with a number beyond single precision, are the model's own: converters get them wrong."""
         matrix = self._matrix(features)
         with np.errstate(over="ignore"):
@@ -75,7 +75,7 @@ class CompiledModel:
         if finite.all():
             return self._ask(single)
         whole = finite.all(axis=1)
-        own = np.asarray(native(matrix[~whole]), dtype=np.float64)
+        own = np.asarray(getattr(self._head, method)(matrix[~whole]), dtype=np.float64)
         answer = np.empty((len(matrix), *own.shape[1:]))
         answer[~whole] = own
         if whole.any():

@@ -41,8 +41,9 @@ SHADOW_BATCHES = 256
 SHADOW_PER_SECOND = 200.0
 """Rows of one product that a worker gives to a challenger in shadow; of more it gives so many, and counts the rest. A
 release is decided by some hundred; to give it all would cost those who are answered a tenth of their processor."""
-SHADOW_AT_ONCE = 1000.0
-"""Rows that it gives at once after a pause."""
+SHADOW_AT_ONCE = 200.0
+"""Rows that it gives at once after a pause: a second's, since what the challenger does with them takes processors from
+those who are answered then."""
 ROUTING_SECONDS = 0.1
 """How often a worker looks whether a routing record was replaced."""
 MEMORY_SECONDS = 2.0

@@ -611,7 +611,7 @@ def test_request_and_lake_give_the_frame_that_training_had(rows: list[dict[str, 
     numbers = [column.name for column in columns if is_number(column)]
     assert numbers == ["bool", "i64", "f64"]
     for chosen in (numbers, numbers[::-1], numbers[:1]):
-        made = decoded.matrix(chosen)
+        made = decoded.matrix(decoder.reader(chosen))
         assert made.dtype == np.float64
         np.testing.assert_array_equal(made, as_matrix(decoded.frame[chosen], "here"))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -133,6 +134,10 @@ class RowDecoder:
     def asks_pandera(self) -> bool:
         """Whether some check is left that only pandera can make."""
         return self._leftover is not None and self._leftover.any
+
+    def reader(self, columns: Sequence[str]) -> Callable[[Any], Any]:
+        """What gives the values of these columns of a row, for `Decoded.matrix`."""
+        return attrgetter(*(self._fields[name] for name in columns))
 
     def unnamed(self, width: int) -> tuple[Column, ...]:
         """The columns behind rows of `width` values that name none: all of them, or just those that must come."""

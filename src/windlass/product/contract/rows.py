@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -149,11 +148,11 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, eq=False, dict=True):
             make_frame=parts[0].make_frame,
         )
 
-    def matrix(self, columns: Sequence[str]) -> np.ndarray[Any, Any]:
-        """(n, d) float64 of d columns of numbers, null being NaN; for few rows a frame costs as much as a model."""
+    def matrix(self, read: Callable[[Any], Any]) -> np.ndarray[Any, Any]:
+        """(n, d) float64 of what `read` (`RowDecoder.reader`) gives of each row: d columns of numbers, null being NaN.
+        For few rows a frame costs as much as a model."""
         import numpy as np  # who only reads contracts does without
 
-        read = attrgetter(*(self.fields[name] for name in columns))
         return np.array([read(row) for row in self.structs], dtype=np.float64).reshape(len(self.structs), -1)
 
     def values(self, column: str) -> list[Any]:

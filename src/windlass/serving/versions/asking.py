@@ -92,7 +92,7 @@ def ask_together(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]
 def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     elapsed = loaded.timing()
     decoded = Decoded.together([question.decoded for question in questions])
-    given = decoded.matrix(loaded.numbers) if loaded.numbers else decoded.frame
+    given = decoded.frame if loaded.numbers is None else decoded.matrix(loaded.numbers)
     try:
         scores, probabilities, features = _said(loaded, given)
     except FAILURES as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -154,12 +155,12 @@ class Loaded:
         return self.bundle.runs_user_code or self.decoder.asks_pandera
 
     @cached_property
-    def numbers(self) -> tuple[str, ...]:
-        """The columns of a row that its model is asked about as a matrix, in their order; none if it takes a frame."""
+    def numbers(self) -> Callable[[Any], Any] | None:
+        """What reads from a row the numbers that its model is asked about as a matrix; None if it takes a frame."""
         columns = {column.name: column for column in self.decoder.columns}
         wanted = [columns.get(name) for name in self.manifest.features]
-        plain = all(column is not None and is_number(column) for column in wanted)
-        return self.manifest.features if plain and self.bundle.takes_matrix else ()
+        plain = bool(wanted) and all(column is not None and is_number(column) for column in wanted)
+        return self.decoder.reader(self.manifest.features) if plain and self.bundle.takes_matrix else None
 
     def reads_rows_like(self, other: Loaded) -> bool:
         """Whether rows decoded for `other` are what this version would have decoded from the same request."""

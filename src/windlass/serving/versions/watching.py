@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,12 +72,13 @@ class Watcher:
     def _stamps(self) -> dict[str, Stamp]:
         stamps = {}
         try:
-            files = list(self._folder.glob("*.json"))
+            with os.scandir(self._folder) as files:  # a glob takes as long as a batch, ten times a second
+                names = [file.name for file in files if file.name.endswith(".json")]
         except FileNotFoundError:
             return {}
-        for file in files:
+        for name in names:
             try:
-                stamps[file.name.removesuffix(".json")] = stamp_of(file)
+                stamps[name.removesuffix(".json")] = stamp_of(self._folder / name)
             except FileNotFoundError:
                 continue
         return stamps
