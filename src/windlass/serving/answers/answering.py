@@ -7,7 +7,6 @@ is answered before it is captured; nothing that happens to a challenger is felt 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -187,14 +186,15 @@ class Answering:
         sampled = [kept for verdict in verdicts if (kept := sampled_of(verdict)) is not None]
         if sampled:
             self._capture.write(product, *sampled)
-        answered: Counter[tuple[str, str]] = Counter()
+        answered: dict[tuple[str, str], int] = {}
         for verdict in verdicts:
             batch = verdict.batch
             if verdict.cause is not None:
                 told = "version %s failed on %d rows of request %s"
                 _log.error(told, batch.version, len(batch.ids), batch.request_id, exc_info=verdict.cause)
             if batch.error is None:
-                answered[batch.version, batch.stage] += len(batch.ids)
+                role = batch.version, batch.stage
+                answered[role] = answered.get(role, 0) + len(batch.ids)
             else:
                 self._metrics.failures.labels(product, batch.version, batch.stage).inc()
         for (version, stage), rows in answered.items():

@@ -8,6 +8,7 @@ is seen to answer a row differently when others stand beside it is asked about e
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from itertools import accumulate, pairwise
@@ -192,11 +193,12 @@ def _checked(answer: np.ndarray[Any, Any], kind: TaskKind, rows: int) -> tuple[S
     multiclass = kind == "multiclass"
     if answer.shape[:1] != (rows,) or answer.ndim != (2 if multiclass else 1):
         raise PredictionFailed(f"the answer has shape {answer.shape} for {rows} rows")
-    if not np.isfinite(answer).all():
+    values = answer.ravel().tolist()
+    if not all(map(math.isfinite, values)):
         bad = np.flatnonzero(~np.isfinite(answer.reshape(rows, -1)).all(axis=1))[:5].tolist()
         raise PredictionFailed(f"the answer is not a finite number in rows {bad}")
     if not multiclass:
-        return tuple(answer.tolist()), None
+        return tuple(values), None
     return tuple(answer.max(axis=1).tolist()), tuple(map(tuple, answer.tolist()))
 
 
