@@ -28,10 +28,12 @@ def _is_tried_out(sighting: Sighting, route: Route) -> bool:
     """Whether CI only sees that it still runs, an example on each push or a smoke test: nobody gets that model."""
     if route.start.workflow is None:
         return False
-    if _SMOKE.search(route.start.evidence.why):
+    if _SMOKE.search(route.start.evidence.why) or any(_ANSWERS.match(each.why) for each in route.chain[:2]):
         return True
     return not route.start.is_scheduled and any(_EXAMPLES.search(each.path) for each in (*route.chain, sighting.here()))
 
 
 _SMOKE = re.compile(r"\bsmoke(\b|_)", re.IGNORECASE)
-_EXAMPLES = re.compile(r"(^|/)(examples?|tutorials?|docs|demos?)/")
+_EXAMPLES = re.compile(r"(^|/)(examples?|tutorials?|docs|demos?|fixtures?)/")
+_ANSWERS = re.compile(r"(\w+ run )?(python3? -m )?(streamlit run|uvicorn|gunicorn|flask run|fastapi (run|dev))\b")
+"""A job that only sees whether a service starts: what it would train when asked is trained for nobody."""

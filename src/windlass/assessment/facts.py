@@ -15,12 +15,14 @@ from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.graph import Graph, Run, Use, build_graph
-from windlass.assessment.reach.launches import launched_by, may_launch, scripts_in
+from windlass.assessment.reach.launches import RUNS, launched_by, mains_in, may_launch, scripts_in
+from windlass.assessment.reach.openapi import operations_of, reads_description
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reach.targets import makes_targets
-from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding, State
 from windlass.assessment.training import is_launch, is_training, may_train
+from windlass.assessment.words import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +225,18 @@ class Facts:
             )
             if keys:
                 found[(module.path, function.name)] = (*found.get((module.path, function.name), ()), *keys)
+        for module, function, call in self.named(reads_description):
+            key = (module.path, function.name)
+            found[key] = (*found.get(key, ()), *operations_of(self.project, call, module))
         for module, function, call in self.named(lambda name: name.startswith("hydra.")):
             if makes_targets(call):
                 key = (module.path, function.name)
                 found[key] = (*found.get(key, ()), *self.graph.targets)
         modules = self.project.modules
+        for module, function, call in self.named(lambda name: bool(parts_of(last_of(name)) & RUNS)):
+            if mains := mains_in(modules, call, module.path):
+                key = (module.path, function.name)
+                found[key] = (*found.get(key, ()), *mains)
         launchers = {(module.path, function.name) for module, function, _ in self.named(may_launch)}
         for module, function in self.functions if launchers else ():
             key = (module.path, function.name)
@@ -236,6 +245,7 @@ class Facts:
                 found[key] = (
                     *found.get(key, ()),
                     *(each for command in given for each in functions_of(self.project, command)),
+                    *(each for call in function.calls for each in mains_in(modules, call, module.path)),
                 )
         return found
 

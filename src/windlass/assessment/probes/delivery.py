@@ -123,7 +123,9 @@ _PUBLISHES = frozenset(
 
 def _published(facts: Facts) -> Iterator[Seen]:
     """Calls that bring a pipeline to its engine, in a program that CI runs."""
-    for sighting in facts.calls(*_PUBLISHES):
+    for sighting in facts.calls(*_PUBLISHES, "deploy"):
+        if sighting.call.last == "deploy" and "prefect" not in sighting.module.packages:
+            continue
         if not sighting.module.packages & _ENGINES and not sighting.call.name.startswith(":"):
             continue
         for route in facts.graph.routes(sighting.key):

@@ -42,7 +42,7 @@ _STATISTICS = frozenset(
 _PLATFORMS = re.compile(
     r"(DefaultModelMonitor|DataQualityMonitor|ModelQualityMonitor|create_monitoring_schedule|"
     r"ModelDeploymentMonitoringJob(\.create)?|create_model_deployment_monitoring_job|DataDriftDetector|"
-    r"MonitorSchedule|MonitoringTarget|create_monitor|quality_monitors\.(create|run_refresh))$"
+    r"MonitorSchedule|MonitoringTarget|create_monitor|MonitorBatchTransformStep|quality_monitors\.(create|run_refresh))$"
 )
 
 
@@ -141,19 +141,17 @@ _KEEPS = frozenset(
 
 def _kept(facts: Facts, key: tuple[str, str]) -> bool:
     """Whether what is measured goes to a store, by this function or by one that calls it."""
-    if _stores(facts, key):
-        return True
-    last = key[1].rpartition(".")[2]
-    return any(
-        key in facts.project.modules.called(call.name, module, function)
-        and _stores(facts, (module.path, function.name))
-        for module, function, call in facts.named(lambda name: last_of(name) == last)
-    )
+    return any(_stores(facts, each) for each in (key, *facts.callers(key)))
+
+
+_ADDS = frozenset({"add", "add_all", "merge", "bulk_save_objects", "bulk_insert_mappings"})
 
 
 def _stores(facts: Facts, key: tuple[str, str]) -> bool:
     for inner in facts.below(key, most=40):
         for call in facts.project.modules.function(inner).calls:
+            if call.last in _ADDS and parts_of(f"{call.on} {call.name}") & {"session", "db"}:
+                return True
             if call.last in _KEEPS and not (
                 call.last == "set" and ((not call.args and not call.kwargs) or call.name == "set")
             ):

@@ -14,7 +14,7 @@ from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.registry import registrations
 from windlass.assessment.probes.verbs import publishes
-from windlass.assessment.reach.routes import By
+from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import is_metric, parts_of
@@ -307,7 +307,7 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
                 continue
             told = {part for word in function.words.split("\n") for part in parts_of(word)}
             for route in facts.graph.routes((module.path, function.name)):
-                if route.start.evidence.path in releasing or (parts | told) & _ANSWERING:
+                if _begins(route) in releasing or (parts | told) & _ANSWERING:
                     here = Evidence(path=module.path, line=check.line, why="the run fails if the metric is too low")
                     yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
 
@@ -382,8 +382,14 @@ def _releasing(facts: Facts) -> set[str]:
     """The files in which ways begin that register, promote or deploy."""
     starts = {flow.path for flow, _, _ in (*deploy_jobs(facts), *_packing_jobs(facts))}
     for key in {each.key for each in releases(facts)}:
-        starts |= {route.start.evidence.path for route in facts.graph.routes(key)}
+        starts |= {_begins(route) for route in facts.graph.routes(key)}
     return starts
+
+
+def _begins(route: Route) -> str:
+    """Where a way begins: a workflow is one way, and a file of services as many as it has."""
+    here = route.start.evidence
+    return f"{here.path}:{here.line}" if "service" in route.start.kinds else here.path
 
 
 def gates_in_ci(facts: Facts) -> Iterator[Gate]:

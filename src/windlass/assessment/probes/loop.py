@@ -322,7 +322,7 @@ def automatic_releases(facts: Facts) -> list[Seen]:
 def _find_releases(facts: Facts) -> Iterator[Seen]:
     trained = {(route.start.evidence, route.by) for each in facts.training for route in facts.graph.routes(each.key)}
     for sighting in releases(facts):
-        if not _promotes(sighting.call):
+        if not _promotes(sighting.call) or _only_proposes(facts, sighting):
             continue
         here = sighting.here(f"{sighting.call.last}: the new model takes its place")
         for route in facts.graph.routes(sighting.key):
@@ -345,6 +345,40 @@ def _promotes(call: Call) -> bool:
         or "champion" in stage
         or "production" in stage
     )
+
+
+_NOT_YET = STAGING | {"candidate", "challenger", "contender", "shadow"}
+
+
+def _only_proposes(facts: Facts, sighting: Sighting) -> bool:
+    """Whether an alias is moved that marks a model which has still to prove itself, or one is only looked up."""
+    call = sighting.call
+    if call.last == "Model":
+        return True
+    if "alias" not in parts_of(call.last):
+        return False
+    named = [each for each in call.args if each and "alias" in parts_of(each)]
+    named += [each for each in call.args[1:2] if each and call.last == "set_registered_model_alias"]
+    alias = call.kwarg("alias") or next(iter(named), None)
+    said = set(_constants(facts, sighting.key, alias)) if alias else set()
+    return bool(said) and all(parts_of(each) & _NOT_YET for each in said)
+
+
+def _constants(facts: Facts, key: Key, value: str, depth: int = 4) -> Iterator[str]:
+    """What is written for a value: it itself, or what callers hand over where it is a parameter."""
+    parameters = facts.project.modules.function(key).parameters
+    if value not in parameters:
+        if "." not in value:
+            yield value
+        return
+    modules = facts.project.modules
+    for caller in facts.callers(key) if depth else ():
+        module, function = modules.by_path[caller[0]], modules.function(caller)
+        for call in function.calls:
+            if key not in modules.called(call.name, module, function):
+                continue
+            given = call.kwarg(value) or next(iter(call.args[parameters.index(value) :][:1]), None)
+            yield from _constants(facts, caller, given, depth - 1) if given else ()
 
 
 def _serving_follows(facts: Facts) -> bool:

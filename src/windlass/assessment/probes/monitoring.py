@@ -85,17 +85,27 @@ def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
 
 
 _ALARM = re.compile(r'resource\s+"aws_cloudwatch_metric_alarm"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
-_OF_A_SERVICE = re.compile(r'namespace\s*=\s*"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|AppRunner)"')
+_OF_A_SERVICE = re.compile(
+    r'namespace\s*=\s*"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|NetworkELB|ELB|AppRunner|ElasticBeanstalk)"'
+)
+_OF_ITS_OWN = re.compile(r'namespace\s*=\s*"(?!AWS/)[^"]+"')
+_OF_REQUESTS = re.compile(
+    r"latenc|error|5xx|4xx|5\d\d|request|health|avail|uptime|invocation|throttl|timeout|duration", re.IGNORECASE
+)
 
 
 def _alarms(facts: Facts) -> Iterator[Seen]:
-    """Alarms on what a platform itself counts of a service: errors, latency, requests."""
+    """Alarms on what a platform itself counts of a service, or the service counts there: errors, latency, requests."""
+    serves = bool(service_modules(facts))
     for path in facts.project.named(".tf"):
         text = facts.project.text(path)
         for found in _ALARM.finditer(text):
-            if _OF_A_SERVICE.search(found[1]):
+            own = serves and _OF_ITS_OWN.search(found[1]) and _OF_REQUESTS.search(found[1])
+            if own or _OF_A_SERVICE.search(found[1]):
                 line = text.count("\n", 0, found.start()) + 1
-                yield Seen((Evidence(path=path, line=line, why="an alarm on what the platform counts"),), by=By.PERSON)
+                yield Seen(
+                    (Evidence(path=path, line=line, why="an alarm on what is counted of the service"),), by=By.PERSON
+                )
 
 
 def _of_a_step(sighting: Sighting) -> bool:

@@ -7,101 +7,17 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping, maps, text_of
-from windlass.assessment.facts import Facts, Seen, conclude, once
-from windlass.assessment.modules import Key
-from windlass.assessment.probes.engines import engine_of
+from windlass.assessment.facts import Facts, Seen, conclude
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.steps import TRAINS, declared_pipelines
 from windlass.assessment.probes.testing import tests_in_ci, tests_of
 from windlass.assessment.r import called_in_r, r_calls, trained_in_r
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.engines import dvc_stages, yaml_commands
-from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By, Route
-from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
-
-_OPERATORS = re.compile(r"^airflow\..*(Operator|Sensor)$|^airflow_provider.*Operator$")
-_PLATFORM_STEPS = re.compile(
-    r"^(stepfunctions\..*(TrainingStep|ProcessingStep|ModelStep|LambdaStep|TransformStep|EndpointStep|Chain)"
-    r"|sagemaker\..*(TrainingStep|ProcessingStep|TuningStep|ConditionStep|ModelStep|RegisterModel|TransformStep|Pipeline)"
-    r"|azureml\.pipeline\..*(PythonScriptStep|CommandStep|DatabricksStep|ParallelRunStep|Pipeline)"
-    r"|kedro\.pipeline\.\w*\.?(node|Node|pipeline|Pipeline)|kedro\.pipeline\.(node|Node|pipeline|Pipeline)"
-    r"|tfx\..*(Trainer|Evaluator|Transform|Pusher|ExampleValidator|StatisticsGen|SchemaGen|CsvExampleGen|Pipeline)"
-    r"|google_cloud_pipeline_components\..*Op|prefect\.task|azure\.ai\.ml\.load_component"
-    r"|kfp\.components\.\w+|kfp\.\w*\.?ContainerOp|clearml\..*add_(function_)?step)$"
-)
-_TRAINS = frozenset(
-    {
-        "train", "training", "trainer", "fit", "tune", "tuning", "model", "retrain", "finetune", "learn",
-    }
-)  # fmt: skip
-
-
-_OF_DATA = frozenset(
-    {"data", "dataset", "split", "test", "load", "get", "set", "sets", "features", "prepare", "validate", "dvc", "x"}
-)
-"""With one of these a step that names training only prepares it: `load_train_data`, `train_test_split`."""
-
-
-class Declared:
-    """The steps of one engine."""
-
-    def __init__(self, engine: str) -> None:
-        self.engine = engine
-        self.places: list[Evidence] = []
-        self.keys: list[Key] = []
-        self.trains = False
-        self.by = By.NOBODY
-
-
-@once
-def declared_pipelines(facts: Facts) -> list[Declared]:
-    """Each engine with the steps that the project declares for it in code."""
-    found: dict[str, Declared] = {}
-    for module, function in facts.functions:
-        for decorator in function.decorators:
-            engine = engine_of(decorator.name)
-            if engine:
-                _add(facts, found.setdefault(engine, Declared(engine)), module, function.name, decorator.line)
-    for module, function, call in facts.named(lambda name: _OPERATORS.match(name) or _PLATFORM_STEPS.match(name)):
-        if module.is_notebook:
-            continue
-        engine = call.name.partition(".")[0]
-        declared = found.setdefault(engine, Declared(engine))
-        declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
-        declared.keys += facts.project.modules.handed_over(call, module)
-        for command in launched_by(call) if may_launch(call.name) else ():
-            declared.keys += functions_of(facts.project, command)
-        words = {part for value in call.values for part in parts_of(value)}
-        declared.trains |= bool((words | parts_of(call.last)) & _TRAINS and call.last not in ("Pipeline", "pipeline"))
-        _reach(facts, declared, module.path, function.name)
-    for module in facts.project.modules:
-        for owner in module.classes.values():
-            if any(base.startswith("luigi.") or base in ("luigi.Task",) for base in owner.bases):
-                declared = found.setdefault("luigi", Declared("luigi"))
-                declared.places.append(
-                    Evidence(path=module.path, line=owner.line, why=f"{owner.name}: a task of Luigi")
-                )
-                declared.keys += [(module.path, name) for name in owner.methods.values()]
-    for declared in found.values():
-        declared.trains = declared.trains or any(facts.trains(key) for key in declared.keys)
-    return list(found.values())
-
-
-def _add(facts: Facts, declared: Declared, module: Module, name: str, line: int) -> None:
-    declared.places.append(Evidence(path=module.path, line=line, why=f"{name}: a step of {declared.engine}"))
-    declared.keys.append((module.path, name))
-    parts = parts_of(name.rpartition(".")[2])
-    says = parts & {"train", "retrain", "fit", "finetune"} and not parts & _OF_DATA
-    declared.trains |= bool(says and not module.functions[name].stub)
-    _reach(facts, declared, module.path, name)
-
-
-def _reach(facts: Facts, declared: Declared, path: str, name: str) -> None:
-    route = facts.graph.best((path, name))
-    declared.by = max(declared.by, route.by if route is not None else By.NOBODY)
 
 
 def _dvc(facts: Facts) -> Iterator[Seen]:
@@ -109,7 +25,7 @@ def _dvc(facts: Facts) -> Iterator[Seen]:
     for path, name, line, text, _, _ in dvc_stages(facts.project):
         by_path.setdefault(path, []).append((name, line, text))
     for path, stages in by_path.items():
-        trains = any(parts_of(f"{name} {text}") & _TRAINS for name, _, text in stages) or _dvc_trains(facts, path)
+        trains = any(parts_of(f"{name} {text}") & TRAINS for name, _, text in stages) or _dvc_trains(facts, path)
         if len(stages) >= 2 and trains:
             places = tuple(
                 Evidence(path=path, line=line, why=f"stage {name}: {text[:100]}") for name, line, text in stages
@@ -133,7 +49,7 @@ def _yaml_pipelines(facts: Facts) -> Iterator[Seen]:
             steps = _steps_of(top)
             if len(steps) < 2:
                 continue
-            named = any(parts_of(name) & _TRAINS or _file_trains(facts, name) for name, _ in steps)
+            named = any(parts_of(name) & TRAINS or _file_trains(facts, name) for name, _ in steps)
             if named or _commands_train(facts, path):
                 places = tuple(Evidence(path=path, line=line, why=f"step {name}") for name, line in steps)
                 runs = [run.route.by for run in facts.graph.runs if run.path == path]
@@ -206,7 +122,7 @@ def _rules(facts: Facts) -> Iterator[Seen]:
             found = list(_states(facts.project.text(path)))
         else:
             continue
-        if len(found) >= 2 and any(parts_of(each) & _TRAINS for each, _ in found):
+        if len(found) >= 2 and any(parts_of(each) & TRAINS for each, _ in found):
             yield Seen(tuple(Evidence(path=path, line=line, why=f"step {each}") for each, line in found), by=By.PERSON)
 
 
@@ -262,7 +178,7 @@ def _targets(facts: Facts) -> Iterator[Seen]:
     """At least two targets of R's `targets`, one of which trains."""
     found = list(called_in_r(facts, frozenset({"tar_target"}), "a step of targets"))
     said = {part for call in r_calls(facts) if call.name == "tar_target" for part in parts_of(call.given)}
-    if len(found) >= 2 and (said & _TRAINS or trained_in_r(facts)):
+    if len(found) >= 2 and (said & TRAINS or trained_in_r(facts)):
         makes = facts.runs(lambda argv: argv[0] in ("Rscript", "R") and any("tar_make" in word for word in argv))
         yield Seen(
             tuple(each.evidence[0] for each in found[:8]), by=max((run.route.by for run in makes), default=By.PERSON)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from windlass.assessment.automation.workflow import maps, text_of
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
+from windlass.assessment.probes.endpoints import endpoints
 from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
@@ -33,11 +34,15 @@ _PREDICTS = frozenset(
     }
 )  # fmt: skip
 _LOADS = frozenset(
-    {"score_batch", "load_model", "load_from_checkpoint", "InferenceSession", "from_pretrained", "load_pipeline"}
-)
+    {
+        "score_batch", "load_model", "load_from_checkpoint", "InferenceSession", "from_pretrained", "load_pipeline",
+        "load_runner", "to_runner",
+    }
+)  # fmt: skip
 _LOADERS = (
     "joblib.load", "pickle.load", "pickle.loads", "torch.load", "cloudpickle.load", "dill.load", "skops.io.load",
-    "onnxruntime.InferenceSession", "transformers.pipeline",
+    "onnxruntime.InferenceSession", "transformers.pipeline", "torch.hub.load", "torch.jit.load",
+    "tensorflow.saved_model.load", "spacy.load", "ultralytics.YOLO",
 )  # fmt: skip
 
 
@@ -76,12 +81,11 @@ def _apps(facts: Facts) -> Iterator[Sighting]:
 
 
 def _below_module(facts: Facts, module: Module) -> list[Call]:
-    """All calls of a module and of what its functions lead to."""
-    found: list[Call] = []
-    for name in module.functions:
-        for key in facts.below((module.path, name), most=120):
-            found += facts.project.modules.function(key).calls
-    return found
+    """All calls of a module and of what its functions lead to, and of the files that these stand in."""
+    keys = {key for name in module.functions for key in facts.below((module.path, name), most=120)}
+    by_path = facts.project.modules.by_path
+    keys |= {(path, "") for path, _ in keys if "" in by_path[path].functions}
+    return [call for key in sorted(keys) for call in facts.project.modules.function(key).calls]
 
 
 def _uses_model(facts: Facts, module: Module) -> bool:
@@ -100,9 +104,15 @@ _MODELS = frozenset({"model", "net", "network", "predictor", "classifier", "regr
 
 
 def _asked_as_it_is(call: Call) -> bool:
-    """Whether a model of Torch is called, `self.model(rows)`, or a pipeline of Transformers made."""
+    """Whether a model of Torch is called, `self.model(rows)`, a session run, or a pipeline of Transformers made."""
     owner = call.name.rpartition(".")[0]
+    if call.last in ("run", "async_run") and parts_of(f"{call.on} {last_of(owner)}") & _RUNNERS:
+        return True
     return call.name == "transformers.pipeline" or (owner in ("", "self") and call.last.lstrip("_") in _MODELS)
+
+
+_RUNNERS = frozenset({"runner", "session", "sess"})
+"""What runs a loaded model: a runner of BentoML, a session of ONNX Runtime, by whatever name."""
 
 
 _ANSWERED = re.compile(r"(preds?|predictions?|forecasts?)\w*\.(parquet|csv|feather|json)\b")
@@ -222,6 +232,9 @@ def _served_classes(facts: Facts) -> Iterator[Seen]:
                 yield Seen((here,), by=By.PERSON)
 
 
+_ANSWERING = frozenset({"batch", "score", "scoring", "scored", "inference", "predict"})
+
+
 @once
 def batch_modules(facts: Facts) -> dict[str, Sighting]:
     """Scripts that load a saved model, answer for many rows and keep the answers, without fitting one."""
@@ -233,14 +246,16 @@ def batch_modules(facts: Facts) -> dict[str, Sighting]:
     loading |= facts.above((module.path, function.name) for module, function, _ in facts.given("model_file"))
     keeping |= facts.above((module.path, function.name) for module, function, _ in _inserts(facts))
     doing = loading & asking & (keeping | filing)
+    steps = frozenset(key for each in declared_pipelines(facts) for key in each.keys) if doing else frozenset()
     found: dict[str, Sighting] = {}
     for module, function in facts.functions if doing else ():
         key = (module.path, function.name)
         if key not in doing or facts.trains(key) or module.is_notebook or not function.calls:
             continue
         route = facts.route(module, function)
-        # A file that a person writes may be a submission; what a schedule writes is for somebody to use.
-        if key in keeping or (route is not None and route.by is By.ITSELF):
+        # A file that a person writes may be a submission; what a schedule or a pipeline writes is for somebody to use.
+        step = key in steps and parts_of(module.path.rpartition("/")[2]) & _ANSWERING
+        if key in keeping or step or (route is not None and route.by is By.ITSELF):
             found.setdefault(module.path, Sighting(module, function, function.calls[0], route))
     return found
 
@@ -277,11 +292,10 @@ _KEEPERS = frozenset(
 
 def _batch_steps(facts: Facts) -> Iterator[Sighting]:
     """Steps of an orchestrator that ask a model for answers and train none."""
-    answering = {"batch", "score", "scoring", "scored", "inference", "predict"}
     for module, function in facts.functions:
         if not any(engine_of(decorator.name) for decorator in function.decorators):
             continue
-        if not (parts_of(f"{module.path} {function.name}") & answering or _answers_from_file(function)):
+        if not (parts_of(f"{module.path} {function.name}") & _ANSWERING or _answers_from_file(function)):
             continue
         asked = [call for call in function.calls if predicts(call)]
         if asked and not facts.trains((module.path, function.name)):
@@ -332,13 +346,15 @@ def _pages(facts: Facts) -> Iterator[Sighting]:
         if path in seen or sighting.module.is_notebook:
             continue
         seen.add(path)
-        calls = _below_module(facts, sighting.module)
-        if (
-            any(map(predicts, calls))
-            and any(map(loads_model, calls))
-            and not any(call.last == "fit" and call.name.partition(".")[0] in LIBRARIES for call in calls)
-        ):
+        below = {key for name in sighting.module.functions for key in facts.below((path, name), most=120)}
+        inside = [facts.project.modules.function(key).calls for key in below]
+        loads = any(loads_model(call) for calls in inside for call in calls)
+        if loads and any(any(map(predicts, calls)) and not any(map(_fits, calls)) for calls in inside):
             yield sighting
+
+
+def _fits(call: Call) -> bool:
+    return call.last == "fit" and call.name.partition(".")[0] in LIBRARIES
 
 
 def _commands(facts: Facts) -> Iterator[Seen]:
@@ -366,45 +382,6 @@ def _commands(facts: Facts) -> Iterator[Seen]:
             yield seen_run(run)
 
 
-_ENDPOINTS = re.compile(
-    r"(create_endpoint|update_endpoint|deploy_model|online_deployments\.begin_create_or_update|"
-    r"batch_deployments\.begin_create_or_update|Endpoint\.deploy|Model\.deploy|"
-    r"serving_endpoints\.(create|update_config)\w*|model_deployer_step|"
-    r"ModelDeployOp|BatchPredict(Job)?Op|KServeClient\.(create|replace|patch))$"
-)
-
-
-def _platform(facts: Facts) -> Iterator[Seen]:
-    roots = (
-        "boto3", "google", "azure", "azureml", "sagemaker", "databricks", "zenml", "?", "kserve",
-        "google_cloud_pipeline_components",
-    )  # fmt: skip
-    for place in facts.named(lambda name: name.partition(".")[0] in roots and _ENDPOINTS.search(name)):
-        yield facts.sight(place).seen()
-    for path in facts.project.yaml_paths:
-        for document in facts.project.yaml(path):
-            for each in maps(document) if isinstance(document, list) else ():
-                if text_of(each.get("kind")) in ("RealtimeAPI", "AsyncAPI", "BatchAPI"):
-                    yield Seen((Evidence(path=path, line=each.line, why="an API of Cortex is declared"),), by=By.PERSON)
-            if not isinstance(document, dict):
-                continue
-            schema, kind = str(document.get("$schema", "")), str(document.get("kind", ""))
-            if re.search(r"azureml.*(online|batch|Online|Batch)(Endpoint|Deployment|-)", schema) or kind in (
-                "InferenceService",
-                "SeldonDeployment",
-                "RayService",
-                "ServingRuntime",
-            ):
-                line = document.line_of("$schema" if schema else "kind") if hasattr(document, "line_of") else 1
-                yield Seen((Evidence(path=path, line=line, why="an endpoint for the model is declared"),), by=By.PERSON)
-    for path in facts.project.named("bentofile.yaml", "cog.yaml", "deployment.mlem", "score.py"):
-        if path.endswith("score.py"):
-            names = facts.project.modules.by_path.get(path)
-            if names is None or not {"init", "run"} <= set(names.functions):
-                continue
-        yield Seen((Evidence(path=path, line=1, why="what a serving platform runs"),), by=By.PERSON)
-
-
 def _functions(facts: Facts) -> Iterator[Seen]:
     """Handlers of function services."""
     for module, function in facts.functions:
@@ -417,18 +394,6 @@ def _functions(facts: Facts) -> Iterator[Seen]:
                 (Evidence(path=module.path, line=function.line, why="a function that answers events with the model"),),
                 by=By.PERSON,
             )
-
-
-_IN_JAVASCRIPT = re.compile(r"\bnew (CreateEndpoint|CreateTransformJob|InvokeEndpoint)Command\(|\.createEndpoint\(")
-
-
-def _scripts(facts: Facts) -> Iterator[Seen]:
-    """Functions in JavaScript or TypeScript that make an endpoint of SageMaker or ask one."""
-    for path in facts.project.named(".js", ".ts", ".mjs"):
-        text = facts.project.text(path) if not re.search(r"(^|/)(node_modules|dist|build)/|\.min\.", path) else ""
-        if "sagemaker" in text.lower() and (found := _IN_JAVASCRIPT.search(text)):
-            here = Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="an endpoint for the model")
-            yield Seen((here,), by=By.PERSON)
 
 
 def _deployments(facts: Facts) -> Iterator[Seen]:
@@ -484,15 +449,14 @@ def model_serving(facts: Facts) -> Finding:
         *_views(facts),
         *_servers(facts),
         *_commands(facts),
-        *_platform(facts),
+        *endpoints(facts),
         *_functions(facts),
         *_plumber(facts),
         *_deployments(facts),
-        *_scripts(facts),
     ]
     seen += called_in_r(facts, _SERVED_IN_R, "an API that answers with the model")
-    endpoints = ("AWS::SageMaker::Endpoint", "aws_sagemaker_endpoint", "google_vertex_ai_endpoint")
-    seen += declared(facts, "an endpoint for the model", *endpoints)
+    kinds = ("AWS::SageMaker::Endpoint", "aws_sagemaker_endpoint", "google_vertex_ai_endpoint")
+    seen += declared(facts, "an endpoint for the model", *kinds)
     down = [] if seen else [each.here("an application that asks no model") for each in _apps(facts)]
     return conclude("model-serving", seen, turned_down=down)
 

@@ -95,6 +95,10 @@ def _updates_training(argv: Argv) -> bool:
     )
 
 
+_THERE = (("aws", "ssm", "send-command"), ("gcloud", "compute", "ssh"), ("az", "vm", "run-command"))
+"""Clients of clouds that run a command on a machine."""
+
+
 def deploys(argv: Argv) -> bool:
     """Whether a command brings something to where it runs."""
     if _begins(argv, _DEPLOYS):
@@ -103,7 +107,7 @@ def deploys(argv: Argv) -> bool:
         return any(word in ("heroku", "dokku", "space", "hf") or "huggingface.co/spaces" in word for word in argv[2:])
     if argv[0] in ("huggingface-cli", "hf"):
         return "upload" in argv and "space" in " ".join(argv)
-    if argv[0] == "ssh":
+    if argv[0] == "ssh" or argv[:3] in _THERE:
         return any(word in " ".join(argv[1:]) for word in ("docker", "systemctl", "compose", "restart", "pm2"))
     if argv[0] == "curl":
         return any(
@@ -120,8 +124,8 @@ def deploys_pipeline(argv: Argv) -> bool:
         # A schedule that only watches or exports brings no pipeline anywhere.
         watches = {"drift", "monitor", "monitoring", "export", "enable", "disable"}
         return argv[:3] != ("az", "ml", "schedule") or not parts_of(" ".join(argv[3:])) & watches
-    if argv[:2] in (("aws", "s3"), ("gsutil", "cp"), ("gsutil", "rsync")):
-        return any("dags" in word for word in argv[2:])
+    if argv[:2] in (("aws", "s3"), ("gsutil", "cp"), ("gsutil", "rsync"), ("gcloud", "storage")):
+        return any("dags" in word.lower() for word in argv[2:])
     if _updates_training(argv):
         return True
     if argv[0] in ("rsync", "scp"):

@@ -69,6 +69,8 @@ def path_of(project: Project, word: str, folder: str) -> str | None:
             return path
     # In a container the folder is another one: a file of that name, if there is one only.
     same = [path for path in project.paths if path.endswith(f"/{posixpath.normpath(bare).lstrip('./')}")]
+    if not same and bare.startswith("/") and bare.endswith((".py", ".sh")):  # mounted wherever it may be
+        same = [path for path in project.paths if path.endswith(f"/{posixpath.basename(bare)}")]
     if not same and bare.endswith(".py"):  # what jupytext or nbconvert makes of a notebook
         return path_of(project, f"{word[:-3]}.ipynb", folder)
     return same[0] if len(same) == 1 else None

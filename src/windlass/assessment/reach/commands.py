@@ -159,8 +159,9 @@ def _shell(asked: Asked) -> Leads:
 
 
 def _served(asked: Asked) -> Leads:
-    """`uvicorn app.main:app`: the module, and with it its handlers."""
-    for word in asked.argv[1:]:
+    """`uvicorn app.main:app`: the module, and with it its handlers. Flask takes `app.py` if it is told nothing."""
+    unsaid = ("app.py", "wsgi.py") if asked.argv[:2] == ("flask", "run") else ()
+    for word in (*asked.argv[1:], *unsaid):
         if word.startswith("-") and ":" not in word:
             continue
         dotted = word.partition(":")[0].removesuffix("()")

@@ -83,8 +83,11 @@ def _dvc(asked: Asked) -> Leads:
     wanted = {word for word in asked.argv[2:] if not word.startswith("-")} & {
         name for _, name, *_ in dvc_stages(asked.project)
     }
+    files = {asked.path(word.partition(":")[0]) for word in asked.argv[2:] if "dvc.yaml" in word}
     found = []
     for path, name, line, text, where, _ in dvc_stages(asked.project):
+        if files and path not in files:
+            continue
         if not wanted or name in wanted or len(wanted) == 1:
             found += [
                 (
@@ -211,8 +214,9 @@ def _written(value: Map, where: str) -> Iterator[Command]:
             yield from (
                 Command(argv=each.argv, line=each.line, folder=where) for each in read_shell(text, value.line_of(key))
             )
-        elif isinstance(given, list) and given and all(isinstance(each, str) for each in given):
-            yield Command(argv=tuple(given), line=value.line_of(key), folder=where)
+        elif isinstance(given, list) and given and isinstance(given[0], str):
+            argv = tuple(each if isinstance(each, str) else "X" for each in given)  # a value that a run fills in
+            yield Command(argv=argv, line=value.line_of(key), folder=where)
     if isinstance(value.get("commands"), list):
         yield from (replace(each, folder=where) for each in script(value, "commands"))
     for key in ("python_file", "notebook_path"):  # a task of Databricks

@@ -8,8 +8,9 @@ from typing import Any
 
 from windlass.assessment.automation.workflow import mapping, maps, text_of, words
 from windlass.assessment.project import Project
+from windlass.assessment.reach.asked import path_of
 from windlass.assessment.reach.routes import By, Start
-from windlass.assessment.reading.code import Call, Module
+from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command, read_shell
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence
@@ -65,7 +66,8 @@ def python_entries(project: Project) -> Iterator[Entry]:
             for call in function.calls:
                 said = _scheduled(call, module)
                 if said:
-                    yield _start(module.path, call.line, said), (f"{module.path}:", *_handed(module, function.name))
+                    own = (f"{module.path}:", *_handed(module, function.name))
+                    yield _start(module.path, call.line, said), (*own, *_from_source(project, function, call))
             for decorator in function.decorators:
                 if (
                     decorator.name in _SENSORS
@@ -102,6 +104,21 @@ def _beaten(project: Project, module: Module) -> Iterator[Entry]:
             ]
             if tasks:
                 yield _start(module.path, made.line, "a schedule of Celery"), tuple(tasks)
+
+
+def _from_source(project: Project, function: Function, call: Call) -> Iterator[str]:
+    """`flow.from_source(source=..., entrypoint="train.py:main").deploy(cron=...)`: the flow that the source has."""
+    made = call.name.removesuffix(f".{call.last}")
+    for each in function.calls:
+        if each.last == "from_source" and each.name == made and abs(each.line - call.line) < _MOST_LINES:
+            path, _, name = (each.kwarg("entrypoint") or "").rpartition(":")
+            found = path_of(project, path, "")
+            if found is not None:
+                yield f"{found}:{name}"
+
+
+_MOST_LINES = 40
+"""Between the two halves of one statement, such as a list of packages."""
 
 
 def _handed(module: Module, name: str) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ from windlass.assessment.reach.dags import dags_started
 from windlass.assessment.reach.engines import mlflow_entries
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
 from windlass.assessment.reach.functions import cloud_functions
-from windlass.assessment.reach.launches import is_launcher, launched_by, may_launch, scripts_in
+from windlass.assessment.reach.launches import RUNS, is_launcher, launched_by, mains_in, may_launch, scripts_in
+from windlass.assessment.reach.openapi import operations_of, reads_description
 from windlass.assessment.reach.routes import By, Route, Start
 from windlass.assessment.reach.targets import hydra_targets, makes_targets
 from windlass.assessment.reading.code import Call, Function, Module
@@ -273,15 +274,29 @@ class _Walker:
             replace(route, chain=at.route.chain) if by is at.route.by else route
         )
         compiled = self._compiled(function, module) if "compile" in function.words else ()
+        before = self._before_loop(function, module) if by is not at.route.by else ()
         for each in self.modules.edges(key):
             words = at.words if _is_group(self.modules.function(each)) else ()
-            yield _At(replace(route, by=min(by, By.PERSON)) if each in compiled else route, each, words=words)
+            onward = (
+                at.route if each in before else replace(route, by=min(by, By.PERSON)) if each in compiled else route
+            )
+            yield _At(onward, each, words=words)
         for call in function.calls:
             yield from self._commands(route, call, module, function)
         if key[1] == "":
             yield from self._module(route, module.path)
         if _is_group(function):
             yield from self._subcommands(route, module.path, at.words)
+
+    def _before_loop(self, function: Function, module: Module) -> set[Key]:
+        """What a function calls only before its loop without end: that is done once, when somebody starts it."""
+        if {"run_pending", "start"} & {call.last for call in function.calls}:
+            return set()  # what stands before tells a scheduler or a thread what to do
+        keys: tuple[set[Key], set[Key]] = (set(), set())
+        for call in function.calls:
+            found = self.modules.called(call.name, module, function)
+            keys[call.line < function.loops].update(found or self.modules.handed_over(call, module))
+        return keys[True] - keys[False]
 
     def _compiled(self, function: Function, module: Module) -> set[Key]:
         """Pipelines that are only compiled here: somebody has still to run what came of it."""
@@ -304,21 +319,18 @@ class _Walker:
             yield from (_At(route, key) for key in dags_started(self.project, call, module))
         if makes_targets(call):
             yield from (_At(route, key) for key in self.graph.targets)
-        scripts = scripts_in(call) if call.args else ()
-        if scripts and any(
+        if reads_description(call.name):
+            yield from (_At(route, key) for key in operations_of(self.project, call, module))
+        scripts, mains = scripts_in(call), mains_in(self.modules, call, path)
+        if not (scripts or mains):
+            return
+        launches = any(
             is_launcher(self.modules.function(key)) for key in self.modules.called(call.name, module, function)
-        ):
+        )
+        if launches:
             yield from (_At(route, command, "", path) for command in scripts)
-        if call.args and parts_of(call.last) & {"run", "execute", "launch", "spawn"}:
-            yield from self._named_module(route, call, path)
-
-    def _named_module(self, route: Route, call: Call, path: str) -> Iterator[_At]:
-        """`run_module("team.train")`: what a module does when it is run, by the name of it."""
-        for value in call.args:
-            if value and "." in value and value.replace(".", "").isidentifier():
-                found = self.modules.path_of(value, seen_from=path)
-                if found is not None and "<main>" in self.modules.by_path[found].functions:
-                    yield from (_At(route, (found, name)) for name in ("", "<main>"))
+        if launches or parts_of(call.last) & RUNS:
+            yield from (_At(route, key) for key in mains)
 
     def _module(self, route: Route, path: str) -> Iterator[_At]:
         """Importing runs the top of other modules; what is registered there is run by what registers it."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from windlass.assessment.modules import Key, Modules
 from windlass.assessment.reading.code import Call, Function, last_of
 from windlass.assessment.reading.shell import Command, names_program, read_shell
 
@@ -36,11 +37,13 @@ _RUN_A_FILE = {
 _PROJECTS = frozenset({"mlflow.run", "mlflow.projects.run"})
 
 
+RUNS = frozenset({"run", "execute", "launch", "spawn"})
+"""Words by which a call says that it runs what it is told."""
 _SCRIPT = re.compile(r"[\w./{}-]+\.(py|sh|ipynb)")
 
 
-_FILES_OF_JOBS = frozenset({"load_component", "load_job"})
-"""Of Azure ML: they read the file of a job or of one of its steps."""
+_FILES_OF_JOBS = frozenset({"load_component", "load_job", "load_component_from_file"})
+"""Of Azure ML and Kubeflow: they read the file of a job or of one of its steps."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -96,9 +99,20 @@ def scripts_in(call: Call) -> list[Command]:
     It starts them if that function starts commands.
     """
     found: list[Command] = []
-    for value in call.args:
+    for value in call.values:
         if value and _SCRIPT.fullmatch(value):
             found.append(Command(argv=("bash" if value.endswith(".sh") else "python", value), line=call.line))
         elif value and names_program(value):
             found += read_shell(value, call.line)
+    return found
+
+
+def mains_in(modules: Modules, call: Call, path: str) -> list[Key]:
+    """`run_module("team.train")`: what a module does when it is run, by the name of it."""
+    found: list[Key] = []
+    for value in call.values:
+        if "." in value and value.replace(".", "").isidentifier():
+            home = modules.path_of(value, seen_from=path)
+            if home is not None and "<main>" in modules.by_path[home].functions:
+                found += [(home, ""), (home, "<main>")]
     return found
