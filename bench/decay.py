@@ -4,20 +4,23 @@
 
 Bernoulli losses: an error rate of 10 % that rises to 15 % or 20 % after 5,000 rows; the reference is learned of 2,000,
 10,000 or 50,000 rows. Without a change: `--null` rows in all, each stretch against a reference of its own,
-begun anew after each alarm. Figures are seeded.
+begun anew after each alarm. Ends: the rate stays up for 20,000 rows and is 10 % again then. Figures are seeded.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from datetime import UTC, datetime
 
 import numpy as np
 
-from windlass.decisions.decay import RUN_LENGTH, summarise_losses, upper_mean
+from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, decide_decay, summarise_losses, upper_mean
 from windlass.decisions.statistics.sequential import change_evidence
 
 BEFORE, AFTER = 5_000, 6_000
+STOOD, HEALED = 20_000, 10_000
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
 RATE = 0.1
 
 
@@ -49,6 +52,25 @@ def false_alarms(random: np.random.Generator, *, rows: int, reference: int) -> i
     return count
 
 
+def end(random: np.random.Generator, *, reference: int, rate: float) -> float:
+    """Rows from the return to the end of the alarm, to within 20; NaN: it had ended before; infinite: it never did."""
+    held = summarise_losses((random.random(reference) < RATE).astype(float), bounded=True)
+    losses = np.concatenate([random.random(STOOD) < rate, random.random(HEALED) < RATE]).astype(float)
+
+    def alarmed(rows: int) -> bool:
+        return decide_decay(DecayEvidence(reference=held, losses=losses[:rows]), NOW).verdict == "alarm"
+
+    low, high = STOOD, len(losses)
+    if not alarmed(low):
+        return float("nan")
+    if alarmed(high):
+        return float("inf")
+    while high - low > 20:
+        middle = (low + high) // 2
+        low, high = (middle, high) if alarmed(middle) else (low, middle)
+    return float(high - STOOD)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=1000)
@@ -65,6 +87,14 @@ def main() -> None:
             error = found.std(ddof=1) / np.sqrt(len(found))
             told = f"{found.mean():7.0f} ({error:.0f})   {early} early"
             print(f"  reference of {reference:6,} rows, {RATE:.0%} -> {rate:.0%}: {told}")
+    streams = asked.streams // 10
+    print(f"rows from the return to the end of the alarm, {streams} streams: median; 90 of 100")
+    for rate in (0.15, 0.20):
+        found = np.array([end(random, reference=10_000, rate=rate) for _ in range(streams)])
+        early, never = int(np.isnan(found).sum()), int(np.isinf(found).sum())
+        middle, most = np.nanquantile(found, [0.5, 0.9])
+        told = f"{middle:7,.0f}; {most:,.0f}   {early} early, {never} not within {HEALED:,} rows"
+        print(f"  reference of 10,000 rows, {rate:.0%} -> {RATE:.0%}: {told}")
     part = asked.null // asked.references
     for reference in (50_000, 2_000):
         alarms = sum(false_alarms(random, rows=part, reference=reference) for _ in range(asked.references))

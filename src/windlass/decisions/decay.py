@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -61,7 +62,10 @@ class DecayEvidence:
     reference: LossReference | None
     """None: there was no holdout, so nothing to compare with."""
     losses: Floats
-    """`(n,)` losses (`decisions.statistics.losses.losses`) in the order in which they matured, or the last of them."""
+    """`(n,)` losses (`decisions.statistics.losses.losses`) in the order of the predictions, or the last of them; the
+    least that it can be, where an outcome has not come."""
+    most: Floats | None = None
+    """`(n,)` the most that each of them can be; None: all outcomes have come."""
     pending: int = 0
     """Predictions that still wait for their outcome."""
     slices: tuple[SliceLosses, ...] = ()
@@ -95,63 +99,42 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     The evidence is a Shiryaev-Roberts e-detector (see `sequential.change_evidence`) on the losses against the upper end
     of what the holdout's mean can be. While the losses' mean, given all before, stays below that, a false alarm comes
     after `run_length` predictions on average or later, and within n predictions with probability at most n /
-    run_length. Losses whose neighbours err alike are judged in blocks; the guarantee then holds as far as blocks are
-    independent. Declared slices are judged under the same guarantee: see `_with_slices`.
+    run_length. An alarm ends by the same detector turned round (`_ended`). Losses whose neighbours err alike are judged
+    in blocks; both guarantees then hold as far as blocks are independent.
+
+    With declared slices half of every stake is laid on the whole, and the other half, in equal parts for each column,
+    on the group that the row is in. A group's stakes grow with its own rows only, so what all stakes together have won
+    grows by at most 1 a prediction on average, as for one detector, however many groups there are and whatever they
+    have to do with each other (an average of e-detectors is one: Shin, Ramdas and Rinaldo 2024, section 2). The price
+    is a whole that needs twice the evidence. What is granted to the references is shared out too: all of them hold
+    together as often as one would with two standard errors.
     """
     reference = evidence.reference
     losses = np.asarray(evidence.losses, dtype=np.float64)
-    losses = losses[np.isfinite(losses)]
+    most = losses if evidence.most is None else np.asarray(evidence.most, dtype=np.float64)
+    losses, most = losses[np.isfinite(losses)], most[np.isfinite(losses)]
     numbers: dict[str, Any] = {"outcomes": len(losses), "pending": evidence.pending}
     if reference is None or reference.bound <= 0:
         return decision("decay", "wait", ["There is no holdout to compare with."], numbers, now)
     numbers |= {"reference": reference.mean, "reference_rows": reference.rows, "block": reference.block}
     if len(losses) < MINIMUM_ROWS:
         return decision("decay", "wait", [f"Fewer than {MINIMUM_ROWS} outcomes are known."], numbers, now)
-    blocks = _blocks(np.clip(losses, 0.0, reference.bound) / reference.bound, reference.block)
-    null = upper_mean(reference) / reference.bound
-    if evidence.slices:
-        return _with_slices(evidence, numbers, now, run_length=run_length)
-    path = change_evidence(blocks, null)
-    needed = run_length / reference.block
-    since = _began(blocks, null) * reference.block
-    recent = float(losses[since:].mean())
-    numbers |= {"evidence": path[-1], "evidence_needed": needed, "recent": recent, "recent_rows": len(losses) - since}
-    if _stands(path, needed):
-        reason = (
-            f"The mean loss of the last {len(losses) - since} outcomes is {show(recent)}; "
-            f"on the holdout it was {show(reference.mean)}{show_rise(recent, reference.mean)}."
-        )
-        return decision("decay", "alarm", [reason], numbers, now)
-    return decision("decay", "quiet", ["The losses are no higher than on the holdout, beyond noise."], numbers, now)
-
-
-def _with_slices(evidence: DecayEvidence, numbers: dict[str, Any], now: datetime, *, run_length: int) -> Decision:
-    """The same of all rows and of each group, together.
-
-    Half of every stake is laid on the whole, and the other half, in equal parts for each column, on the group that the
-    row is in. A group's stakes grow with its own rows only, so what all stakes together have won grows by at most 1 a
-    prediction on average, as for one detector, however many groups there are and whatever they have to do with each
-    other (an average of e-detectors is one: Shin, Ramdas and Rinaldo 2024, section 2). The price is a whole that needs
-    twice the evidence. What is granted to the references is shared out too: all of them hold together as often as one
-    would with two standard errors.
-    """
-    reference, losses = evidence.reference, np.asarray(evidence.losses, dtype=np.float64)
-    if reference is None:
-        raise ValueError("slices are judged beside the whole")
-    columns = len({each.column for each in evidence.slices})
-    errors = _shared_errors(len(evidence.slices) + 1)
     whole = SliceLosses(column="", group="", reference=reference, places=np.arange(len(losses)))
-    judged = [(whole, 0.5), *((each, 0.5 / columns) for each in evidence.slices)]
-    paths = [weight * _path(each, losses, errors) for each, weight in judged]
-    total = np.sum(paths, axis=0)
-    most = int(np.argmax([path[-1] for path in paths]))
-    worst = judged[most][0]
-    since = int(worst.places[_since(worst, losses, errors)]) if len(worst.places) else 0
-    numbers |= {"evidence": total[-1], "evidence_needed": run_length, "slices": len(evidence.slices)}
+    columns = len({each.column for each in evidence.slices})
+    shares = [0.5, *(0.5 / columns for _ in evidence.slices)] if columns else [1.0]
+    standing = _standing([whole, *evidence.slices], shares, losses, most, needed=run_length)
+    since, worst = standing.since, standing.worst
+    numbers |= {"evidence": standing.evidence, "evidence_needed": run_length}
     numbers |= {"recent": float(losses[since:].mean()), "recent_rows": len(losses) - since}
-    if not _stands(total, run_length):
-        reason = "The losses are no higher than on the holdout, beyond noise, neither of all rows nor of a slice."
-        return decision("decay", "quiet", [reason], numbers, now)
+    if evidence.slices:
+        numbers |= {"slices": len(evidence.slices)}
+    if not standing.raised:
+        of = ", neither of all rows nor of a slice" if evidence.slices else ""
+        return decision(
+            "decay", "quiet", [f"The losses are no higher than on the holdout, beyond noise{of}."], numbers, now
+        )
+    if evidence.slices:
+        numbers |= {"slice": worst.name if worst.column else None}
     own = losses[worst.places[worst.places >= since]]
     held = worst.reference.mean
     of = f" of {worst.name}" if worst.column else ""
@@ -159,7 +142,67 @@ def _with_slices(evidence: DecayEvidence, numbers: dict[str, Any], now: datetime
         f"The mean loss of the last {len(own)} outcomes{of} is {show(float(own.mean()))}; "
         f"on the holdout it was {show(held)}{show_rise(float(own.mean()), held)}."
     )
-    return decision("decay", "alarm", [reason], numbers | {"slice": worst.name if worst.column else None}, now)
+    return decision("decay", "alarm", [reason], numbers, now)
+
+
+class _Standing(NamedTuple):
+    """What the losses come to by now."""
+
+    raised: bool
+    evidence: float
+    """Since the last alarm ended, in units of one row."""
+    worst: SliceLosses
+    """What has become worse, or comes closest to it."""
+    since: int
+    """The row from which on it has."""
+
+
+def _standing(
+    judged: Sequence[SliceLosses], shares: Sequence[float], losses: Floats, most: Floats, *, needed: float
+) -> _Standing:
+    """From alarm to end to alarm, up to now; evidence is gathered anew when an alarm has ended."""
+    errors = _shared_errors(len(judged))
+    start = 0
+    while True:
+        own = [replace(each, places=each.places[each.places >= start]) for each in judged]
+        paths = [share * _path(each, losses, errors) for share, each in zip(shares, own, strict=True)]
+        total = np.sum(paths, axis=0)
+        reached = np.flatnonzero(total >= needed)
+        at = int(reached[0]) if len(reached) else len(losses) - 1
+        worst = int(np.argmax([path[at] for path in paths]))
+        end = _ended(own[worst], losses, most, errors, at=at, needed=needed) if len(reached) else None
+        if end is None:
+            since = _since(own[worst], losses, errors, otherwise=min(start, len(losses) - 1))
+            return _Standing(len(reached) > 0, float(total[-1]), judged[worst], since)
+        start = end + 1
+
+
+def _ended(of: SliceLosses, losses: Floats, most: Floats, errors: float, *, at: int, needed: float) -> int | None:
+    """The row with which an alarm that was raised at the row `at` had ended; None: it stands.
+
+    It ends when the rows after it prove that less than half of the rise is left, by the detector that raised it: while
+    their mean, given all before, stays above that, a false end comes after `needed` predictions on average or later,
+    and within n predictions with probability at most n / `needed`. The rise is what it was when the evidence stood
+    highest: a few bad rows that raised the alarm would make too much of it. An outcome that has not come counts as the
+    most that it can be, so that nobody's being late ends an alarm.
+    """
+    reference = of.reference
+    null = upper_mean(reference, errors=errors) / reference.bound
+    blocks = _scaled_blocks(of, losses)
+    raised = int(np.searchsorted(of.places, at, side="right")) // reference.block - 1
+    began = _began(blocks[: raised + 1], null)
+    peak = raised + _highest_so_far(change_evidence(blocks, null)[raised:])[:-1]
+    sums = np.append(0.0, np.cumsum(blocks))
+    half = (null + (sums[peak + 1] - sums[began]) / (peak + 1 - began)) / 2
+    back = change_evidence(1 - _scaled_blocks(of, most)[raised + 1 :], 1 - half) * reference.block
+    reached = np.flatnonzero(back >= needed)
+    return int(of.places[(raised + 2 + reached[0]) * reference.block - 1]) if len(reached) else None
+
+
+def _highest_so_far(path: Floats) -> NDArray[np.int64]:
+    """`(n,)`: up to each place, the first at which the path was highest."""
+    higher = np.diff(np.maximum.accumulate(path), prepend=-np.inf) > 0
+    return np.maximum.accumulate(np.where(higher, np.arange(len(path)), 0))
 
 
 def _shared_errors(references: int) -> float:
@@ -178,12 +221,13 @@ def _path(of: SliceLosses, losses: Floats, errors: float) -> Floats:
     return np.where(last >= 0, found[np.maximum(last, 0)], 0.0) if len(found) else np.zeros(len(losses))
 
 
-def _since(of: SliceLosses, losses: Floats, errors: float) -> int:
-    """The first of the group's rows from which on it has become worse."""
+def _since(of: SliceLosses, losses: Floats, errors: float, *, otherwise: int) -> int:
+    """The row from which on the group has become worse; `otherwise` while it has no full block."""
     blocks = _scaled_blocks(of, losses)
     if not len(blocks):
-        return 0
-    return _began(blocks, upper_mean(of.reference, errors=errors) / of.reference.bound) * of.reference.block
+        return otherwise
+    began = _began(blocks, upper_mean(of.reference, errors=errors) / of.reference.bound)
+    return int(of.places[began * of.reference.block])
 
 
 def _scaled_blocks(of: SliceLosses, losses: Floats) -> Floats:
@@ -201,13 +245,6 @@ def _blocks(losses: Floats, size: int) -> Floats:
     """Means of consecutive blocks; the last, unfinished one is left for later."""
     count = len(losses) // size
     return np.asarray(losses[: count * size].reshape(count, size).mean(axis=1), dtype=np.float64)
-
-
-def _stands(path: Floats, needed: float) -> bool:
-    """Whether the evidence has reached what is needed and not fallen to a tenth of it since: an alarm does not
-    flicker."""
-    raised, fallen = np.flatnonzero(path >= needed), np.flatnonzero(path < needed / 10)
-    return len(raised) > 0 and (len(fallen) == 0 or raised[-1] > fallen[-1])
 
 
 def _began(blocks: Floats, null: float) -> int:

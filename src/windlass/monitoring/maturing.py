@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from windlass.decisions.statistics.losses import least_losses, losses
+from windlass.decisions.statistics.losses import least_losses, losses, most_losses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,14 +26,34 @@ _STRETCH = 50
 """Predictions among which completeness is counted."""
 
 
+class _Answered(NamedTuple):
+    """Predictions, in the order in which they were made."""
+
+    number: Array
+    at: Array
+    loss: Array
+    """NaN while the outcome has not come."""
+    least: Array
+    """The least and the most that it can come to."""
+    most: Array
+    group: Array
+    """`(n, columns)`: the group of each in each declared slice."""
+
+    def chosen(self, places: Any) -> _Answered:
+        return _Answered(*(column[places] for column in self))
+
+    def followed_by(self, other: _Answered) -> _Answered:
+        return _Answered(*map(np.concatenate, zip(self, other, strict=True)))
+
+
 class Maturing:
     """Turns predictions and their outcomes into losses, without being fooled by who comes first.
 
     Where one class becomes known early and the other late, the first outcomes after a start are of the early class
     alone, and their mean loss says nothing about the model. So losses count in the order in which the predictions
     were made, up to the last stretch of which nine in ten outcomes are known; of what is still unknown there the least
-    possible loss counts, so that nobody's being late can raise an alarm. What is overdue is given up and does not
-    count.
+    and the most that it can come to are told, so that nobody's being late can raise an alarm or end one. What is
+    overdue is given up and does not count.
     """
 
     def __init__(self, kind: TaskKind, *, within: timedelta, memory: int, most_pending: int, columns: int = 0) -> None:
@@ -44,24 +64,35 @@ class Maturing:
         self._waiting: list[pl.DataFrame] = []
         self._made = 0
         """Predictions so far: the number of the next one."""
-        self._first = 0
-        """Number of the first prediction that does not count yet."""
-        self._open: Floats = np.empty(0)
-        """Losses from `_first` on, NaN while the outcome has not come."""
-        self._least: Floats = np.empty(0)
-        """The least that each of them can come to."""
-        self._open_at: Floats = np.empty(0)
-        self._open_groups: Codes = np.empty((0, columns), dtype=np.int64)
-        self.losses: Floats = np.empty(0)
-        """What counts, in the order in which it came to; the last `memory` of them."""
-        self.groups: Codes = np.empty((0, columns), dtype=np.int64)
-        """`(n, columns)`: the group of each of these in each declared slice."""
-        self.counted = 0
-        """How many ever came to count."""
+        none = np.empty(0)
+        numbers, groups = np.empty(0, dtype=np.int64), np.empty((0, columns), dtype=np.int64)
+        self._answered = _Answered(numbers, none, none, none, none, groups)
+        """Those that count, the last `memory` of them, and those that do not count yet."""
+        self._count = 0
+        """How many of these count."""
+        self.changes = 0
+        """Grows with whatever may change what counts."""
 
     @property
     def pending(self) -> int:
         return sum(batch.height for batch in self._waiting)
+
+    @property
+    def losses(self) -> Floats:
+        """`(n,)` of what counts, in the order of the predictions: the least that each can come to."""
+        counted = self._answered.chosen(slice(self._count))
+        return np.where(np.isnan(counted.loss), counted.least, counted.loss)
+
+    @property
+    def most(self) -> Floats:
+        """`(n,)` of the same the most that each can come to."""
+        counted = self._answered.chosen(slice(self._count))
+        return np.where(np.isnan(counted.loss), counted.most, counted.loss)
+
+    @property
+    def groups(self) -> Codes:
+        """`(n, columns)`: the group of each of these in each declared slice."""
+        return self._answered.group[: self._count]
 
     def observe(self, predictions: Array, ids: Ids, at: datetime, groups: Codes | None = None) -> None:
         """Predictions `(n,)` or `(n, k)` were made; `groups` `(n, columns)` codes of the group of each."""
@@ -71,11 +102,17 @@ class Maturing:
         made_at = np.full(len(table), at.timestamp())
         self._waiting.append(pl.DataFrame({"id": as_ids(ids), "number": numbers, "at": made_at, **columns}))
         self._made += len(table)
-        self._open = np.concatenate([self._open, np.full(len(table), np.nan)])
-        self._least = np.concatenate([self._least, least_losses(predictions, self._kind)])
-        self._open_at = np.concatenate([self._open_at, made_at])
-        none = np.full((len(table), self._open_groups.shape[1]), -1, dtype=np.int64)
-        self._open_groups = np.concatenate([self._open_groups, none if groups is None else groups])
+        none = np.full((len(table), self._answered.group.shape[1]), -1, dtype=np.int64)
+        self._answered = self._answered.followed_by(
+            _Answered(
+                number=numbers,
+                at=made_at,
+                loss=np.full(len(table), np.nan),
+                least=least_losses(predictions, self._kind),
+                most=most_losses(predictions, self._kind),
+                group=none if groups is None else groups,
+            )
+        )
         if self.pending > self._most_pending:
             self._waiting = [pl.concat(self._waiting).tail(self._most_pending)]
 
@@ -93,34 +130,26 @@ class Maturing:
         return settled.height
 
     def release(self, now: datetime) -> None:
-        """Let the predictions count of which enough is known, or too old to be waited for."""
-        known = ~np.isnan(self._open)
+        """Let the predictions count of which enough is known, and give up those that are too old to be waited for."""
         due = now.timestamp() - self._within
-        overdue = self._open_at <= due
-        count = _settled_stretch(known | overdue)
-        if count == 0:
-            return
-        best = np.where(overdue, np.nan, self._least)
-        found = np.where(known, self._open, best)[:count]
-        self._open, self._least, self._open_at = self._open[count:], self._least[count:], self._open_at[count:]
-        groups, self._open_groups = self._open_groups[:count], self._open_groups[count:]
-        self._first += count
+        overdue = np.isnan(self._answered.loss) & (self._answered.at <= due)
         if overdue.any():
             self._waiting = [pl.concat(self._waiting).filter(pl.col("at") > due)]
-        self._add(found, groups)
+            self._answered = self._answered.chosen(~overdue)
+            self.changes += 1
+        count = _settled_stretch(~np.isnan(self._answered.loss))
+        self.changes += count != self._count
+        forgotten = max(0, count - self._memory)
+        self._answered = self._answered.chosen(slice(forgotten, None))
+        self._count = count - forgotten
 
     def _settle(self, settled: pl.DataFrame) -> None:
         table = settled.select(pl.exclude("id", "truth", "number", "at")).to_numpy()
         found = losses(settled["truth"].to_numpy(), table if self._kind == "multiclass" else table[:, 0], self._kind)
-        places = settled["number"].to_numpy() - self._first
-        self._open[places[places >= 0]] = found[places >= 0]
-
-    def _add(self, found: Floats, groups: Codes) -> None:
-        groups, found = groups[np.isfinite(found)], found[np.isfinite(found)]
-        if len(found):
-            self.losses = np.concatenate([self.losses, found])[-self._memory :]
-            self.groups = np.concatenate([self.groups, groups])[-self._memory :]
-            self.counted += len(found)
+        numbers = settled["number"].to_numpy()
+        kept = np.isin(numbers, self._answered.number)
+        self._answered.loss[np.searchsorted(self._answered.number, numbers[kept])] = found[kept]
+        self.changes += 1
 
 
 def as_ids(ids: Ids) -> pl.Series:
@@ -129,10 +158,10 @@ def as_ids(ids: Ids) -> pl.Series:
     return series.cast(pl.Int64 if series.dtype.is_integer() else pl.String).alias("id")
 
 
-def _settled_stretch(done: NDArray[np.bool_]) -> int:
-    """How many predictions there are up to the end of the last stretch of which enough is done."""
-    total = np.cumsum(done)
-    before = np.concatenate([np.zeros(min(_STRETCH, len(done)), dtype=total.dtype), total[:-_STRETCH]])
-    sizes = np.minimum(np.arange(1, len(done) + 1), _STRETCH)
+def _settled_stretch(known: NDArray[np.bool_]) -> int:
+    """How many predictions there are up to the end of the last stretch of which enough are known."""
+    total = np.cumsum(known)
+    before = np.concatenate([np.zeros(min(_STRETCH, len(known)), dtype=total.dtype), total[:-_STRETCH]])
+    sizes = np.minimum(np.arange(1, len(known) + 1), _STRETCH)
     enough = np.flatnonzero(total - before >= _COMPLETE * sizes)
     return int(enough[-1]) + 1 if len(enough) else 0

@@ -145,10 +145,14 @@ class Watch:
     def decay(self, now: datetime) -> Decision:
         """`alarm`, `quiet` or `wait`: the judgement of the losses so far."""
         self._maturing.release(now)
-        if self._decay is None or self._maturing.counted != self._judged:
-            self._judged = self._maturing.counted
+        if self._decay is None or self._maturing.changes != self._judged:
+            self._judged = self._maturing.changes
             evidence = DecayEvidence(
-                reference=self.reference.loss, losses=self.losses, pending=self.pending, slices=self._slices()
+                reference=self.reference.loss,
+                losses=self.losses,
+                most=self._maturing.most,
+                pending=self.pending,
+                slices=self._slices(),
             )
             self._decay = decide_decay(evidence, now)
         return self._decay

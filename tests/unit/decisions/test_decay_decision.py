@@ -109,14 +109,47 @@ def test_the_reference_is_granted_its_own_error(rng: np.random.Generator) -> Non
 
 
 def test_an_alarm_does_not_flicker_and_does_end(rng: np.random.Generator, now: datetime) -> None:
+    """However long it stood: all that its evidence has grown by in 20,000 rows need not go again."""
     reference = summarise_losses(brier(rng, 5000), bounded=True)
-    stream = np.concatenate([brier(rng, 1000), brier(rng, 800, 1.6), brier(rng, 20_000, 0.7)])
+    stream = np.concatenate([brier(rng, 1000), brier(rng, 20_000, 1.6), brier(rng, 3000), brier(rng, 3000, 1.6)])
     verdicts = [
         decide_decay(DecayEvidence(reference=reference, losses=stream[:rows]), now).verdict
-        for rows in range(500, 12_000, 250)
+        for rows in range(500, len(stream), 500)
     ]
-    changes = [verdict for verdict, before in zip(verdicts[1:], verdicts, strict=False) if verdict != before]
-    assert changes == ["alarm", "quiet"]
+    changes = [rows for rows in range(1, len(verdicts)) if verdicts[rows] != verdicts[rows - 1]]
+    assert [verdicts[place] for place in changes] == ["alarm", "quiet", "alarm"]
+    ended, again = (500 * (place + 1) for place in changes[1:])
+    assert 21_000 < ended <= 23_000
+    assert 24_000 < again <= 25_500
+    dated = decide_decay(DecayEvidence(reference=reference, losses=stream), now).count("recent_rows")
+    assert 2800 < dated < 3200  # of the second rise alone
+
+
+def test_false_ends_keep_to_the_stated_rate(
+    rng: np.random.Generator, now: datetime, plausible: Callable[[int, int, float], bool]
+) -> None:
+    """While half of the rise is left, within n rows after the alarm at most n / run_length."""
+    ends = 0
+    reference = summarise_losses(brier(rng, 5000), bounded=True)
+    for _ in range(150):
+        losses = np.concatenate([brier(rng, 2000, 1.6), brier(rng, 4000, 1.3)])
+        ends += (
+            decide_decay(DecayEvidence(reference=reference, losses=losses), now, run_length=40_000).verdict != "alarm"
+        )
+    assert plausible(ends, 150, 0.1)
+
+
+def test_what_is_not_known_yet_neither_raises_an_alarm_nor_ends_it(rng: np.random.Generator, now: datetime) -> None:
+    reference = summarise_losses(brier(rng, 5000), bounded=True)
+    good, bad = brier(rng, 6000), brier(rng, 2000, 1.6)
+    late = rng.random(6000) < 0.1
+    least, most = np.where(late, 0.0, good), np.where(late, 1.0, good)
+    told = DecayEvidence(reference=reference, losses=least, most=most)
+    assert decide_decay(told, now).verdict == "quiet"
+    after = DecayEvidence(reference=reference, losses=np.append(bad, least), most=np.append(bad, most))
+    assert decide_decay(after, now).verdict == "alarm"
+    known = DecayEvidence(reference=reference, losses=np.append(bad, good))
+    assert decide_decay(known, now).verdict == "quiet"
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])

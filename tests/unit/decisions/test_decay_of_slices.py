@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +65,19 @@ def test_the_whole_is_still_judged(rng: np.random.Generator, now: datetime) -> N
     worse = np.concatenate([given.losses[:3000], (rng.random(3000) < 0.2).astype(float)])
     found = decide_decay(DecayEvidence(reference=given.reference, losses=worse, slices=given.slices), now)
     assert (found.verdict, found.numbers["slice"]) == ("alarm", None)
+
+
+def test_the_alarm_of_a_slice_ends_by_its_own_rows(rng: np.random.Generator, now: datetime) -> None:
+    given = evidence(rng, np.full(GROUPS, 0.1), 20_000, since=2000, rise=0.2)
+    assert decide_decay(given, now).numbers["slice"] == "region = r0"
+    well = given.slices[0].places[given.slices[0].places >= 10_000]
+    losses = given.losses.copy()
+    losses[well] = rng.random(len(well)) < 0.1
+    healed = DecayEvidence(reference=given.reference, losses=losses, slices=given.slices)
+    assert decide_decay(healed, now).verdict == "quiet"
+    before = DecayEvidence(reference=given.reference, losses=losses[:10_000], slices=given.slices)
+    cut = tuple(replace(each, places=each.places[each.places < 10_000]) for each in before.slices)
+    assert decide_decay(replace(before, slices=cut), now).verdict == "alarm"
 
 
 def test_together_they_grow_by_one_a_row_at_most(rng: np.random.Generator) -> None:

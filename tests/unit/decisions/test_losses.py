@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from windlass.decisions.statistics.losses import compared_losses, misranked
+from windlass.decisions.statistics.losses import compared_losses, least_losses, losses, misranked, most_losses
 from windlass.decisions.statistics.metrics import metric_for
 
 
@@ -34,3 +34,14 @@ def test_versions_are_compared_by_what_their_gate_asks_for() -> None:
     assert compared_losses(truth, scores, "binary", metric="roc_auc").tolist() == [0.0]
     assert compared_losses(truth, scores, "binary", metric="log_loss") == pytest.approx([0.04, 0.16])
     assert compared_losses(truth, scores, "regression", metric="mae") == pytest.approx([0.2, 0.4])
+
+
+def test_no_loss_is_beyond_the_least_and_the_most() -> None:
+    rng = np.random.default_rng(3)
+    binary, several = rng.random(500), rng.dirichlet(np.ones(3), 500)
+    for predictions, kind, codes in ((binary, "binary", (0, 1)), (several, "multiclass", (0, 1, 2, 7))):
+        every = [losses(np.full(500, code), predictions, kind) for code in codes]  # type: ignore[arg-type]
+        assert np.min(every, axis=0) == pytest.approx(least_losses(predictions, kind))  # type: ignore[arg-type]
+        assert np.max(every, axis=0) == pytest.approx(most_losses(predictions, kind))  # type: ignore[arg-type]
+    assert not least_losses(binary, "regression").any()
+    assert np.isinf(most_losses(binary, "regression")).all()

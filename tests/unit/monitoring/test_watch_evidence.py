@@ -185,6 +185,23 @@ def test_class_dependent_delay_raises_no_alarm_in_a_stationary_stream(world: Wor
     assert naive_alarms > 0
 
 
+def test_a_decay_of_the_late_class_is_found_once_its_labels_are_there(world: World, now: datetime) -> None:
+    """Nine in ten outcomes are known at once. The others count as the least they can be, until they come."""
+    features, _, truth, _ = world.rows(4000)
+    truth = (world.rng.random(4000) < 0.08).astype(int)
+    scores = np.where(truth == 1, 0.7, 0.1)
+    reference = make_reference(features, kind="binary", predictions=scores, truth=truth)
+    watch = Watch(reference)
+    features, _, _, ids = world.rows(4000)
+    truth = (world.rng.random(4000) < 0.08).astype(int)
+    scores = np.full(4000, 0.1)  # it finds no positive any more
+    watch.observe(features, scores, ids, at=now)
+    watch.mature(ids[truth == 0], truth[truth == 0])
+    assert watch.decay(now).verdict == "quiet"
+    watch.mature(ids[truth == 1], truth[truth == 1])
+    assert watch.decay(now).verdict == "alarm"
+
+
 def test_overdue_outcomes_are_not_waited_for(world: World, reference: Reference, now: datetime) -> None:
     watch = Watch(reference, within=3 * DAY)
     features, scores, truth, ids = world.rows(1000)

@@ -72,6 +72,14 @@ def least_losses(predictions: Array, kind: TaskKind) -> Floats:
     return brier(chosen(predictions), predictions)
 
 
+def most_losses(predictions: Array, kind: TaskKind) -> Floats:
+    """The most that `losses` can come to, whatever the truth turns out to be; infinite for numbers."""
+    if kind == "regression":
+        return np.full(len(predictions), np.inf)
+    unlikely = 1 - chosen(predictions) if predictions.ndim == 1 else np.full(len(predictions), -1)
+    return brier(unlikely, predictions)
+
+
 def brier(truth: Array, predictions: Array) -> Floats:
     """Squared distance between the probabilities and what happened, halved for several classes: 0..1.
 

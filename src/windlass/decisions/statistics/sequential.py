@@ -43,16 +43,16 @@ def course_above(values: Floats, null: float) -> Floats:
     return np.asarray(np.exp(np.minimum(wealth, 700.0)), dtype=np.float64)
 
 
-def change_evidence(values: Floats, null: float) -> Floats:
+def change_evidence(values: Floats, null: float | Floats) -> Floats:
     """The Shiryaev-Roberts e-detector: `(n,)`, evidence after each value that the mean has risen above `null` since
-    some moment.
+    some moment. `null` may be `(n,)`: for each value one that rests on earlier values alone.
 
     One new stake of 1 is laid with every value, so while nothing has changed the sum is `n` on average after `n`
     values: an alarm at `c` comes after `c` values on average or later, and within the first `n` with probability at
     most `n / c`. Source: Shin, Ramdas and Rinaldo (2024), E-detectors, New England Journal of Statistics in Data
     Science 2.
     """
-    if len(values) == 0 or not _LEAST_NULL < null < 1:
+    if len(values) == 0 or not np.all((null > _LEAST_NULL) & (null < 1)):
         return np.zeros(len(values))
     total = np.cumsum(_growth(values, null, _CHANGE_BETS), axis=1)
     before = np.concatenate([np.zeros((len(_CHANGE_BETS), 1)), total[:, :-1]], axis=1)
@@ -61,8 +61,8 @@ def change_evidence(values: Floats, null: float) -> Floats:
     return np.asarray(np.exp(np.minimum(mixed, 700.0)), dtype=np.float64)
 
 
-def _growth(values: Floats, null: float, bets: Floats) -> NDArray[Any]:
-    return np.log1p((bets / null)[:, None] * (np.clip(values, 0.0, 1.0) - null)[None, :])
+def _growth(values: Floats, null: float | Floats, bets: Floats) -> NDArray[Any]:
+    return np.log1p(np.outer(bets, (np.clip(values, 0.0, 1.0) - null) / null))
 
 
 def proportion_bounds(hits: int, trials: int, alpha: float) -> tuple[float, float]:
