@@ -1,11 +1,13 @@
 """Whether each caller gets its own answer while versions are swapped and workers are killed.
 
-    python bench/serving_holds.py [--requests 100000] [--callers 64] [--workers 2] [--swap 0.5] [--kill 3]
+    python bench/serving_holds.py [--requests 100000] [--callers 64] [--workers 2] [--swap 0.5] [--kill 3] [--shadow]
 
 Each request carries a number of its own, of which two versions make two different answers. The callers work out what
 the version that is named in an answer must have said, and count what is wrong. Every `--swap` seconds the champion
 changes, every `--kill` seconds a worker is killed with signal 9 (0: never). A connection that breaks is opened again
 and its request sent again, which is counted too. In the end each answered id must stand in the segments, just once.
+With `--shadow` a third version is asked unseen: no caller may hear it, and what is captured of it must be right, each
+id once.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from windlass.serving.supervisor import Server
 from windlass.settings import Settings
 from windlass.staging import Staging
 
-SLOPES = {"v1": 1.0, "v2": -0.5}
+SLOPES = {"v1": 1.0, "v2": -0.5, "shadow": 0.7}
 NAME = "holds"
 
 
@@ -55,7 +57,7 @@ class Count:
 
 
 def publish(paths: Paths) -> dict[str, str]:
-    """The digests of two versions that answer each row differently."""
+    """The digests of versions that answer each row differently."""
     fence = Fence(holder="bench", token=1)
     paths.registry.mkdir(parents=True, exist_ok=True)
     Staging(paths.registry, fence).begin()
@@ -90,13 +92,16 @@ async def caller(port: int, numbers: Any, count: Count) -> None:
             continue
         answer = told["predictions"][0]
         count.told[answer["version"]] += 1
-        right = 1 / (1 + math.exp(-SLOPES[answer["version"]] * x))
-        # A compiled form rounds to six digits; the nearest other request differs by more than that.
-        if abs(answer["score"] - right) > 1e-6 or told["version"] != answer["version"]:
+        if not right(answer["version"], x, answer["score"]) or told["version"] != answer["version"]:
             count.told["WRONG ANSWERS"] += 1
         if answer["id"] in count.answered:
             count.repeated += 1
         count.answered.add(answer["id"])
+
+
+def right(version: str, x: float, score: float) -> bool:
+    """A compiled form rounds to six digits; the nearest other request differs by more than that."""
+    return abs(score - 1 / (1 + math.exp(-SLOPES[version] * x))) <= 1e-6
 
 
 async def _ask(reader: Any, writer: Any, data: bytes) -> tuple[int, Any]:
@@ -113,7 +118,8 @@ async def trouble(server: Server, paths: Paths, digests: dict[str, str], options
         for sequence in itertools.count(2):
             await asyncio.sleep(options.swap)
             version = "v1" if sequence % 2 else "v2"
-            versions.route(paths, NAME, digests[version], version=version, sequence=sequence)
+            shadow = digests["shadow"] if options.shadow else None
+            versions.route(paths, NAME, digests[version], version=version, sequence=sequence, shadow=shadow)
             count.told["swaps"] += 1
 
     async def kill() -> None:
@@ -135,8 +141,9 @@ async def run(server: Server, paths: Paths, digests: dict[str, str], options: An
     return count
 
 
-def captured(paths: Paths) -> Counter[str]:
-    found: Counter[str] = Counter()
+def captured(paths: Paths) -> tuple[Counter[str], Counter[str], int]:
+    """How often each id is captured, how often in shadow, and how many rows of that are wrong."""
+    found, unseen, wrong = Counter[str](), Counter[str](), 0
     for file in paths.segments(NAME).rglob(f"*{segments.SUFFIX}"):
         data, at = file.read_bytes(), len(segments.MAGIC)
         while at + segments.HEAD <= len(data):
@@ -146,9 +153,16 @@ def captured(paths: Paths) -> Counter[str]:
                 break  # torn by a kill, and never acknowledged
             if length:
                 batch: Captured = msgspec.msgpack.decode(data[at : at + length], type=Captured)
-                found.update(batch.ids if isinstance(batch, PredictionBatch) else ())
+                if isinstance(batch, PredictionBatch) and batch.stage == "shadow":
+                    unseen.update(batch.ids)
+                    rows = [json.loads(row)["x"] for row in batch.rows]
+                    wrong += sum(
+                        not right("shadow", x, score or 0.0) for x, score in zip(rows, batch.scores, strict=True)
+                    )
+                elif isinstance(batch, PredictionBatch):
+                    found.update(batch.ids)
             at += length
-    return found
+    return found, unseen, wrong
 
 
 def main() -> None:
@@ -158,19 +172,23 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--swap", type=float, default=0.5)
     parser.add_argument("--kill", type=float, default=3.0)
+    parser.add_argument("--shadow", action="store_true", help="a third version is asked unseen")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         paths = Paths(Path(made))
         digests = publish(paths)
-        versions.route(paths, NAME, digests["v1"])
+        versions.route(paths, NAME, digests["v1"], shadow=digests["shadow"] if options.shadow else None)
         settings = Settings(workspace=paths.root, port=0, workers=options.workers)
         with Server(settings, paths, log=Path(made) / "log") as server:
             count = asyncio.run(run(server, paths, digests, options))
-        kept = captured(paths)
+        kept, unseen, wrong = captured(paths)
     print(f"{len(count.answered):,} answered of {options.requests:,}; {dict(count.told)}")
     lost = sum(1 for name in count.answered if kept[name] == 0)
     print(f"answered and not captured: {lost}; captured twice: {sum(1 for times in kept.values() if times > 1)}")
     print(f"ids that came twice: {count.repeated}")
+    twice = sum(1 for times in unseen.values() if times > 1)
+    strange = len(unseen.keys() - kept.keys())
+    print(f"in shadow: {len(unseen):,} captured, {twice} twice, {wrong} wrong, {strange} that no champion answered")
 
 
 if __name__ == "__main__":
