@@ -1,4 +1,4 @@
-"""Boosted trees that say themselves what each feature adds: only where it comes to the very answer."""
+"""Models that say themselves what each feature adds: only where it comes to the very answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import lightgbm
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.linear_model import LinearRegression
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
 
 from windlass.product.model.predict import predict
 from windlass.product.task import TaskKind
@@ -31,6 +35,10 @@ def classifier(**more: Any) -> Any:
     return lightgbm.LGBMClassifier(n_estimators=15, verbose=-1, **more)
 
 
+def behind_a_scaler(*steps: Any) -> Any:
+    return make_pipeline(StandardScaler(), *steps)
+
+
 def taken_apart(model: Any, kind: TaskKind) -> tuple[Contributions | None, Any]:
     """Of ten rows, and what the model says of them."""
     found = native_from(model) or model
@@ -47,6 +55,11 @@ def test_parts_come_to_the_answer_on_the_scale_that_is_told() -> None:
         (regression(objective="poisson").fit(X, np.abs(Y)), "regression", "logarithm"),
         (classifier().fit(X, Y > 0), "binary", "log-odds"),
         (classifier().fit(X, Y > 0).booster_, "binary", "log-odds"),
+        (behind_a_scaler(Ridge()).fit(X, Y), "regression", "score"),
+        (behind_a_scaler(PCA(2), LinearRegression()).fit(X, Y), "regression", "score"),
+        (behind_a_scaler(PoissonRegressor()).fit(X, np.abs(Y)), "regression", "logarithm"),
+        (behind_a_scaler(LogisticRegression()).fit(X, Y > 0), "binary", "log-odds"),
+        (behind_a_scaler(LogisticRegression()).fit(pl.DataFrame(X, schema=NAMES), Y > 0), "binary", "log-odds"),
     ]
     for model, kind, scale in cases:
         assert can_be_taken_apart(native_from(model) or model, kind)
@@ -58,6 +71,15 @@ def test_parts_come_to_the_answer_on_the_scale_that_is_told() -> None:
         assert back == pytest.approx(scores, rel=1e-5)
         assert found.parts.shape == (10, 4)
         assert np.ptp(found.base) == pytest.approx(0)
+
+
+def test_of_a_linear_model_each_feature_adds_its_coefficient_times_what_it_is_beyond_its_mean() -> None:
+    model = behind_a_scaler(LinearRegression()).fit(X, Y)
+    found, _ = taken_apart(model, "regression")
+    assert found is not None
+    slopes = model[-1].coef_ / model[0].scale_
+    assert found.parts == pytest.approx((X[:10] - X.mean(axis=0)) * slopes)
+    assert found.base == pytest.approx(Y.mean())
 
 
 def test_a_feature_that_no_tree_asks_for_adds_nothing() -> None:
@@ -74,6 +96,7 @@ def test_a_feature_that_no_tree_asks_for_adds_nothing() -> None:
         (regression(boosting_type="rf", bagging_freq=1, bagging_fraction=0.5).fit(X, Y), "regression"),  # averaged
         (classifier(sigmoid=2.0).fit(X, Y > 0), "binary"),  # a link of its own
         (LinearRegression().fit(X, Y), "regression"),
+        (behind_a_scaler(PolynomialFeatures(), LinearRegression()).fit(X, Y), "regression"),  # features multiplied
     ],
 )
 def test_what_does_not_come_to_the_answer_is_not_told(model: Any, kind: TaskKind) -> None:
@@ -84,7 +107,9 @@ def test_what_is_no_single_sum_of_trees_is_told_beforehand() -> None:
     many = classifier().fit(X, np.digitize(Y, [-1, 1]))
     assert not can_be_taken_apart(many, "multiclass")
     assert not can_be_taken_apart(native_from(many.booster_), "multiclass")
-    assert not can_be_taken_apart(LinearRegression(), "regression")
+    assert not can_be_taken_apart(LinearRegression().fit(X, Y), "regression")
+    assert not can_be_taken_apart(make_pipeline(MinMaxScaler(), LinearRegression()).fit(X, Y), "regression")
+    assert not can_be_taken_apart(behind_a_scaler(RandomForestRegressor(2)).fit(X, Y), "regression")
 
 
 # -- libraries that are not installed here: what is asked of them ------------------------------------------------------

@@ -10,6 +10,9 @@ import lightgbm
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from windlass.monitoring.reference import make_reference, save
 from windlass.product.model.predict import predict
@@ -95,15 +98,15 @@ def test_what_cannot_be_explained_is_refused_before_it_is_answered(trained: Any,
 class Imported(FakeBundle):  # type: ignore[misc]
     """A model file, without a profile of its training rows."""
 
-    trees: Any = None
+    file: Any = None
 
     @property
     def answering(self) -> Any:
-        return self.trees
+        return self.file
 
     def predict(self, rows: pl.DataFrame) -> Any:
         features = rows.select("distance", "seats")
-        return Said(features, predict(self.trees, features, "binary", classes=2))
+        return Said(features, predict(self.file, features, "binary", classes=2))
 
 
 def grown(**more: Any) -> Any:
@@ -114,7 +117,7 @@ def grown(**more: Any) -> Any:
 
 
 def test_trees_of_a_model_file_say_themselves_what_each_feature_adds(stage: Any) -> None:
-    stage.add("v1", Imported(stage.manifest(), trees=grown()))
+    stage.add("v1", Imported(stage.manifest(), file=grown()))
     stage.route("v1")
     (answer,) = ask(stage).json()["predictions"]
     explanation = answer["explanation"]
@@ -125,12 +128,25 @@ def test_trees_of_a_model_file_say_themselves_what_each_feature_adds(stage: Any)
     assert abs(explanation["attributions"]["distance"]) > abs(explanation["attributions"]["seats"])
 
 
+def test_a_linear_model_file_is_explained_against_the_means_that_its_scaler_knows(stage: Any) -> None:
+    chance = np.random.default_rng(0)
+    rows = np.column_stack([chance.random(300), chance.integers(1, 9, 300)])
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, rows[:, 0] > 0.5)
+    stage.add("v1", Imported(stage.manifest(), file=model))
+    stage.route("v1")
+    (answer,) = ask(stage).json()["predictions"]
+    explanation = answer["explanation"]
+    odds = explanation["base"] + sum(explanation["attributions"].values())
+    assert (explanation["scale"], 1 / (1 + np.exp(-odds))) == ("log-odds", pytest.approx(answer["score"]))
+    assert explanation["attributions"]["distance"] < 0, "which is below its mean"
+
+
 def test_trees_that_do_not_add_up_to_their_answer_are_told_and_answer(stage: Any) -> None:
-    stage.add("v1", Imported(stage.manifest(), trees=grown(sigmoid=3.0)))
+    stage.add("v1", Imported(stage.manifest(), file=grown(sigmoid=3.0)))
     stage.route("v1")
     told = ask(stage)
     assert told.status_code == 200
-    problem = "what its trees say of each feature does not come to its answer"
+    problem = "what the model says of each feature does not come to its answer"
     assert told.json()["predictions"][0]["explanation"] == {"problem": problem}
 
 

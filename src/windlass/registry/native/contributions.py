@@ -1,8 +1,12 @@
-"""What each feature adds to the answer of boosted trees: exactly, and without any row to compare with.
+"""What each feature adds to the answer of boosted trees or of a linear model: exactly, and without any row to compare
+with, since the model knows enough of those that it was trained on.
 
 Trees know how many training rows went which way at each fork, so the mean answer of a part of a tree needs no rows any
 more. The libraries calculate Shapley values of that (Lundberg, Erion and Lee 2018, Consistent individualized feature
 attribution for tree ensembles, arXiv 1802.03888, algorithm 2), on the scale on which trees are summed.
+
+A StandardScaler knows the mean of each feature. Behind it, a linear model is a sum of what each feature adds beyond its
+mean, which is the Shapley value for any such sum (Strumbelj and Kononenko 2014, Knowledge and Information Systems 41).
 """
 
 from __future__ import annotations
@@ -30,14 +34,15 @@ class Contributions:
     """n answers, taken apart."""
 
     base: Array
-    """`(n,)`: what the trees say on average over their training rows."""
+    """`(n,)`: what the model says on average over its training rows."""
     parts: Array
     """`(n, d)`: what each feature adds; with `base` they are the answer, on the scale."""
     scale: Scale
 
 
 def can_be_taken_apart(model: Any, kind: TaskKind) -> bool:
-    """Whether it is boosted trees of LightGBM, XGBoost or CatBoost with one sum, which `contributions` is for."""
+    """Whether it is boosted trees of LightGBM, XGBoost or CatBoost, or a linear model of scikit-learn behind a
+    StandardScaler, with one sum, which `contributions` is for."""
     return kind != "multiclass" and _way_of(model) is not None
 
 
@@ -45,7 +50,7 @@ def contributions(model: Any, features: pl.DataFrame, scores: Array) -> Contribu
     """What the features add to `scores` `(n,)`, which the model gave for them.
 
     None when the parts do not come to these scores, whatever the reason: leaves that hold linear models, trees that are
-    averaged, a link that is not known here. Nothing that is only nearly right is told.
+    averaged, a link that is not known here, a step that multiplies features. Nothing that is only nearly right is told.
     """
     way = _way_of(model)
     found = None if way is None else way(model, features)
@@ -69,11 +74,41 @@ def _way_of(model: Any) -> Callable[[Any, pl.DataFrame], Array | None] | None:
     if isinstance(model, NativeModel):
         return (lambda native, features: np.asarray(native.parts(features))) if model.has_parts else None
     package = type(model).__module__.partition(".")[0]
+    if package == "sklearn" and _is_linear(model):
+        return _of_linear
     if package == "lightgbm" and hasattr(model, "booster_"):
         return _of_lightgbm
     if package == "xgboost" and hasattr(model, "get_booster"):
         return _of_xgboost
     return _of_catboost if package == "catboost" and hasattr(model, "get_feature_importance") else None
+
+
+def _is_linear(model: Any) -> bool:
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if not isinstance(model, Pipeline) or len(model.steps) < 2:
+        return False
+    first, last = model.steps[0][1], model.steps[-1][1]
+    knows_mean = isinstance(first, StandardScaler) and getattr(first, "mean_", None) is not None
+    return knows_mean and np.size(getattr(last, "intercept_", ())) == 1 and hasattr(last, "coef_")
+
+
+def _of_linear(model: Any, features: pl.DataFrame) -> Array:
+    """Each feature moved from its mean, where all others are."""
+    rows, mean = as_matrix(features, "explain"), model.steps[0][1].mean_
+    last, named = model.steps[-1][1], hasattr(model, "feature_names_in_")
+
+    def sums(matrix: Array) -> Array:
+        given = pl.DataFrame(matrix, schema=features.columns) if named else matrix
+        return np.asarray(np.asarray(model[:-1].transform(given)) @ np.ravel(last.coef_) + np.ravel(last.intercept_))
+
+    moved = np.tile(mean, (rows.shape[1], len(rows), 1))
+    for place, column in enumerate(rows.T):
+        moved[place, :, place] = column
+    base = sums(mean[None])[0]
+    parts = sums(moved.reshape(-1, rows.shape[1])).reshape(rows.shape[1], -1).T - base
+    return np.column_stack([parts, np.full(len(rows), base)])
 
 
 def _of_lightgbm(model: Any, features: pl.DataFrame) -> Array:

@@ -3,8 +3,8 @@
 The mean is that of made-up rows in which every feature looks as it did in training, independent of the others
 (`monitoring.drawing`). Everything random has one seed, so that the same row is explained the same way each time.
 
-A model that came as a file has no such rows. If it is boosted trees, these say themselves what each feature adds
-(`registry.native.contributions`); any other is not explained.
+A model that came as a file has no such rows. If it is boosted trees, or a linear model that knows the mean of each
+feature, it says itself what each of them adds (`registry.native.contributions`); any other is not explained.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     scale: Literal["score", "log-odds", "logarithm"] = "score"
     """What they add up to: the score; of a probability the logarithm of its odds; or the score's logarithm."""
     base: float | None = None
-    """Mean score of the made-up rows, or of the rows that the trees were grown on."""
+    """Mean score of the made-up rows, or of the rows that the model was trained on."""
     attributions: dict[str, float] | None = None
     """Feature -> how far it brought the score from `base`."""
     standard_error: float | None = None
@@ -55,7 +55,8 @@ def check_explainable(loaded: Loaded) -> None:
     if loaded.made_up is None and not can_be_taken_apart(loaded.bundle.answering, loaded.task.kind):
         reason = (
             f"{loaded.version} came as a model file, without knowledge of its training rows to explain against; only "
-            "boosted trees of LightGBM, XGBoost or CatBoost, with one value or two classes, are explained without"
+            "boosted trees of LightGBM, XGBoost or CatBoost, and linear models behind a StandardScaler, with one value "
+            "or two classes, are explained without"
         )
         raise InvalidRows.of([Problem(field="explain", row=None, reason=reason)])
 
@@ -67,7 +68,7 @@ def explain(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
     """
     drawn = loaded.made_up
     if drawn is None:
-        return _of_trees(loaded, frame)
+        return _of_the_model(loaded, frame)
     try:
         predicted = loaded.predict(frame)
         features = predicted.features
@@ -81,14 +82,14 @@ def explain(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
     return [_told(names, orders, each) for each in found]
 
 
-def _of_trees(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
+def _of_the_model(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
     try:
         predicted = loaded.predict(frame)
         found = contributions(loaded.bundle.answering, predicted.features, np.asarray(predicted.scores))
     except FAILURES as error:  # leaves that hold linear models, say
         return [Explanation(problem=told_of(error))] * frame.height
     if found is None:
-        return [Explanation(problem="what its trees say of each feature does not come to its answer")] * frame.height
+        return [Explanation(problem="what the model says of each feature does not come to its answer")] * frame.height
     return [
         Explanation(
             scale=found.scale, base=float(base), attributions=dict(zip(predicted.features.columns, parts, strict=True))
