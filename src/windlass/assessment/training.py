@@ -6,6 +6,7 @@ import re
 
 from windlass.assessment.modules import Modules
 from windlass.assessment.reading.code import Call, Function, Module, last_of
+from windlass.assessment.words import parts_of
 
 LIBRARIES = frozenset(
     {
@@ -38,6 +39,18 @@ _LAUNCHES = re.compile(
 )
 
 
+REMOTE = frozenset(
+    {
+        "DatabricksRunNowOperator", "DatabricksSubmitRunOperator", "EcsRunTaskOperator", "BatchOperator",
+        "GlueJobOperator", "DataprocSubmitJobOperator", "EmrAddStepsOperator", "CloudRunExecuteJobOperator",
+        "SageMakerStartPipelineOperator", "RunPipelineJobOperator", "AzureMLPipelineOperator",
+    }
+)  # fmt: skip
+"""Steps of Airflow that have a platform run what lies there."""
+_TRAINS_THERE = re.compile(r"^airflow\..*(SageMaker(Training|Tuning)Operator|Create\w*TrainingJobOperator)$")
+_SAYS_SO = frozenset({"train", "training", "retrain", "retraining", "finetune", "fit"})
+
+
 _FITTING_FUNCTIONS = frozenset(
     {("auto_arima", "pmdarima"), ("cross_val_score", "sklearn"), ("cross_validate", "sklearn")}
 )
@@ -49,7 +62,8 @@ _TRAINING_NAMES = _FITS | {
 
 def may_train(name: str) -> bool:
     """Whether a call of this dotted name can be one that trains: asked first, since nearly none is."""
-    return last_of(name) in _TRAINING_NAMES or bool(_LAUNCHES.search(name))
+    last = last_of(name)
+    return last in _TRAINING_NAMES or last in REMOTE or bool(_LAUNCHES.search(name) or _TRAINS_THERE.search(name))
 
 
 def is_training(call: Call, function: Function, module: Module, modules: Modules) -> bool:
@@ -104,4 +118,6 @@ def _imports_learning(module: Module) -> bool:
 
 def is_launch(call: Call) -> bool:
     """Whether a call hands training to a platform."""
-    return bool(_LAUNCHES.search(call.name))
+    if call.last in REMOTE and call.name.startswith("airflow."):
+        return bool(parts_of(call.kwarg("task_id") or "") & _SAYS_SO)
+    return bool(_LAUNCHES.search(call.name) or _TRAINS_THERE.search(call.name))

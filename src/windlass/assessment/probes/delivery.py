@@ -17,6 +17,7 @@ from windlass.assessment.probes.registry import model_registry
 from windlass.assessment.probes.testing import tests_in_ci
 from windlass.assessment.probes.verbs import (
     BUILD_ACTIONS,
+    PIPELINE_ACTIONS,
     PUBLISH_ACTIONS,
     builds,
     deploys,
@@ -156,7 +157,8 @@ def _compiled_and_copied(facts: Facts) -> Iterator[Seen]:
 @probe("pipeline-cd")
 def pipeline_cd(facts: Facts) -> Finding:
     """A new version of the pipeline comes to where it runs by itself: published by CI, or run by CI from the branch."""
-    seen = [*in_ci(facts, deploys_pipeline), *_published(facts), *_compiled_and_copied(facts)]
+    seen = [*in_ci(facts, deploys_pipeline), *used(facts, PIPELINE_ACTIONS)]
+    seen += [*_published(facts), *_compiled_and_copied(facts)]
     if any(is_launch(each.call) for each in facts.training):
         seen += code_pipelines(facts)
     for sighting, route in automatic_routes(facts):

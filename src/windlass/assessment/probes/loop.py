@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from windlass.assessment.automatic import automatic_routes
 from windlass.assessment.automation.workflow import Job, Workflow
-from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
+from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once, seen_run, seen_use
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.deployments import deploy_jobs
 from windlass.assessment.probes.gates import all_gates, releases
@@ -19,6 +19,7 @@ from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.training import REMOTE, is_launch
 from windlass.assessment.words import PRODUCTION, STAGING, is_metric, parts_of
 
 _SIGNS = frozenset(
@@ -48,10 +49,23 @@ def _scores(words: tuple[str, ...]) -> bool:
 def _under_sign(function: Function, call: Call, says: Says = _signs) -> Evidence | None:
     """The condition on drift or decay that a call stands under, or one above it that would have stopped."""
     for check in reversed(function.branches):
-        above = check.line in call.guards or (check.stops and check.line <= call.line)
-        if above and says(check.words):
+        refuses = any(
+            check.line < line <= check.line + 2 for line in function.raises
+        )  # what it was given, not to train
+        above = check.line in call.guards or (check.stops and not refuses and check.line <= call.line)
+        if above and (says(check.words) or (says is _signs and _hints(function, check))):
             return Evidence(path="", line=check.line, why="")
     return None
+
+
+_HINTS = frozenset({"trigger", "triggered", "should", "needed", "needs", "required"})
+_OF_RETRAINING = frozenset({"retrain", "retraining"})
+
+
+def _hints(function: Function, check: Check) -> bool:
+    """Whether a function that is about training again asks for a flag that something else has raised."""
+    asked = any(parts_of(word) & _HINTS for word in (*check.words, *check.flags))
+    return asked and bool(parts_of(function.name) & _OF_RETRAINING)
 
 
 def threshold_ways(facts: Facts) -> Iterator[tuple[Seen, bool]]:
@@ -62,6 +76,8 @@ def threshold_ways(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     yield from _through_dispatch(facts)
     yield from _by_steps(facts)
     yield from _in_ci(facts)
+    yield from _dispatched_in_ci(facts)
+    yield from _asked_for(facts)
     yield from _through_alarms(facts)
 
 
@@ -88,7 +104,9 @@ def _started_by(facts: Facts, call: Call, module: Module) -> list[Key]:
 
 def _in_code(facts: Facts, says: Says) -> Iterator[tuple[Seen, bool]]:
     for module, function in facts.functions:
-        if module.is_notebook or not any(says(check.words) for check in function.branches):
+        if module.is_notebook or not any(
+            says(check.words) or (says is _signs and _hints(function, check)) for check in function.branches
+        ):
             continue
         for call in function.calls:
             under = _under_sign(function, call, says)
@@ -207,6 +225,35 @@ def _through_dispatch(facts: Facts) -> Iterator[tuple[Seen, bool]]:
         yield _seen(here, module, call, sighting.route), False
 
 
+def _asked_for(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """A monitor asks a service of the project to train, where it has found a sign of drift or decay."""
+    handlers = [
+        decorator.args[0] or ""
+        for module, function in facts.functions
+        for decorator in function.decorators
+        if decorator.last in ("post", "get", "put", "route") and decorator.args
+        if facts.trains((module.path, function.name))
+    ]
+    routes = {part for path in handlers for part in parts_of(path)} & (_OF_RETRAINING | {"train", "training"})
+    for sighting in facts.calls("post", "request", "put") if routes else ():
+        module, function, call = sighting.module, sighting.function, sighting.call
+        said = {part.removesuffix("er") for value in call.values for part in parts_of(value)}
+        if said & routes and (_under_sign(function, call) or _called_under_sign(facts, sighting.key)):
+            here = Evidence(path=module.path, line=call.line, why="a sign of drift asks a service to train")
+            yield _seen(here, module, call, sighting.route), False
+
+
+def _called_under_sign(facts: Facts, key: Key) -> bool:
+    """Whether a function is called where a sign of drift or decay was found."""
+    modules = facts.project.modules
+    for caller in facts.callers(key):
+        module, function = modules.by_path[caller[0]], modules.function(caller)
+        for call in function.calls:
+            if key in modules.called(call.name, module, function) and _under_sign(function, call):
+                return True
+    return False
+
+
 def _decided(facts: Facts, module: Module, function: Function) -> bool:
     """Whether a step before, which may skip all that follows or choose it, answers by a sign of drift or decay."""
     modules = facts.project.modules
@@ -216,7 +263,12 @@ def _decided(facts: Facts, module: Module, function: Function) -> bool:
         if call.last in ("ShortCircuitOperator", "BranchPythonOperator")
         for key in modules.handed_over(call, module)
     ]
-    return any(
+    chosen = ("airflow" in module.packages) and any(
+        decorator.last in _DECIDE and _signs((each.name, *each.parameters))
+        for each in module.functions.values()
+        for decorator in each.decorators
+    )
+    return chosen or any(
         _signs(check.words)
         for each in deciding
         for check in (*each.branches, *(_chosen(each) if not each.branches else ()))
@@ -228,14 +280,56 @@ def _chosen(function: Function) -> Iterator[Check]:
     yield Check(line=function.line, words=tuple(function.words.split("\n")))
 
 
+_DECIDE = frozenset({"short_circuit", "short_circuit_task", "branch"})
+"""Decorators of Airflow for a step that chooses what follows."""
+
+
 def _by_steps(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     """Steps of a DAG that train, in one where a step before decides by a sign of drift."""
-    for sighting in facts.calls("BashOperator", "PythonOperator", "KubernetesPodOperator"):
+    for sighting in facts.calls("BashOperator", "PythonOperator", "KubernetesPodOperator", *REMOTE):
         module, function, call = sighting.module, sighting.function, sighting.call
         keys = (*facts.project.modules.handed_over(call, module), *_started_by(facts, call, module))
-        if any(map(facts.trains, keys)) and _decided(facts, module, function):
+        if (is_launch(call) or any(map(facts.trains, keys))) and _decided(facts, module, function):
             here = Evidence(path=module.path, line=call.line, why="a sign of drift decides on this step")
             yield _seen(here, module, call, sighting.route), False
+
+
+_OUTPUT = re.compile(r"outputs\.([\w-]+)")
+
+
+def _tells_to_train(condition: str) -> bool:
+    """Whether a condition asks for what an earlier step or job found out: drift, decay, or that training is needed."""
+    found = [parts_of(name) for name in _OUTPUT.findall(condition)]
+    if any(each & _SIGNS or (each & _HINTS and each & {"train", "training"}) for each in found):
+        return True
+    return bool(found) and any(each <= _HINTS for each in found) and bool(parts_of(condition) & _SIGNS)
+
+
+_DISPATCHES = ("benc-uk/workflow-dispatch", "peter-evans/repository-dispatch", "convictional/trigger-workflow-and-wait")
+
+
+def _dispatched_in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """A step of a schedule that starts the workflow that trains, on the condition of what an earlier one found."""
+    flows = {
+        route.start.workflow.path: route.start.workflow
+        for each in facts.training
+        for route in facts.graph.routes(each.key)
+        if route.start.workflow is not None
+    }
+    steps = [(use.step, seen_use(use)) for use in facts.uses(*_DISPATCHES)]
+    steps += [
+        (run.route.start.step, seen_run(run))
+        for run in facts.runs(lambda argv: argv[:3] == ("gh", "workflow", "run") or "/dispatches" in " ".join(argv))
+        if run.route.start.step is not None
+    ]
+    for step, seen in steps if flows else ():
+        job = seen.route.start.job if seen.route is not None else None
+        condition = f"{job.condition if job is not None else ''} {step.condition}"
+        if step is not None and seen.by is By.ITSELF and _tells_to_train(condition):
+            said = " ".join((*step.given.values(), seen.evidence[0].why))
+            named = any(flow.name in said or path.rpartition("/")[2] in said for path, flow in flows.items())
+            if named or parts_of(said) & _OF_RETRAINING:
+                yield seen, False
 
 
 def _in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
@@ -250,7 +344,7 @@ def _in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
             ):
                 continue
             condition = f"{start.job.condition} {start.step.condition if start.step is not None else ''}"
-            if "outputs" in condition and parts_of(condition) & (_SIGNS | {"needed", "should"}):
+            if _tells_to_train(condition):
                 here = Evidence(
                     path=start.evidence.path, line=start.evidence.line, why=f"trains if {condition.strip()[:100]}"
                 )

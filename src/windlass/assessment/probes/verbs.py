@@ -63,6 +63,9 @@ DEPLOY_ACTIONS = (
     "koyeb-community/koyeb-actions", "nateraw/huggingface-sync-action", "huggingface/huggingface-spaces-sync",
     "easingthemes/ssh-deploy", "burnett01/rsync-deployments", "bitovi/github-actions-deploy",
 )  # fmt: skip
+PIPELINE_ACTIONS = (
+    "dagster-io/", "astronomer/deploy-action", "prefecthq/actions-prefect-deploy", "zenml-io/",
+)  # fmt: skip
 BUILD_ACTIONS = (
     "docker/build-push-action",
     "depot/build-push-action",
@@ -99,6 +102,16 @@ _THERE = (("aws", "ssm", "send-command"), ("gcloud", "compute", "ssh"), ("az", "
 """Clients of clouds that run a command on a machine."""
 
 
+_JOB_OF_TRAINING = frozenset({"train", "training", "retrain", "retraining", "trainer", "pipeline"})
+
+
+def _updates_job(argv: Argv) -> bool:
+    """`gcloud run jobs update retrain-loop --image ...`: the newest version of a job that trains."""
+    acts = argv[:3] == ("gcloud", "run", "jobs") and argv[3:4] in (("deploy",), ("update",), ("replace",))
+    acts = acts or (argv[:3] == ("az", "containerapp", "job") and argv[3:4] in (("create",), ("update",)))
+    return acts and bool(parts_of(" ".join(argv[3:])) & _JOB_OF_TRAINING)
+
+
 def deploys(argv: Argv) -> bool:
     """Whether a command brings something to where it runs."""
     if _begins(argv, _DEPLOYS):
@@ -126,7 +139,7 @@ def deploys_pipeline(argv: Argv) -> bool:
         return argv[:3] != ("az", "ml", "schedule") or not parts_of(" ".join(argv[3:])) & watches
     if argv[:2] in (("aws", "s3"), ("gsutil", "cp"), ("gsutil", "rsync"), ("gcloud", "storage")):
         return any("dags" in word.lower() for word in argv[2:])
-    if _updates_training(argv):
+    if _updates_training(argv) or _updates_job(argv):
         return True
     if argv[0] in ("rsync", "scp"):
         return ":" in argv[-1] and any("dags" in word for word in argv[1:])

@@ -232,12 +232,24 @@ def _gcloud(asked: Asked) -> Leads:
     if asked.argv[1:3] == ("run", "jobs") and ("--execute-now" in asked.argv or "execute" in asked.argv[3:4]):
         return _job_of_image(asked)
     if asked.argv[1:3] != ("builds", "submit"):
-        return _files_named(asked)
+        leads = _files_named(asked)
+        images = _images_named(asked) if asked.argv[1:3] == ("ai", "custom-jobs") else ()
+        return replace(leads, commands=(*leads.commands, *images))
     words = [word.removeprefix("--config=") for word in asked.argv if word.endswith((".yml", ".yaml"))]
     path = asked.path(words[0]) if words else None
     flow = read_cloud_build(path, next(iter(asked.project.yaml(path)), None)) if path is not None else None
     steps = flow.jobs[0].steps if flow is not None else ()
     return Leads(commands=tuple((path or "", command) for step in steps for command in step.commands))
+
+
+def _images_named(asked: Asked) -> tuple[tuple[str, Command], ...]:
+    """What images of the project start that a job of Vertex AI names, on the command line or in its file."""
+    said = list(asked.argv)
+    for word in asked.argv:
+        path = asked.path(word.rpartition("=")[2]) if word.endswith((".yml", ".yaml")) else None
+        said += re.findall(r"imageUri[\"']?:\s*[\"']?([^\s\"']+)", asked.project.text(path)) if path is not None else []
+    built = {asked.project.built.get(name_of_image(word.rpartition("=")[2])) for word in said}
+    return tuple((each.path, command) for each in asked.project.images if each.path in built for command in each.starts)
 
 
 def _job_of_image(asked: Asked) -> Leads:

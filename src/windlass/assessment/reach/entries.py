@@ -31,6 +31,7 @@ _SCHEDULING = {
     "dagster.build_schedule_from_partitioned_job": "a Dagster schedule",
     "prefect.deployments.Deployment.build_from_flow": "a Prefect schedule",
     "prefect.deployments.Deployment": "a Prefect schedule",
+    "prefect.Flow": "a Prefect schedule",
     "zenml.config.schedule.Schedule": "a ZenML schedule",
     "zenml.pipelines.Schedule": "a ZenML schedule",
     "flytekit.LaunchPlan.get_or_create": "a Flyte schedule",
@@ -170,7 +171,7 @@ def declared_entries(project: Project) -> Iterator[Entry]:
             continue
         for document in project.yaml(path):
             if isinstance(document, Map):
-                yield from _yaml_entries(path, document)
+                yield from _yaml_entries(project, path, document)
     for path in project.paths:
         name = path.rpartition("/")[2].lower()
         if "crontab" in name or name.endswith(".cron"):
@@ -182,7 +183,7 @@ def declared_entries(project: Project) -> Iterator[Entry]:
                     yield _service(path, number, f"Procfile: {role}"), tuple(read_shell(command.strip(), number))
 
 
-def _yaml_entries(path: str, document: Map) -> Iterator[Entry]:
+def _yaml_entries(project: Project, path: str, document: Map) -> Iterator[Entry]:
     name = path.rpartition("/")[2]
     kind = text_of(document.get("kind"))
     if kind in ("CronJob", "ScheduledSparkApplication", "CronWorkflow"):
@@ -191,6 +192,10 @@ def _yaml_entries(path: str, document: Map) -> Iterator[Entry]:
         yield _service(path, document.line_of("kind"), f"a {kind} of Kubernetes"), tuple(_containers(document))
     elif name in ("prefect.yaml", "prefect.yml"):
         yield from _prefect(path, maps(document.get("deployments")))
+    elif name in ("triggers.yaml", "triggers.yml") and any(
+        "pipeline_uuid" in each for each in maps(document.get("triggers"))
+    ):
+        yield from _mage(project, path, maps(document.get("triggers")))
     elif "flow_name" in document and "entrypoint" in document:
         yield from _prefect(path, [document])
     elif "azureml" in text_of(document.get("$schema")) and "schedule" in text_of(document.get("$schema")):
@@ -227,6 +232,38 @@ def _prefect(path: str, deployments: Sequence[Map]) -> Iterator[Entry]:
                 evidence=Evidence(path=path, line=deployment.line, why=f"a Prefect deployment of {entry}"),
             )
             yield start, (entry,)
+
+
+def _mage(project: Project, path: str, triggers: Sequence[Map]) -> Iterator[Entry]:
+    """Triggers of Mage: the blocks of the pipeline that they start, each a file of its own."""
+    folder = path.rpartition("/")[0]
+    home = folder.partition("pipelines/")[0]
+    for trigger in triggers:
+        kind, every = text_of(trigger.get("schedule_type")), text_of(trigger.get("schedule_interval"))
+        timed = kind == "time" and every not in _NEVER
+        if text_of(trigger.get("status")) != "active" or not (timed or kind == "event"):
+            continue
+        start = Start(
+            by=By.ITSELF,
+            kinds=("schedule" if timed else "event",),
+            evidence=Evidence(path=path, line=trigger.line, why=f"a trigger of Mage: {text_of(trigger.get('name'))}"),
+        )
+        yield start, tuple(_blocks(project, f"{folder}/metadata.yaml", home))
+
+
+def _blocks(project: Project, path: str, home: str) -> Iterator[str]:
+    for document in project.yaml(path)[:1] if path in project.tree else ():
+        for block in maps(mapping(document).get("blocks")):
+            source = mapping(mapping(block.get("configuration")).get("file_source")).get("path")
+            file = text_of(source).rpartition(home)[2] or f"{text_of(block.get('uuid'))}.py"
+            for kind in ("", *(f"{folder}/" for folder in _OF_BLOCKS)):
+                module = project.modules.by_path.get(f"{home}{kind}{file}")
+                if module is not None:
+                    yield from (f"{module.path}:{name}" for name, each in module.functions.items() if each.decorators)
+                    break
+
+
+_OF_BLOCKS = ("custom", "transformers", "data_loaders", "data_exporters", "sensors", "conditionals")
 
 
 def _dag_factory(path: str, document: Map) -> Iterator[Entry]:

@@ -104,6 +104,10 @@ def _in_azure(project: Project) -> Iterator[Entry]:
 _RESOURCE = re.compile(r'^\s*resource\s+"(\w+)"\s+"([\w-]+)"\s*\{', re.MULTILINE)
 _FUNCTIONS = re.compile(r"(aws_lambda_function|google_cloudfunctions2?_function)\.([\w-]+)")
 _RULE = re.compile(r"aws_cloudwatch_event_rule\.([\w-]+)")
+_JOBS = re.compile(
+    r"google_cloud_run_v2_job\.|/jobs/[^\"]*:run\b|\becs_(target|parameters)\s*\{|aws_ecs_task_definition\."
+)
+"""Targets that run an image once."""
 _TEXT = r'\s*=\s*"([^"]*)"'
 
 
@@ -126,6 +130,8 @@ def _in_terraform(project: Project) -> Iterator[Entry]:
             keys = _declared(project, target[2], bodies.get(target[0], ""))
             if keys:
                 yield start, _items(keys)
+        if when and _JOBS.search(body):
+            yield start, (Command(argv=("gcloud", "run", "jobs", "execute"), line=line),)
 
 
 def _resources(text: str) -> Iterator[tuple[str, str, int, str]]:
