@@ -62,7 +62,7 @@ def test_parts_come_to_the_answer_on_the_scale_that_is_told() -> None:
         (behind_a_scaler(LogisticRegression()).fit(pl.DataFrame(X, schema=NAMES), Y > 0), "binary", "log-odds"),
     ]
     for model, kind, scale in cases:
-        assert can_be_taken_apart(native_from(model) or model, kind)
+        assert can_be_taken_apart(native_from(model) or model)
         found, scores = taken_apart(model, kind)
         assert found is not None
         assert found.scale == scale
@@ -103,13 +103,37 @@ def test_what_does_not_come_to_the_answer_is_not_told(model: Any, kind: TaskKind
     assert taken_apart(model, kind)[0] is None
 
 
-def test_what_is_no_single_sum_of_trees_is_told_beforehand() -> None:
-    many = classifier().fit(X, np.digitize(Y, [-1, 1]))
-    assert not can_be_taken_apart(many, "multiclass")
-    assert not can_be_taken_apart(native_from(many.booster_), "multiclass")
-    assert not can_be_taken_apart(LinearRegression().fit(X, Y), "regression")
-    assert not can_be_taken_apart(make_pipeline(MinMaxScaler(), LinearRegression()).fit(X, Y), "regression")
-    assert not can_be_taken_apart(behind_a_scaler(RandomForestRegressor(2)).fit(X, Y), "regression")
+CLASSES = np.digitize(Y, [-1, 1])
+
+
+def test_of_several_classes_the_likeliest_is_taken_apart() -> None:
+    trees, linear = classifier().fit(X, CLASSES), behind_a_scaler(LogisticRegression()).fit(X, CLASSES)
+    cases = [
+        (trees, trees.booster_.predict(X[:10], raw_score=True)),
+        (trees.booster_, trees.booster_.predict(X[:10], raw_score=True)),
+        (linear, linear.decision_function(X[:10])),
+    ]
+    for model, sums in cases:
+        assert can_be_taken_apart(native_from(model) or model)
+        found, scores = taken_apart(model, "multiclass")
+        likeliest = scores.argmax(axis=1)
+        assert len(set(likeliest)) > 1
+        assert found is not None
+        assert (found.scale, found.parts.shape) == ("softmax", (10, 4))
+        assert found.base + found.parts.sum(axis=1) == pytest.approx(sums[np.arange(10), likeliest])
+        rows = pl.DataFrame(X[:10], schema=NAMES)
+        assert model is trees.booster_ or contributions(model, rows, np.roll(scores, 1, axis=1)) is None
+
+
+def test_a_class_of_its_own_each_is_not_told() -> None:
+    model = classifier(objective="multiclassova").fit(X, CLASSES)
+    assert taken_apart(model, "multiclass")[0] is None
+
+
+def test_what_does_not_know_the_mean_of_its_features_is_told_beforehand() -> None:
+    assert not can_be_taken_apart(LinearRegression().fit(X, Y))
+    assert not can_be_taken_apart(make_pipeline(MinMaxScaler(), LinearRegression()).fit(X, Y))
+    assert not can_be_taken_apart(behind_a_scaler(RandomForestRegressor(2)).fit(X, Y))
 
 
 # -- libraries that are not installed here: what is asked of them ------------------------------------------------------

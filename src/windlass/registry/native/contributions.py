@@ -19,11 +19,12 @@ import numpy as np
 import polars as pl
 
 from windlass.product.model.predict import as_matrix
-from windlass.product.task import TaskKind
 from windlass.registry.native.model import NativeModel
 
 Array = np.ndarray[Any, Any]
-Scale = Literal["score", "log-odds", "logarithm"]
+Scale = Literal["score", "log-odds", "logarithm", "softmax"]
+"""What the parts come to: the score; of a probability the logarithm of its odds; the score's logarithm; or, of several
+classes, the likeliest one's sum, of which softmax makes its probability beside the sums of the others."""
 
 _EXACT = 1e-4
 """How far the parts may be from the answer together, relative to the largest: libraries sum in single precision."""
@@ -40,22 +41,27 @@ class Contributions:
     scale: Scale
 
 
-def can_be_taken_apart(model: Any, kind: TaskKind) -> bool:
+def can_be_taken_apart(model: Any) -> bool:
     """Whether it is boosted trees of LightGBM, XGBoost or CatBoost, or a linear model of scikit-learn behind a
-    StandardScaler, with one sum, which `contributions` is for."""
-    return kind != "multiclass" and _way_of(model) is not None
+    StandardScaler, which `contributions` is for."""
+    return _way_of(model) is not None
 
 
 def contributions(model: Any, features: pl.DataFrame, scores: Array) -> Contributions | None:
-    """What the features add to `scores` `(n,)`, which the model gave for them.
+    """What the features add to `scores`, which the model gave for them: `(n,)`, or `(n, k)` of k classes, of which the
+    likeliest is taken apart.
 
     None when the parts do not come to these scores, whatever the reason: leaves that hold linear models, trees that are
     averaged, a link that is not known here, a step that multiplies features. Nothing that is only nearly right is told.
     """
     way = _way_of(model)
     found = None if way is None else way(model, features)
-    if found is None or found.shape != (features.height, features.width + 1):
+    rows, width, classes = features.height, features.width + 1, scores.shape[1:]
+    if found is None or found.size != rows * width * int(np.prod(classes)):
         return None
+    if classes:
+        return _of_the_likeliest(found.reshape(rows, *classes, width), scores)
+    found = found.reshape(rows, width)
     sums, largest = found.sum(axis=1), np.abs(found).max(axis=1)
     with np.errstate(over="ignore"):
         links: dict[Scale, tuple[Array, Array]] = {
@@ -67,6 +73,16 @@ def contributions(model: Any, features: pl.DataFrame, scores: Array) -> Contribu
         if (np.abs(answers - scores) <= _EXACT * size).all():
             return Contributions(base=found[:, -1], parts=found[:, :-1], scale=scale)
     return None
+
+
+def _of_the_likeliest(found: Array, scores: Array) -> Contributions | None:
+    """`found` is `(n, k, d + 1)`."""
+    sums = found.sum(axis=2)
+    chances = np.exp(sums - sums.max(axis=1, keepdims=True))
+    if (np.abs(chances / chances.sum(axis=1, keepdims=True) - scores) > _EXACT).any():
+        return None
+    likeliest = found[np.arange(len(found)), scores.argmax(axis=1)]
+    return Contributions(base=likeliest[:, -1], parts=likeliest[:, :-1], scale="softmax")
 
 
 def _way_of(model: Any) -> Callable[[Any, pl.DataFrame], Array | None] | None:
@@ -91,24 +107,25 @@ def _is_linear(model: Any) -> bool:
         return False
     first, last = model.steps[0][1], model.steps[-1][1]
     knows_mean = isinstance(first, StandardScaler) and getattr(first, "mean_", None) is not None
-    return knows_mean and np.size(getattr(last, "intercept_", ())) == 1 and hasattr(last, "coef_")
+    return knows_mean and hasattr(last, "coef_") and hasattr(last, "intercept_")
 
 
 def _of_linear(model: Any, features: pl.DataFrame) -> Array:
-    """Each feature moved from its mean, where all others are."""
+    """Each feature moved from its mean, where all others are: `(n, k, d + 1)`."""
     rows, mean = as_matrix(features, "explain"), model.steps[0][1].mean_
     last, named = model.steps[-1][1], hasattr(model, "feature_names_in_")
 
     def sums(matrix: Array) -> Array:
         given = pl.DataFrame(matrix, schema=features.columns) if named else matrix
-        return np.asarray(np.asarray(model[:-1].transform(given)) @ np.ravel(last.coef_) + np.ravel(last.intercept_))
+        return np.asarray(np.asarray(model[:-1].transform(given)) @ np.atleast_2d(last.coef_).T + last.intercept_)
 
-    moved = np.tile(mean, (rows.shape[1], len(rows), 1))
-    for place, column in enumerate(rows.T):
-        moved[place, :, place] = column
-    base = sums(mean[None])[0]
-    parts = sums(moved.reshape(-1, rows.shape[1])).reshape(rows.shape[1], -1).T - base
-    return np.column_stack([parts, np.full(len(rows), base)])
+    count, width = rows.shape
+    moved = np.tile(mean, (count, width, 1))
+    moved[:, range(width), range(width)] = rows
+    base = sums(mean[None])
+    parts = sums(moved.reshape(-1, width)).reshape(count, width, -1) - base
+    whole = np.concatenate([parts, np.broadcast_to(base, (count, 1, base.shape[1]))], axis=1)
+    return whole.swapaxes(1, 2)
 
 
 def _of_lightgbm(model: Any, features: pl.DataFrame) -> Array:

@@ -62,7 +62,7 @@ class LightGBMModel(NativeModel):
 
     @property
     def has_parts(self) -> bool:
-        return self.kind != "multiclass"
+        return True
 
     def parts(self, features: pl.DataFrame) -> Array:
         return np.asarray(self._booster.predict(self._categories.matrix(features), pred_contrib=True))

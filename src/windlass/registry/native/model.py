@@ -42,11 +42,12 @@ class NativeModel:
 
     @property
     def has_parts(self) -> bool:
-        """Whether it is one sum of trees, which `parts` takes apart."""
+        """Whether it is a sum of trees, or one for each class, which `parts` takes apart."""
         return False
 
     def parts(self, features: pl.DataFrame) -> Array:
-        """n rows -> (n, d + 1): what each feature adds on the scale of the trees' sum, and what they say on average."""
+        """n rows -> (n, d + 1): what each feature adds on the scale of the trees' sum, and what they say on average; of
+        k classes k times as many numbers, row by row and class by class."""
         raise NotImplementedError
 
     def predict(self, features: pl.DataFrame | Array) -> Array:

@@ -72,7 +72,7 @@ class XGBoostModel(NativeModel):
 
     @property
     def has_parts(self) -> bool:
-        return self.kind != "multiclass" and not self._linear
+        return not self._linear
 
     def parts(self, features: pl.DataFrame) -> Array:
         found = self._booster.predict(self._matrix(features), iteration_range=self._rounds, pred_contribs=True)

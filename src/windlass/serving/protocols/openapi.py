@@ -40,7 +40,7 @@ _EXPLAIN = {
 _EXPLANATION = {
     "type": "object",
     "properties": {
-        "scale": {"enum": ["score", "log-odds", "logarithm"], "default": "score"},
+        "scale": {"enum": ["score", "log-odds", "logarithm", "softmax"], "default": "score"},
         "base": _NUMBER,
         "attributions": {"type": "object", "additionalProperties": _NUMBER},
         "standard_error": _NUMBER,

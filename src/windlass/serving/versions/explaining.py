@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -19,7 +19,7 @@ import polars as pl
 
 from windlass.decisions.statistics.shapley import attribute, orders_of, stations
 from windlass.product.contract import InvalidRows, Problem
-from windlass.registry.native.contributions import can_be_taken_apart, contributions
+from windlass.registry.native.contributions import Scale, can_be_taken_apart, contributions
 from windlass.serving.limits import EXPLAIN_SECONDS, EXPLAIN_WALKS
 from windlass.serving.versions.asking import FAILURES, told_of
 from windlass.serving.versions.lineup import Loaded
@@ -37,8 +37,8 @@ _SEED = 0
 class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One score, taken apart: `base` and the attributions add up to it, on its scale."""
 
-    scale: Literal["score", "log-odds", "logarithm"] = "score"
-    """What they add up to: the score; of a probability the logarithm of its odds; or the score's logarithm."""
+    scale: Scale = "score"
+    """What they add up to."""
     base: float | None = None
     """Mean score of the made-up rows, or of the rows that the model was trained on."""
     attributions: dict[str, float] | None = None
@@ -52,11 +52,11 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 def check_explainable(loaded: Loaded) -> None:
     """Raises InvalidRows for a version that has nothing to be explained against."""
-    if loaded.made_up is None and not can_be_taken_apart(loaded.bundle.answering, loaded.task.kind):
+    if loaded.made_up is None and not can_be_taken_apart(loaded.bundle.answering):
         reason = (
             f"{loaded.version} came as a model file, without knowledge of its training rows to explain against; only "
-            "boosted trees of LightGBM, XGBoost or CatBoost, and linear models behind a StandardScaler, with one value "
-            "or two classes, are explained without"
+            "boosted trees of LightGBM, XGBoost or CatBoost, and linear models behind a StandardScaler, are explained "
+            "without"
         )
         raise InvalidRows.of([Problem(field="explain", row=None, reason=reason)])
 
