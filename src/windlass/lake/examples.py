@@ -60,7 +60,8 @@ def as_kept(
     """
     rows, _, _ = _prepared(table, frame, source=source, time=time, key=key)
     known = {} if table is None else table.schema()
-    missing = [pl.lit(None, dtype=known[name]).alias(name) for name in known if name not in (*rows.columns, *SYSTEM)]
+    there = {*rows.columns, *SYSTEM}
+    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in known.items() if name not in there]
     rows = rows.drop(EVENT_TIME).with_columns(missing)
     return last_of_each(rows, key)
 
@@ -114,12 +115,13 @@ def current(
 
 def _stamped(fresh: pl.DataFrame, known: dict[str, pl.DataType], *, now: datetime) -> pl.DataFrame:
     """`fresh` with the system columns in front and a null in every column of the table that it does not have."""
-    missing = [name for name in known if name not in fresh.columns and name not in SYSTEM]
+    there = {*fresh.columns, *SYSTEM}
+    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in known.items() if name not in there]
     return fresh.select(
         pl.lit(now, dtype=TIMESTAMP).alias(INGESTED_AT),
         EVENT_TIME,
         pl.exclude(EVENT_TIME),
-        *(pl.lit(None, dtype=known[name]).alias(name) for name in missing),
+        *missing,
     )
 
 

@@ -190,7 +190,8 @@ def _upto(table: Readable, sequence: int, columns: dict[str, pl.DataType], condi
 
 def _as_pinned(pin: DataPin, name: str, frame: pl.DataFrame, part: PinnedPart) -> pl.DataFrame:
     """The columns of then, in the types of then: a column may have been widened or added since."""
-    missing = [column for column, _ in part.columns if column not in frame.columns]
+    there = set(frame.columns)
+    missing = [column for column, _ in part.columns if column not in there]
     if missing:
         raise _broken(pin, f"{name} has no column {missing[0]!r} any more")
     try:

@@ -57,7 +57,7 @@ class Drifting:
         answers = _alike(scores for _, scores in held)
         found = [_count(column, inputs) for column in self._features.columns]
         found += [_count(column, answers) for column in self._scores]
-        return WindowCounts(rows=sum(part.height for part in answers), counts=tuple(found))
+        return WindowCounts(rows=sum(scores.height for _, scores in held), counts=tuple(found))
 
     def take(self, windows: Iterable[WindowCounts]) -> None:
         """Windows that were judged before, in their order: the evidence goes on from them."""
@@ -82,19 +82,19 @@ class Drifting:
         return judged.decision
 
 
-def _alike(frames: Iterable[pl.DataFrame]) -> list[pl.DataFrame]:
-    """Frames with the same columns and types put together, so that each column is counted seldom."""
+def _alike(frames: Iterable[pl.DataFrame]) -> list[dict[str, pl.Series]]:
+    """The columns of frames; of those with the same columns and types together, so that each is counted seldom."""
     groups: dict[tuple[object, ...], list[pl.DataFrame]] = {}
     for frame in frames:
         if frame.height:
             groups.setdefault(tuple(frame.schema.items()), []).append(frame)
-    return [pl.concat(group) for group in groups.values()]
+    return [pl.concat(group).to_dict() for group in groups.values()]
 
 
-def _count(column: ColumnProfile, frames: Sequence[pl.DataFrame]) -> tuple[int, ...] | None:
+def _count(column: ColumnProfile, parts: Sequence[dict[str, pl.Series]]) -> tuple[int, ...] | None:
     total = np.zeros(len(column.counts), dtype=np.int64)
-    for frame in frames:
-        counts = count_column(column, frame[column.name]) if column.name in frame.columns else None
+    for part in parts:
+        counts = count_column(column, part[column.name]) if column.name in part else None
         if counts is None:
             return None
         total += counts

@@ -48,15 +48,16 @@ def profile(rows: Any, columns: Sequence[str] | None = None) -> Profile:
     Raises UsageError for `columns` that the rows do not have.
     """
     frame = as_frame(rows)
-    names = frame.columns if columns is None else list(dict.fromkeys(columns))
-    absent = [name for name in names if name not in frame.columns]
+    schema = frame.schema
+    names = list(schema if columns is None else dict.fromkeys(columns))
+    absent = [name for name in names if name not in schema]
     if absent:
         raise UsageError(
-            f"the rows do not have the columns {', '.join(absent)}", remedy=f"they have: {', '.join(frame.columns)}"
+            f"the rows do not have the columns {', '.join(absent)}", remedy=f"they have: {', '.join(schema)}"
         )
     return assembled(
         frame.height,
-        {name: frame.schema[name] for name in names},
+        {name: schema[name] for name in names},
         each_column(measure, (frame[name] for name in names)),
     )
 
@@ -64,7 +65,8 @@ def profile(rows: Any, columns: Sequence[str] | None = None) -> Profile:
 def profile_like(reference: Profile, rows: Any) -> Profile:
     """The profile of a window, counted into the bins of the reference."""
     frame = as_frame(rows)
-    wanted = [column for column in reference.columns if column.name in frame.columns]
+    there = set(frame.columns)
+    wanted = [column for column in reference.columns if column.name in there]
     found = each_column(lambda pair: measure_like(*pair), ((column, frame[column.name]) for column in wanted))
     known = {each.name: each.dtype if each.null_count() < frame.height else pl.Null() for each in frame}
     return assembled_like(reference, frame.height, known, found)

@@ -127,6 +127,20 @@ def test_importances_of_many_features_take_several_calls() -> None:
     assert max(calls) <= 20_000
 
 
+def test_importances_of_very_many_features_rest_on_fewer_rows() -> None:
+    features = pl.DataFrame({f"f{number}": np.arange(500.0) for number in range(600)})
+    calls: list[int] = []
+
+    def predict(frame: pl.DataFrame) -> np.ndarray:
+        calls.append(frame.height)
+        return frame.get_column("f7").to_numpy()
+
+    found = permutation_importances(features, np.arange(500.0), predict, "regression")
+    assert found[0].feature == "f7"
+    assert len(found) == 600
+    assert sum(calls) == 250 + 600 * 2 * 250  # as they are, and each feature shuffled twice
+
+
 def test_latency_is_of_single_rows_and_of_batches() -> None:
     seen: list[int] = []
     rows = pl.DataFrame({"x": range(7)})

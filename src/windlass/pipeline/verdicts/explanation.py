@@ -20,6 +20,10 @@ Predict = Callable[[pl.DataFrame], Array]
 """Predictions of a frame."""
 
 IMPORTANCE_ROWS = 500
+_LEAST_IMPORTANCE_ROWS = 100
+_IMPORTANCE_CELLS = 150_000
+"""Of the rows that are shuffled. As many as there are features are predicted anew, so that what it takes goes with the
+square of the features' number; with 300 and more the rows are fewer."""
 _REPEATS = 2
 _AT_ONCE = 20_000
 """Rows that are predicted in one call: many shuffled copies are stacked, since a call costs more than its rows."""
@@ -66,12 +70,14 @@ def permutation_importances(
 ) -> tuple[Importance, ...]:
     """By how much the mean loss rises when a feature is shuffled, the weightiest first.
 
-    Measured on at most 500 rows drawn with a fixed seed, as the mean of two shuffles; `predict` takes features.
+    Measured on at most 500 rows drawn with a fixed seed (fewer of more than 300 features, but 100), as the mean of two
+    shuffles; `predict` takes features.
     Source: Breiman (2001), Machine Learning 45; Fisher, Rudin, Dominici (2019), JMLR 20, for any model.
     """
     random = np.random.default_rng(SEED)
-    if features.height > IMPORTANCE_ROWS:
-        sample = np.sort(random.choice(features.height, IMPORTANCE_ROWS, replace=False))
+    most = min(IMPORTANCE_ROWS, max(_LEAST_IMPORTANCE_ROWS, _IMPORTANCE_CELLS // max(1, features.width)))
+    if features.height > most:
+        sample = np.sort(random.choice(features.height, most, replace=False))
         features, truth = features[sample], truth[sample]
     before = float(losses(truth, predict(features), kind).mean())
     orders = [random.permutation(features.height) for _ in range(_REPEATS)]

@@ -186,8 +186,7 @@ def _first_difference(expected: pl.DataFrame, found: pl.DataFrame) -> tuple[str,
     if expected.columns != found.columns:
         extra = sorted(set(expected.columns) ^ set(found.columns))
         return (f"set of columns ({', '.join(extra)})" if extra else "order of columns"), None
-    for name, dtype in expected.schema.items():
-        other = found.schema[name]
+    for (name, dtype), other in zip(expected.schema.items(), found.dtypes, strict=True):
         if other != dtype:
             return f"type of the column {name!r} ({dtype} or {other})", None
     if expected.equals(found):
