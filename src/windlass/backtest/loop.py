@@ -15,7 +15,7 @@ from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
 from windlass.decisions.precedent import precedent_of
 from windlass.decisions.recourse import ASKED
-from windlass.decisions.retrain import RetrainEvidence, decide_retrain
+from windlass.decisions.retrain import RetrainEvidence, decide_retrain, must_gain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
 from windlass.decisions.statistics.losses import compared_losses
 from windlass.decisions.statistics.paired_losses import PairedLosses
@@ -157,8 +157,8 @@ class Loop:
             start,
             self._champion,
             now=now,
-            must_gain=for_growth,
-            precedent=precedent_of(decision),
+            must_gain=must_gain(trigger, self._changed),
+            precedent=precedent_of(decision) if for_growth else None,
             changed=self._changed,
             earlier=self._earlier() if trigger == "decay" else None,
         )

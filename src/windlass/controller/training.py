@@ -11,7 +11,7 @@ from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.decisions.precedent import precedent_of
 from windlass.decisions.recourse import ASKED
-from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain
+from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain, must_gain
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError, UsageError, WindlassError
@@ -203,7 +203,7 @@ class Training:
             run=run,
             fence=self._context.held(),
             window=None if retrain is None else retrain.since,
-            must_gain=trigger == "growth",
+            must_gain=must_gain(trigger, product.changed),
             precedent=precedent_of(product.last_retrain) if trigger == "growth" else None,
             changed=product.changed,
             champion=None if product.champion is None else product.champion.version,

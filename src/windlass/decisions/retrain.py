@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from windlass.decisions.decay import MINIMUM_ROWS
 from windlass.decisions.figures import decision, show_moment
 from windlass.decisions.precedent import Precedent, precedent_of
 from windlass.product.duration import format_duration
@@ -90,6 +91,17 @@ def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datet
     if held is not None:
         return _wait([held, why], evidence, policy, now, trigger=trigger)
     return decision("retrain", "retrain", [why], _numbers(evidence, policy, now, trigger=trigger), now)
+
+
+def must_gain(trigger: object, changed: int) -> bool:
+    """Whether a run for `trigger` must find a model that is clearly better, and not only one that is no worse.
+
+    After growth, since nothing is known to be wrong with the champion. After a decay that is dated on fewer than 100
+    rows, too (`changed`; 0: it is not dated): of so few neither a candidate nor who judges it has learned what the new
+    world is like, so a candidate that is no worse is only another model of the old one. The next run looks again when
+    the rows since then have doubled.
+    """
+    return trigger == "growth" or (trigger == "decay" and 0 < changed < MINIMUM_ROWS)
 
 
 def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:

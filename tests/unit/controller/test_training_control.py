@@ -8,6 +8,7 @@ import pytest
 from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.controller.training import FAILED, Signals, Training
+from windlass.decisions.figures import decision
 from windlass.decisions.precedent import Precedent
 from windlass.errors import DataError, EngineError, LeaseLost, UsageError
 from windlass.pipeline.steps.progress import ProgressMessage
@@ -114,6 +115,16 @@ def test_a_signal_is_heard_and_the_champion_goes_along(desk: Desk) -> None:
     assert (request.champion, request.champion_digest) == ("v1", desk.state.versions["v1"].digest)
     assert (request.window, begun(desk).force) == (Retrain(window="9d").window, False)
     assert not request.must_gain
+
+
+def test_a_decay_that_is_dated_on_few_rows_excuses_no_candidate_from_gaining(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(on_decay=True, cooldown="1h")))
+    with_champion(desk)
+    desk.wait(hours=2)
+    told = decision("decay", "alarm", ["It has decayed."], {"recent_rows": 60}, NOON)
+    training(desk).decide(PRODUCT, Signals(decay=told))
+    request = desk.engine.request
+    assert (begun(desk).trigger, request.changed, request.must_gain, request.precedent) == ("decay", 60, True, None)
 
 
 def test_after_a_decay_the_versions_that_answered_before_go_along(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.decisions.figures import decision
-from windlass.decisions.retrain import RetrainEvidence, decide_retrain
+from windlass.decisions.retrain import RetrainEvidence, decide_retrain, must_gain
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
 
@@ -220,3 +220,12 @@ def test_never_a_storm(hours: list[int], per_week: int, cooldown: int, fails: li
             failures = failures + 1 if failed else 0
     for start in starts:
         assert sum(start <= other < start + timedelta(days=7) for other in starts) <= per_week
+
+
+@pytest.mark.parametrize(
+    ("trigger", "changed", "gains"),
+    [("growth", 0, True), ("growth", 500, True), ("decay", 99, True), ("decay", 100, False), ("decay", 0, False)]
+    + [(trigger, 50, False) for trigger in ("drift", "schedule", "volume", "first", "manual", None)],
+)
+def test_who_must_gain(trigger: str | None, changed: int, gains: bool) -> None:
+    assert must_gain(trigger, changed) == gains
