@@ -28,6 +28,8 @@ _TEACHING = re.compile(
 _SCAFFOLD = re.compile(
     r"\b(template|starter|starters|boilerplate|cookiecutter|scaffold|skeleton|archetype)\b", re.IGNORECASE
 )
+_FILLED_IN = re.compile(r"\bstarter code\b", re.IGNORECASE)
+"""What a course hands out, under whose name those who took it keep what they made of it."""
 _LIBRARY = re.compile(r"Topic :: Software Development :: Libraries|Intended Audience :: Developers|Framework :: ")
 _CODE = (".py", ".ipynb", ".r", ".rmd", ".scala", ".java", ".jl", ".sql", ".go", ".ts", ".js")
 
@@ -46,7 +48,7 @@ class Kind:
 def kind_of(facts: Facts) -> Kind:
     """Told from the layout, from what is published, and from whether anything trains or serves a model."""
     project = facts.project
-    template = _template(project)
+    template = _template(facts)
     if template:
         return Kind("template", f"{template}: a template has no level, what is made from it has.", has_level=False)
     if not any(path.lower().endswith(_CODE) for path in project.paths):
@@ -71,17 +73,23 @@ def _project_kind(facts: Facts, *, learns: bool) -> Kind:
     return Kind("project", why if learns else f"{why} So there is no level.", has_level=learns)
 
 
-def _template(project: Project) -> str:
-    if any(
-        path.rpartition("/")[2] in ("cookiecutter.json", "copier.yml", "copier.yaml", ".cruft.json_")
-        for path in project.tree.sizes
+_QUESTIONS = ("cookiecutter.json", "copier.yml", "copier.yaml")
+
+
+def _template(facts: Facts) -> str:
+    project = facts.project
+    asked = [path for path in project.tree.sizes if path.rpartition("/")[2] in _QUESTIONS]
+    # A project may keep the template of the next one in a folder of it.
+    if asked and not (
+        all("/" in path for path in asked) and any(not each.module.is_notebook for each in facts.training)
     ):
         return "It has the questions of cookiecutter or copier"
     unfilled = [path for path in project.tree.sizes if is_rendered_later(path)]
-    if len(unfilled) >= 3 and len(unfilled) > 0.2 * len(project.tree.sizes):
+    if not asked and len(unfilled) >= 3 and len(unfilled) > 0.2 * len(project.tree.sizes):
         return f"Paths such as {unfilled[0]} have yet to be filled in"
     heading = _heading(project)
-    if _SCAFFOLD.search(heading) or _SCAFFOLD.search(project.root.name.replace("_", " ").replace("-", " ")):
+    name = project.root.name.replace("_", " ").replace("-", " ")
+    if _SCAFFOLD.search(heading) or (_SCAFFOLD.search(name) and not _FILLED_IN.search(name)):
         return f"It calls itself one ({heading.strip()[:60] or project.root.name})"
     return ""
 

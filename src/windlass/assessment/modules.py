@@ -45,7 +45,11 @@ def _is_test_name(path: str) -> bool:
     return bool(re.fullmatch(r"test_.*\.py|.*_tests?\.py|conftest\.py", path.rpartition("/")[2]))
 
 
-_RUN_IT = frozenset(
+_ASK_A_CLASS = frozenset({"isinstance", "issubclass", "super", "cast", "typing.cast", "hasattr", "getattr"})
+"""They are given a class, and make nothing of it."""
+
+
+RUN_IT = frozenset(
     {
         "with_options", "serve", "deploy", "to_deployment", "submit", "map", "delay", "apply_async", "remote", "spawn",
         "starmap", "create_snapshot", "create_run_template", "configure", "execute_in_process", "s", "si", "local",
@@ -210,7 +214,7 @@ class Modules:
             return self._constructor(module, module.classes[name])
         if len(rest) == 2 and rest[0] in module.classes:
             return self.method(module, module.classes[rest[0]], rest[1])
-        if len(rest) >= 2 and rest[0] in module.functions and rest[1] in _RUN_IT:
+        if len(rest) >= 2 and rest[0] in module.functions and rest[1] in RUN_IT:
             return module.path, rest[0]
         if rest[0] in module.imports and depth < 5:
             return self.find(".".join([module.imports[rest[0]], *rest[1:]]), seen_from=module.path, depth=depth + 1)
@@ -357,7 +361,18 @@ class Modules:
                             found[asked] = None
             for each in self.handed_over(call, module) if call.args or call.kwargs else ():
                 found[each] = None
+            for each in self._of_classes_handed_over(call, module):
+                found[each] = None
         return found
+
+    def _of_classes_handed_over(self, call: Call, module: Module) -> Iterator[Key]:
+        """The public methods of classes of the project that stand in a table or are given as they are."""
+        for value in call.values if call.name not in _ASK_A_CLASS else ():
+            if value[:1] != ":" and ("." not in value or value.partition(".")[0] not in self._places):
+                continue
+            owner = self.class_of(value, module)
+            if owner is not None:
+                yield from ((owner[0].path, full) for name, full in owner[1].methods.items() if name[0] != "_")
 
     def handed_over(self, call: Call, module: Module) -> list[Key]:
         """Functions of the project that are given to a call as they are: callbacks, steps, targets of threads."""

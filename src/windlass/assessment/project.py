@@ -31,6 +31,7 @@ from windlass.assessment.automation.targets import (
     read_tox,
 )
 from windlass.assessment.automation.workflow import Workflow
+from windlass.assessment.given import name_what_is_given
 from windlass.assessment.modules import Modules
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History
@@ -147,7 +148,9 @@ class Project:
                 found[path] = module
             elif module is not None:
                 self.tree.unread[path] = module
-        return Modules(found, tuple(self.tree.sizes))
+        modules = Modules(found, tuple(self.tree.sizes))
+        name_what_is_given(modules)
+        return modules
 
     def read_in(self, folder: str) -> dict[str, Module]:
         """The Python of a folder of it, by the paths there, as far as it was read whole and reads the same there."""

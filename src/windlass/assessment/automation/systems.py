@@ -35,6 +35,9 @@ _AZURE_ACTIVE = re.compile(
 _AZURE_ANYWHERE = re.compile(
     r"(.+/)?\.?(azure[-_]?pipelines?|azure[-_]?devops|ado([-_]?pipelines?)?|devops[-_]?pipelines?)/.+\.ya?ml"
 )
+_AZURE_SAYS_WHEN = re.compile(r"^(trigger|pr|schedules) *:", re.MULTILINE)
+_AZURE_STEPS = re.compile(r"\bvmImage *:|^ *- *task *: *\w+@\d", re.MULTILINE)
+"""A pipeline of Azure may lie under any name: its definition names the file. These two in one are nobody else's."""
 _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"\.circleci/config\.ya?ml"), read_circle),
     (re.compile(r"(.+/)?cloudbuild[^/]*\.ya?ml|(.+/)?\.?cloud-?build/[^/]+\.ya?ml"), read_cloud_build),
@@ -101,6 +104,8 @@ def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
         return _github(tree, documents, path)
     if _AZURE_ACTIVE.fullmatch(path) or (_AZURE_ANYWHERE.fullmatch(path) and _says_when(documents(path))):
         return _azure(tree, documents, path)
+    if _is_azure_by_what_it_says(tree, path):
+        return _azure(tree, documents, path)
     if "/" in path and _BUILD_SPEC.fullmatch(path):
         # CodeBuild runs the file that a project of it names, wherever that lies.
         return read_code_build(path, next(iter(documents(path)), None)) if _is_named(tree, path) else None
@@ -119,6 +124,13 @@ def _named(documents: Documents, path: str) -> Workflow | None:
 def _says_when(documents: list[Any]) -> bool:
     """Whether a pipeline of Azure says when or on what it runs: it may lie anywhere, and a template says neither."""
     return bool(documents) and isinstance(documents[0], dict) and not _ON_ITS_OWN.isdisjoint(documents[0])
+
+
+def _is_azure_by_what_it_says(tree: Tree, path: str) -> bool:
+    if not path.endswith((".yml", ".yaml")) or path.startswith(".github/") or _EXAMPLES.search(path):
+        return False
+    text = tree.text(path) or ""
+    return bool(_AZURE_SAYS_WHEN.search(text) and _AZURE_STEPS.search(text))
 
 
 def _is_named(tree: Tree, path: str) -> bool:

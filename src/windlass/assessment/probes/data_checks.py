@@ -203,8 +203,14 @@ def _stops(facts: Facts, module: Module, function: Function) -> bool:
 
 def _verdict_is_used(facts: Facts, module: Module, function: Function) -> Iterator[bool]:
     """A caller that raises or leaves on the answer."""
+    name = function.name.rpartition(".")[2].lower()
     for _, outer, call in _callers(facts, module, function):
         if outer.raises and any(0 <= line - call.line <= 12 for line in outer.raises):
+            yield True
+        if any(check.stops and name in check.words and check.line == call.line for check in outer.branches):
+            yield True  # `if not is_valid(frame): return`
+        given = {each.name.lower() for each in outer.assigned if each.line == call.line}
+        if any(check.stops and given & set(check.words) and check.line > call.line for check in outer.branches):
             yield True
 
 

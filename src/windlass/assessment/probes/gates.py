@@ -243,6 +243,21 @@ def gates_on_saving(facts: Facts) -> Iterator[Gate]:
                 yield Gate(Seen((here, *sighting.seen().evidence), by=sighting.by), rival=bool(parts & _RIVALS))
 
 
+_DUMPS = frozenset({"joblib.dump", "pickle.dump", "cloudpickle.dump", "torch.save", "shutil.copy", "shutil.copy2"})
+
+
+def gates_on_replacing(facts: Facts) -> Iterator[Gate]:
+    """A model that is written over the one in use only if it is better than that: by name, not the best of a search."""
+    for place in facts.named(_DUMPS.__contains__):
+        module, function, call = place
+        for check in function.branches if not module.is_notebook else ():
+            parts = {part for word in check.words for part in parts_of(word)}
+            if check.line in call.guards and parts & _ANSWERING and _judges(check, function):
+                here = Evidence(path=module.path, line=check.line, why=f"{call.last} depends on this condition")
+                sighting = facts.sight(place)
+                yield Gate(Seen((here, *sighting.seen().evidence), by=sighting.by), rival=True)
+
+
 def _is_kept(name: str) -> bool:
     parts = parts_of(name)
     return bool(parts & _KEEPS and parts & {"model", "bundle", "champion"})
@@ -471,7 +486,8 @@ def _fails(facts: Facts, key: tuple[str, str]) -> bool:
 def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     """Every gate that is reached by somebody, and what was turned down."""
     gates, down = gates_in_code(facts)
-    found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts), *gates_on_saving(facts)]
+    found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
+    found += [*gates_on_saving(facts), *gates_on_replacing(facts)]
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]
     down += [Evidence(path=each.path, line=each.line, why="a gate that nothing calls") for each in unreached]
     return [gate for gate in found if gate.seen.by > By.NOBODY], down

@@ -127,7 +127,9 @@ def home_grown(facts: Facts) -> Iterator[Sighting]:
     writers = {
         (module.path, function.name)
         for module, function in facts.functions
-        if _is_registering(module, function.name) and not function.stub and _writes(facts, module, function)
+        if (_is_registering(module, function.name) or _promotes_in_registry(function))
+        and not function.stub
+        and _writes(facts, module, function)
     }
     for module, function in facts.functions if writers else ():
         if module.is_notebook or writers.isdisjoint(facts.project.modules.edges((module.path, function.name))):
@@ -181,6 +183,14 @@ def _is_registering(module: Module, name: str) -> bool:
         and bool(parts & {"save", "add", "log", "set", "create", "update"})
         and bool(parts & {"model", "version", "alias", "run"})
     )
+
+
+def _promotes_in_registry(function: Function) -> bool:
+    """`promote(settings)`, whose body names the registry and the model that its own name leaves out."""
+    if not parts_of(function.name.rpartition(".")[2]) & {"register", "promote"}:
+        return False
+    told = {part for word in function.words.split("\n") for part in parts_of(word)}
+    return "registry" in told and bool(told & {"model", "models", "champion"})
 
 
 def declared_models(facts: Facts) -> Iterator[Seen]:

@@ -333,7 +333,8 @@ def model_quality_tests(facts: Facts) -> Finding:
                 )
                 break
             said = name | set(test.function.parameters)
-            if (said & _BEHAVIOURS or (check.orders and said & _BEHAVIOUR)) and _predicts(test):
+            bound = check.orders and check.numbers != (0.0,)  # that a latency is above nothing is no bound
+            if (said & _BEHAVIOURS or (bound and said & _BEHAVIOUR)) and _predicts(test):
                 seen.append(
                     Seen(
                         (Evidence(path=test.module.path, line=check.line, why="an assertion on how a model behaves"),),

@@ -98,6 +98,8 @@ class Function(msgspec.Struct, gc=False):
     """Line of a loop without end, or 0."""
     words: str = ""
     """Names, keys and short texts that it uses, each once, with line ends between them."""
+    gives: str = ""
+    """Dotted name of the module or class that every return of something known gives; `?` where they differ."""
 
 
 class Class(msgspec.Struct, gc=False):

@@ -148,6 +148,8 @@ class _Reader:
             self._note(node.cause, into, guards)
 
     def _other(self, node: ast.stmt, into: Function, guards: tuple[int, ...], within: str) -> None:
+        if isinstance(node, ast.Return) and (given := self._given(node.value)):
+            into.gives = given if into.gives in ("", given) else "?"
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Compare):
             names: set[str] = set()
             orders = self._note(node.value, into, guards, names).orders
@@ -202,6 +204,10 @@ class _Reader:
         words = _words_of(value) if orders else ()
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
+            if isinstance(target, ast.Tuple):  # `is_valid, why = check(frame)`
+                names = [each.id for each in target.elts if isinstance(each, ast.Name)]
+                into.assigned += [Assigned(name=each, line=node.lineno, constant=False) for each in names]
+                continue
             name = dotted_of(target)
             if name:
                 self._note_kind(name, value)
@@ -231,15 +237,32 @@ class _Reader:
         if isinstance(value, ast.Await):
             value = value.value
         if isinstance(value, ast.Call):
-            self.kinds[name] = self._resolve(value.func)
+            self.kinds[name] = self._made(value)
             if "." in name:
                 self.tails.add(name.rpartition(".")[2])
         else:
             self.kinds.pop(name, None)
 
+    def _made(self, value: ast.Call) -> str:
+        """What a call makes: what it calls, or the module that `import_module("mlflow")` takes in."""
+        made = self._resolve(value.func)
+        if made in ("importlib.import_module", "__import__") and value.args:
+            return constant_of(value.args[0]) or made
+        return made
+
+    def _given(self, value: ast.expr | None) -> str:
+        """The module or class that an answer is, as far as it is known."""
+        if isinstance(value, ast.Call):
+            given, called = self._made(value), self._resolve(value.func)
+            given = given if given != called or "." in given or given.startswith(":") else ""
+        else:
+            dotted = dotted_of(value) if isinstance(value, (ast.Name, ast.Attribute)) else ""
+            given = self.kinds.get(dotted) or self.module.imports.get(dotted, "")
+        return "" if given.startswith(("?", "self", "super", "typing.")) else given
+
     def _note_annotation(self, name: str, annotation: ast.expr) -> None:
         """`trainer: Trainer = instantiate(config)`: what is written counts more than what made it."""
-        kind = self._resolve(annotation)
+        kind = self._resolve(_less_none(annotation))
         if kind and ("." in kind or kind.startswith(":")):
             self.kinds[name] = kind
 
@@ -251,7 +274,9 @@ class _Reader:
         kinds = dict(self.kinds)
         for argument in arguments:
             self.kinds.pop(argument.arg, None)
-            if argument.annotation is not None and (kind := self._resolve(argument.annotation)):
+            if argument.arg in ("self", "cls"):  # `cls: type[T]` says less than where it stands
+                continue
+            if argument.annotation is not None and (kind := self._resolve(_less_none(argument.annotation))):
                 self.kinds[argument.arg] = kind
         function = Function(
             name=name,
@@ -390,6 +415,15 @@ class _Reader:
         if name == "super":
             return name
         return name if alone else "?"
+
+
+def _less_none(annotation: ast.expr) -> ast.expr:
+    """`X` of `Optional[X]` and of `X | None`."""
+    if isinstance(annotation, ast.Subscript) and dotted_of(annotation.value).endswith("Optional"):
+        return annotation.slice
+    if isinstance(annotation, ast.BinOp) and isinstance(annotation.right, ast.Constant):
+        return annotation.left
+    return annotation
 
 
 def _tail_of(node: ast.expr) -> str:
