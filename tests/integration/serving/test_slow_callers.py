@@ -34,7 +34,9 @@ class Looking(uvicorn.Server):
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = Looking(uvicorn.Config(echo, http=PatientProtocol, lifespan="off", log_config=None))
+        server = Looking(
+            uvicorn.Config(echo, http=PatientProtocol, lifespan="off", log_config=None, timeout_keep_alive=1)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         yield listener.getsockname()[1]
@@ -68,6 +70,14 @@ def test_a_request_that_does_not_arrive_is_given_up(port: int, begun: bytes) -> 
     with connected(port) as connection:
         connection.sendall(begun)
         assert rest_of(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_is_kept_for_a_while_between_requests(port: int) -> None:
+    with connected(port) as connection:
+        for _ in range(2):
+            connection.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert rest_of(connection) == b"", "closed without a word"
 
 
 def test_a_second_request_on_a_connection_is_held_to_the_same(port: int) -> None:

@@ -249,3 +249,15 @@ def test_nobody_without_a_token_takes_it(flights: Any) -> None:
         assert served.ask("/flights/predict", rows(flights), Authorization="Bearer mine")[0] == 401
     assert served.short == []
     assert flights.captured == []
+
+
+def test_a_connection_that_nobody_uses_is_closed_and_its_answers_are_forgotten(served: Served) -> None:
+    served.server.config.timeout_keep_alive = 1
+    body = rows(served.stage)
+    with socket.create_connection(("127.0.0.1", served.port), 20) as connection:
+        for _ in range(2):
+            connection.sendall(request(body))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert connection.recv(65536) == b""
+    assert served.short == ["/{product}/predict"] * 2
+    assert served.server.server_state.tasks == set()

@@ -45,6 +45,7 @@ class Exchange:
         "response_complete",
         "response_started",
         "started",
+        "task",
     )
 
     def __init__(
@@ -56,6 +57,8 @@ class Exchange:
         self.query = query
         self.headers = headers
         self.refused: WindlassError | None = None
+        self.task: asyncio.Task[None] | None = None
+        """What answers it, so that it is not forgotten meanwhile."""
         self._body = poster.body()
         self._parts: list[bytes] = []
         # What uvicorn asks, and tells, of whatever answers a request.

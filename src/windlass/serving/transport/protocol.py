@@ -27,6 +27,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._direct = direct
         self._begun: float | None = None
         """When the request that is arriving was begun, or the connection was made; None: nothing is arriving."""
+        self._idle: float | None = None
+        """When the last answer went out, if nothing is arriving since."""
         self._head = 0
         """Bytes that came while the head of a request was still incomplete."""
         self._in_head = True
@@ -44,11 +46,11 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._begun = time.monotonic()
+        self._begun, self._idle = time.monotonic(), None
         self._in_head, self._head = True, 0
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._idle = False, None
         exchange = self._exchange()
         if exchange is None:
             super().on_headers_complete()
@@ -66,11 +68,19 @@ class PatientProtocol(HttpToolsProtocol):
         self._begun = None
         exchange: Any = self.cycle
         if self._direct is not None and isinstance(exchange, Exchange):
-            task = self.loop.create_task(self._answer(exchange, self._direct))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            exchange.task = self.loop.create_task(self._answer(exchange, self._direct))
+            self.tasks.add(exchange.task)
         else:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, but without a timer for each pause between requests: `end_if_late` sees to all of them."""
+        if self.pipeline:
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle = time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
         exchange: Any = self.cycle
@@ -79,9 +89,12 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def end_if_late(self, now: float) -> None:
-        """Close the connection if its request should have arrived by `now`."""
+        """Close the connection if its request should have arrived by `now`, or if it has been idle for too long."""
         if self._begun is not None and now - self._begun > REQUEST_SECONDS:
             self._end(b"408 Request Timeout")
+        elif self._idle is not None and now - self._idle > self.timeout_keep_alive:
+            self._idle = None
+            self.transport.close()
 
     def _exchange(self) -> Exchange | None:
         """The short way of the request whose head has just come, if it may take it. Whatever comes before the one
@@ -94,17 +107,21 @@ class PatientProtocol(HttpToolsProtocol):
         return self._direct.exchange(self.url, self.headers, keep_alive=parser.should_keep_alive())
 
     async def _answer(self, exchange: Exchange, direct: Direct) -> None:
-        reply = await direct.reply(exchange)
-        if self.flow.write_paused:  # its caller does not read what he was sent before
-            await self.flow.drain()
-        if not self.transport.is_closing():
-            exchange.response_started = True
-            self.transport.write(wire(reply, self.server_state.default_headers, close=not exchange.keep_alive))
-            exchange.response_complete = True
-            if not exchange.keep_alive:
-                self.transport.close()
-            self.on_response_complete()
-        direct.answered(exchange, reply.status)
+        try:
+            reply = await direct.reply(exchange)
+            if self.flow.write_paused:  # its caller does not read what he was sent before
+                await self.flow.drain()
+            if not self.transport.is_closing():
+                exchange.response_started = True
+                self.transport.write(wire(reply, self.server_state.default_headers, close=not exchange.keep_alive))
+                exchange.response_complete = True
+                if not exchange.keep_alive:
+                    self.transport.close()
+                self.on_response_complete()
+            direct.answered(exchange, reply.status)
+        finally:
+            if exchange.task is not None:
+                self.tasks.discard(exchange.task)
 
     def _end(self, status: bytes) -> None:
         """Close, with a word of why unless an answer is under way; the application hears that the caller has gone."""
