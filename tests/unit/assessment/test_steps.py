@@ -109,3 +109,39 @@ def test_a_file_that_a_container_mounts_is_found_by_its_name(ask: Ask) -> None:
     assert ask("training-automated", files).state is State.WIRED
     twice = {**files, "old/fit.py": "print('another')\n"}
     assert ask("training-automated", twice).state is State.PRESENT
+
+
+def test_an_image_of_a_function_starts_its_handler(ask: Ask) -> None:
+    image = 'FROM public.ecr.aws/lambda/python:3.12\nCOPY jobs jobs\nCMD ["jobs.fit.handler"]\n'
+    track = "import mlflow\n" + FIT + "def handler(event, context):\n    with mlflow.start_run():\n"
+    track += "        train([1], [2])\n        mlflow.log_metric('rmse', 1.0)\n"
+    files = {"jobs/__init__.py": "", "jobs/fit.py": track, "main.py": "import jobs.fit\n"}
+    assert ask("experiment-tracking", files).state is not State.WIRED
+    assert ask("experiment-tracking", {**files, "Dockerfile": image}).state.holds
+
+
+MACHINE = """
+    import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+    import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
+    const first = new tasks.LambdaInvoke(this, 'Prepare', { lambdaFunction: a });
+    const second = new tasks.LambdaInvoke(this, '{second}', { lambdaFunction: b });
+    new sfn.StateMachine(this, 'Machine', { definitionBody: first.next(second) });
+"""
+TERRAFORM = """
+    resource "aws_sfn_state_machine" "m" {
+      definition = jsonencode({
+        StartAt = "Prepare"
+        States = {
+          Prepare = { Type = "Task", Resource = "a", Next = "{second}" }
+          {second} = { Type = "Task", Resource = "b", End = true }
+        }
+      })
+    }
+"""
+
+
+def test_a_machine_of_states_trains(ask: Ask) -> None:
+    for path, text in (("lib/dag.ts", MACHINE), ("infra/dag.tf", TERRAFORM)):
+        assert ask("pipeline-orchestrated", {path: text.replace("{second}", "SendMail")}).state is State.ABSENT
+        assert ask("pipeline-orchestrated", {path: text.replace("{second}", "TrainModel")}).state is State.PRESENT
+        ask("pipeline-orchestrated", {path: "\n"})

@@ -107,3 +107,12 @@ def test_a_candidate_is_no_release(ask: Ask, alias: str, state: State) -> None:
     weekly = ON_PUSH.replace("on: push", "on:\n      schedule:\n        - cron: '0 5 * * 1'").format(run="python go.py")
     files = {"fit.py": FIT, "go.py": RELEASE.format(alias=alias), "app.py": SERVES, ".github/workflows/c.yml": weekly}
     assert ask("model-release-automated", files).state is state
+
+
+def test_a_page_of_metrics_in_a_router_of_its_own(ask: Ask) -> None:
+    app = SERVED.replace("app = FastAPI()\n", "from pages import router\napp = FastAPI()\napp.include_router(router)\n")
+    page = "from fastapi import APIRouter\nrouter = APIRouter()\n@router.get('/metrics')\ndef metrics():\n"
+    told = page + "    return {'accuracy': 0.9}\n"
+    assert ask("service-monitoring", {"app.py": app, "pages.py": told}).state is State.ABSENT
+    counted = page + "    return f'request_latency_seconds {0.1}'\n"
+    assert ask("service-monitoring", {"app.py": app, "pages.py": counted}).state is State.PRESENT

@@ -140,7 +140,7 @@ def service_monitoring(facts: Facts) -> Finding:
     for each in (exported + hand_made)[:20]:
         if scrapes:
             seen.append(Seen((each.here("metrics of the service"), scrapes[0], *each.seen().evidence[1:]), by=each.by))
-        elif each.module.path in near:
+        elif each.module.path in near or (each in hand_made and each.by > By.NOBODY and service_modules(facts)):
             seen.append(
                 Seen(
                     (each.here("metrics of the service, which nothing here collects"), *each.seen().evidence[1:]),

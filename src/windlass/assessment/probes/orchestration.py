@@ -126,6 +126,32 @@ def _rules(facts: Facts) -> Iterator[Seen]:
             yield Seen(tuple(Evidence(path=path, line=line, why=f"step {each}") for each, line in found), by=By.PERSON)
 
 
+_TASK_OF_CDK = re.compile(r"new\s+(?:\w+\.)?([A-Z]\w+)\(\s*\w+,\s*[\"'`]([^\"'`]+)")
+_TASKS_OF_CDK = frozenset(
+    {
+        "LambdaInvoke", "SageMakerCreateTrainingJob", "SageMakerCreateTransformJob", "SageMakerCreateEndpoint",
+        "SageMakerCreateModel", "SageMakerUpdateEndpoint", "EcsRunTask", "BatchSubmitJob", "GlueStartJobRun",
+        "CodeBuildStartBuild", "CallAwsService", "EmrServerlessStartJobRun", "AthenaStartQueryExecution",
+    }
+)  # fmt: skip
+_TASK_OF_TERRAFORM = re.compile(r'"?([\w -]+)"?\s*[:=]\s*\{\s*"?Type"?\s*[:=]\s*"Task"')
+
+
+def _machines(facts: Facts) -> Iterator[Seen]:
+    """State machines of AWS, declared in TypeScript or in Terraform."""
+    for path in facts.project.named(".ts", ".tf"):
+        text = facts.project.text(path)
+        if path.endswith(".ts"):
+            tasks = _TASK_OF_CDK.finditer(text) if "aws-stepfunctions" in text and "StateMachine(" in text else ()
+            found = [(f"{each[2]} {each[1]}", each.start()) for each in tasks if each[1] in _TASKS_OF_CDK]
+        else:
+            tasks = _TASK_OF_TERRAFORM.finditer(text) if "aws_sfn_state_machine" in text else ()
+            found = [(each[1], each.start()) for each in tasks]
+        if len(found) >= 2 and any(parts_of(name) & (TRAINS - {"model"}) for name, _ in found):
+            places = (Evidence(path=path, line=text.count("\n", 0, at) + 1, why=f"step {name}") for name, at in found)
+            yield Seen(tuple(places), by=By.PERSON)
+
+
 def _states(text: str) -> Iterator[tuple[str, int]]:
     """The states of a machine, and what each of them starts."""
     try:
@@ -189,6 +215,7 @@ def _targets(facts: Facts) -> Iterator[Seen]:
 def pipeline_orchestrated(facts: Facts) -> Finding:
     """At least two steps, declared for an engine, one of which trains."""
     seen = [*_dvc(facts), *_yaml_pipelines(facts), *_ci_chain(facts), *_targets(facts), *_rules(facts)]
+    seen += _machines(facts)
     down = []
     for declared in declared_pipelines(facts):
         if len(declared.places) >= 2 and declared.trains:

@@ -19,6 +19,7 @@ _OPERATORS = re.compile(r"^airflow\..*(Operator|Sensor)$|^airflow_provider.*Oper
 _PLATFORM_STEPS = re.compile(
     r"^(stepfunctions\..*(TrainingStep|ProcessingStep|ModelStep|LambdaStep|TransformStep|EndpointStep|Chain)"
     r"|sagemaker\..*(TrainingStep|ProcessingStep|TuningStep|ConditionStep|ModelStep|RegisterModel|TransformStep|Pipeline)"
+    r"|aws_cdk\.aws_stepfunctions_tasks\.[A-Z]\w+"
     r"|azureml\.pipeline\..*(PythonScriptStep|CommandStep|DatabricksStep|ParallelRunStep|Pipeline)"
     r"|kedro\.pipeline\.\w*\.?(node|Node|pipeline|Pipeline)|kedro\.pipeline\.(node|Node|pipeline|Pipeline)"
     r"|tfx\..*(Trainer|Evaluator|Transform|Pusher|ExampleValidator|StatisticsGen|SchemaGen|CsvExampleGen|Pipeline)"

@@ -135,6 +135,17 @@ def _follow(asked: Asked) -> Leads:
     return ENGINES.get(name, _script)(asked)
 
 
+def _handler(asked: Asked) -> Key | None:
+    """`CMD ["jobs.train.handler"]` of an image for functions of AWS: what answers an event."""
+    name = asked.argv[0]
+    if len(asked.argv) > 1 or "." not in name or not name.replace(".", "").isidentifier():
+        return None
+    key = asked.project.modules.find(name, seen_from=asked.seen_from)
+    if key is None or not key[1]:
+        return None
+    return key if asked.project.modules.function(key).parameters[:2] == ("event", "context") else None
+
+
 _ONLY_TELLS = frozenset({"--version", "-V", "--help", "-h", "--collect-only", "--co", "--fixtures", "--markers"})
 """With one of these a test runner runs no test."""
 
@@ -187,6 +198,9 @@ def _script(asked: Asked) -> Leads:
                     for command in target.commands
                 )
             )
+    handler = _handler(asked)
+    if handler is not None:
+        return Leads(functions=((handler[0], ""), handler))
     path = asked.path(asked.argv[0]) if "/" in asked.argv[0] or asked.argv[0].endswith(".py") else None
     if path is not None and path in asked.project.modules.by_path:
         return Leads(functions=main_of(asked.project, path), words=asked.argv[1:])
