@@ -34,7 +34,7 @@ LIMIT = 0.15
 
 
 def main() -> None:
-    request = _request()
+    request = asked_for(__doc__)
     stream = stream_from_file(request)
     started = perf_counter()
     result = run_backtest(stream)
@@ -68,8 +68,9 @@ def _share(result: BacktestResult) -> None:
         print(f"share of what {best} gains over frozen: {own / gain:.2f}")
 
 
-def _request() -> FileRequest:
-    parser = argparse.ArgumentParser(description=__doc__)
+def asked_for(what: str | None) -> FileRequest:
+    """What the arguments ask for; `what` the script does."""
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("data", nargs="?", type=Path)
     for option in ("--target", "--time", "--label-time", "--label-delay", "--drop"):
         parser.add_argument(option)
