@@ -311,13 +311,17 @@ class Modules:
         candidates = self.methods.get(name)
         if not candidates:
             return []
-        if module.path not in self._near:
-            files = (path for full in module.imports.values() for path in self._files_of(full, module.path))
-            self._near[module.path] = frozenset((module.path, *files))
-        near = [key for key in candidates if key[0] in self._near[module.path]]
+        near = [key for key in candidates if key[0] in self._near_to(module)]
         if near:
             return near if len(near) <= 4 else []
         return candidates if len(candidates) <= 12 and self._are_one_family(candidates) else []
+
+    def _near_to(self, module: Module) -> frozenset[str]:
+        """A file and those that it takes something in from."""
+        if module.path not in self._near:
+            files = (path for full in module.imports.values() for path in self._files_of(full, module.path))
+            self._near[module.path] = frozenset((module.path, *files))
+        return self._near[module.path]
 
     def _are_one_family(self, candidates: list[Key]) -> bool:
         """Whether methods are those of classes that derive from one class of the project: any of them may be called."""
@@ -363,6 +367,20 @@ class Modules:
                 found[each] = None
             for each in self._of_classes_handed_over(call, module):
                 found[each] = None
+        for name in self._properties.keys() & set(function.words.split("\n")) if self._properties else ():
+            for each in self._properties[name]:
+                if each[0] in self._near_to(module) and each[1] != function.name:
+                    found[each] = None
+        return found
+
+    @cached_property
+    def _properties(self) -> dict[str, list[Key]]:
+        """Name of a property to the methods that compute one of that name: to read it is to call them."""
+        found: dict[str, list[Key]] = {}
+        for module in self:
+            for name, function in module.functions.items():
+                if any(each.last in ("property", "cached_property") for each in function.decorators):
+                    found.setdefault(name.rpartition(".")[2], []).append((module.path, name))
         return found
 
     def _of_classes_handed_over(self, call: Call, module: Module) -> Iterator[Key]:

@@ -229,3 +229,121 @@ class TestKinds:
     )
     def test_a_project_may_keep_the_template_of_the_next(self, write: Write, files: dict[str, str], kind: str) -> None:
         assert kind_of(Facts(open_project(write(files)))).name == kind
+
+
+class TestPipelinesOfMage:
+    @pytest.mark.parametrize(("uuid", "state"), [("fit", State.PRESENT), ("other", State.ABSENT)])
+    def test_without_a_trigger_a_person_starts_it(self, ask: Ask, uuid: str, state: State) -> None:
+        files = {
+            "shop/pipelines/training/metadata.yaml": f"blocks:\n- uuid: {uuid}\n  type: transformer\n",
+            "shop/transformers/fit.py": """
+                import mlflow
+                from mage_ai.data_preparation.decorators import transformer
+                from sklearn.linear_model import Lasso
+
+                @transformer
+                def fit(data, *args):
+                    Lasso().fit(data, data)
+                    mlflow.log_metric("rmse", 1.0)
+            """,
+        }
+        assert ask("experiment-tracking", files).state is state
+
+
+MOVE = """
+    from mlflow import MlflowClient
+
+    def move(client, name):
+        client.transition_model_version_stage(name=name, version=1, stage="Production")
+
+    def main(name):
+        move(MlflowClient(), name)
+"""
+
+
+class TestGatesFartherOff:
+    @pytest.mark.parametrize(
+        ("condition", "state"), [("test_score > prod_score", State.PRESENT), ("verbose", State.ABSENT)]
+    )
+    def test_what_moves_the_stage_lies_two_calls_below(self, ask: Ask, condition: str, state: State) -> None:
+        flow = f"""
+            from move import main as update_stages
+
+            def last(test_score, runs, verbose):
+                if runs:
+                    prod_score = max(runs)
+                else:
+                    prod_score = 0
+                if {condition}:
+                    update_stages("m")
+
+            if __name__ == "__main__":
+                last(0.9, [], True)
+        """
+        assert ask("model-validation-gate", {"move.py": MOVE, "flow.py": flow}).state is state
+
+    @pytest.mark.parametrize(("order", "state"), [("<", State.PRESENT), ("==", State.ABSENT)])
+    def test_a_property_that_compares(self, ask: Ask, order: str, state: State) -> None:
+        code = f"""
+            class ChallengerTest:
+                def __init__(self, challenger_mae, current_mae):
+                    self.challenger_mae = challenger_mae
+                    self.current_mae = current_mae
+
+                @property
+                def challenger_is_better(self):
+                    return self.challenger_mae {order} self.current_mae
+
+            def main(model):
+                test = ChallengerTest(1, 2)
+                to_be_promoted = test.challenger_is_better
+                if to_be_promoted:
+                    model.promote_to_prod()
+
+            if __name__ == "__main__":
+                main(None)
+        """
+        assert ask("model-validation-gate", {"promote.py": code}).state is state
+
+    @pytest.mark.parametrize(("made", "state"), [("checks", State.PRESENT), ("notes", State.ABSENT)])
+    def test_a_verdict_made_of_a_list_of_checks(self, ask: Ask, made: str, state: State) -> None:
+        compared = '[("auc", candidate["auc"] >= FLOOR)]' if made == "checks" else '[("auc", candidate["auc"])]'
+        code = f"""
+            import mlflow
+            FLOOR = 0.8
+
+            def gate(candidate):
+                {made} = {compared}
+                failed = [each for each in {made} if not each[1]]
+                if failed:
+                    raise ValueError("it stays out of production")
+                mlflow.register_model("runs:/1/model", "m")
+
+            if __name__ == "__main__":
+                gate({{"auc": 1}})
+        """
+        assert ask("model-validation-gate", {"gate.py": code}).state is state
+
+
+class TestStartedByItself:
+    @pytest.mark.parametrize(
+        ("given", "state"),
+        [("automation_condition=dagster.AutomationCondition.eager()", State.WIRED), ("", State.PRESENT)],
+    )
+    def test_an_asset_that_follows_those_above_it(self, ask: Ask, given: str, state: State) -> None:
+        code = (
+            "import dagster\nfrom sklearn.linear_model import Lasso\n"
+            f"@dagster.asset({given})\ndef model(rows):\n    return Lasso().fit(rows, rows)\n"
+        )
+        files = {"assets.py": code, "run.py": "from assets import model\nmodel([])\n"}
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(("schedule", "state"), [("", State.WIRED), ("    schedule:\n      - cron: '0 0 * * *'\n",
+                                                                      State.ABSENT)])  # fmt: skip
+    def test_github_refuses_a_trigger_within_another(self, ask: Ask, schedule: str, state: State) -> None:
+        tests = TestPipelinesOfAzure.TESTS
+        flow = (
+            f"on:\n  push:\n    branches: [main]\n{schedule}jobs:\n  a:\n    runs-on: ubuntu-latest\n"
+            "    steps:\n      - run: pytest\n"
+        )
+        assert ask("tests-in-ci", {**tests, ".github/workflows/ci.yml": flow}).state is state

@@ -63,7 +63,7 @@ def read_github(path: str, document: Any) -> Workflow | None:
 
 
 def refusal(document: Any, flow: Workflow) -> str:
-    """Why GitHub refuses the whole file, or "": `if` is not given the secrets, and no job stands beside `jobs`."""
+    """Why GitHub refuses the whole file, or "": a trigger within another, `if` with secrets, or a job beside `jobs`."""
     asked = [(job.condition, job.line) for job in flow.jobs]
     asked += [(step.condition, step.line) for job in flow.jobs for step in job.steps]
     for condition, line in asked:
@@ -73,6 +73,11 @@ def refusal(document: Any, flow: Workflow) -> str:
     for name in top:
         if name != "jobs" and {"steps", "runs-on"} & set(mapping(top.get(name))) and "runs" not in top:
             return f"line {top.line_of(name)}: {name} is a job that is none of the jobs"
+    on = mapping(top.get("on", top.get("True", top.get("true"))))
+    for event in ("push", "pull_request"):
+        inside = {"schedule", "workflow_dispatch", "push", "pull_request"} & set(mapping(on.get(event)))
+        if inside:
+            return f"line {on.line_of(event)}: {min(inside)} stands within {event}"
     return ""
 
 

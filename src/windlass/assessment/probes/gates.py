@@ -192,7 +192,23 @@ def releases(facts: Facts) -> tuple[Sighting, ...]:
     by_name = facts.named(lambda name: _is_release_by_name(last_of(name)) or _SERVING.search(name))
     found = {id(place[2]): facts.sight(place) for place in by_name}
     found |= {id(each.call): each for each in registrations(facts)}
+    found |= {id(place[2]): facts.sight(place) for place in _moved_below(facts) if id(place[2]) not in found}
     return tuple(found.values())
+
+
+_MOVES = frozenset({"transition_model_version_stage", "set_registered_model_alias"})
+
+
+def _moved_below(facts: Facts) -> Iterator[Place]:
+    """Calls of what moves the stage or the alias of a model, or has another function of the project move it."""
+    moving = {each.key for each in registrations(facts) if each.call.last in _MOVES and each.function.name}
+    moving |= {key for each in tuple(moving) for key in facts.callers(each) if key[0] == each[0] and key[1]}
+    for path, name in dict.fromkeys(caller for key in sorted(moving) for caller in facts.callers(key)):
+        module = facts.project.modules.by_path[path]
+        function = module.functions[name]
+        for call in function.calls:
+            if not moving.isdisjoint(facts.project.modules.called(call.name, module, function)):
+                yield module, function, call
 
 
 def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
@@ -209,7 +225,8 @@ def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
         if guard is None:
             down += _late(module, function, call)
             continue
-        dead = _overwritten(function, call, guard.flags)
+        # What is compared by size is no verdict: without a model in production its score is 0.
+        dead = 0 if guard.orders else _overwritten(function, call, guard.flags)
         if dead:
             why = "the verdict is overwritten right before it is used"
             down.append(Evidence(path=module.path, line=dead, why=why))
@@ -348,11 +365,17 @@ def _deciding_steps(facts: Facts) -> Iterator[Gate]:
 def _is_verdict(function: Function, check: Check) -> bool:
     """Whether a condition asks for a verdict that a comparison of metrics gave: `status == "FAILED"`."""
     said = {word for word in check.words if parts_of(word) & _VERDICTS}
+    # Also one that was made of it: `failed = [each for each in checks if not each.passed]`.
+    made = [each.line for each in function.assigned if each.name.lower() in said and each.line < check.line]
     return any(
         assigned.orders
         and assigned.line < check.line
         and any(map(is_metric, assigned.words))
-        and (said & set(assigned.words) or assigned.name.lower() in check.words)
+        and (
+            said & set(assigned.words)
+            or assigned.name.lower() in check.words
+            or any(assigned.line < line for line in made)
+        )
         for assigned in function.assigned
     )
 

@@ -54,6 +54,8 @@ _SENSORS = (
     "dagster.run_status_sensor",
     "metaflow.schedule",
 )
+_FOLLOWS = ("automation_condition", "auto_materialize_policy")
+"""With these Dagster makes an asset by itself, when the clock says so or those above it were made."""
 _TIMERS = frozenset({"timer_trigger", "blob_trigger", "queue_trigger", "event_grid_trigger", "schedule"})
 """Decorators of an application of Azure Functions."""
 
@@ -74,6 +76,7 @@ def python_entries(project: Project) -> Iterator[Entry]:
                     decorator.name in _SENSORS
                     or (_is_dag(decorator.name) and _has_schedule(decorator))
                     or (decorator.last in _TIMERS and decorator.name.startswith("azure.functions."))
+                    or (decorator.name.startswith("dagster.") and any(map(decorator.has, _FOLLOWS)))
                     or (decorator.last == "scheduled_job" and "apscheduler" in module.packages)
                 ):
                     why = f"{decorator.last}: started by its orchestrator"
@@ -192,10 +195,8 @@ def _yaml_entries(project: Project, path: str, document: Map) -> Iterator[Entry]
         yield _service(path, document.line_of("kind"), f"a {kind} of Kubernetes"), tuple(_containers(document))
     elif name in ("prefect.yaml", "prefect.yml"):
         yield from _prefect(path, maps(document.get("deployments")))
-    elif name in ("triggers.yaml", "triggers.yml") and any(
-        "pipeline_uuid" in each for each in maps(document.get("triggers"))
-    ):
-        yield from _mage(project, path, maps(document.get("triggers")))
+    elif name in ("triggers.yaml", "triggers.yml", "metadata.yaml") and "pipelines/" in path:
+        yield from _mage(project, path, document)
     elif "flow_name" in document and "entrypoint" in document:
         yield from _prefect(path, [document])
     elif "azureml" in text_of(document.get("$schema")) and "schedule" in text_of(document.get("$schema")):
@@ -234,14 +235,21 @@ def _prefect(path: str, deployments: Sequence[Map]) -> Iterator[Entry]:
             yield start, (entry,)
 
 
-def _mage(project: Project, path: str, triggers: Sequence[Map]) -> Iterator[Entry]:
-    """Triggers of Mage: the blocks of the pipeline that they start, each a file of its own."""
+def _mage(project: Project, path: str, document: Map) -> Iterator[Entry]:
+    """A pipeline of Mage, and the triggers that start it: its blocks are files of their own."""
     folder = path.rpartition("/")[0]
     home = folder.partition("pipelines/")[0]
-    for trigger in triggers:
+    if any("uuid" in each for each in maps(document.get("blocks"))):
+        start = _person(path, document.line_of("blocks"), "a pipeline of Mage")
+        yield start, tuple(_blocks(project, path, home))
+    for trigger in maps(document.get("triggers")):
         kind, every = text_of(trigger.get("schedule_type")), text_of(trigger.get("schedule_interval"))
         timed = kind == "time" and every not in _NEVER
-        if text_of(trigger.get("status")) != "active" or not (timed or kind == "event"):
+        if (
+            "pipeline_uuid" not in trigger
+            or text_of(trigger.get("status")) != "active"
+            or not (timed or kind == "event")
+        ):
             continue
         start = Start(
             by=By.ITSELF,
