@@ -116,3 +116,31 @@ def test_a_page_of_metrics_in_a_router_of_its_own(ask: Ask) -> None:
     assert ask("service-monitoring", {"app.py": app, "pages.py": told}).state is State.ABSENT
     counted = page + "    return f'request_latency_seconds {0.1}'\n"
     assert ask("service-monitoring", {"app.py": app, "pages.py": counted}).state is State.PRESENT
+
+
+@pytest.mark.parametrize(("script", "state"), [("cd app && ./deploy.sh", State.WIRED), ("df -h", State.ABSENT)])
+def test_a_script_on_another_machine_deploys(ask: Ask, script: str, state: State) -> None:
+    action = "uses: appleboy/ssh-action@v1\n            with:\n              script: {}"
+    flow = ON_PUSH.replace("run: {run}", action.format(script))
+    assert ask("service-cd", {".github/workflows/d.yml": flow}).state is state
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"),
+    [
+        ("github.event.inputs.action == 'apply' || github.event_name == 'push'", State.PRESENT),
+        ("github.event_name == 'pull_request'", State.WIRED),
+        ("github.ref == 'refs/heads/main'", State.WIRED),
+    ],
+)
+def test_a_step_that_its_condition_keeps_from_running_on_an_event(ask: Ask, condition: str, state: State) -> None:
+    flow = f"""
+        on: [pull_request, workflow_dispatch]
+        jobs:
+          a:
+            runs-on: x
+            steps:
+              - if: ${{{{ {condition} }}}}
+                run: kubectl apply -f k8s
+    """
+    assert ask("service-cd", {".github/workflows/d.yml": flow}).state is state

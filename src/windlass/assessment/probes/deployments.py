@@ -38,7 +38,7 @@ def deploys_of(facts: Facts) -> list[Seen]:
     """Every step of CI that brings something to where it runs; not documentation, not infrastructure alone."""
     found = [*in_ci(facts, deploys), *used(facts, DEPLOY_ACTIONS)]
     for use in facts.uses("appleboy/ssh-action"):
-        if re.search(r"docker|compose|systemctl|kubectl|restart|pull", use.step.given.get("script", "")):
+        if re.search(r"docker|compose|systemctl|kubectl|restart|pull|deploy|pm2", use.step.given.get("script", "")):
             found.append(seen_use(use))
     for run in facts.runs(is_infrastructure):
         if run.route.start.workflow is not None and _serves(facts):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from windlass.assessment.automation.conditions import may_run
 from windlass.assessment.automation.workflow import Job, Step, Workflow
 from windlass.assessment.project import Project
 from windlass.assessment.reach.routes import Start, by_of, kinds_of
@@ -36,12 +37,19 @@ def started_by_ci(project: Project) -> list[Started]:
         for job in flow.jobs:
             kinds = kinds_of(flow, job, callers)
             for place, step in enumerate(job.steps):
-                start = _start(flow, job, step, kinds, place)
+                start = _start(flow, job, step, _kinds_of_step(flow, step, kinds), place)
                 each_folder = [(each, posixpath.join(flow.folder, each.folder)) for each in _followed(step, actions, 0)]
                 if not all(folder in folders or _is_made(folder, job) for _, folder in each_folder):
                     break  # it fails, and what comes after it does not run
                 found += [Started(start, each, folder) for each, folder in each_folder]
     return sorted(found, key=lambda each: -each.start.by)
+
+
+def _kinds_of_step(flow: Workflow, step: Step, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds of what starts a step: of those of its job the ones that its own condition lets through."""
+    if flow.system != "GitHub Actions" or not step.condition:
+        return kinds
+    return tuple(kind for kind in kinds if may_run(step.condition, kind))
 
 
 def _folders_of(path: str) -> Iterator[str]:
