@@ -72,14 +72,6 @@ def test_a_request_that_does_not_arrive_is_given_up(port: int, begun: bytes) -> 
         assert rest_of(connection).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_connection_is_kept_for_a_while_between_requests(port: int) -> None:
-    with connected(port) as connection:
-        for _ in range(2):
-            connection.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok")
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        assert rest_of(connection) == b"", "closed without a word"
-
-
 def test_a_second_request_on_a_connection_is_held_to_the_same(port: int) -> None:
     with connected(port) as connection:
         connection.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok")

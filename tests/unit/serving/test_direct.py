@@ -251,13 +251,16 @@ def test_nobody_without_a_token_takes_it(flights: Any) -> None:
     assert flights.captured == []
 
 
-def test_a_connection_that_nobody_uses_is_closed_and_its_answers_are_forgotten(served: Served) -> None:
+@pytest.mark.parametrize("short", [True, False])
+def test_a_connection_that_nobody_uses_is_closed_and_its_answer_is_forgotten(served: Served, short: bool) -> None:
     served.server.config.timeout_keep_alive = 1
     body = rows(served.stage)
     with socket.create_connection(("127.0.0.1", served.port), 20) as connection:
-        for _ in range(2):
-            connection.sendall(request(body))
-            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        assert connection.recv(65536) == b""
-    assert served.short == ["/{product}/predict"] * 2
+        connection.sendall(request(body) if short else b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        found = b""
+        while part := connection.recv(65536):
+            found += part
+    assert found.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" not in found, "it was kept for a while"
+    assert len(served.short) == short
     assert served.server.server_state.tasks == set()
