@@ -347,3 +347,47 @@ class TestStartedByItself:
             "    steps:\n      - run: pytest\n"
         )
         assert ask("tests-in-ci", {**tests, ".github/workflows/ci.yml": flow}).state is state
+
+
+class TestWrittenInCi:
+    """A comparison in the file of CI itself."""
+
+    FILES = {"train.py": f"{FIT}train([[0]], [0])\n", "Dockerfile": "FROM python\nCOPY . .\nCMD python train.py\n"}
+    COMPARE = 'if (( $(echo "$ACCURACY > 0.8" | bc -l) )); then {then}; fi'
+
+    def flow(self, compare: str, condition: str) -> dict[str, str]:
+        text = (
+            "on:\n  push:\njobs:\n  train:\n    runs-on: ubuntu-latest\n"
+            "    outputs:\n      deploy: ${{ steps.check.outputs.deploy }}\n    steps:\n"
+            f"      - run: python train.py\n      - id: check\n        run: |\n          {compare}\n"
+            f"  deploy:\n    needs: train\n    {condition}\n    runs-on: ubuntu-latest\n    steps:\n"
+            "      - run: docker build -t a/b . && docker push a/b\n      - run: kubectl apply -f k8s/\n"
+        )
+        return {**self.FILES, ".github/workflows/ci.yml": text}
+
+    @pytest.mark.parametrize(
+        ("compare", "condition", "state"),
+        [
+            (COMPARE.format(then='echo "deploy=true" >> $GITHUB_OUTPUT'),
+             "if: needs.train.outputs.deploy == 'true'", State.WIRED),
+            (COMPARE.format(then='echo "deploy=true" >> $GITHUB_OUTPUT'), "name: deploy", State.ABSENT),
+            ('echo "deploy=true" >> $GITHUB_OUTPUT', "if: needs.train.outputs.deploy == 'true'", State.ABSENT),
+            ('if [ "$ACCURACY" -lt 80 ]; then exit 1; fi', "name: deploy", State.WIRED),
+            ('if [ "$COUNT" -lt 80 ]; then exit 1; fi', "name: deploy", State.ABSENT),
+        ],
+    )  # fmt: skip
+    def test_a_deployment_that_waits_for_it(self, ask: Ask, compare: str, condition: str, state: State) -> None:
+        assert ask("model-validation-gate", self.flow(compare, condition)).state is state
+
+
+class TestUploadsOfModels:
+    @pytest.mark.parametrize(
+        ("code", "state"),
+        [
+            ("from google.cloud import aiplatform\naiplatform.Model.upload_xgboost_model_file('m')\n", State.PRESENT),
+            ("import bentoml\nbentoml.pytorch.save('m', model)\n", State.PRESENT),
+            ("import bentoml\nbentoml.pytorch.load('m')\n", State.ABSENT),
+        ],
+    )
+    def test_a_family_of_calls(self, ask: Ask, code: str, state: State) -> None:
+        assert ask("model-registry", {"keep.py": code}).state is state

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from windlass.assessment.automation.workflow import Job, Workflow
-from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
+from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once, seen_use
 from windlass.assessment.probes.deployments import deploy_jobs, in_ci
 from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.registry import registrations
 from windlass.assessment.probes.verbs import publishes
+from windlass.assessment.probes.written_in_ci import judged_before
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -437,6 +438,10 @@ def gates_in_ci(facts: Facts) -> Iterator[Gate]:
             judge = _model_test(facts, flow, name)
             if judge is not None and not judge.swallowed:
                 yield Gate(Seen((judge.evidence[0], *seen.evidence), by=min(seen.by, judge.by)), rival=False)
+        step = seen.route.start.step if seen.route is not None else None
+        compared = judged_before(facts, flow, job, step, _needed(flow, job))
+        if compared is not None:
+            yield Gate(Seen((compared, *seen.evidence), by=seen.by), rival=False)
 
 
 def _packing_jobs(facts: Facts) -> Iterator[tuple[Workflow, Job, Seen]]:
@@ -447,7 +452,8 @@ def _packing_jobs(facts: Facts) -> Iterator[tuple[Workflow, Job, Seen]]:
         for route in facts.graph.routes(sighting.key)
         if route.start.workflow is not None
     }
-    for seen in in_ci(facts, publishes) if training else ():
+    pushed = [use for use in facts.uses("docker/build-push-action") if use.step.given.get("push", "").lower() == "true"]
+    for seen in (*in_ci(facts, publishes), *map(seen_use, pushed)) if training else ():
         start = seen.route.start if seen.route is not None else None
         if (
             start is not None

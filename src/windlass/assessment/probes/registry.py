@@ -31,8 +31,8 @@ _CLIENTS = (
 )  # fmt: skip
 _WHOLE = re.compile(
     r"(azureml\.core.*Model\.register|azure\.ai\.ml\..*models\.create_or_update|"
-    r"aiplatform\..*Model\.upload|aiplatform\.Model\.upload"
-    r"|sagemaker\..*(RegisterModel|ModelStep|\.register)|bentoml\.\w+\.save_model|"
+    r"aiplatform\.(.*\.)?Model\.upload\w*"
+    r"|sagemaker\..*(RegisterModel|ModelStep|\.register)|bentoml\.\w+\.save(_model)?|"
     r"bentoml\.models\.create|hsml\..*\.save|comet_ml\..*register_model"
     r"|huggingface_hub\..*(upload_folder|upload_file|create_tag)|zenml\..*(create_model_version|Model)|"
     r"clearml\..*OutputModel|model_registry\..*register_model"
@@ -43,7 +43,7 @@ _WHOLE = re.compile(
 _WHOLE_ENDS = (
     "register", "create_or_update", "upload", "RegisterModel", "ModelStep", "save_model", "create", "save",
     "register_model", "upload_folder", "upload_file", "create_tag", "create_model_version", "Model", "link_artifact",
-    "link_model", "init_model_version", "log_model",
+    "link_model", "init_model_version", "log_model", "_model_file", "_saved_model",
 )  # fmt: skip
 """How the names above end: asked first, since nearly no call does."""
 
