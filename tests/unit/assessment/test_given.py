@@ -11,7 +11,7 @@ from windlass.assessment.facts import Facts
 from windlass.assessment.kind import kind_of
 from windlass.assessment.records import State
 
-from .conftest import FIT, Ask, Write
+from .conftest import FIT, Ask, Write, on_push
 
 LOGS = """
     def train():
@@ -391,3 +391,22 @@ class TestUploadsOfModels:
     )
     def test_a_family_of_calls(self, ask: Ask, code: str, state: State) -> None:
         assert ask("model-registry", {"keep.py": code}).state is state
+
+
+class TestScriptsThatAssert:
+    @pytest.mark.parametrize(
+        ("path", "says", "state"),
+        [
+            ("integration-test/test_docker.py", "assert double(2) == 4", State.WIRED),
+            ("integration-test/test_docker.py", "print(double(2))", State.ABSENT),
+            ("scripts/run.py", "assert double(2) == 4", State.ABSENT),
+        ],
+    )
+    def test_a_test_that_is_run_by_itself(self, ask: Ask, path: str, says: str, state: State) -> None:
+        files = {
+            **TestPipelinesOfAzure.TESTS,
+            path: f"from core import double\n{says}\n",
+            "integration-test/run.sh": f'cd "$(dirname "$0")/.."\npython {path}\n',
+            **on_push("bash integration-test/run.sh"),
+        }
+        assert ask("tests-in-ci", files).state is state

@@ -7,6 +7,7 @@ import re
 from windlass.assessment.reach.asked import Asked, Leads, main_of
 from windlass.assessment.reading.python import NotPython, read_python
 from windlass.assessment.reading.shell import Command
+from windlass.assessment.words import parts_of
 
 TEST_RUNNERS = frozenset(
     {"pytest", "py.test", "behave", "unittest", "nose2", "nosetests", "testthat", "locust", "trial"}
@@ -35,7 +36,14 @@ def run_python(asked: Asked) -> Leads:
     path = asked.path(words[0])
     if path is None or path not in asked.project.modules.by_path:
         return Leads()
-    return Leads(functions=main_of(asked.project, path), words=tuple(words[1:]))
+    tests = "assert" if _is_test_script(asked, path) else ""
+    return Leads(functions=main_of(asked.project, path), tests=tests, words=tuple(words[1:]))
+
+
+def _is_test_script(asked: Asked, path: str) -> bool:
+    """Whether a file that is run by itself is a test: it lies under such a name, and asserts as it runs."""
+    ran = (asked.project.modules.by_path[path].functions.get(name) for name in ("", "<main>"))
+    return bool(parts_of(path) & {"test", "tests"}) and any(each is not None and each.asserts for each in ran)
 
 
 def _python_module(asked: Asked, words: list[str]) -> Leads:
