@@ -106,8 +106,8 @@ def test_the_parts_of_xgboost_are_of_the_same_trees_as_its_answer() -> None:
     assert found is not None
     assert (found.scale, found.parts.shape) == ("score", (3, 3))
     assert booster.asked[-1][1] == (0, 5)
-    assert can_be_taken_apart(model, "regression")
-    assert not can_be_taken_apart(XGBoostModel(FakeBooster(booster="gblinear"), where=""), "regression")
+    assert can_be_taken_apart(model)
+    assert not can_be_taken_apart(XGBoostModel(FakeBooster(booster="gblinear"), where=""))
 
 
 def test_a_wrapper_becomes_native_only_where_it_has_learned_categories() -> None:
