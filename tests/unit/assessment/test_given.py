@@ -410,3 +410,24 @@ class TestScriptsThatAssert:
             **on_push("bash integration-test/run.sh"),
         }
         assert ask("tests-in-ci", files).state is state
+
+
+class TestKedro:
+    @pytest.mark.parametrize(("says", "state"), [("[tool.kedro]", State.PRESENT), ("[tool.ruff]", State.ABSENT)])
+    def test_a_person_runs_what_is_a_project_of_kedro(self, ask: Ask, says: str, state: State) -> None:
+        files = {
+            "pyproject.toml": f'{says}\npackage_name = "shop"\n',
+            "src/shop/__init__.py": "",
+            "src/shop/pipelines/training/nodes.py": (
+                "import mlflow\ndef fit(rows):\n    mlflow.log_metric('rmse', 1.0)\n"
+            ),
+            "src/shop/pipelines/training/__init__.py": "from .pipeline import create_pipeline\n",
+            "src/shop/pipelines/training/pipeline.py": """
+                from kedro.pipeline import node, pipeline
+                from .nodes import fit
+
+                def create_pipeline(**kwargs):
+                    return pipeline([node(fit, "rows", "model")])
+            """,
+        }
+        assert ask("experiment-tracking", files).state is state

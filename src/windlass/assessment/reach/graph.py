@@ -153,6 +153,9 @@ def _people(project: Project) -> Iterator[Entry]:
             yield _person(target.path, target.line, f"{tool} {name}"), target.commands
     for path in project.named("dvc.yaml"):
         yield _person(path, 1, "dvc repro"), (Command(argv=("dvc", "repro"), line=1),)
+    for path in project.named("pyproject.toml"):
+        if "[tool.kedro]" in project.text(path):
+            yield _person(path, 1, "kedro run"), (Command(argv=("kedro", "run"), line=1),)
     for path, name, commands in mlflow_entries(project):
         yield _person(path, 1, f"mlflow run -e {name}"), commands
     for path in project.named(".sh"):
