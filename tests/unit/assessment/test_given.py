@@ -431,3 +431,29 @@ class TestKedro:
             """,
         }
         assert ask("experiment-tracking", files).state is state
+
+
+class TestAnswersThatCompare:
+    @pytest.mark.parametrize(
+        ("answer", "state"),
+        [
+            ("delta >= promotion_margin, delta", State.PRESENT),
+            ("delta >= promotion_margin and delta < 1", State.PRESENT),
+            ("delta == promotion_margin, delta", State.ABSENT),
+        ],
+    )
+    def test_an_answer_with_a_comparison_in_it(self, ask: Ask, answer: str, state: State) -> None:
+        code = f"""
+            def compare_metrics(champion_metric, challenger_metric, promotion_margin):
+                delta = challenger_metric - champion_metric
+                return {answer}
+
+            def main(client):
+                decision = compare_metrics(1, 2, 3)
+                if decision.promote:
+                    client.promote_challenger_model("m")
+
+            if __name__ == "__main__":
+                main(None)
+        """
+        assert ask("model-validation-gate", {"promote.py": code}).state is state

@@ -150,7 +150,7 @@ class _Reader:
     def _other(self, node: ast.stmt, into: Function, guards: tuple[int, ...], within: str) -> None:
         if isinstance(node, ast.Return) and (given := self._given(node.value)):
             into.gives = given if into.gives in ("", given) else "?"
-        if isinstance(node, ast.Return) and isinstance(node.value, ast.Compare):
+        if isinstance(node, ast.Return) and isinstance(node.value, (ast.Compare, ast.BoolOp, ast.Tuple)):
             names: set[str] = set()
             orders = self._note(node.value, into, guards, names).orders
             into.assigned.append(
