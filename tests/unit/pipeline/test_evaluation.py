@@ -113,8 +113,11 @@ def test_importances_name_the_feature_that_is_used() -> None:
     assert found == permutation_importances(features, truth, predict, "binary")
 
 
-def test_importances_of_many_features_take_several_calls() -> None:
-    features = pl.DataFrame({f"f{number}": np.arange(500.0) for number in range(45)})
+@pytest.mark.parametrize(("count", "rows"), [(45, 500), (600, 250)])
+def test_importances_of_many_features_take_several_calls_and_of_very_many_rest_on_fewer_rows(
+    count: int, rows: int
+) -> None:
+    features = pl.DataFrame({f"f{number}": np.arange(500.0) for number in range(count)})
     calls: list[int] = []
 
     def predict(frame: pl.DataFrame) -> np.ndarray:
@@ -123,22 +126,9 @@ def test_importances_of_many_features_take_several_calls() -> None:
 
     found = permutation_importances(features, np.arange(500.0), predict, "regression")
     assert found[0].feature == "f7"
-    assert len(found) == 45
+    assert len(found) == count
+    assert sum(calls) == rows + count * 2 * rows  # as they are, and each feature shuffled twice
     assert max(calls) <= 20_000
-
-
-def test_importances_of_very_many_features_rest_on_fewer_rows() -> None:
-    features = pl.DataFrame({f"f{number}": np.arange(500.0) for number in range(600)})
-    calls: list[int] = []
-
-    def predict(frame: pl.DataFrame) -> np.ndarray:
-        calls.append(frame.height)
-        return frame.get_column("f7").to_numpy()
-
-    found = permutation_importances(features, np.arange(500.0), predict, "regression")
-    assert found[0].feature == "f7"
-    assert len(found) == 600
-    assert sum(calls) == 250 + 600 * 2 * 250  # as they are, and each feature shuffled twice
 
 
 def test_latency_is_of_single_rows_and_of_batches() -> None:
