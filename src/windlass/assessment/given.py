@@ -27,8 +27,14 @@ def name_what_is_given(modules: Modules) -> None:
         own = {f":{name}": module.functions[name].gives for name in givers.get(module.path, ())}
         taken = _taken_in(module, modules, last_words)
         if own or taken:
+            tops = frozenset(("self", *(full.partition(".")[0] for full in taken)))
             for function in module.functions.values():
-                function.calls = [_named(call, function, own, taken) for call in function.calls]
+                function.calls = [
+                    _named(call, function, own, taken)
+                    if call.name[:1] == ":" or call.name.partition(".")[0] in tops
+                    else call
+                    for call in function.calls
+                ]
 
 
 def _gives(function: Function) -> bool:

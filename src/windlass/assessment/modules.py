@@ -365,7 +365,7 @@ class Modules:
                             found[asked] = None
             for each in self.handed_over(call, module) if call.args or call.kwargs else ():
                 found[each] = None
-            for each in self._of_classes_handed_over(call, module):
+            for each in self._of_classes_handed_over(call, module) if call.args or call.kwargs else ():
                 found[each] = None
         for name in self._properties.keys() & set(function.words.split("\n")) if self._properties else ():
             for each in self._properties[name]:
