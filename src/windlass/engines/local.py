@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -160,6 +161,9 @@ class _Worker:
         self._guard = guard
         self._began = guard.begin()
         self._over = threading.Event()
+        # Whatever it leaves there goes with it: a process that is killed removes nothing.
+        self._temporary = _temporary_folder()
+        environment = {"TMPDIR": self._temporary.name, **environment}
         self.process, self._connection, self._lifeline = _spawn(preload, log, environment)
         self._reader = threading.Thread(target=self._read, name="engine-reader", daemon=True)
         self._reader.start()
@@ -220,6 +224,7 @@ class _Worker:
             kill_group(self.process.pid)  # what it forked may still hold the socket open
         code = self.process.wait()
         self._over.set()
+        self._temporary.cleanup()
         self._reader.join()  # what it said before it died counts
         with self._lock:
             self.ended = True
@@ -261,6 +266,16 @@ def _spawn(
         os.close(lifeline)
         os.close(output)
     return process, Connection(ours.detach()), held
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="windlass-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise EngineError(
+            f"user code can get no temporary folder: {error}",
+            remedy="make room there, or name another place by the variable TMPDIR",
+        ) from error
 
 
 def _pickled(argument: Any, function: str) -> bytes:

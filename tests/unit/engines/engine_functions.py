@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def hoard(megabytes):
 
 def pid(argument):
     return os.getpid()
+
+
+def leave_a_file(argument):
+    handle, name = tempfile.mkstemp()
+    os.close(handle)
+    return name
 
 
 def chatter(count, emit):

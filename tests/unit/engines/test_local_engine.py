@@ -54,6 +54,16 @@ def test_big_argument_does_not_wait_for_the_imports(tmp_path: Path) -> None:
         assert job.result() == 20_000_000
 
 
+def test_what_a_process_leaves_in_its_temporary_folder_goes_with_it(engine: LocalEngine) -> None:
+    left = Path(engine.submit("engine_functions:leave_a_file").result())
+    assert left.exists()
+    with pytest.raises(EngineError):
+        engine.submit("engine_functions:vanish", 1).result()
+    assert not left.exists()
+    assert not left.parent.exists()
+    assert left.parent != Path(engine.submit("engine_functions:leave_a_file").result()).parent
+
+
 @pytest.mark.parametrize("name", ["engine_functions:nothing", "engine_functions", ":", "os:environ"])
 def test_unknown_function(engine: LocalEngine, name: str) -> None:
     with pytest.raises(UsageError, match="no function"):
