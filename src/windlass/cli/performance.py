@@ -78,4 +78,5 @@ def told(span: Span) -> str:
     if span.lower is None and span.upper is None:
         return "-" if span.value is None else f"{span.value:.4g}"
     ends = ["" if end is None else f"{end:.3f}" for end in (span.lower, span.upper)]
-    return f"{'?' if span.value is None else f'{span.value:.3f}'} ({ends[0]} to {ends[1] or 'any'})"
+    between = f"{ends[0]} to {ends[1] or 'any'}"
+    return between if span.value is None else f"{span.value:.3f} ({between})"
