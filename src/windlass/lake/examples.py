@@ -60,9 +60,7 @@ def as_kept(
     """
     rows, _, _ = _prepared(table, frame, source=source, time=time, key=key)
     known = {} if table is None else table.schema()
-    there = {*rows.columns, *SYSTEM}
-    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in known.items() if name not in there]
-    rows = rows.drop(EVENT_TIME).with_columns(missing)
+    rows = rows.drop(EVENT_TIME).with_columns(_nulls(rows, known))
     return last_of_each(rows, key)
 
 
@@ -115,14 +113,18 @@ def current(
 
 def _stamped(fresh: pl.DataFrame, known: dict[str, pl.DataType], *, now: datetime) -> pl.DataFrame:
     """`fresh` with the system columns in front and a null in every column of the table that it does not have."""
-    there = {*fresh.columns, *SYSTEM}
-    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in known.items() if name not in there]
     return fresh.select(
         pl.lit(now, dtype=TIMESTAMP).alias(INGESTED_AT),
         EVENT_TIME,
         pl.exclude(EVENT_TIME),
-        *missing,
+        *_nulls(fresh, known),
     )
+
+
+def _nulls(rows: pl.DataFrame, known: dict[str, pl.DataType]) -> list[pl.Expr]:
+    """A column of nulls for each column of the table that `rows` lack."""
+    there = {*rows.columns, *SYSTEM}
+    return [pl.lit(None, dtype=dtype).alias(name) for name, dtype in known.items() if name not in there]
 
 
 def _check_names(frame: pl.DataFrame, *, where: str) -> None:
