@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, wraps
@@ -214,40 +214,32 @@ class Facts:
     @cached_property
     def _launched(self) -> dict[Key, tuple[Key, ...]]:
         """What functions start as commands of their own: `subprocess.run(["python", "train.py"])` leads to its main."""
-        found: dict[Key, tuple[Key, ...]] = {}
+        found: defaultdict[Key, list[Key]] = defaultdict(list)
         for module, function, call in self.named(may_launch):
             beside = module.path.rpartition("/")[0]
-            keys = tuple(
+            found[module.path, function.name] += (
                 key
                 for command in launched_by(call)
                 for key in functions_of(self.project, command)
                 or functions_of(self.project, replace(command, folder=beside))
             )
-            if keys:
-                found[(module.path, function.name)] = (*found.get((module.path, function.name), ()), *keys)
         for module, function, call in self.named(reads_description):
-            key = (module.path, function.name)
-            found[key] = (*found.get(key, ()), *operations_of(self.project, call, module))
+            found[module.path, function.name] += operations_of(self.project, call, module)
         for module, function, call in self.named(lambda name: name.startswith("hydra.")):
             if makes_targets(call):
-                key = (module.path, function.name)
-                found[key] = (*found.get(key, ()), *self.graph.targets)
+                found[module.path, function.name] += self.graph.targets
         modules = self.project.modules
         for module, function, call in self.named(lambda name: bool(parts_of(last_of(name)) & RUNS)):
-            if mains := mains_in(modules, call, module.path):
-                key = (module.path, function.name)
-                found[key] = (*found.get(key, ()), *mains)
+            found[module.path, function.name] += mains_in(modules, call, module.path)
         launchers = {(module.path, function.name) for module, function, _ in self.named(may_launch)}
         for module, function in self.functions if launchers else ():
-            key = (module.path, function.name)
-            if not launchers.isdisjoint(modules.edges(key)):
+            if not launchers.isdisjoint(modules.edges((module.path, function.name))):
                 given = [command for call in function.calls for command in scripts_in(call)]
-                found[key] = (
-                    *found.get(key, ()),
+                found[module.path, function.name] += (
                     *(each for command in given for each in functions_of(self.project, command)),
                     *(each for call in function.calls for each in mains_in(modules, call, module.path)),
                 )
-        return found
+        return {key: tuple(keys) for key, keys in found.items()}
 
     def edges(self, key: Key) -> tuple[Key, ...]:
         """Every function that a function calls, hands over, or starts as a command."""
