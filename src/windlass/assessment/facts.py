@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any, TypeVar
 
@@ -13,16 +13,13 @@ import msgspec
 
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
-from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.graph import Graph, Run, Use, build_graph
-from windlass.assessment.reach.launches import RUNS, launched_by, mains_in, may_launch, scripts_in
-from windlass.assessment.reach.openapi import operations_of, reads_description
+from windlass.assessment.reach.launches import may_launch
 from windlass.assessment.reach.routes import By, Route
-from windlass.assessment.reach.targets import makes_targets
-from windlass.assessment.reading.code import Call, Function, Module, last_of
+from windlass.assessment.reach.started import functions_started, may_start
+from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.records import Evidence, Finding, State
 from windlass.assessment.training import is_launch, is_training, may_train
-from windlass.assessment.words import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,40 +209,27 @@ class Facts:
         return frozenset(self._down(keys, None))
 
     @cached_property
-    def _launched(self) -> dict[Key, tuple[Key, ...]]:
-        """What functions start as commands of their own: `subprocess.run(["python", "train.py"])` leads to its main."""
+    def _started(self) -> dict[Key, tuple[Key, ...]]:
+        """What functions start and do not call: `subprocess.run(["python", "train.py"])` leads to its main."""
         found: defaultdict[Key, list[Key]] = defaultdict(list)
-        for module, function, call in self.named(may_launch):
-            beside = module.path.rpartition("/")[0]
-            found[module.path, function.name] += (
-                key
-                for command in launched_by(call)
-                for key in functions_of(self.project, command)
-                or functions_of(self.project, replace(command, folder=beside))
-            )
-        for module, function, call in self.named(reads_description):
-            found[module.path, function.name] += operations_of(self.project, call, module)
-        for module, function, call in self.named(lambda name: name.startswith("hydra.")):
-            if makes_targets(call):
-                found[module.path, function.name] += self.graph.targets
-        modules = self.project.modules
-        for module, function, call in self.named(lambda name: bool(parts_of(last_of(name)) & RUNS)):
-            found[module.path, function.name] += mains_in(modules, call, module.path)
         launchers = {(module.path, function.name) for module, function, _ in self.named(may_launch)}
-        for module, function in self.functions if launchers else ():
-            if not launchers.isdisjoint(modules.edges((module.path, function.name))):
-                given = [command for call in function.calls for command in scripts_in(call)]
-                found[module.path, function.name] += (
-                    *(each for command in given for each in functions_of(self.project, command)),
-                    *(each for call in function.calls for each in mains_in(modules, call, module.path)),
-                )
+        starting = {(module.path, function.name) for module, function, _ in self.named(may_start)}
+        for module, function in self.functions if starting else ():
+            key = (module.path, function.name)
+            if key in starting or not launchers.isdisjoint(self.project.modules.edges(key)):
+                for call in function.calls:
+                    found[key] += self.started(module, function, call)
         return {key: tuple(keys) for key, keys in found.items()}
+
+    def started(self, module: Module, function: Function, call: Call) -> list[Key]:
+        """The functions of the project that a call starts, as a command or by a name, and does not call."""
+        return list(functions_started(self.project, call, module, function))
 
     def edges(self, key: Key) -> tuple[Key, ...]:
         """Every function that a function calls, hands over, or starts as a command."""
         called = self.project.modules.edges(key)
-        launched = self._launched.get(key)
-        return (*called, *launched) if launched else called
+        started = self._started.get(key)
+        return (*called, *started) if started else called
 
     def _down(self, keys: Iterable[Key], most: int | None) -> dict[Key, None]:
         edges = self.edges

@@ -32,7 +32,7 @@ from windlass.assessment.automation.targets import (
 )
 from windlass.assessment.automation.workflow import Workflow
 from windlass.assessment.given import name_what_is_given
-from windlass.assessment.modules import Modules
+from windlass.assessment.modules import Key, Modules
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History
 from windlass.assessment.reading.readers import read_code
@@ -160,6 +160,18 @@ class Project:
             for path, module in self.modules.by_path.items()
             if path.startswith(inside) and not module.is_placed and path not in self.tree.unread
         }
+
+    @cached_property
+    def configured(self) -> tuple[Key, ...]:
+        """Every function and constructor of the project that a configuration of Hydra names to be made or called."""
+        found: dict[Key, None] = {}
+        for path in self.yaml_paths:
+            for document in self.yaml(path) if "_target_" in self.text(path) else ():
+                for dotted in _targets(document):
+                    key = self.modules.find(dotted, seen_from="conf.py")
+                    if key is not None and key[1]:
+                        found[key] = None
+        return tuple(found)
 
     @cached_property
     def r_files(self) -> list[str]:
@@ -297,6 +309,18 @@ class Project:
 
     def what_was_not_read(self) -> tuple[Unread, ...]:
         return self.tree.what_was_not_read()
+
+
+def _targets(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        target = value.get("_target_")
+        if isinstance(target, str):
+            yield target
+        for inner in value.values():
+            yield from _targets(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _targets(inner)
 
 
 def _given(argv: tuple[str, ...], *options: str) -> list[str]:

@@ -82,10 +82,14 @@ def _to_spaces(facts: Facts) -> Iterator[Place]:
             yield place
 
 
+_TO_AZURE = re.compile(r"\.(online|batch)_(deployments|endpoints)\.begin_create_or_update$")
+
+
 def _called(facts: Facts) -> Iterator[Seen]:
     """Programs of CI that create an endpoint, deploy a model to one, or bring the files of a Space to where it runs."""
     for sighting in (
         *facts.calls("deploy", "create_endpoint", "update_endpoint"),
+        *map(facts.sight, facts.named(_TO_AZURE.search)),
         *map(facts.sight, _to_spaces(facts)),
     ):
         told = any(sighting.call.has(each) for each in ("endpoint_name", "instance_type", "machine_type"))

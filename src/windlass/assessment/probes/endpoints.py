@@ -16,6 +16,7 @@ def endpoints(facts: Facts) -> Iterator[Seen]:
     """Calls and files by which a platform answers with a model of the project."""
     yield from _called(facts)
     yield from _declared(facts)
+    yield from _applied(facts)
     yield from _run_there(facts)
     yield from _in_javascript(facts)
 
@@ -70,6 +71,18 @@ def _declared(facts: Facts) -> Iterator[Seen]:
             ):
                 line = document.line_of("$schema" if schema else "kind") if hasattr(document, "line_of") else 1
                 yield Seen((Evidence(path=path, line=line, why="an endpoint for the model is declared"),), by=By.PERSON)
+
+
+_IN_A_TEXT = re.compile(r"^\s*[\"']?kind[\"']?:\s*[\"']?(InferenceService|SeldonDeployment)\b", re.MULTILINE)
+
+
+def _applied(facts: Facts) -> Iterator[Seen]:
+    """Endpoints that a step of Argo or a program applies: their manifest is a text in it."""
+    for path in (*facts.project.yaml_paths, *facts.project.named(".py", ".sh", ".j2")):
+        text = facts.project.text(path)
+        if ("serving.kserve.io" in text or "machinelearning.seldon.io" in text) and (found := _IN_A_TEXT.search(text)):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Seen((Evidence(path=path, line=line, why="an endpoint for the model is declared"),), by=By.PERSON)
 
 
 def _run_there(facts: Facts) -> Iterator[Seen]:

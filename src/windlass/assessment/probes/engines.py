@@ -18,6 +18,7 @@ _STEPS = {
     "kale": ("step", "pipeline"),
     "hatchet_sdk": ("task",),
     "dbos": ("step", "workflow"),
+    "mage_ai": ("transformer", "data_loader", "data_exporter", "custom"),
     "luigi": (),
     "ploomber": (),
 }

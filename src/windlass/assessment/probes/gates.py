@@ -38,7 +38,7 @@ _ANSWERING = frozenset({"champion", "production", "incumbent", "deployed"})
 _FLOORS = frozenset(
     {
         "threshold", "min", "minimum", "floor", "gate", "epsilon", "margin", "max", "tolerance", "required",
-        "target", "limit", "acceptance",
+        "target", "limit", "acceptance", "thres", "thresh", "cutoff",
     }
 )  # fmt: skip
 _SEARCHING = re.compile(
@@ -99,6 +99,9 @@ def _is_release_by_name(name: str) -> bool:
 
 def _is_question(name: str) -> bool:
     return bool(parts_of(name) & {"should", "can", "is", "decide", "check", "evaluate", "ask", "get", "has", "would"})
+
+
+_MOVES = frozenset({"transition_model_version_stage", "set_registered_model_alias"})
 
 
 def _judges(check: Check, function: Function) -> bool:
@@ -162,7 +165,17 @@ def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | 
         parts = {part for word in check.words for part in parts_of(word)}
         if parts & _DECISIONS or _judges(check, function) or _asks(check, function, asked):
             return check
-    return next((check for check in _comparisons(function, call) if _judges(check, function)), None)
+    chosen = next((check for check in _comparisons(function, call) if _judges(check, function)), None)
+    return chosen or _answered(function, call, asked)
+
+
+def _answered(function: Function, call: Call, asked: frozenset[str]) -> Check | None:
+    """What one of these functions answered, where it says to which alias or stage a call moves a model."""
+    answers = {each.line: each.last for each in function.calls if each.last in asked and each.line < call.line}
+    for assigned in function.assigned if call.last in _MOVES else ():
+        if assigned.line in answers and assigned.name in call.values:
+            return Check(line=assigned.line, words=(assigned.name.lower(), answers[assigned.line].lower()))
+    return None
 
 
 def _asks(check: Check, function: Function, asked: frozenset[str]) -> bool:
@@ -195,9 +208,6 @@ def releases(facts: Facts) -> tuple[Sighting, ...]:
     found |= {id(each.call): each for each in registrations(facts)}
     found |= {id(place[2]): facts.sight(place) for place in _moved_below(facts) if id(place[2]) not in found}
     return tuple(found.values())
-
-
-_MOVES = frozenset({"transition_model_version_stage", "set_registered_model_alias"})
 
 
 def _moved_below(facts: Facts) -> Iterator[Place]:
@@ -353,7 +363,10 @@ def _deciding_steps(facts: Facts) -> Iterator[Gate]:
     deploys = any(True for _ in facts.named(lambda name: name.endswith("model_deployer_step"))) or releases(facts)
     for module, function in facts.functions if deploys else ():
         parts = parts_of(function.name)
-        if not (parts & {"trigger", "decision", "decide", "gate"} and parts & {"deploy", "deployment", "promote"}):
+        if not (
+            parts & {"trigger", "decision", "decide", "gate", "evaluate", "check"}
+            and parts & {"deploy", "deployment", "promote"}
+        ):
             continue
         judged = [each for each in function.assigned if each.orders and any(map(is_metric, each.words))]
         if judged and any(engine_of(decorator.name) for decorator in function.decorators):

@@ -14,8 +14,6 @@ from windlass.assessment.probes.deployments import deploy_jobs
 from windlass.assessment.probes.gates import all_gates, releases
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import batch_modules, serve_from_registry
-from windlass.assessment.reach.commands import functions_of
-from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -95,13 +93,6 @@ def retrained_on_scores(facts: Facts) -> list[Seen]:
     return [seen for seen in ways if seen.route is not None and seen.route.start.is_scheduled]
 
 
-def _started_by(facts: Facts, call: Call, module: Module) -> list[Key]:
-    """What of the project a call starts as a program of its own."""
-    folder = module.path.rpartition("/")[0]
-    commands = launched_by(call) if may_launch(call.name) else ()
-    return [key for each in commands for key in functions_of(facts.project, replace(each, folder=folder))]
-
-
 def _in_code(facts: Facts, says: Says) -> Iterator[tuple[Seen, bool]]:
     for module, function in facts.functions:
         if module.is_notebook or not any(
@@ -112,7 +103,7 @@ def _in_code(facts: Facts, says: Says) -> Iterator[tuple[Seen, bool]]:
             under = _under_sign(function, call, says)
             if under is None:
                 continue
-            keys = facts.project.modules.called(call.name, module, function) or _started_by(facts, call, module)
+            keys = facts.project.modules.called(call.name, module, function) or facts.started(module, function, call)
             here = Evidence(path=module.path, line=under.line, why=f"a sign of drift or decay leads to {call.last}")
             if any(facts.trains(key) for key in keys) or (
                 says is _signs  # a search compares scores too, and fits right there
@@ -288,7 +279,7 @@ def _by_steps(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     """Steps of a DAG that train, in one where a step before decides by a sign of drift."""
     for sighting in facts.calls("BashOperator", "PythonOperator", "KubernetesPodOperator", *REMOTE):
         module, function, call = sighting.module, sighting.function, sighting.call
-        keys = (*facts.project.modules.handed_over(call, module), *_started_by(facts, call, module))
+        keys = (*facts.project.modules.handed_over(call, module), *facts.started(module, function, call))
         if (is_launch(call) or any(map(facts.trains, keys))) and _decided(facts, module, function):
             here = Evidence(path=module.path, line=call.line, why="a sign of drift decides on this step")
             yield _seen(here, module, call, sighting.route), False

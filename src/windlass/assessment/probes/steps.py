@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from windlass.assessment.facts import Facts, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.engines import engine_of
-from windlass.assessment.reach.commands import functions_of
-from windlass.assessment.reach.launches import launched_by, may_launch
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence
@@ -63,9 +61,8 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
         declared = found.setdefault(engine, Declared(engine))
         declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
         declared.keys += facts.project.modules.handed_over(call, module)
-        for command in launched_by(call) if may_launch(call.name) else ():
-            declared.keys += functions_of(facts.project, command)
-        words = {part for value in call.values for part in parts_of(value)}
+        declared.keys += facts.started(module, function, call)
+        words = {part for value in _said(call, function) for part in parts_of(value)}
         declared.trains |= bool((words | parts_of(call.last)) & TRAINS and call.last not in ("Pipeline", "pipeline"))
         _reach(facts, declared, module.path, function.name)
     for module in facts.project.modules:
@@ -79,6 +76,13 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
     for declared in found.values():
         declared.trains = declared.trains or any(facts.trains(key) for key in declared.keys)
     return list(found.values())
+
+
+def _said(call: Call, function: Function) -> tuple[str, ...]:
+    """What a step is given; where its file is put together, `folder / "train.yaml"`, those that its function names."""
+    if call.last == "load_component" and not any(value.endswith((".yml", ".yaml")) for value in call.values):
+        return tuple(word for word in function.words.split("\n") if word.endswith((".yml", ".yaml")))
+    return call.values
 
 
 def _made(facts: Facts) -> Iterator[tuple[Module, Function, Call, str]]:

@@ -37,7 +37,7 @@ _DEPLOYS: tuple[Argv, ...] = (
 _NOT_DEPLOYING = frozenset(
     {
         "show", "list", "logs", "describe", "get-credentials", "status", "delete", "describe-services", "wait",
-        "namespace", "secret", "configmap", "get", "stop", "show-ingress",
+        "namespace", "secret", "configmap", "get", "stop", "show-ingress", "get-logs", "invoke",
     }
 )  # fmt: skip
 _PIPELINES: tuple[Argv, ...] = (
@@ -125,7 +125,7 @@ def deploys(argv: Argv) -> bool:
     if argv[0] == "curl":
         return any(
             word in " ".join(argv[1:]).lower()
-            for word in ("deploy_hook", "/deploy/", "deploy-hook", "render.com/deploy")
+            for word in ("deploy_hook", "/deploy/", "deploy-hook", "render.com/deploy", "/deploys")
         )
     # A client's arguments alone, as Cloud Build gives them to the image of gcloud.
     return argv[:2] in (("run", "deploy"), ("functions", "deploy"), ("app", "deploy"))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 
 from windlass.assessment.modules import Key
+from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Asked, Leads, main_of
 from windlass.assessment.reach.dags import dags_of
 from windlass.assessment.reading.shell import Command, read_shell
@@ -56,15 +57,20 @@ def run_flow(asked: Asked) -> Leads:
     if asked.argv[1:3] != ("deployment", "run") or len(asked.argv) < 4:
         return Leads()
     wanted = next((word for word in asked.argv[3:] if not word.startswith("-")), "").partition("/")[0]
+    return Leads(functions=flows_named(asked.project, wanted))
+
+
+def flows_named(project: Project, wanted: str) -> tuple[Key, ...]:
+    """The flow of Prefect of that name, or the only one that there is."""
     flows = [
         (deco.kwarg("name") or function.name, (module.path, function.name))
-        for module in asked.project.modules
+        for module in project.modules
         for function in module.functions.values()
         for deco in function.decorators
         if deco.name == "prefect.flow"
     ]
     named = [key for name, key in flows if name.replace("_", "-") == wanted.replace("_", "-")]
-    return Leads(functions=tuple(named or [key for _, key in flows if len(flows) == 1]))
+    return tuple(named or [key for _, key in flows if len(flows) == 1])
 
 
 def run_dag(asked: Asked) -> Leads:

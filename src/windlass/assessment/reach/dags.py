@@ -8,13 +8,15 @@ from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reading.code import Call, Module
 
+STARTS_A_DAG = frozenset({"TriggerDagRunOperator", "trigger_dag", "trigger_dag_run"})
+
 
 def dags_started(project: Project, call: Call, module: Module) -> tuple[Key, ...]:
-    """What `TriggerDagRunOperator(trigger_dag_id="training")` starts.
+    """What `TriggerDagRunOperator(trigger_dag_id="training")` starts, and `trigger_dag("training")`.
 
     A name that is looked up, in the environment say, is taken from the texts of the file, where its default stands.
     """
-    given = call.kwarg("trigger_dag_id") or ""
+    given = call.kwarg("trigger_dag_id") or call.kwarg("dag_id") or next(iter(call.args), None) or ""
     found = [(name, key) for name, key in dags_of(project) if key[0] != module.path or name == given]
     named = [key for name, key in found if name == given]
     if named:

@@ -19,18 +19,14 @@ from windlass.assessment.reach.asked import Leads
 from windlass.assessment.reach.aws import aws_rules, function_events
 from windlass.assessment.reach.ci import started_by_ci
 from windlass.assessment.reach.commands import leads_of
-from windlass.assessment.reach.dags import dags_started
 from windlass.assessment.reach.engines import mlflow_entries
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
 from windlass.assessment.reach.functions import cloud_functions
-from windlass.assessment.reach.launches import RUNS, is_launcher, launched_by, mains_in, may_launch, scripts_in
-from windlass.assessment.reach.openapi import operations_of, reads_description
 from windlass.assessment.reach.routes import By, Route, Start
-from windlass.assessment.reach.targets import hydra_targets, makes_targets
+from windlass.assessment.reach.started import started_by
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command
 from windlass.assessment.records import Evidence
-from windlass.assessment.words import parts_of
 
 _MOST_PLACES = 4_000
 """Of one way: beyond, a project is tangled enough to say that it was reached."""
@@ -112,11 +108,6 @@ class Graph:
     def routes(self, key: Key) -> list[Route]:
         """Every kind of way to a function outside of tests."""
         return [route for route in self.visits.get(key, ()) if not route.tests]
-
-    @cached_property
-    def targets(self) -> tuple[Key, ...]:
-        """What configurations name to be made."""
-        return hydra_targets(self.project)
 
     @cached_property
     def starts(self) -> list[Start]:
@@ -285,7 +276,7 @@ class _Walker:
             )
             yield _At(onward, each, words=words)
         for call in function.calls:
-            yield from self._commands(route, call, module, function)
+            yield from self._started(route, call, module, function)
         if key[1] == "":
             yield from self._module(route, module.path)
         if _is_group(function):
@@ -310,30 +301,13 @@ class _Walker:
             for key in self.modules.handed_over(call, module)
         }
 
-    def _commands(self, route: Route, call: Call, module: Module, function: Function) -> Iterator[_At]:
-        """What a call starts as a command."""
+    def _started(self, route: Route, call: Call, module: Module, function: Function) -> Iterator[_At]:
+        """What a call starts, and does not call."""
         path = module.path
-        for command in launched_by(call) if may_launch(call.name) else ():
-            yield _At(route, command, "", path)
+        yield from (_At(route, each, "", path) for each in started_by(self.project, call, module, function))
         if call.name in ("pytest.main", "unittest.main"):
             unread = "" if call.name == "unittest.main" or _heeds(function, call) else "nobody reads what it answers"
             yield _At(route, Command(argv=(call.name.partition(".")[0],), line=call.line, swallowed=unread), "", path)
-        if call.last == "TriggerDagRunOperator":
-            yield from (_At(route, key) for key in dags_started(self.project, call, module))
-        if makes_targets(call):
-            yield from (_At(route, key) for key in self.graph.targets)
-        if reads_description(call.name):
-            yield from (_At(route, key) for key in operations_of(self.project, call, module))
-        scripts, mains = scripts_in(call), mains_in(self.modules, call, path)
-        if not (scripts or mains):
-            return
-        launches = any(
-            is_launcher(self.modules.function(key)) for key in self.modules.called(call.name, module, function)
-        )
-        if launches:
-            yield from (_At(route, command, "", path) for command in scripts)
-        if launches or parts_of(call.last) & RUNS:
-            yield from (_At(route, key) for key in mains)
 
     def _module(self, route: Route, path: str) -> Iterator[_At]:
         """Importing runs the top of other modules; what is registered there is run by what registers it."""

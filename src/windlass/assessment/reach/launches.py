@@ -34,6 +34,8 @@ _RUN_A_FILE = {
     "EstimatorStep": "estimator_entry_script",
 }
 """Steps of engines to what names the file that they run."""
+_JOBS = {"EcsRunTaskOperator": ("aws", "ecs", "run-task")}
+"""Steps of engines that have a platform run an image, to the command that does the same."""
 _PROJECTS = frozenset({"mlflow.run", "mlflow.projects.run"})
 
 
@@ -58,7 +60,7 @@ def may_launch(name: str) -> bool:
         or last in _IN_PODS
         or last in _RUN_A_FILE
         or last in _FILES_OF_JOBS
-        or last == "EcsRunTaskOperator"
+        or last in _JOBS
     )
 
 
@@ -81,8 +83,8 @@ def launched_by(call: Call) -> Iterator[Command]:
         given = [*call.args, None, None]
         entry = given[1] or call.kwarg("entry_point") or "main"
         yield Command(argv=("mlflow", "run", given[0] or call.kwarg("uri") or ".", "-e", entry), line=call.line)
-    elif call.last == "EcsRunTaskOperator":
-        yield Command(argv=("aws", "ecs", "run-task"), line=call.line)
+    elif call.last in _JOBS:
+        yield Command(argv=_JOBS[call.last], line=call.line)
     elif call.last in _FILES and call.args and call.args[0]:
         yield Command(argv=("python", call.args[0]), line=call.line)
     if text.startswith(("{}", "sys.executable")):  # the interpreter, whatever its name is

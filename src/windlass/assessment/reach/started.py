@@ -1,0 +1,65 @@
+"""What a call starts and does not call: commands, and functions behind a name, a configuration or a description."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from windlass.assessment.modules import Key
+from windlass.assessment.project import Project
+from windlass.assessment.reach.clients import flows_named
+from windlass.assessment.reach.commands import functions_of
+from windlass.assessment.reach.dags import STARTS_A_DAG, dags_started
+from windlass.assessment.reach.launches import RUNS, is_launcher, launched_by, mains_in, may_launch, scripts_in
+from windlass.assessment.reach.openapi import operations_of, reads_description
+from windlass.assessment.reading.code import Call, Function, Module, last_of
+from windlass.assessment.reading.shell import Command
+from windlass.assessment.words import parts_of
+
+_MAKES = re.compile(r"hydra\..*(instantiate|call|get_method|get_class|get_object)$")
+
+
+def may_start(name: str) -> bool:
+    """Whether a call of this name can start something, whatever it is given."""
+    return (
+        may_launch(name)
+        or reads_description(name)
+        or bool(_MAKES.match(name))
+        or last_of(name) in STARTS_A_DAG
+        or last_of(name) == "run_deployment"
+        or bool(parts_of(last_of(name)) & RUNS)
+    )
+
+
+def started_by(project: Project, call: Call, module: Module, function: Function) -> Iterator[Command | Key]:
+    """Each command that a call of a function starts, and each function of the project that it has run."""
+    if may_launch(call.name):
+        yield from launched_by(call)
+    if call.last in STARTS_A_DAG:
+        yield from dags_started(project, call, module)
+    if call.last == "run_deployment" and "prefect" in module.packages:
+        yield from flows_named(project, (next(iter(call.values), "")).partition("/")[0])
+    if _MAKES.match(call.name):
+        yield from project.configured
+    if reads_description(call.name):
+        yield from operations_of(project, call, module)
+    scripts, mains = scripts_in(call), mains_in(project.modules, call, module.path)
+    if not (scripts or mains):
+        return
+    called = project.modules.called(call.name, module, function)
+    launches = any(is_launcher(project.modules.function(key)) for key in called)
+    if launches:
+        yield from scripts
+    if launches or parts_of(call.last) & RUNS:
+        yield from mains
+
+
+def functions_started(project: Project, call: Call, module: Module, function: Function) -> Iterator[Key]:
+    """The functions of the project that a call starts, through whatever commands."""
+    for each in started_by(project, call, module, function):
+        if isinstance(each, Command):
+            beside = module.path.rpartition("/")[0]
+            yield from functions_of(project, each) or functions_of(project, replace(each, folder=beside))
+        else:
+            yield each

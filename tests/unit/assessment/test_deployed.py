@@ -1,0 +1,172 @@
+"""What a project deploys by a program of its own, and what decides on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from windlass.assessment.records import State
+
+from .conftest import FIT, Ask, on_push
+
+CLIENT = "from azure.ai.ml import MLClient\nclient = MLClient.from_config()\n"
+
+
+class TestPrograms:
+    @pytest.mark.parametrize(
+        ("call", "state"),
+        [
+            ("client.online_deployments.begin_create_or_update(deployment)", State.WIRED),
+            ("client.online_endpoints.get('team')", State.ABSENT),
+            ("client.compute.begin_create_or_update(cluster)", State.ABSENT),
+        ],
+    )
+    def test_a_program_of_ci_that_deploys_to_azure(self, ask: Ask, call: str, state: State) -> None:
+        assert ask("service-cd", {"deploy.py": CLIENT + call + "\n", **on_push("python deploy.py")}).state is state
+
+    @pytest.mark.parametrize(
+        ("command", "state"),
+        [
+            ("az ml online-deployment create --file blue.yml", State.WIRED),
+            ("az ml online-deployment get-logs --name blue", State.ABSENT),
+            ("curl -X POST https://api.render.com/v1/services/team/deploys", State.WIRED),
+            ("curl -X GET https://api.render.com/v1/services/team", State.ABSENT),
+        ],
+    )
+    def test_commands_that_deploy_and_those_that_only_ask(self, ask: Ask, command: str, state: State) -> None:
+        assert ask("service-cd", on_push(command)).state is state
+
+
+class TestServing:
+    @pytest.mark.parametrize(("kind", "state"), [("InferenceService", State.PRESENT), ("Secret", State.ABSENT)])
+    def test_a_manifest_that_a_step_of_argo_applies(self, ask: Ask, kind: str, state: State) -> None:
+        steps = f"""
+            kind: Workflow
+            spec:
+              templates:
+                - name: serve
+                  resource:
+                    action: apply
+                    manifest: |
+                      apiVersion: serving.kserve.io/v1beta1
+                      kind: {kind}
+        """
+        assert ask("model-serving", {"serve.yaml": steps}).state is state
+
+    @pytest.mark.parametrize(
+        ("block", "state"), [("model.predict(frame)", State.PRESENT), ("model.describe(frame)", State.ABSENT)]
+    )
+    def test_a_block_of_mage_that_answers_for_a_batch(self, ask: Ask, block: str, state: State) -> None:
+        text = f"""
+            if 'transformer' not in globals():
+                from mage_ai.data_preparation.decorators import transformer
+            @transformer
+            def transform(frame, model):
+                return {block}
+        """
+        assert ask("model-serving", {"transformers/batch_inference.py": text}).state is state
+
+
+class TestPipelines:
+    @pytest.mark.parametrize(("file", "state"), [("train", State.PRESENT), ("join", State.ABSENT)])
+    def test_components_whose_files_a_program_puts_together(self, ask: Ask, file: str, state: State) -> None:
+        text = f"""
+            from azure.ai.ml import dsl, load_component
+            def steps(folder):
+                return {{
+                    "prepare": load_component(source=str(folder / "prepare.yaml")),
+                    "second": load_component(source=str(folder / "{file}.yaml")),
+                }}
+        """
+        assert ask("pipeline-orchestrated", {"run.py": text}).state is state
+
+
+class TestGates:
+    @pytest.mark.parametrize(
+        ("bound", "state"), [("acc_thres", State.PRESENT), ("cutoff", State.PRESENT), ("width", State.ABSENT)]
+    )
+    def test_words_for_a_bound(self, ask: Ask, bound: str, state: State) -> None:
+        text = f"""
+            import mlflow
+            def register(run, {bound}):
+                if run.metrics["val_acc"] >= {bound}:
+                    mlflow.register_model(run.uri, "team")
+            if __name__ == "__main__":
+                register(None, 1)
+        """
+        assert ask("model-validation-gate", {"register.py": text}).state is state
+
+    @pytest.mark.parametrize(("alias", "state"), [("alias", State.PRESENT), ("'challenger'", State.ABSENT)])
+    def test_an_alias_that_a_comparison_has_answered(self, ask: Ask, alias: str, state: State) -> None:
+        text = f"""
+            from mlflow import MlflowClient
+            def compare_models(current_f1, production_f1):
+                if current_f1 > production_f1:
+                    return "champion", "better"
+                return "challenger", "not better"
+            def move(version, f1, before):
+                alias, why = compare_models(f1, before)
+                MlflowClient().set_registered_model_alias("team", alias={alias}, version=version)
+            if __name__ == "__main__":
+                move(1, 0.5, 0.4)
+        """
+        assert ask("model-validation-gate", {"move.py": text}).state is state
+
+    @pytest.mark.parametrize(("answer", "state"), [("test_acc > 0.9", State.PRESENT), ("True", State.ABSENT)])
+    def test_a_step_that_evaluates_whether_to_deploy(self, ask: Ask, answer: str, state: State) -> None:
+        text = f"""
+            from zenml.steps import step
+            @step
+            def evaluate_deployment(test_acc):
+                return {answer}
+            @step
+            def deploy_model(decision, model):
+                if decision:
+                    model.save()
+        """
+        program = "from steps import deploy_model, evaluate_deployment\ndeploy_model(evaluate_deployment(1), 2)\n"
+        assert ask("model-validation-gate", {"steps.py": text, "run.py": program}).state is state
+
+
+class TestStarted:
+    @pytest.mark.parametrize(("name", "state"), [("training", State.WIRED), ("report", State.PRESENT)])
+    def test_a_dag_that_a_function_of_another_starts(self, ask: Ask, name: str, state: State) -> None:
+        files = {
+            "team.py": FIT,
+            "dags/training.py": """
+                from airflow import DAG
+                from airflow.operators.python import PythonOperator
+                from team import train
+                with DAG("training", schedule=None):
+                    PythonOperator(task_id="train", python_callable=train)
+            """,
+            "dags/watch.py": f"""
+                from airflow import DAG
+                from airflow.api.common.trigger_dag import trigger_dag
+                from airflow.operators.python import PythonOperator
+                def look():
+                    trigger_dag(dag_id="{name}")
+                with DAG("watch", schedule="@daily"):
+                    PythonOperator(task_id="look", python_callable=look)
+            """,
+        }
+        assert ask("training-automated", files).state is state
+
+    @pytest.mark.parametrize(("name", "state"), [("training/daily", State.WIRED), ("report/daily", State.PRESENT)])
+    def test_a_deployment_of_prefect_that_another_flow_runs(self, ask: Ask, name: str, state: State) -> None:
+        text = f"""
+            from prefect import flow
+            from prefect.deployments import run_deployment
+            from team import train
+            @flow
+            def training():
+                train(1, 2)
+            @flow
+            def report():
+                print("all is well")
+            @flow
+            def watch():
+                run_deployment(name="{name}")
+            if __name__ == "__main__":
+                watch.serve(name="watch", cron="0 3 * * *")
+        """
+        assert ask("training-automated", {"team.py": FIT, "flows.py": text}).state is state
