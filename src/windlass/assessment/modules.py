@@ -23,6 +23,8 @@ _FOREIGN = frozenset(
 )  # fmt: skip
 """A folder of the project that is called like one of these does not stand for it, unless it lies at the top."""
 
+_OPERATORS = ("Operator", "Sensor")
+"""How the names of steps of Airflow end."""
 _EVERYBODYS = frozenset(
     {
         "get", "items", "keys", "values", "append", "extend", "add", "pop", "update", "join", "split", "strip",
@@ -363,6 +365,8 @@ class Modules:
                         asked = (each[0], f"{each[1].rpartition('.')[0]}.__call__")
                         if asked[1] in self.by_path[each[0]].functions:
                             found[asked] = None
+                if call.last.endswith(_OPERATORS):
+                    found |= dict.fromkeys(self._of_operator(call.name, module))
             for each in self.handed_over(call, module) if call.args or call.kwargs else ():
                 found[each] = None
             for each in self._of_classes_handed_over(call, module) if call.args or call.kwargs else ():
@@ -372,6 +376,13 @@ class Modules:
                 if each[0] in self._near_to(module) and each[1] != function.name:
                     found[each] = None
         return found
+
+    def _of_operator(self, name: str, module: Module) -> Iterator[Key]:
+        """What Airflow calls of an operator or a sensor that the project wrote itself."""
+        owner = self.class_of(name, module)
+        if owner is not None and any(base.endswith(_OPERATORS) for base in owner[1].bases):
+            keys = (self.method(*owner, each) for each in ("execute", "poke"))
+            yield from (key for key in keys if key is not None)
 
     @cached_property
     def _properties(self) -> dict[str, list[Key]]:

@@ -12,7 +12,10 @@ from windlass.assessment.records import Evidence
 FITS = frozenset(
     {
         "train", "randomForest", "xgboost", "xgb.train", "ranger", "lm", "glm", "glmnet", "cv.glmnet", "fit",
-        "last_fit", "lgb.train", "gbm", "rpart", "svm", "fit_resamples", "tune_grid", "h2o.automl",
+        "last_fit", "lgb.train", "gbm", "rpart", "svm", "fit_resamples", "tune_grid", "h2o.automl", "h2o.gbm",
+        "h2o.randomForest", "h2o.glm", "h2o.xgboost", "h2o.deeplearning", "tune_bayes", "workflow_map", "naiveBayes",
+        "naive_bayes", "neuralnet", "nnet", "lda", "qda", "gam", "bam", "lmer", "glmer", "coxph", "ctree", "cforest",
+        "C5.0", "multinom", "auto.arima", "prophet", "lightgbm", "catboost.train", "brm", "stan_glm", "SuperLearner",
     }
 )  # fmt: skip
 """Functions of R and its packages that fit a model."""

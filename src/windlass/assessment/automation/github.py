@@ -185,6 +185,8 @@ _RUNS_WHAT_IT_IS_GIVEN = {
     "nick-fields/retry": ("command",),
     "nick-invision/retry": ("command",),
     "addnab/docker-run-action": ("run",),
+    "devcontainers/ci": ("runcmd",),
+    "wandalen/wretry.action": ("command",),
     "appleboy/ssh-action": ("script",),
     "fifsky/ssh-action": ("command",),
     "garygrossgarten/github-action-ssh": ("command",),

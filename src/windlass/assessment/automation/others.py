@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
@@ -19,18 +19,21 @@ def read_circle(path: str, document: Any) -> Workflow | None:
     shared = mapping(top.get("commands"))
     scheduled, held = set[str](), set[str]()
     needs: dict[str, tuple[str, ...]] = {}
-    for flow in mapping(top.get("workflows")).values():
-        cron = any("schedule" in each for each in maps(mapping(flow).get("triggers")))
+    orbs: list[Job] = []
+    flows = [mapping(flow) for flow in mapping(top.get("workflows")).values() if isinstance(flow, Map)]
+    for flow in flows:
+        cron = any("schedule" in each for each in maps(flow.get("triggers")))
         waits: set[str] = set()
-        for each in mapping(flow).get("jobs") or ():
-            for name, about in mapping(each).items():
-                needs[name] = words(mapping(about).get("requires"))
-                if mapping(about).get("type") == "approval":
-                    waits.add(name)
-                if set(needs[name]) & waits:
-                    held.add(name)
+        for name, about in _circle_jobs(flow):
+            needs[name] = words(about.get("requires"))
+            if about.get("type") == "approval":
+                waits.add(name)
+            if set(needs[name]) & waits:
+                held.add(name)
             if cron:
-                scheduled |= set(mapping(each)) | set(words(each))
+                scheduled.add(name)
+            if "/" in name:
+                orbs.append(_orb(name, about, flow.line, held=name in held))
     jobs = tuple(
         Job(
             name=name,
@@ -41,9 +44,26 @@ def read_circle(path: str, document: Any) -> Workflow | None:
             steps=tuple(step for each in job.get("steps") or () for step in _circle_steps(each, shared, job.line)),
         )
         for name, job in mapping(top.get("jobs")).items()
-        if isinstance(job, Map)
+        if isinstance(job, Map) and (name in needs or not flows)
     )
+    jobs += tuple(orbs)
     return Workflow(path=path, system="CircleCI", name=path, triggers=_PUSH, jobs=jobs) if jobs else None
+
+
+def _circle_jobs(flow: Map) -> Iterator[tuple[str, Map]]:
+    """The jobs that a workflow names, with what it says of each: one that none names does not run."""
+    for each in flow.get("jobs") or ():
+        if isinstance(each, str):
+            yield each, Map(flow.line)
+        for name, about in mapping(each).items():
+            yield name, mapping(about)
+
+
+def _orb(name: str, about: Map, line: int, *, held: bool) -> Job:
+    """A whole job of an orb: `aws-ecr/build-and-push-image`."""
+    given = {key: text_of(value) for key, value in about.items()}
+    step = Step(line=about.line if about else line, uses=name, given=given)
+    return Job(name=name, line=step.line, needs=words(about.get("requires")), manual=held, steps=(step,))
 
 
 def _circle_steps(step: Any, shared: Map, line: int) -> list[Step]:
@@ -110,12 +130,22 @@ def read_code_build(path: str, document: Any) -> Workflow | None:
 
 
 def read_travis(path: str, document: Any) -> Workflow | None:
-    """Travis CI: one job of scripts."""
+    """Travis CI: one job of scripts, or those that it takes in."""
     top = mapping(document)
-    names = ("before_install", "install", "before_script", "script", "after_success", "deploy")
-    steps = tuple(Step(line=top.line_of(name), name=name, commands=script(top, name)) for name in names if name in top)
+    table = mapping(top.get("jobs")) or mapping(top.get("matrix"))
+    steps = tuple(step for each in (top, *maps(table.get("include"))) for step in _travis_steps(each))
     job = Job(name="build", line=1, steps=steps)
     return Workflow(path=path, system="Travis CI", name=path, triggers=_PUSH, jobs=(job,)) if steps else None
+
+
+def _travis_steps(owner: Map) -> Iterator[Step]:
+    for name in ("before_install", "install", "before_script", "script", "after_success"):
+        if name in owner:
+            yield Step(line=owner.line_of(name), name=name, commands=script(owner, name))
+    for each in maps(owner.get("deploy")):
+        given = {key: text_of(value) for key, value in each.items()}
+        called = f"travis/{given['provider']}" if given.get("provider") else ""
+        yield Step(line=each.line, name="deploy", uses=called, given=given, commands=script(each, "script"))
 
 
 def read_bitbucket(path: str, document: Any) -> Workflow | None:
@@ -137,10 +167,17 @@ def read_bitbucket(path: str, document: Any) -> Workflow | None:
                     line=step.line,
                     manual=step.get("trigger") == "manual",
                     triggers=(Trigger(kind=kind, line=step.line),),
-                    steps=(Step(line=step.line, commands=script(step, "script")),),
+                    steps=(Step(line=step.line, commands=script(step, "script")), *_pipes(step)),
                 )
             )
     return Workflow(path=path, system="Bitbucket", name=path, triggers=_PUSH, jobs=tuple(jobs)) if jobs else None
+
+
+def _pipes(step: Map) -> Iterator[Step]:
+    """What a step calls by its name: `pipe: atlassian/aws-ecs-deploy:1.0`."""
+    for each in maps(step.get("script")):
+        given = {key: text_of(value) for key, value in mapping(each.get("variables")).items()}
+        yield Step(line=each.line, uses=text_of(each.get("pipe")), given=given)
 
 
 def _bitbucket_steps(value: Any) -> list[Map]:
@@ -205,25 +242,40 @@ def _included(given: Any) -> tuple[str, ...]:
 
 
 _STAGE = re.compile(r"stage\s*\(\s*['\"](.+?)['\"]\s*\)")
-_SH = re.compile(r"\b(?:sh|bat)\s*(?:\(\s*)?(?:script\s*:\s*)?(\"\"\"|'''|\"|')(.*?)\1", re.DOTALL)
+_SH = re.compile(
+    r"\b(?:sh|bat|powershell|pwsh)\s*(?:\(\s*)?"
+    r"(?:(?:label|returnStatus|returnStdout|encoding)\s*:\s*(?:'[^']*'|\"[^\"]*\"|\w+)\s*,\s*)*"
+    r"(?:script\s*:\s*)?(\"\"\"|'''|\"|')(.*?)\1",
+    re.DOTALL,
+)
+_OF_DOCKER = re.compile(r"\bdocker\s*\.\s*(build)\s*\(|\.\s*(push)\s*\(")
+"""Steps of the plugin for Docker: `image = docker.build("churn")`, `image.push("latest")`."""
 _CRON = re.compile(r"\bcron\s*\(\s*['\"](.+?)['\"]")
 
 
 def read_jenkins(path: str, text: str) -> Workflow | None:
-    """A Jenkinsfile, as far as its `sh` calls, stages and cron go; Groovy is not evaluated."""
+    """A Jenkinsfile, as far as its calls of shells and Docker, stages and cron go; Groovy is not evaluated."""
     bare = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
-    found = list(_SH.finditer(bare))
+    found = [(each.start(2), read_shell(each[2], _line(bare, each.start(2)))) for each in _SH.finditer(bare)]
+    if "docker." in bare:
+        found += [
+            (each.start(), [Command(argv=("docker", each[1] or each[2]), line=_line(bare, each.start()))])
+            for each in _OF_DOCKER.finditer(bare)
+        ]
     if not found:
         return None
     triggers = [Trigger(kind="push", line=1)]
     cron = _CRON.search(bare)
     if cron is not None:
-        triggers.append(Trigger(kind="schedule", line=bare.count("\n", 0, cron.start()) + 1, detail=cron[1]))
+        triggers.append(Trigger(kind="schedule", line=_line(bare, cron.start()), detail=cron[1]))
     stages = [(each.start(), each[1]) for each in _STAGE.finditer(bare)]
     steps = []
-    for each in found:
-        line = bare.count("\n", 0, each.start(2)) + 1
-        stage = next((name for place, name in reversed(stages) if place < each.start()), "")
-        steps.append(Step(line=line, name=stage, commands=tuple(read_shell(each[2], line))))
+    for place, commands in sorted(found, key=lambda each: each[0]):
+        stage = next((name for begun, name in reversed(stages) if begun < place), "")
+        steps.append(Step(line=_line(bare, place), name=stage, commands=tuple(commands)))
     job = Job(name="pipeline", line=1, steps=tuple(steps))
     return Workflow(path=path, system="Jenkins", name=path, triggers=tuple(triggers), jobs=(job,))
+
+
+def _line(text: str, place: int) -> int:
+    return text.count("\n", 0, place) + 1

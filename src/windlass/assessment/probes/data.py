@@ -19,6 +19,7 @@ from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
 
 _MODELS = re.compile(r"model|\.pkl|\.joblib|\.pt\b|\.pth|\.h5|\.onnx|checkpoint|weights", re.IGNORECASE)
+_OF_MODELS = re.compile(r"(^|/)(models?|checkpoints?|weights)/[^/]+$", re.IGNORECASE)
 _DATA = re.compile(
     r"data|\.csv|\.parquet|\.xml|\.json|\.feather|\.zip|raw|features|images?|corpus|\.tsv|\.tar|\.txt|train|test",
     re.IGNORECASE,
@@ -31,9 +32,9 @@ def _dvc(facts: Facts) -> Iterator[Seen]:
         name = path.rpartition("/")[2]
         if name.endswith(".dvc") and name != ".dvc" and not path.startswith(".dvc/"):
             text = facts.project.text(path)
-            if re.search(
-                r"^\s*-?\s*(md5|etag|checksum|hash|repo|rev_lock):", text, re.MULTILINE
-            ) and not _MODELS.search(name):
+            if re.search(r"^\s*-?\s*(md5|etag|checksum|hash|repo|rev_lock):", text, re.MULTILINE) and not (
+                _MODELS.search(name) or _OF_MODELS.search(path)
+            ):
                 yield Seen(
                     (Evidence(path=path, line=1, why="DVC keeps the data under their digest"), *_remote(facts)),
                     by=By.PERSON,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.probes.testing import tests_in_ci, tests_of
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
@@ -160,17 +161,18 @@ def _hand_written(facts: Facts) -> Iterator[Sighting]:
 
 
 def _inline(facts: Facts) -> Iterator[Sighting]:
-    """Functions that train, or read data for one that does, and raise if these are not as they should be."""
+    """Functions that train, read data for one that does, or are steps beside it, and raise if these are not right."""
+    steps = {key for each in declared_pipelines(facts) for key in each.keys} if facts.training else set()
     for module, function in facts.functions:
         if module.is_notebook or not (function.raises or function.asserts):
             continue
         key = (module.path, function.name)
-        if not facts.trains(key) and not any(facts.trains(each) for each in facts.callers(key)):
+        if key not in steps and not any(facts.trains(each) for each in (key, *facts.callers(key))):
             continue
         if not _FRAMES & set(function.words.lower().split("\n")):
             continue
         for check in (*function.branches, *function.asserts):
-            said = _MISSED & set(check.words)
+            said = any(word in _MISSED or parts_of(word) & _MISSING for word in check.words)
             raised = check in function.asserts or (
                 check.stops and any(0 < line - check.line <= 4 for line in function.raises)
             )
@@ -184,6 +186,8 @@ _MISSED = frozenset(
     {"missing", "missing_cols", "missing_columns", "isnull", "isna", "null_count", "columns", "duplicated", "nunique"}
 )
 """That there are any rows at all says little of them."""
+_MISSING = frozenset({"missing", "columns"})
+"""Parts of a name for what was found to be missing: `columns_diff`, `missing_features`."""
 
 
 def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:

@@ -57,6 +57,8 @@ _MEASURES = (
     "Report",
     "Suite",
     "Dashboard",
+    "Tab",
+    "Section",
 )
 
 

@@ -355,6 +355,30 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
                     yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
 
 
+_BRANCHES = frozenset({"BranchPythonOperator", "ShortCircuitOperator"})
+_OF_RELEASES = frozenset({"deploy", "deployment", "promote", "promotion", "register", "registration", "release"})
+
+
+def _branching_steps(facts: Facts) -> Iterator[Gate]:
+    """Steps of Airflow that compare metrics and choose by them whether the step that releases follows."""
+    chosen: dict[tuple[str, str], None] = {}
+    for module, _, call in facts.named(lambda name: last_of(name) in _BRANCHES):
+        chosen |= dict.fromkeys(facts.project.modules.handed_over(call, module))
+    for module, function in facts.functions:
+        if any(each.last in ("branch", "short_circuit") and "airflow" in each.name for each in function.decorators):
+            chosen[module.path, function.name] = None
+    releasing = _releasing(facts) if chosen else set()
+    for key in chosen:
+        function = facts.project.modules.function(key)
+        judged = [each for each in _comparisons(function) if _judges(each, function)]
+        told = {part for word in (function.name, *function.words.split("\n")) for part in parts_of(word)}
+        for route in facts.graph.routes(key) if judged else ():
+            if _begins(route) in releasing or told & _OF_RELEASES:
+                parts = {part for each in judged for word in each.words for part in parts_of(word)}
+                here = Evidence(path=key[0], line=judged[0].line, why=f"{function.name} chooses whether to release")
+                yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
+
+
 _VERDICTS = frozenset({"failed", "fail", "passed", "pass", "rejected", "approved", "status", "ok"}) | _DECISIONS
 
 
@@ -529,7 +553,7 @@ def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     """Every gate that is reached by somebody, and what was turned down."""
     gates, down = gates_in_code(facts)
     found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
-    found += [*gates_on_saving(facts), *gates_on_replacing(facts)]
+    found += [*gates_on_saving(facts), *gates_on_replacing(facts), *_branching_steps(facts)]
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]
     down += [Evidence(path=each.path, line=each.line, why="a gate that nothing calls") for each in unreached]
     return [gate for gate in found if gate.seen.by > By.NOBODY], down

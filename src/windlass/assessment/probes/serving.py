@@ -413,16 +413,21 @@ def _deployments(facts: Facts) -> Iterator[Seen]:
             yield Seen((Evidence(path=path, line=line, why="a deployment that answers with the model"),), by=By.PERSON)
 
 
+_ANSWERS_IN_R = re.compile(r"^#\*\s*@(get|post)|plumb(er)?\(|shinyApp\(|shinyServer\(", re.MULTILINE)
+_ASKS_IN_R = re.compile(r"\b(h2o\.)?predict\(")
+_SOURCES = re.compile(r"""\bsource\(\s*(?:here(?:::here)?\()?["']([^"']+)["']""")
+
+
 def _plumber(facts: Facts) -> Iterator[Seen]:
+    """APIs and pages of R that predict, or whose helpers that they take in do."""
     for path in facts.project.r_files:
         text = facts.project.text(path)
-        if (
-            found := re.search(r"^#\*\s*@(get|post)|plumb(er)?\(|shinyApp\(", text, re.MULTILINE)
-        ) and "predict(" in text:
-            yield Seen(
-                (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="plumber or Shiny predicts"),),
-                by=By.PERSON,
-            )
+        found = _ANSWERS_IN_R.search(text)
+        names = [each.rpartition("/")[2] for each in _SOURCES.findall(text)] if found else []
+        beside = (each for each in facts.project.r_files if each.rpartition("/")[2] in names)
+        if found and any(_ASKS_IN_R.search(facts.project.text(each)) for each in (path, *beside)):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Seen((Evidence(path=path, line=line, why="plumber or Shiny predicts"),), by=By.PERSON)
 
 
 _SERVED_IN_R = frozenset(

@@ -62,6 +62,13 @@ DEPLOY_ACTIONS = (
     "superfly/flyctl-actions@", "digitalocean/app_action", "azure/aci-deploy", "deliverybot/helm",
     "koyeb-community/koyeb-actions", "nateraw/huggingface-sync-action", "huggingface/huggingface-spaces-sync",
     "easingthemes/ssh-deploy", "burnett01/rsync-deployments", "bitovi/github-actions-deploy",
+    "heroku/deploy", "aws-ecs/deploy", "aws-ecs/update", "aws-eks/update", "aws-elastic-beanstalk/deploy",
+    "gcp-cloud-run/deploy", "kubernetes/create-or-update", "helm/upgrade", "helm/install",
+    "atlassian/aws-ecs-deploy", "atlassian/aws-lambda-deploy", "atlassian/aws-cloudformation-deploy",
+    "atlassian/aws-elasticbeanstalk-deploy", "atlassian/azure-web-apps-deploy", "atlassian/google-app-engine-deploy",
+    "atlassian/google-cloud-run-deploy", "atlassian/heroku-deploy", "atlassian/kubectl-run", "atlassian/ssh-run",
+    "travis/heroku", "travis/lambda", "travis/elasticbeanstalk", "travis/gae", "travis/cloudfoundry",
+    "travis/codedeploy", "travis/azure_web_apps",
 )  # fmt: skip
 PIPELINE_ACTIONS = (
     "dagster-io/", "astronomer/deploy-action", "prefecthq/actions-prefect-deploy", "zenml-io/",
@@ -79,6 +86,8 @@ PUBLISH_ACTIONS = (
     "rafikfarhad/push-to-gcr", "vaultvulp/gp-docker-action", "pmorelli92/github-container-registry-build-push",
     "matootie/dokka", "docker@2", "whoan/docker-build-with-cache-action", "gcr.io/kaniko-project",
     "jwalton/gh-ecr-push", "kciter/aws-ecr-action", "appleboy/docker-ecr-action",
+    "aws-ecr/build-and-push", "aws-ecr/build_and_push", "docker/publish", "docker/push", "gcp-gcr/build-and-push",
+    "gcp-artifact-registry/build-and-push", "azure-acr/build-and-push", "atlassian/aws-ecr-push-image", "travis/pypi",
 )  # fmt: skip
 
 _IMAGE = re.compile(r"\b(image|tag)\b", re.IGNORECASE)

@@ -66,6 +66,8 @@ class _Reader:
         """The last words of those with a dot: most attributes are none of them."""
         self.commands: dict[str, str] = {}
         """Variable to the words of the list that it was given."""
+        self.scripts: dict[str, str] = {}
+        """Variable to the script that it names: `SCRIPT = ROOT / "jobs" / "train.py"`."""
         self.local: dict[str, str] = {}
         """Name defined in this file to its qualified name."""
         self.caught: set[str] = set()
@@ -212,7 +214,8 @@ class _Reader:
             if name:
                 self._note_kind(name, value)
                 if isinstance(value, ast.List) and len(value.elts) > 1:
-                    self.commands[name] = constant_of(value) or ""
+                    self.commands[name] = self._filled(value) or ""
+                self._note_script(name, value)
                 if type(value) in _TABLES and (held := self._held(value)):
                     into.calls.append(Call(name="", line=node.lineno, args=held, guards=guards))
                 if isinstance(node, ast.AnnAssign):
@@ -226,6 +229,31 @@ class _Reader:
                         orders=orders,
                     )
                 )
+
+    def _note_script(self, name: str, value: ast.expr) -> None:
+        named = (_joined(value) if isinstance(value, ast.Call) else None) or constant_of(value)
+        if named is not None and _SCRIPT.fullmatch(named):
+            self.scripts[name] = named
+        elif self.scripts:
+            self.scripts.pop(name, None)
+
+    def _filled(self, node: ast.expr) -> str | None:
+        """A constant, with the scripts filled in that variables name."""
+        if not self.scripts:
+            return constant_of(node)
+        if isinstance(node, (ast.List, ast.Tuple)) and node.elts:
+            return " ".join([self._filled(each) or dotted_of(each) or "{}" for each in node.elts[:40]])
+        if isinstance(node, ast.JoinedStr):
+            parts = [
+                str(part.value)
+                if isinstance(part, ast.Constant)
+                else self.scripts.get(dotted_of(getattr(part, "value", None)), "{}")
+                for part in node.values
+            ]
+            return "".join(parts)[:4000]
+        if isinstance(node, ast.Call) and len(node.args) == 1 and dotted_of(node.func) in ("str", "Path", "os.fspath"):
+            return self._filled(node.args[0])
+        return self.scripts.get(dotted_of(node)) or constant_of(node)
 
     def _held(self, value: ast.expr) -> tuple[str | None, ...]:
         """The functions and classes that a table holds: who looks one up in it calls it by no name."""
@@ -367,7 +395,9 @@ class _Reader:
                 return kept
             return self._root(node.id, alone=True) or None  # type: ignore[attr-defined]
         if kind is not ast.Attribute:
-            constant = _joined(node) if kind is ast.Call else constant_of(node)  # type: ignore[arg-type]
+            constant = _joined(node) if kind is ast.Call else self._filled(node)  # type: ignore[arg-type]
+            if constant is None and kind is ast.Call and self.scripts:
+                constant = self._filled(node)
             if constant is not None:
                 return constant
         return self._resolve(node) or None
@@ -444,6 +474,7 @@ def _joined(node: ast.Call) -> str | None:
     return "/".join(parts) if "." in parts[-1] else None
 
 
+_SCRIPT = re.compile(r"[^\s]*\.(py|sh|ipynb)")
 _MOST_KEYWORDS = 64
 """Of a call: trainers take dozens."""
 _TABLES = frozenset({ast.Dict, ast.List, ast.Set})
