@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from windlass.product.contract import Decoded
 from windlass.records.bundle import Column
 from windlass.records.routing import Routing, Target
-from windlass.serving.answers.answering import ShadowWork
+from windlass.serving.answers.answering import Inquiry
 from windlass.serving.metrics import Metrics
 from windlass.serving.shadows.mirror import Allowance, Shadow
 from windlass.serving.versions.asking import Question
@@ -295,9 +296,9 @@ def test_shadow_work_is_handed_on_many_at_a_time_and_soon() -> None:
             done.set()
 
     shadow = Shadow(take, metrics=Metrics(), most=3)
-    work = _work()
-    assert all(shadow.offer(work) for _ in range(3))
-    assert not shadow.offer(work), "a fourth does not fit"
+    asked = _asked()
+    assert all(shadow.offer(*asked) for _ in range(3))
+    assert not shadow.offer(*asked), "a fourth does not fit"
     shadow.start()
     assert done.wait(5)
     assert given == [3]
@@ -335,26 +336,28 @@ def test_what_is_beyond_the_allowance_is_counted(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("windlass.serving.shadows.mirror.SHADOW_PER_SECOND", 1e-9)
     metrics = Metrics()
     shadow = Shadow(lambda _: None, metrics=metrics)
-    assert [shadow.offer(_work()) for _ in range(4)] == [True, True, False, False]
+    assert [shadow.offer(*_asked()) for _ in range(4)] == [True, True, False, False]
     shadow.tell()
     shadow.tell()
     assert 'windlass_shadow_dropped_rows_total{product="flights"} 2.0' in metrics.render().decode()
 
 
-def _work() -> ShadowWork:
+def _asked() -> tuple[Inquiry, Question]:
+    """What a champion was asked beside a challenger in shadow."""
     decoded = Decoded(rows=(b"{}",), structs=(None,), fields={}, make_frame=lambda _: pl.DataFrame())
     question = Question(
         request_id="r", at=datetime(2013, 3, 1, tzinfo=UTC), stage="champion", ids=("p-0",), decoded=decoded
     )
-    challenger: Any = object()
-    return ShadowWork(
+    version: Any = SimpleNamespace(reads_rows_like=lambda _: True)
+    routing = Routing(
         product="flights",
-        challenger=challenger,
-        target=Target(version="v2", digest="d-v2"),
-        question=question,
-        read=lambda _: decoded,
-        same_rows=True,
+        sequence=1,
+        champion=Target(version="v1", digest="d-v1"),
+        challenger=Target(version="v2", digest="d-v2"),
+        mode="shadow",
     )
+    lineup = Lineup(product="flights", routing=routing, champion=version, challenger=version)
+    return Inquiry(lineup=lineup, decoded=decoded, read=lambda _: decoded), question
 
 
 def test_a_version_asked_for_by_name_is_not_repeated_in_shadow(shadow: Any) -> None:

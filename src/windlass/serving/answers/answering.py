@@ -62,6 +62,11 @@ class Inquiry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def leader(self) -> Loaded:
         return self.only or self.lineup.leader()
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether a challenger in shadow is to be asked as well."""
+        return self.only is None and self.lineup.in_shadow is not None
+
 
 class ShadowWork(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A request that the champion was asked, to be asked again of a challenger that nobody hears."""
@@ -74,6 +79,21 @@ class ShadowWork(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     read: Reader
     same_rows: bool
 
+    @classmethod
+    def of(cls, inquiry: Inquiry, question: Question) -> ShadowWork:
+        lineup = inquiry.lineup
+        if lineup.in_shadow is None:
+            raise ValueError("nobody is in shadow")
+        challenger, target = lineup.in_shadow
+        return cls(
+            product=lineup.product,
+            challenger=challenger,
+            target=target,
+            question=question,
+            read=inquiry.read,
+            same_rows=lineup.same_rows,
+        )
+
     def __len__(self) -> int:
         return len(self.question.ids)
 
@@ -85,7 +105,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     version: str
     """The version that leads: the champion, or the one that was asked for by name."""
     answers: tuple[Answer, ...]
-    shadow: ShadowWork | None = None
+    question: Question
+    """What was answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +121,6 @@ class Failed:
     """Of the question's rows in the request."""
     others: tuple[Verdict, ...] = ()
     """What the challenger said of its rows before."""
-    shadow: ShadowWork | None = None
-    """To be done if the failure is kept: a challenger is asked whatever counts for or against the champion."""
 
 
 Result = Answered | Failed | InvalidRows | CaptureFailed
@@ -217,27 +236,12 @@ class _Draft(msgspec.Struct, kw_only=True, eq=False):
         rows = range(len(self.question.ids))
         return [place for place in rows if place not in self.found] if self.found else rows
 
-    @property
-    def shadow(self) -> ShadowWork | None:
-        inquiry, lineup = self.inquiry, self.inquiry.lineup
-        challenger, target = lineup.challenger, lineup.routing.challenger
-        if inquiry.only is not None or lineup.mode != "shadow" or challenger is None or target is None:
-            return None
-        return ShadowWork(
-            product=lineup.product,
-            challenger=challenger,
-            target=target,
-            question=self.question,
-            read=inquiry.read,
-            same_rows=lineup.same_rows,
-        )
-
     def answered(self) -> Answered:
         return Answered(
             product=self.inquiry.lineup.product,
             version=self.inquiry.leader.version,
             answers=tuple(self.found[place] for place in range(len(self.question.ids))),
-            shadow=self.shadow,
+            question=self.question,
         )
 
 
@@ -322,7 +326,6 @@ def _ask_leader(drafts: Sequence[_Draft]) -> None:
                 verdict=verdict,
                 places=draft.rest,
                 others=tuple(draft.verdicts),
-                shadow=draft.shadow,
             )
         else:
             draft.verdicts.append(verdict)

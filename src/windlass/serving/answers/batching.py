@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from windlass.serving.answers.answering import Answered, Answering, Failed, Inquiry, Reader, Result, ShadowWork
+from windlass.serving.answers.answering import Answered, Answering, Failed, Inquiry, Reader, Result
 from windlass.serving.limits import (
     LAST_BATCHES,
     MOST_IN_THREADS,
@@ -28,6 +28,7 @@ from windlass.serving.limits import (
     WAIT_SECONDS,
 )
 from windlass.serving.refusal import Overloaded, PredictionFailed
+from windlass.serving.versions.asking import Question
 from windlass.serving.versions.lineup import Lineup, Loaded
 
 T = TypeVar("T")
@@ -84,7 +85,7 @@ class Batcher:
     """The way from a protocol to the answers. Everything but the work itself happens on the event loop."""
 
     def __init__(
-        self, answering: Answering, *, pool: ThreadPoolExecutor, mirror: Callable[[ShadowWork], object]
+        self, answering: Answering, *, pool: ThreadPoolExecutor, mirror: Callable[[Inquiry, Question], object]
     ) -> None:
         """`mirror` takes what is to be asked of a challenger in shadow as well, and never blocks."""
         self._answering = answering
@@ -116,13 +117,13 @@ class Batcher:
         result = await (self._wait(inquiry) if len(decoded) <= ROWS_TOGETHER else self._ask_alone(inquiry))
         if isinstance(result, Failed):  # finding out why takes many calls of the version, and holds nobody up
             told = await asyncio.get_running_loop().run_in_executor(self._pool, self._answering.blame, result)
-            if result.shadow is not None and isinstance(told, PredictionFailed):
-                self._mirror(result.shadow)
+            if inquiry.is_mirrored and isinstance(told, PredictionFailed):  # it counts against the champion
+                self._mirror(inquiry, result.question)
             raise told
         if not isinstance(result, Answered):
             raise result
-        if result.shadow is not None:
-            self._mirror(result.shadow)
+        if inquiry.is_mirrored:
+            self._mirror(inquiry, result.question)
         return result
 
     async def off_loop(self, work: Callable[[], T], *, size: int) -> T:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from windlass.errors import WindlassError
-from windlass.serving.answers.answering import ShadowWork
+from windlass.serving.answers.answering import Inquiry, ShadowWork
 from windlass.serving.limits import ROWS_TOGETHER, SHADOW_AT_ONCE, SHADOW_BATCHES, SHADOW_PER_SECOND
 from windlass.serving.metrics import Metrics
+from windlass.serving.versions.asking import Question
 
 _log = logging.getLogger(__name__)
-_GATHER = 0.05  # seconds in which requests gather before they are handed on: seldom, so that it costs the others little
+_GATHER = 0.25  # seconds in which requests gather before they are handed on: seldom, so that it costs the others little
 
 
 class Allowance:
@@ -61,16 +62,17 @@ class Shadow:
     def start(self) -> None:
         self._thread.start()
 
-    def offer(self, work: ShadowWork) -> bool:
-        """Take `work` if there is room and the allowance is not used up; False and counted if not. Never blocks."""
-        rows = len(work)
-        if not self._allowances[work.product].take(rows, time.monotonic()):
-            self._left_out[work.product] += rows  # of a busy product this is most of its requests: counted together
+    def offer(self, inquiry: Inquiry, question: Question) -> bool:
+        """Take what the champion was asked if there is room and the allowance is not used up; False and counted if not.
+        Never blocks."""
+        product, rows = inquiry.lineup.product, len(question.ids)
+        if not self._allowances[product].take(rows, time.monotonic()):
+            self._left_out[product] += rows  # of a busy product this is most of its requests: counted together
             return False
         try:
-            self._queue.put_nowait(work)
+            self._queue.put_nowait(ShadowWork.of(inquiry, question))
         except queue.Full:
-            self._left_out[work.product] += rows
+            self._left_out[product] += rows
             return False
         return True
 

@@ -17,7 +17,7 @@ from windlass.product.policy import Capture
 from windlass.product.task import Task, task_from
 from windlass.records.bundle import Manifest
 from windlass.records.ids import place_of
-from windlass.records.routing import Routing
+from windlass.records.routing import Routing, Target
 from windlass.serving.limits import EXPLAIN_WALKS, MOST_ROWS, TRIALS
 from windlass.serving.refusal import NoChampion, NotFound
 from windlass.serving.versions.blame import Witness
@@ -181,9 +181,15 @@ class Lineup:
     problems: tuple[str, ...] = ()
     """Why a version that the record names does not serve."""
 
-    @property
+    @cached_property
     def mode(self) -> Literal["none", "shadow", "canary"]:
         return "none" if self.challenger is None or self.champion is None else self.routing.mode
+
+    @cached_property
+    def in_shadow(self) -> tuple[Loaded, Target] | None:
+        """The challenger that is asked what the champion is asked, and never heard; and how the routing names it."""
+        challenger, target = self.challenger, self.routing.challenger
+        return None if self.mode != "shadow" or challenger is None or target is None else (challenger, target)
 
     @property
     def ready(self) -> bool:
