@@ -44,8 +44,6 @@ _PRELOAD = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "skops.io",
-    "alembic.command",
-    "alembic.config",
     "psycopg",
     "cryptography.hazmat.primitives.asymmetric.ed25519",
     "windlass.pipeline.training",

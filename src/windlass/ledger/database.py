@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from windlass.crashpoints import crashpoint
 from windlass.errors import LedgerError
 from windlass.ledger import postgres, sqlite
-from windlass.ledger.schema import REVISIONS
+from windlass.ledger.schema import REVISIONS, make
 from windlass.ledger.upgrade import revision_of, upgrade
 
 
@@ -111,7 +111,10 @@ class Database:
             self._dialect.prepare(connection)
             # Looked at again under the lock: another process may have done it while this one waited.
             crashpoint("migration.before")
-            if revision_of(connection, where=self.where) != REVISIONS[-1]:
+            found = revision_of(connection, where=self.where)
+            if found is None:
+                make(connection)
+            elif found != REVISIONS[-1]:
                 upgrade(connection)
             crashpoint("migration.inside")
         crashpoint("migration.after")

@@ -1,4 +1,4 @@
-"""Brings a ledger's schema to this release's; only this file imports alembic, and only when there is work."""
+"""Brings an older ledger's schema to this release's; only this file imports alembic, and only when there is work."""
 
 from __future__ import annotations
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 
 from windlass.errors import LedgerError
 from windlass.ledger.chain import Row, row_hash
 from windlass.ledger.ledger import Ledger
-from windlass.ledger.schema import REVISIONS, metadata
+from windlass.ledger.schema import REVISIONS, make
 from windlass.ledger.upgrade import upgrade
 from windlass.records.event import ProductPaused, RunLogged, RunStarted
 
@@ -36,14 +36,24 @@ def test_what_was_written_is_there_when_opened_again(ledger_url: str) -> None:
         ledger.append(ProductPaused(reason="holiday"), at=AT, actor="one", product="flights", fence=fence)
 
 
-def test_the_migrations_make_the_tables_that_are_used(stored: Ledger) -> None:
-    with stored._database.reading() as connection:
-        opts = {"version_table": "ledger_schema", "include_object": lambda _, __, kind, *___: kind != "index"}
-        assert compare_metadata(MigrationContext.configure(connection, opts=opts), metadata) == []
-        for table in metadata.sorted_tables:
-            last = ["sequence"] if connection.dialect.name == "postgresql" and table.name == "events" else []
-            found = {index["name"]: index["column_names"] for index in inspect(connection).get_indexes(table.name)}
-            assert found == {index.name: [*index.columns.keys(), *last] for index in table.indexes}
+def test_a_new_ledger_is_what_the_migrations_would_have_made(
+    new_ledger_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def contents(url: str) -> list[Any]:
+        with Ledger(url) as ledger, ledger._database.reading() as connection:
+            there = inspect(connection)
+            names = sorted(there.get_table_names())
+            looks: list[Callable[[str], Any]] = [
+                there.get_columns, there.get_pk_constraint, there.get_check_constraints, there.get_indexes,
+            ]  # fmt: skip
+            rows = [connection.execute(text(f"SELECT * FROM {name}")).all() for name in names]
+            return [names, rows, *(sorted(map(str, look(name))) for look in looks for name in names)]
+
+    new = contents(new_ledger_url())
+    monkeypatch.setattr("windlass.ledger.database.make", upgrade)
+    assert contents(new_ledger_url()) == new
+    assert "head_is_one_row" in str(new), "a constraint"
+    assert "events_product_kind" in str(new), "an index"
 
 
 def test_every_revision_is_named_in_order() -> None:
@@ -53,14 +63,14 @@ def test_every_revision_is_named_in_order() -> None:
     assert tuple(reversed(packaged)) == REVISIONS
 
 
-def test_an_up_to_date_ledger_opens_without_alembic(stored: Ledger, ledger_url: str) -> None:
-    stored.append(LOGGED, at=AT, actor="ann")
+def test_a_new_ledger_and_one_that_is_up_to_date_open_without_alembic(ledger_url: str) -> None:
     script = (
         "import sys\nfrom windlass.ledger.ledger import Ledger\n"
+        f"Ledger('{ledger_url}').close()\n"
         f"print(Ledger('{ledger_url}', create=False).head(), 'alembic' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "False"]
+    assert done.stdout.split() == ["0", "False"]
 
 
 def test_a_ledger_of_a_newer_release_is_refused(stored: Ledger, ledger_url: str, backdoor: Backdoor) -> None:
@@ -141,13 +151,16 @@ def test_a_wrong_url_is_told_without_its_password(url: str) -> None:
     assert "secret" not in f"{raised.value}{raised.value.__cause__}"
 
 
-def test_a_migration_that_breaks_off_leaves_nothing_behind(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", [make, upgrade])
+def test_a_beginning_that_breaks_off_leaves_nothing_behind(
+    ledger_url: str, monkeypatch: pytest.MonkeyPatch, way: Callable[[Connection], None]
+) -> None:
     def break_off(connection: Connection) -> None:
-        upgrade(connection)
+        way(connection)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("windlass.ledger.database.upgrade", break_off)
+        patched.setattr("windlass.ledger.database.make", break_off)
         with pytest.raises(KeyboardInterrupt):
             Ledger(ledger_url)
     with pytest.raises(LedgerError, match="there is no ledger here"):
