@@ -97,6 +97,7 @@ class WorkerServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         gc.freeze()  # what is loaded by now stays; looking through it again and again would cost every request
         gc.set_threshold(50_000, 20, 100)
+        gc.enable()
         self._parts.shadow.start()
         self._watching = asyncio.create_task(self._watch())
         self._watching.add_done_callback(self._stopped_watching)
@@ -192,6 +193,7 @@ def build(
 
 def main(text: str, *, open_bundle: Open | None = None) -> None:
     """Serve until told to stop, or until the parent is gone."""
+    gc.disable()  # what is imported and loaded leaves no garbage: until the first request there is nothing to look for
     options = WorkerOptions.from_json(text)
     logging.basicConfig(
         level=options.log_level.upper(), format=f"%(asctime)s {options.name} %(levelname)s %(name)s: %(message)s"

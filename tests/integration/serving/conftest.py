@@ -30,6 +30,7 @@ from windlass.settings import Settings
 from windlass.staging import Staging
 
 SOURCE = """
+import gc
 import polars as pl
 import windlass as wl
 
@@ -37,6 +38,7 @@ class Flights(wl.Product):
     task = wl.BinaryClassification(target="late", time="at", key="flight")
 
     def features(self, rows: pl.DataFrame) -> pl.DataFrame:
+        assert gc.isenabled()  # it rests while a process loads, and must not any more when somebody asks
         {extra}
         return rows.select(a=pl.col("distance") * {factor}, b=pl.col("seats").cast(pl.Float64))
 """

@@ -54,6 +54,10 @@ def test_big_argument_does_not_wait_for_the_imports(tmp_path: Path) -> None:
         assert job.result() == 20_000_000
 
 
+def test_a_job_has_the_collector_which_passes_over_what_was_imported_before(engine: LocalEngine) -> None:
+    assert engine.submit("engine_functions:collector").result() == (True, True)
+
+
 def test_what_a_process_leaves_in_its_temporary_folder_goes_with_it(engine: LocalEngine) -> None:
     left = Path(engine.submit("engine_functions:leave_a_file").result())
     assert left.exists()

@@ -214,6 +214,7 @@ def _watch(shadow: ShadowWorker, stop_seconds: float) -> None:
 
 def main(text: str) -> None:
     """Answer in the shadow until nothing more comes."""
+    gc.disable()  # as in the worker
     options = ShadowOptions.from_json(text)
     be_first_to_go()
     name = f"{options.worker.name}'s shadow"
@@ -222,6 +223,7 @@ def main(text: str) -> None:
     )
     shadow = ShadowWorker(options)
     gc.freeze()
+    gc.enable()
     stand_back()  # from here on: it is soon ready, and no slower than a challenger that the worker loads
     os.register_at_fork(after_in_child=shadow.capture.forget)
     stop_seconds = options.worker.stop_seconds
