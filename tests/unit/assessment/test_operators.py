@@ -147,3 +147,107 @@ def test_a_step_beside_training_that_checks_its_rows(ask: Ask, condition: str, s
 )
 def test_what_dvc_keeps_in_a_folder_of_models_is_no_data(ask: Ask, path: str, state: State) -> None:
     assert ask("data-versioned", {path: "outs:\n- md5: abc\n  path: x\n"}).state is state
+
+
+ENDPOINT = """
+    from airflow import DAG
+    from airflow.providers.google.cloud.operators.vertex_ai.endpoint_service import DeployModelOperator
+    from airflow.providers.google.cloud.operators.vertex_ai.model_service import {name}
+    with DAG("churn", schedule="@daily") as dag:
+        {name}(task_id="a", model={{}}) >> {deploys}
+"""
+
+
+class TestVertexByAirflow:
+    @pytest.mark.parametrize(
+        ("name", "state"), [("UploadModelOperator", State.WIRED), ("ListModelsOperator", State.ABSENT)]
+    )
+    def test_a_step_that_makes_a_version(self, ask: Ask, name: str, state: State) -> None:
+        files = {"dags/churn.py": ENDPOINT.format(name=name, deploys="None")}
+        assert ask("model-registry", files).state is state
+
+    @pytest.mark.parametrize(
+        ("deploys", "state"), [("DeployModelOperator(task_id='b')", State.WIRED), ("None", State.ABSENT)]
+    )
+    def test_a_step_that_brings_it_to_an_endpoint(self, ask: Ask, deploys: str, state: State) -> None:
+        files = {"dags/churn.py": ENDPOINT.format(name="UploadModelOperator", deploys=deploys)}
+        assert ask("model-serving", files).state is state
+
+
+PREPARE = """
+    import json
+    import pandas as pd
+    def main():
+        rows = pd.read_csv("rows.csv")
+        wanted = {{"age"}}
+        about = json.load(open("about.json"))
+        if {condition}:
+            raise ValueError("these are no such rows")
+        rows.to_csv("clean.csv")
+    if __name__ == "__main__":
+        main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"),
+    [
+        ("not wanted.issubset(set(rows.columns))", State.PRESENT),
+        ("'columns' in metadata", State.ABSENT),
+        ("about", State.ABSENT),
+    ],
+)
+def test_a_script_that_prepares_rows_and_checks_them(ask: Ask, condition: str, state: State) -> None:
+    files = {"src/data/preprocess.py": PREPARE.format(condition=condition), "src/train.py": FIT}
+    assert ask("data-tests", files).state is state
+
+
+DEPLOYS = """
+    on: push
+    jobs:
+      {job}:
+        runs-on: x
+        steps: [{{run: {tests}}}]
+      deploy:
+        needs: {job}
+        runs-on: x
+        steps: [{{run: kubectl apply -f k8s}}]
+"""
+TESTED = {
+    "model.py": "def answer(x):\n    return x\n",
+    "tests/model/test_answer.py": "from model import answer\ndef test_answer():\n    assert answer(1) == 1\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("job", "tests", "state"),
+    [
+        ("inference", "pytest tests", State.WIRED),
+        ("check", "pytest tests/model", State.WIRED),
+        ("check", "pytest tests --cov=model", State.ABSENT),
+        ("quality", "pytest tests", State.ABSENT),
+    ],
+)
+def test_tests_of_a_model_before_a_deployment(ask: Ask, job: str, tests: str, state: State) -> None:
+    files = {**TESTED, ".github/workflows/cd.yml": DEPLOYS.format(job=job, tests=tests)}
+    assert ask("model-validation-gate", files).state is state
+
+
+VALIDATES = """
+    import mlflow
+    def {name}(rows, scores):
+        if len(rows) > MAX_SIZE:
+            raise ValueError("too many")
+    def main(rows, scores):
+        {name}(rows, scores)
+        mlflow.register_model("runs:/1/model", "churn")
+    if __name__ == "__main__":
+        main([], [])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "state"), [("validate_batch_request", State.ABSENT), ("validate_model", State.PRESENT)]
+)
+def test_what_validates_rows_is_no_gate(ask: Ask, name: str, state: State) -> None:
+    assert ask("model-validation-gate", {"train.py": VALIDATES.format(name=name)}).state is state

@@ -137,3 +137,12 @@ class TestR:
     @pytest.mark.parametrize("fit", ["h2o.gbm(x, y, rows)", "naiveBayes(y ~ ., rows)", "tune_bayes(flow, folds)"])
     def test_more_that_fits(self, ask: Ask, fit: str) -> None:
         assert ask("modular-code", {"train.R": f"model <- {fit}\n"}).state.rank >= State.PRESENT.rank
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"), [("steps.check-secrets.outputs.there == 'yes'", State.WIRED), ("secrets.KEY", State.ABSENT)]
+)
+def test_a_step_that_only_has_secrets_in_its_name(ask: Ask, condition: str, state: State) -> None:
+    step = f'{{run: docker push team/churn, if: "{condition}"}}'
+    files = {**IMAGE, ".github/workflows/cd.yml": f"on: push\njobs: {{a: {{runs-on: x, steps: [{step}]}}}}\n"}
+    assert ask("automated-build", files).state is state

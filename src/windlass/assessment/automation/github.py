@@ -81,7 +81,7 @@ def refusal(document: Any, flow: Workflow) -> str:
     return ""
 
 
-_SECRETS = re.compile(r"(?<![\w'.])secrets\s*[.\[]")
+_SECRETS = re.compile(r"(?<![\w'.-])secrets\s*[.\[]")
 
 
 def _triggers(top: Map) -> tuple[Trigger, ...]:

@@ -167,12 +167,14 @@ def _inline(facts: Facts) -> Iterator[Sighting]:
         if module.is_notebook or not (function.raises or function.asserts):
             continue
         key = (module.path, function.name)
-        if key not in steps and not any(facts.trains(each) for each in (key, *facts.callers(key))):
+        prepares = bool(facts.training) and parts_of(f"{_within(facts, module.path)} {function.name}") & _PREPARES
+        if not prepares and key not in steps and not any(map(facts.trains, (key, *facts.callers(key)))):
             continue
         if not _FRAMES & set(function.words.lower().split("\n")):
             continue
         for check in (*function.branches, *function.asserts):
             said = any(word in _MISSED or parts_of(word) & _MISSING for word in check.words)
+            said = said and not {part for word in check.words for part in parts_of(word)} & _NO_ROWS
             raised = check in function.asserts or (
                 check.stops and any(0 < line - check.line <= 4 for line in function.raises)
             )
@@ -188,6 +190,8 @@ _MISSED = frozenset(
 """That there are any rows at all says little of them."""
 _MISSING = frozenset({"missing", "columns"})
 """Parts of a name for what was found to be missing: `columns_diff`, `missing_features`."""
+_NO_ROWS = frozenset({"metadata", "config", "settings", "params", "payload", "request", "args"})
+"""Parts of a name for what has columns and is no data."""
 
 
 def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:

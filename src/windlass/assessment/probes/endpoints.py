@@ -25,7 +25,8 @@ _ENDPOINTS = re.compile(
     r"(create_endpoint|update_endpoint|deploy_model|online_deployments\.begin_create_or_update|"
     r"batch_deployments\.begin_create_or_update|Endpoint\.deploy|Model\.deploy|"
     r"serving_endpoints\.(create|update_config)\w*|model_deployer_step|"
-    r"ModelDeployOp|BatchPredict(Job)?Op|KServeClient\.(create|replace|patch))$"
+    r"ModelDeployOp|BatchPredict(Job)?Op|KServeClient\.(create|replace|patch)|"
+    r"(CreateEndpoint|DeployModel|SageMakerEndpoint|SageMakerDeploy|SageMakerTransform|BatchPredictionJob)Operator)$"
 )
 
 
@@ -47,7 +48,7 @@ _HANDED_OVER = re.compile(
 def _called(facts: Facts) -> Iterator[Seen]:
     roots = (
         "boto3", "google", "azure", "azureml", "sagemaker", "databricks", "zenml", "?", "kserve",
-        "google_cloud_pipeline_components",
+        "google_cloud_pipeline_components", "airflow",
     )  # fmt: skip
     for place in facts.named(lambda name: name.partition(".")[0] in roots and _is_endpoint(name)):
         if not place[0].is_notebook or _ENDPOINTS.search(place[2].name):

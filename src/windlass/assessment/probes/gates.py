@@ -51,6 +51,13 @@ _JUDGING = frozenset(
         "better", "accept", "evaluate", "judge", "qualify", "check", "verdict", "select",
     }
 )  # fmt: skip
+_OF_ROWS = frozenset(
+    {
+        "request", "requests", "batch", "input", "inputs", "data", "dataset", "feature", "features", "schema",
+        "payload", "rows", "frame", "df", "columns", "transaction", "transactions", "config",
+    }
+)  # fmt: skip
+"""In the name of a function: what it validates is no model."""
 _PLATFORM = re.compile(
     r"(mlflow\.validate_evaluation_results|mlflow\.models\.MetricThreshold|"
     r"mlflow\..*MetricThreshold|sagemaker\..*ConditionStep|kfp\.dsl\.(Condition|If)|"
@@ -112,7 +119,9 @@ def _judges(check: Check, function: Function) -> bool:
     parts = {part for word in words for part in parts_of(word)}
     name = parts_of(function.name.rpartition(".")[2])
     measured = any(is_metric(word) and not parts_of(word) & _FLOORS for word in words) or (
-        name & _JUDGING and any(is_metric(word) for word in (*function.parameters, *function.words.split("\n")))
+        name & _JUDGING
+        and not name & _OF_ROWS
+        and any(is_metric(word) for word in (*function.parameters, *function.words.split("\n")))
     )
     other = (
         parts & (_RIVALS | _FLOORS)
@@ -519,7 +528,8 @@ def _model_test(facts: Facts, flow: Workflow, job: str) -> Seen | None:
         start = run.route.start
         if start.workflow is not flow or start.job is None or start.job.name != job:
             continue
-        words = parts_of(" ".join(run.words)) | parts_of(job)
+        named = parts_of(" ".join(word for word in run.words if not word.startswith("-")))
+        words = named | (parts_of(job) - {"quality"})  # which is that of the code, as a rule
         if run.tests and words & {
             "performance",
             "model",

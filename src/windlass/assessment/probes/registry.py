@@ -37,13 +37,15 @@ _WHOLE = re.compile(
     r"|huggingface_hub\..*(upload_folder|upload_file|create_tag)|zenml\..*(create_model_version|Model)|"
     r"clearml\..*OutputModel|model_registry\..*register_model"
     r"|hopsworks\..*create_model\.save|snowflake\.ml\.registry\..*log_model"
-    r"|wandb\..*(link_artifact|link_model)|neptune\.init_model_version)$"
+    r"|wandb\..*(link_artifact|link_model)|neptune\.init_model_version"
+    r"|airflow\..*(UploadModelOperator|RegisterModelVersionOperator))$"
 )
 
 _WHOLE_ENDS = (
     "register", "create_or_update", "upload", "RegisterModel", "ModelStep", "save_model", "create", "save",
     "register_model", "upload_folder", "upload_file", "create_tag", "create_model_version", "Model", "link_artifact",
-    "link_model", "init_model_version", "log_model", "_model_file", "_saved_model",
+    "link_model", "init_model_version", "log_model", "_model_file", "_saved_model", "UploadModelOperator",
+    "RegisterModelVersionOperator",
 )  # fmt: skip
 """How the names above end: asked first, since nearly no call does."""
 
