@@ -25,6 +25,8 @@ RUN_LENGTH = 100_000
 MINIMUM_ROWS = 100
 _CONFIDENCE_ERRORS = 2.0
 """Standard errors that are granted to the reference, since it is a sample too."""
+_STRETCH = 1024
+"""Rows that the next alarm and its end are sought in at first, after one has ended."""
 
 
 class LossReference(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,21 +162,37 @@ class _Standing(NamedTuple):
 def _standing(
     judged: Sequence[SliceLosses], shares: Sequence[float], losses: Floats, most: Floats, *, needed: float
 ) -> _Standing:
-    """From alarm to end to alarm, up to now; evidence is gathered anew when an alarm has ended."""
+    """From alarm to end to alarm, up to now; evidence is gathered anew when an alarm has ended.
+
+    No later row changes where an alarm comes and ends. So after the first it is sought in a stretch that is doubled
+    until it holds both, and all together take time in proportion to the rows, however many alarms come and end.
+    """
     errors = _shared_errors(len(judged))
-    start = 0
-    while True:
-        own = [replace(each, places=each.places[each.places >= start]) for each in judged]
-        paths = [share * _path(each, losses, errors) for share, each in zip(shares, own, strict=True)]
+    start, reach = 0, len(losses)
+    while start < len(losses):
+        stop = min(start + reach, len(losses))
+        here = slice(start, stop)
+        own = [_within(each, start, stop) for each in judged]
+        paths = [share * _path(each, losses[here], errors) for share, each in zip(shares, own, strict=True)]
         total = np.sum(paths, axis=0)
         reached = np.flatnonzero(total >= needed)
-        at = int(reached[0]) if len(reached) else len(losses) - 1
+        at = int(reached[0]) if len(reached) else len(total) - 1
         worst = int(np.argmax([path[at] for path in paths]))
-        end = _ended(own[worst], losses, most, errors, at=at, needed=needed) if len(reached) else None
-        if end is None:
-            since = _since(own[worst], losses, errors, otherwise=min(start, len(losses) - 1))
+        end = _ended(own[worst], losses[here], most[here], errors, at=at, needed=needed) if len(reached) else None
+        if end is not None:
+            start, reach = start + end + 1, _STRETCH
+        elif stop < len(losses):
+            reach *= 2
+        else:
+            since = start + _since(own[worst], losses[start:], errors)
             return _Standing(len(reached) > 0, float(total[-1]), judged[worst], since)
-        start = end + 1
+    return _Standing(raised=False, evidence=0.0, worst=judged[0], since=len(losses) - 1)
+
+
+def _within(of: SliceLosses, start: int, stop: int) -> SliceLosses:
+    """Of a group the rows from `start` to before `stop`, by their places among these."""
+    first, last = np.searchsorted(of.places, [start, stop])
+    return replace(of, places=of.places[first:last] - start)
 
 
 def _ended(of: SliceLosses, losses: Floats, most: Floats, errors: float, *, at: int, needed: float) -> int | None:
@@ -221,11 +239,11 @@ def _path(of: SliceLosses, losses: Floats, errors: float) -> Floats:
     return np.where(last >= 0, found[np.maximum(last, 0)], 0.0) if len(found) else np.zeros(len(losses))
 
 
-def _since(of: SliceLosses, losses: Floats, errors: float, *, otherwise: int) -> int:
-    """The row from which on the group has become worse; `otherwise` while it has no full block."""
+def _since(of: SliceLosses, losses: Floats, errors: float) -> int:
+    """The row from which on the group has become worse; the first while it has no full block."""
     blocks = _scaled_blocks(of, losses)
     if not len(blocks):
-        return otherwise
+        return 0
     began = _began(blocks, upper_mean(of.reference, errors=errors) / of.reference.bound)
     return int(of.places[began * of.reference.block])
 

@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from windlass.decisions import decay
 from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, decide_decay, summarise_losses, upper_mean
 from windlass.decisions.statistics.sequential import change_evidence
 
@@ -161,3 +162,26 @@ def test_losses_without_spread(value: float, now: datetime) -> None:
     assert decide_decay(DecayEvidence(reference=perfect, losses=np.full(500, 0.2)), now).verdict == "alarm"
     zero = summarise_losses(np.zeros(200), bounded=False)
     assert decide_decay(DecayEvidence(reference=zero, losses=np.ones(500)), now).verdict == "wait"
+
+
+def test_bursts_that_come_and_go_are_judged_in_time_that_grows_with_the_rows(
+    rng: np.random.Generator, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each burst is an alarm, and each calm ends it. Rows are looked at a few times each, not once for every alarm."""
+    reference = summarise_losses((rng.random(20_000) < 0.1).astype(float), bounded=True)
+    rates = np.tile(np.repeat([0.1, 0.9], [900, 100]), 40)
+    losses = (rng.random(len(rates)) < rates).astype(float)
+    looked_at: list[int] = []
+
+    def counted(values: np.ndarray, null: float | np.ndarray) -> np.ndarray:
+        looked_at.append(len(values))
+        return change_evidence(values, null)
+
+    monkeypatch.setattr(decay, "change_evidence", counted)
+    found = [decide_decay(DecayEvidence(reference=reference, losses=losses), now)]
+    assert len(looked_at) > 100  # alarms and ends
+    assert sum(looked_at) < 20 * len(losses)
+    for stretch in (50, 10**6):  # where it is looked first changes nothing
+        monkeypatch.setattr(decay, "_STRETCH", stretch)
+        found.append(decide_decay(DecayEvidence(reference=reference, losses=losses), now))
+    assert found[0] == found[1] == found[2]
