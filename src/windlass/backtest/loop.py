@@ -15,7 +15,7 @@ from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
 from windlass.decisions.precedent import precedent_of
 from windlass.decisions.recourse import ASKED
-from windlass.decisions.retrain import RetrainEvidence, decide_retrain, must_gain
+from windlass.decisions.retrain import LOOKS, RetrainEvidence, decide_retrain, must_gain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
 from windlass.decisions.statistics.losses import compared_losses
 from windlass.decisions.statistics.paired_losses import PairedLosses
@@ -70,6 +70,8 @@ class Loop:
         self._labelled_at_run = len(known)
         self._released = [len(known)]
         """How many rows were labelled when each version was trained."""
+        self._made_at = [0]
+        """At which look each was."""
         self._rejections = 0
         self._changed = 0
         self._alarmed: set[str] = set()
@@ -133,6 +135,7 @@ class Loop:
             has_champion=True,
             last_run_at=self._run_starts[-1],
             run_starts=tuple(self._run_starts),
+            versions=sum(look > self._at[0] - LOOKS for look in self._made_at),
             new_labelled=labelled - self._labelled_at_run,
             labelled=self._labelled_at_run,
             released=tuple(self._released),
@@ -199,6 +202,7 @@ class Loop:
         self._rejections = 0
         self.retrains += 1
         self._released.append(self._labelled_at_run)
+        self._made_at.append(self._at[0])
         self._begin_probation(self._version(made.model, made.learned, made.reference, early=made.mix.early), start)
         self._record("champion.changed", detail=f"retrained on {len(made.learned):,} labelled rows ({made.mix})")
 

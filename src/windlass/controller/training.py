@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
 from windlass.controller.commands import Answer
 from windlass.controller.context import LoopContext, policies_of
@@ -11,7 +12,7 @@ from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.decisions.precedent import precedent_of
 from windlass.decisions.recourse import ASKED
-from windlass.decisions.retrain import RetrainEvidence, Signal, decide_retrain, must_gain
+from windlass.decisions.retrain import LOOKS, RetrainEvidence, Signal, decide_retrain, must_gain
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError, UsageError, WindlassError
@@ -112,6 +113,7 @@ class Training:
             release_active=product.candidate is not None or (release is not None and release.stage != "probation"),
             last_run_at=product.run_starts[-1] if product.run_starts else None,
             run_starts=product.run_starts,
+            versions=_versions(product, self._context.now),
             new_labelled=signals.new_labelled,
             labelled=product.labelled,
             released=product.released,
@@ -236,6 +238,13 @@ def _earlier(product: ProductState) -> tuple[tuple[str, str], ...]:
     now = None if product.champion is None else product.champion.version
     others = {one.version: one.digest for one in there if one.version != now}
     return tuple(others.items())[:ASKED]
+
+
+def _versions(product: ProductState, now: datetime) -> int:
+    """How many versions runs made in the last twenty cooldowns."""
+    policy = policies_of(product).retrain
+    since = now - LOOKS * policy.cooldown if policy is not None else now
+    return sum(version.run is not None and version.registered_at > since for version in product.versions.values())
 
 
 def _death(run: str, error: WindlassError) -> RunFailed:

@@ -21,7 +21,12 @@ _WARNED = 0.4
 """Part of `Retrain.on_growth` that is worth a look while a warning stands: a tenth in place of a quarter."""
 _PAID = 0.6
 """Part of it that is worth a look where the last release has paid: 15 % in place of 25."""
+LOOKS = 20
+"""Over how many of them `Retrain.share` is counted, the present one included."""
+_BUDGETED: tuple[Signal, ...] = ("growth", "drift", "decay")
+"""What `Retrain.share` holds back. What a person, a schedule or a number of rows asks for is made."""
 _WEEK = timedelta(days=7)
+_ROUNDING = 1e-9
 _FIRST_PAUSE = timedelta(minutes=5)
 _LONGEST_PAUSE = timedelta(days=1)
 
@@ -41,6 +46,9 @@ class RetrainEvidence:
     """When the last run started, whatever became of it."""
     run_starts: tuple[datetime, ...] = ()
     """Starts of the runs of the last seven days, at least."""
+    versions: int = 0
+    """How many were made in the last `LOOKS` looks, the first one included. Looks are when a run could have started: a
+    cooldown apart, in a backtest a window."""
     new_labelled: int = 0
     """Rows that were labelled since the last run."""
     labelled: int = 0
@@ -203,7 +211,14 @@ def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, tri
     recent = sum(now - _WEEK < start <= now for start in evidence.run_starts)
     if recent >= policy.per_week and trigger not in ("first", "interrupted"):
         return f"The weekly budget of {_times(policy.per_week, 'run')} is spent."
+    if trigger in _BUDGETED and _spent(evidence, policy):
+        return f"In {policy.share:.0%} of the last {LOOKS} looks a version was made, which is the most that may be."
     return None
+
+
+def _spent(evidence: RetrainEvidence, policy: Retrain) -> bool:
+    """Whether one more version would be made at more than `Retrain.share` of the last looks, and at more than one."""
+    return policy.share is not None and evidence.versions >= max(1, math.floor(policy.share * LOOKS + _ROUNDING))
 
 
 def _cooldown(policy: Retrain, rejections: int) -> timedelta:

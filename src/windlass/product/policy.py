@@ -17,6 +17,7 @@ from windlass.errors import ProductError
 from windlass.product.duration import format_duration, parse_duration
 
 _USUAL_GROWTH = 0.25
+_USUAL_SHARE = 0.4
 Season = Literal["hour", "day", "week"]
 Metric = Callable[[Any, Any], float]
 """A metric of one's own: `(y_true, y_score) -> float`, larger is better."""
@@ -161,6 +162,9 @@ class Retrain:
     """The least time between two runs, whatever the signal."""
     per_week: int
     """The most runs within seven days."""
+    share: float | None
+    """At how many of the last twenty looks, which are a `cooldown` apart (in a backtest, a window), a version may be
+    made for growth, drift or decay: two in five by default; None: at each. A schedule and a volume are kept."""
     window: timedelta | Literal["all"] | None
     """Train on the rows of this last stretch of event time, or on `all`; None: stretches of different length compete,
     and a version may be a blend of several."""
@@ -175,6 +179,7 @@ class Retrain:
         on_decay: bool = True,
         cooldown: str | timedelta = "1d",
         per_week: int = 7,
+        share: float | None = _USUAL_SHARE,
         window: str | timedelta | Literal["all"] | None = None,
     ) -> None:
         _at_least(per_week, 1, where="Retrain.per_week")
@@ -186,6 +191,8 @@ class Retrain:
             on_growth = _USUAL_GROWTH if every is None and on_rows is None else None
         elif on_growth is not None:
             _check_number(on_growth, where="Retrain.on_growth", above=0)
+        if share is not None:
+            _check_number(share, where="Retrain.share", above=0)
         stretch = window if window is None or window == "all" else parse_duration(window, where="Retrain.window")
         if stretch is not None and not stretch:
             raise ProductError("no row is younger than that", where="Retrain.window", remedy="such as '90d', or 'all'")
@@ -198,6 +205,7 @@ class Retrain:
             on_decay=on_decay,
             cooldown=parse_duration(cooldown, where="Retrain.cooldown"),
             per_week=per_week,
+            share=None if share is None else float(share),
             window=stretch,
         )
 

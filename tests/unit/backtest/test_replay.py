@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_auc_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from windlass.backtest import challenger
 from windlass.backtest.challenger import Answerer, Workshop
 from windlass.backtest.policies import NAMES
 from windlass.backtest.replay import run_backtest
@@ -344,6 +345,20 @@ def test_where_more_rows_have_paid_the_loop_looks_sooner_and_makes_no_more_of_it
     rows = [1600] + [1600 + 320 * window for window in made]
     assert all(sum(before > now / 2 for before in rows if before < now) <= 3 for now in rows)
     assert gain_over_frozen(result, "windlass") > 0.85 * gain_over_frozen(result, "every-window") > 0
+
+
+def test_versions_are_at_most_seven_in_twenty_windows(make_stream, monkeypatch):
+    """Though something is asked for at each of them, and a gate lets everything through."""
+    judged = challenger.decide_gate
+    monkeypatch.setattr(
+        challenger, "decide_gate", lambda *given: msgspec.structs.replace(judged(*given), verdict="pass")
+    )
+    stream = make_stream(drifting(2000, change=None))
+    stream.product.retrain = Retrain(on_growth=0.001)
+    held = run_backtest(stream).policies
+    assert held["windlass"].retrains == 7 <= 0.4 * held["every-window"].retrains
+    stream.product.retrain = Retrain(on_growth=0.001, share=None)
+    assert run_backtest(stream).policies["windlass"].retrains == 19
 
 
 def test_windows_cover_the_rest_evenly():

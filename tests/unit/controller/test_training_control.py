@@ -184,6 +184,21 @@ def test_a_release_that_paid_makes_growth_be_looked_at_sooner_and_goes_along(des
     assert desk.engine.request.precedent == Precedent(gain=0.03, p_better=0.02)
 
 
+def test_of_twenty_cooldowns_at_most_eight_bring_a_version(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(cooldown="1h", per_week=100)))
+    for each in range(2, 9):
+        desk.register(f"v{each}")
+    with_champion(desk)
+    control = training(desk)
+    desk.wait(hours=2)
+    control.decide(PRODUCT, Signals(decay=alarm()))
+    assert desk.engine.jobs == []
+    assert "40% of the last 20 looks" in decisions(desk)[-1][1]
+    desk.wait(hours=18)  # since then are twenty cooldowns
+    control.decide(PRODUCT, Signals(decay=alarm()))
+    assert begun(desk).trigger == "decay"
+
+
 def test_the_same_answer_is_written_once(desk: Desk) -> None:
     with_champion(desk)
     control = training(desk)

@@ -197,5 +197,6 @@ def test_retrain(flags: list[bool], ages: list[datetime], counts: tuple[int, int
         new_labelled=counts[0],
         failures=counts[1],
         rejections=counts[2],
+        versions=counts[2],
     )
     check(decide_retrain(evidence, policy, NOW), {"retrain", "wait"})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.decisions.figures import decision
-from windlass.decisions.retrain import RetrainEvidence, decide_retrain, must_gain
+from windlass.decisions.retrain import LOOKS, RetrainEvidence, decide_retrain, must_gain
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
 
@@ -220,6 +220,40 @@ def test_never_a_storm(hours: list[int], per_week: int, cooldown: int, fails: li
             failures = failures + 1 if failed else 0
     for start in starts:
         assert sum(start <= other < start + timedelta(days=7) for other in starts) <= per_week
+
+
+@given(
+    heard_at=st.lists(st.sets(st.sampled_from(["decay", "drift", "growth"])), min_size=19, max_size=70),
+    share=st.floats(0.05, 1) | st.just(Retrain().share),
+)
+def test_versions_are_no_more_than_their_share_of_the_looks(heard_at: list[set[str]], share: float) -> None:
+    """Whatever is heard at a look, and though every run makes a version: of no twenty looks in a row have more than the
+    share one. The first version counts, so that by default 19 looks after it bring 7 at most, 37 % of what a
+    schedule would make that trains at each of them."""
+    policy, made_at = Retrain(on_drift=True, share=share), [0]
+    for look, signals in enumerate(heard_at, start=1):
+        alarms = {name: heard(name) for name in signals - {"growth"}}
+        made = sum(each > look - LOOKS for each in made_at)
+        grown = 1000 if "growth" in signals else 0
+        evidence = known(versions=made, labelled=1000, new_labelled=grown, **alarms)
+        if decide_retrain(evidence, policy, NOW).verdict == "retrain":
+            made_at.append(look)
+        else:
+            assert not signals or made + 1 > max(1, share * LOOKS)
+    for last in range(len(heard_at) + 1):
+        assert sum(last - LOOKS < each <= last for each in made_at) <= max(1.0, share * LOOKS + 1e-6)
+    if share == 0.4:
+        assert sum(0 < each < LOOKS for each in made_at) <= 7 <= 0.4 * 19
+
+
+def test_the_share_of_the_looks_holds_back_what_signals_ask_for_alone() -> None:
+    spent = known(versions=8, labelled=1000, new_labelled=400)
+    found = decide_retrain(spent, Retrain(), NOW)
+    assert (found.verdict, found.numbers["trigger"]) == ("wait", "growth")
+    assert "In 40% of the last 20 looks" in found.reasons[0]
+    assert decide_retrain(replace(spent, versions=7), Retrain(), NOW).verdict == "retrain"
+    for free in (Retrain(share=None), Retrain(on_rows=400), Retrain(every="10d")):
+        assert decide_retrain(spent, free, NOW).verdict == "retrain"
 
 
 @pytest.mark.parametrize(
