@@ -44,7 +44,7 @@ def is_test_path(path: str) -> bool:
 
 
 def _is_test_name(path: str) -> bool:
-    return bool(re.fullmatch(r"test_.*\.py|.*_tests?\.py|conftest\.py", path.rpartition("/")[2]))
+    return bool(re.fullmatch(r"test_.*\.py|(.*_)?tests\.py|.*_test\.py|conftest\.py", path.rpartition("/")[2]))
 
 
 _ASK_A_CLASS = frozenset({"isinstance", "issubclass", "super", "cast", "typing.cast", "hasattr", "getattr"})

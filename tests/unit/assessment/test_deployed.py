@@ -170,3 +170,74 @@ class TestStarted:
                 watch.serve(name="watch", cron="0 3 * * *")
         """
         assert ask("training-automated", {"team.py": FIT, "flows.py": text}).state is state
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize(
+        ("accepted", "state"), [("f1_score > tmp_best_model_score", State.PRESENT), ("True", State.ABSENT)]
+    )
+    def test_a_verdict_that_is_compared_where_it_is_handed_over(self, ask: Ask, accepted: str, state: State) -> None:
+        text = f"""
+            class Evaluation:
+                def evaluate(self, f1_score, tmp_best_model_score):
+                    return Response(is_model_accepted={accepted})
+            class Pipeline:
+                def start_model_pusher(self, verdict):
+                    print(verdict)
+                def run(self):
+                    verdict = Evaluation().evaluate(1, 2)
+                    if not verdict.is_model_accepted:
+                        return None
+                    self.start_model_pusher(verdict)
+            if __name__ == "__main__":
+                Pipeline().run()
+        """
+        assert ask("model-validation-gate", {"pipeline.py": text}).state is state
+
+
+class TestAssets:
+    @pytest.mark.parametrize(
+        ("practice", "made", "state"),
+        [
+            ("data-versioned", "Data(name='rows', version='1')", State.PRESENT),
+            ("data-versioned", "AmlCompute(name='rows')", State.ABSENT),
+            ("model-registry", "Model(name='team', path='out')", State.PRESENT),
+            ("model-registry", "Model(path='out')", State.ABSENT),
+            ("model-serving", "ManagedOnlineDeployment(name='blue')", State.PRESENT),
+        ],
+    )
+    def test_entities_of_azure(self, ask: Ask, practice: str, made: str, state: State) -> None:
+        text = f"from azure.ai.ml.entities import {made.partition('(')[0]}\ndef make(client):\n    return {made}\n"
+        assert ask(practice, {"make.py": text + "make(None)\n"}).state is state
+
+
+class TestFiles:
+    @pytest.mark.parametrize(("name", "state"), [("tests.py", State.WIRED), ("checks.py", State.ABSENT)])
+    def test_a_file_of_tests_by_its_name_alone(self, ask: Ask, name: str, state: State) -> None:
+        test = "from team import train\ndef test_it():\n    assert train([[1]], [1])\n"
+        files = {"team.py": FIT, f"unit/{name}": test, **on_push("cd unit && pytest tests.py")}
+        assert ask("tests-in-ci", files).state is state
+
+    @pytest.mark.parametrize("entry", ["./flows/train.py:run", "train.py:run", "flows/train.py:run"])
+    def test_an_entry_of_prefect_however_its_path_is_written(self, ask: Ask, entry: str) -> None:
+        files = {
+            "flows/train.py": "from prefect import flow\n" + FIT + "@flow\ndef run():\n    train(1, 2)\n",
+            "flows/run-deployment.yaml": f"flow_name: run\nentrypoint: {entry}\nschedule:\n  cron: 0 1 * * *\n",
+        }
+        assert ask("training-automated", files).state is State.WIRED
+
+
+class TestSubstitutions:
+    @pytest.mark.parametrize(
+        ("line", "state"),
+        [
+            ("ANSWER=$(gcloud run deploy team --image team)", State.WIRED),
+            ("ANSWER=$(gcloud run services list)", State.ABSENT),
+            ("N=$((1 + 2))", State.ABSENT),
+        ],
+    )
+    def test_a_command_whose_answer_is_kept(self, ask: Ask, line: str, state: State) -> None:
+        assert ask("service-cd", on_push(line)).state is state
+
+    def test_commands_within_commands_without_end(self, ask: Ask) -> None:
+        assert ask("service-cd", on_push("A=" + "$(echo " * 5_000 + ")" * 5_000)).state is State.ABSENT

@@ -144,3 +144,45 @@ def test_a_step_that_its_condition_keeps_from_running_on_an_event(ask: Ask, cond
                 run: kubectl apply -f k8s
     """
     assert ask("service-cd", {".github/workflows/d.yml": flow}).state is state
+
+
+@pytest.mark.parametrize(
+    ("engine", "state"),
+    [
+        ("from airflow.operators.python import PythonOperator as step", State.PRESENT),
+        ("from threading import Timer as step", State.ABSENT),
+    ],
+)
+def test_drift_that_a_step_of_a_pipeline_measures(ask: Ask, engine: str, state: State) -> None:
+    dag = f"""
+        {engine}
+        from watch import compare
+        load = step(task_id="load", python_callable=print)
+        look = step(task_id="look", python_callable=compare)
+    """
+    assert ask("drift-monitoring", {"watch.py": DRIFT.partition("if __name__")[0], "dag.py": dag}).state is state
+
+
+@pytest.mark.parametrize(
+    ("step", "state"), [("evidently_profile_step", State.PRESENT), ("EvidentlyColumnMapping", State.ABSENT)]
+)
+def test_a_step_of_drift_that_zenml_brings(ask: Ask, step: str, state: State) -> None:
+    text = f"from zenml.integrations.evidently.steps import {step}\nlook = {step}(name='look')\n"
+    assert ask("drift-monitoring", {"watch.py": text}).state is state
+
+
+@pytest.mark.parametrize(
+    ("job", "state"),
+    [
+        ("command(code='./src', command='python watch.py --rows ${{inputs.rows}}')", State.PRESENT),
+        ("command(code='./src', command='python other.py')", State.ABSENT),
+    ],
+)
+def test_a_job_of_azure_whose_command_measures_drift(ask: Ask, job: str, state: State) -> None:
+    files = {
+        "src/watch.py": DRIFT.replace("from store import save", "save = print"),
+        "src/other.py": "print(1)\n",
+        "pipeline.py": f"from azure.ai.ml import command, dsl\n@dsl.pipeline()\ndef flow(rows):\n    first(rows)\n"
+        f"    {job}\n@dsl.pipeline()\ndef second():\n    flow(1)\n",
+    }
+    assert ask("drift-monitoring", files).state is state

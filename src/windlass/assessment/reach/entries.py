@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -194,11 +195,11 @@ def _yaml_entries(project: Project, path: str, document: Map) -> Iterator[Entry]
     elif kind in ("Deployment", "StatefulSet", "DaemonSet"):
         yield _service(path, document.line_of("kind"), f"a {kind} of Kubernetes"), tuple(_containers(document))
     elif name in ("prefect.yaml", "prefect.yml"):
-        yield from _prefect(path, maps(document.get("deployments")))
+        yield from _prefect(project, path, maps(document.get("deployments")))
     elif name in ("triggers.yaml", "triggers.yml", "metadata.yaml") and "pipelines/" in path:
         yield from _mage(project, path, document)
     elif "flow_name" in document and "entrypoint" in document:
-        yield from _prefect(path, [document])
+        yield from _prefect(project, path, [document])
     elif "azureml" in text_of(document.get("$schema")) and "schedule" in text_of(document.get("$schema")):
         job = text_of(document.get("create_job"))
         yield (
@@ -217,9 +218,10 @@ def _yaml_entries(project: Project, path: str, document: Map) -> Iterator[Entry]
                 yield _start(path, mapping(about).line, "a schedule of CloudFormation"), ()
 
 
-def _prefect(path: str, deployments: Sequence[Map]) -> Iterator[Entry]:
+def _prefect(project: Project, path: str, deployments: Sequence[Map]) -> Iterator[Entry]:
     for deployment in deployments:
-        entry = text_of(deployment.get("entrypoint"))
+        file, _, flow = text_of(deployment.get("entrypoint")).rpartition(":")
+        entry = f"{path_of(project, file, posixpath.dirname(path)) or file}:{flow}" if flow else ""
         schedules = [*maps(deployment.get("schedules")), *maps(deployment.get("schedule"))]
         active = [
             each for each in schedules if each.get("active") is not False and set(each) & {"cron", "interval", "rrule"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from windlass.assessment.modules import Key, Modules
@@ -24,6 +25,7 @@ _OPERATORS = {
     "ShellOperation": "command",
     "SSHOperator": "command",
     "DockerOperator": "command",
+    "CommandStep": "command",
 }
 """Steps of engines to what they are given as a command."""
 _IN_PODS = frozenset({"KubernetesPodOperator", "GKEStartPodOperator", "EksPodOperator"})
@@ -32,10 +34,12 @@ _RUN_A_FILE = {
     "PapermillOperator": "input_nb",
     "PythonScriptStep": "script_name",
     "EstimatorStep": "estimator_entry_script",
+    "ScriptRunConfig": "script",
 }
 """Steps of engines to what names the file that they run."""
 _JOBS = {"EcsRunTaskOperator": ("aws", "ecs", "run-task")}
 """Steps of engines that have a platform run an image, to the command that does the same."""
+_JOB_OF_AZURE = "azure.ai.ml.command"
 _PROJECTS = frozenset({"mlflow.run", "mlflow.projects.run"})
 
 
@@ -55,6 +59,7 @@ def may_launch(name: str) -> bool:
     return (
         name in _LAUNCHERS
         or name in _PROJECTS
+        or name == _JOB_OF_AZURE
         or last in _FILES
         or last in _OPERATORS
         or last in _IN_PODS
@@ -87,6 +92,9 @@ def launched_by(call: Call) -> Iterator[Command]:
         yield Command(argv=_JOBS[call.last], line=call.line)
     elif call.last in _FILES and call.args and call.args[0]:
         yield Command(argv=("python", call.args[0]), line=call.line)
+    elif call.name == _JOB_OF_AZURE:
+        folder = (call.kwarg("code") or "").removeprefix("./")
+        yield from (replace(each, folder=folder) for each in read_shell(call.kwarg("command") or "", call.line))
     if text.startswith(("{}", "sys.executable")):  # the interpreter, whatever its name is
         text = f"python{text.removeprefix('sys.executable').removeprefix('{}')}"
     if text:

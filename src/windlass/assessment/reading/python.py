@@ -363,6 +363,17 @@ class _Reader:
             words |= names
         if seen.calls:
             into.calls += [self._call(each, guards) for each in reversed(seen.calls)]
+            for each in seen.calls:
+                for given in each.keywords:  # `Verdict(accepted=score > floor)`
+                    if type(given.value) is ast.Compare and given.arg:
+                        compared = Assigned(
+                            name=given.arg,
+                            line=each.lineno,
+                            constant=False,
+                            words=_words_of(given.value),
+                            orders=scan(given.value, set()).orders,
+                        )
+                        into.assigned.append(compared)
         return seen
 
     def _call(self, node: ast.Call, guards: tuple[int, ...]) -> Call:

@@ -118,18 +118,23 @@ def _bare(words: list[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _split(text: str, line: int) -> list[tuple[list[str], str, int, str]]:
+def _split(text: str, line: int, depth: int = 0) -> list[tuple[list[str], str, int, str]]:
     """(words, the operator before them, line, here-document) of each simple command."""
-    scanner = _Scanner(text, line)
+    scanner = _Scanner(text, line, depth)
     scanner.run()
     return scanner.found
+
+
+_MOST_NESTED = 3
+"""Commands within commands that are followed."""
 
 
 class _Scanner:
     """Reads letter by letter, since quotes, continuations and substitutions nest."""
 
-    def __init__(self, text: str, line: int) -> None:
+    def __init__(self, text: str, line: int, depth: int) -> None:
         self.text, self.line, self.place = text.replace("\r\n", "\n"), line, 0
+        self.depth = depth
         self.found: list[tuple[list[str], str, int, str]] = []
         self.words: list[str] = []
         self.word: list[str] = []
@@ -235,5 +240,9 @@ class _Scanner:
                 break
         inside = self.text[self.place : end]
         self._take(inside)
+        if closing == ")" and self.depth < _MOST_NESTED and not inside.startswith("$(("):
+            within = _split(inside[2:-1], self.line, self.depth + 1)  # `ANSWER=$(aws ssm send-command ...)`
+            # What moves to another folder does so for itself alone, mostly to tell where it is.
+            self.found += within if all(words[0] not in ("cd", "pushd") for words, *_ in within) else ()
         self.line += inside.count("\n")
         self.place = end
