@@ -6,6 +6,7 @@ one has no server any more, however that ended.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -13,6 +14,15 @@ import tempfile
 from pathlib import Path
 
 from windlass.errors import EngineError
+
+_KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemin")
+"""Of the figures there are, as prometheus_client has them in the names of their files."""
+_FILE_BYTES = 2**17
+"""Some five hundred figures; for more prometheus_client makes the file longer."""
+
+
+class NoPlace(EngineError):
+    """There is no room for the figures of a process at the moment."""
 
 
 class FiguresFolder:
@@ -35,6 +45,30 @@ class FiguresFolder:
         """Delete it."""
         shutil.rmtree(self.path, ignore_errors=True)  # what stays is deleted by the next server
         os.close(self._lock)
+
+
+def make_files(directory: Path, pid: int) -> None:
+    """The files of a process's figures, with room on the disk for what they will hold.
+
+    prometheus_client would make them of holes, and maps them: whoever counts where the disk has no room for it is ended
+    by the system (SIGBUS), and all that he is asked at the moment ends with him. Raises NoPlace.
+    """
+    files = [directory / f"{kind}_{pid}.db" for kind in _KINDS]
+    hidden = [file.with_suffix(".new") for file in files]
+    try:
+        for file in hidden:
+            file.write_bytes(bytes(_FILE_BYTES))
+    except OSError as error:
+        for file in hidden:
+            with contextlib.suppress(OSError):
+                file.unlink()
+        raise NoPlace(
+            f"the figures of a serving process have no place: {error.strerror}",
+            where=str(directory),
+            remedy="free space on this disk; the process is started again meanwhile",
+        ) from error
+    for new, file in zip(hidden, files, strict=True):
+        new.rename(file)
 
 
 def forget_worker(directory: Path, pid: int) -> None:

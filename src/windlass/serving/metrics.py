@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from bisect import bisect_left
 from collections import Counter as Counts
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+
+from windlass.serving.figures_folder import make_files
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -53,6 +56,8 @@ class Metrics:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
+        if directory is not None:
+            make_files(directory, os.getpid())
         self._directory = directory
         self._registry = CollectorRegistry()
         self._tally = _Tally()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from windlass.records.routing import Target
+
+TRY_LATER = os.EX_TEMPFAIL
+"""What a process ends with that the machine has no room for: nothing that a version has done."""
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):

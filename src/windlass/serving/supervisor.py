@@ -25,7 +25,7 @@ from windlass.engines.lifeline import kill_group
 from windlass.errors import EngineError, MissingExtra, UsageError
 from windlass.records.paths import Paths
 from windlass.serving.figures_folder import FiguresFolder, forget_worker
-from windlass.serving.options import Report, WorkerOptions
+from windlass.serving.options import TRY_LATER, Report, WorkerOptions
 from windlass.serving.transport.tls import certificate_of
 from windlass.settings import Settings
 
@@ -288,7 +288,7 @@ class Server:
             if hopeless:
                 self._failed = f"{name} {ended}"
                 self._changed.notify_all()
-        crashed = code not in (0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+        crashed = code not in (0, TRY_LATER, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
         self._on_event(ServingEvent(kind="died", worker=name, detail=f"worker {name} {ended}", crashed=crashed))
         return not hopeless
 

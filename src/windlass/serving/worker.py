@@ -28,7 +28,7 @@ import uvicorn
 from windlass.clock import clock_from
 from windlass.records.paths import Paths
 from windlass.serving.limits import MEMORY_SECONDS, ROUTING_SECONDS
-from windlass.serving.options import WorkerOptions
+from windlass.serving.options import TRY_LATER, WorkerOptions
 from windlass.serving.transport.tls import Certificate
 
 if TYPE_CHECKING:
@@ -201,7 +201,13 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(options.metrics)  # read when prometheus_client is first imported
     report = Reporter()
-    parts, watcher, shadows = build(options, report, open_bundle)
+    from windlass.serving.figures_folder import NoPlace
+
+    try:
+        parts, watcher, shadows = build(options, report, open_bundle)
+    except NoPlace as error:
+        _log.error("%s", error)
+        sys.exit(TRY_LATER)
     from windlass.serving.app import Application
     from windlass.serving.transport.guard import Keyring
     from windlass.serving.transport.protocol import PatientProtocol

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from windlass.errors import EngineError
+from windlass.serving.figures_folder import make_files
 from windlass.serving.metrics import Metrics
 
 SCRIPT = """
@@ -29,6 +31,9 @@ first = metrics.render().decode()
 assert 'windlass_outcomes_total{product="flights"} 3.0' in first, first
 assert 'windlass_loaded_version{product="flights",role="champion",version="v1"} 1.0' in first, first
 assert 'windlass_predictions_total{product="flights",stage="champion",version="v1"} 7.0' in first, first
+files = {file.name.removesuffix(f"_{os.getpid()}.db"): file.stat() for file in folder.glob(f"*_{os.getpid()}.db")}
+assert set(files) == {"counter", "histogram", "gauge_livesum", "gauge_livemin"}, files
+assert all(each.st_blocks * 512 >= each.st_size for each in files.values()), "holes, for which a disk may have no room"
 forget_worker(folder, os.getpid())
 second = metrics.render().decode()
 assert 'windlass_outcomes_total{product="flights"} 3.0' in second, second
@@ -43,6 +48,12 @@ def test_a_file_that_a_worker_is_just_making_is_no_failure(tmp_path: Path) -> No
         [sys.executable, "-c", SCRIPT, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout == "told\n", done.stderr
+
+
+def test_a_disk_without_room_for_figures_is_told(tmp_path: Path) -> None:
+    (tmp_path / "counter_7.new").mkdir()
+    with pytest.raises(EngineError, match="have no place: Is a directory"):
+        make_files(tmp_path, 7)
 
 
 def test_requests_are_counted_in_plain_numbers_and_told_as_a_histogram() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import select
 import socket
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from windlass.errors import UsageError
-from windlass.serving.supervisor import Server
+from windlass.serving.options import TRY_LATER
+from windlass.serving.supervisor import Server, ServingEvent
 from windlass.settings import Settings
 
 WORKER = """
@@ -52,6 +54,22 @@ def test_a_worker_that_does_not_end_is_killed_with_what_it_started(tmp_path: Pat
     assert made.pids == ()
     assert select.select([child], [], [], 60)[0], "it lives on"
     os.close(child)
+
+
+@pytest.mark.parametrize(("code", "crashed"), [(1, True), (TRY_LATER, False)])
+def test_a_worker_that_the_machine_has_no_room_for_tells_nothing_against_a_version(
+    tmp_path: Path, code: int, crashed: bool
+) -> None:
+    program = f'import sys; print(\'{{"kind": "ready"}}\', flush=True); sys.stdin.read(); sys.exit({code})'
+    died: queue.Queue[ServingEvent] = queue.Queue()
+    made = Server(
+        Settings(workspace=tmp_path, port=0),
+        command=(sys.executable, "-c", program),
+        on_event=lambda event: died.put(event) if event.kind == "died" else None,
+    )
+    made.start()
+    assert died.get(timeout=60).crashed == crashed
+    made.stop()
 
 
 def test_a_port_that_is_taken_is_told_with_its_remedy(tmp_path: Path) -> None:

@@ -26,15 +26,16 @@ import psutil
 from windlass.errors import EngineError
 from windlass.records.routing import Target
 from windlass.serving.answers.answering import ShadowWork
-from windlass.serving.options import ShadowOptions, WorkerOptions
+from windlass.serving.options import TRY_LATER, ShadowOptions, WorkerOptions
 from windlass.serving.versions.asking import Question
 
 _log = logging.getLogger(__name__)
 LENGTH = struct.Struct("<I")
 _AGAIN_SECONDS = 1.0
 """A process that has ended is not started again sooner than this after it was started."""
-_ORDERLY = (0, -signal.SIGTERM, -signal.SIGINT)
-"""Ends that say nothing against the challenger: it was told to. SIGKILL is what Linux sends when memory runs out."""
+_ORDERLY = (0, TRY_LATER, -signal.SIGTERM, -signal.SIGINT)
+"""Ends that say nothing against the challenger: it was told to, or the disk had no room. SIGKILL is what Linux sends when
+memory runs out."""
 COMMAND = (sys.executable, "-m", "windlass.serving.shadows.worker")
 _encode = msgspec.msgpack.Encoder().encode
 

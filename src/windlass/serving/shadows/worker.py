@@ -27,8 +27,9 @@ from windlass.engines.lifeline import be_first_to_go
 from windlass.errors import WindlassError
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing
+from windlass.serving.figures_folder import NoPlace
 from windlass.serving.limits import ROWS_TOGETHER
-from windlass.serving.options import ShadowOptions
+from windlass.serving.options import TRY_LATER, ShadowOptions
 from windlass.serving.shadows.process import LENGTH, Mirrored
 
 _log = logging.getLogger("windlass.serving.shadows.worker")
@@ -221,7 +222,11 @@ def main(text: str) -> None:
     logging.basicConfig(
         level=options.worker.log_level.upper(), format=f"%(asctime)s {name} %(levelname)s %(name)s: %(message)s"
     )
-    shadow = ShadowWorker(options)
+    try:
+        shadow = ShadowWorker(options)
+    except NoPlace as error:
+        _log.error("%s", error)
+        sys.exit(TRY_LATER)
     gc.freeze()
     gc.enable()
     stand_back()  # from here on: it is soon ready, and no slower than a challenger that the worker loads
