@@ -96,7 +96,7 @@ def import_model(path: Path, *, trust: bool = False, sha256: str | None = None, 
         )
     trusted = trust or sha256 is not None
     file = ModelFile(format=found, file=path.name, kind="", types=_types(path, content, found, trusted=trusted))
-    loaded = models.load(path.parent, file, vouched=trusted)
+    loaded = _loaded(path, content, file, trusted=trusted)
     model = native_from(loaded) or loaded
     described = describe(model, where=str(path))
     return Imported(
@@ -128,8 +128,19 @@ def _types(path: Path, content: bytes, found: Format, *, trusted: bool) -> tuple
             raise _untrusted("would build", types, path)
         return types
     if found in {"pickle", "joblib"} and not trusted:
-        raise _untrusted("would import and may run", imports_of(content), path)
+        names = imports_of(content)
+        models.refuse_main(names, str(path))
+        raise _untrusted("would import and may run", names, path)
     return ()
+
+
+def _loaded(path: Path, content: bytes, file: ModelFile, *, trusted: bool) -> Any:
+    try:
+        return models.load(path.parent, file, vouched=trusted)
+    except RegistryError as error:
+        if isinstance(error.__cause__, AttributeError) and file.format in {"pickle", "joblib"}:
+            models.refuse_main(imports_of(content), str(path))
+        raise
 
 
 def _untrusted(would: str, names: tuple[str, ...], path: Path) -> UntrustedModel:

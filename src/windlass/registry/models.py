@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from windlass.errors import RegistryError, UntrustedModel
 from windlass.records.bundle import ModelFile
+from windlass.registry.pickles import imports_of
 
 _FRESH: dict[tuple[str, tuple[str, ...]], Any] = {}
 """Digest and types of the file saved last -> the model as it was read back from it.
@@ -32,12 +34,11 @@ def save(model: Any, folder: Path, *, vouched_by: str = BY_RUN) -> ModelFile:
     """
     folder.mkdir(parents=True, exist_ok=True)
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
-    _refuse_main(kind, type(model).__module__)
+    refuse_main([kind])
     saved = _as_skops(model)
     if not isinstance(saved, str):
         data, types, again = saved
-        for name in types:
-            _refuse_main(name, name.rpartition(".")[0])
+        refuse_main(types)
         (folder / "model.skops").write_bytes(data)
         _FRESH.clear()
         _FRESH[hashlib.sha256(data).hexdigest(), types] = again
@@ -93,20 +94,19 @@ def _as_pickle(model: Any, kind: str) -> bytes:
             where=kind,
             remedy="hold no open files, connections or lambdas in it, and define its classes at the top of a module",
         ) from error
-    from windlass.registry.pickles import imports_of
-
-    for name in imports_of(data):
-        _refuse_main(name, name.rpartition(".")[0])
+    refuse_main(imports_of(data))
     return data
 
 
-def _refuse_main(name: str, module: str) -> None:
-    if module.partition(".")[0] == "__main__":
-        raise RegistryError(
-            f"{name} is defined in the script that was started, where no other process finds it",
-            where=name,
-            remedy="move it into a module of the project and import it from there",
-        )
+def refuse_main(names: Iterable[str], where: str = "") -> None:
+    """Raises RegistryError where one of `names`, with their modules before them, no process but its own finds."""
+    for name in names:
+        if name.partition(".")[0] == "__main__":
+            raise RegistryError(
+                f"{name} is defined in the script or notebook that made the model, where no other process finds it",
+                where=where or name,
+                remedy="move it into a module of the project, import it from there, and make the model again",
+            )
 
 
 def _read_skops(path: Path, file: ModelFile) -> Any:
@@ -139,8 +139,11 @@ def _read_pickle(path: Path, file: ModelFile) -> Any:
 
 
 def _unreadable(path: Path, file: ModelFile, error: Exception) -> RegistryError:
+    remedy = "install the versions of the libraries that it was made with; a version's manifest lists them"
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        remedy = f"install what holds the module {error.name!r}, or lay its file beside the product's, and try again"
     return RegistryError(
         f"the {file.format} file of a {file.kind or 'model'} cannot be read here: {type(error).__name__}: {error}",
         where=str(path),
-        remedy="install the versions of the libraries that it was made with; a version's manifest lists them",
+        remedy=remedy,
     )

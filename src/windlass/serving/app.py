@@ -126,7 +126,8 @@ def _posts(parts: Parts, held: Held) -> dict[str, Poster]:
         ("/v2/models/{name}/infer", infer, {"media": (JSON, MEDIA)}),
         ("/v2/models/{name}/versions/{version}/infer", infer, {"media": (JSON, MEDIA)}),
     ]
-    return {path: Poster(handle, route=path, held=held, **more) for path, handle, more in table}  # type: ignore[arg-type]
+    posts = {path: Poster(handle, route=path, held=held, **more) for path, handle, more in table}  # type: ignore[arg-type]
+    return posts | {path.removeprefix("/{product}"): poster for path, poster in posts.items()}
 
 
 def _gets(parts: Parts) -> list[Route]:

@@ -504,6 +504,41 @@ def test_a_model_that_takes_no_column_is_refused(tmp_path: Path) -> None:
         import_model(put(tmp_path, "pickle4", model), trust=True)
 
 
+@pytest.mark.parametrize("trust", [True, False])
+@pytest.mark.parametrize("kind", ["pickle5", "joblib zlib"])
+def test_what_a_notebook_defined_is_told_by_name_and_how_to_keep_it(
+    kind: str, trust: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mine(LogisticRegression):
+        pass
+
+    Mine.__module__, Mine.__qualname__ = "__main__", "Mine"
+    monkeypatch.setattr(sys.modules["__main__"], "Mine", Mine, raising=False)
+    path = put(tmp_path, kind, fitted(Mine()))
+    monkeypatch.delattr(sys.modules["__main__"], "Mine")
+    with pytest.raises(RegistryError, match=r"__main__\.Mine is defined in the script or notebook") as raised:
+        import_model(path, trust=trust)
+    assert raised.value.where == str(path)
+    assert "move it into a module" in raised.value.remedy
+
+
+def test_a_module_that_is_not_here_is_named_and_where_it_may_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd(LogisticRegression):
+        pass
+
+    Odd.__module__, Odd.__qualname__ = "left_behind", "Odd"
+    module = type(sys)("left_behind")
+    module.Odd = Odd  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "left_behind", module)
+    path = put(tmp_path, "pickle5", fitted(Odd()))
+    monkeypatch.delitem(sys.modules, "left_behind")
+    with pytest.raises(RegistryError, match="No module named 'left_behind'") as raised:
+        import_model(path, trust=True)
+    assert raised.value.remedy.startswith("install what holds the module 'left_behind', or lay its file beside")
+
+
 def test_catboosts_own_format_is_told_by_name(tmp_path: Path) -> None:
     path = tmp_path / "model.cbm"
     path.write_bytes(b"CBM1" + bytes(100))

@@ -11,6 +11,8 @@ import pytest
 
 from windlass.product.contract import decode_rows
 from windlass.records.bundle import Column
+from windlass.records.routing import Routing
+from windlass.serving.versions.lineup import Lineup
 
 
 def panic(_rows: pl.DataFrame) -> Any:
@@ -394,6 +396,19 @@ def test_unknown_products_paths_and_methods(flights: Any) -> None:
     assert wrong.json()["error"]
     assert client.delete("/readyz").status_code == 405
     assert client.post("/%00%ff/predict", json={}).status_code == 404
+
+
+def test_one_product_need_not_be_named_and_of_several_one_must_be(flights: Any) -> None:
+    client = flights.client
+    named = client.post("/flights/predict", json={"rows": [flights.row]}).json()
+    assert client.post("/predict", json={"rows": [flights.row]}).json()["product"] == named["product"]
+    assert client.post("/invocations", json={"dataframe_records": [flights.row]}).status_code == 200
+    outcome = {"outcomes": [{"prediction_id": named["predictions"][0]["id"], "value": True}]}
+    assert client.post("/outcomes", json=outcome).status_code == 202
+    flights.parts.board.put(Lineup(product="trains", routing=Routing(product="trains", sequence=1, champion=None)))
+    refused = client.post("/predict", json={"rows": [flights.row]})
+    assert refused.status_code == 404
+    assert refused.json()["error"] == "a path must begin with a product; products: flights, trains"
 
 
 def test_a_body_in_pieces_is_read_and_held_to_the_limit(flights: Any) -> None:

@@ -48,7 +48,7 @@ class Measurements:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._take, call)
 
     def _take(self, call: Call) -> Reply:
-        lineup = self._board.of(call.path["product"])
+        lineup = self._board.of(call.path.get("product"))
         keyed = lineup.leader().task.key is not None
         taken = tuple(_checked(place, each, keyed=keyed) for place, each in enumerate(_read(call.body)))
         now = self._clock.now()

@@ -43,7 +43,7 @@ class Invocations:
         self._batcher = batcher
 
     async def __call__(self, call: Call) -> Reply:
-        lineup, size = self._board.of(call.path["product"]), len(call.body)
+        lineup, size = self._board.of(call.path.get("product")), len(call.body)
         parse = _csv_reader if call.media == CSV else _json_reader
         reader = await self._batcher.off_loop(lambda: parse(call.body), size=size)
         answered = await self._batcher.answer(lineup, reader, size=size, request_id=call.request_id)

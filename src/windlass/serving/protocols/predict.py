@@ -37,7 +37,7 @@ class Predict:
         self._explainer = explainer
 
     async def __call__(self, call: Call) -> Reply:
-        lineup = self._board.of(call.path["product"])
+        lineup = self._board.of(call.path.get("product"))
         explains = bool(call.query) and wants_explanation(call.query)
         answered = await self._batcher.answer(
             lineup,
@@ -80,7 +80,7 @@ class Outcomes:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._take, call)
 
     def _take(self, call: Call) -> Reply:
-        lineup = self._board.of(call.path["product"])
+        lineup = self._board.of(call.path.get("product"))
         now = self._clock.now()
         rows = _rows(call.body, lineup.leader(), now)
         batch = OutcomeBatch(request_id=call.request_id or new_id("r", now), received_at=now, outcomes=tuple(rows))

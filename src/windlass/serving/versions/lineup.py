@@ -240,13 +240,16 @@ class Board:
     def lineups(self) -> dict[str, Lineup]:
         return self._lineups
 
-    def of(self, product: str) -> Lineup:
-        """Raises NotFound for a product that is not routed here."""
+    def of(self, product: str | None) -> Lineup:
+        """Where there is one product it need not be named. Raises NotFound for one that is not routed here."""
+        if product is None and len(self._lineups) == 1:
+            return next(iter(self._lineups.values()))
         try:
-            return self._lineups[product]
+            return self._lineups[product or ""]
         except KeyError:
             known = ", ".join(sorted(self._lineups)) or "none yet"
-            raise NotFound(f"there is no product {product!r} here; products: {known}") from None
+            asked = "a path must begin with a product" if product is None else f"there is no product {product!r} here"
+            raise NotFound(f"{asked}; products: {known}") from None
 
     def put(self, lineup: Lineup) -> None:
         self._lineups = {**self._lineups, lineup.product: lineup}
