@@ -129,7 +129,7 @@ class Trainings:
 @pytest.fixture(scope="module")
 def engine() -> Iterator[LocalEngine]:
     # This very windlass, whichever is installed.
-    folders = [str(Path(__file__).parent), str(Path(windlass.__file__).parents[1])]
+    folders = [str(Path(__file__).parent), str(Path(windlass.__file__).parents[1]), os.environ["PYTHONPATH"]]
     path = {"PYTHONPATH": os.pathsep.join(folders)}
     with LocalEngine(preload=("windlass.pipeline.training", "sklearn.linear_model"), environment=path) as engine:
         yield engine
