@@ -34,8 +34,8 @@ LENGTH = struct.Struct("<I")
 _AGAIN_SECONDS = 1.0
 """A process that has ended is not started again sooner than this after it was started."""
 _ORDERLY = (0, TRY_LATER, -signal.SIGTERM, -signal.SIGINT)
-"""Ends that say nothing against the challenger: it was told to, or the disk had no room. SIGKILL is what Linux sends when
-memory runs out."""
+"""Ends that say nothing against the challenger: it was told to, or the disk had no room. SIGKILL is what Linux sends
+when memory runs out."""
 COMMAND = (sys.executable, "-m", "windlass.serving.shadows.worker")
 _encode = msgspec.msgpack.Encoder().encode
 
