@@ -194,6 +194,7 @@ PREPARE = """
     [
         ("not wanted.issubset(set(rows.columns))", State.PRESENT),
         ("'columns' in metadata", State.ABSENT),
+        ("target not in rows.columns", State.ABSENT),
         ("about", State.ABSENT),
     ],
 )
@@ -251,3 +252,25 @@ VALIDATES = """
 )
 def test_what_validates_rows_is_no_gate(ask: Ask, name: str, state: State) -> None:
     assert ask("model-validation-gate", {"train.py": VALIDATES.format(name=name)}).state is state
+
+
+BATCH = """
+    from azureml.pipeline.steps import CommandStep
+    CommandStep(name="batch_inference", command="python -m {module}", source_directory=".")
+"""
+SCORES = """
+    import joblib
+    import pandas as pd
+    def main():
+        rows = pd.read_parquet("rows.parquet")
+        rows["answer"] = joblib.load("model.pkl").predict(rows)
+        rows.to_parquet("answers.parquet")
+    if __name__ == "__main__":
+        main()
+"""
+
+
+@pytest.mark.parametrize(("module", "state"), [("src.inference", State.PRESENT), ("src.other", State.ABSENT)])
+def test_a_step_of_azure_that_answers_for_a_batch(ask: Ask, module: str, state: State) -> None:
+    files = {"pipeline.py": BATCH.format(module=module), "src/inference.py": SCORES, "src/other.py": "print(1)\n"}
+    assert ask("model-serving", files).state is state

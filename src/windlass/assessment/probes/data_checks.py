@@ -174,7 +174,7 @@ def _inline(facts: Facts) -> Iterator[Sighting]:
             continue
         for check in (*function.branches, *function.asserts):
             said = any(word in _MISSED or parts_of(word) & _MISSING for word in check.words)
-            said = said and not {part for word in check.words for part in parts_of(word)} & _NO_ROWS
+            said = said and not {part for word in check.words for part in parts_of(word)} & (_NO_ROWS | _ANSWERS)
             raised = check in function.asserts or (
                 check.stops and any(0 < line - check.line <= 4 for line in function.raises)
             )
@@ -192,6 +192,8 @@ _MISSING = frozenset({"missing", "columns"})
 """Parts of a name for what was found to be missing: `columns_diff`, `missing_features`."""
 _NO_ROWS = frozenset({"metadata", "config", "settings", "params", "payload", "request", "args"})
 """Parts of a name for what has columns and is no data."""
+_ANSWERS = frozenset({"target", "label"})
+"""That the column to learn is there is asked by whoever splits it off."""
 
 
 def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:
