@@ -154,6 +154,11 @@ def _library(facts: Facts) -> str:
     scripts = {
         each.module.path for each in facts.training if "<main>" in each.module.functions or each.module.is_notebook
     }
+    scripts |= {
+        module.path
+        for module in project.modules
+        if "/" not in module.path and "<main>" in module.functions and facts.trains((module.path, "<main>"))
+    }
     own = [
         path
         for path in scripts

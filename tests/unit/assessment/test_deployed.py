@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from windlass.assessment.assess import open_project
+from windlass.assessment.facts import Facts
+from windlass.assessment.kind import kind_of
 from windlass.assessment.records import State
 
-from .conftest import FIT, Ask, on_push
+from .conftest import FIT, Ask, Write, on_push
 
 CLIENT = "from azure.ai.ml import MLClient\nclient = MLClient.from_config()\n"
 
@@ -241,3 +244,50 @@ class TestSubstitutions:
 
     def test_commands_within_commands_without_end(self, ask: Ask) -> None:
         assert ask("service-cd", on_push("A=" + "$(echo " * 5_000 + ")" * 5_000)).state is State.ABSENT
+
+
+class TestKubeflow:
+    FLOW = """
+        from kfp import dsl
+        from team import train
+        @dsl.pipeline(name="team")
+        def flow(rows):
+            train(rows, rows)
+    """
+    DAG = """
+        from airflow import DAG
+        from airflow.providers.google.cloud.operators.vertex_ai.pipeline_job import {0}
+        with DAG("daily", schedule="@daily"):
+            {0}(task_id="go", template_path="gs://team/flow.json")
+    """
+
+    @pytest.mark.parametrize(
+        ("operator", "state"), [("RunPipelineJobOperator", State.WIRED), ("GetPipelineJobOperator", State.PRESENT)]
+    )
+    def test_a_dag_that_runs_what_was_compiled(self, ask: Ask, operator: str, state: State) -> None:
+        files = {"team.py": FIT, "flow.py": self.FLOW, "dags/daily.py": self.DAG.format(operator)}
+        assert ask("training-automated", files).state is state
+
+    def test_a_person_runs_a_pipeline_that_nothing_here_compiles(self, ask: Ask) -> None:
+        files = {"team.py": FIT, "flow.py": self.FLOW, "other.py": "from flow import flow\n"}
+        assert ask("training-scripted", files).state is State.PRESENT
+
+
+def test_a_report_on_test_rows_is_no_monitor(ask: Ask) -> None:
+    text = "from evidently import Report\ndef {}(rows):\n    return Report([]).run(rows, rows)\n"
+    dag = "from airflow.operators.python import PythonOperator\nfrom team import {0}\n"
+    dag += "PythonOperator(task_id='a', python_callable=print)\nPythonOperator(task_id='b', python_callable={0})\n"
+    for name, state in (("evaluate", State.ABSENT), ("watch", State.PRESENT)):
+        assert ask("drift-monitoring", {"team.py": text.format(name), "dag.py": dag.format(name)}).state is state
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("main.py", "project"), ("examples/main.py", "library"), ("team/main.py", "library")]
+)
+def test_a_project_whose_setup_was_copied_from_a_package(write: Write, path: str, kind: str) -> None:
+    files = {
+        "setup.py": "setup(name='team', classifiers=['Intended Audience :: Developers'])\n",
+        "team/model.py": FIT,
+        path: "from team.model import train\nif __name__ == '__main__':\n    train(1, 2)\n",
+    }
+    assert kind_of(Facts(open_project(write(files)))).name == kind

@@ -82,6 +82,8 @@ def drift_computations(facts: Facts) -> tuple[Sighting, ...]:
 def _measured(facts: Facts) -> Iterator[Sighting]:
     for place in facts.named(_may_measure):
         module, function, call = place
+        if _only_evaluates(module, function):
+            continue
         if call.last not in _STATISTICS or (
             call.name.startswith(_DRIFT_LIBRARIES)
             or parts_of(function.name) & {"drift", "psi", "ks", "shift", "distribution"}
@@ -91,6 +93,12 @@ def _measured(facts: Facts) -> Iterator[Sighting]:
     for module, function in facts.functions:
         if not function.stub and _is_named_so(module, function) and _computes(function):
             yield facts.sight((module, function, function.calls[0]))
+
+
+def _only_evaluates(module: Module, function: Function) -> bool:
+    """Whether a report tells how good a model was on its test rows, and of no drift."""
+    names = parts_of(f"{module.path.rpartition('/')[2]} {function.name}")
+    return bool(names & {"eval", "evaluate", "evaluation"}) and "drift" not in function.words.lower()
 
 
 _MEASURING = frozenset(

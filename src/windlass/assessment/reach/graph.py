@@ -23,7 +23,7 @@ from windlass.assessment.reach.engines import mlflow_entries
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
 from windlass.assessment.reach.functions import cloud_functions
 from windlass.assessment.reach.routes import By, Route, Start
-from windlass.assessment.reach.started import started_by
+from windlass.assessment.reach.started import compiled_pipelines, started_by
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command
 from windlass.assessment.records import Evidence
@@ -147,10 +147,17 @@ def _people(project: Project) -> Iterator[Entry]:
     for path in project.named("pyproject.toml"):
         if "[tool.kedro]" in project.text(path):
             yield _person(path, 1, "kedro run"), (Command(argv=("kedro", "run"), line=1),)
+    for key, line in compiled_pipelines(project):
+        yield _person(key[0], line, f"the pipeline {key[1]}, once it is compiled"), (f"{key[0]}:{key[1]}",)
     for path, name, commands in mlflow_entries(project):
         yield _person(path, 1, f"mlflow run -e {name}"), commands
     for path in project.named(".sh"):
         yield _person(path, 1, f"bash {path}"), (Command(argv=("bash", path), line=1),)
+    yield from _programs(project)
+
+
+def _programs(project: Project) -> Iterator[Entry]:
+    """Scripts and notebooks."""
     imported = _imported(project)
     for module in project.modules:
         if project.modules.is_test(module.path):

@@ -27,9 +27,21 @@ def may_start(name: str) -> bool:
         or reads_description(name)
         or bool(_MAKES.match(name))
         or last_of(name) in STARTS_A_DAG
+        or last_of(name) in _RUNS_COMPILED
         or last_of(name) == "run_deployment"
         or bool(parts_of(last_of(name)) & RUNS)
     )
+
+
+_RUNS_COMPILED = frozenset({"RunPipelineJobOperator"})
+
+
+def compiled_pipelines(project: Project) -> Iterator[tuple[Key, int]]:
+    """Each pipeline of Kubeflow, and its line: a client compiles it from its file, and somebody runs that."""
+    for module in project.modules:
+        for function in module.functions.values() if "kfp" in module.packages and not module.is_notebook else ():
+            if any(each.name.startswith("kfp.") and each.last == "pipeline" for each in function.decorators):
+                yield (module.path, function.name), function.line
 
 
 def started_by(project: Project, call: Call, module: Module, function: Function) -> Iterator[Command | Key]:
@@ -40,6 +52,9 @@ def started_by(project: Project, call: Call, module: Module, function: Function)
         yield from dags_started(project, call, module)
     if call.last == "run_deployment" and "prefect" in module.packages:
         yield from flows_named(project, (next(iter(call.values), "")).partition("/")[0])
+    if call.last in _RUNS_COMPILED:
+        pipelines = [key for key, _ in compiled_pipelines(project)]
+        yield from pipelines if len(pipelines) == 1 else ()  # which of several it is, the environment knows
     if _MAKES.match(call.name):
         yield from project.configured
     if reads_description(call.name):
