@@ -9,6 +9,7 @@ from windlass.assessment.facts import Facts
 from windlass.assessment.products import products
 from windlass.assessment.project import Project, is_rendered_later
 from windlass.assessment.r import trained_in_r
+from windlass.assessment.reach.routes import By
 from windlass.assessment.words import parts_of
 
 _LESSON = re.compile(
@@ -136,21 +137,22 @@ def _monitors(facts: Facts) -> bool:
     return bool(drift_computations(facts))
 
 
+_UPLOADS = (("twine", "upload"), ("uv", "publish"), ("poetry", "publish"), ("flit", "publish"))
+
+
 def _library(facts: Facts) -> str:
     """A package for others: published, and what fits models in it is its business, not a script that somebody runs."""
     project = facts.project
     manifests = [path for path in ("pyproject.toml", "setup.py", "setup.cfg") if path in project.tree]
     marked = any(_LIBRARY.search(project.text(path)) for path in manifests)
-    published = any(True for _ in facts.uses("pypa/gh-action-pypi-publish")) or any(
-        True
-        for _ in facts.runs(
-            lambda argv: (
-                argv[:2] in (("twine", "upload"), ("uv", "publish"), ("poetry", "publish"), ("flit", "publish"))
-            )
-        )
-    )
+    uploads = list(facts.runs(lambda argv: argv[:2] in _UPLOADS))
+    released = any(True for _ in facts.uses("pypa/gh-action-pypi-publish"))
+    released = released or any(each.route.by is By.ITSELF for each in uploads)
+    published = released or bool(uploads)
     if not manifests or not (marked or published) or "cdk.json" in project.tree:
         return ""  # what CDK makes calls itself a library of developers, and is an application
+    if not released and _serves(facts):
+        return ""  # whom it says to be for it has from an example: what answers with a model is a product
     scripts = {
         each.module.path for each in facts.training if "<main>" in each.module.functions or each.module.is_notebook
     }

@@ -9,6 +9,7 @@ from windlass.assessment.automation.workflow import mapping
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
+from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.loop import retrained_on_scores
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import predicts
@@ -154,8 +155,15 @@ _KEEPS = frozenset(
 
 
 def _kept(facts: Facts, key: tuple[str, str]) -> bool:
-    """Whether what is measured goes to a store, by this function or by one that calls it."""
-    return any(_stores(facts, each) for each in (key, *facts.callers(key)))
+    """Whether what is measured goes to a store, by this function, by one that calls it, or by the flow of a step."""
+    callers = facts.callers(key)
+    flows = (flow for each in callers if _is_step(facts, each) for flow in facts.callers(each))
+    return any(_stores(facts, each) for each in (key, *callers, *flows))
+
+
+def _is_step(facts: Facts, key: tuple[str, str]) -> bool:
+    decorators = facts.project.modules.function(key).decorators
+    return any(each.last in ("task", "step", "op") and engine_of(each.name) for each in decorators)
 
 
 _ADDS = frozenset({"add", "add_all", "merge", "bulk_save_objects", "bulk_insert_mappings"})

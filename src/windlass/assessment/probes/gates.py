@@ -30,11 +30,13 @@ _DECISIONS = frozenset(
 _RIVALS = frozenset(
     {
         "champion", "challenger", "candidate", "production", "prod", "baseline", "current", "incumbent", "contender",
-        "previous", "old", "existing", "reference", "deployed",
+        "previous", "old", "existing", "reference", "deployed", "champ", "chall",
     }
 )  # fmt: skip
-_ANSWERING = frozenset({"champion", "production", "incumbent", "deployed"})
+_ANSWERING = frozenset({"champion", "champ", "production", "incumbent", "deployed"})
 """Rivals that only a release is judged against."""
+_CHALLENGING = frozenset({"challenger", "chall", "candidate", "contender"})
+"""What is by its name held against one of those: `challenger_cost < champion_cost`."""
 _FLOORS = frozenset(
     {
         "threshold", "min", "minimum", "floor", "gate", "epsilon", "margin", "max", "tolerance", "required",
@@ -119,10 +121,14 @@ def _judges(check: Check, function: Function) -> bool:
     words = check.words
     parts = {part for word in words for part in parts_of(word)}
     name = parts_of(function.name.rpartition(".")[2])
-    measured = any(is_metric(word) and not parts_of(word) & _FLOORS for word in words) or (
-        name & _JUDGING
-        and not name & _OF_ROWS
-        and any(is_metric(word) for word in (*function.parameters, *function.words.split("\n")))
+    measured = (
+        any(is_metric(word) and not parts_of(word) & _FLOORS for word in words)
+        or (
+            name & _JUDGING
+            and not name & _OF_ROWS
+            and any(is_metric(word) for word in (*function.parameters, *function.words.split("\n")))
+        )
+        or (parts & _ANSWERING and parts & _CHALLENGING)
     )
     other = (
         parts & (_RIVALS | _FLOORS)
@@ -151,8 +157,14 @@ def _comparisons(function: Function, call: Call | None = None) -> Iterator[Check
             )
 
 
-def _overwritten(function: Function, call: Call, flags: tuple[str, ...]) -> int:
-    """Line where the flag that guards a call is set to a constant after it was judged, or 0."""
+_OTHERWISE = re.compile(r"\s*(else|elif|except)\b")
+
+
+def _overwritten(facts: Facts, module: Module, function: Function, call: Call, flags: tuple[str, ...]) -> int:
+    """Line where the flag that guards a call is set to a constant after it was judged, or 0.
+
+    What stands in another branch is its value where nothing was judged: `if champion: ... else: deploy = True`.
+    """
     for flag in flags:
         before = [each for each in function.assigned if each.name == flag and each.line < call.line]
         if (
@@ -161,7 +173,9 @@ def _overwritten(function: Function, call: Call, flags: tuple[str, ...]) -> int:
             and not before[-2].constant
             and before[-1].line - before[-2].line <= 12
         ):
-            return before[-1].line
+            between = facts.project.text(module.path).splitlines()[before[-2].line : before[-1].line]
+            if not any(map(_OTHERWISE.match, between)):
+                return before[-1].line
     return 0
 
 
@@ -249,7 +263,7 @@ def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
             down += _late(module, function, call)
             continue
         # What is compared by size is no verdict: without a model in production its score is 0.
-        dead = 0 if guard.orders else _overwritten(function, call, guard.flags)
+        dead = 0 if guard.orders else _overwritten(facts, module, function, call, guard.flags)
         if dead:
             why = "the verdict is overwritten right before it is used"
             down.append(Evidence(path=module.path, line=dead, why=why))
@@ -295,6 +309,25 @@ def gates_on_replacing(facts: Facts) -> Iterator[Gate]:
                 here = Evidence(path=module.path, line=check.line, why=f"{call.last} depends on this condition")
                 sighting = facts.sight(place)
                 yield Gate(Seen((here, *sighting.seen().evidence), by=sighting.by), rival=True)
+
+
+def gates_on_a_floor(facts: Facts) -> Iterator[Gate]:
+    """A model that is kept only above a floor that is written down: `if recall > 0.65: save_model(model)`."""
+    for place in facts.named(lambda name: _is_kept(last_of(name)) or name in _DUMPS):
+        module, function, call = place
+        for check in function.branches if not module.is_notebook else ():
+            floor = set(check.numbers) - {0.0, 1.0}
+            measured = [word for word in check.words if is_metric(word) and not parts_of(word) & _OF_TRAINING]
+            again = any(check.line in each.guards and each.last in ("fit", "train") for each in function.calls)
+            if check.line not in call.guards or again:
+                continue  # a model that is bad leads to a search for another, and both are kept
+            if check.orders and floor and measured and _judges(check, function):
+                here = Evidence(path=module.path, line=check.line, why=f"{call.last} depends on this condition")
+                sighting = facts.sight(place)
+                yield Gate(Seen((here, *sighting.seen().evidence), by=sighting.by), rival=False)
+
+
+_OF_TRAINING = frozenset({"loss", "gain", "lift", "error", "train", "map"})
 
 
 def _is_kept(name: str) -> bool:
@@ -349,13 +382,14 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
             continue
         yield Gate(facts.sight(place).seen(), rival="baseline" in str(place[2].kwargs).lower())
     releasing = _releasing(facts)
+    asked = _judging_functions(facts)
     for module, function in facts.functions if releasing else ():
         for check in function.branches if not module.is_notebook else ():
             parts = {part for word in check.words for part in parts_of(word)}
             judged = (
                 bool(parts & (_FLOORS | _RIVALS) or set(check.numbers) - {0.0, 1.0}) and _judges(check, function)
                 if check.orders
-                else _is_verdict(function, check)
+                else _is_verdict(function, check) or _asks(check, function, asked)
             )
             if not (judged and _fails_at(module, function, check)):
                 continue
@@ -431,12 +465,7 @@ def _is_verdict(function: Function, check: Check) -> bool:
 
 def _fails_at(module: Module, function: Function, check: Check) -> bool:
     """Whether a condition leads to an error or to the end of the process: `sys.exit(main())` leaves with its answer."""
-    answers = f":{function.name}"
-    if check.stops and any(
-        call.last in ("exit", "SystemExit") and call.args[:1] == (answers,)
-        for each in module.functions.values()
-        for call in each.calls
-    ):
+    if check.stops and any(_exits_with(each, function.name) for each in module.functions.values()):
         return True
     leaves = [call.line for call in function.calls if call.last in ("exit", "SystemExit")]
     if check.stops and any(0 < line - check.line <= 6 for line in (*function.raises, *leaves)):
@@ -445,6 +474,17 @@ def _fails_at(module: Module, function: Function, check: Check) -> bool:
         return True  # after what it does when all is well: `if score >= floor: save(model) else: raise TooLow()`
     return any(
         call.last == "cancel" and "run" in call.name.lower() and check.line in call.guards for call in function.calls
+    )
+
+
+def _exits_with(function: Function, asked: str) -> bool:
+    """`sys.exit(main())`, and `sys.exit(0 if passed else 1)` after `passed = check_gate()`, which its name says."""
+    leaves = [call for call in function.calls if call.last in ("exit", "SystemExit")]
+    judges = parts_of(asked.rpartition(".")[2]) & (_JUDGING | _DECISIONS)
+    lines = [call.line for call in function.calls if call.name == f":{asked}"] if judges else []
+    return any(
+        call.args[:1] == (f":{asked}",) or (call.args[:1] == (None,) and any(line <= call.line for line in lines))
+        for call in leaves
     )
 
 
@@ -565,7 +605,7 @@ def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     """Every gate that is reached by somebody, and what was turned down."""
     gates, down = gates_in_code(facts)
     found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
-    found += [*gates_on_saving(facts), *gates_on_replacing(facts), *_branching_steps(facts)]
+    found += [*gates_on_saving(facts), *gates_on_replacing(facts), *gates_on_a_floor(facts), *_branching_steps(facts)]
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]
     down += [Evidence(path=each.path, line=each.line, why="a gate that nothing calls") for each in unreached]
     return [gate for gate in found if gate.seen.by > By.NOBODY], down

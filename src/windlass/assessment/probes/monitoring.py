@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from windlass.assessment.automation.workflow import maps
+from windlass.assessment.automation.workflow import maps, text_of
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude
 from windlass.assessment.probes.engines import engine_of
@@ -71,6 +71,13 @@ def _scrapes(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why=f"{found[1]} is declared")
 
 
+def _pages(facts: Facts) -> frozenset[str]:
+    """The addresses at which metrics are collected: `/metrics`, unless a configuration names another."""
+    documents = (document for path in facts.project.yaml_paths for document in facts.project.yaml(path))
+    jobs = (job for each in documents if isinstance(each, Map) for job in maps(each.get("scrape_configs")))
+    return frozenset({"/metrics", *(text_of(job.get("metrics_path")) for job in jobs)} - {""})
+
+
 def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
     """Deployments of a platform that is told to collect requests, errors and latency of them."""
     for path in facts.project.yaml_paths:
@@ -128,13 +135,14 @@ def _tells_how_good(function: Function) -> bool:
 def service_monitoring(facts: Facts) -> Finding:
     """The service exports metrics; wired if something collects them or raises an alarm."""
     scrapes = list(_scrapes(facts))
+    pages = _pages(facts)
     near = set(service_modules(facts)) | scoring_modules(facts)
     exported = [each for each in exporters(facts) if each.by > By.NOBODY and not _of_a_step(each)]
     hand_made = [
         Sighting(module, function, deco, facts.route(module, function))
         for module, function in facts.functions
         for deco in function.decorators
-        if deco.args and deco.args[0] == "/metrics" and not _tells_how_good(function)
+        if deco.args and deco.args[0] in pages and not _tells_how_good(function)
     ]
     seen = []
     for each in (exported + hand_made)[:20]:

@@ -168,6 +168,26 @@ def _in_folders(facts: Facts) -> Iterator[Sighting]:
     yield from (facts.sight(place) for place in found if readers - {place[0].path})
 
 
+def _in_tables(facts: Facts) -> Iterator[Sighting]:
+    """A table of versions of models: a row of it is added, and others ask for rows of it."""
+    made = facts.named(lambda name: _is_table(last_of(name)) and not name.startswith(_CLIENTS))
+    asked = {
+        last_of(value)
+        for _, _, call in facts.named(lambda name: last_of(name) in ("query", "select", "get"))
+        for value in call.values
+    }
+    for module, function, call in made:
+        if not module.is_notebook and call.last in asked and any(each.last in _ADDED for each in function.calls):
+            yield facts.sight((module, function, call))
+
+
+_ADDED = frozenset({"add", "add_all", "merge"})
+
+
+def _is_table(name: str) -> bool:
+    return name[:1].isupper() and parts_of(name) >= {"model", "version"}
+
+
 def _is_registering(module: Module, name: str) -> bool:
     parts = parts_of(name.rpartition(".")[2])
     place = parts_of(f"{module.path.rpartition('/')[2]} {name}")
@@ -262,7 +282,7 @@ def model_registry(facts: Facts) -> Finding:
     if not seen:
         seen = [
             each.seen("a registry of the project's own is written")
-            for each in (*home_grown(facts), *_in_folders(facts))
+            for each in (*home_grown(facts), *_in_folders(facts), *_in_tables(facts))
             if each.by > By.NOBODY
         ]
     down = [

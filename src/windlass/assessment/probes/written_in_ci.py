@@ -11,11 +11,11 @@ from windlass.assessment.words import is_metric
 
 _COMPARED = re.compile(r"\s-(lt|gt|le|ge)\s|\|\s*bc\b|[<>]=\s|\bif\b[^>|]*\w\s*[<>]\s*\w")
 _NAMES = re.compile(r"[A-Za-z_]\w*")
-_ENDS = re.compile(r"\bexit\(?\s*1\b|\braise\b")
+_ENDS = re.compile(r"\bexit\(?\s*1\b|\braise\b|\bexit\((0 if\b.*\belse 1|1 if\b.*\belse 0|not\b|int\(not\b)")
 _OUTPUT = re.compile(r"\boutputs\.(\w+)")
 _NEAR = 40
 """Lines from a comparison to the output that it decides on."""
-_SOON = 6
+_SOON = 12
 """Lines from a comparison to the failure that it leads to."""
 
 

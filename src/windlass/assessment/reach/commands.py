@@ -54,7 +54,7 @@ _VALUE_OPTIONS = frozenset(
     }
 )  # fmt: skip
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*$|^py$")
-_SHELLS = frozenset({"bash", "sh", "zsh", "source", "."})
+_SHELLS = frozenset({"bash", "sh", "zsh", "source", ".", "su"})
 _NODE = frozenset({"npm", "yarn", "pnpm", "bun"})
 _SERVERS = frozenset(
     {
@@ -161,8 +161,10 @@ def _shell(asked: Asked) -> Leads:
         if asked.argv[0] in ("bash", "sh", "zsh", "source", ".")
         else [asked.argv[0]]
     )
-    if "-c" in asked.argv and words:
-        return Leads(commands=tuple(("", command) for command in read_shell(words[0])))
+    if "-c" in asked.argv:  # `bash -c "python train.py"`, `su jovyan -c "python train.py"`
+        after = asked.argv[asked.argv.index("-c") + 1 :]
+        said = next((word for word in after if not word.startswith("-")), "")
+        return Leads(commands=tuple(("", command) for command in read_shell(said)))
     path = asked.path(words[0]) if words else None
     if path is None or path.endswith(".py"):
         return Leads()

@@ -174,6 +174,14 @@ def _files_named(asked: Asked) -> Leads:
     return Leads(commands=tuple(found))
 
 
+def _kubectl(asked: Asked) -> Leads:
+    """`kubectl exec deploy/trainer -- python train.py`, and the files that it is given."""
+    if "exec" in asked.argv[1:] and "--" in asked.argv:
+        inside = asked.argv[asked.argv.index("--") + 1 :]
+        return Leads(commands=(("", Command(argv=inside, line=asked.command.line)),) if inside else ())
+    return _files_named(asked)
+
+
 def _dbx(asked: Asked) -> Leads:
     """`dbx execute` and `dbx launch` run a workflow of the file that they name; `dbx deploy` only brings it there."""
     return _files_named(asked) if asked.argv[1:2] in (("execute",), ("launch",)) else Leads()
@@ -315,7 +323,7 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "aws": _aws,
     "spark-submit": _spark,
     "gcloud": _gcloud,
-    "kubectl": _files_named,
+    "kubectl": _kubectl,
     "databricks": _files_named,
     "sky": _files_named,
     "anyscale": _files_named,

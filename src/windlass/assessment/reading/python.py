@@ -492,13 +492,24 @@ _TABLES = frozenset({ast.Dict, ast.List, ast.Set})
 
 
 _GOES_ON = re.compile(r"_?(is_|keep_|should_)?(running|alive|run|active)_?")
+_BOUNDS = re.compile(r"(?=.)((max|num|n)_?)?(ticks|iterations|iters|rounds|cycles|runs|count|limit|steps|loops)?")
 _STOPS = re.compile(r"_?(should_|is_)?(stop(ped|ping)?|shutdown|shutting_down|exit|quit|done|terminated?)(_\w+)?")
 
 
 def _is_endless(test: ast.expr) -> bool:
-    """`while True`, and `while self.running` or `while not stop.is_set()`, which only a signal from outside ends."""
+    """`while True`, and `while self.running` or `while not stop.is_set()`, which only a signal from outside ends.
+
+    `while ticks is None or tick < ticks` ends for those who bound it.
+    """
     if isinstance(test, ast.Constant):
         return bool(test.value)
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        first = test.values[0]
+        return (
+            isinstance(first, ast.Compare)
+            and isinstance(first.ops[0], ast.Is)
+            and bool(_BOUNDS.fullmatch(dotted_of(first.left).rpartition(".")[2].lower()))
+        )
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         inner = test.operand
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
