@@ -27,20 +27,33 @@ from windlass.registry.native.xgboost_json import XGBoostModel
 class FakeBooster:
     """Answers with what it was asked, and knows categories as XGBoost 3 writes them."""
 
-    def __init__(self, *, best: str | None = None, categories: bool = False, booster: str = "gbtree") -> None:
+    def __init__(
+        self,
+        *,
+        best: str | None = None,
+        categories: bool = False,
+        booster: str = "gbtree",
+        objective: str = "reg:squarederror",
+        trees: int = 4,
+    ) -> None:
         self.feature_names = ["pay", "city", "zone"]
         self.feature_types = ["float", "c", "c"] if categories else ["float"] * 3
         self.asked: list[tuple[Any, tuple[int, int]]] = []
         self._best = best
         self._kind = booster
+        self._objective = objective
+        self._trees = trees
 
     def save_config(self) -> str:
         learner = {
-            "learner_train_param": {"objective": "reg:squarederror"},
-            "learner_model_param": {"num_class": "0"},
-            "gradient_booster": {"name": self._kind},
+            "learner_train_param": {"objective": self._objective},
+            "learner_model_param": {"num_class": "3" if self._objective.startswith("multi") else "0"},
+            "gradient_booster": {"name": self._kind, "gbtree_model_param": {"num_trees": str(self._trees)}},
         }
         return json.dumps({"learner": learner})
+
+    def num_boosted_rounds(self) -> int:
+        return 4
 
     def save_raw(self, _format: str) -> bytearray:
         cities = "BonnZürich".encode()
@@ -88,8 +101,48 @@ def test_a_booster_of_numbers_alone_takes_their_matrix_as_it_is() -> None:
 
 def test_a_category_that_xgboost_has_not_learned_is_refused_by_name() -> None:
     model = XGBoostModel(FakeBooster(categories=True), where="")
-    with pytest.raises(ValueError, match="'Oslo' is no category of 'city'"):
+    with pytest.raises(
+        ValueError, match="'Oslo' is no category of 'city' that the model has learned: 'Bonn', 'Zürich'"
+    ):
         model.predict(ROWS.with_columns(city=pl.lit("Oslo")))
+
+
+def test_categories_that_xgboost_has_cut_in_the_middle_of_a_character_are_refused() -> None:
+    """What XGBoost 3.2 writes of a pandas frame: the lengths are those of the texts, in characters."""
+
+    class Cut(FakeBooster):
+        def save_raw(self, _format: str) -> bytearray:
+            text = {"offsets": [0, 1, 5], "values": list("ÖBonn".encode()[:5])}
+            model = {
+                "learner": {"gradient_booster": {"model": {"cats": {"enc": [{"offsets": [], "values": []}, text]}}}}
+            }
+            return bytearray(json.dumps(model).encode())
+
+    with pytest.raises(RegistryError, match="the names of its categories were cut"):
+        XGBoostModel(Cut(categories=True), where="model.json")
+
+
+@pytest.mark.parametrize("objective", ["multi:softmax", "binary:hinge"])
+def test_a_booster_without_probabilities_is_refused_and_its_wrapper_is_not(objective: str) -> None:
+    booster = FakeBooster(objective=objective)
+    booster.__class__.__module__ = "xgboost.core"
+    with pytest.raises(RegistryError, match=f"the objective {objective} gives no probabilities"):
+        native_from(booster)
+
+    class Wrapper:
+        def get_booster(self) -> Any:
+            return booster
+
+    Wrapper.__module__ = "xgboost.sklearn"
+    found = contributions(Wrapper(), ROWS.select(pl.lit(1.0).alias(name) for name in ("a", "b", "c")), np.zeros(1))
+    assert found is not None
+    assert found.parts.shape == (1, 3)
+
+
+def test_trees_of_all_classes_at_once_say_beforehand_that_they_are_not_taken_apart() -> None:
+    assert not can_be_taken_apart(XGBoostModel(FakeBooster(objective="multi:softprob", trees=4), where=""))
+    assert can_be_taken_apart(XGBoostModel(FakeBooster(objective="multi:softprob", trees=12), where=""))
+    assert can_be_taken_apart(XGBoostModel(FakeBooster(trees=4), where=""))
 
 
 @pytest.mark.parametrize(("best", "kind", "rounds"), [(None, "gbtree", 0), ("4", "gbtree", 5), ("4", "gblinear", 0)])

@@ -214,6 +214,32 @@ def test_a_caller_who_goes_takes_nothing_along(served: Served) -> None:
     assert served.application.held.size == 0
 
 
+def test_nobody_writes_to_a_caller_who_has_gone_before_his_first_answer(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer, asked, go_on = served.stage.parts.batcher._answering.answer, threading.Event(), threading.Event()
+
+    def slowly(inquiries: Any) -> Any:
+        asked.set()
+        assert go_on.wait(20)
+        return answer(inquiries)
+
+    served.stage.parts.batcher._answering.answer = slowly
+    body = rows(served.stage)
+    chunked = request(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body), b"Transfer-Encoding: chunked")
+    with socket.create_connection(("127.0.0.1", served.port), 20) as connection:
+        connection.sendall(chunked * 3)
+        assert asked.wait(20)
+    state, pause, deadline = served.server.server_state, threading.Event(), time.monotonic() + 20
+    while state.connections and time.monotonic() < deadline:
+        pause.wait(0.001)
+    go_on.set()
+    while state.tasks and time.monotonic() < deadline:
+        pause.wait(0.001)
+    assert "closed" not in caplog.text
+    assert served.stage.metric('windlass_http_requests_total{route="/{product}/predict",status="200"}') == 1
+
+
 def test_what_a_worker_holds_is_bounded_here_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     body = rows(served.stage)
     monkeypatch.setattr("windlass.serving.transport.http.MOST_BYTES_HELD", len(body) - 1)

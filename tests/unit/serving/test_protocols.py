@@ -85,6 +85,13 @@ def test_csv_with_a_header_is_read(numbers: Any, text: str) -> None:
     assert reply.json() == {"predictions": ["no", "yes"]}
 
 
+def test_csv_is_read_no_further_than_it_takes_to_refuse_it(numbers: Any) -> None:
+    blank = "\n" * 20_000
+    endless = "a,b\n" + blank + "1,2\n" * 10_001 + '"not even CSV'
+    reply = numbers.client.post("/flights/invocations", content=endless, headers={"Content-Type": "text/csv"})
+    assert reply.json()["message"].startswith("rows: 10001 rows are too many")
+
+
 def test_csv_has_nulls_booleans_and_text(flights: Any) -> None:
     text = 'flight,at,distance,seats,carrier\n,2013-03-01T10:00:00Z,0.5,,"A, B"\n'
     reply = flights.client.post("/flights/invocations", content=text, headers={"Content-Type": "text/csv"})

@@ -15,6 +15,8 @@ from windlass.product.model.transformers import Known, known_of
 from windlass.product.task import TaskKind
 
 Array = np.ndarray[Any, Any]
+_SHOWN = 10
+"""Categories that a message lists."""
 
 
 class NativeModel:
@@ -117,7 +119,8 @@ class Categories:
         unknown = codes.is_null() & given.is_not_null()
         if self._strict and unknown.any():
             value = given.filter(unknown)[0]
-            raise ValueError(f"{value!r} is no category of {series.name!r} that the model has learned")
+            learned = ", ".join(map(repr, values.head(_SHOWN).to_list())) + (", ..." if len(values) > _SHOWN else "")
+            raise ValueError(f"{value!r} is no category of {series.name!r} that the model has learned: {learned}")
         return np.asarray(codes.to_numpy())
 
 

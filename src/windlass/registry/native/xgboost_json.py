@@ -27,12 +27,8 @@ class XGBoostModel(NativeModel):
         self._booster = booster
         learner = json.loads(booster.save_config())["learner"]
         objective = learner["learner_train_param"]["objective"]
-        if objective in _WITHOUT_PROBABILITIES:
-            raise RegistryError(
-                f"the objective {objective} gives no probabilities",
-                where=where,
-                remedy="train with multi:softprob or binary:logistic",
-            )
+        self._objective = objective
+        self._where = where
         self.kind = kind_of(objective, binary=("binary:logistic", "reg:logistic"), many=("multi:softprob",))
         count = {"regression": 0, "binary": 2, "multiclass": int(learner["learner_model_param"]["num_class"])}[
             self.kind
@@ -43,15 +39,18 @@ class XGBoostModel(NativeModel):
         # Of a booster that was stopped early the best trees count, as XGBoost's own wrapper has it; 0 means all.
         best = booster.attr("best_iteration")
         self._linear = learner["gradient_booster"]["name"] == "gblinear"
+        # A tree for each class and round, unless each tree answers for all: no file says `multi_strategy` again.
+        trees = int(learner["gradient_booster"].get("gbtree_model_param", {}).get("num_trees", 0))
+        self._leaves_of_all_classes = count > 2 and 0 < trees < count * booster.num_boosted_rounds()
         self._rounds = (0, 0 if best is None or self._linear else int(best) + 1)
-        self._categories = Categories(_categories(booster, names), strict=True)
+        self._categories = Categories(_categories(booster, names, where), strict=True)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         xgboost = _library()
         found = cls(read_with(path, lambda: xgboost.Booster(model_file=str(path))), where=str(path))
         found.path = path
-        return found
+        return found._answering()
 
     @classmethod
     def of(cls, model: Any) -> Self | None:
@@ -59,8 +58,8 @@ class XGBoostModel(NativeModel):
         where = f"{type(model).__module__}.{type(model).__qualname__}"
         if hasattr(model, "get_booster"):
             booster = model.get_booster()
-            return cls(booster, where=where) if "c" in (booster.feature_types or ()) else None
-        return cls(model, where=where) if hasattr(model, "save_config") else None
+            return cls(booster, where=where)._answering() if "c" in (booster.feature_types or ()) else None
+        return cls(model, where=where)._answering() if hasattr(model, "save_config") else None
 
     @property
     def known_columns(self) -> dict[str, Known]:
@@ -72,11 +71,21 @@ class XGBoostModel(NativeModel):
 
     @property
     def has_parts(self) -> bool:
-        return not self._linear
+        return not self._linear and not self._leaves_of_all_classes
 
     def parts(self, features: pl.DataFrame) -> Array:
         found = self._booster.predict(self._matrix(features), iteration_range=self._rounds, pred_contribs=True)
         return np.asarray(found, dtype=np.float64)
+
+    def _answering(self) -> Self:
+        """Itself. Raises RegistryError for a booster that gives no probabilities, which its wrapper may make of it."""
+        if self._objective in _WITHOUT_PROBABILITIES:
+            raise RegistryError(
+                f"the objective {self._objective} gives no probabilities",
+                where=self._where,
+                remedy="train with multi:softprob or binary:logistic",
+            )
+        return self
 
     def _scores(self, features: pl.DataFrame | Array) -> Array:
         return np.asarray(self._booster.predict(self._matrix(features), iteration_range=self._rounds))
@@ -101,7 +110,7 @@ def _library() -> Any:
     return xgboost
 
 
-def _categories(booster: Any, names: list[str]) -> dict[str, list[Any]]:
+def _categories(booster: Any, names: list[str], where: str) -> dict[str, list[Any]]:
     """The categories that the model's own JSON lists for its columns; older files have none, and only codes are known.
 
     Text stands there as UTF-8 bytes of all values one after the other, with the offsets of each.
@@ -110,7 +119,14 @@ def _categories(booster: Any, names: list[str]) -> dict[str, list[Any]]:
         return {}
     model = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]["model"]
     listed = model.get("cats", {}).get("enc", [])
-    found = {name: _values(entry) for name, entry in zip(names, listed, strict=False)}
+    try:
+        found = {name: _values(entry) for name, entry in zip(names, listed, strict=False)}
+    except UnicodeDecodeError as error:  # of a pandas frame XGBoost 3.2 counts characters where it keeps bytes
+        raise RegistryError(
+            "the names of its categories were cut, as XGBoost does with names of a pandas frame beyond ASCII",
+            where=where,
+            remedy="train it on a polars frame, on names in ASCII, or on numbers for them",
+        ) from error
     return {name: values for name, values in found.items() if values}
 
 

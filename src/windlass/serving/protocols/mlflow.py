@@ -12,6 +12,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ import msgspec
 from windlass.product.contract import Decoded, InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
 from windlass.product.contract.cells import value_of_cell
 from windlass.serving.answers.batching import Batcher
+from windlass.serving.limits import MOST_ROWS
 from windlass.serving.refusal import Refusal, details_of
 from windlass.serving.transport.http import CSV, Call, Reply
 from windlass.serving.versions.lineup import Board
@@ -153,21 +155,23 @@ def _csv_reader(body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise MalformedBody(f"the body is not UTF-8: {error}", remedy="send UTF-8 encoded CSV") from error
     try:
-        table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = next(lines, [])
+        # One more than may come is enough to refuse them. All of 16 MB, as lists, would be fifty times as large.
+        rows = list(islice((line for line in lines if line), MOST_ROWS + 1))
     except csv.Error as error:
         raise MalformedBody(f"the body is not valid CSV: {error}", remedy="send CSV with a header line") from error
-    return lambda decoder: _table(table, decoder)
+    return lambda decoder: _table(header, rows, decoder)
 
 
-def _table(table: list[list[str]], decoder: RowDecoder) -> Decoded:
-    if not table or not table[0]:
+def _table(names: list[str], rows: list[list[str]], decoder: RowDecoder) -> Decoded:
+    if not names:
         raise _wrong("header", "is missing: the first line must name the columns")
     kinds = {column.name: column for column in decoder.columns}
-    names, records = table[0], []
-    lines = [line for line in table[1:] if line]
+    records = []
     _check_names(names, "header")
-    decoder.check_count(len(lines))
-    for place, row in enumerate(lines):
+    decoder.check_count(len(rows))
+    for place, row in enumerate(rows):
         cells = _named(row, names, place, "row")
         records.append({name: value_of_cell(text, kinds.get(name)) for name, text in cells.items()})
     return decoder.from_records(records)

@@ -32,6 +32,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._head = 0
         """Bytes that came while the head of a request was still incomplete."""
         self._in_head = True
+        self._unanswered: list[Any] = []
+        """Requests that go through ASGI and have no answer yet: one, and those that were sent before it is answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -54,6 +56,7 @@ class PatientProtocol(HttpToolsProtocol):
         exchange = self._exchange()
         if exchange is None:
             super().on_headers_complete()
+            self._unanswered = [*(each for each in self._unanswered if not each.response_complete), self.cycle]
         else:
             self.cycle = exchange  # type: ignore[assignment]
 
@@ -86,6 +89,9 @@ class PatientProtocol(HttpToolsProtocol):
         exchange: Any = self.cycle
         if isinstance(exchange, Exchange):
             exchange.let_go()
+        for cycle in self._unanswered:  # uvicorn tells the newest alone, and another would write to whoever has gone
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def end_if_late(self, now: float) -> None:
