@@ -209,6 +209,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         _log.error("%s", error)
         sys.exit(TRY_LATER)
     from windlass.serving.app import Application
+    from windlass.serving.transport.connections import most_connections
     from windlass.serving.transport.guard import Keyring
     from windlass.serving.transport.protocol import PatientProtocol
 
@@ -216,7 +217,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     application = Application(parts, keyring=keyring)
     config = uvicorn.Config(
         application,
-        http=partial(PatientProtocol, direct=application.direct),  # type: ignore[arg-type]
+        http=partial(PatientProtocol, direct=application.direct, most=most_connections()),  # type: ignore[arg-type]
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -33,7 +35,7 @@ class Looking(uvicorn.Server):
 class Served:
     """The stage's application on a socket, and which requests went past ASGI."""
 
-    def __init__(self, stage: Any, keyring: Keyring | None = None) -> None:
+    def __init__(self, stage: Any, keyring: Keyring | None = None, most: int | None = None) -> None:
         self.stage = stage
         self.application = Application(stage.parts, keyring=keyring)
         self.short: list[str] = []
@@ -44,7 +46,7 @@ class Served:
             return await reply(exchange)
 
         self.application.direct.reply = noted  # type: ignore[method-assign]
-        http_class: Any = partial(PatientProtocol, direct=self.application.direct)
+        http_class: Any = partial(PatientProtocol, direct=self.application.direct, most=most)
         config = uvicorn.Config(self.application, http=http_class, lifespan="off", log_config=None, server_header=False)
         self.server = Looking(config)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -238,6 +240,28 @@ def test_nobody_writes_to_a_caller_who_has_gone_before_his_first_answer(
         pause.wait(0.001)
     assert "closed" not in caplog.text
     assert served.stage.metric('windlass_http_requests_total{route="/{product}/predict",status="200"}') == 1
+
+
+def test_a_connection_too_many_is_refused_and_the_others_go_on(flights: Any) -> None:
+    with Served(flights, most=2) as served, socket.create_connection(("127.0.0.1", served.port), 20) as slow:
+        slow.sendall(b"POST /flights/predict HTTP/1.1\r\n")
+        with socket.create_connection(("127.0.0.1", served.port), 20) as other:
+            other.sendall(request(rows(flights)))
+            assert other.recv(65536).startswith(b"HTTP/1.1 200 OK")
+            assert served.say(b"", until=2).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+            other.sendall(request(rows(flights)))
+            assert other.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(("soft", "hard", "most"), [(64, 256, 192), (256, 256, 192)])
+def test_a_worker_opens_as_many_files_as_it_may_and_keeps_a_quarter_for_itself(soft: int, hard: int, most: int) -> None:
+    program = (
+        "import resource; from windlass.serving.transport.connections import most_connections\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
+        "print(most_connections(), resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == f"{most} ({hard}, {hard})\n"
 
 
 def test_what_a_worker_holds_is_bounded_here_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,11 +19,12 @@ _REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 class PatientProtocol(HttpToolsProtocol):
     """One connection. A request has REQUEST_SECONDS to arrive, and MOST_HEAD_BYTES for its head.
 
-    With `direct`, requests that may take the way past ASGI take it.
+    With `direct`, requests that may take the way past ASGI take it. Beyond `most` connections the next one is refused.
     """
 
-    def __init__(self, *args: Any, direct: Direct | None = None, **named: Any) -> None:
+    def __init__(self, *args: Any, direct: Direct | None = None, most: int | None = None, **named: Any) -> None:
         super().__init__(*args, **named)
+        self._most = most
         self._direct = direct
         self._begun: float | None = None
         """When the request that is arriving was begun, or the connection was made; None: nothing is arriving."""
@@ -38,6 +39,8 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._begun = time.monotonic()
+        if self._most is not None and len(self.connections) > self._most:
+            self._end(b"503 Service Unavailable")
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
