@@ -15,7 +15,7 @@ LIBRARIES = frozenset(
         "flaml", "tpot", "gluonts", "surprise", "implicit", "lifelines", "ultralytics", "spacy", "sktime", "darts",
         "river", "imblearn", "mlforecast", "statsforecast", "neuralforecast", "cuml", "tabpfn",
         "sentence_transformers", "setfit", "jax", "flax", "pmdarima", "ngboost", "stable_baselines3", "skorch",
-        "tabnet",
+        "tabnet", "pymc", "pymc3",
     }
 )  # fmt: skip
 _PREPARES = re.compile(
@@ -52,11 +52,14 @@ _SAYS_SO = frozenset({"train", "training", "retrain", "retraining", "finetune", 
 
 
 _FITTING_FUNCTIONS = frozenset(
-    {("auto_arima", "pmdarima"), ("cross_val_score", "sklearn"), ("cross_validate", "sklearn")}
-)
+    {
+        ("auto_arima", "pmdarima"), ("cross_val_score", "sklearn"), ("cross_validate", "sklearn"), ("sample", "pymc"),
+        ("sample", "pymc3"),
+    }
+)  # fmt: skip
 _TRAINING_NAMES = _FITS | {
     "train", "train_model", "step", "apply_gradients", "minimize", "create_model", "compare_models", "tune_model",
-    "auto_arima", "cross_val_score", "cross_validate",
+    "auto_arima", "cross_val_score", "cross_validate", "sample",
 }  # fmt: skip
 
 

@@ -239,3 +239,59 @@ def test_drift_that_another_step_of_the_flow_keeps(ask: Ask, tells: str, state: 
 def test_what_answers_is_no_library_for_its_classifiers(write: Write, code: str, kind: str) -> None:
     marks = '[project]\nname = "churn"\nclassifiers = ["Intended Audience :: Developers"]\n'
     assert kind_of(Facts(open_project(write({"service.py": code, "pyproject.toml": marks})))).name == kind
+
+
+STEPS = """
+    resource "aws_sagemaker_pipeline" "churn" {{
+      pipeline_definition = jsonencode({{
+        Steps = [
+          {{ Name = "Prepare", Type = "Processing" }},
+          {{ Name = "Train", Type = "{kind}" }}
+        ]
+      }})
+    }}
+"""
+
+
+@pytest.mark.parametrize(("kind", "state"), [("Training", State.PRESENT), ("Transform", State.ABSENT)])
+def test_a_pipeline_of_sagemaker_in_terraform(ask: Ask, kind: str, state: State) -> None:
+    assert ask("pipeline-orchestrated", {"infra/pipeline.tf": STEPS.format(kind=kind)}).state is state
+
+
+SHOWN = """
+    resource "aws_cloudwatch_dashboard" "churn" {{
+      dashboard_body = jsonencode({{ widgets = [{{ properties = {{ metrics = [["AWS/SageMaker", "{metric}"]] }} }}] }})
+    }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("metric", "state"), [("EndpointInvocationErrors", State.PRESENT), ("TrainingJobsCompleted", State.ABSENT)]
+)
+def test_a_page_of_a_platform(ask: Ask, metric: str, state: State) -> None:
+    assert ask("service-monitoring", {"infra/page.tf": SHOWN.format(metric=metric)}).state is state
+
+
+POSTERIOR = """
+    import joblib
+    import pymc3 as pm
+    from fastapi import FastAPI
+
+    app = FastAPI()
+    model = joblib.load("model.joblib")
+
+    @app.post("/predict")
+    def predict(x: float):
+        return pm.{asks}(model)
+"""
+
+
+@pytest.mark.parametrize(("asks", "state"), [("sample_posterior_predictive", State.PRESENT), ("hdi", State.ABSENT)])
+def test_a_service_that_samples_a_posterior(ask: Ask, asks: str, state: State) -> None:
+    assert ask("model-serving", {"service.py": POSTERIOR.format(asks=asks)}).state is state
+
+
+@pytest.mark.parametrize(("package", "state"), [("pymc", State.PRESENT), ("random", State.ABSENT)])
+def test_sampling_a_model_is_training(ask: Ask, package: str, state: State) -> None:
+    code = f"import {package} as pm\ndef train():\n    return pm.sample(1000)\ntrain()\n"
+    assert ask("training-automated", {"train.py": code}).state is state

@@ -95,6 +95,10 @@ _ALARM = re.compile(r'resource\s+"aws_cloudwatch_metric_alarm"\s+"[^"]*"\s*\{(.*
 _OF_A_SERVICE = re.compile(
     r'namespace\s*=\s*"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|NetworkELB|ELB|AppRunner|ElasticBeanstalk)"'
 )
+_PAGE = re.compile(r'resource\s+"aws_cloudwatch_dashboard"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
+_SHOWN = re.compile(
+    r'\[\s*"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|NetworkELB|ELB|AppRunner|ElasticBeanstalk)"\s*,\s*"([^"]+)"'
+)
 _OF_ITS_OWN = re.compile(r'namespace\s*=\s*"(?!AWS/)[^"]+"')
 _OF_REQUESTS = re.compile(
     r"latenc|error|5xx|4xx|5\d\d|request|health|avail|uptime|invocation|throttl|timeout|duration", re.IGNORECASE
@@ -104,6 +108,7 @@ _OF_REQUESTS = re.compile(
 def _alarms(facts: Facts) -> Iterator[Seen]:
     """Alarms on what a platform itself counts of a service, or the service counts there: errors, latency, requests."""
     serves = bool(service_modules(facts))
+    yield from _pages_of_a_platform(facts)
     for path in facts.project.named(".tf"):
         text = facts.project.text(path)
         for found in _ALARM.finditer(text):
@@ -113,6 +118,17 @@ def _alarms(facts: Facts) -> Iterator[Seen]:
                 yield Seen(
                     (Evidence(path=path, line=line, why="an alarm on what is counted of the service"),), by=By.PERSON
                 )
+
+
+def _pages_of_a_platform(facts: Facts) -> Iterator[Seen]:
+    """Dashboards on which the errors, the latency or the requests of a service stand, as a platform counts them."""
+    for path in facts.project.named(".tf"):
+        text = facts.project.text(path)
+        for found in _PAGE.finditer(text):
+            if any(_OF_REQUESTS.search(name) for _, name in _SHOWN.findall(found[1])):
+                line = text.count("\n", 0, found.start()) + 1
+                why = "a page on what is counted of the service"
+                yield Seen((Evidence(path=path, line=line, why=why),), by=By.PERSON)
 
 
 def _of_a_step(sighting: Sighting) -> bool:

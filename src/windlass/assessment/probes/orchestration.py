@@ -135,10 +135,13 @@ _TASKS_OF_CDK = frozenset(
     }
 )  # fmt: skip
 _TASK_OF_TERRAFORM = re.compile(r'"?([\w -]+)"?\s*[:=]\s*\{\s*"?Type"?\s*[:=]\s*"Task"')
+_STEP_OF_SAGEMAKER = re.compile(
+    r'"?Type"?\s*[:=]\s*"(Training|Tuning|AutoML|Processing|Transform|RegisterModel|Model|Condition|Lambda|Fail)"'
+)
 
 
 def _machines(facts: Facts) -> Iterator[Seen]:
-    """State machines of AWS, declared in TypeScript or in Terraform."""
+    """State machines and pipelines of AWS, declared in TypeScript or in Terraform."""
     for path in facts.project.named(".ts", ".tf"):
         text = facts.project.text(path)
         if path.endswith(".ts"):
@@ -147,6 +150,8 @@ def _machines(facts: Facts) -> Iterator[Seen]:
         else:
             tasks = _TASK_OF_TERRAFORM.finditer(text) if "aws_sfn_state_machine" in text else ()
             found = [(each[1], each.start()) for each in tasks]
+            steps = _STEP_OF_SAGEMAKER.finditer(text) if "aws_sagemaker_pipeline" in text else ()
+            found += [(each[1], each.start()) for each in steps]
         if len(found) >= 2 and any(parts_of(name) & (TRAINS - {"model"}) for name, _ in found):
             places = (Evidence(path=path, line=text.count("\n", 0, at) + 1, why=f"step {name}") for name, at in found)
             yield Seen(tuple(places), by=By.PERSON)

@@ -30,7 +30,7 @@ _APPS = (
 _PREDICTS = frozenset(
     {
         "predict", "predict_proba", "predict_step", "infer", "inference", "score", "predict_one", "make_prediction",
-        "run_inference", "forward", "score_batch",
+        "run_inference", "forward", "score_batch", "sample_posterior_predictive",
     }
 )  # fmt: skip
 _LOADS = frozenset(
