@@ -73,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     watch_rows: int = 2000
     """Rows of a window that drift is judged on; and of the first answers that an imported model is watched against."""
     lease_seconds: float = 10.0
-    """How long a controller that has gone silent is waited for before another takes over, in real seconds."""
+    """How long a controller that has gone silent, and is not known to have ended, is waited for, in real seconds."""
     run_seconds: float = 86_400.0
     """How long one run of user code may take, in real seconds, before its process is ended."""
     run_memory_mb: int = 0

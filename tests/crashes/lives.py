@@ -93,11 +93,12 @@ def live(project: Path, champion: str) -> int:
 
 
 def _take_over(workspace: Workspace) -> LoopContext:
-    holder = Holder(seconds=workspace.settings.lease_seconds)
-    while (context := acquire(workspace, silent=holder.silent)) is None:
+    holder = Holder(seconds=workspace.settings.lease_seconds, ended=workspace.presence.ended)
+    while True:
         holder.see(workspace.ledger.lease())
+        if (context := acquire(workspace, silent=holder.silent)) is not None:
+            return context
         time.sleep(0.005)
-    return context
 
 
 def _settled(context: LoopContext, product: ProductState, champion: str) -> bool:

@@ -170,7 +170,7 @@ class Process:
         self._controller = controller
 
     def _new_holder(self) -> Holder:
-        return Holder(seconds=LEASE_SECONDS, real_time=self._machine.running)
+        return Holder(seconds=LEASE_SECONDS, ended=lambda _: False, real_time=self._machine.running)
 
     def _heard(self) -> str:
         told = self._told.get(timeout=60)

@@ -93,15 +93,15 @@ def _see_through(
     rest: Callable[[float], None],
     real_time: Callable[[], float],
 ) -> CommandFinished:
-    holder = Holder(seconds=workspace.settings.lease_seconds, real_time=real_time)
+    holder = Holder(seconds=workspace.settings.lease_seconds, ended=workspace.presence.ended, real_time=real_time)
     began, untold = real_time(), False
     while (answer := _answer(workspace, command)) is None:
+        untold = holder.see(workspace.ledger.lease()) or untold
         with holding(workspace, silent=holder.silent) as context:
             if context is not None:
                 act(context)
                 Signing(context=context, incidents=Incidents(context=context)).sign()
                 continue
-        untold = holder.see(workspace.ledger.lease()) or untold
         waited = real_time() - began
         if waited > patience and holder.alive:
             raise UsageError(

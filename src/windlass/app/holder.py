@@ -9,12 +9,16 @@ from windlass.records.lease import Lease
 
 
 class Holder:
-    """What has been seen of the holder. That a process is alive shows in its renewing the lease, and in nothing else:
-    a dead one's lease stands as it was until it runs out."""
+    """What has been seen of the holder. That it does its work shows in its renewing the lease, and in nothing else. A
+    dead one's lease stands as it was until it runs out, unless it is known that its process has ended."""
 
-    def __init__(self, *, seconds: float, real_time: Callable[[], float] = time.monotonic) -> None:
-        """`seconds`: for which leases are given. `real_time`: seconds of a clock that nobody sets."""
+    def __init__(
+        self, *, seconds: float, ended: Callable[[Lease], bool], real_time: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`seconds`: for which leases are given. `ended`: whether it is known that the process of a lease has ended
+        (`windlass.app.presence`). `real_time`: seconds of a clock that nobody sets."""
         self._seconds = seconds
+        self._ended = ended
         self._real_time = real_time
         self._first: Lease | None = None
         self._last: Lease | None = None
@@ -37,11 +41,12 @@ class Holder:
 
     @property
     def silent(self) -> Lease | None:
-        """The lease, if it has been seen unchanged for longer than leases are given for.
+        """The lease, if its holder has ended, or it has been seen unchanged for longer than leases are given for.
 
         It has run out then, whatever its date says: the clock may have been set back since, or the machine restarted.
         """
-        return self._last if self._real_time() - self._changed > self._seconds else None
+        lease, unchanged = self._last, self._real_time() - self._changed
+        return lease if lease is not None and (unchanged > self._seconds or self._ended(lease)) else None
 
     def __str__(self) -> str:
         if self._first is None:

@@ -27,6 +27,7 @@ def acquire(workspace: Workspace, *, silent: Lease | None = None) -> LoopContext
     fence = workspace.ledger.acquire(holder_name(workspace), seconds, above=seen, silent=silent)
     if fence is None:
         return None
+    workspace.presence.show(fence.token)
     context = context_for(workspace, fence)
     try:
         take_over(context)

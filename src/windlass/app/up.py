@@ -175,12 +175,13 @@ def _wait_for_lease(workspace: Workspace, door: Door, stopping: threading.Event,
 
     A standby outlives what the holder outlives: once it waits, a ledger that cannot be asked is asked again.
     """
-    ledger, holder = workspace.ledger, Holder(seconds=workspace.settings.lease_seconds)
-    waits, wrong = False, ""
+    ledger = workspace.ledger
+    holder = Holder(seconds=workspace.settings.lease_seconds, ended=workspace.presence.ended)
+    waits, news, wrong = False, False, ""
     while not stopping.is_set():
         try:
+            news = holder.see(ledger.lease()) or news
             context = acquire(workspace, silent=holder.silent)
-            news = context is None and holder.see(ledger.lease())
         except LedgerError as error:
             if not waits:
                 raise
@@ -193,6 +194,7 @@ def _wait_for_lease(workspace: Workspace, door: Door, stopping: threading.Event,
                 return context
             if news:
                 say(f"windlass: {holder}; standing by to take over")
+                news = False
             door.open(patient=True)
             door.check()
             waits, wrong = True, ""

@@ -13,6 +13,7 @@ from windlass.records.paths import Paths
 from windlass.settings import FILE, Settings, find_file
 
 if TYPE_CHECKING:
+    from windlass.app.presence import Presence
     from windlass.engines.local import LocalEngine
     from windlass.lake.lake import Lake
     from windlass.ledger.ledger import Ledger
@@ -88,6 +89,12 @@ class Workspace:
         return ledger
 
     @cached_property
+    def presence(self) -> Presence:
+        from windlass.app.presence import Presence
+
+        return Presence(self.paths.holders)
+
+    @cached_property
     def view(self) -> StateView:
         from windlass.ledger.snapshot import SnapshotFile
         from windlass.ledger.view import StateView
@@ -127,11 +134,13 @@ class Workspace:
         return LocalEngine(preload=(*PRELOAD, "windlass.pipeline.training"), log=self.paths.log, limits=limits)
 
     def close(self) -> None:
-        """End the engine's process and close the ledger, if they were used."""
+        """End the engine's process, close the ledger and show nothing of this process any more, if they were used."""
         if "engine" in self.__dict__:
             self.engine.close()
         if "ledger" in self.__dict__:
             self.ledger.close()
+        if "presence" in self.__dict__:
+            self.presence.close()
 
     def __enter__(self) -> Workspace:
         return self

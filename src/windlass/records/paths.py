@@ -44,6 +44,11 @@ class Paths(msgspec.Struct, frozen=True):
         return self.root / "tokens.json"
 
     @property
+    def holders(self) -> Path:
+        """Where the holder of the lease shows that it lives."""
+        return self.root / "holders"
+
+    @property
     def lake(self) -> Path:
         return self.root / "lake"
 

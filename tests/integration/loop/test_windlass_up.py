@@ -75,7 +75,8 @@ def test_it_trains_serves_obeys_and_leaves_cleanly(up: Up) -> None:
 
 
 @on_both_databases
-def test_a_second_one_waits_and_takes_over_when_the_first_is_killed(up: Up) -> None:
+def test_a_second_one_waits_and_takes_over_as_soon_as_the_first_is_killed(up: Up) -> None:
+    up.more["WINDLASS_LEASE_SECONDS"] = "3600"  # for which nobody waits
     first = up.start()
     assert up.wait_until(up.champion) == "v1"
     answered = {answer["id"] for answer in up.predict(30)}
@@ -96,6 +97,7 @@ def test_a_second_one_waits_and_takes_over_when_the_first_is_killed(up: Up) -> N
 
 
 def test_killed_while_it_trains_the_next_one_takes_the_run_up(up: Up) -> None:
+    up.more["WINDLASS_LEASE_SECONDS"] = "3600"
     first = up.start()
     up.wait_until(lambda: any(event.kind() == "step.finished" for event in up.events()))
     first.kill()
@@ -120,6 +122,7 @@ def test_a_waiting_one_leaves_when_it_is_told(up: Up) -> None:
 
 
 def test_after_a_kill_the_next_run_by_hand_is_not_refused_and_takes_the_run_up(up: Up) -> None:
+    up.more["WINDLASS_LEASE_SECONDS"] = "3600"
     up.hold.touch()
     first = up.start("train")
     up.wait_until(lambda: any(event.kind() == "step.started" for event in up.events()))

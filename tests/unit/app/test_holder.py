@@ -15,7 +15,9 @@ class Watch:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        self.holder = Holder(seconds=10, real_time=lambda: self.seconds)
+        self.ended: set[int] = set()
+        """Tokens of processes that are known to have ended."""
+        self.holder = Holder(seconds=10, ended=lambda lease: lease.token in self.ended, real_time=lambda: self.seconds)
 
     def see(self, token: int, *, until: float) -> Lease:
         lease = Lease(holder=f"holder-{token}", token=token, expires_at=NOON + timedelta(seconds=until))
@@ -50,6 +52,16 @@ def test_a_clock_that_is_set_back_does_not_make_a_living_one_dead() -> None:
     watch.see(1, until=-3600)  # renewed after the clock went back
     watch.seconds = 12.0
     assert watch.holder.alive
+    assert watch.holder.silent is None
+
+
+def test_one_that_is_known_to_have_ended_is_not_waited_for() -> None:
+    watch = Watch()
+    watch.see(1, until=10)
+    watch.ended.add(1)
+    lease = watch.see(1, until=10)
+    assert watch.holder.silent == lease
+    watch.see(2, until=10)
     assert watch.holder.silent is None
 
 
