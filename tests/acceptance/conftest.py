@@ -107,7 +107,7 @@ def shell(port: int) -> Iterator[Shell]:
 
 def _environment() -> dict[str, str]:
     """The virtual environment first, as after `source .venv/bin/activate`, and no setting from outside."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WINDLASS_", "PYTHONPATH"))}
     return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
 
 
