@@ -127,12 +127,32 @@ class Modules:
         """Whether a dotted name means something that a file of the project should hold, and does not."""
         head, _, last = dotted.rpartition(".")
         home = self.path_of(head, seen_from=seen_from) if head else None
-        if home is None or last == "*" or self.path_of(dotted, seen_from=seen_from) is not None:
+        if home is None or last == "*" or home in self._stars or self.path_of(dotted, seen_from=seen_from) is not None:
             return False
         module = self.by_path[home]
         made = {each.name for each in module.functions[""].assigned} if "" in module.functions else set()
         names = module.functions.keys() | module.classes.keys() | module.imports.keys() | made
-        return not names & {last, "*", "__getattr__"}
+        return not names & {last, "__getattr__"}
+
+    @cached_property
+    def _stars(self) -> dict[str, tuple[str, ...]]:
+        """Path to the modules of which a file takes in everything: `from team.steps import *`."""
+        found = {
+            each.path: tuple(full.removesuffix(".*") for full in each.imports.values() if full.endswith(".*"))
+            for each in self
+        }
+        return {path: modules for path, modules in found.items() if modules}
+
+    def _starred(self, module: Module, rest: list[str], depth: int) -> Key | None:
+        """What a name stands for that a file has from one of which it takes in everything."""
+        for full in self._stars.get(module.path, ()) if depth < 5 else ():
+            home = self.path_of(full, seen_from=module.path)
+            if home is None or home == module.path:
+                continue
+            key = self._inside(self.by_path[home], rest, depth + 1)
+            if key is not None:
+                return key
+        return None
 
     def like(self, pattern: str, most: int = 8) -> list[str]:
         """The files of modules whose dotted name is like a pattern with `*` for a part that only a variable knows."""
@@ -220,9 +240,10 @@ class Modules:
             return module.path, rest[0]
         if rest[0] in module.imports and depth < 5:
             return self.find(".".join([module.imports[rest[0]], *rest[1:]]), seen_from=module.path, depth=depth + 1)
-        # A value, such as an application: who takes it in runs the file that makes it.
+        # A value, such as an application, or everything: who takes it in runs the file that makes it.
         made = module.functions[""].assigned if "" in module.functions else ()
-        return (module.path, "") if any([each.name] == rest for each in made) else None
+        whole = rest == ["*"] or any([each.name] == rest for each in made)
+        return (module.path, "") if whole else self._starred(module, rest, depth)
 
     def _constructor(self, module: Module, owner: Class) -> Key | None:
         made = self.method(module, owner, "__init__") or self.method(module, owner, "__post_init__")
@@ -265,6 +286,8 @@ class Modules:
             key = self._inside(module, call_name[1:].split("."), 0)
             return [key] if key is not None else self._by_name(call_name, module)
         key = self._defined_instead(call_name, module) if module.path in self._instead else None
+        if module.path in self._stars and first not in module.packages:
+            key = key or self._starred(module, call_name.split("."), 0)
         if first not in self._places:  # of somebody else's package, as most are
             return [key] if key is not None else []
         key = key or self.find(call_name, seen_from=module.path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from windlass.assessment.assess import open_project
@@ -291,3 +293,44 @@ def test_a_project_whose_setup_was_copied_from_a_package(write: Write, path: str
         path: "from team.model import train\nif __name__ == '__main__':\n    train(1, 2)\n",
     }
     assert kind_of(Facts(open_project(write(files)))).name == kind
+
+
+class TestAsTheFifteenthRoundHadIt:
+    @pytest.mark.parametrize(("stage", "state"), [("model_training", State.PRESENT), ("model_answers", State.ABSENT)])
+    def test_a_stage_about_a_model_need_not_train_it(self, ask: Ask, stage: str, state: State) -> None:
+        stages = f"stages:\n  prepare:\n    cmd: python prepare.py\n  {stage}:\n    cmd: echo done\n"
+        assert ask("pipeline-orchestrated", {"dvc.yaml": stages}).state is state
+
+    @pytest.mark.parametrize(("second", "state"), [("ParallelRunStep()", State.PRESENT), ("None", State.ABSENT)])
+    def test_what_holds_the_steps_is_none(self, ask: Ask, second: str, state: State) -> None:
+        text = "from azureml.pipeline.core import Pipeline\nfrom azureml.pipeline.steps import ParallelRunStep\n"
+        text += f"Pipeline(steps=[ParallelRunStep(name='train'), {second}])\n"
+        assert ask("pipeline-orchestrated", {"run.py": text}).state is state
+
+    @pytest.mark.parametrize(("path", "state"), [("run.py", State.WIRED), ("run.ipynb", State.ABSENT)])
+    def test_who_waits_in_a_notebook_for_a_job_runs_nothing_by_itself(self, ask: Ask, path: str, state: State) -> None:
+        code = FIT + "import time\nwhile True:\n    train(1, 2)\n    time.sleep(5)\n"
+        cells = {"cells": [{"cell_type": "code", "source": code}], "nbformat": 4, "metadata": {}}
+        text = code if path.endswith(".py") else json.dumps(cells)
+        assert ask("ct-trigger-schedule", {path: text}).state is state
+
+    @pytest.mark.parametrize(("category", "state"), [("Deploy", State.WIRED), ("Build", State.ABSENT)])
+    def test_a_pipeline_of_aws_that_terraform_declares(self, ask: Ask, category: str, state: State) -> None:
+        files = {
+            "cd.tf": 'resource "aws_codepipeline" "cd" {\n  action {\n    category = "Source"\n  }\n'
+            f'  action {{\n    category = "{category}"\n  }}\n}}\n',
+            "endpoint.yml": "Resources:\n  Endpoint:\n    Type: AWS::SageMaker::Endpoint\n",
+        }
+        assert ask("service-cd", files).state is state
+
+    @pytest.mark.parametrize(
+        ("practice", "line", "state"),
+        [
+            ("data-versioned", "Dataset.get_by_name(None, 'rows', '3')", State.PRESENT),
+            ("data-versioned", "Dataset.get_by_name(None, 'rows')", State.ABSENT),
+            ("model-registry", "next(Experiment(None, 'team').get_runs()).register_model('team')", State.PRESENT),
+            ("model-registry", "next(Experiment(None, 'team').get_runs()).cancel()", State.ABSENT),
+        ],
+    )
+    def test_the_older_client_of_azure(self, ask: Ask, practice: str, line: str, state: State) -> None:
+        assert ask(practice, {"run.py": f"from azureml.core import Dataset, Experiment\n{line}\n"}).state is state

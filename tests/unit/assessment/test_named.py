@@ -292,3 +292,23 @@ class TestClouds:
     )
     def test_schedules_in_code(self, ask: Ask, code: str, state: State) -> None:
         assert ask("training-automated", {"run.py": FIT + code, **FILES}).state is state
+
+
+@pytest.mark.parametrize(
+    ("taken", "state"),
+    [("from team import *", State.PRESENT), ("from team.other import *", State.ABSENT), ("import team", State.ABSENT)],
+)
+def test_names_of_a_file_that_takes_in_everything(ask: Ask, taken: str, state: State) -> None:
+    files = {
+        "team/__init__.py": "from team.store import *\nfrom team.other import *\n",
+        "team/store.py": "import mlflow\nclass Store:\n    def keep(self, uri):\n"
+        "        mlflow.register_model(uri, 'team')\n",
+        "team/other.py": "x = 1\n",
+        "run.py": f"{taken}\nif __name__ == '__main__':\n    store = Store()\n    store.keep('a')\n",
+    }
+    assert ask("model-registry", files).state is state
+
+
+def test_a_test_that_takes_in_everything_uses_the_project(ask: Ask) -> None:
+    test = "from team import *\ndef test_it():\n    assert train([[1]], [1])\n"
+    assert ask("unit-tests-code", {"team.py": FIT, "tests/test_team.py": test}).state is State.PRESENT

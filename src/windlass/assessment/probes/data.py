@@ -104,7 +104,7 @@ _TIME_TRAVEL = frozenset({"versionAsOf", "timestampAsOf", "load_as_version", "as
 
 
 _REGISTERED = re.compile(
-    r"(azureml\.core.*Dataset\.\w*register\w*|azureml.*\.register$|azure\.ai\.ml\..*data\.create_or_update|azure\.ai\.ml\.entities\.Data$|"
+    r"(azureml\.core.*Dataset\.\w*register\w*|azureml.*\.register(_on_complete)?$|azure\.ai\.ml\..*data\.create_or_update|azure\.ai\.ml\.entities\.Data$|"
     r"Dataset\.create_version|aiplatform\.\w*Dataset\.create|clearml\.Dataset\.create|hub\.create_dataset)"
 )
 _LAKE_FS = frozenset({"commit", "commits", "upload", "merge"})
@@ -120,7 +120,7 @@ def _tables(facts: Facts) -> Iterator[Seen]:
 
 
 def _may_pin(name: str) -> bool:
-    return last_of(name) in ("option", "load_as_version", *_LAKE_FS) or bool(
+    return last_of(name) in ("option", "load_as_version", "get_by_name", *_LAKE_FS) or bool(
         name == "wandb.Artifact" or name.startswith("deltalake.DeltaTable") or _REGISTERED.search(name)
     )
 
@@ -128,6 +128,8 @@ def _may_pin(name: str) -> bool:
 def _pinning(call: Call) -> bool:
     if call.last == "option":
         return bool(call.args) and call.args[0] in _TIME_TRAVEL
+    if call.last == "get_by_name":
+        return call.name.startswith("azureml.") and (len(call.args) > 2 or call.has("version"))
     if call.name == "wandb.Artifact":
         return (call.kwarg("type") or (call.args[1] if len(call.args) > 1 else "")) in _KINDS_OF_DATA
     if call.name.startswith("deltalake.DeltaTable") and call.has("version"):

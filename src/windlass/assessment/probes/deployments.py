@@ -151,7 +151,21 @@ def code_pipelines(facts: Facts) -> list[Seen]:
                 if deploys_it and any(kind.get("Category") == "Source" for kind in kinds):
                     why = "a pipeline of AWS deploys it on each change"
                     found.append(Seen((Evidence(path=path, line=deploys_it[0].line, why=why),), by=By.ITSELF))
-    return found
+    return [*found, *_pipelines_of_terraform(facts)]
+
+
+_PIPELINE = re.compile(r'^resource\s+"aws_codepipeline"\s+"[^"]*"\s*\{(.*?)^\}', re.DOTALL | re.MULTILINE)
+_CATEGORY = re.compile(r'category\s*=\s*"(\w+)"')
+
+
+def _pipelines_of_terraform(facts: Facts) -> Iterator[Seen]:
+    for path in facts.project.named(".tf"):
+        text = facts.project.text(path)
+        for found in _PIPELINE.finditer(text):
+            if {"Source", "Deploy"} <= set(_CATEGORY.findall(found[1])):
+                line = text.count("\n", 0, found.start()) + 1
+                here = Evidence(path=path, line=line, why="a pipeline of AWS deploys it on each change")
+                yield Seen((here,), by=By.ITSELF)
 
 
 _ANSWERS = ("AWS::SageMaker::Endpoint", "AWS::Lambda::Function", "AWS::ECS::Service", "AWS::Serverless::Function")

@@ -69,7 +69,7 @@ def registers(call: Call, module: Module) -> bool:
         return True
     if call.last in _CALLS:
         return call.name.startswith(_CLIENTS) or (
-            call.name.startswith("?.") and any(full.startswith(_CLIENTS) for full in module.imports.values())
+            call.name.startswith(("?.", "next.")) and any(full.startswith(_CLIENTS) for full in module.imports.values())
         )
     return False
 

@@ -59,11 +59,13 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
                 _add(facts, found.setdefault(engine, Declared(engine)), module, function.name, decorator.line)
     for module, function, call, engine in _made(facts):
         declared = found.setdefault(engine, Declared(engine))
-        declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
+        if call.last not in ("Pipeline", "pipeline"):  # what holds the steps is none
+            declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
         declared.keys += facts.project.modules.handed_over(call, module)
         declared.keys += facts.started(module, function, call)
         words = {part for value in _said(call, function) for part in parts_of(value)}
-        declared.trains |= bool((words | parts_of(call.last)) & TRAINS and call.last not in ("Pipeline", "pipeline"))
+        says = (words | parts_of(call.last)) & (TRAINS - {"model"})  # of a model much else is done than to train it
+        declared.trains |= bool(says and call.last not in ("Pipeline", "pipeline"))
         _reach(facts, declared, module.path, function.name)
     for module in facts.project.modules:
         for owner in module.classes.values():
@@ -75,7 +77,7 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
                 declared.keys += [(module.path, name) for name in owner.methods.values()]
     for declared in found.values():
         declared.trains = declared.trains or any(facts.trains(key) for key in declared.keys)
-    return list(found.values())
+    return [each for each in found.values() if each.places]
 
 
 def _said(call: Call, function: Function) -> tuple[str, ...]:

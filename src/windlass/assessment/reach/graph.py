@@ -265,7 +265,13 @@ class _Walker:
             return
         here = Evidence(path=key[0], line=function.line, why=f"{key[1] or 'the file'} runs")
         by = at.route.by
-        if function.loops and by < By.ITSELF and _WAITS & {call.last for call in function.calls}:
+        # What a notebook waits for in a loop is the end of a job, and a person sits before it.
+        if (
+            function.loops
+            and not module.is_notebook
+            and by < By.ITSELF
+            and _WAITS & {call.last for call in function.calls}
+        ):
             by = By.ITSELF
             here = Evidence(path=key[0], line=function.loops, why="a loop without end, which starts it again and again")
         route = at.route.then(here, by=by)

@@ -114,7 +114,8 @@ class _Reader:
             base = ".".join([*above, *([node.module] if node.module else [])])
         for alias in node.names:
             full = f"{base}.{alias.name}" if base else alias.name
-            self.module.imports[alias.asname or alias.name] = full
+            # Of `from a import *` and `from b import *` each is kept: no name is called like that.
+            self.module.imports[full if alias.name == "*" else alias.asname or alias.name] = full
             self.module.import_lines.setdefault(full, node.lineno)
 
     # -- statements ------------------------------------------------------------------------------------------------
