@@ -296,9 +296,9 @@ def test_a_project_whose_setup_was_copied_from_a_package(write: Write, path: str
 
 
 class TestAsTheFifteenthRoundHadIt:
-    @pytest.mark.parametrize(("stage", "state"), [("model_training", State.PRESENT), ("model_answers", State.ABSENT)])
-    def test_a_stage_about_a_model_need_not_train_it(self, ask: Ask, stage: str, state: State) -> None:
-        stages = f"stages:\n  prepare:\n    cmd: python prepare.py\n  {stage}:\n    cmd: echo done\n"
+    @pytest.mark.parametrize(("command", "state"), [("python model.py", State.PRESENT), ("echo done", State.ABSENT)])
+    def test_a_stage_that_only_says_something_trains_nothing(self, ask: Ask, command: str, state: State) -> None:
+        stages = f"stages:\n  prepare:\n    cmd: python prepare.py\n  model:\n    cmd: {command}\n"
         assert ask("pipeline-orchestrated", {"dvc.yaml": stages}).state is state
 
     @pytest.mark.parametrize(("second", "state"), [("ParallelRunStep()", State.PRESENT), ("None", State.ABSENT)])

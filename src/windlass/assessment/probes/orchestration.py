@@ -25,8 +25,8 @@ def _dvc(facts: Facts) -> Iterator[Seen]:
     for path, name, line, text, _, _ in dvc_stages(facts.project):
         by_path.setdefault(path, []).append((name, line, text))
     for path, stages in by_path.items():
-        told = any(parts_of(f"{name} {text}") & (TRAINS - {"model"}) or name == "model" for name, _, text in stages)
-        trains = told or _dvc_trains(facts, path)
+        working = [(name, text) for name, _, text in stages if not text.startswith("echo ")]
+        trains = any(parts_of(f"{name} {text}") & TRAINS for name, text in working) or _dvc_trains(facts, path)
         if len(stages) >= 2 and trains:
             places = tuple(
                 Evidence(path=path, line=line, why=f"stage {name}: {text[:100]}") for name, line, text in stages
