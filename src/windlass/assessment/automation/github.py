@@ -104,7 +104,8 @@ def _triggers(top: Map) -> tuple[Trigger, ...]:
                 kind=kind,
                 line=at,
                 paths=words(about.get("paths")),
-                detail=" ".join(words(about.get("branches")) or words(about.get("types")) or words(about.get("tags"))),
+                detail=", ".join(words(about.get("workflows")))
+                or " ".join(words(about.get("branches")) or words(about.get("types")) or words(about.get("tags"))),
             )
         )
     return tuple(found)

@@ -52,7 +52,7 @@ _GITLAB = re.compile(r"\.gitlab-ci\.ya?ml")
 _MOST_INCLUDED = 40
 _ON_ITS_OWN = frozenset({"trigger", "pr", "schedules", "resources"})
 """What only a pipeline says that is none of another's templates."""
-_JENKINS = re.compile(r"(.+/)?Jenkinsfile[^/]*")
+_JENKINS = re.compile(r"(.+/)?(jenkinsfile[^/]*|[^/]+\.jenkinsfile)(?<!\.md)", re.IGNORECASE)
 _EXAMPLES = re.compile(r"(^|/)(docs?|examples?|samples?|templates?|tests?|archive|old)/", re.IGNORECASE)
 
 

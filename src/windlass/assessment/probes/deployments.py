@@ -45,7 +45,7 @@ def deploys_of(facts: Facts) -> list[Seen]:
             found.append(seen_run(run))
     if any(True for _ in declared(facts, "", *_ANSWERS)):
         found += code_pipelines(facts)
-    return [*found, *_committed(facts), *_started_here(facts), *_called(facts), *_pushed(facts)]
+    return [*found, *_synced(facts), *_committed(facts), *_started_here(facts), *_called(facts), *_pushed(facts)]
 
 
 _HOSTS = re.compile(r"huggingface\.co/spaces/|git\.heroku\.com|^dokku@|\.scm\.azurewebsites\.net")
@@ -125,6 +125,24 @@ def _committed(facts: Facts) -> Iterator[Seen]:
             for push in map(seen_run, pushes):
                 yield replace(push, evidence=(*push.evidence, here))
             return
+
+
+_PATH = re.compile(r"^\s+path:\s*['\"]?([\w./-]+)", re.MULTILINE)
+
+
+def _synced(facts: Facts) -> Iterator[Seen]:
+    """Applications by which Argo CD brings a folder of the project to a cluster as the branch has it, by itself."""
+    own = any(not image.is_of_others for image in facts.project.images)  # not only the programs of others
+    for path in facts.project.yaml_paths if own else ():
+        text = facts.project.text(path)
+        found = _SYNCED.search(text)
+        if found is None or not ("argoproj.io/" in text and _AUTOMATED.search(text)):
+            continue
+        folders = [f"{folder.strip('./')}/" for folder in _PATH.findall(text) if folder.strip("./")]
+        if any(each.startswith(tuple(folders)) for each in facts.project.paths if folders):
+            line = text.count("\n", 0, found.start()) + 1
+            here = Evidence(path=path, line=line, why="Argo CD brings each change of this folder to the cluster")
+            yield Seen((here,), by=By.ITSELF)
 
 
 _DEPLOY_ACTIONS_OF_CDK = re.compile(

@@ -14,7 +14,7 @@ from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.registry import registrations
 from windlass.assessment.probes.verbs import publishes
-from windlass.assessment.probes.written_in_ci import judged_before
+from windlass.assessment.probes.written_in_ci import judged_before, judged_within
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -192,7 +192,12 @@ def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | 
         if parts & _DECISIONS or _judges(check, function) or _asks(check, function, asked):
             return check
     chosen = next((check for check in _comparisons(function, call) if _judges(check, function)), None)
-    return chosen or _answered(function, call, asked)
+    # `if source == "new"`, after a function was asked which of them is better
+    picked = (check for check in under if _NEWCOMERS.intersection(check.words) and _asks_above(check, function, asked))
+    return chosen or _answered(function, call, asked) or next(picked, None)
+
+
+_NEWCOMERS = frozenset({"new", "candidate", "challenger"})
 
 
 def _answered(function: Function, call: Call, asked: frozenset[str]) -> Check | None:
@@ -219,7 +224,8 @@ def _judging_functions(facts: Facts) -> frozenset[str]:
         name
         for module, function in facts.functions
         if not module.is_notebook and len(parts_of(name := function.name.rpartition(".")[2])) > 1
-        if parts_of(name) & (_JUDGING | _DECISIONS) and any(_judges(each, function) for each in _comparisons(function))
+        if parts_of(name) & (_JUDGING | _DECISIONS | {"choose", "pick"})
+        and any(_judges(each, function) for each in _comparisons(function))
     )
 
 
@@ -528,18 +534,33 @@ def gates_in_ci(facts: Facts) -> Iterator[Gate]:
                 yield Gate(Seen((judge.evidence[0], *seen.evidence), by=min(seen.by, judge.by)), rival=False)
         step = seen.route.start.step if seen.route is not None else None
         compared = judged_before(facts, flow, job, step, _needed(flow, job))
+        followed = (judged_within(facts, each) for each in _trained_before(facts, flow))
+        compared = compared or next((each for each in followed if each is not None), None)
         if compared is not None:
             yield Gate(Seen((compared, *seen.evidence), by=seen.by), rival=False)
 
 
-def _packing_jobs(facts: Facts) -> Iterator[tuple[Workflow, Job, Seen]]:
-    """Jobs that publish an image or a package, in workflows that train."""
-    training = {
+def _trained_before(facts: Facts, flow: Workflow) -> Iterator[Workflow]:
+    """The workflows that train and that one follows."""
+    names = {
+        name for each in flow.triggers if each.kind == "workflow_run" for name in map(str.strip, each.detail.split(","))
+    }
+    training = _training_workflows(facts) if names else ()
+    yield from (each for each in facts.project.workflows if each.name in names and each.path in training)
+
+
+def _training_workflows(facts: Facts) -> set[str]:
+    return {
         route.start.workflow.path
         for sighting in facts.training
         for route in facts.graph.routes(sighting.key)
         if route.start.workflow is not None
     }
+
+
+def _packing_jobs(facts: Facts) -> Iterator[tuple[Workflow, Job, Seen]]:
+    """Jobs that publish an image or a package, in workflows that train."""
+    training = _training_workflows(facts)
     pushed = [use for use in facts.uses("docker/build-push-action") if use.step.given.get("push", "").lower() == "true"]
     for seen in (*in_ci(facts, publishes), *map(seen_use, pushed)) if training else ():
         start = seen.route.start if seen.route is not None else None

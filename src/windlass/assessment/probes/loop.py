@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from windlass.assessment.automatic import automatic_routes
-from windlass.assessment.automation.workflow import Job, Workflow
+from windlass.assessment.automation.workflow import Job, Step, Workflow
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once, seen_run, seen_use
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.deployments import deploy_jobs
@@ -103,7 +103,7 @@ def _in_code(facts: Facts, says: Says) -> Iterator[tuple[Seen, bool]]:
             under = _under_sign(function, call, says)
             if under is None:
                 continue
-            keys = facts.project.modules.called(call.name, module, function) or facts.started(module, function, call)
+            keys = (*facts.project.modules.called(call.name, module, function), *facts.started(module, function, call))
             here = Evidence(path=module.path, line=under.line, why=f"a sign of drift or decay leads to {call.last}")
             if any(facts.trains(key) for key in keys) or (
                 says is _signs  # a search compares scores too, and fits right there
@@ -260,7 +260,7 @@ def _decided(facts: Facts, module: Module, function: Function) -> bool:
         for decorator in each.decorators
     )
     return chosen or any(
-        _signs(check.words)
+        _signs((each.name, *check.words))
         for each in deciding
         for check in (*each.branches, *(_chosen(each) if not each.branches else ()))
     )
@@ -297,6 +297,14 @@ def _tells_to_train(condition: str) -> bool:
 
 
 _DISPATCHES = ("benc-uk/workflow-dispatch", "peter-evans/repository-dispatch", "convictional/trigger-workflow-and-wait")
+_IN_A_SCRIPT = ("createWorkflowDispatch", "createDispatchEvent")
+
+
+def _follows_alarm(job: Job | None, step: Step, condition: str) -> bool:
+    """Whether a step runs because one before it failed, which looks for drift: `if: failure()`."""
+    before = [each for each in job.steps if each.line < step.line] if job is not None else []
+    said = (each.name + " ".join(command.text for command in each.commands) for each in before)
+    return "failure()" in condition and any(parts_of(each) & _SIGNS for each in said)
 
 
 def _dispatched_in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
@@ -309,6 +317,11 @@ def _dispatched_in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     }
     steps = [(use.step, seen_use(use)) for use in facts.uses(*_DISPATCHES)]
     steps += [
+        (use.step, seen_use(use))
+        for use in facts.uses("actions/github-script")
+        if any(each in use.step.given.get("script", "") for each in _IN_A_SCRIPT)
+    ]
+    steps += [
         (run.route.start.step, seen_run(run))
         for run in facts.runs(lambda argv: argv[:3] == ("gh", "workflow", "run") or "/dispatches" in " ".join(argv))
         if run.route.start.step is not None
@@ -316,7 +329,9 @@ def _dispatched_in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
     for step, seen in steps if flows else ():
         job = seen.route.start.job if seen.route is not None else None
         condition = f"{job.condition if job is not None else ''} {step.condition}"
-        if step is not None and seen.by is By.ITSELF and _tells_to_train(condition):
+        if step is None or seen.by is not By.ITSELF:
+            continue
+        if _tells_to_train(condition) or _follows_alarm(job, step, condition):
             said = " ".join((*step.given.values(), seen.evidence[0].why))
             named = any(flow.name in said or path.rpartition("/")[2] in said for path, flow in flows.items())
             if named or parts_of(said) & _OF_RETRAINING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from windlass.assessment.automation.workflow import maps, text_of
+from windlass.assessment.automation.workflow import mapping, maps, text_of
 from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude
 from windlass.assessment.probes.engines import engine_of
@@ -57,6 +57,9 @@ def _scrapes(facts: Facts) -> Iterator[Evidence]:
             ]
             if own:
                 yield Evidence(path=path, line=own[0].line, why=f"Prometheus collects from {own[0].get('job_name')}")
+            for kept in mapping(document.get("data")).values() if document.get("kind") == "ConfigMap" else ():
+                if "scrape_configs:" in text_of(kept) and "job_name" in text_of(kept):
+                    yield Evidence(path=path, line=document.line_of("data"), why="Prometheus collects as a map says")
             if document.get("kind") in ("ServiceMonitor", "PodMonitor"):
                 yield Evidence(path=path, line=document.line_of("kind"), why="Prometheus collects from the service")
     kinds = re.compile(
@@ -154,6 +157,7 @@ def service_monitoring(facts: Facts) -> Finding:
     pages = _pages(facts)
     near = set(service_modules(facts)) | scoring_modules(facts)
     exported = [each for each in exporters(facts) if each.by > By.NOBODY and not _of_a_step(each)]
+    exported.sort(key=lambda each: each.module.path not in near)  # those of a service first: not all are looked at
     hand_made = [
         Sighting(module, function, deco, facts.route(module, function))
         for module, function in facts.functions

@@ -39,6 +39,21 @@ def judged_before(facts: Facts, flow: Workflow, job: Job, step: Step | None, nee
     return None
 
 
+def judged_within(facts: Facts, flow: Workflow) -> Evidence | None:
+    """A comparison of metrics by which a job of a workflow fails, and with it what follows the workflow."""
+    lines = facts.project.text(flow.path).splitlines()
+    for number, line in enumerate(lines, start=1):
+        if _compares(line) and any(map(_ENDS.search, lines[number - 1 : number + _SOON])):
+            within = max((each for each in flow.jobs if each.line <= number), key=lambda each: each.line, default=None)
+            if within is not None and not within.swallowed:
+                return Evidence(path=flow.path, line=number, why=f"{within.name} fails by this comparison")
+    return None
+
+
+_RIVALS = frozenset({"new", "old", "base", "baseline", "champion", "challenger", "candidate", "prod", "production"})
+
+
 def _compares(line: str) -> bool:
     said = line.partition("#")[0]
-    return bool(_COMPARED.search(said)) and any(map(is_metric, _NAMES.findall(said)))
+    names = _NAMES.findall(said) if _COMPARED.search(said) else []
+    return any(map(is_metric, names)) or len(_RIVALS.intersection(names)) > 1

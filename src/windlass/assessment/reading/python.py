@@ -153,7 +153,7 @@ class _Reader:
     def _other(self, node: ast.stmt, into: Function, guards: tuple[int, ...], within: str) -> None:
         if isinstance(node, ast.Return) and (given := self._given(node.value)):
             into.gives = given if into.gives in ("", given) else "?"
-        if isinstance(node, ast.Return) and isinstance(node.value, (ast.Compare, ast.BoolOp, ast.Tuple)):
+        if isinstance(node, ast.Return) and isinstance(node.value, (ast.Compare, ast.BoolOp, ast.Tuple, ast.IfExp)):
             names: set[str] = set()
             orders = self._note(node.value, into, guards, names).orders
             into.assigned.append(
@@ -362,19 +362,22 @@ class _Reader:
         seen = scan(node, words if names is None else names)
         if names is not None:
             words |= names
-        if seen.calls:
-            into.calls += [self._call(each, guards) for each in reversed(seen.calls)]
-            for each in seen.calls:
-                for given in each.keywords:  # `Verdict(accepted=score > floor)`
-                    if type(given.value) is ast.Compare and given.arg:
-                        compared = Assigned(
-                            name=given.arg,
-                            line=each.lineno,
-                            constant=False,
-                            words=_words_of(given.value),
-                            orders=scan(given.value, set()).orders,
-                        )
-                        into.assigned.append(compared)
+        for each in reversed(seen.calls):
+            into.calls.append(self._call(each, guards))
+            if type(each.func) is ast.IfExp:  # `(train_daily if daily else train_hourly)(rows)`
+                chosen = (self._resolve(each.func.body), self._resolve(each.func.orelse))
+                into.calls += [Call(name=name, last=last_of(name), line=each.lineno) for name in chosen if name]
+        for each in seen.calls:
+            for given in each.keywords:  # `Verdict(accepted=score > floor)`
+                if type(given.value) is ast.Compare and given.arg:
+                    compared = Assigned(
+                        name=given.arg,
+                        line=each.lineno,
+                        constant=False,
+                        words=_words_of(given.value),
+                        orders=scan(given.value, set()).orders,
+                    )
+                    into.assigned.append(compared)
         return seen
 
     def _call(self, node: ast.Call, guards: tuple[int, ...]) -> Call:
