@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 Stamp = tuple[int, int, int]
 
 
-def stamp_of(path: Path) -> Stamp:
+def stamp_of(path: Path | os.DirEntry[str]) -> Stamp:
     """What is another one once the file was replaced or written to. Raises OSError where there is none."""
     found = path.stat()
     return found.st_mtime_ns, found.st_ino, found.st_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -41,7 +42,7 @@ class Capture:
         self._report = report
         self._failing: dict[str, str] = {}
         self._open = open_sink
-        self._let_go = let_go
+        self._let_go = None if let_go is None else cache(let_go)
         self._asked: dict[str, int] = {}
         self._metrics = metrics
         self._sinks: dict[str, Sink] = {}

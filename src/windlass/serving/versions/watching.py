@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -73,14 +74,12 @@ class Watcher:
         stamps = {}
         try:
             with os.scandir(self._folder) as files:  # a glob takes as long as a batch, ten times a second
-                names = [file.name for file in files if file.name.endswith(".json")]
+                for file in files:
+                    if file.name.endswith(".json"):
+                        with contextlib.suppress(FileNotFoundError):
+                            stamps[file.name.removesuffix(".json")] = stamp_of(file)
         except FileNotFoundError:
             return {}
-        for name in names:
-            try:
-                stamps[name.removesuffix(".json")] = stamp_of(self._folder / name)
-            except FileNotFoundError:
-                continue
         return stamps
 
     def _follow(self, product: str, *, challengers: bool) -> None:
