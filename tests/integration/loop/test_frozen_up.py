@@ -96,13 +96,17 @@ def wake(frozen: list[psutil.Process]) -> None:
 def contents(up: Up) -> dict[str, Any]:
     """All files that one who was succeeded must leave: those of artifacts, lake, registry and routing.
 
-    But for what nobody reads: the log of its own run, and what a library writes beside the folder of its token, which
-    must not come back.
+    But for what nobody reads: the log of its own run, what a library writes beside the folder of its token, which must
+    not come back, and rows that it had begun to write: their commit is refused, and no log of a table names their file.
     """
     begun = up.events(RunStarted)[1]
     tokens = {str(path.relative_to(up.folder)): 0 for path in _files(up) if path.name.startswith("token-")}
     own = {STAGING, begun.run}
-    return tokens | {str(path.relative_to(up.folder)): _look(path) for path in _files(up) if not own & {*path.parts}}
+    files = [path for path in _files(up) if not own & {*path.parts}]
+    logs = "".join(path.read_text() for path in files if path.parent.name == "_delta_log" and path.suffix == ".json")
+    rows = [path for path in files if path.is_relative_to(up.paths.lake) and path.suffix == ".parquet"]
+    counts = set(files) - {path for path in rows if path.name not in logs}
+    return tokens | {str(path.relative_to(up.folder)): _look(path) for path in counts}
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -119,5 +123,6 @@ def _files(up: Up) -> list[Path]:
 
 
 def _look(path: Path) -> tuple[int, int, int]:
+    """Which file it is, how large and how new; of a folder, whose files are looked at anyway, which it is alone."""
     found = path.stat()
-    return found.st_ino, found.st_size if path.is_file() else 0, found.st_mtime_ns
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if path.is_file() else (found.st_ino, 0, 0)
