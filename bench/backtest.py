@@ -1,9 +1,9 @@
 """What the loop costs on top of fits and predictions, and what the encoding costs one row.
 
 Run: python bench/backtest.py [DATA --target COL --time COL ...], with the options of `windlass backtest`. Without
-arguments a stream is made up. With `--shuffle SEED` rows change places while the times stay, so that nothing can drift:
-what the loop releases then, it releases for more rows or by chance. Threads are kept at one, so that a busy machine
-does not distort the shares.
+arguments a stream is made up. `evenly` is `every-window` with as many retrains as windlass, evenly spaced. With
+`--shuffle SEED` rows change places while the times stay, so that nothing can drift: what the loop releases then, it
+releases for more rows or by chance. Threads are kept at one, so that a busy machine does not distort the shares.
 """
 
 from __future__ import annotations
@@ -19,15 +19,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
+from typing import Any
+from unittest.mock import patch
 
+import msgspec
 import numpy as np
 import polars as pl
 
+from windlass.backtest import replay
 from windlass.backtest.file import FileRequest, stream_from_file
+from windlass.backtest.policies import Periodic
 from windlass.backtest.reading import read_file
 from windlass.backtest.replay import run_backtest
 from windlass.backtest.result import BacktestResult
+from windlass.backtest.stream import Stream, Window
 from windlass.backtest.summary import best_fixed, gain_over_frozen
+from windlass.backtest.trainer import Trainer
 from windlass.product.model.encoder import FrameEncoder
 
 LIMIT = 0.15
@@ -38,6 +45,7 @@ def main() -> None:
     stream = stream_from_file(request)
     started = perf_counter()
     result = run_backtest(stream)
+    result = with_evenly(result, stream)
     print(f"{request.path.name}: {result.rows:,} rows, {result.metric}, {perf_counter() - started:.1f} s in all")
     print(
         f"{'policy':<14}{'metric':>9}{'retrains':>10}{'fits':>6}{'fit s':>8}{'predict s':>11}{'overhead s':>12}  share"
@@ -61,11 +69,38 @@ def main() -> None:
     _encoding()
 
 
+class Evenly(Periodic):
+    """Retrains before a few windows on all labels known by then."""
+
+    def __init__(self, *, stream: Stream, trainer: Trainer, first: Any, windows: int, retrains: int) -> None:
+        super().__init__(stream=stream, trainer=trainer, first=first, stretch=None)
+        self._at = set(np.linspace(0, windows, retrains + 2)[1:-1].round().astype(int).tolist())
+
+    def run(self, index: int, window: Window) -> np.ndarray[Any, Any]:
+        return super().run(index if index in self._at else 0, window)
+
+
+def with_evenly(result: BacktestResult, stream: Stream) -> BacktestResult:
+    """The result with one more policy: as many retrains as windlass made, evenly spaced."""
+    retrains = result.policies["windlass"].retrains
+
+    def evenly(_name: str, stream: Stream, trainer: Trainer, first: Any, spans: list[Window]) -> Evenly:
+        return Evenly(stream=stream, trainer=trainer, first=first, windows=len(spans), retrains=retrains)
+
+    with patch.object(replay, "NAMES", ("evenly",)), patch.object(replay, "_policy", evenly):
+        other = run_backtest(stream, windows=len(result.windows))
+    return msgspec.structs.replace(
+        result, policies=result.policies | other.policies, timings=result.timings | other.timings
+    )
+
+
 def _share(result: BacktestResult) -> None:
     best = best_fixed(result)
-    gain, own = (gain_over_frozen(result, name) if name else None for name in (best, "windlass"))
-    if gain and own is not None:
-        print(f"share of what {best} gains over frozen: {own / gain:.2f}")
+    gain = gain_over_frozen(result, best) if best else None
+    for name in ("windlass", "evenly"):
+        own = gain_over_frozen(result, name)
+        if gain and own is not None:
+            print(f"share of {name} of what {best} gains over frozen: {own / gain:.2f}")
 
 
 def asked_for(what: str | None) -> FileRequest:

@@ -137,7 +137,8 @@ class Workshop:
         standing = self._within_window(self._stream.representative(int(self._stream.at[first]), stop=first), now)
         if not (self._trainer.can_fit(early) and self._trainer.can_fit(standing)):
             return known
-        made = [self._made(mix, rows, changed=_newer(rows, since)) for rows in (early, standing)]
+        alone = mix.without_committee()  # what is asked is which rows to learn from
+        made = [self._made(alone, rows, changed=_newer(rows, since)) for rows in (early, standing)]
         said = [self._trainer.predict_at(model, later.positions) for model in made]
         metric = main_metric(self._stream.product.gate, self._kind)
         helps = early_labels_help(metric, self._stream.truth(later), early=said[0], standing=said[1])
@@ -188,7 +189,7 @@ class Workshop:
         if not len(choice):
             return Mix()
         return choose(
-            lambda rows: self._trainer.fit(competing[len(competing) - rows :]),
+            lambda places: self._trainer.fit(competing[places]),
             lambda model: self._trainer.predict_at(model, choice.positions),
             labels=self._stream.truth(competing),
             truth=self._stream.truth(choice),
@@ -198,7 +199,7 @@ class Workshop:
 
     def _made(self, mix: Mix, known: Known, *, changed: int) -> Any:
         return follow(
-            lambda rows: self._trainer.fit(known[len(known) - rows :]),
+            lambda places: self._trainer.fit(known[places]),
             mix,
             labels=self._stream.truth(known),
             kind=self._kind,

@@ -318,12 +318,26 @@ def test_after_an_abrupt_change_the_rows_since_then_are_soon_learned_from_alone(
 
 def test_more_rows_alone_release_next_to_nothing(make_stream):
     """Rows in no order of time: a candidate of more rows is hardly better, and so hardly any is released for growth."""
-    still = run_backtest(make_stream(drifting(6000, change=None), estimator=DecisionTreeClassifier(max_depth=3)))
+    stream = make_stream(drifting(6000, change=None), estimator=DecisionTreeClassifier(max_depth=3))
+    stream.product.retrain = Retrain(window="all")  # neither stretches nor a committee compete
+    still = run_backtest(stream)
     assert gain_over_frozen(still, "every-window") < 0.005
     assert still.policies["windlass"].retrains <= 2
     assert still.policies["windlass"].fits > 5
     asked = [event.decision for event in still.events if event.kind == "retrain.decided"]
     assert {decision.numbers["trigger"] for decision in asked} == {"growth"}
+
+
+def test_where_more_rows_bring_next_to_nothing_a_committee_still_does(make_stream):
+    """Trees that follow chance, and rows in no order of time: four that answer together gain more than new rows do."""
+    gains = {"every-window": 0.0, "windlass": 0.0}
+    for seed in (0, 1, 4, 5):
+        tree = DecisionTreeClassifier(max_depth=3)
+        still = run_backtest(make_stream(drifting(6000, change=None, seed=seed), estimator=tree))
+        assert any("a committee of 4" in event.detail for event in still.events if event.kind == "champion.changed")
+        for name in gains:
+            gains[name] += gain_over_frozen(still, name) / 4
+    assert gains["every-window"] < 0.003 < gains["windlass"]
 
 
 def test_where_more_rows_have_paid_the_loop_looks_sooner_and_makes_no_more_of_it(make_stream):

@@ -8,13 +8,14 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from windlass.decisions.committee import MEMBERS, committee_helps, parts_of
 from windlass.decisions.horizons import SHARES, horizons, weigh
-from windlass.product.model.blend import Blend
+from windlass.product.model.blend import Blend, combined
 from windlass.product.task import TaskKind
 
 Array = np.ndarray[Any, Any]
-Fit = Callable[[int], Any]
-"""A model of that many rows, the newest ones."""
+Fit = Callable[[Array], Any]
+"""A model of the rows at these places, `(m,)` rising."""
 Answer = Callable[[Any], Array]
 """What a model predicts for the rows that choose."""
 
@@ -26,57 +27,83 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     """The newest rows: this share of all, or those since a change."""
     weights: tuple[float, ...] = (1.0,)
     """Positive; they sum to 1."""
+    committee: int = 1
+    """How many models answer together for all rows, each of which left out another part; 1: one model of all rows."""
     early: bool = False
     """Whether what answers learned from labels that came early, too (`decisions.earliness`)."""
 
     def __str__(self) -> str:
         return f"{self._told()}, early labels included" if self.early else self._told()
 
+    def without_committee(self) -> Mix:
+        """The same stretches, with one model for each."""
+        return msgspec.structs.replace(self, committee=1)
+
     def _told(self) -> str:
-        if self.stretches == (1.0,):
-            return "all rows"
-        if len(self.stretches) == 1:
-            return _told(self.stretches[0])
-        told = (f"{_told(each)} {weight:.0%}" for each, weight in zip(self.stretches, self.weights, strict=True))
+        names = [self._named(each) for each in self.stretches]
+        if len(names) == 1:
+            return names[0]
+        told = (f"{name} {weight:.0%}" for name, weight in zip(names, self.weights, strict=True))
         return f"a blend of {', '.join(told)}"
+
+    def _named(self, stretch: float | Literal["changed"]) -> str:
+        return (
+            f"a committee of {self.committee} on all rows" if stretch == 1.0 and self.committee > 1 else _told(stretch)
+        )
 
 
 def choose(fit: Fit, answer: Answer, *, labels: Array, truth: Array, kind: TaskKind, changed: int = 0) -> Mix:
-    """Fit a model to each stretch of the rows with `labels` (in the order of their time), and say which of them count.
+    """Fit a model to each stretch of the rows with `labels` (in the order of their time), and say which of them count,
+    and whether a committee does better than one model of all rows.
 
     `truth` are the labels of the rows that choose; they came after all others. The newest `changed` rows came since a
     change.
     """
-    rows = [count for count in horizons(len(labels), changed=changed) if _learnable(labels, count, kind)]
-    rows = rows or [len(labels)]
-    if len(rows) == 1:
+    count = len(labels)
+    rows = [each for each in horizons(count, changed=changed) if _learnable(labels[count - each :], kind)]
+    if len(rows) < 2:
         return Mix()
-    weights = weigh(truth, [answer(fit(count)) for count in rows], kind)
+    alone, *shorter = [answer(fit(np.arange(count - each, count))) for each in rows]
+    together = _together(fit, answer, labels, kind)
+    helps = together is not None and committee_helps(kind, truth, together=together, alone=alone)
+    weights = weigh(truth, [alone if together is None or not helps else together, *shorter], kind)
     kept = np.flatnonzero(weights)
     return Mix(
-        stretches=tuple("changed" if rows[place] == changed else _share(rows[place], len(labels)) for place in kept),
+        stretches=tuple("changed" if rows[place] == changed else _share(rows[place], count) for place in kept),
         weights=tuple(float(weights[place]) for place in kept),
+        committee=MEMBERS if helps else 1,
     )
 
 
 def follow(fit: Fit, mix: Mix, *, labels: Array, kind: TaskKind, classes: int, changed: int = 0) -> Any:
     """A model, or a blend, made of these rows as `mix` says; a stretch that holds one class alone is left out."""
-    rows = [changed if each == "changed" else round(len(labels) * each) for each in mix.stretches]
-    chosen = [
-        (count, weight) for count, weight in zip(rows, mix.weights, strict=True) if _learnable(labels, count, kind)
-    ] or [(len(labels), 1.0)]
-    total = sum(weight for _, weight in chosen)
-    models = [fit(count) for count, _ in chosen]
-    weights = tuple(weight / total for _, weight in chosen)
+    count = len(labels)
+    members: list[tuple[Array, float]] = []
+    for stretch, weight in zip(mix.stretches, mix.weights, strict=True):
+        rows = changed if stretch == "changed" else round(count * stretch)
+        parts = parts_of(count) if stretch == 1.0 and mix.committee > 1 else [np.arange(count - rows, count)]
+        members += [(part, weight / len(parts)) for part in parts]
+    members = [each for each in members if _learnable(labels[each[0]], kind)] or [(np.arange(count), 1.0)]
+    total = sum(weight for _, weight in members)
+    models = [fit(places) for places, _ in members]
+    weights = tuple(weight / total for _, weight in members)
     return models[0] if len(models) == 1 else Blend(models, weights, kind=kind, classes=classes or None)
+
+
+def _together(fit: Fit, answer: Answer, labels: Array, kind: TaskKind) -> Array | None:
+    """What a committee of all rows predicts for the rows that choose; None where a member would know one class."""
+    parts = parts_of(len(labels))
+    if not all(_learnable(labels[part], kind) for part in parts):
+        return None
+    return combined([answer(fit(part)) for part in parts], [1 / MEMBERS] * MEMBERS, kind)
 
 
 def _share(rows: int, count: int) -> float:
     return min(SHARES, key=lambda share: abs(rows - count * share))
 
 
-def _learnable(labels: Array, rows: int, kind: TaskKind) -> bool:
-    return kind == "regression" or len(np.unique(labels[len(labels) - rows :])) > 1
+def _learnable(labels: Array, kind: TaskKind) -> bool:
+    return kind == "regression" or len(np.unique(labels)) > 1
 
 
 def _told(stretch: float | Literal["changed"]) -> str:

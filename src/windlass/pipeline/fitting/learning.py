@@ -189,15 +189,13 @@ def _parted(training: Training, prepared: Prepared) -> tuple[Examples, Examples]
     split, order = split_rows(examples.rows, moments=part if by_time else None, key=training.task.key)
     places = np.arange(len(examples)) if order is None else order
     first, second = places[: split.train], places[split.train :]
-    return _chosen(examples, first), _chosen(examples, second)
+    return chosen(examples, first), chosen(examples, second)
 
 
-def newest(examples: Examples, rows: int) -> Examples:
-    """The last `rows` of them; the very same when that is all."""
-    return examples if rows == len(examples) else _chosen(examples, np.arange(len(examples) - rows, len(examples)))
-
-
-def _chosen(examples: Examples, places: np.ndarray[Any, Any]) -> Examples:
+def chosen(examples: Examples, places: Array) -> Examples:
+    """Those at these places; the very same when that is all."""
+    if len(places) == len(examples) and np.array_equal(places, np.arange(len(examples))):
+        return examples
     return Examples(
         features=examples.features[places],
         target=examples.target[places],
@@ -293,7 +291,7 @@ def _follow(
 ) -> Any:
     """What is made of these rows as the judged model was made."""
     return follow(
-        lambda rows: _recipe(training, tuned).train(newest(examples, rows)),
+        lambda places: _recipe(training, tuned).train(chosen(examples, places)),
         mix,
         labels=examples.target,
         kind=prepared.kind,
@@ -317,7 +315,8 @@ def _early_labels(training: Training, prepared: Prepared, tuned: Finished | None
         part = prepared.at_places(places)
         if not _fit_to_learn(part, prepared.kind):
             return None
-        model = _follow(training, prepared, tuned, mix, part, changed=prepared.changed_in(places))
+        alone = mix.without_committee()  # what is asked is which rows to learn from
+        model = _follow(training, prepared, tuned, alone, part, changed=prepared.changed_in(places))
         said.append(predict(model, later.features, prepared.kind, classes=prepared.classes))
     metric = main_metric(training.product.gate, training.kind)
     return then if early_labels_help(metric, later.target, early=said[0], standing=said[1]) else None
@@ -347,9 +346,9 @@ def _train(training: Training, prepared: Prepared, tuned: Finished | None, folde
         tell=partial(training.runner.tell, "train"),
     )
 
-    def fit(part: Examples, noting: Iterator[Run], rows: int) -> Any:
+    def fit(part: Examples, noting: Iterator[Run], places: Array) -> Any:
         with active(next(noting)):
-            fitted = instance.train(newest(part, rows))
+            fitted = instance.train(chosen(part, places))
         _check_model(training, fitted, examples, prepared.classes)
         return fitted
 
