@@ -50,6 +50,8 @@ class _Stage:
     bound: float | None
     """The largest loss, where it was fixed beforehand."""
     expected: Expected
+    asks: float
+    """How many times as many models the new one asks for an answer, at least 1."""
     captured: list[pl.DataFrame] = field(default_factory=list)
     """Since the stage began; in probation, which lasts, only what `seen` has not taken in yet."""
     seen: Seen | None
@@ -166,7 +168,9 @@ class Releases:
             for part in stage.captured:
                 stage.seen = stage.seen.after(part)
             stage.captured = []
-            probation = rollback_evidence(stage.seen, paired=losses, before=stage.before, refused=refused)
+            probation = rollback_evidence(
+                stage.seen, paired=losses, before=stage.before, asks=stage.asks, refused=refused
+            )
             return decide_rollback(probation, policy, now)
         captured = pl.concat(stage.captured).filter(pl.col("at") >= release.stage_started_at)
         stage.captured = [captured]
@@ -178,6 +182,7 @@ class Releases:
             scale=stage.scale,
             gaps=self._gaps(captured, stage) if release.stage == "shadow" else None,
             losses=losses,
+            asks=stage.asks,
             refused=refused,
             paused=product.release_paused(now),
         )
@@ -203,6 +208,7 @@ class Releases:
             old_codec=self._codec(product, old),
             bound=1.0 if codec.kind != "regression" else self._bound(product, new),
             expected=self._expected(product, release),
+            asks=max(1.0, self._models(product, new) / self._models(product, old)),
             captured=[] if probation else [self._answered(product, since=release.stage_started_at)],
             seen=self._seen(product, release) if probation else None,
             before=self._before(product, release, old) if probation else None,
@@ -246,6 +252,9 @@ class Releases:
     def _codec(self, product: ProductState, version: VersionState) -> LabelCodec:
         manifest = self._context.registry.manifest(product.name, version.digest)
         return LabelCodec.from_manifest(manifest.task["task"], manifest.classes)
+
+    def _models(self, product: ProductState, version: VersionState) -> int:
+        return self._context.registry.manifest(product.name, version.digest).models
 
     def _bound(self, product: ProductState, version: VersionState) -> float | None:
         """The 99th percentile of its losses on the holdout, of which the reference keeps three times as much."""

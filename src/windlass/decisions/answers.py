@@ -84,6 +84,9 @@ class ReleaseEvidence:
     losses: PairedLosses | None = None
     """Losses of the challenger as `new` and of the champion as `previous`, where outcomes have come: in shadow on the
     same rows, in a canary as means of neighbouring stretches of keys. None: none have come."""
+    asks: float = 1.0
+    """How many times as many models the challenger asks for an answer, at least 1: a blend or a committee takes as long
+    as its members together, which was known when it passed the gate and is no harm."""
     refused: str | None = None
     """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
     approved: bool = False

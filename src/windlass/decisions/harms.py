@@ -65,7 +65,8 @@ def latency(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | 
     """Calls that take more than twice the time of the champion's next to it, in more than half of the cases."""
     arms, taken = _both(evidence, "latency_ms")
     own, others = neighbours(arms, taken)
-    limit = np.maximum(SLOWER * others, others + SLOWER_MS[evidence.stage])
+    expected = evidence.asks * others
+    limit = np.maximum(SLOWER * expected, expected + SLOWER_MS[evidence.stage])
     proof = _note(course_above((own > limit).astype(float), 0.5), "latency", numbers)
     if len(own) == 0:
         return None
@@ -73,7 +74,8 @@ def latency(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | 
     numbers |= {"calls": len(own), "latency_ms_p50": np.median(own), "champion_latency_ms_p50": usual}
     if proof < 1 / alpha:
         return None
-    return f"It takes {show(float(np.median(own)))} ms (median), the champion {show(usual)} ms at the same time."
+    more = f", and it asks {show(evidence.asks)} times as many models" if evidence.asks > 1 else ""
+    return f"It takes {show(float(np.median(own)))} ms (median), the champion {show(usual)} ms at the same time{more}."
 
 
 def tail(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | None:
@@ -81,7 +83,7 @@ def tail(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | Non
     arms, taken = _both(evidence, "latency_ms")
     if evidence.stage == "shadow" or np.count_nonzero(~arms) < FEW:
         return None
-    limits = _limits(arms, taken)
+    limits = _limits(arms, taken, asks=evidence.asks)
     known = np.isfinite(limits)
     slow = taken[known] > limits[known]
     proof = _note(evidence_of_more(arms[known], slow), "tail", numbers)
@@ -173,15 +175,15 @@ def _note(course: Array, name: str, numbers: Numbers) -> float:
     return float(course.max(initial=1.0))
 
 
-def _limits(arms: NDArray[np.bool_], taken: Array) -> Array:
-    """`(n,)`: the limit of each call, from the champion's calls in the stretches before its own; NaN while they are
-    too few. It is set anew whenever their number has doubled."""
+def _limits(arms: NDArray[np.bool_], taken: Array, *, asks: float) -> Array:
+    """`(n,)`: the limit of each call, from the champion's calls in the stretches before its own, for `asks` times as
+    many models; NaN while they are too few. It is set anew whenever their number has doubled."""
     over = stretches(arms)
     others, where = taken[~arms], over[~arms]
     limits = np.full(len(arms), np.nan)
     size = FEW
     while size <= len(others):
-        usual = float(np.quantile(others[:size], 0.99))
+        usual = asks * float(np.quantile(others[:size], 0.99))
         limits[over > where[size - 1]] = max(SLOWER * usual, usual + TAIL_MS)
         size *= 2
     return limits

@@ -43,17 +43,19 @@ class Stretches:
     """`(n,)`: the median of its predecessor's calls in shadow in the same stretch; NaN where there was none."""
     before: Array = field(default_factory=_none)
     """`(m,)`: the same as `quickest` of the predecessor, in each stretch in which that one answered."""
+    asks: float = 1.0
+    """How many times as many models the version asks as its predecessor, at least 1 (`ReleaseEvidence.asks`)."""
 
     def slow(self, limit: float) -> Array:
         """`(n,)`: 1 for each stretch that is beyond `limit` and in which the predecessor, asked the same, is not."""
-        return ((self.quickest > limit) & ~(self.beside > limit)).astype(float)
+        return ((self.quickest > limit) & ~(self.asks * self.beside > limit)).astype(float)
 
 
 def limit_of(stretches: Stretches) -> float | None:
     """From how many milliseconds on a call is slow; None: too little is known of the predecessor."""
     if len(stretches.before) < FEW:
         return None
-    usual = float(np.median(stretches.before))
+    usual = stretches.asks * float(np.median(stretches.before))
     return max(SLOWER * usual, usual + SLOWER_MS)
 
 

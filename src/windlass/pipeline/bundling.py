@@ -77,7 +77,8 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
         shutil.copyfile(evaluated.folder / name, staged / name)
     _write_estimator(training, prepared, evaluated, _write_reference(training, prepared, evaluated, staged), staged)
     evaluation = read_record(evaluated.folder / EVALUATION, Evaluation)
-    split = prepared.split_of(read_record(released.folder / MIX, Mix))
+    mix = read_record(released.folder / MIX, Mix)
+    split = prepared.split_of(mix)
     write_record(msgspec.structs.replace(evaluation, split=split), staged / EVALUATION)
     compiled = _compile(training, prepared, released, staged)
     file = read_record(released.folder / "model.json", ModelFile)
@@ -92,6 +93,7 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
         features=prepared.learned.features,
         classes=prepared.learned.classes,
         model=msgspec.structs.replace(file, file=f"{MODEL}/{file.file}"),
+        models=mix.models,
         metrics=evaluation.metrics,
         pin=prepared.rows.pin,
         environment=training.environment,

@@ -88,6 +88,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[bool | int | str, ...] = ()
     """The labels behind the columns of the model's probabilities, in their order; empty for regression."""
     model: ModelFile
+    models: int = 1
+    """How many are asked together for an answer: more than one of a blend or a committee, which takes so many times as
+    long."""
     metrics: dict[str, float]
     """On the holdout."""
     pin: DataPin | None

@@ -49,6 +49,7 @@ def release_evidence(
     scale: float | None = None,
     gaps: Array | None = None,
     losses: PairedLosses | None = None,
+    asks: float = 1.0,
     refused: str | None = None,
     paused: timedelta = timedelta(),
 ) -> ReleaseEvidence:
@@ -56,7 +57,7 @@ def release_evidence(
 
     A worker takes a moment to follow a new routing record, so what it answered in another role does not count.
     `expected` is what the gate saw; `scale` what scores are measured by, if that is known; `gaps` those of the rows
-    that both answered (`release.losses.gaps_of`).
+    that both answered (`release.losses.gaps_of`); `asks` how many times as many models the challenger asks.
     """
     expected = expected or Expected()
     stage: Literal["shadow", "canary"] = "shadow" if release.stage == "shadow" else "canary"
@@ -76,6 +77,7 @@ def release_evidence(
         gaps=np.empty(0) if gaps is None else gaps,
         expected_gap=expected.gap,
         losses=losses,
+        asks=asks,
         refused=refused,
         approved=release.approved_by is not None,
         paused=paused,

@@ -91,10 +91,10 @@ class Seen:
 
 
 def rollback_evidence(
-    seen: Seen, *, paired: PairedLosses, before: Seen | None = None, refused: str | None = None
+    seen: Seen, *, paired: PairedLosses, before: Seen | None = None, asks: float = 1.0, refused: str | None = None
 ) -> RollbackEvidence:
     """Evidence of a probation: what was `seen` of the new champion since it began, and of the one before while that one
-    answered. None: of before nothing is known."""
+    answered. None: of before nothing is known. `asks`: how many times as many models the new one asks."""
     minutes, stretches = seen.by_minute(), seen.by_stretch()
     past = None if before is None else before.by_minute()
     return RollbackEvidence(
@@ -109,6 +109,7 @@ def rollback_evidence(
             quickest=stretches["quickest"].to_numpy(),
             beside=stretches["beside"].fill_null(np.nan).to_numpy(),
             before=np.empty(0) if before is None else before.by_stretch()["quickest"].to_numpy(),
+            asks=asks,
         ),
         refused=refused,
     )

@@ -151,9 +151,9 @@ class Desk:
         self.write(requested, product=product, actor="ada")
         return command
 
-    def register(self, name: str, *, kind: Any = "binary", reference: bool = True, estimated: bool = False) -> str:
-        """A version that exists: a real bundle, registered by a run that has ended."""
-        digest = self.publish(name, kind=kind, reference=reference, estimated=estimated)
+    def register(self, name: str, **bundle: Any) -> str:
+        """A version that exists: a real bundle, as `publish` makes it, registered by a run that has ended."""
+        digest = self.publish(name, **bundle)
         run = f"run of {name}"
         self.write(
             RunStarted(run=run, trigger="manual", reason="test"),
@@ -162,7 +162,9 @@ class Desk:
         )
         return digest
 
-    def publish(self, name: str, *, kind: Any = "binary", reference: bool = True, estimated: bool = False) -> str:
+    def publish(
+        self, name: str, *, kind: Any = "binary", reference: bool = True, estimated: bool = False, models: int = 1
+    ) -> str:
         rows = self.random.normal(size=(400, 2))
         truth = (rows[:, 0] + 0.3 * self.random.normal(size=400) > 0).astype(int)
         model = LogisticRegression().fit(rows, truth)
@@ -186,6 +188,7 @@ class Desk:
             features=("wind", "rain"),
             classes={"binary": (False, True), "multiclass": ("a", "b", "c"), "regression": ()}[kind],
             model=save(model, staged),
+            models=models,
             metrics={"name": float(hash(name) % 1000)},
             pin=None,
             environment=Environment(python="", platform="", windlass="", distributions={}),
@@ -214,6 +217,7 @@ class Desk:
         shift: float = 0.0,
         rows: Sequence[bytes] | None = None,
         classes: int | None = None,
+        latency_ms: float = 1.0,
     ) -> list[str]:
         """`count` requests of one row, answered now and captured together; the ids of the predictions."""
         names = list(ids) if ids is not None else [f"p{next(self._numbers)}-0" for _ in range(count)]
@@ -226,7 +230,7 @@ class Desk:
                 at=self.clock.now(),
                 version=version,
                 stage=stage,
-                latency_ms=1.0,
+                latency_ms=latency_ms,
                 ids=tuple(names),
                 keys=tuple(f"key of {name}" for name in names),
                 event_times=(None,) * count,

@@ -144,6 +144,25 @@ def test_a_challenger_goes_through_all_stages_and_every_step_has_its_decision(de
     )
 
 
+@pytest.mark.parametrize(("models", "outcome"), [(1, "rolled_back"), (4, None)])
+def test_a_version_that_asks_four_models_may_take_as_long_as_four(desk: Desk, models: int, outcome: str | None) -> None:
+    leading = releases(desk)
+    desk.register("v1")
+    leading.step(PRODUCT)
+    desk.register("v2", models=models)
+    leading.step(PRODUCT)
+    in_shadow(desk, leading)
+    leading.step(PRODUCT)
+    for _ in range(40):
+        desk.wait(minutes=1)
+        desk.answer(1, version="v1", latency_ms=5.0)
+        desk.answer(1, version="v2", stage="canary", latency_ms=20.0)
+    desk.commit(leading)
+    leading.step(PRODUCT)
+    ended = [body.outcome for body in desk.bodies(ReleaseFinished) if body.version == "v2"]
+    assert ended == ([outcome] if outcome else [])
+
+
 def test_nothing_happens_before_there_is_enough_to_judge(desk: Desk) -> None:
     leading = with_two(desk)
     for _ in range(3):

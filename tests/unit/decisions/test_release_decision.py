@@ -10,6 +10,7 @@ from windlass.decisions.answers import Answers, ReleaseEvidence, Stream
 from windlass.decisions.release import ALPHA, decide_release
 from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.product.policy import Release
+from windlass.records.decision import Decision
 
 from .played import Challenger, look, play, ramp, seldom  # type: ignore[import-not-found]
 
@@ -141,6 +142,22 @@ def test_a_slow_tail_is_harm_where_the_median_is_as_it_was(rng: np.random.Genera
     assert "far beyond the champion's slowest" in decision.reasons[0]
     aside = evidence(rng, stage="shadow", challenger=answers(rng, latency_ms=taken))
     assert decide_release(aside, POLICY, LATER).verdict == "advance"
+
+
+@pytest.mark.parametrize("stage", ["shadow", "canary"])
+def test_one_that_is_known_to_ask_four_models_may_take_as_long_as_four(stage: str, rng: np.random.Generator) -> None:
+    def judged(slower: float, asks: float) -> Decision:
+        taken = 12 * rng.gamma(40, 1 / 40, 3600)
+        own = answers(rng, latency_ms=slower * taken[:600])
+        champion = answers(rng, 3000, latency_ms=taken[600:])
+        return decide_release(evidence(rng, stage=stage, challenger=own, champion=champion, asks=asks), POLICY, LATER)
+
+    assert judged(4.0, 1.0).verdict == "roll_back"
+    assert judged(4.0, 4.0).verdict == "advance"
+    slow = judged(12.0, 4.0)
+    assert slow.verdict == "roll_back"
+    assert slow.reasons[0].endswith("at the same time, and it asks 4 times as many models.")
+    assert slow.numbers["champion_latency_ms_p50"] == pytest.approx(12, abs=1)
 
 
 def test_a_total_failure_needs_few_requests(rng: np.random.Generator) -> None:

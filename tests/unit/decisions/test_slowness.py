@@ -25,9 +25,14 @@ def decided(latency: Stretches) -> Decision:
     return decide_rollback(evidence, Release(probation="7d"), START + timedelta(days=3))
 
 
-def even(quickest: list[float], *, beside: float = np.nan, before: float = 5.0, stretches: int = 60) -> Stretches:
+def even(
+    quickest: list[float], *, beside: float = np.nan, before: float = 5.0, stretches: int = 60, asks: float = 1.0
+) -> Stretches:
     return Stretches(
-        quickest=np.asarray(quickest), beside=np.full(len(quickest), beside), before=np.full(stretches, before)
+        quickest=np.asarray(quickest),
+        beside=np.full(len(quickest), beside),
+        before=np.full(stretches, before),
+        asks=asks,
     )
 
 
@@ -75,6 +80,9 @@ def test_what_makes_its_predecessor_slow_as_well_is_no_reason(rng: np.random.Gen
         (even([2.4] * 100, before=0.3), "roll_back"),
         (even([11.0] * 100, stretches=FEW - 1), "wait"),  # of before nothing is known
         (even([11.0, 1.0] * 1000), "wait"),
+        (even([39.0] * 100, asks=4.0), "wait"),  # less than twice as long as four of them
+        (even([41.0] * 100, asks=4.0), "roll_back"),
+        (even([41.0] * 100, asks=4.0, beside=11.0), "wait"),  # four of them would be slow now, too
         (Stretches(), "wait"),
     ],
 )

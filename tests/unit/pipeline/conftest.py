@@ -93,6 +93,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeRegressor
 import windlass as wl
 
 # Written out: a source is loaded once in a process, wherever it lies, so folders must make sources differ.

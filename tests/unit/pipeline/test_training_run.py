@@ -528,6 +528,17 @@ def test_stretches_compete_for_what_a_version_learns_from(project: Project) -> N
     assert (check["choice"], check["holdout"], trained["learned_from"]) == (0, 2400, "all rows")
 
 
+def test_a_committee_says_how_many_models_it_asks(project: Project) -> None:
+    noisy = TURNED.replace("turned * wind", "wind + random.normal(size=12_000)")
+    project.write(noisy.replace("LinearRegression()", "DecisionTreeRegressor(min_samples_leaf=5)"))
+    made = project.train()
+    assert made.digest is not None
+    (trained,) = [body.summary for body in project.bodies(StepFinished) if body.step == "train"]
+    manifest = project.registry.manifest("flights", made.digest)
+    assert "a blend of a committee of 4 on all rows" in trained["learned_from"]
+    assert manifest.models == 4 + trained["learned_from"].count("the newest")
+
+
 def test_a_run_that_must_gain_releases_nothing_that_is_as_good(project: Project) -> None:
     digest = project.train().digest
     project.edit('note("train")', 'note("train, again")')

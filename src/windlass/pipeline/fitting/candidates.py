@@ -35,6 +35,11 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return f"{self._told()}, early labels included" if self.early else self._told()
 
+    @property
+    def models(self) -> int:
+        """How many are asked for an answer."""
+        return sum(self.committee if stretch == 1.0 else 1 for stretch in self.stretches)
+
     def without_committee(self) -> Mix:
         """The same stretches, with one model for each."""
         return msgspec.structs.replace(self, committee=1)
