@@ -98,16 +98,27 @@ class Modules:
 
     @cached_property
     def _taken_in(self) -> frozenset[str]:
-        """Files in a folder of tests that are none: code outside takes them in, such as checks of data."""
+        """Files in a folder or with a name of tests that are none: code outside takes them in, and nothing in a file
+        with such a name is called a test. They check data, or are tests of statistics.
+        """
         homes = (
             self.path_of(name, seen_from=module.path)
             for module in self
             if not is_test_path(module.path)
             for full in module.imports.values()
-            if "tests." in full or "test." in full
+            if "test" in full
             for name in (full, full.rpartition(".")[0])
         )
-        return frozenset(path for path in homes if path is not None and not _is_test_name(path))
+        return frozenset(
+            path
+            for path in homes
+            if path is not None and is_test_path(path) and not (_is_test_name(path) and self._holds_tests(path))
+        )
+
+    def _holds_tests(self, path: str) -> bool:
+        module = self.by_path.get(path)
+        names = (*module.functions, *module.classes) if module is not None else ("test",)
+        return path.endswith("conftest.py") or any(name.rpartition(".")[2].lower().startswith("test") for name in names)
 
     def is_test(self, path: str) -> bool:
         """Whether a file is a test: by its name, or by its folder if no code outside takes it in."""

@@ -295,3 +295,41 @@ def test_a_service_that_samples_a_posterior(ask: Ask, asks: str, state: State) -
 def test_sampling_a_model_is_training(ask: Ask, package: str, state: State) -> None:
     code = f"import {package} as pm\ndef train():\n    return pm.sample(1000)\ntrain()\n"
     assert ask("training-automated", {"train.py": code}).state is state
+
+
+CHECKED = """
+    from deepchecks.tabular.checks import {check}
+    from pkg.train import train
+
+    def test_model():
+        assert {check}().run(train(1, 2)).passed_conditions()
+"""
+
+
+@pytest.mark.parametrize(("check", "state"), [("TrainTestPerformance", State.PRESENT), ("MixedNulls", State.ABSENT)])
+def test_checks_of_deepchecks_that_judge_a_model(ask: Ask, check: str, state: State) -> None:
+    files = {"pkg/__init__.py": "", "pkg/train.py": FIT, "tests/test_model.py": CHECKED.format(check=check)}
+    assert ask("model-quality-tests", files).state is state
+
+
+WATCHED = """
+    from fastapi import FastAPI
+    from watch.stat_tests import {name}
+
+    app = FastAPI()
+
+    @app.post("/measure")
+    def measure(old: list, new: list):
+        return {name}(old, new)
+"""
+
+
+@pytest.mark.parametrize(("name", "state"), [("ks_distance", State.WIRED), ("test_ks", State.ABSENT)])
+def test_tests_of_statistics_are_no_tests(ask: Ask, name: str, state: State) -> None:
+    files = {
+        "watch/__init__.py": "",
+        "watch/stat_tests.py": f"from scipy.stats import ks_2samp\ndef {name}(a, b):\n    return ks_2samp(a, b)\n",
+        "watch/service.py": WATCHED.format(name=name),
+        "Dockerfile": "FROM python\nCOPY . .\nCMD uvicorn watch.service:app\n",
+    }
+    assert ask("drift-monitoring", files).state is state

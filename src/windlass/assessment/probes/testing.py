@@ -324,6 +324,10 @@ def model_quality_tests(facts: Facts) -> Finding:
     for test in real:
         name = set(re.split(r"[_.]", test.function.name.lower()))
         for check in test.function.asserts:
+            if any(_CHECKS.search(call.name) for call in test.function.calls):
+                here = Evidence(path=test.module.path, line=check.line, why="an assertion on a check of the model")
+                seen.append(Seen((here,), by=by))
+                break
             if _is_floor(check) and _about_a_model(test):
                 seen.append(
                     Seen(
@@ -346,6 +350,11 @@ def model_quality_tests(facts: Facts) -> Finding:
     return conclude("model-quality-tests", seen, wired_from=By.ITSELF)
 
 
+_CHECKS = re.compile(
+    r"^deepchecks\..*(TrainTestPerformance|SingleDatasetPerformance|SimpleModelComparison|WeakSegmentsPerformance|"
+    r"RegressionErrorDistribution|RocReport|ModelErrorAnalysis|BoostingOverfit)$"
+)
+"""Checks of deepchecks that judge a model, and not data."""
 _SUITES = re.compile(r"^(giskard\.testing\.test_\w+|giskard\.Suite\.run|deepchecks\..*model_evaluation(\.run)?)$")
 
 
