@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -15,15 +12,10 @@ import pytest
 
 from windlass.serving.shadows.worker import NICE, SHARE, rest_after
 
+from .waiting import until  # type: ignore[import-not-found]
+
 IN_SHADOW = "import os, sys, time; sys.argv[0].endswith('shadows/worker.py') and {}"
 """Code that only the process of a shadow runs."""
-
-
-def until(holds: Callable[[], Any], seconds: float = 60) -> None:
-    pause, deadline = threading.Event(), time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it has not come about"
-        pause.wait(0.05)
 
 
 def in_shadow(world: Any, extra: str = "") -> None:
