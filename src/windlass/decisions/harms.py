@@ -9,6 +9,7 @@ import numpy as np
 
 from windlass.decisions.answers import ReleaseEvidence
 from windlass.decisions.figures import show
+from windlass.decisions.slowness import slow_from
 from windlass.decisions.statistics.divergence import ks_distance
 from windlass.decisions.statistics.paired_losses import evidence_of_worse, material
 from windlass.decisions.statistics.sequential import course_above, distribution_radius, evidence_above
@@ -23,7 +24,6 @@ ERROR_CAP = 0.02
 """An error rate that no challenger may have, where there is no champion's to hold it against."""
 FEW = 100
 """Requests, calls or answers of the champion below which nothing is held against them."""
-SLOWER = 2.0
 SLOWER_MS = {"canary": 2.0, "shadow": 20.0}
 """It is slow when it takes twice as long as the champion and so many milliseconds longer. In shadow it is asked aside,
 while requests go first, so that its time is no more than a hint there."""
@@ -65,8 +65,7 @@ def latency(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | 
     """Calls that take more than twice the time of the champion's next to it, in more than half of the cases."""
     arms, taken = _both(evidence, "latency_ms")
     own, others = neighbours(arms, taken)
-    expected = evidence.asks * others
-    limit = np.maximum(SLOWER * expected, expected + SLOWER_MS[evidence.stage])
+    limit = slow_from(others, asks=evidence.asks, longer=SLOWER_MS[evidence.stage])
     proof = _note(course_above((own > limit).astype(float), 0.5), "latency", numbers)
     if len(own) == 0:
         return None
@@ -183,8 +182,8 @@ def _limits(arms: NDArray[np.bool_], taken: Array, *, asks: float) -> Array:
     limits = np.full(len(arms), np.nan)
     size = FEW
     while size <= len(others):
-        usual = asks * float(np.quantile(others[:size], 0.99))
-        limits[over > where[size - 1]] = max(SLOWER * usual, usual + TAIL_MS)
+        usual = float(np.quantile(others[:size], 0.99))
+        limits[over > where[size - 1]] = slow_from(usual, asks=asks, longer=TAIL_MS)
         size *= 2
     return limits
 

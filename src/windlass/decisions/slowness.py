@@ -51,12 +51,18 @@ class Stretches:
         return ((self.quickest > limit) & ~(self.asks * self.beside > limit)).astype(float)
 
 
+def slow_from(usual: Array | float, *, asks: float, longer: float) -> Any:
+    """From how many milliseconds on a call is slow, where one of the other version takes `usual` and asks one model for
+    `asks` of this one's: twice as long as is to be expected, and `longer` milliseconds."""
+    expected = asks * usual
+    return np.maximum(SLOWER * expected, expected + longer)
+
+
 def limit_of(stretches: Stretches) -> float | None:
     """From how many milliseconds on a call is slow; None: too little is known of the predecessor."""
     if len(stretches.before) < FEW:
         return None
-    usual = stretches.asks * float(np.median(stretches.before))
-    return max(SLOWER * usual, usual + SLOWER_MS)
+    return float(slow_from(float(np.median(stretches.before)), asks=stretches.asks, longer=SLOWER_MS))
 
 
 def slowness(stretches: Stretches, alpha: float, numbers: dict[str, Any]) -> str | None:

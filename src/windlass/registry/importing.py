@@ -96,7 +96,7 @@ def import_model(path: Path, *, trust: bool = False, sha256: str | None = None, 
         )
     trusted = trust or sha256 is not None
     file = ModelFile(format=found, file=path.name, kind="", types=_types(path, content, found, trusted=trusted))
-    loaded = _loaded(path, content, file, trusted=trusted)
+    loaded = models.load(path.parent, file, vouched=trusted)
     model = native_from(loaded) or loaded
     described = describe(model, where=str(path))
     return Imported(
@@ -132,15 +132,6 @@ def _types(path: Path, content: bytes, found: Format, *, trusted: bool) -> tuple
         models.refuse_main(names, str(path))
         raise _untrusted("would import and may run", names, path)
     return ()
-
-
-def _loaded(path: Path, content: bytes, file: ModelFile, *, trusted: bool) -> Any:
-    try:
-        return models.load(path.parent, file, vouched=trusted)
-    except RegistryError as error:
-        if isinstance(error.__cause__, AttributeError) and file.format in {"pickle", "joblib"}:
-            models.refuse_main(imports_of(content), str(path))
-        raise
 
 
 def _untrusted(would: str, names: tuple[str, ...], path: Path) -> UntrustedModel:

@@ -135,6 +135,8 @@ def _read_pickle(path: Path, file: ModelFile) -> Any:
             return joblib.load(path)
         return pickle.loads(path.read_bytes())  # noqa: S301 (vouched for)
     except Exception as error:
+        if isinstance(error, AttributeError):
+            refuse_main(imports_of(path.read_bytes()), str(path))
         raise _unreadable(path, file, error) from error
 
 

@@ -95,13 +95,10 @@ def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
 
 
 _ALARM = re.compile(r'resource\s+"aws_cloudwatch_metric_alarm"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
-_OF_A_SERVICE = re.compile(
-    r'namespace\s*=\s*"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|NetworkELB|ELB|AppRunner|ElasticBeanstalk)"'
-)
+_AWS_SERVICES = r'"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|NetworkELB|ELB|AppRunner|ElasticBeanstalk)"'
+_OF_A_SERVICE = re.compile(rf"namespace\s*=\s*{_AWS_SERVICES}")
 _PAGE = re.compile(r'resource\s+"aws_cloudwatch_dashboard"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
-_SHOWN = re.compile(
-    r'\[\s*"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|NetworkELB|ELB|AppRunner|ElasticBeanstalk)"\s*,\s*"([^"]+)"'
-)
+_SHOWN = re.compile(rf'\[\s*{_AWS_SERVICES}\s*,\s*"([^"]+)"')
 _OF_ITS_OWN = re.compile(r'namespace\s*=\s*"(?!AWS/)[^"]+"')
 _OF_REQUESTS = re.compile(
     r"latenc|error|5xx|4xx|5\d\d|request|health|avail|uptime|invocation|throttl|timeout|duration", re.IGNORECASE

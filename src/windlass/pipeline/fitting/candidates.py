@@ -70,13 +70,15 @@ def choose(fit: Fit, answer: Answer, *, labels: Array, truth: Array, kind: TaskK
         return Mix()
     alone, *shorter = [answer(fit(np.arange(count - each, count))) for each in rows]
     together = _together(fit, answer, labels, kind)
-    helps = together is not None and committee_helps(kind, truth, together=together, alone=alone)
-    weights = weigh(truth, [alone if together is None or not helps else together, *shorter], kind)
+    committee = 1
+    if together is not None and committee_helps(kind, truth, together=together, alone=alone):
+        alone, committee = together, MEMBERS
+    weights = weigh(truth, [alone, *shorter], kind)
     kept = np.flatnonzero(weights)
     return Mix(
         stretches=tuple("changed" if rows[place] == changed else _share(rows[place], count) for place in kept),
         weights=tuple(float(weights[place]) for place in kept),
-        committee=MEMBERS if helps else 1,
+        committee=committee,
     )
 
 
