@@ -38,10 +38,10 @@ WAIT_SECONDS = 2.0
 """How long the first of them may have waited before further ones get a 503: the model does not keep up."""
 SHADOW_BATCHES = 256
 """Answers that may wait to be repeated by a challenger in shadow; more are dropped and counted."""
-SHADOW_PER_SECOND = 200.0
+SHADOW_PER_SECOND = 100.0
 """Rows of one product that a worker gives to a challenger in shadow; of more it gives so many, and counts the rest. A
-release is decided by some hundred; to give it all would cost those who are answered a tenth of their processor."""
-SHADOW_AT_ONCE = 200.0
+release is decided by some hundred; what disturbs more than a hundredth of the time is seen in the p99 of the others."""
+SHADOW_AT_ONCE = 100.0
 """Rows that it gives at once after a pause: a second's, since what the challenger does with them takes processors from
 those who are answered then."""
 ROUTING_SECONDS = 0.1

@@ -267,7 +267,10 @@ def test_a_shadow_that_cannot_be_written_down_is_counted(shadow: Any) -> None:
     assert shadow.metric('windlass_shadow_dropped_rows_total{product="flights"}') == 1
 
 
-def test_a_slow_shadow_neither_holds_up_callers_nor_grows_without_bound(shadow: Any) -> None:
+def test_a_slow_shadow_neither_holds_up_callers_nor_grows_without_bound(
+    shadow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.serving.shadows.mirror.SHADOW_AT_ONCE", 1e9)
     go_on = threading.Event()
 
     def waits(rows: Any) -> Any:

@@ -16,7 +16,9 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -36,6 +38,8 @@ _log = logging.getLogger("windlass.serving.shadows.worker")
 _LOOK_SECONDS = 0.5
 """Between two looks at whether it is still needed, and at whether its segment is asked for."""
 NICE = 10
+CROWDED = 10.0
+"""A call that waits for a processor for so many times what it takes of one would starve behind all others."""
 SHARE = 0.25
 """Of one processor, at most. Where traffic asks for more, the rest is dropped: a release needs some hundred rows."""
 _LONGEST_REST = 5.0
@@ -97,6 +101,7 @@ class ShadowWorker:
         self._paths, self.metrics = Paths(worker.root), Metrics(worker.metrics)
         self._options = options
         self._portion = Portion()
+        self._behind = Behind()
         self.capture = Capture(
             open_sink=lambda product: SegmentWriter(
                 self._paths.segments(product) / worker.name, durability=worker.durability
@@ -114,16 +119,7 @@ class ShadowWorker:
         """Ask about what comes from `fd`, until it ends or nobody needs the challenger any more."""
         pause = threading.Event()
         for mirrored in (part for message in self._messages(fd) for part in self._portion.of(message)):
-            began = time.process_time()
-            try:
-                self._ask(mirrored)
-            except WindlassError as error:  # the disk is full
-                self._lost(mirrored)
-                _log.warning("shadow answers of %s were lost: %s", self._loaded.version, error)
-            except Exception:  # noqa: BLE001 (whatever happens to one batch, the next ones get their turn)
-                self._lost(mirrored)
-                _log.exception("shadow work of %s failed", self._loaded.version)
-            worked = time.process_time() - began
+            worked = self._behind.work(partial(self._try, mirrored))
             self._portion.took(sum(len(each.ids) for each in mirrored), worked)
             pause.wait(rest_after(worked))
         self.capture.close()
@@ -151,6 +147,16 @@ class ShadowWorker:
                 yield _decoder.decode(content)
             elif not self.needed():
                 return
+
+    def _try(self, mirrored: Sequence[Mirrored]) -> None:
+        try:
+            self._ask(mirrored)
+        except WindlassError as error:  # the disk is full
+            self._lost(mirrored)
+            _log.warning("shadow answers of %s were lost: %s", self._loaded.version, error)
+        except Exception:  # noqa: BLE001 (whatever happens to one batch, the next ones get their turn)
+            self._lost(mirrored)
+            _log.exception("shadow work of %s failed", self._loaded.version)
 
     def _ask(self, mirrored: Sequence[Mirrored]) -> None:
         from windlass.serving.versions.asking import Question
@@ -190,16 +196,55 @@ def rest_after(worked: float) -> float:
 
 
 def stand_back() -> None:
-    """Let the others go first: on processors that all of them want, this process gets about a tenth of one.
-
-    Not less (SCHED_IDLE gets a 300th): where a machine is busy for days no release would ever be decided.
-    """
+    """Let the others go first: on processors that all of them want, this process gets about a tenth of one."""
     if sys.platform != "linux":
         os.nice(NICE)
         return
     for task in Path("/proc/self/task").iterdir():  # what a library has started by now; threads to come inherit it
         with contextlib.suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, int(task.name), NICE)
+
+
+class Behind:
+    """Where calls are made: on a machine that has room, in a thread that takes what nobody else wants.
+
+    A thread of low priority may finish its turn while others wait, which is seen in the tail of those who are answered;
+    one of SCHED_IDLE makes room at once. But of a processor that others want all the time it gets a 300th, so where a
+    call had to wait for long the next one is made as `stand_back` leaves it: else on a machine that is busy for
+    days no release would ever be decided. Two threads, since only root may take that rank back.
+    """
+
+    def __init__(self) -> None:
+        self._low = ThreadPoolExecutor(max_workers=1)
+        self._last = ThreadPoolExecutor(max_workers=1, initializer=_let_all_go_first)
+        self._crowded = True
+        """Until a call has shown that it is not: the first one takes the longest."""
+
+    def work(self, call: Callable[[], None]) -> float:
+        """Make `call`; seconds of a processor that it took. Raises what it raises."""
+        worked, waited = (self._low if self._crowded else self._last).submit(_timed, call).result()
+        self.took(worked, waited)
+        return worked
+
+    def took(self, worked: float, waited: float) -> None:
+        """Take in that a call took so many seconds of a processor, and waited so many for one."""
+        self._crowded = waited > CROWDED * worked
+
+
+def _timed(call: Callable[[], None]) -> tuple[float, float]:
+    """What `call` took of a processor, and for how long it waited for one."""
+    from windlass.serving.versions.timing import undisturbed_time
+
+    undisturbed, started, worked = undisturbed_time(), time.perf_counter(), time.process_time()
+    call()
+    return time.process_time() - worked, time.perf_counter() - started - undisturbed()
+
+
+def _let_all_go_first() -> None:
+    """For this thread, and those that it starts."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # a system without that rank: the lower priority has to do
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _watch(shadow: ShadowWorker, stop_seconds: float) -> None:
