@@ -70,9 +70,10 @@ def _answering(compiled: Compiled | None) -> str | None:
     """Which form of the model answers, and why."""
     if compiled is None:
         return None
-    if not compiled.files:
+    if not compiled.answers:
         return f"the model itself: {compiled.reason}"
+    form = "its boosters alone" if compiled.boosters else "ONNX Runtime"
     return (
-        f"ONNX Runtime, {compiled.faster:g} times as fast; on {compiled.rows:,} rows "
+        f"{form}, {compiled.faster:g} times as fast; on {compiled.rows:,} rows "
         f"within {compiled.difference:.1g} of the model"
     )

@@ -41,7 +41,9 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """The form of the model that answers requests, if another than the model itself may."""
 
     files: tuple[str, ...] = ()
-    """Paths inside the bundle of ONNX graphs, one for each model of a blend; none: the model itself answers."""
+    """Paths inside the bundle of ONNX graphs, one for each model of a blend."""
+    boosters: bool = False
+    """The boosters answer that the model holds, without scikit-learn's interface around them."""
     reason: str = ""
     """Why there is no such form, when there is none."""
     rows: int = 0
@@ -50,6 +52,11 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """The greatest between their answers: of probabilities, or of values in parts of their spread."""
     faster: float = 0.0
     """How many times, at one row or at 64, whichever is less."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether there is such a form; else the model itself answers."""
+        return self.boosters or bool(self.files)
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

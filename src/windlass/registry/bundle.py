@@ -73,12 +73,12 @@ class Bundle:
     def answering(self) -> Any:
         """What answers: the compiled form of the model if the version has one and it runs here, else the model."""
         compiled = self.manifest.compiled
-        if compiled is None or not compiled.files:
+        if compiled is None or not compiled.answers:
             return self.model
         from windlass.registry.compiling import compiled_form
 
         try:
-            return compiled_form(self.model, self.folder, compiled.files)
+            return compiled_form(self.model, self.folder, compiled)
         except MissingExtra as error:
             _log.warning("%s: the model itself answers, not its compiled form: %s", self.manifest.product, error)
             return self.model
@@ -106,9 +106,11 @@ class Bundle:
     @functools.cached_property
     def takes_matrix(self) -> bool:
         """Whether all it does with rows is to ask its model about the matrix of the columns that the manifest names."""
+        from windlass.product.model.blend import members_of
         from windlass.product.model.predict import may_have_matrix
 
-        return not self.computes_features and may_have_matrix(self.model, self.manifest.features)
+        columns = self.manifest.features
+        return not self.computes_features and all(may_have_matrix(each, columns) for each in members_of(self.model))
 
     def predict(self, rows: pl.DataFrame) -> Predicted:
         """Features and scores of n rows without the target; raises ProductError when the model gives no such thing."""

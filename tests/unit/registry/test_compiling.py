@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 
@@ -66,7 +67,7 @@ def test_a_blend_is_compiled_member_by_member(tmp_path: Path, monkeypatch: pytes
     blend = Blend(members, [0.3, 0.7], kind="binary", classes=2)
     compiled = compile_model(blend, FRAME, tmp_path, kind="binary", classes=2)
     assert (compiled.files, compiled.reason) == (("compiled-0.onnx", "compiled-1.onnx"), "")
-    quick = predict(compiled_form(blend, tmp_path, compiled.files), FRAME, "binary")
+    quick = predict(compiled_form(blend, tmp_path, compiled), FRAME, "binary")
     np.testing.assert_allclose(quick, predict(blend, FRAME, "binary"), atol=1e-5)
 
 
@@ -153,6 +154,56 @@ def test_a_gap_that_training_never_saw_is_answered_as_the_model_answers_it(tmp_p
     rows = whole.with_columns(gap=pl.when(pl.int_range(400) % 2 == 0).then("gap"))
     quick = predict(CompiledModel(model, tmp_path / FILE), rows, "binary")
     np.testing.assert_allclose(quick, predict(model, rows, "binary"), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "kind", "target"),
+    [
+        (LGBMClassifier(n_estimators=20), "binary", LATE),
+        (LGBMClassifier(n_estimators=20), "multiclass", LATE + (FRAME["wind"].to_numpy() > 1)),
+        (LGBMRegressor(n_estimators=20, objective="poisson"), "regression", LATE * 40.0),
+    ],
+)
+def test_boosters_of_lightgbm_answer_alone_and_say_the_very_same(
+    tmp_path: Path, estimator: Any, kind: Any, target: Any
+) -> None:
+    members = [
+        fitted(estimator.set_params(random_state=seed, subsample=0.5, subsample_freq=1), kind, target)
+        for seed in range(2)
+    ]
+    classes = len(np.unique(target)) if kind != "regression" else None
+    for model in (members[0], Blend(members, [0.3, 0.7], kind=kind, classes=classes)):
+        compiled = compile_model(model, FRAME, tmp_path, kind=kind, classes=classes)
+        assert (compiled.boosters, compiled.files, compiled.reason) == (True, (), "")
+        assert (compiled.rows, compiled.difference) == (10_000, 0.0)
+        assert compiled.faster > 1
+        rows = pl.concat([FRAME, FRAME[:3].with_columns(gap=None, wind=pl.lit(1e300), carrier=pl.lit("new"))])
+        quick = predict(compiled_form(model, tmp_path, compiled), rows, kind, classes=classes)
+        assert quick.tolist() == predict(model, rows, kind, classes=classes).tolist()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_booster_that_was_stopped_early_answers_with_its_best_trees(tmp_path: Path) -> None:
+    rows, labels = CHANCE.normal(size=(400, 3)), LATE
+    model = LGBMClassifier(n_estimators=200, early_stopping_round=3, verbose=-1)
+    model.fit(rows[:200], labels[:200], eval_set=[(rows[200:], labels[200:])])
+    assert 0 < model.best_iteration_ < 200
+    frame = pl.DataFrame(dict(zip("abc", rows.T, strict=True)))
+    compiled = compile_model(model, frame, tmp_path, kind="binary")
+    assert (compiled.boosters, compiled.difference) == (True, 0.0)
+    quick = predict(compiled_form(model, tmp_path, compiled), frame, "binary")
+    assert quick.tolist() == predict(model, frame, "binary").tolist()
+
+
+def test_a_booster_whose_interface_its_user_changed_is_asked_through_it(tmp_path: Path) -> None:
+    class Halved(LGBMClassifier):
+        def predict_proba(self, rows: Any, **options: Any) -> Any:
+            found = super().predict_proba(rows, **options)[:, 1] / 2
+            return np.column_stack([1 - found, found])
+
+    compiled = compile_model(fitted(Halved(n_estimators=20)), FRAME, tmp_path, kind="binary")
+    assert not compiled.answers
+    assert "Halved does not convert" in compiled.reason
 
 
 def test_a_model_that_is_none_of_scikit_learn_is_left_alone(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from windlass.errors import BundleCorrupt, LeaseLost, ProductError, RegistryErro
 from windlass.product.code.loading import load
 from windlass.product.code.namespace import private_name
 from windlass.product.code.source import Source, read_source
+from windlass.product.model.blend import Blend
 from windlass.records.bundle import ModelFile
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
@@ -88,6 +89,16 @@ def test_a_model_of_an_array_takes_the_matrix_of_its_columns(
     assert not registry.open("flights", publish(model, features=("a",))).takes_matrix, "which predict tells in words"
     named = LogisticRegression().fit(ROWS, [0, 1, 1])
     assert not registry.open("flights", publish(named)).takes_matrix, "it knows its columns by name"
+
+
+def test_a_committee_takes_the_matrix_if_all_its_members_do(registry: Registry, publish: Publish, model: Any) -> None:
+    together = registry.open("flights", publish(Blend([model, model], [0.5, 0.5], kind="binary", classes=2)))
+    assert together.takes_matrix
+    rows = ROWS.select("a", "b")
+    assert np.array_equal(together.scores(rows.to_numpy()), together.predict(rows).scores)
+    named = LogisticRegression().fit(ROWS.select("a", "b"), [0, 1, 1])
+    mixed = registry.open("flights", publish(Blend([model, named], [0.5, 0.5], kind="binary", classes=2)))
+    assert not mixed.takes_matrix
 
 
 def test_publishing_the_same_again_changes_nothing(

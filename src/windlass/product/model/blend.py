@@ -36,17 +36,22 @@ class Blend:
         self.kind = kind
         self.classes = classes
 
-    def predict(self, features: pl.DataFrame) -> Array:
+    def predict(self, features: pl.DataFrame | Array) -> Array:
         """(n,) values."""
         return combined(self._answers(features), self.weights, self.kind)
 
-    def predict_proba(self, features: pl.DataFrame) -> Array:
+    def predict_proba(self, features: pl.DataFrame | Array) -> Array:
         """(n, k) probabilities in the order of the label codes."""
         answer = combined(self._answers(features), self.weights, self.kind)
         return np.column_stack([1 - answer, answer]) if self.kind == "binary" else answer
 
-    def _answers(self, features: pl.DataFrame) -> list[Array]:
+    def _answers(self, features: pl.DataFrame | Array) -> list[Array]:
         return [predict(member, features, self.kind, classes=self.classes) for member in self.members]
+
+
+def members_of(model: Any) -> list[Any]:
+    """The models that are asked for an answer: those of a blend, else the model itself."""
+    return model.members if isinstance(model, Blend) else [model]
 
 
 def combined(answers: Sequence[Array], weights: Sequence[float], kind: TaskKind) -> Array:
