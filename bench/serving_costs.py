@@ -10,7 +10,8 @@ moment they were due (`served.paced`), in turn to
     captured           Windlass as it serves
     nothing            with a policy of capture that keeps nothing
     shadowed           captured, and asked once more of a second version behind the answer
-    features           captured, of a product with `features` of its own, which calculate one column
+    features           captured, of a product with `features` of its own, an expression that calculates one column
+    code               the same, beside a call of a function of which nobody knows whether it waits
     tls                captured, over TLS, on connections that are kept
 
 so that whatever else the machine does falls on all of them. Medians over the rounds, and of the ratios within each
@@ -45,12 +46,21 @@ from windlass.settings import Settings
 from windlass.staging import Staging
 
 BARE = ("uvicorn", "granian")
-KINDS = ("captured", "nothing", "shadowed", "features", "tls")
+KINDS = ("captured", "nothing", "shadowed", "features", "code", "tls")
 NONE_KEPT = {"capture": {"sample": 1e-12}}
-FEATURES = """
+FEATURES = {
+    "features": """
     def features(self, rows):
         return rows.with_columns(rows["x0"] * 0.5)
-"""
+""",
+    "code": """
+    def features(self, rows):
+        import time
+
+        time.monotonic()
+        return rows.with_columns(rows["x0"] * 0.5)
+""",
+}
 
 
 def publish(paths: Paths, kinds: Sequence[str] = KINDS) -> None:
@@ -62,7 +72,7 @@ def publish(paths: Paths, kinds: Sequence[str] = KINDS) -> None:
     frame = pl.DataFrame({f"x{place}": column for place, column in enumerate(models.sample()[0].T)})
     model = models.fitted()["line"]
     for kind in kinds:
-        source = versions.PLAIN.format(name=kind.title()) + (FEATURES if kind == "features" else "")
+        source = versions.PLAIN.format(name=kind.title()) + FEATURES.get(kind, "")
         digests = [
             versions.publish_one(
                 paths,

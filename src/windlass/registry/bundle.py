@@ -90,10 +90,12 @@ class Bundle:
 
     @functools.cached_property
     def runs_user_code(self) -> bool:
-        """Whether an answer takes more than our code and that of well-known libraries."""
+        """Whether an answer takes more than our code, that of well-known libraries, and expressions made of it."""
+        from windlass.product.code.expressions import is_of_expressions
         from windlass.product.model.libraries import is_of_libraries
 
-        return self.computes_features or not is_of_libraries(self.answering)
+        computed = self.computes_features and not is_of_expressions(getattr(self.product, "features", None))
+        return computed or not is_of_libraries(self.answering)
 
     @functools.cached_property
     def computes_features(self) -> bool:

@@ -67,12 +67,15 @@ def test_features_are_computed_where_the_product_says_how(
 ) -> None:
     with_features, plain = source(2), tmp_path / "plain"
     plain.mkdir()
-    (plain / "plain.py").write_text(
-        "import windlass as wl\nclass Plain(wl.Product):\n    task = wl.Regression(target='y')\n"
-    )
+    text = "import windlass as wl\nclass Plain(wl.Product):\n    task = wl.Regression(target='y')\n"
+    text += "class Waiting(Plain):\n    def features(self, rows):\n        import time\n        return rows\n"
+    (plain / "plain.py").write_text(text)
     computing = registry.open("flights", publish(model, with_features))
     assert computing.computes_features
-    assert computing.runs_user_code
+    assert not computing.runs_user_code, "it has nothing but expressions, in two modules"
+    calling = registry.open("flights", publish(model, read_source("plain:Waiting", plain)))
+    assert calling.computes_features
+    assert calling.runs_user_code
     taking = registry.open("flights", publish(model, read_source("plain:Plain", plain)))
     assert not taking.computes_features
     assert not taking.runs_user_code
