@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -84,6 +85,49 @@ def test_an_endless_head_is_refused(port: int) -> None:
     with connected(port) as connection:
         connection.sendall(b"GET /x HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(80)))
         assert rest_of(connection).startswith(b"HTTP/1.1 431 ")
+
+
+HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + b"X-Long: " + b"y" * 70_000 + b"\r\nContent-Length: 0\r\n\r\n",
+        HEAD + b"".join(b"X-%d: y\r\n" % number for number in range(8000)) + b"Content-Length: 0\r\n\r\n",
+        HEAD.replace(b"/x", b"/" + b"x" * 66_000) + b"Content-Length: 0\r\n\r\n",
+    ],
+)
+def test_a_head_that_is_too_large_is_refused_also_when_it_comes_at_once(port: int, sent: bytes) -> None:
+    with connected(port) as connection:
+        connection.sendall(sent)
+        assert rest_of(connection).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("begun", [CHUNKED + b"0\r\nX-Last: ", CHUNKED + b"1;x="])
+def test_what_stands_between_and_behind_chunks_has_an_end(port: int, begun: bytes) -> None:
+    answer = b""
+    with connected(port) as connection:
+        connection.sendall(begun)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # what it was sent it did not read to the end
+            for _ in range(400):
+                connection.sendall(b"y" * 10_000)
+            answer = rest_of(connection)
+    assert answer.startswith(b"HTTP/1.1 431 ") or not answer
+
+
+def test_many_requests_at_once_are_no_long_head(port: int) -> None:
+    one = HEAD + b"Content-Length: 2\r\n\r\nok"
+    sent = one * 3000
+    with connected(port) as connection:
+        sending = threading.Thread(target=lambda: (connection.sendall(sent + one[:20]), connection.sendall(one[20:])))
+        sending.start()
+        found = b""
+        while found.count(b"HTTP/1.1 200 ") < 3001:
+            found += (part := connection.recv(65536))
+            assert part, found[-200:]
+        sending.join()
 
 
 def test_all_bodies_together_are_bounded() -> None:

@@ -106,6 +106,44 @@ def without_ids(told: Any) -> Any:
     return [without_ids(each) for each in told] if isinstance(told, list) else told
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"),
+        (b"Upgrade: websocket", b"Connection: keep-alive, upgrade", b"Sec-WebSocket-Key: x"),
+    ],
+)
+def test_who_would_rather_speak_another_protocol_is_answered_in_this_one(
+    served: Served, wish: tuple[bytes, ...], together: bool
+) -> None:
+    body = rows(served.stage)
+    asked = request(body, b"Content-Length: %d" % len(body), *wish)
+    sent = [asked * 3] if together else [asked[: -len(body)], body, asked[:20], asked[20:], asked]
+    found = served.say(*sent, until=3)
+    assert (found.count(b"HTTP/1.1 200 "), found.count(b'"predictions"')) == (3, 3), found
+    assert len(served.stage.captured) == 3
+
+
+def test_so_is_who_wants_to_end_the_connection_after_it(served: Served) -> None:
+    body = rows(served.stage)
+    asked = request(body, b"Content-Length: %d" % len(body), b"Connection: Upgrade, close", b"Upgrade: h2c")
+    found = served.say(asked, until=2)
+    assert found.count(b"HTTP/1.1 200 ") == 1
+    assert b"connection: close" in found.lower()
+
+
+def test_a_chunked_body_of_such_a_request_arrives(served: Served) -> None:
+    body = rows(served.stage)
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    found = served.say(request(chunks, b"Transfer-Encoding: chunked", b"Connection: Upgrade", b"Upgrade: h2c"))
+    assert found.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_tunnel_is_not_begun(served: Served) -> None:
+    assert served.say(b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "headers", "status"),
     [

@@ -7,13 +7,20 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from windlass.serving.limits import MOST_HEAD_BYTES, REQUEST_SECONDS
 from windlass.serving.transport.direct import Direct, Exchange, RawHeaders
 from windlass.serving.transport.http import Reply
 
+_UPGRADING = frozenset({b"upgrade", b"http2-settings"})
+_TOO_LARGE = b"431 Request Header Fields Too Large"
 _REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class _HeadTooLarge(Exception):
+    """Raised in a call of the parser's, which tells of an error of its own."""
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -30,9 +37,14 @@ class PatientProtocol(HttpToolsProtocol):
         """When the request that is arriving was begun, or the connection was made; None: nothing is arriving."""
         self._idle: float | None = None
         """When the last answer went out, if nothing is arriving since."""
-        self._head = 0
-        """Bytes that came while the head of a request was still incomplete."""
-        self._in_head = True
+        self._read = 0
+        """Bytes that came last."""
+        self._moved = False
+        """Whether some of them were a body, or the beginning or end of a request."""
+        self._alone = False
+        """Whether they are nothing but the beginning of a request."""
+        self._unfinished = 0
+        """Bytes of a head that is not complete, or of what may stand between and behind chunks."""
         self._unanswered: list[Any] = []
         """Requests that go through ASGI and have no answer yet: one, and those that were sent before it is answered."""
 
@@ -43,19 +55,42 @@ class PatientProtocol(HttpToolsProtocol):
             self._end(b"503 Service Unavailable")
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_head:
-            self._head += len(data)
-            if self._head > MOST_HEAD_BYTES:
-                self._end(b"431 Request Header Fields Too Large")
+        """As uvicorn has it, but a request that would rather go on in another protocol is answered in this one: of such
+        a request the parser leaves the body aside, and Java's own client asks for HTTP/2 with every one."""
+        self._read, self._moved, self._alone = len(data), False, False
+        rest = memoryview(data)
+        try:
+            while True:
+                try:
+                    self.parser.feed_data(rest)
+                    break
+                except httptools.HttpParserUpgrade as left:
+                    if not self._stays():
+                        break
+                    rest = rest[left.args[0] :]
+                    self._begin_again()
+        except httptools.HttpParserError as error:
+            if isinstance(error.__context__, _HeadTooLarge):
+                self._end(_TOO_LARGE)
+            else:
+                self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._begun is not None and (self._alone or not self._moved):
+            self._unfinished += len(data)
+            if self._unfinished > MOST_HEAD_BYTES:
+                self._end(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._begun, self._idle = time.monotonic(), None
-        self._in_head, self._head = True, 0
+        self._alone, self._moved, self._unfinished = not self._moved, True, 0
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._idle = False, None
+        self._idle = None
+        if self._unfinished + self._read > MOST_HEAD_BYTES and _size_of(self.url, self.headers) > MOST_HEAD_BYTES:
+            raise _HeadTooLarge
+        if self._stays():
+            return
         exchange = self._exchange()
         if exchange is None:
             super().on_headers_complete()
@@ -64,6 +99,7 @@ class PatientProtocol(HttpToolsProtocol):
             self.cycle = exchange  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
+        self._alone, self._moved, self._unfinished = False, True, 0
         exchange: Any = self.cycle
         if isinstance(exchange, Exchange):
             exchange.take(body)
@@ -71,7 +107,9 @@ class PatientProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._begun = None
+        if self._stays():
+            return
+        self._begun, self._moved = None, True
         exchange: Any = self.cycle
         if self._direct is not None and isinstance(exchange, Exchange):
             exchange.task = self.loop.create_task(self._answer(exchange, self._direct))
@@ -105,13 +143,31 @@ class PatientProtocol(HttpToolsProtocol):
             self._idle = None
             self.transport.close()
 
+    def _stays(self) -> bool:
+        """Whether the request that has just come asks for another protocol, and is to be read once more without."""
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+
+    def _begin_again(self) -> None:
+        """Let another parser read the head of such a request without what asks for it."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = b",".join(word for word in value.split(b",") if word.strip().lower() not in _UPGRADING)
+                lines.append(b"connection: %s" % (kept or b"keep-alive"))
+            elif name not in _UPGRADING:
+                lines.append(b"%s: %s" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
+
     def _exchange(self) -> Exchange | None:
         """The short way of the request whose head has just come, if it may take it. Whatever comes before the one
         before it is answered has to wait its turn, which is uvicorn's business."""
         if self._direct is None or (self.cycle is not None and not self.cycle.response_complete):
             return None
         parser = self.parser
-        if parser.get_method() != b"POST" or parser.should_upgrade() or parser.get_http_version() != "1.1":
+        if parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
             return None
         return self._direct.exchange(self.url, self.headers, keep_alive=parser.should_keep_alive())
 
@@ -148,6 +204,11 @@ def end_late(connections: Iterable[Any]) -> None:
     for connection in list(connections):
         if isinstance(connection, PatientProtocol):
             connection.end_if_late(now)
+
+
+def _size_of(url: bytes, headers: RawHeaders) -> int:
+    """Bytes of a head, about."""
+    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def wire(reply: Reply, more: RawHeaders, *, close: bool) -> bytes:
