@@ -136,6 +136,25 @@ def test_typed_contents_are_answered_by_typed_contents_and_nonsense_is_told_what
         assert not reply.raw_output_contents
 
 
+def asked_raw(channel: grpc.Channel, message: bytes) -> grpc.RpcError:
+    """How the server refuses bytes that are sent as they are."""
+    method = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+    with pytest.raises(grpc.RpcError) as caught:
+        method(message, timeout=20)
+    return caught.value
+
+
+def test_bytes_that_are_no_message_are_refused_like_any_other_nonsense(served: tuple[Any, int], caller: Any) -> None:
+    server, port = served
+    whole = infer_request().SerializeToString()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        for sent in (b"\xff" * 100, whole[:-3], whole.replace(b"distance", b"\xff\xfestance")):
+            refused = asked_raw(channel, sent)
+            assert (refused.code().name, "is no ModelInferRequest" in refused.details()) == ("INVALID_ARGUMENT", True)
+    told = caller(server.port)("/metrics")[1].decode()
+    assert 'windlass_grpc_calls_total{code="INVALID_ARGUMENT",method="ModelInfer"} 3.0' in told
+
+
 def test_a_token_is_asked_for_here_too(world: Any) -> None:
     tokens = {secret: (scope,) for secret, scope in (("one", "predict"), ("two", "operate"))}
     made = tuple(
@@ -155,4 +174,5 @@ def test_a_token_is_asked_for_here_too(world: Any) -> None:
             with pytest.raises(grpc.RpcError) as caught:
                 stub.ModelInfer(infer_request(), metadata=metadata)
             assert caught.value.code().name == code
+        assert asked_raw(channel, b"\xff").code().name == "UNAUTHENTICATED", "before anything is read"
         assert stub.ModelInfer(infer_request(), metadata=[("authorization", "Bearer one")]).model_version == "v1"

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from windlass.product.contract import InvalidRows, Problem
 from windlass.records.token import Scope
@@ -106,14 +107,15 @@ class GrpcServer:
 
     def _handler(self, name: str, handle: Handle) -> Any:
         scopes = _PREDICT if name == "ModelInfer" else () if name == "ServerLive" else _READ
+        message = MESSAGES[f"{name}Request"]
 
-        async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def call(sent: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             started, code = time.perf_counter(), grpc.StatusCode.UNKNOWN
             try:
                 refusal = self._refused(context, scopes)
                 if refusal is None:
                     try:
-                        answer = await handle(request)
+                        answer = await handle(_read(message, sent))
                     except Exception as error:
                         refusal = refusal_for(error)
                         if refusal is None:
@@ -124,14 +126,10 @@ class GrpcServer:
                 code = _CODES.get(refusal.status, grpc.StatusCode.INTERNAL)
             finally:  # before the caller hears of it
                 self._metrics.call_answered(name, code.name, time.perf_counter() - started)
-            message = refusal.message if refusal.error_id is None else f"{refusal.message} ({refusal.error_id})"
-            return await context.abort(code, message)  # which raises
+            told = refusal.message if refusal.error_id is None else f"{refusal.message} ({refusal.error_id})"
+            return await context.abort(code, told)  # which raises
 
-        return grpc.unary_unary_rpc_method_handler(
-            call,
-            request_deserializer=MESSAGES[f"{name}Request"].FromString,
-            response_serializer=lambda message: message.SerializeToString(),
-        )
+        return grpc.unary_unary_rpc_method_handler(call, response_serializer=lambda answer: answer.SerializeToString())
 
     def _refused(self, context: Any, scopes: tuple[Scope, ...]) -> Refusal | None:
         if self._keyring is None or not scopes:
@@ -142,6 +140,14 @@ class GrpcServer:
 
 def _snake(name: str) -> str:
     return "".join(f"_{sign.lower()}" if sign.isupper() else sign for sign in name).removeprefix("_")
+
+
+def _read(message: Any, sent: bytes) -> Any:
+    """The message, once its caller is known. Raises InvalidRows; gRPC's own reading would log a traceback of it."""
+    try:
+        return message.FromString(sent)
+    except DecodeError as error:
+        raise _wrong("message", f"is no {message.DESCRIPTOR.name}: {error}") from error
 
 
 def _request(asked: Any) -> InferRequest:
