@@ -46,6 +46,10 @@ class PredictionFailed(WindlassError):
         return error
 
 
+class Escaped(PredictionFailed):
+    """User code has raised what is no Exception, which the message names."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
     """What the caller is told; each protocol puts it into words of its own."""

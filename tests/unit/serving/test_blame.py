@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from windlass.records.bundle import Column
 from windlass.serving.versions.blame import _MOST_ASKED, _MOST_WITHOUT_WITNESS, Witness, blame
+from windlass.serving.versions.lineup import Loaded
 
 BAD = 99.0
 COLUMNS = tuple(Column(name=name, dtype="float") for name in "abcdefgh")
@@ -195,6 +197,36 @@ def test_code_that_wants_to_leave_does_not_take_the_worker_along(stage: Any) -> 
     stage.route("v1")
     assert stage.predict().json()["fields"][0]["field"] == "seats"
     assert stage.predict({**stage.row, "seats": 4}).status_code == 200
+
+
+class Own(BaseException):
+    """What some libraries that switch between tasks throw into user code."""
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, Own, SystemExit])
+def test_what_is_no_exception_is_a_failure_of_the_version_all_the_same(stage: Any, kind: type[BaseException]) -> None:
+    def model(rows: pl.DataFrame) -> Any:
+        if rows["seats"][0] == 3:
+            raise kind("said so")
+        return rows["distance"].to_numpy()
+
+    stage.add("v1", model=model)
+    stage.route("v1")
+    refused = stage.predict().json()["fields"][0]
+    assert (refused["field"], refused["reason"]) == (
+        "seats",
+        f"this version fails on the value: {kind.__name__}: said so",
+    )
+    assert stage.predict({**stage.row, "seats": 4}).status_code == 200
+
+
+def test_ctrl_c_in_the_main_thread_is_meant_for_us(stage: Any) -> None:
+    def model(_rows: pl.DataFrame) -> Any:
+        raise KeyboardInterrupt
+
+    loaded = Loaded.of("v1", "d", stage.fake(stage.manifest(), model=model))
+    with pytest.raises(KeyboardInterrupt):
+        loaded.predict(pl.DataFrame(stage.row))
 
 
 def test_a_fault_of_ours_has_a_name_in_the_log(

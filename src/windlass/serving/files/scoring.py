@@ -10,7 +10,7 @@ import polars as pl
 from windlass.errors import DataError, UsageError
 from windlass.product.contract import Decoded, InvalidRows, Problem
 from windlass.serving.files.rows import Stretch
-from windlass.serving.versions.asking import FAILURES, answer, labels_of, problems_in, told_of
+from windlass.serving.versions.asking import answer, labels_of, problems_in, told_of
 from windlass.serving.versions.lineup import Loaded
 
 SCORE, LABEL, VERSION = "prediction_score", "prediction_label", "prediction_version"
@@ -67,7 +67,7 @@ class Scorer:
         loaded, frame = self._loaded, decoded.frame
         try:
             _, scores, chances = answer(loaded, frame)
-        except FAILURES as error:
+        except Exception as error:  # features and model are the user's
             problems = problems_in(loaded, frame, told_of(error))
             if problems:
                 raise InvalidRows.of(_numbered(problems, stretch.first)) from error

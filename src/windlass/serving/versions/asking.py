@@ -23,15 +23,12 @@ from windlass.product.contract import Decoded, Problem
 from windlass.product.task import TaskKind
 from windlass.records.capture import PredictionBatch
 from windlass.records.routing import Stage
-from windlass.serving.refusal import PredictionFailed
+from windlass.serving.refusal import Escaped, PredictionFailed
 from windlass.serving.versions.blame import blame
 from windlass.serving.versions.lineup import Loaded, Prediction
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
-FAILURES = (Exception, pl.exceptions.PanicException, SystemExit)
-"""Features and model are the user's: whatever they raise is their failure. A panic of polars is no Exception, and user
-code that leaves with `sys.exit` must not take the worker along."""
 
 Scores = tuple[float, ...]
 Chances = tuple[tuple[float, ...], ...]
@@ -65,7 +62,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     batch: PredictionBatch
     labels: tuple[Any, ...]
     """The likeliest class of each row; empty for regression and after an error."""
-    cause: BaseException | None = None
+    cause: Exception | None = None
     """What features or model raised."""
     sample: float = 1.0
     """The part of the keys that is captured."""
@@ -96,7 +93,7 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     given = decoded.frame if loaded.numbers is None else decoded.matrix(loaded.numbers)
     try:
         scores, probabilities, features = _said(loaded, given)
-    except FAILURES as error:
+    except Exception as error:  # noqa: BLE001 (features and model are the user's: whatever they raise is their failure)
         if len(questions) == 1:
             batch = _failure(loaded, questions[0], _milliseconds(elapsed), _discreet(loaded, error))
             return [Verdict(batch=batch, labels=(), cause=error, sample=loaded.capture.sample)]
@@ -165,7 +162,7 @@ def problems_in(loaded: Loaded, frame: pl.DataFrame, error: str) -> list[Problem
     def attempt(rows: pl.DataFrame) -> str | None:
         try:
             answer(loaded, rows)
-        except FAILURES as raised:
+        except Exception as raised:  # noqa: BLE001 (this is what was asked)
             return told_of(raised)
         return None
 
@@ -184,7 +181,9 @@ def answer(loaded: Loaded, frame: pl.DataFrame) -> tuple[Prediction, Scores, Cha
     return predicted, *_checked(np.asarray(predicted.scores, dtype=np.float64), loaded.task.kind, frame.height)
 
 
-def told_of(error: BaseException) -> str:
+def told_of(error: Exception) -> str:
+    if isinstance(error, Escaped):
+        return error.what[:500]
     text = error.what if isinstance(error, WindlassError) else str(error)
     return f"{type(error).__name__}: {text}"[:500]
 
@@ -223,9 +222,9 @@ def _rows(loaded: Loaded, decoded: Decoded) -> tuple[bytes, ...]:
     return decoded.rows_without(redact) if redact else decoded.rows
 
 
-def _discreet(loaded: Loaded, error: BaseException) -> str:
+def _discreet(loaded: Loaded, error: Exception) -> str:
     """What was raised, without the words if those might show a value that is not to be written down."""
-    return type(error).__name__ if loaded.capture.redact else told_of(error)
+    return told_of(error).partition(":")[0] if loaded.capture.redact else told_of(error)
 
 
 def _features(features: pl.DataFrame, rows: pl.DataFrame, *, redact: Sequence[str]) -> tuple[bytes, ...] | None:

@@ -21,7 +21,7 @@ from windlass.decisions.statistics.shapley import attribute, orders_of, stations
 from windlass.product.contract import InvalidRows, Problem
 from windlass.registry.native.contributions import Scale, can_be_taken_apart, contributions
 from windlass.serving.limits import EXPLAIN_SECONDS, EXPLAIN_WALKS
-from windlass.serving.versions.asking import FAILURES, told_of
+from windlass.serving.versions.asking import told_of
 from windlass.serving.versions.lineup import Loaded
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def explain(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
         scores = np.asarray(predicted.scores, dtype=np.float64)
         chosen = scores.argmax(axis=1) if scores.ndim == 2 else np.zeros(len(scores), dtype=np.int64)
         orders, found = _walk(loaded, features, others, chosen)
-    except FAILURES as error:
+    except Exception as error:  # noqa: BLE001 (it stands beside the answer)
         return [Explanation(problem=told_of(error))] * frame.height
     names = [name for name in features.columns if name in others.columns]
     return [_told(names, orders, each) for each in found]
@@ -86,7 +86,7 @@ def _of_the_model(loaded: Loaded, frame: pl.DataFrame) -> list[Explanation]:
     try:
         predicted = loaded.predict(frame)
         found = contributions(loaded.bundle.answering, predicted.features, np.asarray(predicted.scores))
-    except FAILURES as error:  # leaves that hold linear models, say
+    except Exception as error:  # noqa: BLE001 (leaves that hold linear models, say; it stands beside the answer)
         return [Explanation(problem=told_of(error))] * frame.height
     if found is None:
         return [Explanation(problem="what the model says of each feature does not come to its answer")] * frame.height

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +21,7 @@ from windlass.records.bundle import Manifest
 from windlass.records.ids import place_of
 from windlass.records.routing import Routing, Target
 from windlass.serving.limits import EXPLAIN_WALKS, MOST_ROWS, TRIALS
-from windlass.serving.refusal import NoChampion, NotFound
+from windlass.serving.refusal import Escaped, NoChampion, NotFound
 from windlass.serving.versions.blame import Witness
 from windlass.serving.versions.timing import Timing, wall_time
 
@@ -81,6 +83,20 @@ class Company:
         return self.allowed
 
 
+@contextmanager
+def _nothing_escapes() -> Iterator[None]:
+    """Around user code. What it raises that is no Exception would end the worker, or leave its callers without answer:
+    a panic of polars, `sys.exit`, a call that its own event loop cancelled. Ctrl-C reaches the main thread alone."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        raise Escaped(f"{type(error).__name__}: {error}") from error
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loaded:
     """One version, verified and in memory."""
@@ -105,14 +121,17 @@ class Loaded:
         return loaded
 
     def predict(self, rows: pl.DataFrame) -> Prediction:
-        """What the user's features and model make of n rows. A process that they fork does not come out of them: it
-        would write the answers down a second time, and hold the segment and the socket when the worker has ended."""
-        with one_comes_out():
+        """What the user's features and model make of n rows. Raises what they raise, and Escaped.
+
+        A process that they fork does not come out of them: it would write the answers down a second time, and hold the
+        segment and the socket when the worker has ended.
+        """
+        with one_comes_out(), _nothing_escapes():
             return self.bundle.predict(rows)
 
     def scores(self, features: Any) -> Any:
-        """What the user's model says of n rows of its features; as `predict` for what it forks."""
-        with one_comes_out():
+        """What the user's model says of n rows of its features; as `predict` for what it forks and raises."""
+        with one_comes_out(), _nothing_escapes():
             return self.bundle.scores(features)
 
     @property
