@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,50 @@ def test_a_csv_carries_any_text_through(tmp_path_factory: pytest.TempPathFactory
         written.write(stretch.carried)
         written.finish()
     assert (folder / "out.csv").read_bytes() == (folder / "in.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "values", [pl.Series([[1], [2]]), pl.Series([b"a", b"b"]), pl.Series([timedelta(1)] * 2), pl.Series([{"a": 1}] * 2)]
+)
+def test_what_a_csv_cannot_hold_is_refused_by_name_and_a_parquet_holds_it(tmp_path: Path, values: pl.Series) -> None:
+    rows = pl.DataFrame({"key": ["a", "b"], "odd": values})
+    with (
+        pytest.raises(UsageError, match="cannot hold the column 'odd' of type"),
+        WholeFile(tmp_path / "o.csv") as written,
+    ):
+        written.write(rows)
+    assert not list(tmp_path.iterdir())
+    with WholeFile(tmp_path / "o.parquet") as written:
+        written.write(rows)
+        written.finish()
+    assert pl.read_parquet(tmp_path / "o.parquet").equals(rows)
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.parquet"])
+def test_a_file_that_outgrows_its_place_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    """In a process of its own, whose files may have 20,000 bytes."""
+    script = """
+import resource, signal, sys
+from pathlib import Path
+import polars as pl
+from windlass.errors import UsageError
+from windlass.serving.files.rows import WholeFile
+rows = pl.DataFrame({"text": [f"{n:x}" * 9 for n in range(3_000_000_000, 3_000_010_000)]})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    with WholeFile(Path(sys.argv[1])) as written:
+        written.write(rows)
+        written.finish()
+except UsageError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / name)], capture_output=True, text=True, check=True
+    )
+    assert "it cannot be written: " in done.stdout
+    assert "File too large" in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_scores_name_the_row_of_a_later_stretch(stage: Any) -> None:

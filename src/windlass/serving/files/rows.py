@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -244,23 +245,48 @@ class WholeFile:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def write(self, rows: pl.DataFrame) -> None:
-        """Add `rows`, with the same columns each time."""
-        if self._kind == PARQUET:
-            rows.write_parquet(self._folder / f"part-{self._parts:08d}{PARQUET}")
-        else:
-            with (self._folder / "whole").open("ab") as file:
-                rows.write_csv(file, include_header=self._parts == 0)
+        """Add `rows`, with the same columns each time. Raises UsageError where place or format cannot take them."""
+        if not self._parts and self._kind == CSV:
+            _check_flat(rows, self._path)
+        with self._room():
+            if self._kind == PARQUET:
+                rows.write_parquet(self._folder / f"part-{self._parts:08d}{PARQUET}")
+            else:
+                with (self._folder / "whole").open("ab") as file:
+                    rows.write_csv(file, include_header=self._parts == 0)
         self._parts += 1
 
     def finish(self) -> None:
-        """Give the file its name."""
+        """Give the file its name. Raises UsageError where there is no room for it."""
         whole = self._folder / "whole"
-        if self._kind == PARQUET:
-            pl.scan_parquet(self._folder / f"part-*{PARQUET}").sink_parquet(whole)
-        with whole.open("rb") as file:
-            os.fsync(file.fileno())
-        whole.chmod(0o666 & ~_umask())
-        whole.replace(self._path)
+        with self._room():
+            if self._kind == PARQUET:
+                pl.scan_parquet(self._folder / f"part-*{PARQUET}").sink_parquet(whole)
+            with whole.open("rb") as file:
+                os.fsync(file.fileno())
+            whole.chmod(0o666 & ~_umask())
+            whole.replace(self._path)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pl.exceptions.ComputeError) as error:  # which of them a full disk is hangs on the format
+            raise UsageError(
+                f"it cannot be written: {error}",
+                where=str(self._path),
+                remedy="make room there, or name another place",
+            ) from error
+
+
+def _check_flat(rows: pl.DataFrame, path: Path) -> None:
+    for name, dtype in rows.schema.items():
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
+            raise UsageError(
+                f"a {CSV} file cannot hold the column {name!r} of type {dtype}",
+                where=str(path),
+                remedy=f"write a {PARQUET} file, or give --key-only",
+            )
 
 
 def _umask() -> int:
