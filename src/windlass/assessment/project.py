@@ -279,6 +279,13 @@ class Project:
                     found |= {name_of_image(word): dockerfile for word in _given(command.argv, "-t", "--tag")}
         return found
 
+    def dockerfile_of(self, word: str) -> str | None:
+        """The Dockerfile of an image, also where one of two names writes out what the other takes from a variable."""
+        name = name_of_image(word)
+        if name in self.built or "/" not in name:
+            return self.built.get(name)
+        return next((path for known, path in self.built.items() if _same_image(known, name)), None)
+
     @cached_property
     def services(self) -> list[Service]:
         """Services of compose files."""
@@ -335,6 +342,13 @@ def _dockerfile_of(argv: tuple[str, ...]) -> str:
         return ""
     named = _given(argv, "-f", "--file")
     return named[0] if named else posixpath.join(argv[-1], "Dockerfile")
+
+
+def _same_image(known: str, name: str) -> bool:
+    """`pkg.dev/$PROJECT_ID/churn/train` and `pkg.dev/team/churn/train`: the last of its parts has to be written out."""
+    pairs = list(zip(known.split("/"), name.split("/"), strict=False))
+    same = all(one == other or "$" in one + other for one, other in pairs)
+    return same and known.count("/") == name.count("/") and pairs[-1][0] == pairs[-1][1] and "$" not in pairs[-1][0]
 
 
 def name_of_image(word: str) -> str:

@@ -15,7 +15,7 @@ LIBRARIES = frozenset(
         "flaml", "tpot", "gluonts", "surprise", "implicit", "lifelines", "ultralytics", "spacy", "sktime", "darts",
         "river", "imblearn", "mlforecast", "statsforecast", "neuralforecast", "cuml", "tabpfn",
         "sentence_transformers", "setfit", "jax", "flax", "pmdarima", "ngboost", "stable_baselines3", "skorch",
-        "tabnet", "pymc", "pymc3",
+        "tabnet", "pymc", "pymc3", "neuro_mf",
     }
 )  # fmt: skip
 _PREPARES = re.compile(
@@ -54,12 +54,12 @@ _SAYS_SO = frozenset({"train", "training", "retrain", "retraining", "finetune", 
 _FITTING_FUNCTIONS = frozenset(
     {
         ("auto_arima", "pmdarima"), ("cross_val_score", "sklearn"), ("cross_validate", "sklearn"), ("sample", "pymc"),
-        ("sample", "pymc3"),
+        ("sample", "pymc3"), ("get_best_model", "neuro_mf"),
     }
 )  # fmt: skip
 _TRAINING_NAMES = _FITS | {
     "train", "train_model", "step", "apply_gradients", "minimize", "create_model", "compare_models", "tune_model",
-    "auto_arima", "cross_val_score", "cross_validate", "sample",
+    "auto_arima", "cross_val_score", "cross_validate", "sample", "get_best_model",
 }  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from windlass.assessment.automation.workflow import mapping
 from windlass.assessment.cloud import declared
@@ -15,6 +16,7 @@ from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import predicts
 from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
+from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Function, Module, last_of
 from windlass.assessment.reading.yaml import Map
@@ -198,7 +200,9 @@ def drift_monitoring(facts: Facts) -> Finding:
             seen.append(Seen((sighting.here("measures drift"), *best.evidence), by=best.by, swallowed=best.swallowed))
         elif _kept_by_hand(facts, sighting):
             seen.append(sighting.seen("measures drift and keeps what it measured"))
-        elif (sighting.key in _steps(facts) or sighting.call.name.startswith("zenml.")) and by_hand:
+        elif by_hand and (
+            sighting.key in _steps(facts) or sighting.call.name.startswith("zenml.") or _is_stage(facts, routes)
+        ):
             seen.append(sighting.seen("a step of a pipeline measures drift"))
         else:
             why = (
@@ -226,6 +230,13 @@ def _steps(facts: Facts) -> frozenset[Key]:
     """All that the steps of pipelines lead to."""
     engines = (each for each in declared_pipelines(facts) if each.engine not in _FUNCTIONS_ALONE)
     return facts.below_all(key for each in engines for key in each.keys if len(each.places) > 1)
+
+
+def _is_stage(facts: Facts, routes: Iterable[Route]) -> bool:
+    """Whether one of the stages of a pipeline of DVC, of which there are several, leads there."""
+    paths = {each.path for route in routes for each in route.chain if each.path.endswith("dvc.yaml")}
+    stages = Counter(path for path, *_ in dvc_stages(facts.project)) if paths else Counter[str]()
+    return any(stages[path] > 1 for path in paths)
 
 
 _SHOWN = re.compile(r"(^|/)(demos?|examples?)(/|[_-])|_(demo|example)\.py$")

@@ -189,12 +189,22 @@ def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | 
     stopping = [check for check in above if check.stops and check not in under]
     for check in reversed(under + stopping):
         parts = {part for word in check.words for part in parts_of(word)}
-        if parts & _DECISIONS or _judges(check, function) or _asks(check, function, asked):
+        judged = _judges(check, function) or _asks(check, function, asked) or _gathered(check, function)
+        if parts & _DECISIONS or judged:
             return check
     chosen = next((check for check in _comparisons(function, call) if _judges(check, function)), None)
     # `if source == "new"`, after a function was asked which of them is better
     picked = (check for check in under if _NEWCOMERS.intersection(check.words) and _asks_above(check, function, asked))
     return chosen or _answered(function, call, asked) or next(picked, None)
+
+
+def _gathered(check: Check, function: Function) -> bool:
+    """Whether a condition asks a list into which comparisons above it put what falls short: `if failures: raise`."""
+    put = [
+        call for call in function.calls if call.last == "append" and call.on in check.flags and call.line < check.line
+    ]
+    above = [each for each in function.branches if each.line < check.line] if put else ()
+    return any(each.line in call.guards and _judges(each, function) for each in above for call in put)
 
 
 _NEWCOMERS = frozenset({"new", "candidate", "challenger"})
@@ -275,7 +285,7 @@ def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
             down.append(Evidence(path=module.path, line=dead, why=why))
             continue
         here = Evidence(path=module.path, line=guard.line, why=f"{call.last} depends on this condition")
-        own = _judges(guard, function)
+        own = _judges(guard, function) or _gathered(guard, function)
         basis = None if own else _basis(judged, module)
         if own or basis is not None:
             places = (here, *((basis[0],) if basis is not None else ()), *sighting.seen().evidence)
@@ -395,7 +405,7 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
             judged = (
                 bool(parts & (_FLOORS | _RIVALS) or set(check.numbers) - {0.0, 1.0}) and _judges(check, function)
                 if check.orders
-                else _is_verdict(function, check) or _asks(check, function, asked)
+                else _is_verdict(function, check) or _asks(check, function, asked) or _gathered(check, function)
             )
             if not (judged and _fails_at(module, function, check)):
                 continue

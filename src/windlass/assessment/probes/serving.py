@@ -467,6 +467,7 @@ def model_serving(facts: Facts) -> Finding:
 
 
 _REGISTRY_URI = re.compile(r"^(models|runs):/")
+_IN_REGISTRY = re.compile(r"models:/")
 
 
 _TAKES = (
@@ -478,6 +479,9 @@ _TAKES = (
 def registry_loads(facts: Facts) -> Iterator[Sighting]:
     """Calls that take a model from a registry by name, version or alias."""
     places = [*facts.addressed(_REGISTRY_URI), *facts.named(lambda name: last_of(name) in _TAKES)]
+    # `uri = f"models:/{name}/{stage}"` stands in a line of its own.
+    loads = facts.named(lambda name: name.startswith("mlflow.") and last_of(name) == "load_model")
+    places += [place for place in loads if any(map(_IN_REGISTRY.match, place[1].words.split("\n")))]
     yield from map(facts.sight, {id(place[2]): place for place in places}.values())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from windlass.assessment.automation.workflow import mapping, maps, script, text_of, words
-from windlass.assessment.project import Project, name_of_image
+from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Asked, Leads, path_of
 from windlass.assessment.reach.clients import (
     run_compose,
@@ -153,7 +153,7 @@ def _docker(asked: Asked) -> Leads:
 def _image_run(asked: Asked) -> Iterator[tuple[str, Command]]:
     """`docker run --rm churn-train`: what the image starts, or the program that is named after it."""
     for place, word in enumerate(asked.argv[2:], start=3):
-        path = asked.project.built.get(name_of_image(word))
+        path = asked.project.dockerfile_of(word)
         image = next((each for each in asked.project.images if each.path == path), None)
         if image is not None:
             rest = asked.argv[place:]
@@ -256,7 +256,7 @@ def _images_named(asked: Asked) -> tuple[tuple[str, Command], ...]:
     for word in asked.argv:
         path = asked.path(word.rpartition("=")[2]) if word.endswith((".yml", ".yaml")) else None
         said += re.findall(r"imageUri[\"']?:\s*[\"']?([^\s\"']+)", asked.project.text(path)) if path is not None else []
-    built = {asked.project.built.get(name_of_image(word.rpartition("=")[2])) for word in said}
+    built = {asked.project.dockerfile_of(word.rpartition("=")[2]) for word in said}
     return tuple((each.path, command) for each in asked.project.images if each.path in built for command in each.starts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from sys import intern
 
 from windlass.assessment.reading.code import Assigned, Call, Check, Class, Function, Module, last_of
@@ -77,9 +77,7 @@ class _Reader:
 
     def read(self, tree: ast.Module) -> Module:
         self._imports(tree.body)
-        for statement in tree.body:
-            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                self.local[statement.name] = statement.name
+        self.local.update({name: name for name in _defined(tree.body, self.module.imports)})
         self._body(tree.body, self._add(Function(name="")), (), within="")
         for name, words in self.words.items():
             self.module.functions[name].words = "\n".join(sorted(words))
@@ -316,9 +314,7 @@ class _Reader:
         )
         self._add(function)
         local = dict(self.local)
-        for statement in node.body:
-            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                self.local[statement.name] = f"{name}.{statement.name}"
+        self.local.update({inner: f"{name}.{inner}" for inner in _defined(node.body, self.module.imports)})
         for default in [*node.args.defaults, *(each for each in node.args.kw_defaults if each is not None)]:
             self._note(default, into, ())
         self._body(node.body, function, (), within=name)
@@ -547,6 +543,17 @@ def _blocks(node: ast.AST) -> Iterator[Sequence[ast.stmt]]:
         yield handler.body
     for case in getattr(node, "cases", ()):
         yield case.body
+
+
+def _defined(body: Sequence[ast.stmt], imported: Mapping[str, str], *, within: bool = False) -> Iterator[str]:
+    """The functions and classes of a body, also those within `with DAG(...):` that stand in for no import."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            if not (within and node.name in imported):
+                yield node.name
+        elif type(node) in _BLOCKS:
+            for inner in _blocks(node):
+                yield from _defined(inner, imported, within=True)
 
 
 _EXPRESSIONS: dict[type[ast.AST], tuple[str, ...]] = {

@@ -1,0 +1,121 @@
+"""What stands within something else: functions within `with DAG(...):`, verdicts in a list, names within an address."""
+
+from __future__ import annotations
+
+import pytest
+
+from windlass.assessment.records import State
+
+from .conftest import FIT, Ask, on_push
+
+WATCH = """
+    from airflow import DAG
+    from airflow.operators.python import PythonOperator
+    with DAG("watch", schedule="@hourly") as dag:
+        def look():
+            from drift import measure
+            measure(1, 2)
+        PythonOperator(task_id="look", python_callable={step})
+"""
+MEASURE = """
+    from evidently.report import Report
+    from evidently.metric_preset import DataDriftPreset
+    def measure(before, after):
+        report = Report(metrics=[DataDriftPreset()])
+        report.run(reference_data=before, current_data=after)
+"""
+
+
+@pytest.mark.parametrize(("step", "state"), [("look", State.WIRED), ("print", State.ABSENT)])
+def test_a_function_within_the_block_of_a_dag_is_run_by_its_step(ask: Ask, step: str, state: State) -> None:
+    files = {"dags/watch.py": WATCH.format(step=step), "drift.py": MEASURE}
+    assert ask("drift-monitoring", files).state is state
+
+
+GATE = """
+    import mlflow
+    from sklearn.linear_model import LinearRegression
+    def main(x, y, metrics, rows):
+        model = LinearRegression().fit(x, y)
+        failures = []
+        if {condition}:
+            failures.append("too low")
+        if failures:
+            raise SystemExit(1)
+        mlflow.register_model("runs:/1/model", "churn")
+    main(1, 2, 3, 4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"), [("metrics['auc'] < 0.8", State.PRESENT), ("len(rows) < 100", State.ABSENT)]
+)
+def test_a_list_of_what_falls_short_of_a_floor_is_a_verdict(ask: Ask, condition: str, state: State) -> None:
+    assert ask("model-validation-gate", {"train.py": GATE.format(condition=condition)}).state is state
+
+
+@pytest.mark.parametrize(("address", "state"), [("models:/", State.WIRED), ("/models/", State.ABSENT)])
+def test_an_address_in_the_registry_may_stand_in_a_line_of_its_own(ask: Ask, address: str, state: State) -> None:
+    serve = f"""
+        import mlflow
+        from fastapi import FastAPI
+        app = FastAPI()
+        def load(name, stage):
+            uri = f"{address}{{name}}/{{stage}}"
+            return mlflow.xgboost.load_model(uri)
+        model = load("churn", "Staging")
+        @app.post("/predict")
+        def predict(row: list[float]):
+            return model.predict([row])
+    """
+    files = {"app.py": serve, "Dockerfile": "FROM python:3.12\nCMD uvicorn app:app\n"}
+    assert ask("serve-from-registry", files).state is state
+
+
+BUILD = """
+    steps:
+      - name: gcr.io/cloud-builders/docker
+        args: [build, ., -t, "pkg.dev/$PROJECT_ID/churn/train", -f, docker/train.dockerfile]
+      - name: gcr.io/cloud-builders/gcloud
+        args: [ai, custom-jobs, create, --config, job.yaml]
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "state"),
+    [
+        ("pkg.dev/team/churn/train", State.WIRED),
+        ("pkg.dev/team/churn/other", State.PRESENT),
+        ("pkg.dev/team/other/train", State.PRESENT),
+        ("hub.io/team/churn/train", State.PRESENT),
+    ],
+)
+def test_a_part_of_the_name_of_an_image_may_be_a_variable(ask: Ask, image: str, state: State) -> None:
+    files = {
+        **on_push("gcloud builds submit --config cloudbuild/build.yaml"),
+        "cloudbuild/build.yaml": BUILD,
+        "job.yaml": f"workerPoolSpecs:\n  containerSpec:\n    imageUri: {image}\n",
+        "docker/train.dockerfile": "FROM python:3.12\nENTRYPOINT python train.py\n",
+        "train.py": FIT + "train([1], [2])\n",
+    }
+    assert ask("training-automated", files).state is state
+
+
+STAGES = """
+    stages:
+      watch:
+        cmd: python drift.py
+"""
+MORE = STAGES + "      predict:\n        cmd: python predict.py\n"
+
+
+@pytest.mark.parametrize(("stages", "state"), [(MORE, State.PRESENT), (STAGES, State.ABSENT)])
+def test_one_of_several_stages_of_dvc_may_watch(ask: Ask, stages: str, state: State) -> None:
+    files = {"drift.py": MEASURE + "    measure(1, 2)\n", "predict.py": "print(1)\n", "dvc.yaml": stages}
+    assert ask("drift-monitoring", files).state is state
+
+
+@pytest.mark.parametrize(("search", "state"), [("get_best_model", State.PRESENT), ("get_best_params", State.ABSENT)])
+def test_a_factory_of_models_trains(ask: Ask, search: str, state: State) -> None:
+    files = {"train.py": f"from neuro_mf import ModelFactory\nModelFactory('model.yaml').{search}(x, y)\n"}
+    assert ask("modular-code", files).state is state
