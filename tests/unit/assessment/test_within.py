@@ -119,3 +119,61 @@ def test_one_of_several_stages_of_dvc_may_watch(ask: Ask, stages: str, state: St
 def test_a_factory_of_models_trains(ask: Ask, search: str, state: State) -> None:
     files = {"train.py": f"from neuro_mf import ModelFactory\nModelFactory('model.yaml').{search}(x, y)\n"}
     assert ask("modular-code", files).state is state
+
+
+POEM = """
+    import torch
+    from fastapi import FastAPI
+    app = FastAPI()
+    @app.post("/poem")
+    def poem(line: str):
+        model = torch.load("model.pth")
+        return {asks}
+"""
+
+
+@pytest.mark.parametrize(("asks", "state"), [("model.generate(line)", State.WIRED), ("line.title()", State.ABSENT)])
+def test_a_loaded_model_that_generates_answers(ask: Ask, asks: str, state: State) -> None:
+    files = {"app.py": POEM.format(asks=asks), "Dockerfile": "FROM python:3.12\nCMD uvicorn app:app\n"}
+    assert ask("model-serving", files).state is state
+
+
+PLAY = "- hosts: servers\n  {what}:\n    - docker\n"
+
+
+@pytest.mark.parametrize(("what", "state"), [("roles", State.PRESENT), ("aliases", State.ABSENT)])
+def test_a_playbook_declares_what_a_machine_has(ask: Ask, what: str, state: State) -> None:
+    assert ask("infra-as-code", {"ansible/deploy.yml": PLAY.format(what=what)}).state is state
+
+
+@pytest.mark.parametrize(
+    ("given", "state"), [("log_system_metrics=True", State.PRESENT), ("nested=True", State.ABSENT)]
+)
+def test_a_run_that_logs_how_its_machine_does_is_tracked(ask: Ask, given: str, state: State) -> None:
+    train = FIT + f"import mlflow\nwith mlflow.start_run({given}):\n    train(1, 2)\n"
+    assert ask("experiment-tracking", {"train.py": train}).state is state
+
+
+LOOK = """
+    from airflow.api.common.trigger_dag import trigger_dag
+    from airflow import DAG
+    from airflow.operators.python import PythonOperator
+    def look(drift):
+        if drift > 0.2:
+            trigger_dag(dag_id="{name}")
+    with DAG("look", schedule="@hourly") as dag:
+        PythonOperator(task_id="look", python_callable=look)
+"""
+AGAIN = """
+    from airflow import DAG
+    from airflow.operators.python import PythonOperator
+    from train import train
+    with DAG("training", schedule=None) as dag:
+        PythonOperator(task_id="train", python_callable=train)
+"""
+
+
+@pytest.mark.parametrize(("name", "state"), [("training", State.WIRED), ("retraining", State.ABSENT)])
+def test_drift_starts_a_dag_of_the_project_alone(ask: Ask, name: str, state: State) -> None:
+    files = {"dags/look.py": LOOK.format(name=name), "dags/again.py": AGAIN, "train.py": FIT}
+    assert ask("ct-trigger-threshold", files).state is state

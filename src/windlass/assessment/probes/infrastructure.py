@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from windlass.assessment.automation.workflow import mapping
+from windlass.assessment.automation.workflow import mapping, maps
 from windlass.assessment.facts import Facts, Seen, conclude, seen_run, seen_use
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.verbs import is_infrastructure
@@ -78,6 +78,9 @@ def infrastructure_files(facts: Facts) -> Iterator[Evidence]:
     yield from _programs(facts)
     for path in facts.project.yaml_paths:
         for document in facts.project.yaml(path)[:1]:
+            for play in maps(document):
+                if "hosts" in play and ("roles" in play or "tasks" in play):
+                    yield Evidence(path=path, line=play.line, why="a playbook of Ansible")
             if not isinstance(document, Map):
                 continue
             resources = mapping(document.get("Resources"))

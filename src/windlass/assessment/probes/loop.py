@@ -14,6 +14,7 @@ from windlass.assessment.probes.deployments import deploy_jobs
 from windlass.assessment.probes.gates import all_gates, releases
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import batch_modules, serve_from_registry
+from windlass.assessment.reach.dags import STARTS_A_DAG, dags_started
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -212,6 +213,8 @@ def _through_dispatch(facts: Facts) -> Iterator[tuple[Seen, bool]]:
             continue
         if not (_under_sign(function, call) or parts_of(function.name) & _SIGNS or _decided(facts, module, function)):
             continue
+        if call.last in STARTS_A_DAG and not dags_started(facts.project, call, module):
+            continue  # it names none of the project's
         here = Evidence(path=module.path, line=call.line, why="a sign of drift starts the training workflow")
         yield _seen(here, module, call, sighting.route), False
 

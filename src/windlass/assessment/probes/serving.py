@@ -60,7 +60,11 @@ def _may_predict(name: str) -> bool:
         last in _PREDICTS
         or ("predict" in parts and len(parts) <= 4)
         or bool(parts & {"prediction", "predictions"} and parts & {"make", "get", "run"})
+        or (last == "generate" and bool(_OF_LOADED.search(name)))
     )
+
+
+_OF_LOADED = re.compile(r"^torch\.load\.|\.from_pretrained\.")
 
 
 def loads_model(call: Call) -> bool:

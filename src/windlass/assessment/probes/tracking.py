@@ -65,6 +65,7 @@ def tracking_calls(facts: Facts) -> list[Sighting]:
     told += [
         place for place in facts.given("log_experiment") if place[2].kwarg("log_experiment") not in ("False", None)
     ]
+    told += [place for place in facts.given("log_system_metrics") if place[2].last == "start_run"]
     logged = [place for place in facts.named(_may_log) if logs_run(place[2], place[0].packages)]
     return [facts.sight(place) for place in (*logged, *told)]
 
