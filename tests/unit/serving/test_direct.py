@@ -291,8 +291,10 @@ def test_a_connection_too_many_is_refused_and_the_others_go_on(flights: Any) -> 
             assert other.recv(65536).startswith(b"HTTP/1.1 200 OK")
 
 
-@pytest.mark.parametrize(("soft", "hard", "most"), [(64, 256, 192), (256, 256, 192)])
-def test_a_worker_opens_as_many_files_as_it_may_and_keeps_a_quarter_for_itself(soft: int, hard: int, most: int) -> None:
+@pytest.mark.parametrize(
+    ("soft", "hard", "most"), [(64, 256, 192), (256, 256, 192), (1024, 1024, 768), (64, 64, 16), (50, 50, 8)]
+)
+def test_a_worker_opens_as_many_files_as_it_may_and_keeps_what_it_needs_itself(soft: int, hard: int, most: int) -> None:
     program = (
         "import resource; from windlass.serving.transport.connections import most_connections\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
