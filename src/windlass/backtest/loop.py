@@ -22,6 +22,7 @@ from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.monitoring.reference import Reference
 from windlass.monitoring.watch import Watch
 from windlass.records.decision import Decision
+from windlass.records.event import LOOKING
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WINDOW_ROWS = 2000
@@ -152,7 +153,7 @@ class Loop:
 
     def _retrain(self, start: int, decision: Decision) -> None:
         trigger = decision.numbers["trigger"]
-        for_growth = trigger == "growth"
+        looks = trigger in LOOKING
         now = self._clock.now()
         self._run_starts.append(now)
         self._labelled_at_run = len(self._stream.known(self._matured_to, start=0, stop=start))
@@ -161,12 +162,12 @@ class Loop:
             self._champion,
             now=now,
             must_gain=must_gain(trigger, self._changed),
-            precedent=precedent_of(decision) if for_growth else None,
+            precedent=precedent_of(decision) if trigger == "growth" else None,
             changed=self._changed,
             earlier=self._earlier() if trigger == "decay" else None,
         )
         if made is None:
-            self._rejections += not for_growth
+            self._rejections += not looks
             self._record("run.failed", detail="too few labelled rows that are new and stand for their time")
             return
         self._record("gate.decided", decision=made.decision, detail=f"trained on: {made.mix}")
@@ -175,7 +176,7 @@ class Loop:
         if made.recourse is not None and made.recourse.verdict == "back":
             self._go_back(str(made.recourse.numbers["version"]), start)
         elif made.model is None:
-            self._rejections += not for_growth
+            self._rejections += not looks
         else:
             self._promote(made, start)
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 FAILED = "training failed"
 _TRAIN = "windlass.pipeline.training:run_training"
-_SIGNALS: tuple[Signal, ...] = ("first", "schedule", "volume", "growth", "drift", "decay")
+_SIGNALS: tuple[Signal, ...] = ("first", "schedule", "volume", "growth", "change", "drift", "decay")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,9 @@ from windlass.decisions.precedent import Precedent, precedent_of
 from windlass.product.duration import format_duration
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
+from windlass.records.event import LOOKING
 
-Signal = Literal["first", "schedule", "volume", "growth", "drift", "decay", "interrupted"]
+Signal = Literal["first", "schedule", "volume", "growth", "change", "drift", "decay", "interrupted"]
 
 _WARNED = 0.4
 """Part of `Retrain.on_growth` that is worth a look while a warning stands: a tenth in place of a quarter."""
@@ -23,7 +24,7 @@ _PAID = 0.6
 """Part of it that is worth a look where the last release has paid: 15 % in place of 25."""
 LOOKS = 20
 """Over how many of them `Retrain.share` is counted, the present one included."""
-_BUDGETED: tuple[Signal, ...] = ("growth", "drift", "decay")
+_BUDGETED: tuple[Signal, ...] = ("growth", "change", "drift", "decay")
 """What `Retrain.share` holds back. What a person, a schedule or a number of rows asks for is made."""
 _WEEK = timedelta(days=7)
 _ROUNDING = 1e-9
@@ -61,7 +62,7 @@ class RetrainEvidence:
     """Runs that failed one after the other, up to the last one."""
     rejections: int = 0
     """Runs one after the other that gained nothing: rejected by the gate, nothing new, or withdrawn by its release. Of
-    those for growth only the withdrawn ones: they look whether there is something to gain."""
+    those for growth or a change only the withdrawn ones: they look whether there is something to gain."""
     interrupted: bool = False
     """The last run was ended from outside, together with the controller that led it. It counts among the failures, and
     stays interrupted until a run takes it up."""
@@ -76,18 +77,18 @@ class RetrainEvidence:
 
 
 def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
-    """`retrain` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume, schedule
-    or growth. Where the last release proved a gain on its probation, three fifths of `on_growth` are enough, and
+    """`retrain` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume, schedule,
+    change or growth. Where the last release proved a gain on its probation, three fifths of `on_growth` are enough, and
     `numbers["gain"]` and `numbers["p_better"]` say what the gate may count in of that (`precedent_of` reads them):
-    nothing where versions are many already. After a decay the rows since the change count as all there are for growth:
-    while they are few, each few more are worth a look. `numbers["changed"]` says how many there are by now.
+    nothing where versions are many already. A decay is answered by the few rows since the change, so it is answered
+    again each time they have doubled. `numbers["changed"]` says how many there are by now.
 
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
-    and budget may hold a run back. Each run in a row that brought nothing doubles the cooldown (but for growth, since
-    the next such run needs yet more rows), and a failed run is repeated after 5 minutes, 10, 20, ... up to a day, so
-    that nothing ever retrains in a storm. A run that was interrupted is taken up at once, also beside a release, as
-    a person may have asked for it; if that happens again, or after a failure, it is taken up when a failed one would be
-    repeated, after the release.
+    and budget may hold a run back. Each run in a row that brought nothing doubles the cooldown (but for growth and
+    change, since the next such run needs yet more rows), and a failed run is repeated after 5 minutes, 10, 20, ... up
+    to a day, so that nothing ever retrains in a storm. A run that was interrupted is taken up at once, also beside a
+    release, as a person may have asked for it; if that happens again, or after a failure, it is taken up when a failed
+    one would be repeated, after the release.
     """
     blocked = _blocked(evidence, now)
     if blocked is not None:
@@ -104,12 +105,13 @@ def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datet
 def must_gain(trigger: object, changed: int) -> bool:
     """Whether a run for `trigger` must find a model that is clearly better, and not only one that is no worse.
 
-    After growth, since nothing is known to be wrong with the champion. After a decay that is dated on fewer than 100
-    rows, too (`changed`; 0: it is not dated): of so few neither a candidate nor who judges it has learned what the new
-    world is like, so a candidate that is no worse is only another model of the old one. The next run looks again when
-    the rows since then have doubled.
+    After growth, since nothing is known to be wrong with the champion. After a change it is known: the champion has
+    learned of it from half of the rows that are there by now, and few rows judge. But where a decay is dated on fewer
+    than 100 rows (`changed`; 0: it is not dated), neither a candidate nor who judges it has learned what the new world
+    is like, so a candidate that is no worse is only another model of the old one. The next run looks again when the
+    rows since then have doubled.
     """
-    return trigger == "growth" or (trigger == "decay" and 0 < changed < MINIMUM_ROWS)
+    return trigger == "growth" or (trigger in ("decay", "change") and 0 < changed < MINIMUM_ROWS)
 
 
 def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
@@ -153,7 +155,7 @@ def _signals(evidence: RetrainEvidence, policy: Retrain, now: datetime) -> Itera
     if overdue is not None:
         yield "schedule", overdue
     if policy.on_growth is not None and 0 < evidence.changed <= evidence.new_labelled:
-        yield "growth", "Since the last run the rows since the change have doubled."
+        yield "change", "Since the last run the rows since the change have doubled."
     sooner = 0.0 if policy.on_growth is None else _WARNED * policy.on_growth * evidence.labelled
     warning = evidence.warning if policy.on_decay else None
     if warning is not None and warning.verdict == "alarm" and 0 < sooner <= evidence.new_labelled:
@@ -203,7 +205,7 @@ def _overdue(last: datetime | None, every: timedelta | None, now: datetime) -> s
 
 def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, trigger: Signal) -> str | None:
     if evidence.last_run_at is not None and not evidence.failures:
-        rejections = 0 if trigger == "growth" else evidence.rejections
+        rejections = 0 if trigger in LOOKING else evidence.rejections
         until = evidence.last_run_at + _cooldown(policy, rejections)
         if now < until:
             after = f" after {_times(rejections, 'run')} without a better model" if rejections else ""

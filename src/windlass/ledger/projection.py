@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from windlass.records.alert import PendingAlert, Silence
 from windlass.records.event import (
+    LOOKING,
     AlarmCleared,
     AlarmRaised,
     AlertAcknowledged,
@@ -197,9 +198,9 @@ def _run_finished(state: ProductState, body: RunFinished, event: Event) -> Produ
     if state.run is None or state.run.run != body.run:
         return state
     ended = replace(state.run, finished_at=event.at, outcome=body.outcome, version=body.version)
-    # A version that was registered is no gain yet: the end of its release says. And a run for more rows alone was a
-    # look whether there is something to gain: no reason to be slower when something is wrong.
-    in_vain = body.outcome not in ("registered", "recalled") and state.run.trigger != "growth"
+    # A version that was registered is no gain yet: the end of its release says. And a run for more rows was a look
+    # whether there is something to gain: no reason to be slower when something is wrong.
+    in_vain = body.outcome not in ("registered", "recalled") and state.run.trigger not in LOOKING
     rejections = state.rejections + 1 if in_vain else state.rejections
     recalled = state.versions.get(body.version or "") if body.outcome == "recalled" else None
     candidate = state.candidate if recalled is None or recalled.retired else replace(recalled, run=body.run)

@@ -21,7 +21,9 @@ from windlass.records.token import Scope
 CommandName = Literal[
     "train", "promote", "approve", "rollback", "pause", "resume", "clean", "erase", "experiment", "stop"
 ]
-Trigger = Literal["first", "manual", "schedule", "volume", "growth", "drift", "decay", "notebook"]
+Trigger = Literal["first", "manual", "schedule", "volume", "growth", "change", "drift", "decay", "notebook"]
+LOOKING: frozenset[object] = frozenset({"growth", "change"})
+"""What waits for yet more rows by itself: a run for it that finds nothing is no reason to be slower."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):

@@ -127,6 +127,27 @@ def test_a_decay_that_is_dated_on_few_rows_excuses_no_candidate_from_gaining(des
     assert (begun(desk).trigger, request.changed, request.must_gain, request.precedent) == ("decay", 60, True, None)
 
 
+def test_a_decay_is_answered_again_when_the_rows_since_the_change_have_doubled(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(on_decay=True, cooldown="1h")))
+    with_champion(desk)
+    desk.write(DataPinned(run="r1", pin=pin_of(9000, product=PRODUCT, as_of=NOON)))
+    desk.wait(hours=2)
+    told = decision("decay", "alarm", ["It has decayed."], {"recent_rows": 200}, NOON)
+    control = training(desk)
+    control.decide(PRODUCT, Signals(decay=told))
+    desk.write(RunFinished(run=begun(desk).run, outcome="rejected", seconds=1.0))
+    desk.engine.finish()
+    control.follow()
+    desk.wait(hours=3)  # the run was in vain, so its cooldown is twice as long
+    control.decide(PRODUCT, Signals(new_labelled=199))
+    assert len(desk.engine.jobs) == 1
+    control.decide(PRODUCT, Signals(new_labelled=200))
+    request = desk.engine.request
+    assert (begun(desk).trigger, request.changed, request.must_gain, request.precedent) == ("change", 400, False, None)
+    desk.write(RunFinished(run=request.run, outcome="rejected", seconds=1.0))
+    assert desk.context.product(PRODUCT).rejections == 1, "of the run for decay alone"
+
+
 def test_after_a_decay_the_versions_that_answered_before_go_along(desk: Desk) -> None:
     desk.declare(replace(POLICIES, retrain=Retrain(every="1h", on_decay=True, cooldown="1h")))
     with_champion(desk)

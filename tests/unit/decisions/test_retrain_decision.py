@@ -114,7 +114,7 @@ def test_after_a_decay_each_doubling_of_the_rows_since_the_change_is_worth_a_loo
     early = decide_retrain(known(labelled=9000, changed=200, new_labelled=199), Retrain(), NOW)
     assert early.verdict == "wait"
     again = decide_retrain(known(labelled=9000, changed=200, new_labelled=220), Retrain(), NOW)
-    assert (again.verdict, again.numbers["trigger"], again.numbers["changed"]) == ("retrain", "growth", 420)
+    assert (again.verdict, again.numbers["trigger"], again.numbers["changed"]) == ("retrain", "change", 420)
     unasked = decide_retrain(known(labelled=9000, changed=200, new_labelled=900), Retrain(on_growth=None), NOW)
     assert unasked.verdict == "wait"
     # when they are most of what there is, growth is what it always was
@@ -259,6 +259,7 @@ def test_the_share_of_the_looks_holds_back_what_signals_ask_for_alone() -> None:
 @pytest.mark.parametrize(
     ("trigger", "changed", "gains"),
     [("growth", 0, True), ("growth", 500, True), ("decay", 99, True), ("decay", 100, False), ("decay", 0, False)]
+    + [("change", 99, True), ("change", 100, False)]
     + [(trigger, 50, False) for trigger in ("drift", "schedule", "volume", "first", "manual", None)],
 )
 def test_who_must_gain(trigger: str | None, changed: int, gains: bool) -> None:
