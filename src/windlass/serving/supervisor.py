@@ -102,6 +102,7 @@ class Server:
         self._failed: str | None = None
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
+        self._grpc_place: socket.socket | None = None
         self._parent_end = -1
         self._worker_end = -1
         self._figures: FiguresFolder | None = None
@@ -130,8 +131,13 @@ class Server:
         if self._grpc and find_spec("grpc") is None:
             raise MissingExtra.named("grpcio", "grpc")
         if self._listener is None:
-            self._listener = _bind(self._settings)
-            self._port = int(self._listener.getsockname()[1])
+            listener = _bind(self._settings.host, self._settings.port, "port")
+            try:
+                self._grpc_place = _share(self._settings.host, self._settings.grpc_port) if self._grpc else None
+            except UsageError:
+                listener.close()
+                raise
+            self._listener, self._port = listener, int(listener.getsockname()[1])
 
     def start(self, *, meanwhile: Meanwhile = _nothing) -> Server:
         """Bind and start the workers; returns when each has loaded what is routed and answers, or the server stops.
@@ -169,8 +175,9 @@ class Server:
             self._stopping.set()
             self._changed.notify_all()
             processes = list(self._processes.values())
-        if self._listener is not None:
-            self._listener.close()
+        for place in (self._listener, self._grpc_place):
+            if place is not None:
+                place.close()
         deadline = time.monotonic() + timeout
         for process in processes:
             process.terminate()
@@ -293,16 +300,29 @@ class Server:
         return not hopeless
 
 
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _bind(host: str, port: int, setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise UsageError(
-            f"cannot listen on {settings.host}:{settings.port}: {_told(error)}",
-            where="settings `host` and `port`",
-            remedy="stop whatever listens there, or take another port (0 takes a free one)",
+            f"cannot listen on {host}:{port}: {_told(error)}",
+            where=f"settings `host` and `{setting}`",
+            remedy=f"stop whatever listens there, or take another port{' (0 takes a free one)' * (setting == 'port')}",
         ) from error
+
+
+def _share(host: str, port: int) -> socket.socket:
+    """Hold the port that the workers listen on for gRPC, each with a socket of its own, so that nobody else gets it.
+
+    What shares a port shares its callers. Another server that wanted the same would be given it, and half of them.
+    """
+    with _bind(host, port, "grpc_port") as free:
+        address, family = free.getsockname(), free.family
+    held = socket.socket(family)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(address)
+    return held
 
 
 def _told(error: OSError) -> str:

@@ -16,6 +16,7 @@ from tritonclient import http
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from windlass.errors import UsageError
 from windlass.records.token import Token, Tokens
 
 COLUMNS = {
@@ -134,6 +135,28 @@ def test_typed_contents_are_answered_by_typed_contents_and_nonsense_is_told_what
         assert len(outputs["score"].fp64_contents) == len(outputs["label"].bool_contents) == 2
         assert outputs["prediction_id"].bytes_contents[0].startswith(b"p-")
         assert not reply.raw_output_contents
+
+
+def test_a_port_that_another_server_has_is_not_shared_with_it(world: Any, served: tuple[Any, int]) -> None:
+    server, port = served
+    for taken in (port, server.port):
+        second = world.server(grpc_port=taken)
+        with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{taken}.*in use.*`grpc_port`"):
+            second.start()
+        assert not second.pids
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert service_pb2_grpc.GRPCInferenceServiceStub(channel).ServerLive(service_pb2.ServerLiveRequest()).live
+
+
+def test_a_port_stays_taken_while_no_worker_listens_and_is_free_afterwards(world: Any) -> None:
+    port = free_port()
+    first, second = (world.server(grpc_port=port) for _ in range(2))
+    first.bind()
+    with pytest.raises(UsageError, match="in use"):
+        second.bind()
+    first.stop()
+    second.bind()
+    second.stop()
 
 
 def asked_raw(channel: grpc.Channel, message: bytes) -> grpc.RpcError:
