@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from windlass.assessment.records import State
@@ -177,3 +179,94 @@ AGAIN = """
 def test_drift_starts_a_dag_of_the_project_alone(ask: Ask, name: str, state: State) -> None:
     files = {"dags/look.py": LOOK.format(name=name), "dags/again.py": AGAIN, "train.py": FIT}
     assert ask("ct-trigger-threshold", files).state is state
+
+
+SERVICE = """
+    from fastapi import FastAPI
+    from watch import monitor
+    app = FastAPI()
+    @app.post("/predict")
+    def predict(row: list[float]):
+        return {answer}
+    {route}
+    def drift():
+        return monitor().measure()
+    drift()
+"""
+WATCHES = """
+    from evidently.report import Report
+    from evidently.metric_preset import DataDriftPreset
+    class Watch:
+        def measure(self):
+            Report(metrics=[DataDriftPreset()]).run(reference_data=1, current_data=2)
+    held = None
+    def monitor():
+        global held
+        held = held or Watch()
+        return held
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "route", "state"),
+    [
+        ("model.predict([row])", '@app.post("/drift")', State.PRESENT),
+        ("model.predict([row])", "@cached", State.ABSENT),
+        ("row", '@app.post("/drift")', State.ABSENT),
+    ],
+)
+def test_a_route_of_a_service_that_a_person_starts_watches(ask: Ask, answer: str, route: str, state: State) -> None:
+    service = "import joblib\nmodel = joblib.load('m.pkl')\n" + dedent(SERVICE).format(answer=answer, route=route)
+    files = {"app.py": service, "watch.py": WATCHES, "Makefile": "api:\n\tuvicorn app:app\n"}
+    assert ask("drift-monitoring", files).state is state
+
+
+@pytest.mark.parametrize(
+    ("command", "state"),
+    [
+        ("dvc run -n fit --force -d train.py -o m.pkl python train.py", State.WIRED),
+        ("dvc run -n fit --no-exec -d train.py -o m.pkl python train.py", State.PRESENT),
+        ("dvc run -n fit -d train.py python other.py", State.PRESENT),
+    ],
+)
+def test_a_stage_of_dvc_that_is_run_as_it_is_added(ask: Ask, command: str, state: State) -> None:
+    files = {**on_push(command), "train.py": FIT + "train(1, 2)\n", "other.py": "print(1)\n"}
+    assert ask("training-automated", files).state is state
+
+
+ROWS = """
+    from db import execute_query
+    def register(run_id):
+        execute_query("INSERT INTO model_versions (run_id, role) VALUES (%s, 'champion')", (run_id,))
+    def champion():
+        return execute_query("SELECT run_id FROM {table} WHERE role = 'champion'")
+    register(champion())
+"""
+
+
+@pytest.mark.parametrize(("table", "state"), [("model_versions", State.PRESENT), ("runs", State.ABSENT)])
+def test_a_table_of_versions_by_sql_is_a_registry(ask: Ask, table: str, state: State) -> None:
+    assert ask("model-registry", {"registry.py": ROWS.format(table=table)}).state is state
+
+
+PUSH = """
+    on: push
+    jobs:
+      a:
+        runs-on: ubuntu-latest
+        steps:
+          - uses: docker/build-push-action@v5
+            with: {context: ., push: true}
+"""
+
+
+@pytest.mark.parametrize(("name", "state"), [("Dockerfile", State.WIRED), ("README.md", State.ABSENT)])
+def test_without_a_dockerfile_nothing_is_built(ask: Ask, name: str, state: State) -> None:
+    files = {".github/workflows/ci.yml": PUSH, name: "FROM python:3.12\nCOPY . .\n"}
+    assert ask("automated-build", files).state is state
+
+
+@pytest.mark.parametrize(("step", "state"), [("ExampleValidator", State.PRESENT), ("StatisticsGen", State.ABSENT)])
+def test_a_step_of_tfx_checks_data(ask: Ask, step: str, state: State) -> None:
+    files = {"pipeline.py": f"from tfx import v1 as tfx\ntfx.components.{step}(statistics=1, schema=2)\n"}
+    assert ask("data-tests", files).state is state

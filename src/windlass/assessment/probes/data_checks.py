@@ -19,7 +19,7 @@ from windlass.assessment.words import parts_of
 _VALIDATORS = re.compile(
     r"(pandera\..*validate|pandera\.(check_types|check_input|check_output|io)|"
     r"great_expectations\..*(validate|run_checkpoint|run)|"
-    r"tensorflow_data_validation\.validate_statistics"
+    r"tensorflow_data_validation\.validate_statistics|tfx\..*ExampleValidator"
     r"|deepchecks\..*run|evidently\..*TestSuite\.run|soda\..*execute|pydeequ\..*|pointblank\..*|"
     r"cerberus\..*validate|patito\..*validate|frictionless\.validate|dataframely\..*validate|"
     r"whylogs\..*validate)$"

@@ -71,6 +71,12 @@ def _pushes(use: Use) -> bool:
     return bool(acts) and not name.startswith("./") and any(_REPOSITORY.search(key) for key in use.step.given)
 
 
+def _lacks_dockerfile(facts: Facts, use: Use) -> bool:
+    """Whether the whole repository has no file that the action of Docker could build from."""
+    docker = use.step.uses.startswith("docker/build-push-action") and not facts.project.inside
+    return docker and not any("dockerfile" in path.lower() for path in facts.project.paths)
+
+
 @probe("automated-build")
 def automated_build(facts: Facts) -> Finding:
     """CI builds an image or a package and keeps it."""
@@ -78,7 +84,9 @@ def automated_build(facts: Facts) -> Finding:
     thrown: list[Evidence] = []
     for use in facts.uses(*BUILD_ACTIONS):
         push = use.step.given.get("push", "")
-        if (push and push != "false") or "type=registry" in use.step.given.get("outputs", ""):
+        if _lacks_dockerfile(facts, use):
+            thrown.append(Evidence(path=use.path, line=use.step.line, why="there is no Dockerfile to build from"))
+        elif (push and push != "false") or "type=registry" in use.step.given.get("outputs", ""):
             kept.append(seen_use(use))
         else:
             thrown.append(Evidence(path=use.path, line=use.step.line, why="built, and thrown away when the job ends"))

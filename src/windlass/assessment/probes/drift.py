@@ -13,7 +13,7 @@ from windlass.assessment.modules import Key
 from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.loop import retrained_on_scores
 from windlass.assessment.probes.probe import probe
-from windlass.assessment.probes.serving import predicts
+from windlass.assessment.probes.serving import predicts, service_modules
 from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.engines import dvc_stages
@@ -200,6 +200,8 @@ def drift_monitoring(facts: Facts) -> Finding:
             seen.append(Seen((sighting.here("measures drift"), *best.evidence), by=best.by, swallowed=best.swallowed))
         elif _kept_by_hand(facts, sighting):
             seen.append(sighting.seen("measures drift and keeps what it measured"))
+        elif by_hand and any(_of_service(facts, route) for route in routes):
+            seen.append(sighting.seen("a route of the service that answers measures drift"))
         elif by_hand and (
             sighting.key in _steps(facts) or sighting.call.name.startswith("zenml.") or _is_stage(facts, routes)
         ):
@@ -237,6 +239,20 @@ def _is_stage(facts: Facts, routes: Iterable[Route]) -> bool:
     paths = {each.path for route in routes for each in route.chain if each.path.endswith("dvc.yaml")}
     stages = Counter(path for path, *_ in dvc_stages(facts.project)) if paths else Counter[str]()
     return any(stages[path] > 1 for path in paths)
+
+
+_HANDLES = frozenset({"get", "post", "put", "route", "api_route"})
+
+
+def _of_service(facts: Facts, route: Route) -> bool:
+    """Whether a way leads through a route of a service that answers with the model, whoever starts the service."""
+    for each in route.chain:
+        if each.path in service_modules(facts):
+            functions = facts.project.modules.by_path[each.path].functions.values()
+            handlers = (one for one in functions if one.line == each.line)
+            if any(deco.last in _HANDLES for one in handlers for deco in one.decorators):
+                return True
+    return False
 
 
 _SHOWN = re.compile(r"(^|/)(demos?|examples?)(/|[_-])|_(demo|example)\.py$")

@@ -179,9 +179,21 @@ def _in_tables(facts: Facts) -> Iterator[Sighting]:
     for module, function, call in made:
         if not module.is_notebook and call.last in asked and any(each.last in _ADDED for each in function.calls):
             yield facts.sight((module, function, call))
+    said = [
+        (place, found)
+        for place in facts.named(lambda name: last_of(name).startswith(("execute", "query", "fetch", "run_query")))
+        for value in place[2].values
+        if (found := _IN_SQL.search(value)) is not None
+    ]
+    read = {found["read"].lower() for _, found in said if found["read"]}
+    yield from (facts.sight(place) for place, found in said if (found["added"] or "").lower() in read)
 
 
 _ADDED = frozenset({"add", "add_all", "merge"})
+_IN_SQL = re.compile(
+    r"insert\s+into\s+(?P<added>\w*model_versions?)\b|\bfrom\s+(?P<read>\w*model_versions?)\b", re.IGNORECASE
+)
+"""Rows of such a table by SQL of the project's own."""
 
 
 def _is_table(name: str) -> bool:

@@ -77,7 +77,25 @@ def _name(entry: object) -> str:
     return next(iter(entry)) if isinstance(entry, dict) and entry else str(entry)
 
 
+_STAGED = frozenset({"-f", "--force", "--no-exec", "--no-commit", "--always-changed", "--no-run-cache", "--external"})
+"""Options of `dvc run` that take no value."""
+
+
+def _dvc_run(asked: Asked) -> Leads:
+    """`dvc run -n train -d train.py -o model.pkl python train.py` adds a stage and runs it at once."""
+    words = iter(asked.argv[2:])
+    for word in words:
+        if not word.startswith("-"):
+            command = Command(argv=(word, *words), line=asked.command.line)
+            return Leads(commands=(("", command),))
+        if word not in _STAGED and "=" not in word:
+            next(words, None)
+    return Leads()
+
+
 def _dvc(asked: Asked) -> Leads:
+    if asked.argv[1:2] == ("run",) and "--no-exec" not in asked.argv:
+        return _dvc_run(asked)
     if asked.argv[1:2] not in (("repro",), ("exp",)) or (asked.argv[1:2] == ("exp",) and asked.argv[2:3] != ("run",)):
         return Leads()
     wanted = {word for word in asked.argv[2:] if not word.startswith("-")} & {
