@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,6 +122,23 @@ def test_a_file_is_answered_by_the_version_asked_for(windlass, as_json, project:
     refused = windlass("predict", "broken.csv", at=project, expect=1)
     assert "row 5, mean_radius" in refused.stderr
     assert not (project / "broken.predictions.csv").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_file_that_is_given_up_half_way_leaves_nothing(project: Path, tmp_path: Path, number: int, code: int) -> None:
+    rows = pl.read_csv(project / "data" / "history.csv").drop("malignant")
+    pl.concat([rows] * 500).write_csv(tmp_path / "long.csv")
+    command = [sys.executable, "-m", "windlass", "predict", str(tmp_path / "long.csv"), "--project", str(project)]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline, pause = time.monotonic() + 60, threading.Event()
+    while not list(tmp_path.glob(".long*/*")):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+    running.send_signal(number)
+    told, _ = running.communicate(timeout=60)
+    assert (running.returncode, "Traceback" in told) == (code, False), told
+    assert [path.name for path in tmp_path.iterdir()] == ["long.csv"]
 
 
 def test_two_versions_are_tested_and_the_result_is_a_page(windlass, as_json, project: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -34,7 +38,7 @@ def predict(
 
     if output is not None:
         check_target(output, "--output")
-    with workspace(project) as opened, RowsDisplay(file.name) as display:
+    with _ended_in_order(), workspace(project) as opened, RowsDisplay(file.name) as display:
         done = predict_file(
             opened, file, output=output, version=version, product=product, key_only=key_only, show=display.show
         )
@@ -42,3 +46,17 @@ def predict(
         print_json({"product": done.product, "version": done.version, "rows": done.rows, "output": str(done.output)})
     else:
         click.echo(f"{done.version} of {done.product} answered {done.rows:,} rows: {done.output}")
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does: what is half written, and lies beside the file that was to be, goes with it."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
