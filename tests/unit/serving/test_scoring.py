@@ -141,7 +141,12 @@ def test_an_infinite_number_is_refused_and_a_gap_in_a_float_is_null(stage: Any, 
         ("flight,at,distance,seats,carrier\nf1,2013-03-01T10:00:00Z,0.5,3\n", "row 1 has 4 cells"),
         ("flight,at,distance,seats,carrier\n", "there are no rows"),
         ("flight,at,distance,seats,carrier,prediction_score\n", "already"),
-        ("flight,at,distance,seats,carrier\nf1,2013-03-01T10:00:00Z,nan,3,AA\n", "row 1, distance"),
+        (
+            "flight,at,distance,seats,carrier\nf1,2013-03-01T10:00:00Z,nan,3,AA\n",
+            "row 1, distance: .*, got `str`: 'nan'",
+        ),
+        (f"flight,at,distance,seats,carrier\nf1,2013-03-01T10:00:00Z,{'x' * 99},3,A\n", f": '{'x' * 40}'\n"),
+        ("flight,at,distance,seats,carrier\nf1,1/3/2013,0.5,3,AA\n", "row 1, at: Invalid RFC3339 .*: '1/3/2013'"),
     ],
 )
 def test_a_file_that_cannot_be_answered_says_why(stage: Any, tmp_path: Path, text: str, told: str) -> None:

@@ -13,6 +13,8 @@ from windlass.serving.files.rows import Stretch
 from windlass.serving.versions.asking import answer, labels_of, problems_in, told_of
 from windlass.serving.versions.lineup import Loaded
 
+_SHOWN = 40
+"""Characters of a cell that a message shows."""
 SCORE, LABEL, VERSION = "prediction_score", "prediction_label", "prediction_version"
 
 
@@ -54,7 +56,7 @@ class Scorer:
             if refusal is not None:
                 raise refusal
         except InvalidRows as error:
-            problems += error.problems
+            problems += (_with_cell(problem, stretch) for problem in error.problems)
         if problems:
             raise InvalidRows.of(_numbered(problems, stretch.first))
         return decoded
@@ -109,6 +111,14 @@ def _infinite(stretch: Stretch) -> list[Problem]:
         for series in floats
         for row in series.is_infinite().arg_true().to_list()
     ]
+
+
+def _with_cell(problem: Problem, stretch: Stretch) -> Problem:
+    """The problem with what stands in the cell, of a file of texts: nobody sees a type in it."""
+    if problem.row is None or stretch.carried.schema.get(problem.field) != pl.String:
+        return problem
+    cell = stretch.carried[problem.field][problem.row]
+    return problem if cell is None else msgspec.structs.replace(problem, reason=f"{problem.reason}: {cell[:_SHOWN]!r}")
 
 
 def _numbered(problems: Sequence[Problem], first: int) -> list[Problem]:
