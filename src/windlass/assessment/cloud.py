@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from windlass.assessment.automation.workflow import mapping, text_of
 from windlass.assessment.facts import Facts, Seen, once
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence
 
 _CDK = re.compile(r"aws_cdk\.aws_(\w+)\.(?:Cfn)?([A-Z]\w*)$")
@@ -18,7 +19,6 @@ _SERVICES = {
     "stepfunctions": "StepFunctions",
 }  # fmt: skip
 """Modules of CDK whose service is written in another way than with one capital."""
-_TERRAFORM = re.compile(r'^\s*resource\s+"(\w+)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,8 @@ def _cloud_formation(facts: Facts) -> Iterator[Resource]:
 
 
 def _terraform(facts: Facts) -> Iterator[Resource]:
-    for path in facts.project.named(".tf", ".tofu"):
-        text = facts.project.text(path)
-        for found in _TERRAFORM.finditer(text):
-            yield Resource(found[1], path, text.count("\n", 0, found.start(1)) + 1)
+    for each in facts.project.terraform:
+        yield Resource(each.kind, each.path, each.line)
 
 
 def _cdk(facts: Facts) -> Iterator[Resource]:
@@ -75,7 +73,7 @@ def _cdk_of_typescript(facts: Facts) -> Iterator[Resource]:
     for path in facts.project.named(".ts"):
         text = facts.project.text(path)
         for found in _NEW.finditer(text) if "aws-cdk" in text else ():
-            yield Resource(_kind_of(found[1].lower(), found[2]), path, text.count("\n", 0, found.start(1)) + 1)
+            yield Resource(_kind_of(found[1].lower(), found[2]), path, line_at(text, found.start(1)))
 
 
 def _kind_of(service: str, name: str) -> str:

@@ -37,6 +37,7 @@ from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History
 from windlass.assessment.reading.readers import read_code
 from windlass.assessment.reading.shell import read_shell
+from windlass.assessment.reading.terraform import Block, read_terraform
 from windlass.assessment.reading.tree import Tree
 from windlass.assessment.reading.yaml import read_yaml
 from windlass.assessment.records import Unread
@@ -285,6 +286,11 @@ class Project:
         if name in self.built or "/" not in name:
             return self.built.get(name)
         return next((path for known, path in self.built.items() if _same_image(known, name)), None)
+
+    @cached_property
+    def terraform(self) -> tuple[Block, ...]:
+        """Every resource that Terraform is told of."""
+        return tuple(each for path in self.named(".tf", ".tofu") for each in read_terraform(path, self.text(path)))
 
     @cached_property
     def services(self) -> list[Service]:

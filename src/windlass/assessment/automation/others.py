@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.shell import Command, read_shell
 from windlass.assessment.reading.yaml import Items, Map
 
@@ -256,10 +257,10 @@ _CRON = re.compile(r"\bcron\s*\(\s*['\"](.+?)['\"]")
 def read_jenkins(path: str, text: str) -> Workflow | None:
     """A Jenkinsfile, as far as its calls of shells and Docker, stages and cron go; Groovy is not evaluated."""
     bare = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
-    found = [(each.start(2), read_shell(each[2], _line(bare, each.start(2)))) for each in _SH.finditer(bare)]
+    found = [(each.start(2), read_shell(each[2], line_at(bare, each.start(2)))) for each in _SH.finditer(bare)]
     if "docker." in bare:
         found += [
-            (each.start(), [Command(argv=("docker", each[1] or each[2]), line=_line(bare, each.start()))])
+            (each.start(), [Command(argv=("docker", each[1] or each[2]), line=line_at(bare, each.start()))])
             for each in _OF_DOCKER.finditer(bare)
         ]
     if not found:
@@ -267,15 +268,11 @@ def read_jenkins(path: str, text: str) -> Workflow | None:
     triggers = [Trigger(kind="push", line=1)]
     cron = _CRON.search(bare)
     if cron is not None:
-        triggers.append(Trigger(kind="schedule", line=_line(bare, cron.start()), detail=cron[1]))
+        triggers.append(Trigger(kind="schedule", line=line_at(bare, cron.start()), detail=cron[1]))
     stages = [(each.start(), each[1]) for each in _STAGE.finditer(bare)]
     steps = []
     for place, commands in sorted(found, key=lambda each: each[0]):
         stage = next((name for begun, name in reversed(stages) if begun < place), "")
-        steps.append(Step(line=_line(bare, place), name=stage, commands=tuple(commands)))
+        steps.append(Step(line=line_at(bare, place), name=stage, commands=tuple(commands)))
     job = Job(name="pipeline", line=1, steps=tuple(steps))
     return Workflow(path=path, system="Jenkins", name=path, triggers=tuple(triggers), jobs=(job,))
-
-
-def _line(text: str, place: int) -> int:
-    return text.count("\n", 0, place) + 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass.assessment.reading.code import Module
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.shell import Command, read_shell
 
 
@@ -97,7 +98,7 @@ def read_package_json(path: str, text: str) -> Iterator[Target]:
     except (ValueError, AttributeError, RecursionError):
         return
     for name, value in scripts.items() if isinstance(scripts, dict) else ():
-        line = text[: max(text.find(f'"{name}"'), 0)].count("\n") + 1
+        line = line_at(text, text.find(f'"{name}"'))
         yield Target(tool="npm", name=name, path=path, line=line, commands=tuple(read_shell(str(value), line)))
 
 
@@ -112,7 +113,7 @@ def read_tox(path: str, text: str) -> Iterator[Target]:
         if section == "tox" or not section.startswith(("testenv", "tox")):
             continue
         commands = parser.get(section, "commands", fallback="") or ""
-        line = text[: max(text.find(f"[{section}]"), 0)].count("\n") + 1
+        line = line_at(text, text.find(f"[{section}]"))
         name = section.partition(":")[2] or "testenv"
         for factor, lines in _by_factor(commands).items():
             joined = re.sub(r"^-\s*(.+)$", r"\1 || true", "\n".join(lines), flags=re.MULTILINE)
@@ -162,7 +163,7 @@ def read_toml_tasks(path: str, text: str) -> Iterator[Target]:
                 "\n"
             )
             place = text.find(name, max(text.find(keys[-1]), 0))
-            line = text.count("\n", 0, max(place, 0)) + 1
+            line = line_at(text, place)
             yield Target(tool=tool, name=name, path=path, line=line, commands=_toml_commands(tool, value, line))
 
 

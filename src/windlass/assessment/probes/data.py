@@ -14,6 +14,7 @@ from windlass.assessment.r import called_in_r, r_calls
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, last_of
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
@@ -318,7 +319,7 @@ def shared_storage(facts: Facts) -> Finding:
                     (
                         Evidence(
                             path=".dvc/config",
-                            line=text.count("\n", 0, found.start()) + 1,
+                            line=line_at(text, found.start()),
                             why=f"a remote of DVC: {found[1][:60]}",
                         ),
                     ),

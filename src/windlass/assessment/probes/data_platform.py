@@ -7,6 +7,7 @@ import re
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
 
@@ -46,6 +47,9 @@ def warehouse(facts: Facts) -> Finding:
     )
 
 
+_CATALOGS = re.compile(r"aws_glue_catalog_\w+|databricks_catalog|google_data_catalog_\w+|azurerm_purview_account")
+
+
 @probe("data-unified-access")
 def unified_access(facts: Facts) -> Finding:
     """A catalog of data that code reads by name."""
@@ -68,18 +72,10 @@ def unified_access(facts: Facts) -> Finding:
             re.compile(r"^(datahub|metadata\.ingestion|openmetadata|pyiceberg\.catalog|intake)\.|glue.*get_table$"),
         )
     ]
-    for path in facts.project.named(".tf"):
-        text = facts.project.text(path)
-        if found := re.search(
-            r'resource\s+"(aws_glue_catalog_\w+|databricks_catalog|google_data_catalog_\w+|azurerm_purview_account)"',
-            text,
-        ):
-            seen.append(
-                Seen(
-                    (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why=f"{found[1]} is declared"),),
-                    by=By.PERSON,
-                )
-            )
+    for each in facts.project.terraform:
+        if _CATALOGS.fullmatch(each.kind):
+            here = Evidence(path=each.path, line=each.line, why=f"{each.kind} is declared")
+            seen.append(Seen((here,), by=By.PERSON))
     return conclude("data-unified-access", seen)
 
 
@@ -149,7 +145,7 @@ def access_security(facts: Facts) -> Finding:
         if found := re.search(
             r"aws_iam_(role|policy)\w*|google_\w*iam_(member|binding)|azurerm_role_assignment|roleAssignments", text
         ):
-            roles.append(Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="roles are declared"))
+            roles.append(Evidence(path=path, line=line_at(text, found.start()), why="roles are declared"))
     secrets = []
     for path in facts.project.paths:
         name = path.rpartition("/")[2]
@@ -174,7 +170,7 @@ def governance(facts: Facts) -> Finding:
         if found := re.search(r"lakeformation|data_catalog_policy_tag|purview|databricks_grants|package\s+data", text):
             seen.append(
                 Seen(
-                    (Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="a policy on data as code"),),
+                    (Evidence(path=path, line=line_at(text, found.start()), why="a policy on data as code"),),
                     by=By.PERSON,
                 )
             )

@@ -18,6 +18,7 @@ from windlass.assessment.probes.verbs import (
     writes_image,
 )
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence
 
 
@@ -120,7 +121,7 @@ def _committed(facts: Facts) -> Iterator[Seen]:
         syncs, found = _SYNCS.search(text), _SYNCED.search(text)
         # Argo CD waits for a person unless it is told to sync.
         if syncs and found and (syncs[1] != "argoproj" or _AUTOMATED.search(text)):
-            line = text.count("\n", 0, found.start()) + 1
+            line = line_at(text, found.start())
             here = Evidence(path=path, line=line, why="brings the cluster to what the branch says")
             for push in map(seen_run, pushes):
                 yield replace(push, evidence=(*push.evidence, here))
@@ -140,7 +141,7 @@ def _synced(facts: Facts) -> Iterator[Seen]:
             continue
         folders = [f"{folder.strip('./')}/" for folder in _PATH.findall(text) if folder.strip("./")]
         if any(each.startswith(tuple(folders)) for each in facts.project.paths if folders):
-            line = text.count("\n", 0, found.start()) + 1
+            line = line_at(text, found.start())
             here = Evidence(path=path, line=line, why="Argo CD brings each change of this folder to the cluster")
             yield Seen((here,), by=By.ITSELF)
 
@@ -172,18 +173,14 @@ def code_pipelines(facts: Facts) -> list[Seen]:
     return [*found, *_pipelines_of_terraform(facts)]
 
 
-_PIPELINE = re.compile(r'^resource\s+"aws_codepipeline"\s+"[^"]*"\s*\{(.*?)^\}', re.DOTALL | re.MULTILINE)
 _CATEGORY = re.compile(r'category\s*=\s*"(\w+)"')
 
 
 def _pipelines_of_terraform(facts: Facts) -> Iterator[Seen]:
-    for path in facts.project.named(".tf"):
-        text = facts.project.text(path)
-        for found in _PIPELINE.finditer(text):
-            if {"Source", "Deploy"} <= set(_CATEGORY.findall(found[1])):
-                line = text.count("\n", 0, found.start()) + 1
-                here = Evidence(path=path, line=line, why="a pipeline of AWS deploys it on each change")
-                yield Seen((here,), by=By.ITSELF)
+    for each in facts.project.terraform:
+        if each.kind == "aws_codepipeline" and {"Source", "Deploy"} <= set(_CATEGORY.findall(each.body)):
+            here = Evidence(path=each.path, line=each.line, why="a pipeline of AWS deploys it on each change")
+            yield Seen((here,), by=By.ITSELF)
 
 
 _ANSWERS = ("AWS::SageMaker::Endpoint", "AWS::Lambda::Function", "AWS::ECS::Service", "AWS::Serverless::Function")
@@ -191,12 +188,13 @@ _ANSWERS = ("AWS::SageMaker::Endpoint", "AWS::Lambda::Function", "AWS::ECS::Serv
 
 def _serves(facts: Facts) -> bool:
     """Whether what Terraform applies runs the service: a function, a container service, an endpoint."""
-    kinds = re.compile(
-        r'resource\s+"(aws_lambda_function|aws_ecs_service|google_cloud_run\w*|'
-        r"azurerm_(container_app|linux_web_app|app_service)\w*|aws_sagemaker_endpoint|"
-        r'kubernetes_deployment|helm_release|aws_apprunner_service|google_cloudfunctions\w*)"'
-    )
-    return any(kinds.search(facts.project.text(path)) for path in facts.project.named(".tf"))
+    return any(_RUNS.fullmatch(each.kind) for each in facts.project.terraform)
+
+
+_RUNS = re.compile(
+    r"aws_lambda_function|aws_ecs_service|google_cloud_run\w*|azurerm_(container_app|linux_web_app|app_service)\w*|"
+    r"aws_sagemaker_endpoint|kubernetes_deployment|helm_release|aws_apprunner_service|google_cloudfunctions\w*"
+)
 
 
 def deploy_jobs(facts: Facts) -> list[tuple[Workflow, Job, Seen]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from windlass.assessment.automation.workflow import maps, text_of
 from windlass.assessment.facts import Facts, Seen
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence
 from windlass.assessment.words import parts_of
 
@@ -83,7 +84,7 @@ def _applied(facts: Facts) -> Iterator[Seen]:
     for path in (*facts.project.yaml_paths, *facts.project.named(".py", ".sh", ".j2")):
         text = facts.project.text(path)
         if ("serving.kserve.io" in text or "machinelearning.seldon.io" in text) and (found := _IN_A_TEXT.search(text)):
-            line = text.count("\n", 0, found.start()) + 1
+            line = line_at(text, found.start())
             yield Seen((Evidence(path=path, line=line, why="an endpoint for the model is declared"),), by=By.PERSON)
 
 
@@ -107,5 +108,5 @@ def _in_javascript(facts: Facts) -> Iterator[Seen]:
     for path in facts.project.named(".js", ".ts", ".mjs"):
         text = facts.project.text(path) if not re.search(r"(^|/)(node_modules|dist|build)/|\.min\.", path) else ""
         if "sagemaker" in text.lower() and (found := _IN_JAVASCRIPT.search(text)):
-            here = Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="an endpoint for the model")
+            here = Evidence(path=path, line=line_at(text, found.start()), why="an endpoint for the model")
             yield Seen((here,), by=By.PERSON)

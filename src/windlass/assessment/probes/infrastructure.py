@@ -10,6 +10,7 @@ from windlass.assessment.facts import Facts, Seen, conclude, seen_run, seen_use
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.verbs import is_infrastructure
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import PRODUCTION, STAGING, parts_of
@@ -95,7 +96,7 @@ def _in_languages(facts: Facts) -> Iterator[Evidence]:
     for path in facts.project.named(".tf", ".tofu"):
         text = facts.project.text(path)
         if found := _RESOURCE.search(text):
-            yield Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why="resources in Terraform")
+            yield Evidence(path=path, line=line_at(text, found.start()), why="resources in Terraform")
     for path in facts.project.named(".bicep"):
         if re.search(r"^(resource|module)\s", facts.project.text(path), re.MULTILINE):
             yield Evidence(path=path, line=1, why="resources in Bicep")
@@ -229,7 +230,7 @@ def progressive_rollout(facts: Facts) -> Finding:
                             (
                                 Evidence(
                                     path=path,
-                                    line=text.count("\n", 0, text.find("readinessProbe")) + 1,
+                                    line=line_at(text, text.find("readinessProbe")),
                                     why="a rolling update that waits until the service answers",
                                 ),
                             ),

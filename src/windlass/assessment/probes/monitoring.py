@@ -62,16 +62,16 @@ def _scrapes(facts: Facts) -> Iterator[Evidence]:
                     yield Evidence(path=path, line=document.line_of("data"), why="Prometheus collects as a map says")
             if document.get("kind") in ("ServiceMonitor", "PodMonitor"):
                 yield Evidence(path=path, line=document.line_of("kind"), why="Prometheus collects from the service")
-    kinds = re.compile(
-        r'resource\s+"(aws_cloudwatch_metric_alarm|azurerm_monitor_\w+|google_monitoring_\w+|'
-        r'azurerm_application_insights|datadog_monitor|aws_cloudwatch_dashboard)"'
-    )
     for alarm in declared(facts, "watches the service", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"):
         yield alarm.evidence[0]
-    for path in facts.project.named(".tf"):
-        text = facts.project.text(path)
-        if (found := kinds.search(text)) and found[1] != "azurerm_application_insights":
-            yield Evidence(path=path, line=text.count("\n", 0, found.start()) + 1, why=f"{found[1]} is declared")
+    for each in facts.project.terraform:
+        if _WATCHES.fullmatch(each.kind):
+            yield Evidence(path=each.path, line=each.line, why=f"{each.kind} is declared")
+
+
+_WATCHES = re.compile(
+    r"aws_cloudwatch_metric_alarm|azurerm_monitor_\w+|google_monitoring_\w+|datadog_monitor|aws_cloudwatch_dashboard"
+)
 
 
 def _pages(facts: Facts) -> frozenset[str]:
@@ -94,10 +94,8 @@ def _watched_endpoints(facts: Facts) -> Iterator[Seen]:
             yield facts.sight(sighting).seen("the platform watches the endpoint")
 
 
-_ALARM = re.compile(r'resource\s+"aws_cloudwatch_metric_alarm"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
 _AWS_SERVICES = r'"AWS/(ApiGateway|SageMaker|ECS|ApplicationELB|NetworkELB|ELB|AppRunner|ElasticBeanstalk)"'
 _OF_A_SERVICE = re.compile(rf"namespace\s*=\s*{_AWS_SERVICES}")
-_PAGE = re.compile(r'resource\s+"aws_cloudwatch_dashboard"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
 _SHOWN = re.compile(rf'\[\s*{_AWS_SERVICES}\s*,\s*"([^"]+)"')
 _OF_ITS_OWN = re.compile(r'namespace\s*=\s*"(?!AWS/)[^"]+"')
 _OF_REQUESTS = re.compile(
@@ -109,26 +107,20 @@ def _alarms(facts: Facts) -> Iterator[Seen]:
     """Alarms on what a platform itself counts of a service, or the service counts there: errors, latency, requests."""
     serves = bool(service_modules(facts))
     yield from _pages_of_a_platform(facts)
-    for path in facts.project.named(".tf"):
-        text = facts.project.text(path)
-        for found in _ALARM.finditer(text):
-            own = serves and _OF_ITS_OWN.search(found[1]) and _OF_REQUESTS.search(found[1])
-            if own or _OF_A_SERVICE.search(found[1]):
-                line = text.count("\n", 0, found.start()) + 1
-                yield Seen(
-                    (Evidence(path=path, line=line, why="an alarm on what is counted of the service"),), by=By.PERSON
-                )
+    for each in facts.project.terraform:
+        own = serves and _OF_ITS_OWN.search(each.body) and _OF_REQUESTS.search(each.body)
+        if each.kind == "aws_cloudwatch_metric_alarm" and (own or _OF_A_SERVICE.search(each.body)):
+            here = Evidence(path=each.path, line=each.line, why="an alarm on what is counted of the service")
+            yield Seen((here,), by=By.PERSON)
 
 
 def _pages_of_a_platform(facts: Facts) -> Iterator[Seen]:
     """Dashboards on which the errors, the latency or the requests of a service stand, as a platform counts them."""
-    for path in facts.project.named(".tf"):
-        text = facts.project.text(path)
-        for found in _PAGE.finditer(text):
-            if any(_OF_REQUESTS.search(name) for _, name in _SHOWN.findall(found[1])):
-                line = text.count("\n", 0, found.start()) + 1
-                why = "a page on what is counted of the service"
-                yield Seen((Evidence(path=path, line=line, why=why),), by=By.PERSON)
+    for each in facts.project.terraform:
+        shown = _SHOWN.findall(each.body) if each.kind == "aws_cloudwatch_dashboard" else ()
+        if any(_OF_REQUESTS.search(name) for _, name in shown):
+            here = Evidence(path=each.path, line=each.line, why="a page on what is counted of the service")
+            yield Seen((here,), by=By.PERSON)
 
 
 def _of_a_step(sighting: Sighting) -> bool:

@@ -15,6 +15,7 @@ from windlass.assessment.r import called_in_r, r_calls, trained_in_r
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.engines import dvc_stages, yaml_commands
 from windlass.assessment.reach.routes import By, Route
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
@@ -118,7 +119,7 @@ def _rules(facts: Facts) -> Iterator[Seen]:
         name = path.rpartition("/")[2]
         if name == "Snakefile" or name.endswith(".smk"):
             text = facts.project.text(path)
-            found = [(each[1], text.count("\n", 0, each.start()) + 1) for each in _RULE.finditer(text)]
+            found = [(each[1], line_at(text, each.start())) for each in _RULE.finditer(text)]
         elif name.endswith((".asl.json", "state_machine.json", "statemachine.json", "step_functions.json")):
             found = list(_states(facts.project.text(path)))
         else:
@@ -154,7 +155,7 @@ def _machines(facts: Facts) -> Iterator[Seen]:
             steps = _STEP_OF_SAGEMAKER.finditer(text) if "aws_sagemaker_pipeline" in text else ()
             found += [(each[1], each.start()) for each in steps]
         if len(found) >= 2 and any(parts_of(name) & (TRAINS - {"model"}) for name, _ in found):
-            places = (Evidence(path=path, line=text.count("\n", 0, at) + 1, why=f"step {name}") for name, at in found)
+            places = (Evidence(path=path, line=line_at(text, at), why=f"step {name}") for name, at in found)
             yield Seen(tuple(places), by=By.PERSON)
 
 
@@ -166,7 +167,7 @@ def _states(text: str) -> Iterator[tuple[str, int]]:
         return
     for name, about in states.items() if isinstance(states, dict) else ():
         resource = str(about.get("Resource", "")) if isinstance(about, dict) else ""
-        yield f"{name} {resource}", text.count("\n", 0, max(text.find(f'"{name}"'), 0)) + 1
+        yield f"{name} {resource}", line_at(text, text.find(f'"{name}"'))
 
 
 def _ci_chain(facts: Facts) -> Iterator[Seen]:

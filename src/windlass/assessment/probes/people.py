@@ -8,6 +8,7 @@ from collections import Counter
 from windlass.assessment.facts import Facts, Seen, conclude
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.reach.routes import By
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence, Finding, State
 from windlass.assessment.training import is_launch
 
@@ -157,7 +158,7 @@ def retrain_markers(facts: Facts) -> Finding:
             re.MULTILINE,
         )
         if found and "# future" not in text[max(0, found.start() - 200) : found.end() + 200].lower():
-            line = text.count("\n", 0, found.start()) + 1
+            line = line_at(text, found.start())
             return Finding(
                 id="retrain-markers-agreed",
                 state=State.DECLARED,

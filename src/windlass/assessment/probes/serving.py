@@ -15,6 +15,7 @@ from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.training import LIBRARIES
 from windlass.assessment.words import is_metric, parts_of
@@ -413,7 +414,7 @@ def _deployments(facts: Facts) -> Iterator[Seen]:
         started = re.search(r"^init\s*(<-|=)\s*function\(", text, re.MULTILINE)
         loads = re.search(r"\b(readRDS|read_rds|load|load_model\w*|xgb\.load)\(", text)
         if started and "request" in text and loads and "predict(" in text:
-            line = text.count("\n", 0, started.start()) + 1
+            line = line_at(text, started.start())
             yield Seen((Evidence(path=path, line=line, why="a deployment that answers with the model"),), by=By.PERSON)
 
 
@@ -430,7 +431,7 @@ def _plumber(facts: Facts) -> Iterator[Seen]:
         names = [each.rpartition("/")[2] for each in _SOURCES.findall(text)] if found else []
         beside = (each for each in facts.project.r_files if each.rpartition("/")[2] in names)
         if found and any(_ASKS_IN_R.search(facts.project.text(each)) for each in (path, *beside)):
-            line = text.count("\n", 0, found.start()) + 1
+            line = line_at(text, found.start())
             yield Seen((Evidence(path=path, line=line, why="plumber or Shiny predicts"),), by=By.PERSON)
 
 

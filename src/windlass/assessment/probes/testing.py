@@ -13,6 +13,7 @@ from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Check, Function, Module
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import is_metric, parts_of
 
@@ -182,7 +183,7 @@ def _behave(facts: Facts) -> Iterator[Evidence]:
 def _testthat(facts: Facts) -> Iterator[Evidence]:
     for path in facts.project.r_files:
         if "test" in path.lower() and (found := re.search(r"^\s*expect_\w+\(", facts.project.text(path), re.MULTILINE)):
-            line = facts.project.text(path).count("\n", 0, found.start()) + 1
+            line = line_at(facts.project.text(path), found.start())
             yield Evidence(path=path, line=line, why="an expectation of testthat")
 
 
@@ -196,7 +197,7 @@ def _jest(facts: Facts) -> Iterator[Evidence]:
         if re.search(r"\.(test|spec)\.[cm]?[jt]sx?$", path) and "node_modules/" not in path:
             text = facts.project.text(path)
             if _ITS_OWN.search(text) and (found := _EXPECTS.search(text)):
-                line = text.count("\n", 0, found.end()) + 1
+                line = line_at(text, found.end())
                 yield Evidence(path=path, line=line, why="an expectation of a test in JavaScript")
 
 

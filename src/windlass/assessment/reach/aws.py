@@ -31,7 +31,6 @@ def aws_rules(project: Project) -> Iterator[tuple[Start, tuple[str, ...]]]:
         yield from ((start, pipelines) for start in (*_in_cdk(project), *_in_cloud_formation(project)))
 
 
-_NOTIFIES = re.compile(r'resource\s+"aws_s3_bucket_notification"\s+"[^"]*"\s*\{(.*?)\n\}', re.DOTALL)
 _FUNCTION = re.compile(r"lambda_function_arn\s*=\s*([\w.\[\]\"]+)")
 
 
@@ -43,15 +42,13 @@ def function_events(project: Project) -> Iterator[tuple[Start, tuple[str, ...]]]
         for function in module.functions.values()
         if function.name in ("lambda_handler", "handler") and function.parameters[:2] == ("event", "context")
     ]
-    for path in project.named(".tf") if handlers else ():
-        text = project.text(path)
-        for found in _NOTIFIES.finditer(text):
-            named = parts_of(" ".join(_FUNCTION.findall(found[1]))) - {"lambda", "function", "aws", "module", "arn"}
-            line = text.count("\n", 0, found.start()) + 1
-            for home, name in handlers:
-                if named & parts_of(home.removesuffix(".py")):
-                    here = Evidence(path=path, line=line, why="each new file of a bucket starts the function")
-                    yield Start(by=By.ITSELF, kinds=("event",), evidence=here), (f"{home}:", f"{home}:{name}")
+    notifies = (each for each in project.terraform if each.kind == "aws_s3_bucket_notification")
+    for each in notifies if handlers else ():
+        named = parts_of(" ".join(_FUNCTION.findall(each.body))) - {"lambda", "function", "aws", "module", "arn"}
+        for home, name in handlers:
+            if named & parts_of(home.removesuffix(".py")):
+                here = Evidence(path=each.path, line=each.line, why="each new file of a bucket starts the function")
+                yield Start(by=By.ITSELF, kinds=("event",), evidence=here), (f"{home}:", f"{home}:{name}")
 
 
 def _in_cdk(project: Project) -> Iterator[Start]:

@@ -101,7 +101,6 @@ def _in_azure(project: Project) -> Iterator[Entry]:
 
 # -- Terraform -------------------------------------------------------------------------------------------------------
 
-_RESOURCE = re.compile(r'^\s*resource\s+"(\w+)"\s+"([\w-]+)"\s*\{', re.MULTILINE)
 _FUNCTIONS = re.compile(r"(aws_lambda_function|google_cloudfunctions2?_function)\.([\w-]+)")
 _RULE = re.compile(r"aws_cloudwatch_event_rule\.([\w-]+)")
 _JOBS = re.compile(
@@ -113,9 +112,9 @@ _TEXT = r'\s*=\s*"([^"]*)"'
 
 def _in_terraform(project: Project) -> Iterator[Entry]:
     """Rules, schedules and jobs of a scheduler whose target is a function that the same files declare."""
-    found = [(path, *each) for path in project.named(".tf") for each in _resources(project.text(path))]
-    bodies = {f"{kind}.{name}": body for _, kind, name, _, body in found}
-    for path, kind, _, line, body in found:
+    bodies = {f"{each.kind}.{each.name}": each.body for each in project.terraform}
+    for each in project.terraform:
+        kind, body = each.kind, each.body
         if kind == "aws_cloudwatch_event_target":
             rule = _RULE.search(body)
             when = bodies.get(f"aws_cloudwatch_event_rule.{rule[1]}", "") if rule is not None else ""
@@ -125,23 +124,13 @@ def _in_terraform(project: Project) -> Iterator[Entry]:
             continue
         if "is_enabled = false" in when or 'state = "DISABLED"' in when:
             continue
-        start = _start("Schedule" if "schedule" in when else "Event", path, line)
+        start = _start("Schedule" if "schedule" in when else "Event", each.path, each.line)
         for target in _FUNCTIONS.finditer(body) if when else ():
             keys = _declared(project, target[2], bodies.get(target[0], ""))
             if keys:
                 yield start, _items(keys)
         if when and _JOBS.search(body):
-            yield start, (Command(argv=("gcloud", "run", "jobs", "execute"), line=line),)
-
-
-def _resources(text: str) -> Iterator[tuple[str, str, int, str]]:
-    """(type, name, line, body) of each resource; a body ends where its braces do."""
-    for found in _RESOURCE.finditer(text):
-        depth, end = 1, found.end()
-        while depth and end < len(text):
-            depth += (text[end] == "{") - (text[end] == "}")
-            end += 1
-        yield found[1], found[2], text.count("\n", 0, found.start(1)) + 1, text[found.end() : end - 1]
+            yield start, (Command(argv=("gcloud", "run", "jobs", "execute"), line=each.line),)
 
 
 def _declared(project: Project, name: str, body: str) -> list[Key]:

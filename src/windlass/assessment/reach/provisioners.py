@@ -6,6 +6,7 @@ import posixpath
 import re
 
 from windlass.assessment.reach.asked import Asked, Leads
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.shell import Command, read_shell
 
 _PROVISIONER = re.compile(
@@ -26,7 +27,7 @@ def run_provisioners(asked: Asked) -> Leads:
         if not folder or path.startswith(f"{folder}/"):
             text = asked.project.text(path)
             for each in _PROVISIONER.finditer(text):
-                line = text.count("\n", 0, each.start("long" if each["long"] else "short")) + 1
+                line = line_at(text, each.start("long" if each["long"] else "short"))
                 script = each["long"] or (each["short"] or "").replace('\\"', '"')
                 found += [(path, command) for command in read_shell(script, line)]
     return Leads(commands=tuple(found))

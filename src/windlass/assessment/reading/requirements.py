@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from windlass.assessment.reading.lines import line_at
+
 _LINE = re.compile(r"^\s*-?\s*['\"]?([A-Za-z][\w.-]*)\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@,'\"]|$)")
 _FILES = re.compile(
     r"(.*/)?(requirements[^/]*\.(txt|in)|[^/]*requirements\.txt|requirements/[^/]+\.(txt|in)|constraints\.txt)"
@@ -43,7 +45,7 @@ def _toml(text: str) -> Iterator[tuple[str, int]]:
         return
     for name in _listed(document):
         place = text.lower().find(name.lower())
-        yield _normal(name), text.count("\n", 0, max(place, 0)) + 1
+        yield _normal(name), line_at(text, place)
 
 
 def _listed(document: dict[str, Any]) -> Iterator[str]:
