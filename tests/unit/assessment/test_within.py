@@ -270,3 +270,50 @@ def test_without_a_dockerfile_nothing_is_built(ask: Ask, name: str, state: State
 def test_a_step_of_tfx_checks_data(ask: Ask, step: str, state: State) -> None:
     files = {"pipeline.py": f"from tfx import v1 as tfx\ntfx.components.{step}(statistics=1, schema=2)\n"}
     assert ask("data-tests", files).state is state
+
+
+MONITOR = """
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import {kind}
+    client = MLClient.from_config()
+    client.schedules.begin_create_or_update({kind}(name="daily", trigger="0 0 * * *"))
+"""
+
+
+@pytest.mark.parametrize(("kind", "state"), [("MonitorSchedule", State.PRESENT), ("JobSchedule", State.ABSENT)])
+def test_a_program_makes_a_monitor_of_the_platform(ask: Ask, kind: str, state: State) -> None:
+    assert ask("drift-monitoring", {"monitor.py": MONITOR.format(kind=kind)}).state is state
+
+
+JOB = """
+    resources:
+      jobs:
+        weekly:
+          tasks:
+            - task_key: drift
+              spark_python_task: {python_file: ../drift.py}
+"""
+ANOTHER = JOB + "            - task_key: predict\n              spark_python_task: {python_file: ../predict.py}\n"
+
+
+@pytest.mark.parametrize(("job", "state"), [(ANOTHER, State.PRESENT), (JOB, State.ABSENT)])
+def test_one_of_several_tasks_of_databricks_may_watch(ask: Ask, job: str, state: State) -> None:
+    files = {"drift.py": MEASURE + "    measure(1, 2)\n", "predict.py": "print(1)\n", "resources/jobs.yml": job}
+    assert ask("drift-monitoring", {**files, "databricks.yml": "include: [resources/*.yml]\n"}).state is state
+
+
+STEPS = """
+    from azure.ai.ml import command, dsl
+    prepare = command(name="prepare", code="./src", command="python prepare.py")
+    train = command(name="train", code="./src", command="python train.py")
+    {decorator}
+    def both():
+        train(prepare())
+    both()
+"""
+
+
+@pytest.mark.parametrize(("decorator", "state"), [("@dsl.pipeline(name='p')", State.PRESENT), ("", State.ABSENT)])
+def test_jobs_of_azure_in_a_pipeline_are_its_steps(ask: Ask, decorator: str, state: State) -> None:
+    files = {"pipeline.py": STEPS.format(decorator=decorator), "src/prepare.py": "print(1)\n", "src/train.py": FIT}
+    assert ask("pipeline-orchestrated", files).state is state

@@ -12,6 +12,7 @@ from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.loop import retrained_on_scores
+from windlass.assessment.probes.orchestration import steps_of_file
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import predicts, service_modules
 from windlass.assessment.probes.steps import declared_pipelines
@@ -50,6 +51,8 @@ _PLATFORMS = re.compile(
     r"MonitorSchedule|MonitoringTarget|create_monitor|MonitorBatchTransformStep|quality_monitors\.(create|run_refresh))$"
 )
 
+
+_CLIENTS = ("azure.", "azureml.", "sagemaker.", "boto3.", "google.")
 
 _MEASURES = (
     "Monitor",
@@ -200,6 +203,8 @@ def drift_monitoring(facts: Facts) -> Finding:
             seen.append(Seen((sighting.here("measures drift"), *best.evidence), by=best.by, swallowed=best.swallowed))
         elif _kept_by_hand(facts, sighting):
             seen.append(sighting.seen("measures drift and keeps what it measured"))
+        elif by_hand and sighting.call.name.startswith(_CLIENTS) and _PLATFORMS.search(sighting.call.name):
+            seen.append(sighting.seen("a monitor of the platform is made"))
         elif by_hand and any(_of_service(facts, route) for route in routes):
             seen.append(sighting.seen("a route of the service that answers measures drift"))
         elif by_hand and (
@@ -235,10 +240,10 @@ def _steps(facts: Facts) -> frozenset[Key]:
 
 
 def _is_stage(facts: Facts, routes: Iterable[Route]) -> bool:
-    """Whether one of the stages of a pipeline of DVC, of which there are several, leads there."""
-    paths = {each.path for route in routes for each in route.chain if each.path.endswith("dvc.yaml")}
+    """Whether one of several stages of DVC, or of the steps of a job that a file declares, leads there."""
+    paths = {each.path for route in routes for each in route.chain if each.path.endswith((".yaml", ".yml"))}
     stages = Counter(path for path, *_ in dvc_stages(facts.project)) if paths else Counter[str]()
-    return any(stages[path] > 1 for path in paths)
+    return any(stages[path] > 1 or len(steps_of_file(facts, path)) > 1 for path in paths)
 
 
 _HANDLES = frozenset({"get", "post", "put", "route", "api_route"})

@@ -74,6 +74,11 @@ def _commands_train(facts: Facts, path: str) -> bool:
     )
 
 
+def steps_of_file(facts: Facts, path: str) -> list[tuple[str, int]]:
+    """Name and line of each step of the pipelines that a YAML file declares."""
+    return [step for document in facts.project.yaml(path) for step in _steps_of(mapping(document))]
+
+
 def _steps_of(top: Map) -> list[tuple[str, int]]:
     """Steps of Azure ML, Argo, Tekton, Bodywork, Ploomber, Kestra, Mage and of jobs of Databricks."""
     if "azureml" in text_of(top.get("$schema")) or ("jobs" in top and text_of(top.get("type")) == "pipeline"):

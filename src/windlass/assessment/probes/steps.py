@@ -22,7 +22,7 @@ _PLATFORM_STEPS = re.compile(
     r"|kedro\.pipeline\.\w*\.?(node|Node|pipeline|Pipeline)|kedro\.pipeline\.(node|Node|pipeline|Pipeline)"
     r"|tfx\..*(Trainer|Evaluator|Transform|Pusher|ExampleValidator|StatisticsGen|SchemaGen|CsvExampleGen|Pipeline)"
     r"|google_cloud_pipeline_components\..*Op|prefect\.task|azure\.ai\.ml\.load_component"
-    r"|kfp\.components\.\w+|kfp\.\w*\.?ContainerOp|clearml\..*add_(function_)?step)$"
+    r"|azure\.ai\.ml\.command|kfp\.components\.\w+|kfp\.\w*\.?ContainerOp|clearml\..*add_(function_)?step)$"
 )
 TRAINS = frozenset(
     {
@@ -91,7 +91,7 @@ def _made(facts: Facts) -> Iterator[tuple[Module, Function, Call, str]]:
     """Each call that makes a step of an engine, and which engine."""
     own = _own_steps(facts)
     for module, function, call in facts.named(lambda name: _is_step(name) or last_of(name) in own):
-        if module.is_notebook:
+        if module.is_notebook or (call.name == "azure.ai.ml.command" and not _has_pipeline(module)):
             continue
         of_own = own.get(call.last, {})
         engine = (
@@ -99,6 +99,12 @@ def _made(facts: Facts) -> Iterator[tuple[Module, Function, Call, str]]:
         )
         if engine:
             yield module, function, call, engine
+
+
+def _has_pipeline(module: Module) -> bool:
+    """Whether a file makes a pipeline of Azure ML of its jobs, each of which could stand alone."""
+    decorators = (each for function in module.functions.values() for each in function.decorators)
+    return any(each.name.endswith("dsl.pipeline") for each in decorators)
 
 
 def _is_step(name: str) -> bool:
