@@ -275,7 +275,13 @@ def test_empty_and_tiny_files(folder: Path) -> None:
     assert "references of 100 rows or more" in refused.stdout
     assert refused.stdout.startswith("Not judged")
     pl.read_parquet("same.parquet")[:0].write_parquet("none.parquet")
-    assert "nothing in the reference can be watched" in str(windlass("drift", "none.parquet", "few.parquet").exception)
+    assert "the reference has no rows" in str(windlass("drift", "none.parquet", "few.parquet").exception)
+
+
+def test_a_reference_of_columns_that_cannot_be_watched_says_of_each_why(folder: Path) -> None:
+    pl.DataFrame({"empty": [None] * 200}, schema={"empty": pl.Float64}).write_parquet("none.parquet")
+    error = str(windlass("drift", "none.parquet", "same.parquet").exception)
+    assert "nothing in the reference can be watched: empty: it is always missing" in error
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "other", "version", "binary"])

@@ -107,6 +107,8 @@ def compare_profiles(
     they were then, and not counted again. Empty: it is a window of its own.
     """
     begun = perf_counter() if started is None else started
+    if not reference.rows:
+        raise DataError("the reference has no rows", remedy="check what wrote it, or name another")
     if not reference.columns:
         why = "; ".join(f"{name}: {reason}" for name, reason in reference.unwatched.items()) or "it has no columns"
         raise DataError(f"nothing in the reference can be watched: {why}", remedy="give a reference with other columns")
