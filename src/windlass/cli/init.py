@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -21,9 +22,9 @@ def init(name: Path, *, from_model: Path | None, trust: bool, target: str, key: 
 
     if from_model is None:
         folder = make_project(name)
-        click.echo(f"made {folder}; next: cd {folder} && windlass train && windlass up")
+        click.echo(f"made {folder}; next: cd {shlex.quote(str(folder))} && windlass train && windlass up")
     else:
         doubt = make_project_from_model(name, from_model, trust=trust, target=target, key=key)
         if doubt:
             click.echo(f"the model did not answer a row of zeros, or of ones; try one of its own: {doubt}", err=True)
-        click.echo(f"made {name}; next: cd {name} && windlass up")
+        click.echo(f"made {name}; next: cd {shlex.quote(str(name))} && windlass up")
