@@ -15,6 +15,8 @@ from windlass.records.state import ReleaseState
 
 ALPHA = 0.005
 """Chance that a harmless challenger is withdrawn before its promotion: over all stages, all harms and all looks."""
+CALLS = 20
+"""By so many, all of them slow, it is clear that a version is slow (`harms.latency`)."""
 
 UNAPPROVED = "A person must agree before it answers everyone: `windlass approve`."
 
@@ -62,6 +64,9 @@ def _missing(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[
     missing = []
     if evidence.challenger.rows < max(needed, 1):
         missing.append(f"Fewer than {max(needed, 1)} rows have been answered in {_name(evidence)}.")
+    answered = evidence.challenger.requests - evidence.challenger.errors
+    if len(evidence.challenger.latency_ms) < min(CALLS, answered):  # while it hangs, many requests wait for one call
+        missing.append(f"Fewer than {CALLS} calls of it have told how long they take.")
     until = evidence.stage_started_at + policy.bake
     if evidence.stage == "canary" and now < until:
         missing.append(f"{_name(evidence).capitalize()} lasts until {show_moment(until)} at least.")

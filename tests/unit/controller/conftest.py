@@ -219,27 +219,29 @@ class Desk:
         classes: int | None = None,
         latency_ms: float = 1.0,
     ) -> list[str]:
-        """`count` requests of one row, answered now and captured together; the ids of the predictions."""
+        """`count` requests of one row, answered now by twenty calls at the most; the ids of the predictions."""
         names = list(ids) if ids is not None else [f"p{next(self._numbers)}-0" for _ in range(count)]
         inputs = self.random.normal(size=(count, 2)) + shift
         given = 1 / (1 + np.exp(-3 * inputs[:, 0])) if scores is None else np.asarray(scores)
         texts = [json.dumps({"wind": wind, "rain": rain}).encode() for wind, rain in inputs.tolist()]
-        self._writer.append(
-            PredictionBatch(
-                request_id=f"r-{next(self._numbers)}",
-                at=self.clock.now(),
-                version=version,
-                stage=stage,
-                latency_ms=latency_ms,
-                ids=tuple(names),
-                keys=tuple(f"key of {name}" for name in names),
-                event_times=(None,) * count,
-                scores=(None,) * count if error is not None else tuple(map(float, given)),
-                probabilities=None if classes is None else tuple((1 / classes,) * classes for _ in names),
-                rows=tuple(texts if rows is None else rows),
-                error=error,
+        written = texts if rows is None else rows
+        for call, part in enumerate(np.array_split(np.arange(count), min(count, 20) or 1)):
+            self._writer.append(
+                PredictionBatch(
+                    request_id=f"r-{next(self._numbers)}",
+                    at=self.clock.now(),
+                    version=version,
+                    stage=stage,
+                    latency_ms=latency_ms + call * 1e-6,  # each call has a time of its own
+                    ids=tuple(names[place] for place in part),
+                    keys=tuple(f"key of {names[place]}" for place in part),
+                    event_times=(None,) * len(part),
+                    scores=(None,) * len(part) if error is not None else tuple(float(given[place]) for place in part),
+                    probabilities=None if classes is None else tuple((1 / classes,) * classes for _ in part),
+                    rows=tuple(written[place] for place in part),
+                    error=error,
+                )
             )
-        )
         return names
 
     def observe(self, ids: Sequence[str], values: Sequence[Any] | Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -90,6 +91,40 @@ def test_where_callers_ask_the_same_a_slight_difference_is_no_shift(rng: np.rand
 
     assert (judged(0.04, 1.0), judged(0.04, 3000.0)) == ("advance", "advance")
     assert (judged(0.2, 1.0), judged(0.2, 3000.0), judged(0.04, None)) == ("roll_back", "roll_back", "roll_back")
+
+
+def test_a_version_that_hangs_is_withdrawn_before_a_few_calls_of_many_rows_pass_for_a_stage(
+    rng: np.random.Generator,
+) -> None:
+    """It takes 30 seconds for three rows of ten. Meanwhile requests gather, so that after three calls enough rows have
+    been answered, and hardly anything is known of how long it takes."""
+    policy, said, took, rows = replace(POLICY, minimum=20), list[str](), list[float](), 0
+    waiting = 1
+    while len(took) < 60 and said[-1:] != ["roll_back"]:
+        together = min(waiting, 256)
+        hangs = rng.random() > 0.7**together
+        took.append(30_000.0 if hangs else 5.0)
+        rows += together
+        waiting = max(1, waiting - together + int(5 * took[-1] / 1000))  # five more a second
+        challenger = answers(rng, rows, latency_ms=np.array(took))
+        given = evidence(rng, challenger=challenger, champion=answers(rng, 5000))
+        said.append(decide_release(given, policy, LATER).verdict)
+    assert rows > 10 * policy.minimum
+    assert said == ["wait"] * (len(said) - 1) + ["roll_back"]
+
+
+def test_a_stage_of_few_requests_does_not_wait_for_more_calls_than_there_are(rng: np.random.Generator) -> None:
+    """A thousand rows in two requests, one call each."""
+    few = Answers(
+        rows=1000,
+        failures=stream(np.zeros(2, dtype=bool)),
+        scores=stream(rng.beta(2, 5, 1000)),
+        latency_ms=stream(np.array([9.0, 11.0])),
+    )
+    assert decide_release(evidence(rng, challenger=few), POLICY, LATER).verdict == "advance"
+    shared = replace(few, failures=stream(np.zeros(1000, dtype=bool)))
+    told = decide_release(evidence(rng, challenger=shared), POLICY, LATER)
+    assert (told.verdict, told.reasons) == ("wait", ("Fewer than 20 calls of it have told how long they take.",))
 
 
 def test_it_waits_for_rows_and_for_the_bake(rng: np.random.Generator) -> None:
