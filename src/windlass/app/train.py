@@ -88,13 +88,8 @@ def _how_it_ended(workspace: Workspace, product: ProductState) -> Finished:
     if run is None:
         return Finished(ok=False, message="the run left no trace; see `windlass events`")
     if run.outcome == "registered":
-        champion = product.champion.version if product.champion else None
-        now = (
-            "answers now"
-            if champion == run.version
-            else f"is being released; {champion or 'nobody'} answers until it is shown to be safe"
-        )
-        return Finished(ok=True, message=f"{run.run}: {run.version} registered; it {now}")
+        standing = _standing(product, str(run.version))
+        return Finished(ok=True, message=f"{run.run}: {run.version} registered; {standing}")
     if run.outcome == "unchanged":
         return Finished(
             ok=True, message=f"{run.run}: nothing has changed since {run.version}, so there is no new version"
@@ -104,6 +99,19 @@ def _how_it_ended(workspace: Workspace, product: ProductState) -> Finished:
     if run.outcome == "rejected":
         return Finished(ok=False, message=f"{run.run}: the gate rejected the candidate: {_verdict(workspace, run)}")
     return Finished(ok=False, message=f"{run.run} failed{_fault(workspace, run)}")
+
+
+def _standing(product: ProductState, version: str) -> str:
+    """How far the release of a new version is."""
+    champion = "nobody" if product.champion is None else product.champion.version
+    if champion == version:
+        return "it answers now"
+    if product.release is None:
+        return f"it is released next, and {champion} answers meanwhile"
+    if product.release.version != version:
+        other = product.release
+        return f"it waits for the release of {other.version} ({other.stage}), and {champion} answers meanwhile"
+    return f"it is being released; {champion} answers until it is shown to be safe"
 
 
 def _verdict(workspace: Workspace, run: RunState) -> str:
