@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -10,6 +11,8 @@ from windlass.errors import ProductError
 
 TaskKind = Literal["binary", "multiclass", "regression"]
 KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
+METRICS: Mapping[TaskKind, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mae"}
+"""By which models of each kind are judged where nothing else is said."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, tag_field="task"):

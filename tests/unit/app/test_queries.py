@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from windlass.app.queries import runs, status
+from windlass.app.queries import runs, status, versions
+from windlass.product.policy import Gate, to_plain
 from windlass.records.decision import Decision
-from windlass.records.event import ControllerStarted, GateDecided, RetrainDecided, RunFailed, RunFinished, RunStarted
+from windlass.records.event import (
+    ControllerStarted,
+    GateDecided,
+    ProductDeclared,
+    RetrainDecided,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    VersionRegistered,
+)
 
-from .conftest import NOON, Office  # type: ignore[import-not-found]
+from .conftest import NOON, POLICIES, Office  # type: ignore[import-not-found]
 
 
 def started(run: str, trigger: str = "manual") -> RunStarted:
@@ -63,3 +75,27 @@ def test_status_says_who_runs_the_loop(office: Office, holder: str | None) -> No
         office.hold(holder)
     (row,) = status(office.workspace)
     assert row["loop"] == holder
+
+
+@pytest.mark.parametrize(
+    ("kind", "gate", "shown"),
+    [
+        ("binary", None, "roc_auc"),
+        ("regression", None, "mae"),
+        ("multiclass", None, "accuracy"),
+        ("binary", Gate("log_loss"), "log_loss"),
+        ("binary", Gate("recall"), "roc_auc"),
+    ],
+)
+def test_a_version_is_shown_by_what_the_gate_asks_or_its_kind_of_task_is_judged_by(
+    office: Office, kind: str, gate: Gate | None, shown: str
+) -> None:
+    policies = to_plain(replace(POLICIES, gate=gate))
+    figures = {"brier": 0.1, "accuracy": 0.8, "roc_auc": 0.7, "log_loss": 0.5, "mae": 2.0}
+    fence = office.hold("controller")
+    office.write(
+        ProductDeclared(entry="m:P", source="t", task={"task": kind, "target": "y"}, policies=policies, trains=True),
+        VersionRegistered(version="v1", digest="d" * 64, run="r1", metrics=figures),
+        fence=fence,
+    )
+    assert [row["metric"] for row in versions(office.workspace, None)] == [shown]

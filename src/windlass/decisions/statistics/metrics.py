@@ -13,6 +13,7 @@ from windlass.decisions.statistics import losses as per_row
 from windlass.decisions.statistics import ranking
 from windlass.errors import ProductError
 from windlass.product.policy import Gate
+from windlass.product.task import KINDS, METRICS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     PerRow = Callable[[Array, Array], Floats]
 
 Cost = tuple[tuple[float, float], tuple[float, float]]
-
-DEFAULTS: Mapping[TaskKind, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mae"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +71,7 @@ def metric_for(
     """
     if own is not None:
         return Metric(name=name, kind=kind, larger_is_better=True, function=partial(_own, own, name))
-    name = DEFAULTS[kind] if name == "default" else name
+    name = METRICS[kind] if name == "default" else name
     if name == "cost" and kind == "binary":
         if cost is None:
             raise ProductError(
@@ -260,9 +259,9 @@ _ALL = [
     Metric(name="median_ae", kind="regression", larger_is_better=False, function=_median_error, perfect=0.0),
 ]
 _REGISTRY: dict[str, dict[str, Metric]] = {
-    kind: {metric.name: metric for metric in _ALL if metric.kind == kind} for kind in DEFAULTS
+    kind: {metric.name: metric for metric in _ALL if metric.kind == kind} for kind in KINDS
 }
 NAMES: Mapping[TaskKind, tuple[str, ...]] = {
-    kind: (*_REGISTRY[kind], *(("cost",) if kind == "binary" else ())) for kind in DEFAULTS
+    kind: (*_REGISTRY[kind], *(("cost",) if kind == "binary" else ())) for kind in KINDS
 }
 """The names that `metric_for` knows, by kind of task, besides `default`."""
