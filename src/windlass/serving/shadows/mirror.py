@@ -17,7 +17,7 @@ from windlass.serving.metrics import Metrics
 from windlass.serving.versions.asking import Question
 
 _log = logging.getLogger(__name__)
-_GATHER = 0.25  # seconds in which requests gather before they are handed on: seldom, so that it costs the others little
+_GATHER = 0.5  # seconds in which requests gather before they are handed on: seldom, so that it costs the others little
 
 
 class Allowance:

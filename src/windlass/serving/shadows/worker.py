@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -34,6 +35,7 @@ from windlass.serving.limits import ROWS_TOGETHER
 from windlass.serving.options import TRY_LATER, ShadowOptions
 from windlass.serving.shadows.process import LENGTH, Mirrored
 
+T = TypeVar("T")
 _log = logging.getLogger("windlass.serving.shadows.worker")
 _LOOK_SECONDS = 0.5
 """Between two looks at whether it is still needed, and at whether its segment is asked for."""
@@ -117,13 +119,24 @@ class ShadowWorker:
 
     def run(self, fd: int) -> None:
         """Ask about what comes from `fd`, until it ends or nobody needs the challenger any more."""
-        pause = threading.Event()
-        for mirrored in (part for message in self._messages(fd) for part in self._portion.of(message)):
-            worked = self._behind.work(partial(self._try, mirrored))
-            self._portion.took(sum(len(each.ids) for each in mirrored), worked)
-            pause.wait(rest_after(worked))
+        messages = self._messages(fd)
+        while self._behind.work(partial(self._turn, messages)):
+            pass
         self.capture.close()
         self.metrics.publish()
+
+    def _turn(self, messages: Iterator[Sequence[Mirrored]]) -> bool:
+        """Ask about the next message; False when no more come."""
+        message = next(messages, None)
+        if message is None:
+            return False
+        for mirrored in self._portion.of(message):
+            began = time.process_time()
+            self._try(mirrored)
+            worked = time.process_time() - began
+            self._portion.took(sum(len(each.ids) for each in mirrored), worked)
+            time.sleep(rest_after(worked))
+        return True
 
     def needed(self) -> bool:
         """Whether the worker lives, and the challenger is in shadow; a record that cannot be read says nothing new."""
@@ -220,24 +233,24 @@ class Behind:
         self._crowded = True
         """Until a call has shown that it is not: the first one takes the longest."""
 
-    def work(self, call: Callable[[], None]) -> float:
-        """Make `call`; seconds of a processor that it took. Raises what it raises."""
-        worked, waited = (self._low if self._crowded else self._last).submit(_timed, call).result()
+    def work(self, call: Callable[[], T]) -> T:
+        """What `call` gives; raises what it raises."""
+        given, worked, waited = (self._low if self._crowded else self._last).submit(_timed, call).result()
         self.took(worked, waited)
-        return worked
+        return given
 
     def took(self, worked: float, waited: float) -> None:
         """Take in that a call took so many seconds of a processor, and waited so many for one."""
         self._crowded = waited > CROWDED * worked
 
 
-def _timed(call: Callable[[], None]) -> tuple[float, float]:
-    """What `call` took of a processor, and for how long it waited for one."""
+def _timed(call: Callable[[], T]) -> tuple[T, float, float]:
+    """What `call` gives, what it took of a processor, and for how long it waited for one."""
     from windlass.serving.versions.timing import undisturbed_time
 
     undisturbed, started, worked = undisturbed_time(), time.perf_counter(), time.process_time()
-    call()
-    return time.process_time() - worked, time.perf_counter() - started - undisturbed()
+    given = call()
+    return given, time.process_time() - worked, time.perf_counter() - started - undisturbed()
 
 
 def _let_all_go_first() -> None:
