@@ -12,7 +12,7 @@ from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError, WindlassError
 from windlass.pipeline.rows.remarks import remarks
-from windlass.product.task import METRICS
+from windlass.product.task import DEFAULT_METRICS
 from windlass.records import event as events
 from windlass.records.alert import likely_cause
 from windlass.records.event import Body, Event
@@ -274,7 +274,7 @@ def _judged_by(product: ProductState, version: VersionState) -> str | None:
     """The metric that a person asks for first: the gate's, that of its kind of task, or the first that there is."""
     if product.declared is not None:
         gate = product.declared.policies.get("gate")
-        for named in (gate and gate["metric"], METRICS.get(product.declared.task["task"])):
+        for named in (gate and gate["metric"], DEFAULT_METRICS.get(product.declared.task["task"])):
             if named in version.metrics:
                 return str(named)
     return next(iter(version.metrics), None)

@@ -11,7 +11,7 @@ from windlass.errors import ProductError
 
 TaskKind = Literal["binary", "multiclass", "regression"]
 KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
-METRICS: Mapping[TaskKind, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mae"}
+DEFAULT_METRICS: Mapping[TaskKind, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mae"}
 """By which models of each kind are judged where nothing else is said."""
 
 

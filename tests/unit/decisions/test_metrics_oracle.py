@@ -11,7 +11,7 @@ from sklearn import metrics as oracle
 from windlass.decisions.statistics import losses as per_row
 from windlass.decisions.statistics.metrics import NAMES, metric_for
 from windlass.errors import ProductError
-from windlass.product.task import METRICS
+from windlass.product.task import DEFAULT_METRICS
 
 BINARY = {
     "roc_auc": oracle.roc_auc_score,
@@ -94,7 +94,7 @@ def test_a_better_model_gains(kind: str, name: str, rng: np.random.Generator) ->
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
 def test_default_names_are_known(kind: str) -> None:
-    assert metric_for("default", kind).name == METRICS[kind]
+    assert metric_for("default", kind).name == DEFAULT_METRICS[kind]
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -13,7 +13,7 @@ from windlass.decisions.statistics import losses as per_row
 from windlass.decisions.statistics import ranking
 from windlass.errors import ProductError
 from windlass.product.policy import Gate
-from windlass.product.task import KINDS, METRICS
+from windlass.product.task import DEFAULT_METRICS, KINDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def metric_for(
     """
     if own is not None:
         return Metric(name=name, kind=kind, larger_is_better=True, function=partial(_own, own, name))
-    name = METRICS[kind] if name == "default" else name
+    name = DEFAULT_METRICS[kind] if name == "default" else name
     if name == "cost" and kind == "binary":
         if cost is None:
             raise ProductError(

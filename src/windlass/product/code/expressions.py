@@ -40,9 +40,9 @@ _OF_POLARS = (
 )
 _OF_NUMPY = frozenset({"clip", "isclose", "nan_to_num", "where"})
 _OF_CONTAINERS = frozenset({"items", "keys", "values", "join", "format"})
-_BUILTINS: frozenset[object] = frozenset(
-    {abs, bool, dict, enumerate, float, int, len, list, max, min, range, reversed, round, set, sorted, str, sum, tuple}
-    | {zip}
+_OF_PYTHON: frozenset[object] = frozenset(
+    {abs, bool, date, dict, enumerate, float, int, len, list, max, min, range, reversed, round, set, sorted, str, sum}
+    | {timedelta, tuple, zip}
 )
 _CONSTANTS = (NoneType, bool, int, float, str, bytes, date, time, timedelta, Decimal, range, pl.Expr, pl.DataType)
 _NOTHING = object()
@@ -149,13 +149,12 @@ class _Unknown:
 def _is_callable(value: object) -> bool:
     """Whether it is a function, or a type, of a library, that calculates and waits for nothing."""
     try:
-        of_python = value in _BUILTINS
+        of_python = value in _OF_PYTHON
     except TypeError:  # it cannot be looked up
         return False
     return (
         of_python
         or isinstance(value, np.ufunc)
-        or value in (date, timedelta)
         or _is_of(value, pl, _OF_POLARS)
         or _is_of(value, np, _OF_NUMPY)
         or getattr(value, "__module__", None) in ("math", "polars.selectors")
