@@ -30,6 +30,7 @@ from windlass.records.paths import Paths
 from windlass.serving.limits import MEMORY_SECONDS, ROUTING_SECONDS
 from windlass.serving.options import TRY_LATER, WorkerOptions
 from windlass.serving.transport.tls import Certificate
+from windlass.serving.versions.patience import may_hold_up_the_end
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
@@ -114,7 +115,7 @@ class WorkerServer(uvicorn.Server):
 
     def finish(self) -> None:
         """After the last answer: let the shadow catch up for a moment, then close the segments."""
-        self._parts.pool.shutdown(wait=True)
+        self._parts.batcher.close()
         if self._watching is not None:
             self._parts.shadow.close(self._stop_seconds / 4)
         self._shadows.close(self._stop_seconds / 4)
@@ -258,6 +259,8 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     threading.Thread(target=_outlive_nobody, args=(options, server), name="parent", daemon=True).start()
     server.run(sockets=[socket.socket(fileno=options.listen_fd)])
     server.finish()
+    if may_hold_up_the_end():
+        os._exit(0)
 
 
 def _outlive_nobody(options: WorkerOptions, server: WorkerServer) -> None:

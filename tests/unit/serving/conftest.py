@@ -208,7 +208,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path)
     with made.client:  # one event loop for all threads of a test, as in a worker
         yield made
-    made.parts.pool.shutdown()
+    made.parts.batcher.close()
 
 
 @pytest.fixture

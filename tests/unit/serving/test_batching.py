@@ -293,12 +293,12 @@ def test_answers_go_out_before_the_next_batch_which_has_all_who_came_meanwhile(
     async def all_of_them() -> None:
         loop, callers, answer = asyncio.get_running_loop(), asyncio.TaskGroup(), stage.parts.answering.answer
 
-        def answering(inquiries: Any) -> Any:
+        def answering(inquiries: Any, **how: Any) -> Any:
             if not told:  # the second comes during this batch, the third is read from its socket just after it
                 callers.create_task(ask("second"))
                 loop.call_soon(lambda: callers.create_task(ask("third")))
             told.append(len(inquiries))
-            return answer(inquiries)
+            return answer(inquiries, **how)
 
         monkeypatch.setattr(stage.parts.answering, "answer", answering)
         async with callers:
@@ -312,7 +312,7 @@ def test_what_a_batch_on_the_event_loop_raises_reaches_its_callers(stage: Any, m
     stage.add("v1")
     stage.route("v1")
     monkeypatch.setattr(batching.Pace, "is_short", lambda _: True)
-    monkeypatch.setattr(stage.parts.answering, "answer", lambda _: 1 / 0)
+    monkeypatch.setattr(stage.parts.answering, "answer", lambda *_, **__: 1 / 0)
     assert stage.predict().status_code == 500
     monkeypatch.undo()
     assert stage.predict().status_code == 200

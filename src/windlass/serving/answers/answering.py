@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -134,8 +135,12 @@ class Answering:
         self._capture = capture
         self._metrics = metrics
 
-    def answer(self, inquiries: Sequence[Inquiry]) -> list[Result]:
-        """What becomes of each inquiry. All have the same lineup, so that no batch is ever of two champions."""
+    def answer(self, inquiries: Sequence[Inquiry], *, patiently: bool = False) -> list[Result]:
+        """What becomes of each inquiry. All have the same lineup, so that no batch is ever of two champions.
+
+        A version on trial that does not answer in time is given up (`Calls`), which takes another thread; `patiently`:
+        it is waited for, as may be where its answers are known to be short.
+        """
         first = inquiries[0]
         results: dict[int, Result] = {}
         refusals = first.leader.decoder.check([inquiry.decoded for inquiry in inquiries])
@@ -144,7 +149,8 @@ class Answering:
         if fit:
             asked = [inquiries[place] for place in fit]
             at = self._clock.now()
-            drafts = _canary(asked, at) if first.only is None and first.lineup.mode == "canary" else _plain(asked, at)
+            heard = _patiently if patiently else _in_time
+            drafts = (_canary if first.only is None and first.lineup.mode == "canary" else _plain)(asked, at, heard)
             results.update(zip(fit, self._kept(first.lineup.product, drafts), strict=True))
         return [results[place] for place in range(len(inquiries))]
 
@@ -155,7 +161,8 @@ class Answering:
         tells nothing against the version.
         """
         verdict = failed.verdict
-        problems = problems_of(failed.loaded, failed.question, verdict)
+        # What has not answered in time would not do so when it is asked again.
+        problems = [] if verdict.cause is None else problems_of(failed.loaded, failed.question, verdict)
         if problems:
             told = "version %s cannot take rows of request %s: %s"
             _log.info(told, failed.loaded.version, failed.question.request_id, verdict.error)
@@ -274,14 +281,40 @@ def _drafts(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
     return drafts
 
 
-def _plain(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
+Heard = Callable[[Lineup, Loaded, Sequence[Question], Callable[[], list[Verdict]]], list[Verdict]]
+"""How what a version on trial says of the questions is waited for."""
+
+
+def _patiently(
+    _lineup: Lineup, _loaded: Loaded, _questions: Sequence[Question], ask: Callable[[], list[Verdict]]
+) -> list[Verdict]:
+    return ask()
+
+
+def _in_time(
+    lineup: Lineup, loaded: Loaded, questions: Sequence[Question], ask: Callable[[], list[Verdict]]
+) -> list[Verdict]:
+    """What `ask` returns, or that `loaded` has failed on all, if the champion would have answered long since."""
+    if loaded.calls.overdue:
+        error = "not asked, since this version has not answered an earlier call yet"
+    else:
+        seconds = lineup.patience(sum(len(question.ids) for question in questions))
+        said = loaded.calls.within(seconds, ask)
+        if said is not None:
+            return said
+        error = f"no answer in {seconds:.1f} s"
+        _log.warning("version %s gave %s to %d requests, and is given up", loaded.version, error, len(questions))
+    return [unanswered(loaded, question, error=error) for question in questions]
+
+
+def _plain(inquiries: Sequence[Inquiry], at: datetime, heard: Heard) -> list[_Draft]:
     """Everything to the version that leads."""
     drafts = _drafts(inquiries, at)
-    _ask_leader(drafts)
+    _ask_leader(drafts, heard)
     return drafts
 
 
-def _canary(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
+def _canary(inquiries: Sequence[Inquiry], at: datetime, heard: Heard) -> list[_Draft]:
     """The challenger's part of the keys to the challenger; the rest, and what it fails on, to the champion."""
     drafts, lineup = _drafts(inquiries, at), inquiries[0].lineup
     challenger, key = lineup.challenger, lineup.leader().task.key
@@ -294,22 +327,27 @@ def _canary(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
         chosen = [place for place, key in enumerate(keys) if lineup.goes_to_challenger(key or together)]
         if chosen:
             parts.append((draft, chosen))
-    verdicts = _ask_challenger(
-        challenger,
-        [msgspec.structs.replace(draft.question, stage="canary").take(chosen) for draft, chosen in parts],
-        [draft.inquiry.read for draft, _ in parts],
-        same_rows=lineup.same_rows,
-        chosen=[chosen for _, chosen in parts],
-    )
+    questions = [msgspec.structs.replace(draft.question, stage="canary").take(chosen) for draft, chosen in parts]
+
+    def ask() -> list[Verdict]:
+        return _ask_challenger(
+            challenger,
+            questions,
+            [draft.inquiry.read for draft, _ in parts],
+            same_rows=lineup.same_rows,
+            chosen=[chosen for _, chosen in parts],
+        )
+
+    verdicts = heard(lineup, challenger, questions, ask) if parts else []
     for (draft, chosen), verdict in zip(parts, verdicts, strict=True):
         draft.verdicts.append(verdict)
         if verdict.error is None:
             draft.found.update(zip(chosen, answers_of(challenger, verdict), strict=True))
-    _ask_leader([draft for draft in drafts if draft.rest])
+    _ask_leader([draft for draft in drafts if draft.rest], heard)
     return drafts
 
 
-def _ask_leader(drafts: Sequence[_Draft]) -> None:
+def _ask_leader(drafts: Sequence[_Draft], heard: Heard) -> None:
     """Ask the version that leads about all rows that have no answer yet."""
     if not drafts:
         return
@@ -317,7 +355,10 @@ def _ask_leader(drafts: Sequence[_Draft]) -> None:
     for draft in drafts:
         rest = draft.rest
         questions.append(draft.question if len(rest) == len(draft.question.ids) else draft.question.take(rest))
-    for draft, question, verdict in zip(drafts, questions, ask_together(leader, questions), strict=True):
+    lineup = drafts[0].inquiry.lineup
+    asked = partial(ask_together, leader, questions)
+    verdicts = asked() if leader is lineup.champion else heard(lineup, leader, questions, asked)
+    for draft, question, verdict in zip(drafts, questions, verdicts, strict=True):
         if verdict.error is not None:
             draft.failed = Failed(
                 product=draft.inquiry.lineup.product,

@@ -24,6 +24,7 @@ from windlass.serving.limits import (
     ROWS_TOGETHER,
     SHORT_SECONDS,
     SMALL_BYTES,
+    THREADS,
     TRIALS,
     WAIT_SECONDS,
 )
@@ -53,11 +54,16 @@ class Pace:
     User code has no place on the event loop however short it is: it may run a loop of its own, or ask this very server.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lineup: Lineup | None = None) -> None:
+        self._digests = frozenset() if lineup is None else frozenset(loaded.digest for loaded in lineup.served)
         self._in_threads = TRIALS
         self._left = TRIALS
         self._mean = 0.0
         """Seconds, of batches on the event loop; older ones count ever less."""
+
+    def knows(self, lineup: Lineup) -> bool:
+        """Whether it was learned from all versions of `lineup`."""
+        return all(loaded.digest in self._digests for loaded in lineup.served)
 
     def is_short(self) -> bool:
         """Whether to answer the next batch on the event loop; then `took` is to be told."""
@@ -95,7 +101,9 @@ class Batcher:
         self._busy: set[str] = set()
         """Products for which a batch is at work, or about to begin."""
         self._alone: dict[str, int] = defaultdict(int)
-        self._paces: dict[str, Pace] = defaultdict(Pace)
+        self._paces: dict[str, Pace] = {}
+        self._aside = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="trial")
+        """For large requests that a version on trial may hold up: they leave the others their threads."""
 
     async def answer(
         self,
@@ -126,6 +134,11 @@ class Batcher:
             self._mirror(inquiry, result.question)
         return result
 
+    def close(self) -> None:
+        """Wait for what is still being answered."""
+        for pool in (self._pool, self._aside):
+            pool.shutdown(wait=True)
+
     async def off_loop(self, work: Callable[[], T], *, size: int) -> T:
         """What `work` returns; in a thread if it has more than a small body of `size` bytes to go through."""
         if size <= SMALL_BYTES:
@@ -142,8 +155,8 @@ class Batcher:
         product = inquiry.lineup.product
         self._alone[product] += 1
         try:
-            answer = self._answering.answer
-            return (await asyncio.get_running_loop().run_in_executor(self._pool, answer, [inquiry]))[0]
+            pool = self._aside if inquiry.lineup.is_on_trial(inquiry.only) else self._pool
+            return (await asyncio.get_running_loop().run_in_executor(pool, self._answering.answer, [inquiry]))[0]
         finally:
             self._alone[product] -= 1
 
@@ -161,7 +174,7 @@ class Batcher:
         if not batch:
             self._busy.discard(product)
             return
-        inquiries, pace = [waiting.inquiry for waiting in batch], self._paces[product]
+        inquiries, pace = [waiting.inquiry for waiting in batch], self._pace(batch[0].inquiry.lineup)
         began = time.monotonic()
         if not batch[0].inquiry.lineup.runs_user_code and pace.is_short():
             results = self._here(inquiries)
@@ -176,9 +189,16 @@ class Batcher:
         work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
         work.add_done_callback(done)
 
+    def _pace(self, lineup: Lineup) -> Pace:
+        """That of the lineup's product; a version that joins it is a new beginning, since it may be slow."""
+        pace = self._paces.get(lineup.product)
+        if pace is None or not pace.knows(lineup):
+            pace = self._paces[lineup.product] = Pace(lineup)
+        return pace
+
     def _here(self, inquiries: Sequence[Inquiry]) -> list[Result] | BaseException:
         try:
-            return self._answering.answer(inquiries)
+            return self._answering.answer(inquiries, patiently=True)
         except Exception as error:  # noqa: BLE001 (told to the callers, as one of a thread is)
             return error
 

@@ -102,6 +102,7 @@ def _ask(loaded: Loaded, questions: Sequence[Question]) -> list[Verdict]:
     if loaded.witness.row is None:  # else there may be no frame, and none is needed
         loaded.witness.keep(decoded.frame)
     took, sample, verdicts = _milliseconds(elapsed), loaded.capture.sample, []
+    loaded.calls.took(took / 1000, len(decoded))
     keys, times, rows = *_keys_and_times(loaded, decoded), _rows(loaded, decoded)
     labels = labels_of(loaded, scores, probabilities)
     ends = accumulate((len(question.ids) for question in questions), initial=0)
@@ -240,7 +241,7 @@ def _features(features: pl.DataFrame, rows: pl.DataFrame, *, redact: Sequence[st
 
 
 def unanswered(loaded: Loaded, question: Question, *, error: str) -> Verdict:
-    """That `loaded` was not even asked, and why."""
+    """That `loaded` has said nothing to `question`, and why."""
     return Verdict(batch=_failure(loaded, question, 0.0, error), labels=(), sample=loaded.capture.sample)
 
 

@@ -20,9 +20,10 @@ from windlass.product.task import Task, task_from
 from windlass.records.bundle import Manifest
 from windlass.records.ids import place_of
 from windlass.records.routing import Routing, Target
-from windlass.serving.limits import EXPLAIN_WALKS, MOST_ROWS, TRIALS
+from windlass.serving.limits import EXPLAIN_WALKS, FIRST_PATIENCE_SECONDS, MOST_ROWS, TRIALS
 from windlass.serving.refusal import Escaped, NoChampion, NotFound
 from windlass.serving.versions.blame import Witness
+from windlass.serving.versions.patience import Calls
 from windlass.serving.versions.timing import Timing, wall_time
 
 
@@ -106,6 +107,7 @@ class Loaded:
     bundle: Servable
     witness: Witness = field(default_factory=Witness)
     company: Company = field(default_factory=Company)
+    calls: Calls = field(default_factory=Calls)
     timing: Timing = wall_time
     """By which the time of its calls is taken."""
 
@@ -222,6 +224,14 @@ class Lineup:
     def runs_user_code(self) -> bool:
         """Whether some version here needs code of its user to answer."""
         return any(loaded.runs_user_code for loaded in self.served)
+
+    def is_on_trial(self, only: Loaded | None) -> bool:
+        """Whether answering a request, or one for the version `only`, may take a version that is not the champion."""
+        return self.mode == "canary" if only is None else only is not self.champion
+
+    def patience(self, rows: int) -> float:
+        """Seconds that a version on trial may take for n rows, before it is taken for one that does not answer."""
+        return FIRST_PATIENCE_SECONDS if self.champion is None else self.champion.calls.patience(rows)
 
     @cached_property
     def same_rows(self) -> bool:
