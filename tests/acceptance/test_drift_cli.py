@@ -110,6 +110,28 @@ def test_csv_and_parquet_are_the_same(folder: Path) -> None:
     assert [column["evidence"] for column in text["columns"][:20]] == pytest.approx(numbers)
 
 
+def test_texts_that_look_like_something_else_in_a_csv_file_stay_texts(rng: np.random.Generator, folder: Path) -> None:
+    """Postal codes, German dates and numbers that a parquet file holds as text."""
+    day = [(date(2026, 1, 1) + timedelta(days=place)).strftime("%d.%m.%Y") for place in range(60)]
+    train = pl.DataFrame(
+        {
+            "postcode": rng.choice(["01067", "10115", "80331"], 3000),
+            "day": rng.choice(day, 3000),
+            "grade": rng.integers(1, 6, 3000).astype(str),
+            "order": [f"{place:06}" for place in range(3000)],
+        }
+    )
+    train.write_parquet("texts.parquet")
+    train.sample(fraction=0.5, seed=1).write_csv("texts.csv")
+    windlass("profile", "texts.parquet")
+    for reference in ("texts.parquet", "texts.parquet.profile.json"):
+        found = report(reference, "texts.csv")
+        assert (found["alert"], found["retyped"]) == (False, {})
+    train.with_columns(postcode=pl.lit("99999")).write_csv("moved.csv")
+    drifted = report("texts.parquet", "moved.csv")
+    assert [column["name"] for column in drifted["columns"] if column["alert"]] == ["postcode"]
+
+
 def test_windows_add_up_and_alerts_end(rng: np.random.Generator, folder: Path) -> None:
     """One window of 1,000 rows does not show it; a few together do. When the source is mended, the alert ends."""
     alerts = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _DECIMAL_COMMA = r"^[+-]?\d*,?\d+$"
 
 
-def read_file(path: Path, notes: list[str]) -> pl.DataFrame:
+def read_file(path: Path, notes: list[str], *, texts: Collection[str] = ()) -> pl.DataFrame:
     """The rows of a parquet or CSV file; what had to be guessed of a CSV file goes to `notes`.
 
-    Raises UsageError for what is no such file, DataError for one that cannot be read.
+    `texts` names columns of which it is known that they hold text, whatever those of a CSV file look like. Raises UsageError for what is no such file, DataError for one that cannot be read.
     """
     kind = _kind(path)
     try:
-        return pl.read_parquet(path) if kind in PARQUET else _read_text(path, notes)
+        return pl.read_parquet(path) if kind in PARQUET else _read_text(path, notes, texts)
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, str(error).strip()) from error
     except OSError as error:
@@ -52,7 +53,7 @@ def _kind(path: Path) -> str:
     return kind
 
 
-def _read_text(path: Path, notes: list[str]) -> pl.DataFrame:
+def _read_text(path: Path, notes: list[str], texts: Collection[str]) -> pl.DataFrame:
     with path.open("rb") as file:
         start = file.read(_HEADER_BYTES)
     source: Path | bytes = path
@@ -64,18 +65,20 @@ def _read_text(path: Path, notes: list[str]) -> pl.DataFrame:
     if separator not in (",", "\t"):
         notes.append(f"columns are separated by {separator!r}")
     try:
-        frame = _parse(source, separator, path=path)
+        frame = _parse(source, separator, path=path, texts=texts)
     except pl.exceptions.ComputeError as error:
         if "utf-8" not in str(error) or isinstance(source, bytes):
             raise
-        frame = _parse(path.read_bytes().decode("cp1252", errors="replace").encode(), separator, path=path)
+        source = path.read_bytes().decode("cp1252", errors="replace").encode()
+        frame = _parse(source, separator, path=path, texts=texts)
         notes.append("the file is not UTF-8, and was read as Windows-1252")
     frame = _with_plain_names(frame)
-    tidied = [_tidy(column, decimal_comma=separator == ";") for column in frame.get_columns()]
+    comma = separator == ";"
+    tidied = [_tidy(column, decimal_comma=comma, text=column.name in texts) for column in frame.get_columns()]
     return frame.with_columns(tidied)
 
 
-def _parse(source: Path | bytes, separator: str, *, path: Path) -> pl.DataFrame:
+def _parse(source: Path | bytes, separator: str, *, path: Path, texts: Collection[str]) -> pl.DataFrame:
     def parsed(**options: Any) -> pl.DataFrame:
         return pl.read_csv(
             io.BytesIO(source) if isinstance(source, bytes) else source,
@@ -83,8 +86,10 @@ def _parse(source: Path | bytes, separator: str, *, path: Path) -> pl.DataFrame:
             **options,
         )
 
-    _check_header(parsed(has_header=False, infer_schema=False, n_rows=1).row(0), path)
-    return parsed(try_parse_dates=True, infer_schema_length=None, null_values=_NULLS)
+    header = parsed(has_header=False, infer_schema=False, n_rows=1).row(0)
+    _check_header(header, path)
+    known = {name: pl.String for name in header if name is not None and name.strip() in texts}
+    return parsed(try_parse_dates=True, infer_schema_length=None, null_values=_NULLS, schema_overrides=known)
 
 
 def _check_header(names: tuple[Any, ...], path: Path) -> None:
@@ -112,14 +117,15 @@ def _with_plain_names(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.rename(dict(zip(frame.columns, plain, strict=True))) if len(set(plain)) == len(plain) else frame
 
 
-def _tidy(column: pl.Series, *, decimal_comma: bool) -> pl.Series:
-    """Texts without spaces around them; numbers that the spaces or a decimal comma had kept from being read as such."""
+def _tidy(column: pl.Series, *, decimal_comma: bool, text: bool) -> pl.Series:
+    """Texts without spaces around them; numbers that the spaces or a decimal comma had kept from being read as such,
+    unless it is a column of `text`."""
     if column.dtype != pl.String:
         return column
     plain = column.str.strip_chars()
     plain = plain.set(plain.is_in(_NULLS), None)
     known = plain.drop_nulls()
-    if not len(known):
+    if text or not len(known):
         return plain
     if known.str.contains(_NUMBER).all() and (column != plain).any():
         return _number(plain)

@@ -124,8 +124,9 @@ def _profile_of(path: Path, *, like: Profile | None = None, named: Path | None =
         return saved
     if path.suffix.lower() in PARQUET and path.is_file() and path.stat().st_size:
         return scan_parquet(path, like)
-    frame = read_file(path, [])
-    return profile(frame) if like is None else profile_like(like, frame)
+    if like is None:
+        return profile(read_file(path, []))
+    return profile_like(like, read_file(path, [], texts=like.texts))
 
 
 def _write(compared: Comparison, *, json: Path | None, html: Path | None, title: str) -> None:

@@ -41,6 +41,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()
     """Of a window: columns that its reference does not have."""
 
+    @property
+    def texts(self) -> frozenset[str]:
+        """Of a reference: the columns that hold text."""
+        watched = {column.name for column in self.columns if column.kind == "category"}
+        return frozenset(watched | {name for name, known in self.types.items() if known == "text"})
+
 
 def profile(rows: Any, columns: Sequence[str] | None = None) -> Profile:
     """The profile of `rows` (see `tables.as_frame`), in the order of their time; by default of all columns.
