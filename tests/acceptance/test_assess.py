@@ -35,6 +35,7 @@ CI = "on: push\njobs:\n  test:\n    steps:\n      - run: pytest\n"
 
 
 def put(root: Path, files: Mapping[str, str]) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -226,6 +227,8 @@ def test_a_monorepo_has_a_level_for_each_project(tmp_path: Path) -> None:
         ("template", {"cookiecutter.json": "{}", "{{cookiecutter.name}}/train.py": TRAIN}),
         ("library", {"pyproject.toml": LIBRARY, "lib/a.py": TRAIN.partition("if __name__")[0]}),
         ("documentation", {"README.md": "# MLOps drift retraining canary registry"}),
+        ("files", {"data/rows.csv": "a,b\n1,2\n"}),
+        ("empty", {}),
     ],
 )  # fmt: skip
 def test_what_has_no_level_is_told_why(tmp_path: Path, kind: str, files: dict[str, str]) -> None:

@@ -33,11 +33,12 @@ _FILLED_IN = re.compile(r"\bstarter code\b", re.IGNORECASE)
 """What a course hands out, under whose name those who took it keep what they made of it."""
 _LIBRARY = re.compile(r"Topic :: Software Development :: Libraries|Intended Audience :: Developers|Framework :: ")
 _CODE = (".py", ".ipynb", ".r", ".rmd", ".scala", ".java", ".jl", ".sql", ".go", ".ts", ".js")
+_TEXT = (".md", ".rst", ".adoc", ".tex", ".html", ".pdf", ".docx")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One of project, template, library, course, monorepo, documentation."""
+    """One of project, template, library, course, monorepo, documentation, files, empty."""
 
     name: str
     why: str
@@ -52,9 +53,12 @@ def kind_of(facts: Facts) -> Kind:
     template = _template(facts)
     if template:
         return Kind("template", f"{template}: a template has no level, what is made from it has.", has_level=False)
+    if not project.tree.sizes:
+        return Kind("empty", "There is no file in it, so there is no level.", has_level=False)
     if not any(path.lower().endswith(_CODE) for path in project.paths):
+        named = "documentation" if any(path.lower().endswith(_TEXT) for path in project.tree.sizes) else "files"
         why = "There is no code in it that could train or serve a model, so there is no level."
-        return Kind("documentation", why, has_level=False)
+        return Kind(named, why, has_level=False)
     learns = bool(facts.training) or bool(products(facts)) or _serves(facts) or bool(trained_in_r(facts))
     if _is_course(project):
         why = "assessed as it stands." if learns else "nothing in it trains or serves a model, so there is no level."

@@ -25,7 +25,8 @@ _DECIMAL_COMMA = r"^[+-]?\d*,?\d+$"
 def read_file(path: Path, notes: list[str], *, texts: Collection[str] = ()) -> pl.DataFrame:
     """The rows of a parquet or CSV file; what had to be guessed of a CSV file goes to `notes`.
 
-    `texts` names columns of which it is known that they hold text, whatever those of a CSV file look like. Raises UsageError for what is no such file, DataError for one that cannot be read.
+    `texts` names columns of which it is known that they hold text, whatever those of a CSV file look like. Raises
+    UsageError for what is no such file, DataError for one that cannot be read.
     """
     kind = _kind(path)
     try:

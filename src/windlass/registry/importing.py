@@ -22,6 +22,7 @@ from windlass.registry.pickles import decompressed, imports_of
 
 Format = Literal["skops", "pickle", "joblib", "onnx", "lightgbm", "xgboost"]
 _CATBOOST = b"CBM1"
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _FAMILIAR = frozenset(
     {"sklearn", "numpy", "scipy", "joblib", "lightgbm", "xgboost", "collections", "_codecs", "copyreg"}
 )
@@ -61,6 +62,10 @@ def inspect_model_file(path: Path) -> Format:
     if not path.is_file():
         raise UsageError("there is no such model file", where=str(path), remedy="give the path of an existing file")
     data = path.read_bytes()
+    if not data:
+        raise UsageError("the model file is empty", where=str(path), remedy="write or copy it once more")
+    if data.startswith(_POINTER):
+        raise UsageError("this is a pointer of Git LFS, and no model", where=str(path), remedy="fetch it: git lfs pull")
     found = _format_of(path, data)
     if found is None:
         if data.startswith(_CATBOOST):

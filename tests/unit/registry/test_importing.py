@@ -88,7 +88,7 @@ def test_the_formats_of_other_libraries_are_told_too(content: bytes, kind: str, 
 @pytest.mark.parametrize(
     "content",
     [
-        *(b"", b"{}", b"{", b"[1]", b"hello world, no model", b"tree", b"a,b\n1,2\n"),
+        *(b"{}", b"{", b"[1]", b"hello world, no model", b"tree", b"a,b\n1,2\n"),
         *(b"\x08\x09\x12\x7fabc", b"\x08", b"PK\x03\x04", b"\x80\x09", b"\x1f\x8b\x00", b"\xff" * 50),
     ],
 )
@@ -96,6 +96,21 @@ def test_what_is_no_model_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(content)
     with pytest.raises(UsageError, match=r"no model that can be served[\s\S]*skops"):
         inspect_model_file(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the model file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
+    ],
+)
+def test_a_file_that_did_not_arrive_is_told_from_one_that_is_no_model(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "m.joblib").write_bytes(content)
+    with pytest.raises(UsageError, match=said):
+        inspect_model_file(tmp_path / "m.joblib")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
