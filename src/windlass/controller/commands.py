@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from windlass.controller.cleaning import Cleaning
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.erasing import Erasing
+from windlass.decisions.figures import show_moment
 from windlass.errors import LedgerError, UsageError, WindlassError, discreet_fault_of
+from windlass.product.policy import Release
 from windlass.records.event import Body, CommandFinished, ProductPaused, ProductResumed
 from windlass.records.ids import new_id
-from windlass.records.state import PendingCommand, ProductState, VersionState
+from windlass.records.state import PendingCommand, ProductState, ReleaseState, VersionState
 from windlass.release import director
 from windlass.release import experiment as experiments
 from windlass.release.succession import succession
@@ -134,10 +136,7 @@ class Commands:
                 f"{product.experiment.plan.b} is being tested already", remedy="see `windlass experiment show`"
             )
         if product.release is not None:
-            raise UsageError(
-                f"{product.release.version} is being released ({product.release.stage}), and takes the second place",
-                remedy="wait for its end, see `windlass status`",
-            )
+            raise _takes_second_place(product.release)
         if product.champion is None or product.champion.version != plan.a:
             answers = "nobody" if product.champion is None else product.champion.version
             raise UsageError(f"the first version must be the champion, and {answers} is", remedy="name it first")
@@ -247,3 +246,17 @@ def before(product: ProductState) -> str:
 
 def _reason(pending: PendingCommand) -> str:
     return f"{pending.actor} asked to {pending.request.name}: {pending.request.reason}"
+
+
+def _takes_second_place(release: ReleaseState) -> UsageError:
+    """Why no A/B test can start beside it, and until when."""
+    if release.stage != "probation":
+        return UsageError(
+            f"{release.version} is being released ({release.stage}), and takes the second place",
+            remedy="wait for its end, see `windlass status`",
+        )
+    until = show_moment(release.stage_started_at + Release(**release.plan).probation)
+    return UsageError(
+        f"{release.version} is on probation until {until}, and {release.previous} answers beside it to be compared",
+        remedy="start it then; how long the probation of later versions lasts is Release(probation=...) in the product",
+    )

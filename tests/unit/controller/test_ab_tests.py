@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,19 @@ def test_there_is_one_test_at_a_time_and_none_beside_a_release(two: Desk) -> Non
     two.register("v3")
     Releases(context=two.context).step(PRODUCT)
     assert "v3 is being released (shadow)" in begin(two).message
+
+
+def test_a_refusal_in_probation_says_until_when(two: Desk) -> None:
+    two.declare(replace(POLICIES, release=Release(probation="7d")))
+    two.register("v3")
+    Releases(context=two.context).step(PRODUCT)
+    began = two.state.release
+    assert began is not None
+    assert began.stage == "probation"
+    refused = begin(two, a="v3", b="v2")
+    assert not refused.done
+    until = began.stage_started_at + timedelta(days=7)
+    assert f"v3 is on probation until {until:%Y-%m-%d %H:%M} UTC" in refused.message
 
 
 def test_measurements_reach_the_lake_once_and_go_with_their_key(two: Desk) -> None:

@@ -102,6 +102,16 @@ def test_labels_that_come_early_do_not_make_the_newest_rows() -> None:
     assert learned.remarks == [f"{learned.early} rows left out until more labels of that time have come"]
 
 
+def test_labels_of_rows_whose_time_has_not_come_are_told() -> None:
+    rows = loans(40, until=NOW - 10 * DAY)
+    assert found(rows).remarks == []
+    late = rows.with_columns(at=pl.when(pl.col("id") < 100).then(pl.lit(NOW) + HOUR).otherwise("at").cast(MOMENT))
+    (said,) = found(late).remarks
+    assert said.startswith("100 rows with a label, but a time in the future")
+    unlabelled = late.with_columns(bad=pl.when(pl.col("at") > NOW).then(None).otherwise("bad"))
+    assert not any("future" in each for each in found(unlabelled).remarks)  # asked ahead of its time
+
+
 def test_answers_that_wait_for_their_outcome_count_like_rows_without_a_label() -> None:
     history = loans(20, until=NOW - 20 * DAY, seed=1)
     served, waiting = answered(loans(20))

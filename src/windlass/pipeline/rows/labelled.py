@@ -103,6 +103,8 @@ class LabelledRows:
     """Rows that were set aside, since they break the contract or have no key. None of them came with this extract,
     which would have been refused: they came in before the contract asked for so much, or were served then."""
     findings: tuple[Finding, ...]
+    ahead: int
+    """Labelled rows whose time has not come yet, which the clock or the column has wrong."""
 
     @property
     def early(self) -> int:
@@ -118,6 +120,8 @@ class LabelledRows:
         if self.broken:
             why = ", ".join(finding.brief for finding in self.findings)
             found.append(f"{_count(self.broken)} that came in earlier set aside: {why}")
+        if self.ahead:
+            found.append(f"{_count(self.ahead)} with a label, but a time in the future: check zone, day and month")
         return found
 
 
@@ -177,6 +181,7 @@ def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, 
         unlabelled=rows.height - labelled.height,
         broken=sum(int(each.broken.sum()) for each in parts),
         findings=tuple(finding for each in parts for finding in each.findings),
+        ahead=_ahead(moments_of(kept, task.time), as_of=as_of),
     )
 
 
@@ -301,6 +306,10 @@ def _numbers(kept: pl.DataFrame, product: Product) -> Array:
     """The labels as numbers: values, or some code for each class."""
     target = kept.get_column(product.task.target)
     return (target if product.task.kind == "regression" else target.rank("dense")).cast(pl.Float64).to_numpy()
+
+
+def _ahead(moments: pl.Series | None, *, as_of: datetime) -> int:
+    return 0 if moments is None else int((moments > as_of).sum())
 
 
 def _check_labels(product: Product, rows: pl.DataFrame, *, early: int) -> None:
