@@ -160,11 +160,9 @@ class Trial:
         before = rows.filter(pl.col("at") < finished.at - timedelta(seconds=2)).height
         limit, release = self.harm.limit, finished.body
         stated = "" if limit is None else f" (at most {limit:,})"
-        print(
-            f"  {name}: {before:,}{stated}, {rows.height:,} in {seconds:.0f} s; {self.told:,} answered, {self.refused} not, the "
-            f"longest wait {self.longest:.1f} s. {release.decision.reasons[0]}",
-            flush=True,
-        )
+        callers = f"{self.told:,} answered, {self.refused} not, the longest wait {self.longest:.1f} s"
+        print(f"  {name}: {before:,}{stated}, {rows.height:,} in {seconds:.0f} s; {callers}.", flush=True)
+        print(f"    {release.decision.reasons[0]}", flush=True)
         left = self.refused > self.harm.unanswered * self.told
         return before > (limit or rows.height) or left or release.outcome != "rolled_back"
 
