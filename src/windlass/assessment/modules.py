@@ -447,6 +447,8 @@ class Modules:
                 key = self._inside(module, value[1:].split("."), 0)
             elif "." in value and " " not in value and "/" not in value:
                 key = self.find(value, seen_from=module.path)
+            elif module.path in self._stars and value.isidentifier():
+                key = self._starred(module, [value], 0)
             else:
                 continue
             if key is not None and key[1]:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from windlass.assessment.automation.image import Image, Service, read_compose, read_dockerfile
 from windlass.assessment.automation.narrowing import narrowed
+from windlass.assessment.automation.others import read_cloud_build, submitted
 from windlass.assessment.automation.systems import (
     active_workflows,
     is_heard_at_the_top_alone,
@@ -36,7 +37,7 @@ from windlass.assessment.modules import Key, Modules
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History
 from windlass.assessment.reading.readers import read_code
-from windlass.assessment.reading.shell import read_shell
+from windlass.assessment.reading.shell import Command, read_shell
 from windlass.assessment.reading.terraform import Block, read_terraform
 from windlass.assessment.reading.tree import Tree
 from windlass.assessment.reading.yaml import read_yaml
@@ -175,6 +176,18 @@ class Project:
         return tuple(found)
 
     @cached_property
+    def answering(self) -> dict[str, tuple[Key, ...]]:
+        """Path of a route that takes something in, to the functions that answer there."""
+        found: dict[str, tuple[Key, ...]] = {}
+        for module in self.modules:
+            for name, function in module.functions.items():
+                for decorator in function.decorators:
+                    route = decorator.args[0] if decorator.args else None
+                    if decorator.last in ("post", "put", "route", "api_route") and route and len(route) > 1:
+                        found[route.rstrip("/")] = (*found.get(route.rstrip("/"), ()), (module.path, name))
+        return found
+
+    @cached_property
     def r_files(self) -> list[str]:
         return [path for path in self.paths if path.endswith((".R", ".r", ".Rmd", ".qmd"))]
 
@@ -271,6 +284,7 @@ class Project:
             ),
             *((each, path) for path in self.named(".sh") for each in read_shell(self.text(path))),
         ]
+        commands += [(each, "") for command, _ in commands for each in self._submitted(command.argv)]
         found: dict[str, str] = {}
         for command, path in commands:
             place = _dockerfile_of(command.argv)
@@ -279,6 +293,14 @@ class Project:
                 if dockerfile in self.tree.sizes:
                     found |= {name_of_image(word): dockerfile for word in _given(command.argv, "-t", "--tag")}
         return found
+
+    def _submitted(self, argv: tuple[str, ...]) -> Iterator[Command]:
+        """The commands of the file that is given to Cloud Build."""
+        config, values = submitted(argv) if argv[:3] == ("gcloud", "builds", "submit") else ("", {})
+        path = posixpath.normpath(config)
+        for document in self.yaml(path)[:1] if config and path in self.tree.sizes else ():
+            flow = read_cloud_build(path, document, values)
+            yield from (each for job in (flow.jobs if flow else ()) for step in job.steps for each in step.commands)
 
     def dockerfile_of(self, word: str) -> str | None:
         """The Dockerfile of an image, also where one of two names writes out what the other takes from a variable."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
@@ -86,10 +88,20 @@ def _circle_steps(step: Any, shared: Map, line: int) -> list[Step]:
     return found
 
 
-def read_cloud_build(path: str, document: Any) -> Workflow | None:
-    """Google Cloud Build: each step is an image with arguments."""
+def submitted(argv: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """The file that `gcloud builds submit --config x.yaml --substitutions=_IMAGE=churn` names, and what it puts in."""
+    config = next((word.removeprefix("--config=") for word in argv if word.endswith((".yml", ".yaml"))), "")
+    given = [word.partition("=")[2] for word in argv if word.startswith("--substitutions=")]
+    given += [value for option, value in pairwise(argv) if option == "--substitutions"]
+    pairs = (each.partition("=") for text in given for each in text.split(","))
+    return config, {name: value for name, _, value in pairs}
+
+
+def read_cloud_build(path: str, document: Any, given: Mapping[str, str] | None = None) -> Workflow | None:
+    """Google Cloud Build: each step is an image with arguments; `given` is what its caller puts in."""
     top = mapping(document)
-    steps = [_cloud_step(step) for step in maps(top.get("steps")) if "name" in step]
+    values = {name: text_of(value) for name, value in mapping(top.get("substitutions")).items()} | dict(given or {})
+    steps = [_substituted(_cloud_step(step), values) for step in maps(top.get("steps")) if "name" in step]
     if not steps:
         return None
     if words(top.get("images")):
@@ -99,6 +111,19 @@ def read_cloud_build(path: str, document: Any) -> Workflow | None:
     # The file does not say what starts it; the trigger lives in the console. A pushed commit does, as a rule.
     job = Job(name="build", line=1, steps=tuple(steps))
     return Workflow(path=path, system="Cloud Build", name=path, triggers=_PUSH, jobs=(job,))
+
+
+_SUBSTITUTED = re.compile(r"\$\{?(_[A-Z0-9_]+)\}?")
+
+
+def _substituted(step: Step, values: Mapping[str, str]) -> Step:
+    """A step with what its caller, or its file by default, puts in the place of `${_IMAGE}`."""
+
+    def fill(word: str) -> str:
+        return _SUBSTITUTED.sub(lambda found: values.get(found[1]) or found[0], word)
+
+    commands = (replace(each, argv=tuple(map(fill, each.argv))) for each in step.commands)
+    return replace(step, commands=tuple(commands)) if values else step
 
 
 def _cloud_step(step: Map) -> Step:

@@ -14,7 +14,7 @@ from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
-from windlass.assessment.words import parts_of
+from windlass.assessment.words import is_metric, parts_of
 
 _VALIDATORS = re.compile(
     r"(pandera\..*validate|pandera\.(check_types|check_input|check_output|io)|"
@@ -116,6 +116,20 @@ def _steps_of_tests(facts: Facts) -> Iterator[Seen]:
             if beside and function.asserts and frames and not facts.project.modules.edges((module.path, function.name)):
                 here = Evidence(path=module.path, line=function.line, why=f"{function.name} asserts what data are like")
                 yield Seen((here, run.evidence, *run.route.evidence), by=run.route.by, swallowed=run.route.swallowed)
+
+
+_ASSET_CHECKS = frozenset({"dagster.asset_check", "dagster.multi_asset_check"})
+
+
+def _asset_checks(facts: Facts) -> Iterator[Seen]:
+    """Checks of Dagster that look at the values of an asset, and not at how good a model is."""
+    for module, function in facts.functions:
+        for decorator in function.decorators:
+            frames = _FRAMES & set(function.words.lower().split("\n"))
+            if decorator.name in _ASSET_CHECKS and frames and not any(map(is_metric, function.words.split("\n"))):
+                here = Evidence(path=module.path, line=function.line, why=f"{function.name}: a check of Dagster")
+                route = facts.route(module, function)
+                yield Seen((here,), by=max(By.PERSON, route.by if route is not None else By.NOBODY))
 
 
 def _is_schema(facts: Facts, call: Call, module: Module, function: Function) -> bool:
@@ -321,7 +335,7 @@ def _in_tests(facts: Facts) -> Iterator[Seen]:
 @probe("data-tests")
 def data_tests(facts: Facts) -> Finding:
     """Checks of training data on the way of training, which can stop it."""
-    seen: list[Seen] = [*_tested(facts), *_steps_of_tests(facts)]
+    seen: list[Seen] = [*_tested(facts), *_steps_of_tests(facts), *_asset_checks(facts)]
     down: list[Evidence] = []
     for sighting in (*_library(facts), *_hand_written(facts), *_inline(facts)):
         if sighting.call.kwarg("skip_check") == "True":

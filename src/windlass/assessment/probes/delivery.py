@@ -12,6 +12,7 @@ from windlass.assessment.probes.data_checks import data_tests
 from windlass.assessment.probes.deployments import code_pipelines, deploy_jobs, deploys_of, in_ci, used
 from windlass.assessment.probes.gates import model_gate
 from windlass.assessment.probes.loop import automatic_releases
+from windlass.assessment.probes.orchestration import machines
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.registry import model_registry
 from windlass.assessment.probes.testing import tests_in_ci
@@ -22,6 +23,7 @@ from windlass.assessment.probes.verbs import (
     builds,
     deploys,
     deploys_pipeline,
+    is_infrastructure,
     publishes,
 )
 from windlass.assessment.reach.graph import Use
@@ -169,6 +171,8 @@ def pipeline_cd(facts: Facts) -> Finding:
     seen += [*_published(facts), *_compiled_and_copied(facts)]
     if any(is_launch(each.call) for each in facts.training):
         seen += code_pipelines(facts)
+    if any(place.path.endswith(".tf") for each in machines(facts) for place in each.evidence[:1]):
+        seen += list(in_ci(facts, is_infrastructure))
     for sighting, route in automatic_routes(facts):
         if route.start.workflow is not None:
             why = "CI runs the pipeline as the branch has it, so each push is its newest version"

@@ -44,11 +44,18 @@ def deploys_of(facts: Facts) -> list[Seen]:
     for run in facts.runs(is_infrastructure):
         if run.route.start.workflow is not None and _serves(facts):
             found.append(seen_run(run))
+    for run in facts.runs(lambda argv: argv[0] == "ssh"):
+        if run.route.start.workflow is not None and _STARTS_THERE.search(run.command.fed):
+            found.append(seen_run(run))
     if any(True for _ in declared(facts, "", *_ANSWERS)):
         found += code_pipelines(facts)
     return [*found, *_synced(facts), *_committed(facts), *_started_here(facts), *_called(facts), *_pushed(facts)]
 
 
+_STARTS_THERE = re.compile(
+    r"docker[ -](compose\b.*\bup|run|pull|service|stack)\b|systemctl|kubectl|\brestart\b|\bpm2\b"
+)
+"""In the here-document of a command that runs on another machine."""
 _HOSTS = re.compile(r"huggingface\.co/spaces/|git\.heroku\.com|^dokku@|\.scm\.azurewebsites\.net")
 
 

@@ -117,8 +117,9 @@ _MEASURING = frozenset(
 
 def _is_named_so(module: Module, function: Function) -> bool:
     """Whether a function is called as one that measures drift, such as the index of a population's stability."""
-    parts = parts_of(function.name.rpartition(".")[2])
-    of_file = parts_of(module.path.rpartition("/")[2])
+    owner, _, name = function.name.rpartition(".")
+    parts = parts_of(name)
+    of_file = parts_of(module.path.rpartition("/")[2]) | parts_of(owner)
     about = parts & {"psi", "drift"} or parts >= {"population", "stability"} or "drift" in of_file
     return bool(about and parts & _MEASURING)
 
@@ -154,7 +155,7 @@ _KEEPS = frozenset(
     {
         "set", "observe", "inc", "execute", "to_sql", "insert_one", "copy_from",
         "put_metric_data", "add_report", "add_run", "executemany", "gauge", "push_to_gateway",
-        "write_points", "lpush",
+        "write_points", "lpush", "upload_file", "upload_fileobj", "put_object", "upload_from_filename",
     }
 )  # fmt: skip
 

@@ -286,6 +286,25 @@ def _by_steps(facts: Facts) -> Iterator[tuple[Seen, bool]]:
         if (is_launch(call) or any(map(facts.trains, keys))) and _decided(facts, module, function):
             here = Evidence(path=module.path, line=call.line, why="a sign of drift decides on this step")
             yield _seen(here, module, call, sighting.route), False
+    yield from _by_functions(facts)
+
+
+def _by_functions(facts: Facts) -> Iterator[tuple[Seen, bool]]:
+    """Tasks written as functions that train, where a task before names them as what follows a sign of drift."""
+    branching = {
+        (module.path, function.name): module
+        for module, function in facts.functions
+        if "airflow" in module.packages
+        and any(decorator.last in _DECIDE for decorator in function.decorators)
+        and any(map(_signs, [(function.name,), *(check.words for check in (*function.branches, *_chosen(function)))]))
+    }
+    for (path, name), module in branching.items():
+        named = set(module.functions[name].words.split("\n"))
+        for each, function in module.functions.items():
+            if each.rpartition(".")[2] in named and each != name and facts.trains((path, each)):
+                here = Evidence(path=path, line=function.line, why=f"a sign of drift decides on the task {each}")
+                for route in facts.graph.routes((path, each)):
+                    yield Seen((here, *route.evidence), by=route.by, route=route), False
 
 
 _OUTPUT = re.compile(r"outputs\.([\w-]+)")

@@ -147,8 +147,11 @@ _STEP_OF_SAGEMAKER = re.compile(
 )
 
 
-def _machines(facts: Facts) -> Iterator[Seen]:
-    """State machines and pipelines of AWS, declared in TypeScript or in Terraform."""
+_TASK_OF_DATABRICKS = re.compile(r'^\s*task\s*\{\s*\n\s*task_key\s*=\s*"([^"]+)"', re.MULTILINE)
+
+
+def machines(facts: Facts) -> Iterator[Seen]:
+    """State machines and pipelines of AWS, and jobs of Databricks, declared in TypeScript or in Terraform."""
     for path in facts.project.named(".ts", ".tf"):
         text = facts.project.text(path)
         if path.endswith(".ts"):
@@ -159,6 +162,8 @@ def _machines(facts: Facts) -> Iterator[Seen]:
             found = [(each[1], each.start()) for each in tasks]
             steps = _STEP_OF_SAGEMAKER.finditer(text) if "aws_sagemaker_pipeline" in text else ()
             found += [(each[1], each.start()) for each in steps]
+            tasks = _TASK_OF_DATABRICKS.finditer(text) if '"databricks_job"' in text else ()
+            found += [(each[1], each.start()) for each in tasks]
         if len(found) >= 2 and any(parts_of(name) & (TRAINS - {"model"}) for name, _ in found):
             places = (Evidence(path=path, line=line_at(text, at), why=f"step {name}") for name, at in found)
             yield Seen(tuple(places), by=By.PERSON)
@@ -227,7 +232,7 @@ def _targets(facts: Facts) -> Iterator[Seen]:
 def pipeline_orchestrated(facts: Facts) -> Finding:
     """At least two steps, declared for an engine, one of which trains."""
     seen = [*_dvc(facts), *_yaml_pipelines(facts), *_ci_chain(facts), *_targets(facts), *_rules(facts)]
-    seen += _machines(facts)
+    seen += machines(facts)
     down = []
     for declared in declared_pipelines(facts):
         if len(declared.places) >= 2 and declared.trains:

@@ -279,6 +279,17 @@ def _taken_from_wandb(facts: Facts) -> Iterator[Seen]:
             yield facts.sight(place).seen("a model of the registry of W&B")
 
 
+_OF_MLFLOW = re.compile(r"^models:/")
+
+
+def _taken_by_name(facts: Facts) -> Iterator[Seen]:
+    """A model that a program takes from the registry of MLflow by its address: somebody has registered it there."""
+    for place in facts.addressed(_OF_MLFLOW):
+        sighting = facts.sight(place)
+        if last_of(place[2].name) in ("load_model", "spark_udf", "download_artifacts") and sighting.by > By.NOBODY:
+            yield sighting.seen("a model of the registry of MLflow, by its name")
+
+
 @probe("model-registry")
 def model_registry(facts: Facts) -> Finding:
     """Models become named versions in a registry."""
@@ -291,6 +302,7 @@ def model_registry(facts: Facts) -> Finding:
         facts, "a group of versions", "AWS::SageMaker::ModelPackageGroup", "aws_sagemaker_model_package_group"
     )
     seen += list(_taken_from_wandb(facts))
+    seen += [] if seen else list(_taken_by_name(facts))
     if not seen:
         seen = [
             each.seen("a registry of the project's own is written")

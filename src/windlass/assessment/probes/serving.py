@@ -59,6 +59,7 @@ def _may_predict(name: str) -> bool:
     parts = parts_of(last)
     return (
         last in _PREDICTS
+        or name == "mlflow.pyfunc.spark_udf"
         or ("predict" in parts and len(parts) <= 4)
         or bool(parts & {"prediction", "predictions"} and parts & {"make", "get", "run"})
         or (last == "generate" and bool(_OF_LOADED.search(name)))
@@ -77,7 +78,12 @@ def _may_load(name: str) -> bool:
     last = last_of(name)
     if last == "load" and name.startswith("pyspark.ml.") and name.removesuffix(".load").endswith("Model"):
         return True
-    return last in _LOADS or name in _LOADERS or (last.startswith("load") and "model" in parts_of(last))
+    return (
+        last in _LOADS
+        or name in _LOADERS
+        or name == "mlflow.pyfunc.spark_udf"
+        or (last.startswith("load") and "model" in parts_of(last))
+    )
 
 
 def _apps(facts: Facts) -> Iterator[Sighting]:
@@ -89,6 +95,9 @@ def _below_module(facts: Facts, module: Module) -> list[Call]:
     """All calls of a module and of what its functions lead to, and of the files that these stand in."""
     keys = {key for name in module.functions for key in facts.below((module.path, name), most=120)}
     by_path = facts.project.modules.by_path
+    for path, made in [key for key in keys if key[1].endswith(".__init__")]:
+        if any(map(loads_model, by_path[path].functions[made].calls)):  # kept somewhere, and asked under another name
+            keys |= {(path, name) for name in by_path[path].classes[made.removesuffix(".__init__")].methods.values()}
     keys |= {(path, "") for path, _ in keys if "" in by_path[path].functions}
     return [call for key in sorted(keys) for call in facts.project.modules.function(key).calls]
 
@@ -113,7 +122,11 @@ def _asked_as_it_is(call: Call) -> bool:
     owner = call.name.rpartition(".")[0]
     if call.last in ("run", "async_run") and parts_of(f"{call.on} {last_of(owner)}") & _RUNNERS:
         return True
-    return call.name == "transformers.pipeline" or (owner in ("", "self") and call.last.lstrip("_") in _MODELS)
+    if call.last == "generate" and call.on in ("model", "llm"):
+        return True
+    # `model(rows)`, also where a file has it from another: its name is lost there, and nothing stands before it.
+    own = owner in ("", "self") or (not call.on and not owner.startswith(("?", ":")))
+    return call.name == "transformers.pipeline" or (own and call.last.lstrip("_") in _MODELS)
 
 
 _RUNNERS = frozenset({"runner", "session", "sess"})
@@ -250,6 +263,7 @@ def batch_modules(facts: Facts) -> dict[str, Sighting]:
     asking |= facts.above((module.path, function.name) for module, function, _ in _transforms_of_spark(facts))
     loading |= facts.above((module.path, function.name) for module, function, _ in facts.given("model_file"))
     keeping |= facts.above((module.path, function.name) for module, function, _ in _inserts(facts))
+    keeping |= facts.above((module.path, function.name) for module, function in _files_in_buckets(facts))
     doing = loading & asking & (keeping | filing)
     steps = frozenset(key for each in declared_pipelines(facts) for key in each.keys) if doing else frozenset()
     found: dict[str, Sighting] = {}
@@ -284,6 +298,16 @@ _FILED = frozenset({"to_parquet", "to_csv", "write_parquet", "write_csv", "sink_
 
 def _may_file(name: str) -> bool:
     return last_of(name) in _FILED
+
+
+_BUCKET = re.compile(r"^(s3a?|gs|gcs|abfss?|wasbs?)://\S*\{|^(s3a?|gs|gcs|abfss?|wasbs?)://\S*/\S")
+
+
+def _files_in_buckets(facts: Facts) -> Iterator[tuple[Module, Function]]:
+    """Functions that write a file to a bucket whose address stands there."""
+    for module, function, call in facts.named(_may_file):
+        if any(map(_BUCKET.match, (*call.values, *function.words.split("\n")))):
+            yield module, function
 
 
 _KEEPERS = frozenset(
@@ -387,12 +411,20 @@ def _commands(facts: Facts) -> Iterator[Seen]:
             yield seen_run(run)
 
 
+def _answers(facts: Facts, key: Key) -> bool:
+    """Whether a function itself asks a model, and trains none."""
+    calls = (call for each in facts.below(key, most=60) for call in facts.project.modules.function(each).calls)
+    asks = any(predicts(call) or call.name == "onnxruntime.InferenceSession.run" for call in calls)
+    return asks and not facts.trains(key)
+
+
 def _functions(facts: Facts) -> Iterator[Seen]:
     """Handlers of function services."""
     for module, function in facts.functions:
         if (
-            function.name in ("lambda_handler", "handler")
-            and function.parameters[:2] == ("event", "context")
+            function.parameters[:2] == ("event", "context")
+            and not module.is_notebook
+            and (function.name in ("lambda_handler", "handler") or _answers(facts, (module.path, function.name)))
             and _uses_model(facts, module)
         ):
             yield Seen(

@@ -38,7 +38,8 @@ def started_by_ci(project: Project) -> list[Started]:
             kinds = kinds_of(flow, job, callers)
             for place, step in enumerate(job.steps):
                 start = _start(flow, job, step, _kinds_of_step(flow, step, kinds), place)
-                each_folder = [(each, posixpath.join(flow.folder, each.folder)) for each in _followed(step, actions, 0)]
+                followed = _followed(step, actions, 0)
+                each_folder = [(each, posixpath.join(flow.folder, each.folder).rstrip("/")) for each in followed]
                 if not all(folder in folders or _is_made(folder, job) for _, folder in each_folder):
                     break  # it fails, and what comes after it does not run
                 found += [Started(start, each, folder) for each, folder in each_folder]

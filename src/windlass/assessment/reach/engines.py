@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from windlass.assessment.automation.others import read_cloud_build, submitted
 from windlass.assessment.automation.workflow import mapping, maps, script, text_of, words
 from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Asked, Leads, path_of
@@ -253,17 +254,16 @@ def _written(value: Map, where: str) -> Iterator[Command]:
 
 def _gcloud(asked: Asked) -> Leads:
     """`gcloud builds submit --config x.yaml` runs the steps of that file; other calls name job files."""
-    from windlass.assessment.automation.others import read_cloud_build
-
     if asked.argv[1:3] == ("run", "jobs") and ("--execute-now" in asked.argv or "execute" in asked.argv[3:4]):
         return _job_of_image(asked)
     if asked.argv[1:3] != ("builds", "submit"):
         leads = _files_named(asked)
-        images = _images_named(asked) if asked.argv[1:3] == ("ai", "custom-jobs") else ()
+        job = asked.argv[1:4] in (("ai", "custom-jobs", "create"), ("ai", "custom-jobs", "local-run"))
+        images = _images_named(asked) if job else ()
         return replace(leads, commands=(*leads.commands, *images))
-    words = [word.removeprefix("--config=") for word in asked.argv if word.endswith((".yml", ".yaml"))]
-    path = asked.path(words[0]) if words else None
-    flow = read_cloud_build(path, next(iter(asked.project.yaml(path)), None)) if path is not None else None
+    config, values = submitted(asked.argv)
+    path = asked.path(config) if config else None
+    flow = read_cloud_build(path, next(iter(asked.project.yaml(path)), None), values) if path is not None else None
     steps = flow.jobs[0].steps if flow is not None else ()
     return Leads(commands=tuple((path or "", command) for step in steps for command in step.commands))
 

@@ -32,6 +32,7 @@ _SCHEDULING = {
     "dagster.build_schedule_from_partitioned_job": "a Dagster schedule",
     "prefect.deployments.Deployment.build_from_flow": "a Prefect schedule",
     "prefect.deployments.Deployment": "a Prefect schedule",
+    "prefect.deployments.DeploymentSpec": "a Prefect schedule",
     "prefect.Flow": "a Prefect schedule",
     "zenml.config.schedule.Schedule": "a ZenML schedule",
     "zenml.pipelines.Schedule": "a ZenML schedule",
@@ -207,7 +208,7 @@ def _yaml_entries(project: Project, path: str, document: Map) -> Iterator[Entry]
             (Command(argv=("az", "ml", "job", "create", "--file", job), line=1),),
         )
     elif ("resources" in document and "bundle" in document) or "jobs" in mapping(document.get("resources")):
-        yield from _databricks(path, document)
+        yield from _databricks(project, path, document)
     elif any("schedule_interval" in mapping(about) or "schedule" in mapping(about) for about in document.values()):
         yield from _dag_factory(path, document)
     elif "AWSTemplateFormatVersion" in document or "Transform" in document:
@@ -292,21 +293,41 @@ def _dag_factory(path: str, document: Map) -> Iterator[Entry]:
             yield _start(path, dag.line, f"an Airflow schedule of {name}"), tuple(found)
 
 
-def _databricks(path: str, document: Map) -> Iterator[Entry]:
+def _databricks(project: Project, path: str, document: Map) -> Iterator[Entry]:
     for job in mapping(mapping(document.get("resources")).get("jobs")).values():
         about = mapping(job)
         schedule = mapping(about.get("schedule")) or mapping(about.get("trigger")) or mapping(about.get("continuous"))
         paused = text_of(schedule.get("pause_status")) == "PAUSED"
-        commands = []
-        for task in maps(about.get("tasks")):
-            for key, field in (("notebook_task", "notebook_path"), ("spark_python_task", "python_file")):
-                given = text_of(mapping(task.get(key)).get(field))
-                if given:
-                    commands.append(Command(argv=("python", given.removeprefix("../")), line=task.line))
+        commands = list(_tasks_of(project, about, depth=0))
         if schedule and not paused:
             yield _start(path, schedule.line, "a schedule of a Databricks job"), tuple(commands)
         elif commands:
             yield _person(path, about.line, "a Databricks job"), tuple(commands)
+
+
+_OTHER_JOB = re.compile(r"resources\.jobs\.(\w+)\.")
+
+
+def _tasks_of(project: Project, job: Map, *, depth: int) -> Iterator[Command]:
+    """What the tasks of a job run, also those of another job that one of them starts."""
+    for task in maps(job.get("tasks")):
+        for key, field in (("notebook_task", "notebook_path"), ("spark_python_task", "python_file")):
+            given = text_of(mapping(task.get(key)).get(field))
+            if given:
+                yield Command(argv=("python", given.removeprefix("../")), line=task.line)
+        named = _OTHER_JOB.search(text_of(mapping(task.get("run_job_task")).get("job_id")))
+        if named is not None and depth < 3:
+            yield from _tasks_of(project, job_of_databricks(project, named[1]), depth=depth + 1)
+
+
+def job_of_databricks(project: Project, name: str) -> Map:
+    """The job of that name, in whichever file of the bundle it stands."""
+    for path in project.yaml_paths:
+        for document in project.yaml(path):
+            found = mapping(mapping(mapping(mapping(document).get("resources")).get("jobs")).get(name))
+            if found:
+                return found
+    return mapping(None)
 
 
 def _containers(value: Any) -> Iterator[Command]:

@@ -33,6 +33,7 @@ def cloud_functions(project: Project) -> Iterator[Entry]:
                 yield from _in_serverless(project, path, top)
     yield from _in_azure(project)
     yield from _in_terraform(project)
+    yield from _jobs_of_databricks(project)
 
 
 def _start(kind: str, path: str, line: int) -> Start:
@@ -131,6 +132,26 @@ def _in_terraform(project: Project) -> Iterator[Entry]:
                 yield start, _items(keys)
         if when and _JOBS.search(body):
             yield start, (Command(argv=("gcloud", "run", "jobs", "execute"), line=each.line),)
+
+
+_FILE_OF_TASK = re.compile(rf"\b(?:notebook_path|python_file){_TEXT}")
+_OWN_TIME = re.compile(r"^\s*(schedule|trigger|continuous)\s*\{", re.MULTILINE)
+
+
+def _jobs_of_databricks(project: Project) -> Iterator[Entry]:
+    """Jobs of Databricks that Terraform declares, with the notebooks and files that their tasks run."""
+    for each in project.terraform:
+        if each.kind != "databricks_job":
+            continue
+        named = (file.removeprefix("${path.root}/").lstrip("./") for file in _FILE_OF_TASK.findall(each.body))
+        paths = (file if file.endswith((".py", ".ipynb")) else f"{file}.py" for file in named)
+        timed = _OWN_TIME.search(each.body) is not None and '"PAUSED"' not in each.body
+        start = Start(
+            by=By.ITSELF if timed else By.PERSON,
+            kinds=("schedule",) if timed else ("person",),
+            evidence=Evidence(path=each.path, line=each.line, why="a job of Databricks"),
+        )
+        yield start, tuple(Command(argv=("python", path), line=each.line) for path in paths)
 
 
 def _declared(project: Project, name: str, body: str) -> list[Key]:

@@ -20,6 +20,19 @@ from windlass.assessment.words import parts_of
 _MAKES = re.compile(r"hydra\..*(instantiate|call|get_method|get_class|get_object)$")
 
 
+_ASKS = re.compile(r"^(requests|httpx|aiohttp|urllib3)\.(\w+\.)*(post|put)$")
+_ADDRESS = re.compile(r"https?://[^/\s]+(/[\w./-]*[\w-])/?$")
+"""The address of a service, with the path of what it is asked."""
+
+
+def _asked_for(project: Project, call: Call, module: Module, function: Function) -> Iterator[Key]:
+    """The functions of the project's own service that answer where a call sends something."""
+    top = module.functions[""].words if "" in module.functions else ""
+    texts = (*call.values, *f"{function.words}\n{top}".split("\n"))
+    for path in {found[1] for text in texts if (found := _ADDRESS.search(text)) is not None}:
+        yield from (key for key in project.answering.get(path, ()) if key[0] != module.path)
+
+
 def may_start(name: str) -> bool:
     """Whether a call of this name can start something, whatever it is given."""
     return (
@@ -29,6 +42,7 @@ def may_start(name: str) -> bool:
         or last_of(name) in STARTS_A_DAG
         or last_of(name) in _RUNS_COMPILED
         or last_of(name) == "run_deployment"
+        or bool(_ASKS.match(name))
         or bool(parts_of(last_of(name)) & RUNS)
     )
 
@@ -57,6 +71,8 @@ def started_by(project: Project, call: Call, module: Module, function: Function)
         yield from pipelines if len(pipelines) == 1 else ()  # which of several it is, the environment knows
     if _MAKES.match(call.name):
         yield from project.configured
+    if _ASKS.match(call.name):
+        yield from _asked_for(project, call, module, function)
     if reads_description(call.name):
         yield from operations_of(project, call, module)
     scripts, mains = scripts_in(call), mains_in(project.modules, call, module.path)

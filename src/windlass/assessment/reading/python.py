@@ -41,15 +41,20 @@ _MOST_EMPTIED = 50
 
 
 def _parse(text: str) -> ast.Module:
-    """The tree of a file. Python before 3.12 cannot parse quotes of an f-string within it: such a string is emptied."""
+    """The tree of a file. Python before 3.12 cannot parse quotes of an f-string within it: such a string is emptied.
+
+    So is a command of a notebook that is kept as a file, `%pip install churn` or `!ls`.
+    """
     for _ in range(_MOST_EMPTIED):
         try:
             return ast.parse(text)
         except SyntaxError as error:
             lines = text.split("\n")
             at = (error.lineno or 1) - 1
-            emptied = _F_STRING.sub('""', lines[at]) if at < len(lines) else ""
-            if not error.msg.startswith("f-string") or emptied in ("", lines[at]):
+            line = lines[at] if at < len(lines) else ""
+            command = line.startswith(("%", "!"))
+            emptied = "pass" if command else _F_STRING.sub('""', line)
+            if not (command or error.msg.startswith("f-string")) or emptied in ("", line):
                 raise
             lines[at] = emptied
             text = "\n".join(lines)
@@ -129,7 +134,7 @@ class _Reader:
         elif kind is ast.Assign or kind is ast.AnnAssign or kind is ast.AugAssign:
             self._assign(node, into, guards)  # type: ignore[arg-type]
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            self._function(node, into, within)
+            self._function(node, into, within, guards)
         elif isinstance(node, ast.ClassDef):
             self._class(node, into, within)
         elif isinstance(node, ast.If):
@@ -295,8 +300,9 @@ class _Reader:
 
     # -- definitions -----------------------------------------------------------------------------------------------
 
-    def _function(self, node: _Definition, into: Function, within: str) -> None:
+    def _function(self, node: _Definition, into: Function, within: str, guards: tuple[int, ...]) -> None:
         name = f"{within}.{node.name}" if within else node.name
+        other = self.module.functions.get(name) if guards else None
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         kinds = dict(self.kinds)
         for argument in arguments:
@@ -312,7 +318,12 @@ class _Reader:
             parameters=tuple(argument.arg for argument in arguments),
             stub=_is_stub(node.body),
         )
+        words = self.words.get(name, set())
         self._add(function)
+        if other is not None:  # `if HAS_LIBRARY:` has defined it in another way: it may be either
+            function.calls += other.calls
+            function.stub &= other.stub
+            self.words[name] |= words
         local = dict(self.local)
         self.local.update({inner: f"{name}.{inner}" for inner in _defined(node.body, self.module.imports)})
         for default in [*node.args.defaults, *(each for each in node.args.kw_defaults if each is not None)]:
