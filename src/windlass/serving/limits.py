@@ -6,6 +6,9 @@ MOST_BYTES = 16 * 1024 * 1024
 """Size of a request body."""
 MOST_BYTES_HELD = 256 * 1024 * 1024
 """Size of all bodies that a worker holds at a time; the next one gets a 503."""
+MOST_PARTS = 500_000
+"""Objects and lists in the JSON of a body, braces and brackets within strings included: fifty a row. Each takes some
+seventy bytes of memory, for two or three of text."""
 MOST_HEAD_BYTES = 64 * 1024
 """Size of a request's line and headers."""
 REQUEST_SECONDS = 30.0

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from windlass.serving.protocols.binary_tensors import HEADER, MEDIA, read, write
+from windlass.serving.protocols.binary_tensors import MEDIA, read, write
+from windlass.serving.transport.http import JSON_LENGTH
 
 PATH = "/v2/models/flights/infer"
 TIMES = ["2013-03-01T10:00:00Z", "2013-03-01T11:00:00Z"]
@@ -36,7 +37,7 @@ def ask(stage: Any, sent: list[tuple[str, str, bytes]], *, length: str | None = 
         for name, kind, content in sent
     ]
     head = json.dumps({"inputs": inputs, **more}).encode()
-    headers = {HEADER: str(len(head)) if length is None else length, "Content-Type": MEDIA}
+    headers = {JSON_LENGTH: str(len(head)) if length is None else length, "Content-Type": MEDIA}
     return stage.client.post(PATH, content=head + b"".join(content for _, _, content in sent), headers=headers)
 
 
@@ -63,7 +64,7 @@ def test_bytes_in_json_out(flights: Any) -> None:
 def test_bytes_out_for_the_outputs_that_want_them(flights: Any, more: dict[str, Any], binary: list[str]) -> None:
     reply = ask(flights, tensors(), **more)
     assert reply.headers["Content-Type"] == MEDIA
-    length = int(reply.headers[HEADER])
+    length = int(reply.headers[JSON_LENGTH])
     told, rest = json.loads(reply.content[:length]), reply.content[length:]
     found = {}
     for output in told["outputs"]:
@@ -115,12 +116,14 @@ def test_bytes_that_do_not_fit_are_refused_with_the_tensor_named(
 def test_a_length_that_cannot_be_is_refused(flights: Any, length: str) -> None:
     reply = ask(flights, tensors(), length=length.encode("latin-1") if length == "²" else length)  # type: ignore[arg-type]
     assert reply.status_code == 422
-    assert HEADER in reply.json()["error"]
+    assert JSON_LENGTH in reply.json()["error"]
 
 
 def test_bytes_behind_the_last_tensor_are_refused(flights: Any) -> None:
     head = json.dumps({"inputs": [{"name": "distance", "shape": [1], "datatype": "FP64", "data": [0.5]}]}).encode()
-    reply = flights.client.post(PATH, content=head + b"more", headers={HEADER: str(len(head)), "Content-Type": MEDIA})
+    reply = flights.client.post(
+        PATH, content=head + b"more", headers={JSON_LENGTH: str(len(head)), "Content-Type": MEDIA}
+    )
     assert (reply.status_code, "4 bytes behind" in reply.json()["error"]) == (422, True)
 
 
@@ -135,7 +138,7 @@ def test_any_bytes_are_answered_or_refused(flights: Any, content: bytes, length:
     tensor = {"name": "distance", "shape": [1], "datatype": kind, "parameters": {"binary_data_size": size}}
     head = json.dumps({"inputs": [tensor]}).encode()
     told = str(len(head) + length - 40)
-    reply = flights.client.post(PATH, content=head + content, headers={HEADER: told, "Content-Type": MEDIA})
+    reply = flights.client.post(PATH, content=head + content, headers={JSON_LENGTH: told, "Content-Type": MEDIA})
     assert reply.status_code in {400, 422}
 
 

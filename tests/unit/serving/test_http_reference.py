@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from windlass.serving.app import Application
-from windlass.serving.limits import MOST_BYTES, MOST_ROWS, THREADS
+from windlass.serving.limits import MOST_BYTES, MOST_PARTS, MOST_ROWS, THREADS
 from windlass.serving.refusal import _STATUS
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "http.md").read_text()
@@ -44,6 +44,7 @@ def test_every_status_is_documented(status: int) -> None:
 def test_the_limits_are_the_documented_ones() -> None:
     assert MOST_BYTES == 16 * 2**20
     assert "16 MiB" in REFERENCE
+    assert f"more than {MOST_PARTS:,} objects and lists" in REFERENCE
     assert f"{MOST_ROWS:,}" in REFERENCE
     assert THREADS == 4
     assert "four threads" in REFERENCE

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from windlass.lake.segments import SegmentWriter
 from windlass.serving.answers.capture import Capture
+from windlass.serving.transport import http
 
 ROUTES = [
     "/flights/predict",
@@ -96,6 +97,35 @@ def test_deep_and_large_json_is_refused(flights: Any, route: str, name: str) -> 
     assert reply.status_code in {400, 422}
     assert reply.json().get("error") or reply.json()["message"]  # as MLflow calls it
     assert len(reply.content) < 20_000
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("part", ["{}", "[]", '{"a":[]}'])
+def test_more_objects_and_lists_than_any_request_needs_are_refused_before_they_are_read(
+    flights: Any, route: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MOST_PARTS", 30_000)
+    body = '{"rows": [' + f"{part}," * 40_000 + part + "]}"
+    reply = flights.client.post(route, content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 413
+    assert "objects and lists, more than 30000" in (reply.json().get("error") or reply.json()["message"])
+
+
+def test_bytes_of_a_tensor_are_no_braces(flights: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MOST_PARTS", 30_000)
+    inputs = [
+        {"name": "seats", "shape": [80_000], "datatype": "INT8", "parameters": {"binary_data_size": 80_000}},
+    ]
+    head = json.dumps({"inputs": inputs}).encode()
+    headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
+    reply = flights.client.post("/v2/models/flights/infer", content=head + b"{" * 80_000, headers=headers)
+    assert (reply.status_code, "too many" in reply.text) == (422, True), "which is said of its rows"
+    reply = flights.client.post(
+        "/v2/models/flights/infer",
+        content=b"{" * 80_000,
+        headers={**headers, "Inference-Header-Content-Length": "9" * 5000},
+    )
+    assert reply.status_code == 413
 
 
 @FITTING

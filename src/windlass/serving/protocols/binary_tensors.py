@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-HEADER = "Inference-Header-Content-Length"
 MEDIA = "application/octet-stream"
 _LENGTH = struct.Struct("<I")
 _TYPES = {

@@ -19,7 +19,7 @@ from windlass.records.bundle import Column
 from windlass.serving.answers.answering import Answer, Answered
 from windlass.serving.answers.batching import Batcher
 from windlass.serving.protocols import binary_tensors
-from windlass.serving.transport.http import Call, Reply, encode
+from windlass.serving.transport.http import JSON_LENGTH, Call, Reply, encode
 from windlass.serving.versions.lineup import Board, Loaded
 
 DATATYPES = {"bool": "BOOL", "int": "INT64", "float": "FP64", "str": "BYTES", "datetime": "BYTES", "date": "BYTES"}
@@ -144,9 +144,9 @@ def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
 def _decode(call: Call) -> InferRequest:
     """The request, with the values of every tensor in `data`, in whichever form they came."""
     try:
-        text, rest = binary_tensors.split(call.body, call.headers.get(binary_tensors.HEADER.lower()))
+        text, rest = binary_tensors.split(call.body, call.headers.get(JSON_LENGTH.lower()))
     except ValueError as error:
-        raise _wrong(binary_tensors.HEADER, str(error)) from error
+        raise _wrong(JSON_LENGTH, str(error)) from error
     try:
         request = _DECODER.decode(text)
     except msgspec.ValidationError as error:
@@ -274,7 +274,7 @@ def _reply(request: InferRequest, answered: Answered, makers: dict[str, Maker]) 
     if not parts:
         return Reply.json(told)
     head = encode(told)
-    headers = ((binary_tensors.HEADER, str(len(head))),)
+    headers = ((JSON_LENGTH, str(len(head))),)
     return Reply(body=b"".join([head, *parts]), media=binary_tensors.MEDIA, headers=headers)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from windlass.serving.limits import MOST_BYTES, MOST_BYTES_HELD
+from windlass.serving.limits import MOST_BYTES, MOST_BYTES_HELD, MOST_PARTS, SMALL_BYTES
 from windlass.serving.metrics import Metrics
 from windlass.serving.refusal import Overloaded, Refusal, TooLarge, WrongMedia, details_of
 
@@ -18,6 +19,8 @@ encode = msgspec.json.Encoder().encode
 
 JSON = "application/json"
 CSV = "text/csv"
+JSON_LENGTH = "Inference-Header-Content-Length"
+"""Of the Open Inference Protocol: so many bytes of the body are JSON, and tensors follow."""
 _MEDIA = {JSON: JSON.encode(), CSV: CSV.encode()}
 Headers = Mapping[str, str]
 Explain = Callable[[Refusal], dict[str, Any]]
@@ -125,12 +128,10 @@ class Poster:
         headers = headers_of(scope["headers"])
         body = self.body()
         try:
-            media = _media_of(headers, self._media)
+            _media_of(headers, self._media)  # a body that is not read here need not arrive
             content = await body.read(headers, receive)
             query = scope["query_string"].decode("latin-1")
-            call = Call(path=scope["path_params"], query=query, headers=headers, media=media, body=content)
-            reply = await self._handle(call)
-            await respond(reply, send)
+            await respond(await self.reply(scope["path_params"], query, headers, content), send)
         finally:
             body.let_go()
 
@@ -141,6 +142,8 @@ class Poster:
     async def reply(self, path: Mapping[str, str], query: str, headers: Headers, content: bytes) -> Reply:
         """The answer to a request that has arrived."""
         media = _media_of(headers, self._media)
+        if len(content) > SMALL_BYTES and media != CSV:
+            _check_parts(headers, content)
         return await self._handle(Call(path=path, query=query, headers=headers, media=media, body=content))
 
 
@@ -211,6 +214,18 @@ def _media_named(given: str, accepted: tuple[str, ...]) -> str:
     if media not in accepted:
         raise WrongMedia(f"the content type {media!r} is not read here", remedy=f"send {' or '.join(accepted)}")
     return media
+
+
+def _check_parts(headers: Headers, content: bytes) -> None:
+    """Raises TooLarge for more objects and lists than any request needs: each would take twenty times its text."""
+    told = headers.get(JSON_LENGTH.lower(), "")
+    text = content[: int(told)] if re.fullmatch("[0-9]{1,9}", told) else content
+    parts = text.count(b"{") + text.count(b"[")
+    if parts > MOST_PARTS:
+        raise TooLarge(
+            f"the body has {parts} objects and lists, more than {MOST_PARTS}",
+            remedy="send the rows in several requests",
+        )
 
 
 def _too_large() -> TooLarge:
