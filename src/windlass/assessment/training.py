@@ -34,6 +34,7 @@ _TRAINERS = frozenset(
 _LAUNCHES = re.compile(
     r"((sagemaker|stepfunctions)\..*(TrainingStep|TuningStep)|sagemaker\..*\.fit|aiplatform\..*(Job|Pipeline\w*)\.(run|submit)|"
     r"azure\.ai\.ml\..*jobs\.create_or_update|azureml\..*Experiment\.submit"
+    r"|(boto3|\?|self)\..*create_(training_job|hyper_parameter_tuning_job|auto_ml_job(_v2)?)"
     r"|google_cloud_pipeline_components\..*TrainingJob(Run)?Op"
     r"|kfp\..*create_run_from_pipeline_\w+|ray\.train\..*\.fit|databricks\..*jobs\.(run_now|submit))$"
 )

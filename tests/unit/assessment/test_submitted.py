@@ -154,3 +154,58 @@ def test_a_folder_with_a_stroke_at_its_end(ask: Ask, folder: str, state: State) 
     )
     files = {".github/workflows/ci.yml": text, "service/Dockerfile": "FROM python:3.12\n"}
     assert ask("automated-build", files).state is state
+
+
+SETTINGS = "class Settings:\n    trainer_url = 'http://trainer:8000{path}'\nsettings = Settings()\n"
+WATCHER = (
+    "import time\nimport requests\nfrom settings import settings\ndef main():\n    while True:\n"
+    "        requests.post(settings.trainer_url, json={})\n        time.sleep(60)\n"
+    "if __name__ == '__main__':\n    main()\n"
+)
+
+
+@pytest.mark.parametrize(("path", "state"), [("/train-model", State.WIRED), ("/predict", State.PRESENT)])
+def test_the_address_of_a_service_stands_in_the_settings(ask: Ask, path: str, state: State) -> None:
+    files = {"train.py": FIT, "service.py": SERVICE, "watch.py": WATCHER, "settings.py": SETTINGS.format(path=path)}
+    assert ask("training-automated", files).state is state
+
+
+@pytest.mark.parametrize(
+    ("asks", "state"), [("create_training_job", State.PRESENT), ("describe_training_job", State.ABSENT)]
+)
+def test_training_that_a_client_of_aws_asks_for(ask: Ask, asks: str, state: State) -> None:
+    code = f"import boto3\nplatform = boto3.client('sagemaker')\nplatform.{asks}(TrainingJobName='a')\n"
+    assert ask("training-automated", {"run.py": code}).state is state
+
+
+DAG = (
+    "from airflow import DAG\nfrom airflow.operators.bash import BashOperator\n"
+    "from airflow.operators.python import PythonOperator\n"
+    "def get_training_dates():\n    return 1\ndag = DAG('a', schedule='@daily')\n"
+    "PythonOperator(task_id='dates', python_callable=get_training_dates, dag=dag)\n"
+    "BashOperator(task_id='last', bash_command='{does}', dag=dag)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("does", "state"), [("rm -f /tmp/train.parquet", State.ABSENT), ("docker run team/train", State.WIRED)]
+)
+def test_steps_that_only_speak_of_training(ask: Ask, does: str, state: State) -> None:
+    assert ask("pipeline-orchestrated", {"dags/a.py": DAG.format(does=does)}).state is state
+
+
+@pytest.mark.parametrize(("when", "state"), [("push", State.WIRED), ("pull_request", State.ABSENT)])
+def test_a_store_of_features_that_is_only_tried(ask: Ask, when: str, state: State) -> None:
+    files = {path: text.replace("on: push", f"on: {when}") for path, text in on_push("feast apply").items()}
+    assert ask("service-cd", files).state is state
+
+
+PROMOTES = (
+    "import mlflow\ndef {name}(outcome):\n    lower, upper = outcome['ci']\n    if lower > 0:\n"
+    "        mlflow.MlflowClient().set_registered_model_alias('churn', 'champion', 2)\n{name}({{'ci': (1, 2)}})\n"
+)
+
+
+@pytest.mark.parametrize(("name", "state"), [("promote_or_reject", State.PRESENT), ("draw", State.ABSENT)])
+def test_the_lower_end_of_an_interval_decides(ask: Ask, name: str, state: State) -> None:
+    assert ask("model-validation-gate", {"promote.py": PROMOTES.format(name=name)}).state is state

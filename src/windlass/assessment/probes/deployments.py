@@ -37,7 +37,8 @@ def used(facts: Facts, names: tuple[str, ...]) -> Iterator[Seen]:
 
 def deploys_of(facts: Facts) -> list[Seen]:
     """Every step of CI that brings something to where it runs; not documentation, not infrastructure alone."""
-    found = [*in_ci(facts, deploys), *used(facts, DEPLOY_ACTIONS)]
+    found = [each for each in in_ci(facts, deploys) if not _only_tries(each)]
+    found += used(facts, DEPLOY_ACTIONS)
     for use in facts.uses("appleboy/ssh-action"):
         if re.search(r"docker|compose|systemctl|kubectl|restart|pull|deploy|pm2", use.step.given.get("script", "")):
             found.append(seen_use(use))
@@ -50,6 +51,12 @@ def deploys_of(facts: Facts) -> list[Seen]:
     if any(True for _ in declared(facts, "", *_ANSWERS)):
         found += code_pipelines(facts)
     return [*found, *_synced(facts), *_committed(facts), *_started_here(facts), *_called(facts), *_pushed(facts)]
+
+
+def _only_tries(seen: Seen) -> bool:
+    """Whether a store of features is applied for a request to merge, and not for what was merged."""
+    kinds = set(seen.route.start.kinds) if seen.route is not None else set()
+    return seen.evidence[0].why.startswith("feast ") and kinds <= {"pull_request", "dispatch"}
 
 
 _STARTS_THERE = re.compile(

@@ -48,6 +48,8 @@ _SEARCHING = re.compile(
     r"best_?(score|acc|accuracy|auc|f1|rmse|mae|mse|loss|metric|r2|val|model|params|so_far|cv)|"
     r"patience|epoch|lowest|highest"
 )
+_INTERVAL = frozenset({"lower", "ci", "uplift", "improvement", "delta", "diff"})
+"""How much better one model is than another, or the end of an interval of it."""
 _JUDGING = frozenset(
     {
         "decide", "promote", "promotion", "gate", "validate", "validation", "compare", "comparison", "should",
@@ -129,6 +131,7 @@ def _judges(check: Check, function: Function) -> bool:
             and any(is_metric(word) for word in (*function.parameters, *function.words.split("\n")))
         )
         or (parts & _ANSWERING and parts & _CHALLENGING)
+        or (name & {"promote", "promotion"} and parts & _INTERVAL)
     )
     other = (
         parts & (_RIVALS | _FLOORS)

@@ -37,6 +37,10 @@ _OF_DATA = frozenset(
 """With one of these a step that names training only prepares it: `load_train_data`, `train_test_split`."""
 
 
+_OF_TIME = frozenset({"date", "dates", "period", "window", "schedule", "csv", "parquet", "pkl", "npy"})
+"""Beside one of these a word is about the rows that are trained on, or when."""
+
+
 class Declared:
     """The steps of one engine."""
 
@@ -63,8 +67,9 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
             declared.places.append(Evidence(path=module.path, line=call.line, why=f"{call.last} of {engine}"))
         declared.keys += facts.project.modules.handed_over(call, module)
         declared.keys += facts.started(module, function, call)
-        words = {part for value in _said(call, function) for part in parts_of(value)}
-        says = (words | parts_of(call.last)) & (TRAINS - {"model"})  # of a model much else is done than to train it
+        said = (parts_of(word) for value in (*_said(call, function), call.last) for word in value.split())
+        # Of a model much else is done than to train it, and `get_training_dates` trains nothing.
+        says = any(each & (TRAINS - {"model"}) and not each & _OF_TIME for each in said)
         declared.trains |= bool(says and call.last not in ("Pipeline", "pipeline"))
         _reach(facts, declared, module.path, function.name)
     for module in facts.project.modules:

@@ -20,6 +20,18 @@ from windlass.assessment.words import parts_of
 _MAKES = re.compile(r"hydra\..*(instantiate|call|get_method|get_class|get_object)$")
 
 
+def _in_settings(project: Project, call: Call, module: Module) -> Iterator[str]:
+    """The addresses of `settings.trainer_url` in the file of settings, where what is asked is named alike: `/train`."""
+    for value in call.values[:1] if project.answering else ():
+        home, _, name = value.rpartition(".")
+        key = project.modules.find(home, seen_from=module.path) if home else None
+        for text in project.modules.function((key[0], "")).words.split("\n") if key is not None else ():
+            found = _ADDRESS.search(text)
+            asked = parts_of(found[1]) if found is not None else ()
+            if any(len(each) > 3 and part.startswith(each) for each in asked for part in parts_of(name)):
+                yield text
+
+
 _ASKS = re.compile(r"^(requests|httpx|aiohttp|urllib3)\.(\w+\.)*(post|put)$")
 _ADDRESS = re.compile(r"https?://[^/\s]+(/[\w./-]*[\w-])/?$")
 """The address of a service, with the path of what it is asked."""
@@ -28,7 +40,7 @@ _ADDRESS = re.compile(r"https?://[^/\s]+(/[\w./-]*[\w-])/?$")
 def _asked_for(project: Project, call: Call, module: Module, function: Function) -> Iterator[Key]:
     """The functions of the project's own service that answer where a call sends something."""
     top = module.functions[""].words if "" in module.functions else ""
-    texts = (*call.values, *f"{function.words}\n{top}".split("\n"))
+    texts = (*call.values, *f"{function.words}\n{top}".split("\n"), *_in_settings(project, call, module))
     for path in {found[1] for text in texts if (found := _ADDRESS.search(text)) is not None}:
         yield from (key for key in project.answering.get(path, ()) if key[0] != module.path)
 
