@@ -198,6 +198,16 @@ def test_a_page_shows_the_drifted_first_and_runs_nothing(folder: Path) -> None:
     assert not re.search(r"<script|https?://", page)
 
 
+def test_a_page_writes_large_numbers_out(rng: np.random.Generator, folder: Path) -> None:
+    train = pl.DataFrame({"income": rng.uniform(20_000, 90_000, 4000)})
+    train.write_parquet("incomes.parquet")
+    train.select(pl.col("income") + 2500).write_parquet("raised.parquet")
+    windlass("drift", "incomes.parquet", "raised.parquet", "--html", "page.html")
+    page = Path("page.html").read_text()
+    assert re.search(r"2\d,\d{3} to 2\d,\d{3}", page)
+    assert not re.search(r"\de\+0\d", page)
+
+
 def test_every_figure_in_the_json_is_documented(folder: Path) -> None:
     found = report("train.parquet", "moved.parquet")
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "watch-drift.md").read_text()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from windlass.decisions.figures import show
 from windlass.monitoring.bins import places_of
 from windlass.monitoring.column import ColumnProfile
 from windlass.monitoring.sketches import frequent_values, masses, quantiles_at
@@ -54,7 +55,7 @@ def _equal(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str], 
     for side in sides:
         known = (side.rows - side.missing) / max(side.rows, 1)
         shares.append(np.array(masses(side.sketches.quantiles, edges[1:-1].tolist())) * known)
-    return [f"{start:.3g} to {stop:.3g}" for start, stop in pairwise(edges)], shares
+    return [f"{show(start)} to {show(stop)}" for start, stop in pairwise(edges)], shares
 
 
 def _groups(reference: ColumnProfile) -> list[str]:
@@ -69,7 +70,7 @@ def _groups(reference: ColumnProfile) -> list[str]:
 def _single(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str], list[Floats]]:
     shares = [np.array(side.counts[:-1]) / max(side.rows, 1) for side in (reference, window)]
     if reference.kind == "number":
-        edges = [f"{edge:.4g}" for edge in reference.edges]
+        edges = [show(edge) for edge in reference.edges]
         labels = [f"below {edges[1]}", *edges[1:], f"above {edges[-1]}"]
     elif reference.hashed:
         labels = _groups(reference)

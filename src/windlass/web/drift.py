@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from windlass.decisions.figures import show
 from windlass.monitoring.column import ColumnProfile
 from windlass.monitoring.report import Comparison, DriftReport, ReportedColumn
 from windlass.monitoring.shapes import shape_of
@@ -130,7 +131,7 @@ def _evidence(value: float) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None else show(value)
 
 
 def _count(count: int) -> str:
