@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     project: Path = Path()
     """Folder of the product files; relative paths below start here."""
     workspace: Path = Path(".windlass")
-    """Folder of the ledger, the lake, the registry and all else that is kept."""
+    """Folder of the ledger, the lake, the registry and all else that is kept, on a local disk."""
     products: tuple[str, ...] = ()
     """Product classes as `module:Class`; empty: every product class in the project's own top-level modules."""
     ledger: str = ""
@@ -98,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MOST_PORT = 65_535
+_FOLDERS = ("project", "workspace")
 _NOT_BELOW_NOTHING = ("run_memory_mb", "keep_versions", "alert_group_seconds")
 _ABOVE_NOTHING = ("workers", "poll_seconds", "watch_rows", "lease_seconds", "run_seconds", "keep_days")
 
@@ -131,9 +132,20 @@ def load_settings(
                 )
             values[name] = value
             place = f"{where}, `{name}`"
+            _check_folder(name, value, where=place)
             _check_bounds(name, getattr(_convert({name: value}, where=place), name), where=place)
     settings = _convert(values, where="settings")
     return msgspec.structs.replace(settings, workspace=settings.project / settings.workspace)
+
+
+def _check_folder(name: str, value: Any, *, where: str) -> None:
+    """An address would become a folder of that name, and nobody would notice where the data went."""
+    if name in _FOLDERS and "://" in str(value):
+        raise SettingsError(
+            f"{value} is an address, and this is a folder",
+            where=where,
+            remedy="name a folder on a local disk; of a workspace the ledger alone may lie on a server (`ledger`)",
+        )
 
 
 def _check_bounds(name: str, value: Any, *, where: str) -> None:

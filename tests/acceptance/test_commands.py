@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,9 @@ def test_what_is_held_is_held_once_and_goes_on_again(as_json, windlass, project:
 
 def test_promotion_and_rollback_by_hand_are_kept_with_name_and_reason(as_json, windlass, project: Path) -> None:
     windlass("promote", "v2", "--reason", "trust me", at=project)
-    assert as_json("status", at=project)[0]["champion"] == "v2"
+    (row,) = as_json("status", at=project)
+    over = datetime.fromisoformat(row["since"]) + timedelta(days=7)
+    assert (row["champion"], row["release"]) == ("v2", f"v2 on probation until {over:%Y-%m-%d %H:%M} UTC")
     windlass("rollback", "--reason", "changed my mind", at=project)
     assert as_json("status", at=project)[0]["champion"] == "v1"
     asked = [row for row in as_json("events", "-n", "200", at=project) if row["kind"] == "command.requested"]

@@ -21,6 +21,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("lease_seconds", -1.0, "-1.0 cannot be its value"),
     ("run_memory_mb", -1, "-1 cannot be its value"),
     ("durability", "maybe", "Invalid enum value"),
+    ("workspace", "s3://bucket/windlass", "s3://bucket/windlass is an address"),
 ]
 
 

@@ -10,6 +10,7 @@ from windlass.app.describe import describe
 from windlass.app.said import said
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
+from windlass.decisions.figures import show_moment
 from windlass.errors import UsageError, WindlassError
 from windlass.pipeline.rows.remarks import remarks
 from windlass.product.task import DEFAULT_METRICS
@@ -17,6 +18,7 @@ from windlass.records import event as events
 from windlass.records.alert import likely_cause
 from windlass.records.event import Body, Event
 from windlass.records.state import OpenAlarm, ProductState, ReleaseState, RunState, VersionState
+from windlass.release.director import probation_ends
 
 Row = dict[str, Any]
 
@@ -263,8 +265,10 @@ def _under_way(run: RunState, *, held: bool, found_at: datetime | None) -> str:
 
 def _stands(release: ReleaseState) -> str:
     """Where a release stands; a person who is waited for is told so."""
+    if release.stage == "probation":
+        return f"{release.version} on probation until {show_moment(probation_ends(release))}"
     where = release.version if release.stage == "started" else f"{release.version} in {release.stage}"
-    if not release.plan.get("approval") or release.stage == "probation":
+    if not release.plan.get("approval"):
         return where
     approved = f"approved by {release.approved_by}" if release.approved_by else "waits for `windlass approve`"
     return f"{where}, {approved}"

@@ -12,8 +12,22 @@ from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.settings import load_settings
 
-PATH = click.Path(path_type=Path)
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _LocalPath(click.Path):
+    """A path on this machine. An address would be one too, and a backup would land in a folder `s3:`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            raise UsageError(
+                f"{value} is an address, and no path on this machine",
+                remedy="name a file or folder here, and copy it from there or to there",
+            )
+        return super().convert(value, param, ctx)
+
+
+PATH = _LocalPath(path_type=Path)
 
 
 def _reason(_context: click.Context, _parameter: click.Parameter, value: str) -> str:

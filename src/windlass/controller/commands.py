@@ -11,7 +11,6 @@ from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.erasing import Erasing
 from windlass.decisions.figures import show_moment
 from windlass.errors import LedgerError, UsageError, WindlassError, discreet_fault_of
-from windlass.product.policy import Release
 from windlass.records.event import Body, CommandFinished, ProductPaused, ProductResumed
 from windlass.records.ids import new_id
 from windlass.records.state import PendingCommand, ProductState, ReleaseState, VersionState
@@ -255,7 +254,7 @@ def _takes_second_place(release: ReleaseState) -> UsageError:
             f"{release.version} is being released ({release.stage}), and takes the second place",
             remedy="wait for its end, see `windlass status`",
         )
-    until = show_moment(release.stage_started_at + Release(**release.plan).probation)
+    until = show_moment(director.probation_ends(release))
     return UsageError(
         f"{release.version} is on probation until {until}, and {release.previous} answers beside it to be compared",
         remedy="start it then; how long the probation of later versions lasts is Release(probation=...) in the product",

@@ -148,6 +148,11 @@ def describe(stage: str, share: float) -> str:
     return f"a canary on {share:.0%} of the keys" if stage == "canary" else stage
 
 
+def probation_ends(release: ReleaseState) -> datetime:
+    """Until when the probation lasts that a release is in."""
+    return release.stage_started_at + Release(**release.plan).probation
+
+
 def plan_of(policies: Policies) -> dict[str, Any]:
     """The release policy as plain data."""
     plan: dict[str, Any] = to_plain(policies)["release"]

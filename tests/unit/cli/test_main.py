@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import pkgutil
+from pathlib import Path
 
 import click
 import pytest
@@ -31,6 +32,15 @@ def test_waiting_threads_sleep_unless_told_otherwise(monkeypatch, name, given, f
         main()
     assert left.value.code == 0
     assert os.environ[name] == found
+
+
+def test_an_address_is_no_path_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["backup", "s3://bucket/monday"], ["assess", "https://example.org/repository"]):
+        refused = CliRunner().invoke(app, words)
+        assert isinstance(refused.exception, UsageError)
+        assert f"{words[1]} is an address" in str(refused.exception)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
