@@ -152,6 +152,7 @@ def test_two_versions_are_tested_and_the_result_is_a_page(windlass, as_json, pro
         assert option[0] in windlass(*words, at=project, expect=2).stderr
     begun = windlass("experiment", "start", "v1", "v2", "--metric", "sales", "--reason", "why", at=project)
     assert "v2 answers 50% of the keys beside v1" in begun.stdout
+    assert "v2 on 50% of the keys beside v1, by sales" in windlass("status", at=project).stdout
     shown = as_json("experiment", "show", "--html", "result.html", at=project)
     assert (shown["verdict"], shown["numbers"]["keys_a"]) == ("under way", 0)
     assert "<html" in (project / "result.html").read_text()

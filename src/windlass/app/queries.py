@@ -17,6 +17,7 @@ from windlass.product.task import DEFAULT_METRICS
 from windlass.records import event as events
 from windlass.records.alert import likely_cause
 from windlass.records.event import Body, Event
+from windlass.records.experiment import Plan
 from windlass.records.state import OpenAlarm, ProductState, ReleaseState, RunState, VersionState
 from windlass.release.director import probation_ends
 
@@ -248,6 +249,7 @@ def _status(product: ProductState, *, watch_rows: int, held: bool, found_at: dat
         "champion": None if champion is None else champion.version,
         "since": product.champion_since,
         "release": None if release is None else _stands(release),
+        "experiment": None if product.experiment is None else _tested(product.experiment.plan),
         "run": None if product.run is None else _under_way(product.run, held=held, found_at=found_at),
         "alarms": _signals(product.alarms.values()),
         "incidents": len(product.incidents),
@@ -255,6 +257,10 @@ def _status(product: ProductState, *, watch_rows: int, held: bool, found_at: dat
         "watched_against": None if champion is None else watched_against(product, champion, watch_rows=watch_rows),
         "next": None if product.last_retrain is None else product.last_retrain.reasons[0],
     }
+
+
+def _tested(plan: Plan) -> str:
+    return f"{plan.b} on {plan.split:.0%} of the keys beside {plan.a}, by {plan.metric}; releases wait meanwhile"
 
 
 def _under_way(run: RunState, *, held: bool, found_at: datetime | None) -> str:

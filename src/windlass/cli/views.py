@@ -27,6 +27,7 @@ def show_status(rows: Sequence[Row], *, now: datetime) -> None:
             ("champion", since or "none yet"),
             ("watched against", row["watched_against"]),
             ("release", row["release"]),
+            ("A/B test", row["experiment"]),
             ("run", row["run"]),
             ("alarms", row["alarms"]),
             ("incidents", f"{incidents} open: see `windlass incidents`" if incidents else None),
