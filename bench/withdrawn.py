@@ -65,7 +65,7 @@ class Lateness(wl.Product):
     task = wl.BinaryClassification(target="late", time="at", key="id")
     estimator = Model(C={c})
     gate = wl.Gate("roc_auc", at_least=0.6)
-    release = wl.Release(canary=[{share}], minimum=1_000_000, probation="7d")
+    release = {release}
     retrain = wl.Retrain(every="3650d")
 
     def extract(self, since):
@@ -115,10 +115,11 @@ def main() -> int:
     print(
         f"canary on {options.share:.0%} of the keys, {options.callers} callers; rows that it was asked until withdrawn"
     )
+    release = f'wl.Release(canary=[{options.share}], minimum=1_000_000, probation="7d")'
     wrong = 0
     for name in options.only or HARMS:
         with tempfile.TemporaryDirectory() as folder:
-            wrong += Trial(Path(folder), HARMS[name], share=options.share, callers=options.callers).run(name)
+            wrong += Trial(Path(folder), HARMS[name], release=release, callers=options.callers).run(name)
     print(f"load {os.getloadavg()[0]:.1f} at the end")
     return int(wrong > 0)
 
@@ -126,8 +127,8 @@ def main() -> int:
 class Trial:
     """One project with one harm."""
 
-    def __init__(self, folder: Path, harm: Harm, *, share: float, callers: int) -> None:
-        self.folder, self.harm, self.share, self.callers = folder, harm, share, callers
+    def __init__(self, folder: Path, harm: Harm, *, release: str, callers: int = 1) -> None:
+        self.folder, self.harm, self.release, self.callers = folder, harm, release, callers
         self.paths = Paths(folder / ".windlass")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -138,14 +139,9 @@ class Trial:
 
     def run(self, name: str) -> bool:
         """Whether something was wrong."""
-        made_up_rows(400).write_parquet(self.folder / "history.parquet")
-        (self.folder / "windlass.toml").write_text(f"port = {self.port}\n")
-        self.write(ask=self.harm.champion, c=1.0)
         with self.up():
-            self.wait_until(lambda: self.post(self.connect(), "predict", {"rows": [row_of(random.Random(0))[0]]}))
             self.write(ask=self.harm.ask, answer=self.harm.answer, c=0.1)
-            trained = self.command("train")
-            assert "v2" in trained.stdout, trained.stdout + trained.stderr
+            self.train()
             threads = [threading.Thread(target=self.call, args=(seed,)) for seed in range(self.callers)]
             for thread in threads:
                 thread.start()
@@ -167,20 +163,35 @@ class Trial:
         return before > (limit or rows.height) or left or release.outcome != "rolled_back"
 
     def write(self, *, ask: str, answer: str = "pass", c: float) -> None:
-        source = SOURCE.format(ask=ask, answer=answer, c=c, share=self.share)
+        source = SOURCE.format(ask=ask, answer=answer, c=c, release=self.release)
         (self.folder / "lateness.py").write_text(source)
 
     @contextmanager
     def up(self) -> Iterator[None]:
+        """`windlass up`, once the first version answers."""
+        made_up_rows(400).write_parquet(self.folder / "history.parquet")
+        (self.folder / "windlass.toml").write_text(f"port = {self.port}\n")
+        self.write(ask=self.harm.champion, c=1.0)
         command = [sys.executable, "-m", "windlass", "up", "--project", str(self.folder)]
         with (self.folder / "said").open("w") as said:
             process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
             try:
+                self.wait_until(self.version)
                 yield
             finally:
                 self.over.set()
                 process.terminate()
                 process.wait()
+
+    def train(self) -> None:
+        """Make the second version of what the source is now."""
+        trained = self.command("train")
+        assert "v2" in trained.stdout, trained.stdout + trained.stderr
+
+    def version(self) -> str | None:
+        """Who answers."""
+        told = self.post(self.connect(), "predict", {"rows": [row_of(random.Random())[0]]})
+        return None if told is None else str(told["predictions"][0]["version"])
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]

@@ -1,26 +1,27 @@
-"""Asking the loop for something, from outside."""
+"""Asking the loop for something, from outside.
+
+Where a controller holds the lease, asking takes the ledger alone; what acting takes is imported only by who has to act.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from windlass.app.holder import Holder
-from windlass.app.lease import holding
 from windlass.app.workspace import Workspace
-from windlass.controller.commands import Commands
-from windlass.controller.context import LoopContext
-from windlass.controller.incidents import Incidents
-from windlass.controller.releases import Releases
-from windlass.controller.service import Service
-from windlass.controller.signing import Signing
 from windlass.errors import UsageError, WindlassError
 from windlass.records.event import CommandFinished, CommandName, CommandRequested, CommandWithdrawn
 from windlass.records.experiment import Plan
 from windlass.records.ids import new_id
+from windlass.records.lease import Lease
+
+if TYPE_CHECKING:
+    from windlass.controller.context import LoopContext
 
 Say = Callable[[str], None]
-Act = Callable[[LoopContext], None]
+Act = Callable[["LoopContext"], None]
 _BLINK = 0.05  # seconds between two looks at the ledger
 _SOON = 1.5  # seconds within which a living controller has answered: until then there is nothing to tell
 _PATIENCE = 30.0  # seconds that a living holder of the lease may take to answer
@@ -28,6 +29,10 @@ _PATIENCE = 30.0  # seconds that a living holder of the lease may take to answer
 
 def release_candidate(context: LoopContext, product: str) -> None:
     """Begin the release of a version that waits for it, and tell the serving workers; for one who holds the lease."""
+    from windlass.controller.incidents import Incidents
+    from windlass.controller.releases import Releases
+    from windlass.controller.service import Service
+
     service = Service(context=context, incidents=Incidents(context=context))
     Releases(context=context, spent=service.spent).step(product)
     context.route(product)
@@ -35,6 +40,8 @@ def release_candidate(context: LoopContext, product: str) -> None:
 
 def carry_out(context: LoopContext) -> None:
     """Do what is asked for, but for runs: they want an engine, and wait for whoever has one."""
+    from windlass.controller.commands import Commands
+
     Commands(context=context).handle()
 
 
@@ -96,12 +103,11 @@ def _see_through(
     holder = Holder(seconds=workspace.settings.lease_seconds, ended=workspace.presence.ended, real_time=real_time)
     began, untold = real_time(), False
     while (answer := _answer(workspace, command)) is None:
-        untold = holder.see(workspace.ledger.lease()) or untold
-        with holding(workspace, silent=holder.silent) as context:
-            if context is not None:
-                act(context)
-                Signing(context=context, incidents=Incidents(context=context)).sign()
-                continue
+        lease = workspace.ledger.lease()
+        untold = holder.see(lease) or untold
+        silent = holder.silent
+        if (lease is None or silent is not None) and _acted(workspace, act, silent=silent):
+            continue
         waited = real_time() - began
         if waited > patience and holder.alive:
             raise UsageError(
@@ -113,6 +119,20 @@ def _see_through(
             untold = False
         rest(_BLINK)
     return answer
+
+
+def _acted(workspace: Workspace, act: Act, *, silent: Lease | None) -> bool:
+    """Whether this process could take the lease, and has done what was to be done."""
+    from windlass.app.lease import holding
+    from windlass.controller.incidents import Incidents
+    from windlass.controller.signing import Signing
+
+    with holding(workspace, silent=silent) as context:
+        if context is None:
+            return False
+        act(context)
+        Signing(context=context, incidents=Incidents(context=context)).sign()
+        return True
 
 
 def _answer(workspace: Workspace, command: str) -> CommandFinished | None:
