@@ -29,7 +29,7 @@ from windlass.lake import segments as segments_of
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.product.policy import Outcome
-from windlass.records.capture import PredictionBatch
+from windlass.records.capture import OutcomeBatch, OutcomeRow, PredictionBatch
 from windlass.records.lease import Fence
 from windlass.staging import Staging
 
@@ -169,6 +169,34 @@ def joins(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]
     recent = best(lambda: lake.labelled("bench", outcome=OUTCOME, as_of=as_of, since=since))
     yield "labelled, the last hundredth", f"{recent:.2f} s"
     yield "one prediction by its id", f"{best(lambda: lake.predictions('bench', prediction_id='p-77')):.3f} s"
+    yield from late(lake, folder)
+
+
+def late(lake: Lake, folder: Path) -> Iterator[tuple[str, str]]:
+    """10,000 labels that come later, by their captured answers' ids, twenty times: written down, and committed."""
+    before = data_files(lake)
+    writer = SegmentWriter(folder / "late")
+    written, committed = [], []
+    for number in range(20):
+        labels = OutcomeBatch(
+            request_id=f"late-{number}",
+            received_at=START + timedelta(days=20, seconds=number),
+            outcomes=tuple(
+                OutcomeRow(prediction_id=f"p-{10_000 * number + row}", value=1, observed_at=START + timedelta(days=20))
+                for row in range(10_000)
+            ),
+        )
+        written.append(took(partial(writer.append, labels)))
+        committed.append(took(lambda: lake.commit_segments("bench", folder / "late", START)))
+    yield "10,000 late labels on them: written down, when it is acknowledged", spread(written)
+    yield "and committed to the lake", spread(committed)
+    gone = before.keys() - data_files(lake).keys()
+    yield "data files of before that were rewritten or removed", f"{len(gone)} of {len(before)}"
+
+
+def data_files(lake: Lake) -> dict[Path, tuple[int, int]]:
+    """The parquet files of all tables, with size and time of the last change."""
+    return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in lake.root.rglob("*.parquet")}
 
 
 def sets(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, str]]:  # noqa: ARG001

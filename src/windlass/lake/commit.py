@@ -200,7 +200,9 @@ class Committer:
         if not labels.batches:
             return empty(OUTCOMES), True
         kept = [
-            msgspec.structs.replace(batch, outcomes=tuple(each for each in batch.outcomes if is_label(each)))
+            batch
+            if all(map(is_label, batch.outcomes))
+            else msgspec.structs.replace(batch, outcomes=tuple(filter(is_label, batch.outcomes)))
             for batch in labels.batches
         ]
         dropped = sum(len(batch.outcomes) for batch in labels.batches) - sum(len(batch.outcomes) for batch in kept)

@@ -55,6 +55,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
 Scalar = bool | int | float | str
 _MICROSECOND = timedelta(microseconds=1)
+_encode = msgspec.json.Encoder().encode
 
 
 def prediction_rows(batches: Sequence[PredictionBatch]) -> pl.DataFrame:
@@ -93,23 +94,27 @@ def prediction_rows(batches: Sequence[PredictionBatch]) -> pl.DataFrame:
     return _in_order(pl.concat([spread, per_row], how="horizontal"), PREDICTIONS)
 
 
-def outcome_rows(batches: Iterable[OutcomeBatch]) -> pl.DataFrame:
+def outcome_rows(batches: Sequence[OutcomeBatch]) -> pl.DataFrame:
     """One row per outcome, in order, without the sequence; raises DataError for a number that is not finite."""
-    rows = [
+    outcomes = [outcome for batch in batches for outcome in batch.outcomes]
+    per_batch = [(_micros(batch.received_at), batch.request_id, len(batch.outcomes)) for batch in batches]
+    rows = pl.DataFrame(
         {
-            "prediction_id": outcome.prediction_id,
-            "key": outcome.key,
-            "value": json_of(outcome.value),
-            "observed_at": _micros(outcome.observed_at),
-            "received_at": _micros(batch.received_at),
-            "request_id": batch.request_id,
-        }
-        for batch in batches
-        for outcome in batch.outcomes
-    ]
-    times = {"observed_at": pl.Int64(), "received_at": pl.Int64()}
-    schema = {name: times.get(name, dtype) for name, dtype in OUTCOMES.items() if name != SEQUENCE}
-    return _in_order(pl.DataFrame(rows, schema=schema), OUTCOMES)
+            "prediction_id": [outcome.prediction_id for outcome in outcomes],
+            "key": [outcome.key for outcome in outcomes],
+            "value": _texts([_json_of(outcome.value) for outcome in outcomes]),
+            "observed_at": [_micros(outcome.observed_at) for outcome in outcomes],
+            "received_at": [moment for moment, _, size in per_batch for _ in range(size)],
+            "request_id": [name for _, name, size in per_batch for _ in range(size)],
+        },
+        schema_overrides={
+            "prediction_id": pl.String,
+            "key": pl.String,
+            "observed_at": pl.Int64,
+            "received_at": pl.Int64,
+        },
+    )
+    return _in_order(rows, OUTCOMES)
 
 
 def measurement_rows(batches: Iterable[MeasurementBatch]) -> pl.DataFrame:
@@ -132,9 +137,7 @@ def measurement_rows(batches: Iterable[MeasurementBatch]) -> pl.DataFrame:
 
 def json_of(value: Scalar) -> str:
     """A label as the text that tables keep it as."""
-    if isinstance(value, float) and not isfinite(value):
-        raise DataError(f"{value} is not a label", where="an outcome", remedy="leave the outcome out until it is known")
-    return msgspec.json.encode(value).decode()
+    return _json_of(value).decode()
 
 
 def is_label(outcome: OutcomeRow) -> bool:
@@ -144,6 +147,12 @@ def is_label(outcome: OutcomeRow) -> bool:
 
 def empty(columns: dict[str, pl.DataType]) -> pl.DataFrame:
     return pl.DataFrame(schema=columns)
+
+
+def _json_of(value: Scalar) -> bytes:
+    if isinstance(value, float) and not isfinite(value):
+        raise DataError(f"{value} is not a label", where="an outcome", remedy="leave the outcome out until it is known")
+    return _encode(value)
 
 
 def _in_order(rows: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
