@@ -299,7 +299,8 @@ class Modules:
         key = self._defined_instead(call_name, module) if module.path in self._instead else None
         if module.path in self._stars and first not in module.packages:
             key = key or self._starred(module, call_name.split("."), 0)
-        if first not in self._places:  # of somebody else's package, as most are
+        # Of somebody else's package, as most are, or a variable that is called like a file, which cannot be called.
+        if not dot or first not in self._places:
             return [key] if key is not None else []
         key = key or self.find(call_name, seen_from=module.path)
         if key is None and call_name.count(".") > 1:

@@ -279,6 +279,10 @@ _OF_DOCKER = re.compile(r"\bdocker\s*\.\s*(build)\s*\(|\.\s*(push)\s*\(")
 _CRON = re.compile(r"\bcron\s*\(\s*['\"](.+?)['\"]")
 
 
+_DECLARATIVE = re.compile(r"^\s*pipeline\s*\{", re.MULTILINE)
+_STAGES = re.compile(r"\bstages\s*\{")
+
+
 def read_jenkins(path: str, text: str) -> Workflow | None:
     """A Jenkinsfile, as far as its calls of shells and Docker, stages and cron go; Groovy is not evaluated."""
     bare = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
@@ -288,8 +292,8 @@ def read_jenkins(path: str, text: str) -> Workflow | None:
             (each.start(), [Command(argv=("docker", each[1] or each[2]), line=line_at(bare, each.start()))])
             for each in _OF_DOCKER.finditer(bare)
         ]
-    if not found:
-        return None
+    if not found or (_DECLARATIVE.search(bare) and not _STAGES.search(bare)):
+        return None  # Jenkins refuses a pipeline whose stages stand in nothing
     triggers = [Trigger(kind="push", line=1)]
     cron = _CRON.search(bare)
     if cron is not None:

@@ -184,11 +184,12 @@ def _inline(facts: Facts) -> Iterator[Sighting]:
         prepares = bool(facts.training) and parts_of(f"{_within(facts, module.path)} {function.name}") & _PREPARES
         if not prepares and key not in steps and not any(map(facts.trains, (key, *facts.callers(key)))):
             continue
-        if not _FRAMES & set(function.words.lower().split("\n")):
+        if not (_FRAMES | _WITHIN) & set(function.words.lower().split("\n")):
             continue
         for check in (*function.branches, *function.asserts):
             said = any(word in _MISSED or parts_of(word) & _MISSING for word in check.words)
             said = said and not {part for word in check.words for part in parts_of(word)} & (_NO_ROWS | _ANSWERS)
+            said = said or (check in function.asserts and not _WITHIN.isdisjoint(check.words))
             raised = check in function.asserts or (
                 check.stops and any(0 < line - check.line <= 4 for line in function.raises)
             )
@@ -202,6 +203,8 @@ _MISSED = frozenset(
     {"missing", "missing_cols", "missing_columns", "isnull", "isna", "null_count", "columns", "duplicated", "nunique"}
 )
 """That there are any rows at all says little of them."""
+_WITHIN = frozenset({"isin"})
+"""Asserted: that all values are among those that are known."""
 _MISSING = frozenset({"missing", "columns"})
 """Parts of a name for what was found to be missing: `columns_diff`, `missing_features`."""
 _NO_ROWS = frozenset({"metadata", "config", "settings", "params", "payload", "request", "args"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from windlass.assessment.probes.verbs import (
     stops_container,
     writes_image,
 )
+from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence
@@ -75,6 +77,14 @@ def _pushed(facts: Facts) -> Iterator[Seen]:
             added = argv[:3] in (("git", "remote", "add"), ("git", "remote", "set-url")) and len(argv) > 4
             if added and argv[-2] in run.command.argv[2:] and _HOSTS.search(argv[-1]):
                 yield seen_run(run)
+            if argv[:2] == ("git", "clone") and _is_filled(argv, run) and any(map(_HOSTS.search, argv[2:])):
+                yield seen_run(run)
+
+
+def _is_filled(argv: tuple[str, ...], run: Run) -> bool:
+    """Whether a push stands in the folder of a clone: `git clone https://.../spaces/team/churn there`."""
+    into = posixpath.basename(argv[-1]).removesuffix(".git")
+    return bool(into) and into in run.folder.split("/")
 
 
 def _started_here(facts: Facts) -> Iterator[Seen]:
@@ -128,9 +138,9 @@ def _committed(facts: Facts) -> Iterator[Seen]:
     """CI commits which image is to run, and Argo CD or Flux bring the cluster to what the branch says."""
     writers = {id(run.route.start.job) for run in facts.runs(writes_image) if run.route.start.job is not None}
     pushes = [run for run in facts.runs(lambda argv: argv[:2] == ("git", "push")) if id(run.route.start.job) in writers]
-    if not pushes:
-        return
-    for path in facts.project.yaml_paths:
+    # What syncs another repository lies there; and that nothing has changed is no failure of a push.
+    yield from (replace(seen_run(each), swallowed="") for each in pushes if _clones(each.route.start.job))
+    for path in facts.project.yaml_paths if pushes else ():
         text = facts.project.text(path)  # a template of a chart is no YAML yet
         syncs, found = _SYNCS.search(text), _SYNCED.search(text)
         # Argo CD waits for a person unless it is told to sync.
@@ -140,6 +150,12 @@ def _committed(facts: Facts) -> Iterator[Seen]:
             for push in map(seen_run, pushes):
                 yield replace(push, evidence=(*push.evidence, here))
             return
+
+
+def _clones(job: Job | None) -> bool:
+    """Whether a job clones another repository."""
+    commands = [each.argv for step in job.steps for each in step.commands] if job is not None else []
+    return any(argv[:2] == ("git", "clone") and any("://" in word for word in argv[2:]) for argv in commands)
 
 
 _PATH = re.compile(r"^\s+path:\s*['\"]?([\w./-]+)", re.MULTILINE)

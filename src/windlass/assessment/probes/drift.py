@@ -14,12 +14,13 @@ from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.loop import retrained_on_scores
 from windlass.assessment.probes.orchestration import steps_of_file
 from windlass.assessment.probes.probe import probe
-from windlass.assessment.probes.serving import predicts, service_modules
+from windlass.assessment.probes.serving import predicts, service_modules, taken_in
 from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Function, Module, last_of
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import parts_of
@@ -333,6 +334,27 @@ def _how_certain(facts: Facts) -> Iterator[Sighting]:
                 yield facts.sight((module, function, next(filter(predicts, function.calls))))
 
 
+_EXPRESSION = re.compile(r"^\s*(?:- )?expr:\s*[\"']?(?:\w+\()*([a-z_]\w+)[^\n]*[<>]", re.MULTILINE)
+_OF_ANSWERS = _CERTAINTY | {"entropy"}
+"""What a service can tell of each answer by itself, before anybody knows what came true."""
+
+
+def _alerted(facts: Facts) -> Iterator[Seen]:
+    """Rules of Prometheus that alert on how certain a service says that its answers are."""
+    modules = facts.project.modules.by_path
+    near = {path for each in service_modules(facts) for path in taken_in(facts, modules[each])}
+    for path in facts.project.yaml_paths:
+        text = facts.project.text(path)
+        for found in _EXPRESSION.finditer(text) if "expr:" in text and "alert:" in text else ():
+            if not parts_of(found[1]) & _OF_ANSWERS:
+                continue
+            for home, function in ((each, one) for each in near for one in modules[each].functions.values()):
+                if found[1] in function.words.split("\n"):
+                    here = Evidence(path=path, line=line_at(text, found.start(1)), why=f"an alert on {found[1]}")
+                    told = Evidence(path=home, line=function.line, why=f"{found[1]} is told")
+                    yield Seen((here, told), by=By.PERSON)
+
+
 @probe("model-performance-monitoring")
 def performance_monitoring(facts: Facts) -> Finding:
     """The quality of answers is measured again and again, on what came true."""
@@ -367,6 +389,6 @@ def performance_monitoring(facts: Facts) -> Finding:
                 Evidence(path=module.path, line=measured[0].line, why="measured once, or by nothing that runs again")
             )
     seen += [each.seen("how certain the answers were is held to a bound") for each in _how_certain(facts) if each.by]
-    seen += retrained_on_scores(facts)
+    seen += [*_alerted(facts), *retrained_on_scores(facts)]
     seen += called_in_r(facts, frozenset({"vetiver_pin_metrics"}), "metrics of the model in use, each time added")
     return conclude("model-performance-monitoring", seen, turned_down=down if not seen else ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from windlass.assessment.automation.workflow import maps, text_of
+from windlass.assessment.automation.workflow import mapping, maps, text_of, words
 from windlass.assessment.facts import Facts, Seen
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.lines import line_at
@@ -17,6 +17,7 @@ def endpoints(facts: Facts) -> Iterator[Seen]:
     """Calls and files by which a platform answers with a model of the project."""
     yield from _called(facts)
     yield from _declared(facts)
+    yield from _given_weights(facts)
     yield from _applied(facts)
     yield from _run_there(facts)
     yield from _in_javascript(facts)
@@ -74,6 +75,24 @@ def _declared(facts: Facts) -> Iterator[Seen]:
             ):
                 line = document.line_of("$schema" if schema else "kind") if hasattr(document, "line_of") else 1
                 yield Seen((Evidence(path=path, line=line, why="an endpoint for the model is declared"),), by=By.PERSON)
+
+
+_WEIGHTS = re.compile(r"\S+\.(pt|pth|onnx|safetensors|gguf|h5|keras|pkl|joblib|tflite|engine)$")
+
+
+def _given_weights(facts: Facts) -> Iterator[Seen]:
+    """Deployments of Kubernetes whose container has a port and is started with the file of a model."""
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path):
+            top = mapping(document)
+            if text_of(top.get("kind")) not in ("Deployment", "StatefulSet"):
+                continue
+            inner = mapping(mapping(mapping(top.get("spec")).get("template")).get("spec"))
+            for each in maps(inner.get("containers")):
+                given = (*words(each.get("command")), *words(each.get("args")))
+                if "ports" in each and any(map(_WEIGHTS.match, given)):
+                    here = Evidence(path=path, line=each.line, why="a container that is started with a model")
+                    yield Seen((here,), by=By.PERSON)
 
 
 _IN_A_TEXT = re.compile(r"^\s*[\"']?kind[\"']?:\s*[\"']?(InferenceService|SeldonDeployment)\b", re.MULTILINE)

@@ -94,6 +94,8 @@ def _is_release_by_name(name: str) -> bool:
         "production",
     }:
         return not _is_question(name)
+    if parts & {"package", "pack"} and parts & {"deployment", "production", "release"}:
+        return not _is_question(name)
     if parts & {"champion", "production", "alias"} and parts & {
         "write",
         "set",

@@ -10,7 +10,7 @@ from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude
 from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
-from windlass.assessment.probes.serving import scoring_modules, service_modules
+from windlass.assessment.probes.serving import scoring_modules, service_modules, taken_in
 from windlass.assessment.probes.tracking import tracking_calls
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Function
@@ -145,6 +145,7 @@ def service_monitoring(facts: Facts) -> Finding:
     scrapes = list(_scrapes(facts))
     pages = _pages(facts)
     near = set(service_modules(facts)) | scoring_modules(facts)
+    near |= {path for each in service_modules(facts) for path in taken_in(facts, facts.project.modules.by_path[each])}
     exported = [each for each in exporters(facts) if each.by > By.NOBODY and not _of_a_step(each)]
     exported.sort(key=lambda each: each.module.path not in near)  # those of a service first: not all are looked at
     hand_made = [

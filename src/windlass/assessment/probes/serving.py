@@ -175,7 +175,7 @@ def _consumers(facts: Facts) -> Iterator[Sighting]:
             continue
         seen.add(module.path)
         takes = _BROKERS & {
-            each for path in _taken_in(facts, module) for each in facts.project.modules.by_path[path].packages
+            each for path in taken_in(facts, module) for each in facts.project.modules.by_path[path].packages
         }
         if (
             takes
@@ -185,7 +185,7 @@ def _consumers(facts: Facts) -> Iterator[Sighting]:
             yield facts.sight(place)
 
 
-def _taken_in(facts: Facts, module: Module) -> set[str]:
+def taken_in(facts: Facts, module: Module) -> set[str]:
     """A file and those of the project that it takes in."""
     found = (facts.project.modules.find(full, seen_from=module.path) for full in module.imports.values())
     return {module.path, *(key[0] for key in found if key is not None)}

@@ -12,6 +12,7 @@ _KEYWORDS = frozenset(
 )
 _ENDS = frozenset({"fi", "done", "esac", "}", ")", ";;"})
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
+_LIST = re.compile(r"[A-Za-z_]\w*\+?=$")
 _HARMLESS = frozenset({"true", ":", "echo", "exit", "printf"})
 _HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 _OPERATORS = ("&&", "||", ";;", "|&", ";", "|", "&", "\n")
@@ -152,6 +153,8 @@ class _Scanner:
             self._escape()
         elif letter in "'\"`":
             self._quoted(letter)
+        elif letter == "(" and self.word and self.word[-1] == "=" and _LIST.match("".join(self.word)):
+            self._list()
         elif self.text.startswith(("$(", "${"), self.place):
             self._nested(")" if self.text[self.place + 1] == "(" else "}")
         elif letter == "#" and not self.begun:
@@ -229,6 +232,13 @@ class _Scanner:
         self._take(inside)
         self.line += inside.count("\n")
         self.place = end + 1
+
+    def _list(self) -> None:
+        """`FILES=("a.py" "b.py")` names files, and runs none of them."""
+        end = self.text.find(")", self.place)
+        inside = self.text[self.place : end if end >= 0 else len(self.text)]
+        self.line += inside.count("\n")
+        self.place += len(inside) + 1
 
     def _nested(self, closing: str) -> None:
         opening = "(" if closing == ")" else "{"
