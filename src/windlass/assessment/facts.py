@@ -284,6 +284,13 @@ class Facts:
         return {sighting.key for sighting in self.training}
 
     @cached_property
+    def training_tops(self) -> frozenset[str]:
+        """The uppermost folders in which it happens."""
+        return frozenset(
+            top for each in self.training for top, between, _ in [each.module.path.partition("/")] if between
+        )
+
+    @cached_property
     def _training_above(self) -> frozenset[Key]:
         """Every function that leads to training."""
         return self.above(self.training_keys)

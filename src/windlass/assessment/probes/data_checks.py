@@ -262,7 +262,7 @@ _PREPARES = frozenset({"split", "prepare", "preprocess", "preprocessing", "inges
 def _within(facts: Facts, path: str) -> str:
     """A path without its first folder where training lies in that too: `sales_prediction/data/load.py` loads."""
     top, _, rest = path.partition("/")
-    return rest if rest and any(each.module.path.startswith(f"{top}/") for each in facts.training) else path
+    return rest if rest and top in facts.training_tops else path
 
 
 def _models_data(facts: Facts, sighting: Sighting) -> bool:
