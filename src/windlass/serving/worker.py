@@ -30,7 +30,7 @@ from windlass.records.paths import Paths
 from windlass.serving.limits import MEMORY_SECONDS, ROUTING_SECONDS
 from windlass.serving.options import TRY_LATER, WorkerOptions
 from windlass.serving.transport.tls import Certificate
-from windlass.serving.versions.patience import may_hold_up_the_end
+from windlass.serving.versions.patience import holds_up_the_end
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
@@ -259,7 +259,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     threading.Thread(target=_outlive_nobody, args=(options, server), name="parent", daemon=True).start()
     server.run(sockets=[socket.socket(fileno=options.listen_fd)])
     server.finish()
-    if may_hold_up_the_end():
+    if holds_up_the_end():
         os._exit(0)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from windlass.serving.limits import (
     FIRST_PATIENCE_SECONDS,
@@ -22,7 +23,6 @@ from windlass.serving.limits import (
 )
 
 T = TypeVar("T")
-_NAME = "on-trial"
 _FORGETTING = 0.99
 """What a call leaves of the time of the slowest before it: after some hundred calls an outlier is forgotten."""
 _GLANCES = 10
@@ -81,9 +81,13 @@ class Calls:
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix=_NAME)
+        _with_threads.add(self)
+        return ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="on-trial")
 
 
-def may_hold_up_the_end() -> bool:
-    """Whether there are threads here that a call may never leave, and that Python would wait for at its end."""
-    return any(thread.name.startswith(_NAME) for thread in threading.enumerate())
+_with_threads: WeakSet[Calls] = WeakSet()
+
+
+def holds_up_the_end() -> bool:
+    """Whether there is a call here that Python would wait for at its end, and that may never come back."""
+    return any(calls.overdue for calls in _with_threads)
