@@ -48,7 +48,13 @@ class Controller:
         self._service = Service(context=context, incidents=self._incidents)
         self._arrivals = Arrivals(context=context, incidents=self._incidents)
         self._releases = Releases(context=context, refused=self._workers.refused, spent=self._service.spent)
-        self._rescue = Rescue(context=context, incidents=self._incidents, refused=self._workers.refused, engine=engine)
+        self._rescue = Rescue(
+            context=context,
+            incidents=self._incidents,
+            refused=self._workers.refused,
+            serves=self._workers.serves,
+            engine=engine,
+        )
         self._experiments = Experiments(context=context)
         self._declarations = Declarations(context=context, engine=engine, incidents=self._incidents, entries=entries)
         self._training = Training(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.incidents import Incidents
@@ -30,13 +30,23 @@ class Rescue:
     A worker that has the champion in memory goes on answering with it, and so it stays: only when one cannot load it is
     the champion before put in its place. Of damaged files that is the last one whose files are whole. Where the files
     are whole it is the last one that a process which has just begun can load, if that cannot load the champion either.
+    When there is none, the version in shadow or canary answers: beside nobody it would wait for ever.
     """
 
-    def __init__(self, *, context: LoopContext, incidents: Incidents, refused: Refused, engine: LocalEngine) -> None:
-        """`refused` says why serving workers could not load a version."""
+    def __init__(
+        self,
+        *,
+        context: LoopContext,
+        incidents: Incidents,
+        refused: Refused,
+        serves: Callable[[str, str], bool],
+        engine: LocalEngine,
+    ) -> None:
+        """`refused` says why serving workers could not load a version; `serves`, whether any has it loaded."""
         self._context = context
         self._incidents = incidents
         self._refused = refused
+        self._serves = serves
         self._trials = LoadTrials(context=context, engine=engine)
         self._looked: dict[str, tuple[str, float]] = {}
         """Product -> the champion whose files were looked at, and when."""
@@ -88,7 +98,7 @@ class Rescue:
             if champion is not None and found is not None and names.index(champion.version) > names.index(version):
                 resolution = f"{champion.version} has come since, and answers"
             elif title.startswith(_OUT):
-                if champion is None or champion.version != version or self._refused(product.name, version) is not None:
+                if champion is None or champion.version != version or not self._is_served(product.name, version):
                     continue
                 resolution = f"{version} is served"
             elif found is None or found.retired or self._damage(product, found) is None:
@@ -96,6 +106,10 @@ class Rescue:
             else:
                 continue
             self._incidents.close(product.name, title=title, resolution=resolution)
+
+    def _is_served(self, product: str, version: str) -> bool:
+        """That nobody has refused it yet says nothing just after a start."""
+        return self._serves(product, version) and self._refused(product, version) is None
 
     def _damage(self, product: ProductState, version: VersionState) -> RegistryError | None:
         try:
@@ -105,9 +119,14 @@ class Rescue:
         return None
 
     def _line(self, product: ProductState) -> Iterator[VersionState]:
-        """The champions before this one whose files are whole, the last one first."""
-        earlier = (product.versions[name] for name in reversed(succession(product)[:-1]))
-        return (each for each in earlier if not each.retired and self._damage(product, each) is None)
+        """The champions before this one whose files are whole, the last one first; then the one under release, which
+        passed the gate, unless a person has yet to agree."""
+        names = list(reversed(succession(product)[:-1]))
+        release = product.release
+        if release is not None and release.stage in ("shadow", "canary"):
+            names += [release.version] if release.approved_by or not release.plan.get("approval") else []
+        found = (product.versions[name] for name in names)
+        return (each for each in found if not each.retired and self._damage(product, each) is None)
 
     def _damaged(
         self, product: ProductState, champion: VersionState, damage: RegistryError, *, successor: VersionState | None
@@ -149,7 +168,9 @@ class Rescue:
     ) -> tuple[str, tuple[Body, ...]]:
         """Who answers, in words, and the change of the champion, to be written together with the incident."""
         now = self._context.now
-        answers = f"{successor.version}, the champion before, answers in its place"
+        under_release = product.release is not None and product.release.version == successor.version
+        who = "which was being released" if under_release else "the champion before"
+        answers = f"{successor.version}, {who}, answers in its place"
         # What was told while it still answered from memory is not so any more.
         self._incidents.close(product.name, title=title, resolution=answers)
         changes = director.install(

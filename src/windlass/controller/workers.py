@@ -32,6 +32,8 @@ class Workers:
         self._heard: deque[ServingEvent] = deque()
         self._refusals: dict[tuple[str, str], dict[str, str]] = {}
         """Product and version -> worker -> why."""
+        self._serving: dict[tuple[str, str], str] = {}
+        """Product and worker -> the versions that it has told last that it serves."""
         self._uncaptured: dict[str, set[str]] = {}
         """Product -> the workers that cannot write down what they would answer."""
         self._crashes: dict[tuple[str, str], list[str]] = {}
@@ -58,6 +60,10 @@ class Workers:
         if len(crashes) < _CRASHES:
             return self._leak(product, release)
         return f"{len(crashes)} serving processes have crashed since its release began; the last: {crashes[-1]}"
+
+    def serves(self, product: str, version: str) -> bool:
+        """Whether a worker has told that it serves the version."""
+        return any(name == product and f"{version} as " in told for (name, _), told in self._serving.items())
 
     def note(self) -> None:
         """Look at what was heard since the last time."""
@@ -157,6 +163,7 @@ class Workers:
     def _serves(self, event: ServingEvent) -> None:
         if event.worker not in self._uncaptured.get(event.product, ()):
             self._captures(event.product, event.worker)  # one that has just begun, in the place of one that could not
+        self._serving[event.product, event.worker] = event.detail
         for (product, version), workers in list(self._refusals.items()):
             if product == event.product and f"{version} as " in event.detail:
                 workers.pop(event.worker, None)
@@ -174,6 +181,8 @@ class Workers:
             workers.pop(event.worker, None)
         for failing in self._uncaptured.values():
             failing.discard(event.worker)
+        for product, worker in [key for key in self._serving if key[1] == event.worker]:
+            del self._serving[product, worker]
         for product in self._served():
             self._incidents.open(
                 product,

@@ -158,12 +158,17 @@ def test_a_version_that_a_worker_refuses_is_an_incident_until_it_is_served(desk:
     assert workers.refused(PRODUCT, "v1") is None
     (opened,) = desk.bodies(IncidentOpened)
     assert opened.title == "v2 cannot be loaded for serving"
+    assert not workers.serves(PRODUCT, "v2")
     say(workers, "serving", "w0", "v1 as champion, v2 as shadow")
+    assert workers.serves(PRODUCT, "v2")
     assert workers.refused(PRODUCT, "v2") is not None  # the other one still does not
     assert desk.state.incidents
     say(workers, "serving", "w1", "v1 as champion, v2 as shadow")
     assert workers.refused(PRODUCT, "v2") is None
     assert desk.state.incidents == {}
+    for worker in ("w0", "w1"):
+        say(workers, "died", worker, "killed by signal 9")
+    assert not workers.serves(PRODUCT, "v2")
 
 
 def test_a_version_that_is_asked_no_more_is_forgiven(desk: Desk) -> None:

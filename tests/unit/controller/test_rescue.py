@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,15 @@ import pytest
 from windlass.controller.incidents import Incidents
 from windlass.controller.rescue import Rescue
 from windlass.errors import EngineError
-from windlass.records.event import ChampionChanged, IncidentClosed, IncidentOpened
+from windlass.product.policy import Release
+from windlass.records.event import (
+    ChampionChanged,
+    IncidentClosed,
+    IncidentOpened,
+    ReleaseApproved,
+    ReleaseFinished,
+    ReleaseStarted,
+)
 from windlass.release import director
 
 from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-found]
@@ -28,7 +37,13 @@ def seconds() -> list[float]:
 
 
 @pytest.fixture
-def rescue(desk: Desk, refused: dict[str, str], seconds: list[float]) -> Rescue:
+def serving() -> set[str]:
+    """What workers have loaded."""
+    return {"v1", "v2", "v3", "v4"}
+
+
+@pytest.fixture
+def rescue(desk: Desk, refused: dict[str, str], serving: set[str], seconds: list[float]) -> Rescue:
     """Of a controller that has just begun, after v1, v2 and v3 answered one after the other."""
     desk.context.real_time = lambda: seconds[0]
     for name in ("v1", "v2", "v3"):
@@ -38,6 +53,7 @@ def rescue(desk: Desk, refused: dict[str, str], seconds: list[float]) -> Rescue:
         context=desk.context,
         incidents=Incidents(context=desk.context),
         refused=lambda _, version: refused.get(version),
+        serves=lambda _, version: version in serving,
         engine=desk.engine,
     )
 
@@ -179,6 +195,69 @@ def test_where_no_version_can_be_loaded_nobody_is_exchanged_and_it_is_told_once(
     (opened,) = desk.bodies(IncidentOpened)
     assert opened.cause == "no module named x; none of the 2 before it can be loaded either"
     assert "see what changed of Python and its libraries" in opened.remedy
+
+
+def begin(desk: Desk, name: str, *, approval: bool = False) -> None:
+    """It is in its first stage beside the champion."""
+    policies = replace(POLICIES, release=Release(shadow=40, approval=approval))
+    desk.register(name)
+    chosen = desk.state.versions[name]
+    bodies = director.begin(
+        desk.state, chosen, policies=policies, release=f"r {name}", now=NOON, reason=f"{name} passed"
+    )
+    desk.write(*bodies)
+
+
+def fail_all(desk: Desk, rescue: Rescue, *versions: str) -> None:
+    rescue.step(PRODUCT)
+    for _ in versions:
+        desk.engine.others[-1].fail(EngineError("no module named x"))
+        rescue.step(PRODUCT)
+
+
+def test_where_no_champion_can_be_loaded_the_one_under_release_answers(
+    desk: Desk, rescue: Rescue, refused: dict[str, str]
+) -> None:
+    """In shadow beside nobody it would wait for ever, with no caller answered."""
+    begin(desk, "v4")
+    refused["v3"] = "version v3 cannot be loaded: no module named x"
+    fail_all(desk, rescue, "v3", "v2", "v1")
+    desk.engine.others[-1].finish()
+    rescue.step(PRODUCT)
+    assert asked(desk) == [["v3", "v2", "v1", "v4"]]
+    assert (champion(desk), desk.state.release) == ("v4", None)
+    (opened,) = desk.bodies(IncidentOpened)
+    assert opened.remedy.startswith("v4, which was being released, answers in its place; ")
+    assert [body.outcome for body in desk.bodies(ReleaseFinished)] == ["promoted"]
+
+
+def test_what_waits_for_a_person_waits_on(desk: Desk, rescue: Rescue, refused: dict[str, str]) -> None:
+    begin(desk, "v4", approval=True)
+    refused["v3"] = "version v3 cannot be loaded: no module named x"
+    fail_all(desk, rescue, "v3", "v2", "v1")
+    assert (champion(desk), asked(desk)) == ("v3", [["v3", "v2", "v1"]])
+    (release,) = desk.bodies(ReleaseStarted)
+    desk.write(ReleaseApproved(release=release.release, version="v4", by="ada", reason="look at it"))
+    rescue.cancel()
+    fail_all(desk, rescue, "v3", "v2", "v1")
+    desk.engine.others[-1].finish()
+    rescue.step(PRODUCT)
+    assert champion(desk) == "v4"
+
+
+def test_that_nobody_has_refused_it_yet_says_nothing_after_a_start(
+    desk: Desk, rescue: Rescue, refused: dict[str, str], serving: set[str]
+) -> None:
+    refused["v3"] = "version v3 cannot be loaded: no module named x"
+    fail_all(desk, rescue, "v3", "v2", "v1")
+    refused.clear()
+    serving.clear()  # the next process: its workers have not begun
+    rescue.step(PRODUCT)
+    assert not desk.bodies(IncidentClosed)
+    serving.add("v3")
+    rescue.step(PRODUCT)
+    (closed,) = desk.bodies(IncidentClosed)
+    assert closed.resolution == "v3 is served"
 
 
 def test_a_trial_ends_with_what_it_was_for(desk: Desk, rescue: Rescue, refused: dict[str, str]) -> None:

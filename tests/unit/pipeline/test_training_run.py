@@ -337,6 +337,20 @@ def test_a_champion_that_cannot_answer_keeps_nobody_out(project: Project) -> Non
     assert second.outcome == "registered"
 
 
+def test_a_champion_that_cannot_answer_keeps_nobody_out_where_nothing_is_new(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of an older release, which did not keep what it said before it saw its holdout."""
+    monkeypatch.setattr("windlass.pipeline.verdicts.champion.JUDGED", "of-later-releases")
+    project.edit("return rows.select", "assert not (HERE / 'old').exists()\n        return rows.select")
+    first = project.train()
+    (project.folder / "old").write_text("as after an upgrade of libraries")
+    project.edit("assert not (HERE / 'old').exists()", "pass")
+    second = project.train(champion="v1", champion_digest=first.digest)
+    assert any("could not be asked" in reason for reason in project.bodies(GateDecided)[1].decision.reasons)
+    assert second.outcome == "registered"
+
+
 @pytest.mark.parametrize("shape", [(5,), (5, 3), (5, 1)])
 def test_predictions_survive_the_disk(shape: tuple[int, ...]) -> None:
     predictions = np.random.default_rng(0).random(shape)

@@ -55,6 +55,8 @@ def answers_of(training: Training, prepared: Prepared, digest: str) -> tuple[Arr
         scores[known], told = said[places[known]], unseen | known
     if unseen.any():
         scores[unseen] = bundle.predict(holdout.rows.filter(pl.Series(unseen))).scores
+    elif np.count_nonzero(told) < MINIMUM_ROWS:
+        bundle.predict(holdout.rows.head(1))  # one that cannot be loaded any more must not be waited for
     return align(scores[told], bundle.manifest.classes, prepared.learned.classes), told
 
 
