@@ -62,9 +62,11 @@ def _arms(plan: Plan, numbers: dict[str, float | int | str | bool | None]) -> Ta
 
 
 def _course(found: Result) -> list[Block]:
-    points = [(at, judged.numbers) for at, judged in found.course]
-    if all(numbers.get("gain") is None for _, numbers in points):
+    points = [(at, judged.numbers) for at, judged in found.course if judged.numbers.get("gain") is not None]
+    if not points:
         return [Text(text="There is nothing to draw before 100 keys of each version have been measured.")]
+    if len(points) == 1:
+        return [Text(text="There is one look so far that told a difference, and a line takes two.")]
     lines = {"upper end": "gain_high", "difference": "gain", "lower end": "gain_low"}
     chart = line_chart(
         labels=[f"{at:%m-%d %H:%M}" for at, _ in points],

@@ -72,8 +72,13 @@ class TestLedger:
 
     def test_what_a_person_started_closes_no_loop(self) -> None:
         names = proven(loop("manual"))
-        assert "model-registry" in names
+        assert {"model-registry", "experiment-tracking", "training-scripted", "pipeline-orchestrated"} <= names
         assert names & {"training-automated", "ct-trigger-threshold", "closed-loop-retraining"} == set()
+
+    def test_a_model_file_that_was_imported_proves_no_training(self) -> None:
+        names = proven(events(VersionRegistered(version="v1", digest="d", run=None, metrics={}), run=None))
+        assert "model-registry" in names
+        assert names & {"experiment-tracking", "training-scripted", "pipeline-orchestrated"} == set()
 
     def test_a_schedule_is_no_threshold(self) -> None:
         names = proven(loop("schedule"))

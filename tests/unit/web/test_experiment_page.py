@@ -46,6 +46,12 @@ def test_what_people_wrote_is_shown_and_never_run() -> None:
     assert "&lt;script&gt;" in text
 
 
+def test_one_look_is_no_picture() -> None:
+    text = page(judged(800, more=1.0), judged(20))
+    assert "<svg" not in text
+    assert "a line takes two" in text
+
+
 def test_too_few_keys_are_no_picture() -> None:
     text = page(judged(20))
     assert "<svg" not in text
