@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from windlass.serving import limits
 from windlass.serving.answers import batching
@@ -139,6 +141,23 @@ def test_patience_follows_what_the_champion_takes() -> None:
     for _ in range(500):
         calls.took(0.001, 1)
     assert calls.patience(1) == LEAST_PATIENCE_SECONDS, "a slow call is forgotten after some hundred others"
+
+
+SECONDS = st.floats(0, 100)
+ROWS = st.integers(1, 10_000)
+
+
+@given(calls=st.lists(st.tuples(SECONDS, ROWS), min_size=1), rows=ROWS, more=ROWS)
+def test_nobody_is_given_less_than_several_times_the_last_call_or_waited_for_longer_than_is_borne(
+    calls: list[tuple[float, int]], rows: int, more: int
+) -> None:
+    champion = Calls()
+    for seconds, answered in calls:
+        champion.took(seconds, answered)
+    patience = champion.patience(rows)
+    assert LEAST_PATIENCE_SECONDS <= patience <= MOST_PATIENCE_SECONDS
+    assert patience >= min(TIMES_AS_LONG * calls[-1][0], MOST_PATIENCE_SECONDS)
+    assert champion.patience(rows + more) >= patience
 
 
 def test_a_new_version_is_tried_in_threads_before_it_may_hold_up_the_event_loop(
