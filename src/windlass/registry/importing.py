@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickletools
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,8 @@ def inspect_model_file(path: Path) -> Format:
             where=str(path),
             remedy=f"give one of {', '.join(get_args(Format))} (LightGBM: booster_.save_model, XGBoost: save_model)",
         )
+    if found == "lightgbm" and not _has_all_trees(data):
+        raise UsageError("the model file ends in the middle", where=str(path), remedy="write or copy it once more")
     return found
 
 
@@ -160,6 +163,15 @@ def _format_of(path: Path, data: bytes) -> Format | None:
     if _is_pickle(inner):
         return "joblib" if inner is not data or b"joblib.numpy_pickle" in inner else "pickle"
     return "onnx" if _is_onnx(data) else None
+
+
+def _has_all_trees(data: bytes) -> bool:
+    """Whether LightGBM's text is whole: of less it makes a model without trees, or the library ends the process."""
+    if b"\nend of trees" in data:
+        return True
+    sizes, first = re.search(rb"\ntree_sizes=([\d ]*)\n", data), data.find(b"\nTree=0\n")
+    bytes_needed = sum(map(int, sizes[1].split())) if sizes else 0  # releases before 2.1 do not say
+    return first >= 0 and first + 1 + bytes_needed <= len(data)
 
 
 def _is_xgboost(data: bytes) -> bool:

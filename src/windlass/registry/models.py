@@ -15,7 +15,7 @@ from typing import Any
 
 from windlass.errors import RegistryError, UntrustedModel
 from windlass.records.bundle import ModelFile
-from windlass.registry.pickles import imports_of
+from windlass.registry.pickles import decompressed, imports_of
 
 _FRESH: dict[tuple[str, tuple[str, ...]], Any] = {}
 """Digest and types of the file saved last -> the model as it was read back from it.
@@ -144,6 +144,8 @@ def _unreadable(path: Path, file: ModelFile, error: Exception) -> RegistryError:
     remedy = "install the versions of the libraries that it was made with; a version's manifest lists them"
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         remedy = f"install what holds the module {error.name!r}, or lay its file beside the product's, and try again"
+    elif file.format in ("pickle", "joblib") and not decompressed(path.read_bytes()).endswith(pickle.STOP):
+        remedy = "the file ends in the middle: write or copy it once more"
     return RegistryError(
         f"the {file.format} file of a {file.kind or 'model'} cannot be read here: {type(error).__name__}: {error}",
         where=str(path),

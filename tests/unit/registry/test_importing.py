@@ -113,6 +113,32 @@ def test_a_file_that_did_not_arrive_is_told_from_one_that_is_no_model(
         inspect_model_file(tmp_path / "m.joblib")
 
 
+@pytest.mark.parametrize("part", [0.02, 0.2, 0.5, 0.9])
+def test_a_file_of_lightgbm_that_was_cut_off_is_never_handed_to_it(part: float, tmp_path: Path) -> None:
+    """It would abort the process, or make a model without trees of it."""
+    text = booster().model_to_string()
+    cut = text[: text.index("Tree=0") + int(part * (text.index("end of trees") - text.index("Tree=0")))]
+    (tmp_path / "m.txt").write_text(cut)
+    with pytest.raises(UsageError, match="ends in the middle"):
+        inspect_model_file(tmp_path / "m.txt")
+    (tmp_path / "m.txt").write_text(text[: text.index("Tree=0") - 20])
+    with pytest.raises(UsageError, match="ends in the middle"):
+        inspect_model_file(tmp_path / "m.txt")
+    whole = text[: text.index("end of trees")]  # releases before 2.2 write no such line
+    (tmp_path / "m.txt").write_text(whole)
+    assert inspect_model_file(tmp_path / "m.txt") == "lightgbm"
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("write", [joblib.dump, lambda model, path: path.write_bytes(pickle.dumps(model))])
+def test_a_pickle_that_was_cut_off_is_told_to_be_that(write: Any, part: float, tmp_path: Path) -> None:
+    write(fitted(LogisticRegression()), tmp_path / "m.pkl")
+    whole = (tmp_path / "m.pkl").read_bytes()
+    (tmp_path / "m.pkl").write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(RegistryError, match="ends in the middle"):
+        import_model(tmp_path / "m.pkl", trust=True)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such model file"):
         import_model(tmp_path / "nothing.pkl")
@@ -500,7 +526,7 @@ def test_lightgbm_of_many_classes_and_of_numbers(tmp_path: Path) -> None:
     [
         (b'{"learner":{},"version":[3,0,0]}', "xgboost", "xgboost"),
         (b"\x08\x09\x12\x03abc\x3a\x02\x0a\x00", "onnxruntime", "onnx"),
-        (b"tree\nversion=v4\nnum_class=1\n", "lightgbm", "lightgbm"),
+        (b"tree\nversion=v4\nnum_class=1\n\nend of trees\n", "lightgbm", "lightgbm"),
     ],
 )
 def test_a_missing_library_answers_with_the_install_command(
