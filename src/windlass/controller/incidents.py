@@ -33,8 +33,12 @@ class Incidents:
         return True
 
     def is_open(self, product: str, title: str) -> bool:
+        return title in self.titles(product)
+
+    def cause_of(self, product: str, title: str) -> str | None:
+        """What was told of the one that is open; None: none is."""
         known = self._context.product(product).incidents.values()
-        return any(incident.opened.title == title for incident in known)
+        return next((incident.opened.cause for incident in known if incident.opened.title == title), None)
 
     def titles(self, product: str) -> list[str]:
         """Of those that are open."""

@@ -228,7 +228,10 @@ class Training:
         if product.run is not None and product.run.run == request.run:  # it has not told of it itself
             self._context.record(_death(request.run, error), product=request.product)
         remedy = error.remedy or "mend what the log names; finished steps are not repeated"
-        self._incidents.open(request.product, title=FAILED, cause=error.discreet_fault, remedy=remedy)
+        cause = error.discreet_fault
+        if self._incidents.cause_of(request.product, FAILED) not in (None, cause):  # its remedy helps no more
+            self._incidents.close(request.product, title=FAILED, resolution=f"{request.run} failed of something else")
+        self._incidents.open(request.product, title=FAILED, cause=cause, remedy=remedy)
 
 
 def _earlier(product: ProductState) -> tuple[tuple[str, str], ...]:

@@ -323,6 +323,21 @@ def test_what_the_run_says_is_passed_on(desk: Desk) -> None:
     assert not control.idle
 
 
+def test_a_run_that_fails_of_something_else_is_told_anew(desk: Desk) -> None:
+    control = training(desk)
+    for what in ("no extract", "no extract", "no such file"):
+        control.decide(PRODUCT, QUIET)
+        desk.write(RunFailed(run=begun(desk).run, step="extract", error="DataError", message=what))
+        desk.engine.fail(DataError(what, where="extract", remedy=f"mend: {what}"))
+        control.follow()
+        desk.wait(days=1)
+    first, second = desk.bodies(IncidentOpened)
+    assert (first.cause, second.cause) == ("no extract (at extract)", "no such file (at extract)")
+    assert second.remedy == "mend: no such file"
+    (closed,) = desk.bodies(IncidentClosed)
+    assert (closed.incident, "failed of something else" in closed.resolution) == (first.incident, True)
+
+
 def test_a_failed_run_is_an_incident_that_the_next_success_closes(desk: Desk) -> None:
     control = training(desk)
     control.decide(PRODUCT, QUIET)
