@@ -213,9 +213,14 @@ _ANSWERS = frozenset({"target", "label"})
 """That the column to learn is there is asked by whoever splits it off."""
 
 
+_FIELDS = frozenset({"required_fields", "missing_fields"})
+"""What rows that are no table have; requests and settings have them too."""
+
+
 def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:
+    frames = _FRAMES | _FIELDS if parts_of(function.name.rpartition(".")[2]) & {"data", "dataset"} else _FRAMES
     return any(
-        _FRAMES & set(facts.project.modules.function(key).words.lower().split("\n"))
+        frames & set(facts.project.modules.function(key).words.lower().split("\n"))
         for key in facts.below((module.path, function.name), most=15)
     )
 
@@ -239,6 +244,9 @@ def _verdict_is_used(facts: Facts, module: Module, function: Function) -> Iterat
         given = {each.name.lower() for each in outer.assigned if each.line == call.line}
         if any(check.stops and given & set(check.words) and check.line > call.line for check in outer.branches):
             yield True
+        leaves = [each for each in outer.calls if each.last in ("exit", "_exit", "SystemExit")]
+        if any(each.args[:1] == (None,) and 0 <= each.line - call.line <= (6 if given else 0) for each in leaves):
+            yield True  # `sys.exit(0 if is_valid else 1)`
 
 
 def _callers(facts: Facts, module: Module, function: Function) -> Iterator[tuple[Module, Function, Call]]:

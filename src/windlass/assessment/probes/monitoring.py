@@ -107,11 +107,35 @@ def _alarms(facts: Facts) -> Iterator[Seen]:
     """Alarms on what a platform itself counts of a service, or the service counts there: errors, latency, requests."""
     serves = bool(service_modules(facts))
     yield from _pages_of_a_platform(facts)
+    yield from _in_stacks(facts)
     for each in facts.project.terraform:
         own = serves and _OF_ITS_OWN.search(each.body) and _OF_REQUESTS.search(each.body)
         if each.kind == "aws_cloudwatch_metric_alarm" and (own or _OF_A_SERVICE.search(each.body)):
             here = Evidence(path=each.path, line=each.line, why="an alarm on what is counted of the service")
             yield Seen((here,), by=By.PERSON)
+
+
+def _in_stacks(facts: Facts) -> Iterator[Seen]:
+    """The same in CloudFormation, and in CDK, where metrics are made for an alarm or a page."""
+    counted = re.compile(_AWS_SERVICES.strip('"'))
+    for path in facts.project.yaml_paths:
+        for document in facts.project.yaml(path)[:1]:
+            for about in map(mapping, mapping(mapping(document).get("Resources")).values()):
+                given = mapping(about.get("Properties"))
+                told = counted.fullmatch(text_of(given.get("Namespace")))
+                told = told and _OF_REQUESTS.search(text_of(given.get("MetricName")))
+                if told and about.get("Type") == "AWS::CloudWatch::Alarm":
+                    why = "an alarm on what is counted of the service"
+                    yield Seen((Evidence(path=path, line=about.line, why=why),), by=By.PERSON)
+    for module, _, call in facts.named(lambda name: name == "aws_cdk.aws_cloudwatch.Metric"):
+        told = counted.fullmatch(call.kwarg("namespace") or "") and _OF_REQUESTS.search(call.kwarg("metric_name") or "")
+        shown = [each for function in module.functions.values() for each in function.calls if each.name in _SHOWS]
+        if told and shown:
+            why = "an alarm or a page on what is counted of the service"
+            yield Seen((Evidence(path=module.path, line=shown[0].line, why=why),), by=By.PERSON)
+
+
+_SHOWS = frozenset({"aws_cdk.aws_cloudwatch.Alarm", "aws_cdk.aws_cloudwatch.Dashboard"})
 
 
 def _pages_of_a_platform(facts: Facts) -> Iterator[Seen]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from windlass.assessment.automation.workflow import mapping, maps, text_of, words
@@ -366,10 +367,16 @@ def service_entries(project: Project) -> Iterator[Entry]:
         if image is not None:
             served.add(image.path)
         if commands:
-            yield _service(service.path, service.line, f"the service {service.name}"), tuple(commands)
+            yield _service(service.path, service.line, f"the service {service.name}"), _placed(commands, folder)
     for image in project.images:
         if image.path not in served and image.starts:
-            yield _service(image.path, image.starts[-1].line, "what the image starts"), tuple(image.starts)
+            folder = image.path.rpartition("/")[0]
+            yield _service(image.path, image.starts[-1].line, "what the image starts"), _placed(image.starts, folder)
+
+
+def _placed(commands: tuple[Command, ...], folder: str) -> tuple[Command, ...]:
+    """Commands of a container, as seen from the folder that it is made of: of files called alike it has that one."""
+    return tuple(replace(each, folder=_joined(folder, each.folder)) for each in commands) if folder else commands
 
 
 def _joined(folder: str, name: str) -> str:

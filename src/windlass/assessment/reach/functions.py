@@ -11,6 +11,7 @@ from windlass.assessment.automation.workflow import mapping, maps, text_of
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.routes import By, Start
+from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.shell import Command
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence
@@ -33,6 +34,7 @@ def cloud_functions(project: Project) -> Iterator[Entry]:
                 yield from _in_serverless(project, path, top)
     yield from _in_azure(project)
     yield from _in_terraform(project)
+    yield from _only_declared(project)
     yield from _jobs_of_databricks(project)
 
 
@@ -132,6 +134,33 @@ def _in_terraform(project: Project) -> Iterator[Entry]:
                 yield start, _items(keys)
         if when and _JOBS.search(body):
             yield start, (Command(argv=("gcloud", "run", "jobs", "execute"), line=each.line),)
+
+
+_ASSET = re.compile(r"""\bfrom_?[aA]sset\(\s*[\"']([\w./-]+)[\"']""")
+_HANDLER = re.compile(r"""\bhandler\s*[=:]\s*[\"']([\w./-]+\.\w+)[\"']""")
+
+
+def _only_declared(project: Project) -> Iterator[Entry]:
+    """Functions of AWS that Terraform or CDK declare: somebody asks them, whoever it is."""
+    for each in project.terraform:
+        keys = _declared(project, each.name, each.body) if each.kind == "aws_lambda_function" else []
+        if keys:
+            yield _told(each.path, each.line), _items(keys)
+    stacks = [each.path for each in project.modules if "aws_cdk" in each.packages]
+    stacks += [path for path in project.named(".ts") if "aws-cdk" in project.text(path)]
+    for path in stacks:
+        text = project.text(path)
+        for asset in _ASSET.finditer(text):
+            before = _HANDLER.findall(text, max(0, asset.start() - 400), asset.start())[-1:]
+            handler = (before or _HANDLER.findall(text, asset.end(), asset.end() + 400) or [""])[0]
+            keys = _handlers(project, handler, asset[1]) if handler else []
+            if keys:
+                yield _told(path, line_at(text, asset.start())), _items(keys)
+
+
+def _told(path: str, line: int) -> Start:
+    here = Evidence(path=path, line=line, why="a function that is declared")
+    return Start(by=By.PERSON, kinds=("person",), evidence=here)
 
 
 _FILE_OF_TASK = re.compile(rf"\b(?:notebook_path|python_file){_TEXT}")
