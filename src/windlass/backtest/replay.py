@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,9 +12,10 @@ from windlass.backtest.loop import Loop
 from windlass.backtest.policies import NAMES, Frozen, Periodic, Policy, recent_rows
 from windlass.backtest.result import BacktestResult, PolicyResult, Timing, WindowSpan
 from windlass.backtest.scoring import Scorer, mean_of
-from windlass.backtest.stream import Array, Stream, Window, windows_of
+from windlass.backtest.stream import NEVER, Array, Stream, Window, windows_of
 from windlass.backtest.trainer import LEAST, Trainer
 from windlass.errors import DataError
+from windlass.product.duration import format_duration
 
 FIRST_MODEL = "first model"
 Progress = Callable[[str, int, int], None]
@@ -75,14 +77,26 @@ def run_backtest(
 def _first_model(stream: Stream, trainer: Trainer, window: Window) -> Any:
     known = stream.known(int(stream.at[window.start]), start=0, stop=window.start)
     if not trainer.can_fit(known):
-        found = f"{len(known)} labels" if len(known) < LEAST else f"one class among {len(known)} labels"
+        found = "labels" if len(known) < LEAST else "labels of one class alone"
         raise DataError(
-            f"nothing can be trained at the start: by the end of the history, the first {window.start} rows, "
-            f"there is no more than {found}",
+            f"nothing can be trained at the start: of the first {window.start} rows, the history, {len(known)} {found} "
+            "are known at its end",
             where=f"target {stream.product.task.target!r}",
-            remedy="check the label delay, or take a file with more history",
+            remedy=f"{_delay(stream, window)}take more history",
         )
     return trainer.fit(known)
+
+
+def _delay(stream: Stream, window: Window) -> str:
+    """How long the labels of the history take, where that is what keeps them away."""
+    waits = (stream.known_at - stream.at)[: window.start][stream.known_at[: window.start] != NEVER]
+    if not waits.any() or not stream.order.dtype.is_temporal():
+        return ""
+    least = format_duration(timedelta(microseconds=int(waits.min())))
+    return (
+        f"a label counts as known {least} after its row or later: if that is too long, say --label-delay, or "
+        "Outcome(within=...) in a product; or "
+    )
 
 
 def _policy(name: str, stream: Stream, trainer: Trainer, first: Any, spans: list[Window]) -> Policy:

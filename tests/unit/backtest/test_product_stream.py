@@ -57,6 +57,13 @@ def test_a_products_rows_are_replayed_with_its_own_features_and_policies():
     assert late.product.name == Orders.name
 
 
+def test_labels_that_are_waited_for_too_long_are_told_with_how_long():
+    """By default it is 30 days, which nobody has written down who wonders where the labels of a month are."""
+    with pytest.raises(DataError, match="0 labels are known at its end") as caught:
+        run_backtest(stream_of(type("Slow", (Orders,), {"outcome": wl.Outcome()})), windows=4)
+    assert caught.value.remedy.startswith("a label counts as known 30d after its row or later")
+
+
 def test_a_schedule_of_the_products_own_is_kept():
     class Scheduled(Orders):
         retrain = wl.Retrain(every="10d", cooldown="0s")

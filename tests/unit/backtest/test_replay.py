@@ -197,7 +197,7 @@ def test_a_tiny_file_is_replayed(make_stream, rows):
 def test_nothing_to_start_from_is_one_clear_error(make_stream):
     frame = drifting(400, change=None)
     constant = frame.with_columns(label=pl.when(pl.int_range(pl.len()) < 150).then(0).otherwise("label"))
-    with pytest.raises(DataError, match="one class among 80 labels"):
+    with pytest.raises(DataError, match="80 labels of one class alone are known"):
         run_backtest(make_stream(constant, task="binary"))
     with pytest.raises(DataError, match="0 labels"):
         run_backtest(make_stream(frame, label_delay="90d"))
