@@ -42,7 +42,10 @@ def up(*, project: Path | None, **settings: Any) -> None:
 @serving_options
 @project_option
 def serve(*, project: Path | None, **settings: Any) -> None:
-    """Serve the champions, or a model file, over HTTP. Nothing else is run; what they answer is captured."""
+    """Serve the champions over HTTP. Nothing else is run; what they answer is captured.
+
+    A model file becomes a project first: `windlass init NAME --from-model FILE`.
+    """
     from windlass.app.up import serve as run_server
 
     with workspace(project, create=True, **settings) as opened:
