@@ -24,6 +24,7 @@ from windlass.assessment.automation.systems import (
 )
 from windlass.assessment.automation.targets import (
     Target,
+    read_console_scripts,
     read_just,
     read_make,
     read_package_json,
@@ -232,6 +233,9 @@ class Project:
                 yield from read_package_json(path, self.text(path))
             elif name in ("tox.ini", "setup.cfg"):
                 yield from read_tox(path, self.text(path))
+                yield from read_console_scripts(path, self.text(path))
+            elif name == "setup.py":
+                yield from read_console_scripts(path, self.text(path))
             elif name in ("pyproject.toml", "mise.toml", ".mise.toml", "pixi.toml"):
                 yield from read_toml_tasks(path, self.text(path))
                 if name == "pyproject.toml":

@@ -20,6 +20,7 @@ from windlass.assessment.automation.others import (
     read_jenkins,
     read_travis,
 )
+from windlass.assessment.automation.semaphore import read_buildkite, read_semaphore
 from windlass.assessment.automation.workflow import Workflow
 from windlass.assessment.reading.tree import Tree
 from windlass.assessment.reading.yaml import Map
@@ -44,11 +45,13 @@ _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"buildspec[^/]*\.ya?ml"), read_code_build),
     (re.compile(r"\.travis\.ya?ml"), read_travis),
     (re.compile(r"bitbucket-pipelines\.ya?ml"), read_bitbucket),
+    (re.compile(r"\.buildkite/pipeline\.ya?ml"), read_buildkite),
 )
-_AT_THE_TOP = (read_circle, read_travis, read_bitbucket)
+_AT_THE_TOP = (read_circle, read_travis, read_bitbucket, read_buildkite)
 _DRONE = re.compile(r"\.(drone|woodpecker)\.ya?ml|\.woodpecker/[^/]+\.ya?ml")
 _BUILD_SPEC = re.compile(r"(.*/)?(buildspec[^/]*|buildspecs?/[^/]+)\.ya?ml")
 _GITLAB = re.compile(r"\.gitlab-ci\.ya?ml")
+_SEMAPHORE = re.compile(r"\.semaphore/semaphore\.ya?ml")
 _MOST_INCLUDED = 40
 _ON_ITS_OWN = frozenset({"trigger", "pr", "schedules", "resources"})
 """What only a pipeline says that is none of another's templates."""
@@ -58,7 +61,7 @@ _EXAMPLES = re.compile(r"(^|/)(docs?|examples?|samples?|templates?|tests?|archiv
 
 def is_heard_at_the_top_alone(path: str) -> bool:
     """Whether a system looks for such a file at the top of a repository and nowhere else."""
-    top = (_GITHUB, _GITLAB, _DRONE, *(pattern for pattern, reader in _NAMED if reader in _AT_THE_TOP))
+    top = (_GITHUB, _GITLAB, _DRONE, _SEMAPHORE, *(pattern for pattern, reader in _NAMED if reader in _AT_THE_TOP))
     return any(pattern.fullmatch(path) for pattern in top)
 
 
@@ -71,6 +74,8 @@ def active_workflows(tree: Tree, documents: Documents) -> list[Workflow]:
             found.append(workflow)
         elif _GITLAB.fullmatch(path):
             found += _gitlab(tree, documents, path)
+        elif _SEMAPHORE.fullmatch(path):
+            found += read_semaphore(path, lambda here: next(iter(documents(here)), None))
     return found
 
 

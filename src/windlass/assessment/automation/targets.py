@@ -177,6 +177,24 @@ def _toml_commands(tool: str, value: Any, line: int) -> tuple[Command, ...]:
     return tuple(command for piece in pieces if isinstance(piece, str) for command in read_shell(piece, line))
 
 
+_SECTION = re.compile(
+    r"""["']?console_scripts["']?\s*[:=]\s*"""
+    r"""(?:\[(.*?)\]|["']{3}(.*?)["']{3}|((?:\n[ \t]+[^\n]*)+))""",
+    re.DOTALL,
+)
+_SCRIPT = re.compile(r"""(?:^|["'\s])([\w.-]+)\s*=\s*([\w.]+:[\w.]+)""")
+
+
+def read_console_scripts(path: str, text: str) -> Iterator[Target]:
+    """Console scripts of setup.py and setup.cfg."""
+    for section in _SECTION.finditer(text):
+        start, end = section.span(section.lastindex or 0)
+        for found in _SCRIPT.finditer(text, start, end):
+            line = line_at(text, found.start(1))
+            commands = _toml_commands("script", found[2], line)
+            yield Target(tool="script", name=found[1], path=path, line=line, commands=commands)
+
+
 def read_task_functions(module: Module) -> Iterator[Target]:
     """Sessions of nox and tasks of invoke: functions that hand commands to a runner."""
     for function in module.functions.values():

@@ -49,11 +49,12 @@ _STATISTICS = frozenset(
 _PLATFORMS = re.compile(
     r"(DefaultModelMonitor|DataQualityMonitor|ModelQualityMonitor|create_monitoring_schedule|"
     r"ModelDeploymentMonitoringJob(\.create)?|create_model_deployment_monitoring_job|DataDriftDetector|"
-    r"MonitorSchedule|MonitoringTarget|create_monitor|MonitorBatchTransformStep|quality_monitors\.(create|run_refresh))$"
+    r"MonitorSchedule|MonitoringTarget|create_monitor|MonitorBatchTransformStep|quality_monitors\.(create|run_refresh)|"
+    r"databricks\.(data|lakehouse)_monitoring\.\w+)$"
 )
 
 
-_CLIENTS = ("azure.", "azureml.", "sagemaker.", "boto3.", "google.")
+_CLIENTS = ("azure.", "azureml.", "sagemaker.", "boto3.", "google.", "databricks.")
 
 _MEASURES = (
     "Monitor",
@@ -284,6 +285,7 @@ def _declared_monitors(facts: Facts) -> Iterator[Seen]:
             if isinstance(document, Map) and (
                 "monitoring_signals" in str(mapping(document.get("create_monitor")))[:2000]
                 or "monitorSchedule" in str(document.get("$schema"))
+                or mapping(mapping(document.get("resources")).get("quality_monitors"))
             ):
                 yield Seen(
                     (Evidence(path=path, line=document.line, why="a monitor of the platform is declared"),),

@@ -19,6 +19,7 @@ _STEPS = {
     "hatchet_sdk": ("task",),
     "dbos": ("step", "workflow"),
     "mage_ai": ("transformer", "data_loader", "data_exporter", "custom"),
+    "hera": ("script",),
     "luigi": (),
     "ploomber": (),
 }

@@ -445,6 +445,23 @@ def _branching_steps(facts: Facts) -> Iterator[Gate]:
                 yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
 
 
+_MODE = re.compile(r"^\s*run_mode:\s*[\"']?(\w+)", re.MULTILINE)
+
+
+def _thresholds_of_mlflow(facts: Facts) -> Iterator[Gate]:
+    """An evaluation of MLflow that raises below its thresholds, unless its job is told to let such a model pass."""
+    for module, function, call in facts.given(_GIVEN):
+        if call.last != "evaluate" or not call.name.startswith("mlflow.") or call.kwarg(_GIVEN) == "None":
+            continue
+        asks = "dry_run" in facts.project.text(module.path)
+        modes = {mode for path in facts.project.yaml_paths for mode in _MODE.findall(facts.project.text(path))}
+        if not asks or "enabled" in modes or not modes:
+            sighting = facts.sight((module, function, call))
+            seen = sighting.seen("the evaluation fails below its thresholds")
+            yield Gate(seen, rival=call.has("baseline_model"))
+
+
+_GIVEN = "validation_thresholds"
 _VERDICTS = frozenset({"failed", "fail", "passed", "pass", "rejected", "approved", "status", "ok"}) | _DECISIONS
 
 
@@ -642,6 +659,7 @@ def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     gates, down = gates_in_code(facts)
     found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
     found += [*gates_on_saving(facts), *gates_on_replacing(facts), *gates_on_a_floor(facts), *_branching_steps(facts)]
+    found += _thresholds_of_mlflow(facts)
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]
     down += [Evidence(path=each.path, line=each.line, why="a gate that nothing calls") for each in unreached]
     return [gate for gate in found if gate.seen.by > By.NOBODY], down

@@ -22,7 +22,8 @@ _PLATFORM_STEPS = re.compile(
     r"|kedro\.pipeline\.\w*\.?(node|Node|pipeline|Pipeline)|kedro\.pipeline\.(node|Node|pipeline|Pipeline)"
     r"|tfx\..*(Trainer|Evaluator|Transform|Pusher|ExampleValidator|StatisticsGen|SchemaGen|CsvExampleGen|Pipeline)"
     r"|google_cloud_pipeline_components\..*Op|prefect\.task|azure\.ai\.ml\.load_component"
-    r"|azure\.ai\.ml\.command|kfp\.components\.\w+|kfp\.\w*\.?ContainerOp|clearml\..*add_(function_)?step)$"
+    r"|azure\.ai\.ml\.command|kfp\.components\.\w+|kfp\.\w*\.?ContainerOp|clearml\..*add_(function_)?step"
+    r"|hera\.workflows\.(\w+\.)*(Container|Script|Task))$"
 )
 TRAINS = frozenset(
     {

@@ -249,7 +249,10 @@ def _written(value: Map, where: str) -> Iterator[Command]:
     for key in ("python_file", "notebook_path"):  # a task of Databricks
         if isinstance(value.get(key), str):
             file = value[key].removeprefix("file:").removeprefix("fuse:").lstrip("/")
+            file = file if "." in posixpath.basename(file) else f"{file}.py"
             yield Command(argv=("python", file, *words(value.get("parameters"))), line=value.line_of(key))
+    if isinstance(value.get("entry_point"), str) and "package_name" in value:  # a wheel of the project, for Databricks
+        yield Command(argv=(value["entry_point"], *words(value.get("parameters"))), line=value.line_of("entry_point"))
 
 
 def _gcloud(asked: Asked) -> Leads:

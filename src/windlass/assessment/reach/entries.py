@@ -315,7 +315,13 @@ def _tasks_of(project: Project, job: Map, *, depth: int) -> Iterator[Command]:
         for key, field in (("notebook_task", "notebook_path"), ("spark_python_task", "python_file")):
             given = text_of(mapping(task.get(key)).get(field))
             if given:
-                yield Command(argv=("python", given.removeprefix("../")), line=task.line)
+                file = given.removeprefix("../")
+                file = file if "." in posixpath.basename(file) else f"{file}.py"  # a notebook is named without it
+                yield Command(argv=("python", file), line=task.line)
+        wheel = mapping(task.get("python_wheel_task"))
+        if text_of(wheel.get("entry_point")):
+            argv = (text_of(wheel.get("entry_point")), *words(wheel.get("parameters")))
+            yield Command(argv=argv, line=wheel.line)
         named = _OTHER_JOB.search(text_of(mapping(task.get("run_job_task")).get("job_id")))
         if named is not None and depth < 3:
             yield from _tasks_of(project, job_of_databricks(project, named[1]), depth=depth + 1)
