@@ -8,7 +8,7 @@ import click
 
 from windlass.cli.context import json_option, limit_option, product_option, project_option, reason_option, workspace
 from windlass.cli.group import Group
-from windlass.cli.output import print_rows
+from windlass.cli.tables import print_rows
 from windlass.errors import ProductError, UsageError
 
 _SIGNALS = ("drift", "decay", "quality", "service", "incident")

@@ -9,7 +9,8 @@ import click
 
 from windlass.cli.act import say_aside
 from windlass.cli.context import json_option, project_option, workspace
-from windlass.cli.output import console, print_json, print_rows
+from windlass.cli.output import console, print_json
+from windlass.cli.tables import print_rows
 
 if TYPE_CHECKING:
     from windlass.records.event import WorkspaceCleaned

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,27 +70,6 @@ def stdout_for_figures() -> Iterator[None]:
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())  # noqa: T201 (the command's output)
-
-
-def print_rows(rows: Sequence[Row], *, as_json: bool, title: str, empty: str) -> None:
-    """Rows with the same keys: a table, or a JSON array. `empty` is said when there are none."""
-    if as_json:
-        print_json(list(rows))
-        return
-    if not rows:
-        console().print(f"[dim]{empty}[/dim]")
-        return
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for name in rows[0]:
-        utc = " (UTC)" if any(isinstance(row[name], datetime) for row in rows) else ""
-        table.add_column(name.replace("_", " ") + utc, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(say(value).removesuffix(" UTC")) for value in row.values()))
-    console().print(table)
 
 
 def print_record(record: Row, *, as_json: bool, title: str) -> None:

@@ -8,7 +8,8 @@ import click
 
 from windlass.cli.context import json_option, project_option, reason_option, workspace
 from windlass.cli.group import Group
-from windlass.cli.output import print_json, print_rows
+from windlass.cli.output import print_json
+from windlass.cli.tables import print_rows
 from windlass.errors import UsageError
 from windlass.records.token import SCOPES
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from windlass.app.version import VersionCard
-from windlass.cli.output import print_record, print_rows
+from windlass.cli.output import print_record
+from windlass.cli.tables import print_rows
 from windlass.records.bundle import Compiled
 
 
