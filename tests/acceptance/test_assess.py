@@ -15,6 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from windlass.cli import output
 from windlass.cli.main import app
 from windlass.errors import UsageError
 
@@ -237,6 +238,14 @@ def test_what_has_no_level_is_told_why(tmp_path: Path, kind: str, files: dict[st
     assert "no level" in said["kind_why"]
     assert {each["level"] for each in said["models"].values()} == {None}
     assert run(tmp_path / "it", "--fail-under", "microsoft:0", "--no-history")[0] == 1
+
+
+def test_names_of_practices_are_whole_in_a_narrow_terminal(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = json.loads(run(project, "--json", "-", "--no-history")[1])
+    shown = [each["id"] for each in found["practices"] if each["evidence"]]
+    monkeypatch.setattr(output, "_PIPE_WIDTH", 60)
+    text = run(project, "--no-history")[1]
+    assert [name for name in shown if f" {name} " not in text] == []
 
 
 def test_history_of_git_counts_where_there_is_one(project: Path) -> None:

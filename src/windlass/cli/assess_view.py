@@ -77,7 +77,7 @@ def _practices(out: Console, found: Assessment) -> None:
 
     table = Table(title="What was found", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("state", "practice", "where", "why"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "practice")  # it is looked up by
     shown = [each for each in found.practices if each.evidence or each.turned_down]
     for each in sorted(shown, key=lambda one: (-one.state.rank, one.id)):
         place, why = _proof(each)
