@@ -15,6 +15,7 @@ import polars as pl
 from windlass.backtest.stream import Array, Known, Stream
 from windlass.backtest.trainer import Trainer
 from windlass.decisions.baseline import constant_answer
+from windlass.decisions.curve import Curve, can_tell
 from windlass.decisions.earliness import early_labels_help, worth_asking
 from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
 from windlass.decisions.precedent import Precedent
@@ -22,7 +23,7 @@ from windlass.decisions.recourse import RecourseEvidence, decide_recourse
 from windlass.decisions.statistics.completeness import groups_of, unseen_rows
 from windlass.decisions.statistics.metrics import main_metric
 from windlass.monitoring.reference import Reference, make_reference
-from windlass.pipeline.fitting.candidates import Mix, choose, follow
+from windlass.pipeline.fitting.candidates import Mix, choose, climb, follow
 from windlass.pipeline.rows.labelled import microseconds
 from windlass.pipeline.rows.split import MINIMUM, choosing_place, holdout_place
 from windlass.product.policy import Gate, competing
@@ -77,6 +78,7 @@ class Workshop:
         *,
         now: datetime,
         must_gain: bool = False,
+        growth: bool = False,
         precedent: Precedent | None = None,
         changed: int = 0,
         earlier: Mapping[str, Answerer] | None = None,
@@ -84,9 +86,10 @@ class Workshop:
         """Train as the policy says, and let the gate judge the result against the champion.
 
         It is asked `now`, before the row at `asked`. Rows that stand for all of their time train the judged model and
-        judge it; `must_gain` and `precedent` are as the gate takes them, and the newest `changed` rows came since the
-        champion's losses rose. `earlier` versions are asked whether one of them does better; where one does, there is
-        no model. None when there are too few rows to train on, or to compare with the champion.
+        judge it; `must_gain` is as the gate takes it, and with `growth` what more rows have brought so far may speak
+        for it. The newest `changed` rows came since the champion's losses rose. `earlier` versions are asked whether
+        one of them does better; where one does, there is no model. None when there are too few rows to train on, or to
+        compare with the champion.
         """
         known = self._within_window(self._stream.representative(int(self._stream.at[asked]), stop=asked), now)
         changed = min(changed, len(known))
@@ -101,7 +104,8 @@ class Workshop:
         answers = self._trainer.predict_at(judged, holdout.positions)
         others = self._trainer.predict_at(champion.model, holdout.positions[unseen])
         evidence = self._evidence(judged, rest, holdout, answers=answers, champion=others, unseen=unseen)
-        evidence = replace(evidence, must_gain=must_gain, precedent=precedent)
+        curve = self._curve(known, fresh, train=len(rest)) if growth else None
+        evidence = replace(evidence, must_gain=must_gain, curve=curve, precedent=precedent)
         decision = decide_gate(evidence, self._stream.product.gate, now)
         passed = decision.verdict == "pass"
         recourse = self._recourse(champion, answers if passed else None, earlier, holdout, now) if earlier else None
@@ -143,6 +147,20 @@ class Workshop:
         metric = main_metric(self._stream.product.gate, self._kind)
         helps = early_labels_help(metric, self._stream.truth(later), early=said[0], standing=said[1])
         return everything if helps else known
+
+    def _curve(self, known: Known, fresh: Array, *, train: int) -> Curve | None:
+        """What more rows have brought; the first `train` of them train what is judged. None where nothing tells."""
+        policy = self._stream.product.retrain
+        if not can_tell(train) or (policy is not None and policy.since is not None):
+            return None
+        steps = climb(
+            lambda places: self._trainer.fit(known[places]),
+            lambda model, places: self._trainer.predict_at(model, known.positions[places]),
+            truth=self._stream.truth(known),
+            train=train,
+            metric=main_metric(self._stream.product.gate, self._kind),
+        )
+        return Curve(steps=steps, champion=len(known) - int(fresh.sum()), candidate=train, released=len(known))
 
     def _known_before(self, position: int) -> Known:
         """The rows before this one whose label was known when it came."""

@@ -162,6 +162,7 @@ class Loop:
             self._champion,
             now=now,
             must_gain=must_gain(trigger, self._changed),
+            growth=trigger == "growth",
             precedent=precedent_of(decision) if trigger == "growth" else None,
             changed=self._changed,
             earlier=self._earlier() if trigger == "decay" else None,

@@ -206,6 +206,7 @@ class Training:
             fence=self._context.held(),
             window=None if retrain is None else retrain.since,
             must_gain=must_gain(trigger, product.changed),
+            growth=trigger == "growth",
             precedent=precedent_of(product.last_retrain) if trigger == "growth" else None,
             changed=product.changed,
             champion=None if product.champion is None else product.champion.version,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from windlass.decisions.curve import Curve, forecast, speaks_for
 from windlass.decisions.figures import decision, show
 from windlass.decisions.precedent import CHANCE_GAIN, Precedent, together
 from windlass.decisions.statistics import paired
@@ -60,6 +61,8 @@ class GateEvidence:
     """Nothing is known to be wrong with the champion, so only a clearly better candidate is worth a release."""
     precedent: Precedent | None = None
     """What the last release brought, which speaks for the candidate where it must gain; None: nothing tells."""
+    curve: Curve | None = None
+    """What more rows have brought, which speaks for a candidate that must gain, too; None: nothing tells."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,9 +83,10 @@ def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> D
     A candidate is rejected when it misses the floor or the ceiling, when its metric is undefined, is slower than
     allowed, is clearly worse than the champion on the same rows (one-sided, 5 %), is not clearly better where it must
     be (one-sided, 10 %, and by 1 % of what the champion falls short of a perfect score; by itself, or taken together
-    with what the last release brought), or is clearly worse in one of the slices (5 % over all of them, Holm). Bounds
-    are judged on all rows, the champion on those that it has not learned from. With no policy only the champion is
-    asked. Without a champion only the bounds are. Raises ProductError for a metric that does not exist.
+    with what the last release brought; or else a release must be expected to gain by what more rows have brought so
+    far), or is clearly worse in one of the slices (5 % over all of them, Holm). Bounds are judged on all rows, the
+    champion on those that it has not learned from. With no policy only the champion is asked. Without a champion only
+    the bounds are. Raises ProductError for a metric that does not exist.
     """
     policy = policy or Gate()
     metric = main_metric(policy, evidence.kind)
@@ -179,10 +183,17 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
 
 def _falls_short(hearing: _Hearing, found: paired.Comparison) -> str:
     """Why the candidate is not clearly and materially better; empty if it is, by itself or with what the last release
-    brought."""
-    metric, last, chance = hearing.metric, hearing.evidence.precedent, found.p_better()
+    brought, or if a release of it is expected to be."""
+    chance = found.p_better()
     hearing.numbers["p_better"] = chance
-    short = _short_by(metric, found, chance, gain=found.gain)
+    short = _short_by(hearing.metric, found, chance, gain=found.gain)
+    short = _short_with_last(hearing, found, short, chance)
+    return _short_of_forecast(hearing, found, short)
+
+
+def _short_with_last(hearing: _Hearing, found: paired.Comparison, short: str, chance: float) -> str:
+    """What is still missing once it is known what the last release brought."""
+    metric, last = hearing.metric, hearing.evidence.precedent
     if last is None:
         return short
     hearing.numbers.update({"last_gain": last.gain, "last_p_better": last.p_better})
@@ -196,6 +207,21 @@ def _falls_short(hearing: _Hearing, found: paired.Comparison) -> str:
     if not short:
         hearing.remarks.append(f"The last release gained {last.gain:.1%} on its probation, which speaks for this one.")
     return short
+
+
+def _short_of_forecast(hearing: _Hearing, found: paired.Comparison, short: str) -> str:
+    """What is still missing once it is known what more rows have brought so far."""
+    curve = hearing.evidence.curve
+    expected = None if curve is None else forecast(curve, found)
+    if expected is None:
+        return short
+    hearing.numbers.update({"expected_gain": expected.gain, "expected_p_better": expected.p_better})
+    clear = speaks_for(expected, room=hearing.metric.room(found.champion))
+    if not short or found.gain <= 0 or not clear:
+        return short
+    gain = f"{show(expected.gain)} {hearing.metric.name}"
+    hearing.remarks.append(f"By what more rows have brought so far, a release is expected to gain {gain}.")
+    return ""
 
 
 def _short_by(metric: Metric, found: paired.Comparison, chance: float, *, gain: float) -> str:

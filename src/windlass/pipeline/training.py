@@ -83,7 +83,7 @@ def _run(training: Training, began: float) -> TrainingResult:
     tuned = learning.tune(training, prepared)
     trained = learning.train(training, prepared, tuned)
     evaluated = judging.evaluate(training, prepared, trained)
-    judged = judging.gate(training, prepared, evaluated)
+    judged = judging.gate(training, prepared, evaluated, learning.climb_curve(training, prepared, tuned))
     metrics = read_record(evaluated.folder / EVALUATION, Evaluation).metrics
     digest: str | None = None
     version: str | None = None

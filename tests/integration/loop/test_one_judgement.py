@@ -137,6 +137,7 @@ def test_judgements_that_are_not_asked_for_at_every_look_have_their_places_too(j
         ("choosing_place", {"pipeline/rows/split.py", "backtest/challenger.py"}),
         ("constant_answer", {"pipeline/verdicts/judging.py", "backtest/challenger.py"}),
         ("precedent_of", {"controller/training.py", "backtest/loop.py"}),
+        ("climb", {"pipeline/fitting/learning.py", "backtest/challenger.py"}),
     ],
 )
 def test_what_judgements_rest_on_is_made_by_the_same_functions(rule: str, users: set[str]) -> None:

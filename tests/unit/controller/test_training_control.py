@@ -125,6 +125,7 @@ def test_a_decay_that_is_dated_on_few_rows_excuses_no_candidate_from_gaining(des
     training(desk).decide(PRODUCT, Signals(decay=told))
     request = desk.engine.request
     assert (begun(desk).trigger, request.changed, request.must_gain, request.precedent) == ("decay", 60, True, None)
+    assert not request.growth
 
 
 def test_a_decay_is_answered_again_when_the_rows_since_the_change_have_doubled(desk: Desk) -> None:
@@ -185,6 +186,7 @@ def test_a_better_model_is_looked_for_when_the_rows_have_grown(desk: Desk) -> No
     assert begun(desk).trigger == "growth"
     assert desk.engine.request.must_gain
     assert desk.engine.request.precedent is None
+    assert desk.engine.request.growth
 
 
 def test_a_release_that_paid_makes_growth_be_looked_at_sooner_and_goes_along(desk: Desk) -> None:

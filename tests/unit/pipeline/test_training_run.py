@@ -6,7 +6,7 @@ import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -567,6 +567,26 @@ def test_a_run_that_must_gain_releases_nothing_that_is_as_good(project: Project)
     assert (asked.outcome, "gate" in asked.reused) == ("rejected", False)
     project.edit('note("train, again")', 'note("train, once more")')
     assert project.train(champion="v1", champion_digest=digest).outcome == "registered"
+
+
+def test_what_more_rows_have_brought_is_asked_where_nothing_else_asks_for_the_run(project: Project) -> None:
+    noisy = TURNED.replace("turned * wind", "wind + random.normal(size=12_000)")
+    noisy = noisy.replace("LinearRegression()", "DecisionTreeRegressor(max_leaf_nodes=400)")
+    noisy = noisy.replace('gate = wl.Gate("mae")', 'gate = wl.Gate("mae"); retrain = wl.Retrain(window="all")')
+    project.write(noisy.replace("        )\n\n", "        ).head(8_000)\n\n"))
+    digest = project.train().digest
+    project.write(noisy)
+    asked: dict[str, Any] = {"champion": "v1", "champion_digest": digest, "must_gain": True}
+    assert "expected_gain" not in project.train(**asked).decision.numbers
+    short = project.train(**asked, growth=True, window=timedelta(days=60))
+    assert "expected_gain" not in short.decision.numbers
+    grown = project.train(**asked, growth=True)
+    (step,) = [body for body in project.bodies(StepFinished) if body.step == "curve"]
+    assert (step.run, step.summary["rows"], step.summary["models"]) == (grown.run, 12_000, 4)
+    assert grown.decision.numbers["expected_gain"] > 0
+    assert grown.decision.numbers["expected_p_better"] < 0.1
+    again = project.train(**asked, growth=True)
+    assert {"curve", "gate"} <= set(again.reused)
 
 
 # -- notes, search, other tasks ----------------------------------------------------------------------------------

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
 from windlass.decisions.committee import MEMBERS, committee_helps, parts_of
+from windlass.decisions.curve import Step, cuts_of
 from windlass.decisions.horizons import SHARES, horizons, weigh
+from windlass.decisions.statistics import paired
+from windlass.decisions.statistics.metrics import Metric
 from windlass.product.model.blend import Blend, combined
 from windlass.product.task import TaskKind
 
@@ -95,6 +100,30 @@ def follow(fit: Fit, mix: Mix, *, labels: Array, kind: TaskKind, classes: int, c
     models = [fit(places) for places, _ in members]
     weights = tuple(weight / total for _, weight in members)
     return models[0] if len(models) == 1 else Blend(models, weights, kind=kind, classes=classes or None)
+
+
+def climb(
+    fit: Fit, answer: Callable[[Any, Array], Array], *, truth: Array, train: int, metric: Metric
+) -> tuple[Step, ...]:
+    """Models of more and more of the first `train` rows, and how much better each is than the one before, on the rows
+    that come next; the last on all those that do not train.
+
+    `truth` are the labels of all rows, in the order of their time; `answer` is asked for the rows at some places.
+    """
+    cuts = [*cuts_of(train), len(truth)]
+    models = [_fitted(fit, truth[:cut], metric.kind) for cut in cuts[:-1]]
+    steps = []
+    for place, (fewer, more) in enumerate(pairwise(models), start=1):
+        if fewer is None or more is None:
+            continue
+        judging = np.arange(cuts[place], cuts[place + 1])
+        found = paired.compare(metric, truth[judging], answer(more, judging), answer(fewer, judging))
+        steps.append(Step(growth=math.log(cuts[place] / cuts[place - 1]), gain=found.gain, error=found.error))
+    return tuple(steps)
+
+
+def _fitted(fit: Fit, labels: Array, kind: TaskKind) -> Any:
+    return fit(np.arange(len(labels))) if _learnable(labels, kind) else None
 
 
 def _together(fit: Fit, answer: Answer, labels: Array, kind: TaskKind) -> Array | None:

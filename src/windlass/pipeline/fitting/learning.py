@@ -12,10 +12,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from windlass.decisions.curve import Curve, can_tell
 from windlass.decisions.earliness import early_labels_help
 from windlass.decisions.statistics.metrics import main_metric
 from windlass.errors import ProductError
-from windlass.pipeline.fitting.candidates import Fit, Mix, choose, follow
+from windlass.pipeline.fitting.candidates import Fit, Mix, choose, climb, follow
 from windlass.pipeline.fitting.tuning import Tuning, resolve, search
 from windlass.pipeline.notes.notes import Run
 from windlass.pipeline.notes.tracking import active
@@ -41,6 +42,7 @@ from windlass.registry import models
 Array = np.ndarray[Any, Any]
 TARGET = "target"
 MIX = "mix.json"
+CURVE = "curve.json"
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
@@ -393,6 +395,47 @@ def _chosen_of(prepared: Prepared, fit: Fit) -> Mix:
         kind=prepared.kind,
         changed=max(0, split.changed - split.choice - split.holdout),
     )
+
+
+# -- curve -------------------------------------------------------------------------------------------------------
+
+
+def climb_curve(training: Training, prepared: Prepared, tuned: Finished | None) -> Finished | None:
+    """What more rows have brought so far, where nothing else asks for the run; None where nothing tells."""
+    request, split = training.request, prepared.rows.split
+    if not request.growth or request.window is not None or split.by != "time" or not can_tell(_training_rows(split)):
+        return None
+    inputs = {"rows": prepared.rows.digest(), "features": prepared.step.digest()}
+    step = Step(
+        name="curve",
+        code=training.code("train", "estimator", "task", "gate"),
+        parameters={"environment": _libraries(training)},
+        inputs=inputs if tuned is None else {**inputs, "tuning": tuned.digest("tuning.json")},
+    )
+    return training.runner.run(step, partial(_climb, training, prepared, tuned))
+
+
+def _climb(training: Training, prepared: Prepared, tuned: Finished | None, folder: Path) -> Summary:
+    examples, train = prepared.all_rows(), _training_rows(prepared.rows.split)
+
+    def answer(model: Any, places: Array) -> Array:
+        return predict(model, chosen(examples, places).features, prepared.kind, classes=prepared.classes)
+
+    with active(Run.nowhere()):
+        steps = climb(
+            lambda places: _recipe(training, tuned).train(chosen(examples, places)),
+            answer,
+            truth=examples.target,
+            train=train,
+            metric=main_metric(training.product.gate, training.kind),
+        )
+    learned = int((~prepared.rows.unseen).sum())
+    write_record(Curve(steps=steps, champion=learned, candidate=train, released=len(examples)), folder / CURVE)
+    return {"rows": len(examples), "models": len(steps) + 1}
+
+
+def _training_rows(split: Split) -> int:
+    return split.train + split.choice
 
 
 def _check_model(training: Training, model: Any, examples: Examples, classes: int) -> None:

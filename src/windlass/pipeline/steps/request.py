@@ -43,6 +43,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Release nothing that is not clearly better than the champion."""
     precedent: Precedent | None = None
     """What the last release brought, which may then speak for this one; None: nothing tells."""
+    growth: bool = False
+    """Nothing but more rows asks for the run, so what more rows have brought so far may speak for a release, too."""
     changed: int = 0
     """How many of the newest rows have come since the champion's losses rose; 0: nothing says that they did."""
     champion: str | None = None

@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.baseline import constant_answer
+from windlass.decisions.curve import Curve
 from windlass.decisions.gate import GateEvidence, decide_gate
 from windlass.decisions.statistics.metrics import main_metric
 from windlass.errors import discreet_fault_of
-from windlass.pipeline.fitting.learning import Prepared, model_of
+from windlass.pipeline.fitting.learning import CURVE, Prepared, model_of
 from windlass.pipeline.rows.split import row_hashes
 from windlass.pipeline.steps.context import Training
 from windlass.pipeline.steps.predictions import JUDGED, PREDICTIONS, ROW, as_frame, from_frame
@@ -123,7 +124,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
 
 
-def gate(training: Training, prepared: Prepared, evaluated: Finished) -> Judged:
+def gate(training: Training, prepared: Prepared, evaluated: Finished, climbed: Finished | None) -> Judged:
     """Decide, on the same rows as the champion if there is one, whether the candidate may be released."""
     request, policy = training.request, training.product.gate
     inputs = {
@@ -133,6 +134,8 @@ def gate(training: Training, prepared: Prepared, evaluated: Finished) -> Judged:
     }
     if policy is not None and policy.latency_ms is not None:
         inputs["latency"] = evaluated.digest(LATENCY)
+    if climbed is not None:
+        inputs["curve"] = climbed.digest(CURVE)
     step = Step(
         name="gate",
         code=training.code("gate"),
@@ -145,12 +148,14 @@ def gate(training: Training, prepared: Prepared, evaluated: Finished) -> Judged:
         inputs=inputs,
     )
     finished = training.runner.run(
-        step, partial(_gate, training, prepared, evaluated), also=partial(_decided, training)
+        step, partial(_gate, training, prepared, evaluated, climbed), also=partial(_decided, training)
     )
     return read_record(finished.folder / "decision.json", Judged)
 
 
-def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: Path) -> Summary:
+def _gate(
+    training: Training, prepared: Prepared, evaluated: Finished, climbed: Finished | None, folder: Path
+) -> Summary:
     candidate = from_frame(read_frame(evaluated.folder / PREDICTIONS))
     holdout = prepared.holdout_part()
     champion, unseen, remark = None, None, ""
@@ -171,6 +176,7 @@ def _gate(training: Training, prepared: Prepared, evaluated: Finished, folder: P
         latency_ms=read_record(evaluated.folder / LATENCY, Latency).single_p99,
         must_gain=training.request.must_gain,
         precedent=training.request.precedent,
+        curve=None if climbed is None else read_record(climbed.folder / CURVE, Curve),
     )
     decision = decide_gate(evidence, training.product.gate, training.now)
     if remark:
