@@ -123,8 +123,8 @@ def _posts(parts: Parts, held: Held) -> dict[str, Poster]:
         ("/{product}/outcomes", outcomes, {}),
         ("/{product}/measurements", measurements, {}),
         ("/{product}/invocations", invocations, {"media": (JSON, CSV), "explain": mlflow.explain}),
-        ("/v2/models/{name}/infer", infer, {"media": (JSON, MEDIA)}),
-        ("/v2/models/{name}/versions/{version}/infer", infer, {"media": (JSON, MEDIA)}),
+        ("/v2/models/{name}/infer", infer, {"media": (JSON, MEDIA), "tensors": True}),
+        ("/v2/models/{name}/versions/{version}/infer", infer, {"media": (JSON, MEDIA), "tensors": True}),
     ]
     posts = {path: Poster(handle, route=path, held=held, **more) for path, handle, more in table}  # type: ignore[arg-type]
     return posts | {path.removeprefix("/{product}"): poster for path, poster in posts.items()}

@@ -111,6 +111,16 @@ def test_more_objects_and_lists_than_any_request_needs_are_refused_before_they_a
     assert "objects and lists, more than 30000" in (reply.json().get("error") or reply.json()["message"])
 
 
+@pytest.mark.parametrize("route", [route for route in ROUTES if "infer" not in route])
+def test_where_no_tensors_follow_all_of_a_body_is_looked_at(
+    flights: Any, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MOST_PARTS", 30_000)
+    headers = {"Content-Type": "application/json", "Inference-Header-Content-Length": "0"}
+    reply = flights.client.post(route, content='{"rows": [' + "{}," * 40_000 + "{}]}", headers=headers)
+    assert reply.status_code == 413
+
+
 def test_bytes_of_a_tensor_are_no_braces(flights: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MOST_PARTS", 30_000)
     inputs = [

@@ -116,12 +116,15 @@ class Poster:
         route: str,
         held: Held,
         media: tuple[str, ...] = (JSON,),
+        tensors: bool = False,
         explain: Explain = explain,
     ) -> None:
+        """`tensors`: behind the JSON of a body some may follow."""
         self.route = route
         self._handle = handle
         self._held = held
         self._media = media
+        self._tensors = tensors
         self.explain = explain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +146,7 @@ class Poster:
         """The answer to a request that has arrived."""
         media = _media_of(headers, self._media)
         if len(content) > SMALL_BYTES and media != CSV:
-            _check_parts(headers, content)
+            _check_parts(_json_of(headers, content) if self._tensors else content)
         return await self._handle(Call(path=path, query=query, headers=headers, media=media, body=content))
 
 
@@ -216,10 +219,13 @@ def _media_named(given: str, accepted: tuple[str, ...]) -> str:
     return media
 
 
-def _check_parts(headers: Headers, content: bytes) -> None:
-    """Raises TooLarge for more objects and lists than any request needs: each would take twenty times its text."""
+def _json_of(headers: Headers, content: bytes) -> bytes:
     told = headers.get(JSON_LENGTH.lower(), "")
-    text = content[: int(told)] if re.fullmatch("[0-9]{1,9}", told) else content
+    return content[: int(told)] if re.fullmatch("[0-9]{1,9}", told) else content
+
+
+def _check_parts(text: bytes) -> None:
+    """Raises TooLarge for more objects and lists than any request needs: each would take twenty times its text."""
     parts = text.count(b"{") + text.count(b"[")
     if parts > MOST_PARTS:
         raise TooLarge(
