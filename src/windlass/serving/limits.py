@@ -41,12 +41,16 @@ WAIT_SECONDS = 2.0
 """How long the first of them may have waited before further ones get a 503: the model does not keep up."""
 TIMES_AS_LONG = 4
 """How much longer than the champion's slowest call a challenger's may take before the champion answers in its place."""
+TIMES_A_PAUSE = 1.5
+"""And how much longer than the longest pause of the champion, which is remembered for much longer."""
 LEAST_PATIENCE_SECONDS = 1.0
 """What it is given at least, however quick the champion is."""
 FIRST_PATIENCE_SECONDS = 5.0
 """What it is given while nothing is known of the champion's time."""
 MOST_PATIENCE_SECONDS = 30.0
 """What it is given at most."""
+HANGS_SECONDS = 5.0
+"""For how long a call that was given up must stay away until what is not asked meanwhile counts as failures."""
 SHADOW_BATCHES = 256
 """Answers that may wait to be repeated by a challenger in shadow; more are dropped and counted."""
 SHADOW_PER_SECOND = 100.0

@@ -163,7 +163,7 @@ def test_a_row_is_explained_by_the_version_that_answered_it(trained: Any) -> Non
 
 def test_a_slow_model_is_walked_less_and_says_so(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explaining, "EXPLAIN_SECONDS", 0.0)
-    monkeypatch.setattr(explaining, "_AT_ONCE", 16)
+    monkeypatch.setattr(explaining, "ROWS_AT_ONCE", 16)
     told = ask(trained).json()["predictions"][0]
     explanation = told["explanation"]
     assert explanation["walks"] == 4

@@ -26,6 +26,7 @@ from windlass.serving.refusal import CaptureFailed, PredictionFailed
 from windlass.serving.versions.asking import Question, Verdict, ask_together, keys_of, problems_of, unanswered
 from windlass.serving.versions.explaining import Explanation
 from windlass.serving.versions.lineup import Lineup, Loaded
+from windlass.serving.versions.patience import NoAnswer
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Failed:
     """A request on which the version that leads has failed; `Answering.blame` finds out whose fault it was."""
 
-    product: str
+    lineup: Lineup
     loaded: Loaded
     question: Question
     verdict: Verdict
@@ -141,17 +142,19 @@ class Answering:
         A version on trial that does not answer in time is given up (`Calls`), which takes another thread; `patiently`:
         it is waited for, as may be where its answers are known to be short.
         """
-        first = inquiries[0]
+        lineup, only = inquiries[0].lineup, inquiries[0].only
         results: dict[int, Result] = {}
-        refusals = first.leader.decoder.check([inquiry.decoded for inquiry in inquiries])
+        try:
+            refusals = _refusals(inquiries, patiently=patiently)
+        except NoAnswer as error:
+            return self._kept(lineup.product, _unheard(inquiries, self._clock.now(), error))
         results.update((place, refusal) for place, refusal in enumerate(refusals) if refusal is not None)
         fit = [place for place in range(len(inquiries)) if place not in results]
         if fit:
             asked = [inquiries[place] for place in fit]
-            at = self._clock.now()
-            heard = _patiently if patiently else _in_time
-            drafts = (_canary if first.only is None and first.lineup.mode == "canary" else _plain)(asked, at, heard)
-            results.update(zip(fit, self._kept(first.lineup.product, drafts), strict=True))
+            how = _canary if only is None and lineup.mode == "canary" else _plain
+            drafts = how(asked, self._clock.now(), patiently=patiently)
+            results.update(zip(fit, self._kept(lineup.product, drafts), strict=True))
         return [results[place] for place in range(len(inquiries))]
 
     def blame(self, failed: Failed) -> InvalidRows | PredictionFailed | CaptureFailed:
@@ -161,8 +164,7 @@ class Answering:
         tells nothing against the version.
         """
         verdict = failed.verdict
-        # What has not answered in time would not do so when it is asked again.
-        problems = [] if verdict.cause is None else problems_of(failed.loaded, failed.question, verdict)
+        problems = _problems(failed)
         if problems:
             told = "version %s cannot take rows of request %s: %s"
             _log.info(told, failed.loaded.version, failed.question.request_id, verdict.error)
@@ -172,7 +174,7 @@ class Answering:
         # Nothing of this request is answered, but each version is judged by all that it was asked: a challenger whose
         # failures alone counted where the champion fails would look worse than one that is its equal.
         try:
-            self._keep(failed.product, *failed.others, verdict)
+            self._keep(failed.lineup.product, *failed.others, verdict)
         except CaptureFailed as error:
             return error
         batch = verdict.batch
@@ -281,40 +283,31 @@ def _drafts(inquiries: Sequence[Inquiry], at: datetime) -> list[_Draft]:
     return drafts
 
 
-Heard = Callable[[Lineup, Loaded, Sequence[Question], Callable[[], list[Verdict]]], list[Verdict]]
-"""How what a version on trial says of the questions is waited for."""
+def _refusals(inquiries: Sequence[Inquiry], *, patiently: bool) -> list[InvalidRows | None]:
+    """Which inquiries the contract of the version that leads refuses. Raises NoAnswer where its check hangs."""
+    leader, lineup = inquiries[0].leader, inquiries[0].lineup
+    check = partial(leader.decoder.check, [inquiry.decoded for inquiry in inquiries])
+    if not leader.decoder.asks_pandera:  # then no code of its user is run
+        return check()
+    return lineup.hear(leader, sum(len(inquiry.decoded) for inquiry in inquiries), check, patiently=patiently)
 
 
-def _patiently(
-    _lineup: Lineup, _loaded: Loaded, _questions: Sequence[Question], ask: Callable[[], list[Verdict]]
-) -> list[Verdict]:
-    return ask()
-
-
-def _in_time(
-    lineup: Lineup, loaded: Loaded, questions: Sequence[Question], ask: Callable[[], list[Verdict]]
-) -> list[Verdict]:
-    """What `ask` returns, or that `loaded` has failed on all, if the champion would have answered long since."""
-    if loaded.calls.overdue:
-        error = "not asked, since this version has not answered an earlier call yet"
-    else:
-        seconds = lineup.patience(sum(len(question.ids) for question in questions))
-        said = loaded.calls.within(seconds, ask)
-        if said is not None:
-            return said
-        error = f"no answer in {seconds:.1f} s"
-        _log.warning("version %s gave %s to %d requests, and is given up", loaded.version, error, len(questions))
-    return [unanswered(loaded, question, error=error) for question in questions]
-
-
-def _plain(inquiries: Sequence[Inquiry], at: datetime, heard: Heard) -> list[_Draft]:
-    """Everything to the version that leads."""
+def _unheard(inquiries: Sequence[Inquiry], at: datetime, error: NoAnswer) -> list[_Draft]:
+    """That the version that leads has not come to be asked."""
     drafts = _drafts(inquiries, at)
-    _ask_leader(drafts, heard)
+    questions = [draft.question for draft in drafts]
+    _take_in(drafts, questions, _silence(inquiries[0].leader, questions, error))
     return drafts
 
 
-def _canary(inquiries: Sequence[Inquiry], at: datetime, heard: Heard) -> list[_Draft]:
+def _plain(inquiries: Sequence[Inquiry], at: datetime, *, patiently: bool) -> list[_Draft]:
+    """Everything to the version that leads."""
+    drafts = _drafts(inquiries, at)
+    _ask_leader(drafts, patiently=patiently)
+    return drafts
+
+
+def _canary(inquiries: Sequence[Inquiry], at: datetime, *, patiently: bool) -> list[_Draft]:
     """The challenger's part of the keys to the challenger; the rest, and what it fails on, to the champion."""
     drafts, lineup = _drafts(inquiries, at), inquiries[0].lineup
     challenger, key = lineup.challenger, lineup.leader().task.key
@@ -338,30 +331,56 @@ def _canary(inquiries: Sequence[Inquiry], at: datetime, heard: Heard) -> list[_D
             chosen=[chosen for _, chosen in parts],
         )
 
-    verdicts = heard(lineup, challenger, questions, ask) if parts else []
+    try:
+        verdicts = _heard(lineup, challenger, questions, ask, patiently=patiently) if parts else []
+    except NoAnswer as error:
+        parts = parts if error.counts else []
+        verdicts = _silence(challenger, questions, error) if error.counts else []
     for (draft, chosen), verdict in zip(parts, verdicts, strict=True):
         draft.verdicts.append(verdict)
         if verdict.error is None:
             draft.found.update(zip(chosen, answers_of(challenger, verdict), strict=True))
-    _ask_leader([draft for draft in drafts if draft.rest], heard)
+    _ask_leader([draft for draft in drafts if draft.rest], patiently=patiently)
     return drafts
 
 
-def _ask_leader(drafts: Sequence[_Draft], heard: Heard) -> None:
+def _ask_leader(drafts: Sequence[_Draft], *, patiently: bool) -> None:
     """Ask the version that leads about all rows that have no answer yet."""
     if not drafts:
         return
-    leader, questions = drafts[0].inquiry.leader, []
+    lineup, leader, questions = drafts[0].inquiry.lineup, drafts[0].inquiry.leader, []
     for draft in drafts:
         rest = draft.rest
         questions.append(draft.question if len(rest) == len(draft.question.ids) else draft.question.take(rest))
-    lineup = drafts[0].inquiry.lineup
-    asked = partial(ask_together, leader, questions)
-    verdicts = asked() if leader is lineup.champion else heard(lineup, leader, questions, asked)
+    try:
+        verdicts = _heard(lineup, leader, questions, partial(ask_together, leader, questions), patiently=patiently)
+    except NoAnswer as error:
+        verdicts = _silence(leader, questions, error)
+    _take_in(drafts, questions, verdicts)
+
+
+def _heard(
+    lineup: Lineup,
+    loaded: Loaded,
+    questions: Sequence[Question],
+    ask: Callable[[], list[Verdict]],
+    *,
+    patiently: bool,
+) -> list[Verdict]:
+    return lineup.hear(loaded, sum(len(question.ids) for question in questions), ask, patiently=patiently)
+
+
+def _silence(loaded: Loaded, questions: Sequence[Question], error: NoAnswer) -> list[Verdict]:
+    return [unanswered(loaded, question, error=str(error)) for question in questions]
+
+
+def _take_in(drafts: Sequence[_Draft], questions: Sequence[Question], verdicts: Sequence[Verdict]) -> None:
+    """Note what the version that leads has said of the rows of each draft that had no answer yet."""
     for draft, question, verdict in zip(drafts, questions, verdicts, strict=True):
+        leader = draft.inquiry.leader
         if verdict.error is not None:
             draft.failed = Failed(
-                product=draft.inquiry.lineup.product,
+                lineup=draft.inquiry.lineup,
                 loaded=leader,
                 question=question,
                 verdict=verdict,
@@ -371,6 +390,19 @@ def _ask_leader(drafts: Sequence[_Draft], heard: Heard) -> None:
         else:
             draft.verdicts.append(verdict)
             draft.found.update(zip(draft.rest, answers_of(leader, verdict), strict=True))
+
+
+def _problems(failed: Failed) -> list[Problem]:
+    """What is wrong with the rows; nothing, as far as is known, where the version does not answer when it is asked."""
+    question, verdict = failed.question, failed.verdict
+    if verdict.cause is None:
+        return []
+    try:
+        return failed.lineup.hear(
+            failed.loaded, len(question.ids), partial(problems_of, failed.loaded, question, verdict)
+        )
+    except NoAnswer:
+        return []
 
 
 def _moved(problem: Problem, places: Sequence[int]) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import parse_qs
 
 import msgspec
@@ -13,8 +14,9 @@ from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
 from windlass.serving.answers.answering import Answer, Reader
 from windlass.serving.limits import MOST_EXPLAINED, MOST_EXPLANATIONS
 from windlass.serving.refusal import Overloaded
-from windlass.serving.versions.explaining import Explanation, check_explainable, explain
+from windlass.serving.versions.explaining import ROWS_AT_ONCE, Explanation, check_explainable, explain
 from windlass.serving.versions.lineup import Lineup
+from windlass.serving.versions.patience import NoAnswer
 
 _WANTED = {"true": True, "1": True, "false": False, "0": False}
 
@@ -71,5 +73,9 @@ def _explain(answers: Sequence[Answer], body: bytes, lineup: Lineup) -> list[Exp
         loaded = lineup.version(version)
         places = [place for place, answer in enumerate(answers) if answer.version == version]
         frame = loaded.decoder.read(body).take(places).frame
-        found.update(zip(places, explain(loaded, frame), strict=True))
+        try:
+            told = lineup.hear(loaded, ROWS_AT_ONCE, partial(explain, loaded, frame))
+        except NoAnswer as error:
+            told = [Explanation(problem=str(error))] * len(places)
+        found.update(zip(places, told, strict=True))
     return [found[place] for place in range(len(answers))]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_AT_ONCE = 4096
+ROWS_AT_ONCE = 4096
 """Rows that a model is asked about in one call."""
 _SEED = 0
 
@@ -112,7 +112,7 @@ def _walk(loaded: Loaded, features: pl.DataFrame, others: pl.DataFrame, chosen: 
     """The orders walked, and for each row what the model said at every station (w, d + 1); all rows walk the same."""
     names = [name for name in features.columns if name in others.columns]
     orders = orders_of(EXPLAIN_WALKS // 2, len(names), seed=_SEED)
-    step = 2 * max(1, _AT_ONCE // (2 * (len(names) + 1)))
+    step = 2 * max(1, ROWS_AT_ONCE // (2 * (len(names) + 1)))
     said: list[list[Array]] = [[] for _ in range(features.height)]
     until, done = time.monotonic() + EXPLAIN_SECONDS, 0
     while done < len(orders) and (not done or time.monotonic() < until):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import polars as pl
 
@@ -23,8 +24,11 @@ from windlass.records.routing import Routing, Target
 from windlass.serving.limits import EXPLAIN_WALKS, FIRST_PATIENCE_SECONDS, MOST_ROWS, TRIALS
 from windlass.serving.refusal import Escaped, NoChampion, NotFound
 from windlass.serving.versions.blame import Witness
-from windlass.serving.versions.patience import Calls
+from windlass.serving.versions.patience import Calls, NoAnswer
 from windlass.serving.versions.timing import Timing, wall_time
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Prediction(Protocol):
@@ -128,13 +132,21 @@ class Loaded:
         A process that they fork does not come out of them: it would write the answers down a second time, and hold the
         segment and the socket when the worker has ended.
         """
-        with one_comes_out(), _nothing_escapes():
+        with self._called():
             return self.bundle.predict(rows)
 
     def scores(self, features: Any) -> Any:
         """What the user's model says of n rows of its features; as `predict` for what it forks and raises."""
-        with one_comes_out(), _nothing_escapes():
+        with self._called():
             return self.bundle.scores(features)
+
+    @contextmanager
+    def _called(self) -> Iterator[None]:
+        try:
+            with one_comes_out(), _nothing_escapes():
+                yield
+        finally:
+            self.calls.returned()
 
     @property
     def manifest(self) -> Manifest:
@@ -229,8 +241,24 @@ class Lineup:
         """Whether answering a request, or one for the version `only`, may take a version that is not the champion."""
         return self.mode == "canary" if only is None else only is not self.champion
 
-    def patience(self, rows: int) -> float:
-        """Seconds that a version on trial may take for n rows, before it is taken for one that does not answer."""
+    def hear(self, loaded: Loaded, rows: int, work: Callable[[], T], *, patiently: bool = False) -> T:
+        """What `work`, calls of `loaded` about n rows, returns or raises.
+
+        The champion is waited for. Raises NoAnswer where a version on trial has not come back from an earlier call, or
+        takes too long, unless it is to be waited for `patiently`.
+        """
+        if loaded is self.champion:
+            return work()
+        loaded.calls.check()
+        if patiently:
+            return work()
+        try:
+            return loaded.calls.within(self._patience(rows), work)
+        except NoAnswer as error:
+            _log.warning("version %s gave %s for %d rows, and is given up", loaded.version, error, rows)
+            raise
+
+    def _patience(self, rows: int) -> float:
         return FIRST_PATIENCE_SECONDS if self.champion is None else self.champion.calls.patience(rows)
 
     @cached_property
