@@ -6,7 +6,7 @@ import pytest
 
 from windlass.assessment.records import State
 
-from .conftest import FIT, Ask
+from .conftest import FIT, Ask, on_push
 
 CALLED = FIT + "train(1, 2)\n"
 SEMAPHORE = (
@@ -123,3 +123,35 @@ HERA = (
 @pytest.mark.parametrize(("name", "state"), [("train", State.PRESENT), ("count", State.ABSENT)])
 def test_steps_of_hera(ask: Ask, name: str, state: State) -> None:
     assert ask("pipeline-orchestrated", {"flow.py": HERA.format(name=name)}).state.holds is state.holds
+
+
+AZURE = (
+    "from azureml.core.model import Model\nfrom azureml.core.webservice import Webservice\n"
+    "Webservice.{does}(workspace=ws, name='answers', models=[model])\n"
+)
+
+
+@pytest.mark.parametrize(("does", "state"), [("deploy_from_model", State.WIRED), ("list", State.ABSENT)])
+def test_a_service_of_the_older_azure(ask: Ask, does: str, state: State) -> None:
+    files = {**on_push("python deploy.py"), "deploy.py": AZURE.format(does=does)}
+    assert ask("service-cd", files).state is state
+    assert ask("model-serving", files).state.holds is (state is State.WIRED)
+
+
+def test_a_model_of_the_older_azure_is_deployed(ask: Ask) -> None:
+    code = "from azureml.core.model import Model\nModel.deploy(ws, 'answers', [model], config)\n"
+    assert ask("service-cd", {**on_push("python deploy.py"), "deploy.py": code}).state is State.WIRED
+
+
+def test_a_trigger_of_mage_at_the_top(ask: Ask) -> None:
+    trigger = (
+        "triggers:\n- name: daily\n  pipeline_uuid: fit\n  schedule_type: time\n"
+        "  schedule_interval: '@daily'\n  status: active\n"
+    )
+    blocks = "blocks:\n- uuid: fit\n  type: custom\n  configuration:\n    file_source:\n      path: custom/fit.py\n"
+    files = {
+        "pipelines/fit/triggers.yaml": trigger,
+        "pipelines/fit/metadata.yaml": blocks,
+        "custom/fit.py": FIT + "@custom\ndef run():\n    train(1, 2)\n",
+    }
+    assert ask("training-automated", files).state is State.WIRED

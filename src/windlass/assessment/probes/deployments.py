@@ -110,6 +110,7 @@ def _to_spaces(facts: Facts) -> Iterator[Place]:
 _TO_AZURE = re.compile(
     r"\.(online|batch)_(deployments|endpoints)\.begin_create_or_update$"
     r"|^azure\.ai\.ml\.entities\.((Managed|Kubernetes)Online|(Model|Pipeline)?Batch)Deployment$"
+    r"|^azureml\.core\.(\w+\.)*(Model\.deploy|Webservice\.deploy(_from_\w+)?)$"
 )
 
 
@@ -121,7 +122,7 @@ def _called(facts: Facts) -> Iterator[Seen]:
         *map(facts.sight, _to_spaces(facts)),
     ):
         told = any(sighting.call.has(each) for each in ("endpoint_name", "instance_type", "machine_type"))
-        if sighting.call.last == "deploy" and not told:
+        if sighting.call.last == "deploy" and not told and not sighting.call.name.startswith("azureml."):
             continue
         for route in facts.graph.routes(sighting.key):
             if route.start.workflow is not None:

@@ -25,7 +25,7 @@ def endpoints(facts: Facts) -> Iterator[Seen]:
 
 _ENDPOINTS = re.compile(
     r"(create_endpoint|update_endpoint|deploy_model|online_deployments\.begin_create_or_update|"
-    r"batch_deployments\.begin_create_or_update|Endpoint\.deploy|Model\.deploy|"
+    r"batch_deployments\.begin_create_or_update|Endpoint\.deploy|Model\.deploy|Webservice\.deploy(_from_\w+)?|"
     r"azure\.ai\.ml\.entities\.((Managed|Kubernetes)Online|(Model|Pipeline)?Batch)Deployment|"
     r"serving_endpoints\.(create|update_config)\w*|model_deployer_step|"
     r"ModelDeployOp|BatchPredict(Job)?Op|KServeClient\.(create|replace|patch)|"

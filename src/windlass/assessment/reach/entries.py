@@ -267,7 +267,7 @@ def _blocks(project: Project, path: str, home: str) -> Iterator[str]:
     for document in project.yaml(path)[:1] if path in project.tree else ():
         for block in maps(mapping(document).get("blocks")):
             source = mapping(mapping(block.get("configuration")).get("file_source")).get("path")
-            file = text_of(source).rpartition(home)[2] or f"{text_of(block.get('uuid'))}.py"
+            file = text_of(source).rpartition(home or "/")[2] or f"{text_of(block.get('uuid'))}.py"
             for kind in ("", *(f"{folder}/" for folder in _OF_BLOCKS)):
                 module = project.modules.by_path.get(f"{home}{kind}{file}")
                 if module is not None:
