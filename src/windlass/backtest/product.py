@@ -6,6 +6,7 @@ had come at once.
 
 from __future__ import annotations
 
+import traceback
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ import polars as pl
 from windlass.backtest.estimators import with_seed
 from windlass.backtest.stream import NEVER, Array, Revisions, Stream
 from windlass.backtest.timeline import known_moments, moments_of
-from windlass.errors import ProductError
+from windlass.errors import ProductError, WindlassError
 from windlass.lake.examples import as_kept
 from windlass.pipeline.rows.assembly import OUTCOMES, assemble, roles_of, sources_of
 from windlass.pipeline.rows.labelled import check_contract
@@ -102,9 +103,25 @@ def _waiting(product: type[Product], delays: Array) -> type[Product]:
     return type(product.__name__, (product,), {"name": product.name, "outcome": outcome})
 
 
+def _extract(product: Product) -> Any:
+    """What the user's own `extract` returns; what it raises is told with its line, as a run tells it."""
+    try:
+        return product.extract(None)
+    except WindlassError:
+        raise
+    except Exception as error:
+        called = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call above
+        own = [frame for frame in called if frame.filename == called[0].filename]
+        raise ProductError(
+            f"extract raised {''.join(traceback.format_exception_only(error)).strip()}",
+            where=f"{own[-1].filename}:{own[-1].lineno}" if own else f"{type(product).__qualname__}.extract",
+            remedy="mend it; the log of a `windlass train` has the whole traceback",
+        ) from error
+
+
 def _extracted(product: Product) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows as training would have them, in the order of time, and the outcomes that came apart from them."""
-    sources = dict(sources_of(product.extract(None), where=f"{type(product).__qualname__}.extract"))
+    sources = dict(sources_of(_extract(product), where=f"{type(product).__qualname__}.extract"))
     told = sources.pop(OUTCOMES, pl.DataFrame())
     outcomes = pl.DataFrame(schema=OUTCOME_COLUMNS)
     if told.width:

@@ -64,6 +64,18 @@ def test_labels_that_are_waited_for_too_long_are_told_with_how_long():
     assert caught.value.remedy.startswith("a label counts as known 30d after its row or later")
 
 
+def test_what_extract_raises_is_told_with_its_line():
+    class Gone(Orders):
+        def extract(self, since):
+            return pl.read_csv("gone.csv")
+
+    with pytest.raises(ProductError, match=r"extract raised FileNotFoundError: .*gone\.csv") as caught:
+        stream_of(Gone)
+    assert caught.value.where == f"{__file__}:{Gone.extract.__code__.co_firstlineno + 1}"
+    with pytest.raises(ProductError, match="extract raised TypeError"):
+        stream_of(type("Unasked", (Orders,), {"extract": lambda self: orders()}))
+
+
 def test_a_schedule_of_the_products_own_is_kept():
     class Scheduled(Orders):
         retrain = wl.Retrain(every="10d", cooldown="0s")
