@@ -5,8 +5,9 @@
 `bench/ramps.py` plays the same by chance; here they happen. A first version answers; then the code of the project is
 changed, a second version is trained, passes the gate and goes into a canary that it could only leave after a million
 rows. It does its harm in serving alone, where no gate sees it. Callers ask one row each and post its outcome at once,
-until the ledger says that the release is over. Printed are the rows that the second version was asked until two seconds
-before (what came then had to be captured and looked at) and until then, beside the limit stated in
+until the ledger says that the release is over; of two that do no harm, for a minute, in which it must not be. Printed
+are the rows that the second version was asked until two seconds before (what came then had to be captured and looked
+at) and until then, beside the limit stated in
 docs/explanation/decisions.md; how many requests were answered and how many not; and the reason of the Decision.
 """
 
@@ -89,9 +90,11 @@ class Harm(NamedTuple):
     """The part of the requests that may stay without an answer, since the first version fails as well."""
     pause: float = 0.0
     """Seconds between two requests of a caller."""
+    harmless: bool = False
 
 
 FAILS = "if random.random() < {}: raise RuntimeError('the service that it asks is away')"
+PAUSES = "if random.random() < 0.001: time.sleep(1.5)"
 HARMS = {
     "fails on 2 % in place of 1 %": Harm(
         ask=FAILS.format(0.02), champion=FAILS.format(0.01), limit=10_000, unanswered=0.02
@@ -102,6 +105,8 @@ HARMS = {
     "worse on outcomes": Harm(answer="if random.random() < 0.15: scores = scores[:, ::-1]", limit=1_500),
     "leaks 1 MB a request": Harm(ask="KEPT.append(bytearray(b'x' * 2**20))", limit=None, pause=0.05),
     "hangs on one in ten": Harm(ask="if random.random() < 0.1: time.sleep(1e6)", limit=None),
+    "loads for 2.5 s in its first call": Harm(ask="if not KEPT: KEPT.append(time.sleep(2.5))", harmless=True),
+    "pauses once in 1,000 calls, as the first": Harm(ask=PAUSES, champion=PAUSES, harmless=True),
 }
 
 
@@ -147,20 +152,26 @@ class Trial:
                 thread.start()
             began = time.monotonic()
             with Ledger(self.paths.ledger_url("")) as ledger:
-                finished = self.wait_until(lambda: withdrawn(ledger), seconds=600)
+                if self.harm.harmless:
+                    finished = found_within(60, lambda: withdrawn(ledger))
+                else:
+                    finished = self.wait_until(lambda: withdrawn(ledger), seconds=600)
             seconds = time.monotonic() - began
             self.over.set()
             for thread in threads:
                 thread.join()
         rows = Lake(self.paths.lake).predictions(PRODUCT, stages=["canary"]).filter(pl.col("version") == "v2")
+        left = self.refused > self.harm.unanswered * self.told
+        callers = f"{self.told:,} answered, {self.refused} not, the longest wait {self.longest:.1f} s"
+        if finished is None:
+            print(f"  {name}: not withdrawn after {rows.height:,} rows in {seconds:.0f} s; {callers}.", flush=True)
+            return left
         before = rows.filter(pl.col("at") < finished.at - timedelta(seconds=2)).height
         limit, release = self.harm.limit, finished.body
         stated = "" if limit is None else f" (at most {limit:,})"
-        callers = f"{self.told:,} answered, {self.refused} not, the longest wait {self.longest:.1f} s"
         print(f"  {name}: {before:,}{stated}, {rows.height:,} in {seconds:.0f} s; {callers}.", flush=True)
         print(f"    {release.decision.reasons[0]}", flush=True)
-        left = self.refused > self.harm.unanswered * self.told
-        return before > (limit or rows.height) or left or release.outcome != "rolled_back"
+        return before > (limit or rows.height) or left or self.harm.harmless or release.outcome != "rolled_back"
 
     def write(self, *, ask: str, answer: str = "pass", c: float) -> None:
         source = SOURCE.format(ask=ask, answer=answer, c=c, release=self.release)
@@ -229,12 +240,19 @@ class Trial:
         return json.loads(content) if reply.status in {200, 202} else None
 
     def wait_until(self, found: Any, *, seconds: float = 120) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if value := found():
-                return value
-            time.sleep(0.1)
+        if value := found_within(seconds, found):
+            return value
         raise SystemExit((self.folder / "said").read_text()[-3000:] + f"\nnothing came of it in {seconds:.0f} s")
+
+
+def found_within(seconds: float, found: Any) -> Any:
+    """What `found` gives as soon as it gives anything; None if it does not in so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.1)
+    return None
 
 
 def withdrawn(ledger: Ledger) -> Any:
