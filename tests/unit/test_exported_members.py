@@ -77,6 +77,13 @@ def test_a_trace_needs_neither_arrays_nor_tables_nor_code() -> None:
     assert [name for name in loaded if name.startswith("windlass.product.code.")] == []
 
 
+def test_asking_a_controller_for_something_needs_the_ledger_alone() -> None:
+    loaded = modules_after("import windlass.app.act, windlass.app.workspace, windlass.cli.act, windlass.ledger.ledger")
+    assert "sqlalchemy" in loaded
+    assert loaded & {"alembic", "numpy", "polars", "scipy", "sklearn"} == set()
+    assert [name for name in loaded if name.startswith(("windlass.controller.", "windlass.lake."))] == []
+
+
 def test_the_loop_starts_without_what_only_its_processes_and_messages_need() -> None:
     loaded = modules_after("import windlass.app.up, windlass.controller.controller")
     assert "polars" in loaded
