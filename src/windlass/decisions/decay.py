@@ -140,9 +140,13 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     own = losses[worst.places[worst.places >= since]]
     held = worst.reference.mean
     of = f" of {worst.name}" if worst.column else ""
+    recent = float(own.mean())
     reason = (
-        f"The mean loss of the last {len(own)} outcomes{of} is {show(float(own.mean()))}; "
-        f"on the holdout it was {show(held)}{show_rise(float(own.mean()), held)}."
+        f"The mean loss of the last {len(own)} outcomes{of} is {show(recent)}; "
+        f"on the holdout it was {show(held)}{show_rise(recent, held)}."
+        if recent > held
+        else f"The losses{of} rose above those of the holdout ({show(held)}). Whether they are down again, as the "
+        f"last {len(own)} look ({show(recent)}), is not clear yet."
     )
     return decision("decay", "alarm", [reason], numbers, now)
 

@@ -27,6 +27,20 @@ def test_decay_is_found_and_dated(rng: np.random.Generator, now: datetime) -> No
     assert "on the holdout it was 0.1" in decision.reasons[0]
 
 
+def test_an_alarm_that_stands_while_outcomes_are_missing_speaks_of_no_fall(
+    rng: np.random.Generator, now: datetime
+) -> None:
+    """Outcomes that have not come count as the least they can be, and so look like good ones."""
+    reference = summarise_losses((rng.random(5000) < 0.1).astype(float), bounded=True)
+    known = np.concatenate([rng.random(1000) < 0.1, rng.random(100) < 0.5]).astype(float)
+    missing = np.zeros(600)
+    least, most = np.append(known, missing), np.append(known, missing + 1)
+    decision = decide_decay(DecayEvidence(reference=reference, losses=least, most=most, pending=600), now)
+    assert decision.verdict == "alarm"
+    assert "Whether they are down again" in decision.reasons[0]
+    assert "(-" not in decision.reasons[0]
+
+
 @pytest.mark.parametrize(("rate", "most"), [(0.15, 600), (0.20, 210)])
 def test_a_rise_of_the_error_rate_is_found_in_time(
     rng: np.random.Generator, now: datetime, rate: float, most: int
