@@ -15,10 +15,11 @@ import errno
 import fcntl
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import IO, Protocol, TypeVar
 from urllib.parse import unquote
 
 import deltalake
@@ -39,6 +40,12 @@ _HIGH = "windlass.sequence"
 _ATTEMPTS = 8
 _UNSETTLED = 3
 """The most commits that are made without a sync between them."""
+_KEPT = 256
+"""Entries of the log that are kept, about; a reader that opens the table has as many commits' time for it."""
+_HOOKS = deltalake.PostCommitHookProperties(cleanup_expired_logs=False)
+_PATIENCE = 10.0
+"""Seconds for which a commit waits for somebody who shortens the log, which takes milliseconds."""
+_BLINK = 0.01
 _LEVELS = ((32, 2**18), (512, 2**22), (8192, 2**26))
 """Every so many commits, files smaller than so many bytes are put together: each row is rewritten a few times only."""
 
@@ -227,6 +234,7 @@ class Table:
         except Conflict:
             return  # somebody committed meanwhile; the next call looks again
         self.settle()
+        self._shorten_log()
         self._tidied = self.version
 
     def compactable(self) -> int:
@@ -252,14 +260,12 @@ class Table:
         self.settle()
         files = size = 0
         with (self.path / "_held").open("wb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            if not _locked(lock, fcntl.LOCK_EX):
                 raise Held(
                     "a backup is copying the table, so none of its files may go",
                     where=str(self.path),
                     remedy="try again when `windlass backup` is done",
-                ) from error
+                )
             for path in self.unused(hours=hours):
                 size += path.stat().st_size
                 with self._clearly("cleaned"):
@@ -314,14 +320,16 @@ class Table:
                 self._create(rows, properties)
                 return
             crashpoint("lake.before")
-            deltalake.write_deltalake(
-                self._handle,
-                rows,
-                mode="overwrite" if replace else "append",
-                schema_mode="overwrite" if replace else "merge" if merge else None,
-                writer_properties=WRITER,
-                commit_properties=properties,
-            )
+            with self._log_as_it_is():
+                deltalake.write_deltalake(
+                    self._handle,
+                    rows,
+                    mode="overwrite" if replace else "append",
+                    schema_mode="overwrite" if replace else "merge" if merge else None,
+                    writer_properties=WRITER,
+                    commit_properties=properties,
+                    post_commithook_properties=_HOOKS,
+                )
             crashpoint("lake.after")
 
     def _create(self, rows: pl.DataFrame, properties: deltalake.CommitProperties) -> None:
@@ -361,9 +369,65 @@ class Table:
         handle, properties = self._open(), self._once(list(transactions))
         with self._clearly("written"):
             crashpoint("lake.exchange.before")
-            handle.create_write_transaction(actions, "append", handle.schema(), [], commit_properties=properties)
+            with self._log_as_it_is():
+                handle.create_write_transaction(
+                    actions,
+                    "append",
+                    handle.schema(),
+                    [],
+                    commit_properties=properties,
+                    post_commithook_properties=_HOOKS,
+                )
             crashpoint("lake.exchange.after")
             handle.update_incremental()
+
+    @contextmanager
+    def _log_as_it_is(self) -> Iterator[None]:
+        """Around a commit: the log is not shortened meanwhile, and still has the version that was read.
+
+        That a commit is refused whose version is taken rests on the entry that took it. The oldest entries go first: so
+        where the one that was read stands, those after it do, too. Raises Conflict where it does not.
+        """
+        with (self.path / "_log").open("wb") as lock:
+            deadline = time.monotonic() + _PATIENCE
+            while not _locked(lock, fcntl.LOCK_SH):
+                if time.monotonic() > deadline:
+                    raise LakeError(
+                        "another process has been shortening the table's log for too long",
+                        where=str(self.path),
+                        remedy="see whether a `windlass` process of this workspace is stopped (state T); kill it",
+                    )
+                time.sleep(_BLINK)
+            if self._is_gone:
+                raise self._too_late()
+            yield
+
+    @property
+    def _is_gone(self) -> bool:
+        """Whether the log has been shortened beyond the version that was read."""
+        return self._handle is not None and not _entry(self.path, self.version).exists()
+
+    def _too_late(self) -> Conflict:
+        return Conflict(
+            "others have committed many times since the table was read", where=str(self.path), remedy="try again"
+        )
+
+    def _shorten_log(self) -> None:
+        """Throw away the entries that a checkpoint on the disk stands for, but for the last ones. Left for the next
+        time where somebody commits or copies the table."""
+        log = self.path / "_delta_log"
+        with (
+            self._clearly("tidied"),
+            (self.path / "_log").open("wb") as commits,
+            (self.path / "_held").open("wb") as held,
+        ):
+            if not (_locked(commits, fcntl.LOCK_EX) and _locked(held, fcntl.LOCK_EX)):
+                return
+            checkpoints = [int(path.name[:20]) for path in log.glob("[0-9]*.checkpoint*.parquet")]
+            first = max((each for each in checkpoints if each <= self._settled - _KEPT), default=0)
+            for path in sorted(log.glob("[0-9]*")):
+                if int(path.name[:20]) < first:
+                    path.unlink(missing_ok=True)
 
     def _once(self, transactions: list[deltalake.Transaction]) -> deltalake.CommitProperties:
         """The properties of a commit that is tried at the version that was read, under the fence if it still counts."""
@@ -387,7 +451,7 @@ class Table:
 
     def _sync(self, version: int) -> None:
         log = self.path / "_delta_log"
-        commit = log / f"{version:020d}.json"
+        commit = _entry(self.path, version)
         if commit.exists():  # an old one may have been pruned
             for line in commit.read_bytes().splitlines():
                 added = json.loads(line).get("add")
@@ -414,8 +478,24 @@ class Table:
                 remedy="let only the holder of the lease write to this table",
             ) from error
         except (DeltaError, pl.exceptions.PolarsError, OSError) as error:
+            if self._is_gone:
+                raise self._too_late() from error
             raise LakeError(
                 f"the table cannot be {done}: {error}",
                 where=str(self.path),
                 remedy="see that the folder is complete, readable and writable and that its disk has space",
             ) from error
+
+
+def _entry(table: Path, version: int) -> Path:
+    """What a commit has written into the table's log."""
+    return table / "_delta_log" / f"{version:020d}.json"
+
+
+def _locked(file: IO[bytes], how: int) -> bool:
+    """Whether a file could be locked until it is closed."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
