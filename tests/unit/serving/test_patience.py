@@ -171,6 +171,16 @@ def test_one_that_hangs_when_it_is_to_explain_its_answer_is_given_up(stage: Any,
     assert (told["version"], told["explanation"]) == ("v2", {"problem": "no answer in 0.1 s"})
 
 
+def test_one_that_hangs_is_not_asked_on_the_event_loop_either(
+    canary: Any, hangs: Hangs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "SHORT_SECONDS", 10.0)
+    row = {**canary.row, "flight": flights(canary, of_the_challenger=True)[0]}
+    told = [canary.predict(row).json()["predictions"][0]["version"] for _ in range(limits.TRIALS + 2)]
+    assert told == ["v1"] * (limits.TRIALS + 2)
+    assert hangs.calls == 1
+
+
 def test_large_requests_that_a_canary_holds_up_leave_the_others_their_threads(
     canary: Any, hangs: Hangs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
