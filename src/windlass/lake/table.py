@@ -171,9 +171,14 @@ class Table:
     def claim(self) -> None:
         """Let nothing count any more that a predecessor prepares, or has prepared, for this table.
 
-        Raises Conflict when somebody committed since `refresh`.
+        A table of an older Windlass gets the properties of today by the same commit. Raises Conflict when somebody
+        committed since `refresh`.
         """
-        if self._handle is not None and self.transaction(FENCE) != self._staging.token:
+        if self._handle is None:
+            return
+        if not CONFIGURATION.items() <= self._handle.metadata().configuration.items():
+            self._configure(self._handle)
+        elif self.transaction(FENCE) != self._staging.token:
             self._exchange([])
 
     def append(self, rows: pl.DataFrame, *, moves: Moves | None = None) -> pl.DataFrame:
@@ -428,6 +433,13 @@ class Table:
             for path in sorted(log.glob("[0-9]*")):
                 if int(path.name[:20]) < first:
                     path.unlink(missing_ok=True)
+
+    def _configure(self, handle: deltalake.DeltaTable) -> None:
+        properties = self._once([])
+        with self._clearly("written"), self._log_as_it_is():
+            handle.alter.set_table_properties(
+                CONFIGURATION, commit_properties=properties, post_commithook_properties=_HOOKS
+            )
 
     def _once(self, transactions: list[deltalake.Transaction]) -> deltalake.CommitProperties:
         """The properties of a commit that is tried at the version that was read, under the fence if it still counts."""

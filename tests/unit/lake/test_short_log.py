@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 from pathlib import Path
 
+import deltalake
 import polars as pl
 import pytest
 
-from windlass.errors import LakeError
+from windlass.errors import LakeError, LeaseLost
 from windlass.lake import table as tables
+from windlass.lake.layout import CONFIGURATION
 from windlass.lake.table import Conflict, Table
 from windlass.records.lease import Fence
 from windlass.staging import Staging
@@ -88,3 +90,21 @@ def test_one_who_never_ends_to_shorten_the_log_is_told_of(table: Table, monkeypa
         assert "kill it" in told.value.remedy
     table.append(pl.DataFrame({"x": [1]}))
     assert values(table) == [0, 1]
+
+
+def test_a_table_of_an_older_windlass_is_given_todays_properties_by_who_takes_over(
+    table: Table, tmp_path: Path
+) -> None:
+    handle = deltalake.DeltaTable(str(table.path))
+    handle.alter.set_table_properties({"delta.enableExpiredLogCleanup": "true"})
+    table.refresh()
+    before = table.version
+    staging = Staging(tmp_path, Fence(holder="successor", token=2))
+    staging.begin()
+    successor = Table(table.path, staging)
+    for _ in range(2):
+        successor.retrying(successor.claim)
+    assert successor.version == before + 1
+    assert CONFIGURATION.items() <= deltalake.DeltaTable(str(table.path)).metadata().configuration.items()
+    with pytest.raises(LeaseLost):
+        table.retrying(lambda: table.append(pl.DataFrame({"x": [1]})))
