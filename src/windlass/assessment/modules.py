@@ -23,6 +23,11 @@ _FOREIGN = frozenset(
 )  # fmt: skip
 """A folder of the project that is called like one of these does not stand for it, unless it lies at the top."""
 
+_HOOKED = ("Callback", "LightningModule", "LightningDataModule")
+_HOOKS = frozenset(
+    {"training_step", "validation_step", "test_step", "predict_step", "configure_optimizers", "prepare_data", "setup"}
+)
+_MAKES = ("__init__", "__post_init__")
 _OPERATORS = ("Operator", "Sensor")
 """How the names of steps of Airflow end."""
 _EVERYBODYS = frozenset(
@@ -391,26 +396,52 @@ class Modules:
     def _led_to(self, function: Function, module: Module) -> dict[Key, None]:
         found: dict[Key, None] = {}
         done: set[str] = set()  # one name leads to the same from everywhere in a function
+        of_class = "." in function.name
         for call in function.calls:
             if call.name not in done:
                 done.add(call.name)
                 for each in self.called(call.name, module, function):
                     found[each] = None
-                    if each[1].endswith(("__init__", "__post_init__")):  # what is made may be called as it is
+                    if each[1].endswith(_MAKES):  # what is made may be called as it is
                         asked = (each[0], f"{each[1].rpartition('.')[0]}.__call__")
                         if asked[1] in self.by_path[each[0]].functions:
                             found[asked] = None
-                if call.last.endswith(_OPERATORS):
-                    found |= dict.fromkeys(self._of_operator(call.name, module))
-            for each in self.handed_over(call, module) if call.args or call.kwargs else ():
-                found[each] = None
-            for each in self._of_classes_handed_over(call, module) if call.args or call.kwargs else ():
-                found[each] = None
+                if call.last in self._hooked or call.last.endswith(_OPERATORS):
+                    found |= dict.fromkeys((*self._of_operator(call.name, module), *self._hooks(call.name, module)))
+            if call.args or call.kwargs:
+                self._note_handed_over(call, function if of_class else None, module, found)
         for name in self._properties.keys() & set(function.words.split("\n")) if self._properties else ():
             for each in self._properties[name]:
                 if each[0] in self._near_to(module) and each[1] != function.name:
                     found[each] = None
         return found
+
+    def _note_handed_over(self, call: Call, method: Function | None, module: Module, found: dict[Key, None]) -> None:
+        for each in self.handed_over(call, module):
+            found[each] = None
+        for each in self._of_classes_handed_over(call, module):
+            found[each] = None
+        for value in call.values if method is not None else ():
+            if value[:5] == "self." and method is not None:  # `client.consume(self._on_message)`
+                found |= dict.fromkeys(self._of_self(value, module, method) if value.count(".") == 1 else ())
+
+    @cached_property
+    def _hooked(self) -> frozenset[str]:
+        """Names of classes of the project whose methods a trainer calls when it comes to them."""
+        owners = (owner for module in self for owner in module.classes.values())
+        return frozenset(owner.name for owner in owners if any(base.endswith(_HOOKED) for base in owner.bases))
+
+    def _hooks(self, name: str, module: Module) -> Iterator[Key]:
+        owner = self.class_of(name, module)
+        if owner is not None:
+            yield from self.hooks_of(owner[0].path, owner[1].name)
+
+    def hooks_of(self, path: str, name: str) -> Iterator[Key]:
+        """The methods of a class that a trainer calls when it comes to them."""
+        if name in self._hooked:
+            for hook, whole in self.by_path[path].classes[name].methods.items():
+                if hook.startswith("on_") or hook in _HOOKS:
+                    yield path, whole
 
     def _of_operator(self, name: str, module: Module) -> Iterator[Key]:
         """What Airflow calls of an operator or a sensor that the project wrote itself."""

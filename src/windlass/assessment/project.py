@@ -174,6 +174,7 @@ class Project:
                     key = self.modules.find(dotted, seen_from="conf.py")
                     if key is not None and key[1]:
                         found[key] = None
+                        found |= dict.fromkeys(self.modules.hooks_of(key[0], key[1].removesuffix(".__init__")))
         return tuple(found)
 
     @cached_property

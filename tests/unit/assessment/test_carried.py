@@ -101,3 +101,46 @@ def test_alarms_of_a_stack(ask: Ask, space: str, shows: str, state: State) -> No
 @pytest.mark.parametrize(("space", "state"), [("AWS/SageMaker", State.PRESENT), ("AWS/Kinesis", State.ABSENT)])
 def test_alarms_of_a_template(ask: Ask, space: str, state: State) -> None:
     assert ask("service-monitoring", {"template.yaml": ALARM.format(space=space)}).state is state
+
+
+REGISTERING = (
+    "import mlflow\nfrom lightning.pytorch.callbacks import {base}\nclass Keep({base}):\n"
+    "    def __init__(self, name='a'):\n        self.name = name\n    def {hook}(self, trainer, model):\n"
+    "        mlflow.register_model('runs:/1/model', self.name)\n"
+)
+MADE = {
+    "code": {"fit.py": "from keep import Keep\ntrainer = Trainer(callbacks=[Keep()])\ntrainer.fit(model)\n"},
+    "settings": {
+        "fit.py": "from hydra.utils import instantiate\ntrainer = Trainer(callbacks=instantiate(cfg.callbacks))\n",
+        "conf/callbacks.yaml": "- _target_: keep.Keep\n  name: b\n",
+    },
+}
+
+
+@pytest.mark.parametrize("made", list(MADE))
+@pytest.mark.parametrize(
+    ("base", "hook", "state"),
+    [
+        ("Callback", "on_train_end", State.PRESENT),
+        ("Callback", "keep", State.ABSENT),
+        ("Thing", "on_train_end", State.ABSENT),
+    ],
+)
+def test_a_trainer_calls_its_callbacks(ask: Ask, made: str, base: str, hook: str, state: State) -> None:
+    assert ask("model-registry", {"keep.py": REGISTERING.format(base=base, hook=hook), **MADE[made]}).state is state
+
+
+def test_a_callback_that_makes_nothing_of_itself(ask: Ask) -> None:
+    code = REGISTERING.format(base="Callback", hook="on_train_end")
+    code = code.replace("    def __init__(self, name='a'):\n        self.name = name\n", "    name = 'a'\n")
+    assert ask("model-registry", {"keep.py": code, **MADE["code"]}).state is State.PRESENT
+
+
+@pytest.mark.parametrize(("given", "state"), [("self._on_message", State.PRESENT), ("self._other", State.ABSENT)])
+def test_a_method_that_is_handed_over(ask: Ask, given: str, state: State) -> None:
+    code = (
+        "import mlflow\nclass Consumer:\n    def __init__(self, client):\n        client.consume({given})\n"
+        "    def _on_message(self, body):\n        mlflow.register_model('runs:/1/model', 'a')\n"
+        "    def _other(self, body):\n        return body\nif __name__ == '__main__':\n    Consumer(connect())\n"
+    )
+    assert ask("model-registry", {"consume.py": code.format(given=given)}).state is state
