@@ -1,4 +1,4 @@
-"""Ten months of flights in two minutes: a model is trained, released, served, watched, retrained and released again.
+"""Ten months of flights in three minutes: a model is trained, released, served, watched, retrained and released again.
 
     python examples/flights/demo.py [--until 2013-07-01] [--days-per-second 6]
 
@@ -43,7 +43,9 @@ PRODUCT = "flight-delays"
 START = datetime(2013, 3, 1, tzinfo=UTC)
 LABEL_DELAY = timedelta(days=1)
 SLOWER = 8
-"""How many times slower the clock goes while a model trains."""
+"""How many times slower the clock goes while a model trains, or a version is asked in shadow."""
+IN_SHADOW = {"shadow": 6.0, "probation": 4.0}
+"""Real seconds for which a stage has it go slower: a process begins for the shadow, and is given 100 rows a second."""
 SHOWN = (
     events.RunStarted,
     events.RunFinished,
@@ -143,7 +145,7 @@ class Pace:
         self._usual = usual
         self._moved = time.monotonic()
         self.slow = False
-        """A model trains."""
+        """Something happens that takes real seconds."""
 
     @property
     def days_per_second(self) -> float:
@@ -167,15 +169,23 @@ class Timeline:
         self._workspace = workspace
         self._console = console
         self._seen = 0
-        self.training = False
+        self._training = False
+        self._slow_until = 0.0
+
+    @property
+    def slow(self) -> bool:
+        """Whether something happens that takes as many real seconds, however fast the world is played."""
+        return self._training or time.monotonic() < self._slow_until
 
     def show_new(self) -> None:
         for event in self._workspace.ledger.events(kinds=SHOWN, after=self._seen):
             self._seen = event.sequence
             if isinstance(event.body, events.RunStarted):
-                self.training = True
+                self._training = True
             elif isinstance(event.body, (events.RunFinished, events.RunFailed)):
-                self.training = False
+                self._training = False
+            elif isinstance(event.body, events.ReleaseAdvanced):
+                self._slow_until = time.monotonic() + IN_SHADOW.get(event.body.stage, 0.0)
             words = describe(event)
             strong = isinstance(event.body, (events.ChampionChanged, events.AlarmRaised))
             self._console.print(
@@ -226,8 +236,8 @@ def _play(
 ) -> None:
     """Move the clock at its pace, never past the hour that comes next, and send each hour when it has come.
 
-    While a model trains the clock goes slower: a fit takes the same real seconds however fast the world is played, and
-    at full pace ten of them would be a month.
+    While a model trains or a version is asked in shadow the clock goes slower: that takes the same real seconds however
+    fast the world is played, and at full pace ten of them would be two months.
     """
     pace = Pace(clock, usual=arguments.days_per_second)
     began = shown = time.monotonic()
@@ -239,7 +249,7 @@ def _play(
             if time.monotonic() - shown > 0.12:
                 shown = time.monotonic()
                 timeline.show_new()
-                pace.slow = timeline.training
+                pace.slow = timeline.slow
                 live.update(_progress(world, clock, pace, shown - began))
 
 
@@ -251,7 +261,7 @@ def _progress(world: World, clock: SharedClock, pace: Pace, elapsed: float) -> T
         ("━" * (30 - filled), "dim"),
         f"  {world.sent:,} of {world.rows:,} departures, {world.requests / max(elapsed, 1e-9):.0f} requests/s, ",
         f"{world.outcomes:,} outcomes, 1 s = {pace.days_per_second:g} days",
-        " while a model trains" if pace.slow else "",
+        " while a model trains or a shadow is asked" if pace.slow else "",
     )
 
 
