@@ -32,6 +32,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Files of the certificate and its key; None: in clear."""
     guarded: bool = False
     """Whoever asks needs a token."""
+    place: int = 0
+    """Among the workers."""
 
     def to_json(self) -> str:
         return msgspec.json.encode(self, enc_hook=str).decode()

@@ -65,6 +65,10 @@ class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
     """`died`: by its own doing, such as a fault in native code, and not because somebody killed it."""
 
 
+_NAME = "w"
+"""What the workers' names begin with; their numbers follow."""
+
+
 class Server:
     """The serving processes of one workspace. `start` returns when all of them answer.
 
@@ -151,7 +155,7 @@ class Server:
             self.bind()
             self._worker_end, self._parent_end = os.pipe()
             self._figures = FiguresFolder(self._paths.figures)
-        names = [f"w{number}" for number in range(self._settings.workers)]
+        names = [f"{_NAME}{number}" for number in range(self._settings.workers)]
         for name in names:
             thread = threading.Thread(target=self._look_after, args=(name,), name=f"serving-{name}", daemon=True)
             self._threads.append(thread)
@@ -252,6 +256,7 @@ class Server:
                 grpc=self._grpc,
                 tls=self._tls,
                 guarded=self._guarded,
+                place=int(name.removeprefix(_NAME)),
             )
             with _opened(self._log) as log:
                 process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own module)

@@ -27,10 +27,10 @@ import uvicorn
 
 from windlass.clock import clock_from
 from windlass.records.paths import Paths
-from windlass.serving.limits import MEMORY_SECONDS, ROUTING_SECONDS
+from windlass.serving.limits import HANGS_SECONDS, MEMORY_SECONDS, ROUTING_SECONDS
 from windlass.serving.options import TRY_LATER, WorkerOptions
 from windlass.serving.transport.tls import Certificate
-from windlass.serving.versions.patience import holds_up_the_end
+from windlass.serving.versions.patience import holds_up_the_end, left_behind
 
 if TYPE_CHECKING:
     from windlass.serving.app import Parts
@@ -74,8 +74,11 @@ class WorkerServer(uvicorn.Server):
         keyring: Keyring | None,
         certificate: Certificate | None,
         grpc: str,
+        place: int,
     ) -> None:
+        """`place` is its place among the workers, which are not to end all at once."""
         super().__init__(config)
+        self._patience = HANGS_SECONDS * (1 + place)
         if certificate is not None:
             config.load()
             config.ssl = certificate.context
@@ -148,6 +151,12 @@ class WorkerServer(uvicorn.Server):
             if self._certificate is not None:
                 self._certificate.look()
             end_late(self.server_state.connections)
+            if left_behind([loaded.calls for loaded in self._parts.board.served]) > self._patience:
+                _log.warning(
+                    "a call of a version that was withdrawn does not end; this worker ends, and another begins"
+                )
+                self.should_exit = True
+                return
             await asyncio.sleep(ROUTING_SECONDS)
 
 
@@ -237,6 +246,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         keyring=keyring,
         certificate=None if options.tls is None else Certificate(*options.tls),
         grpc=options.grpc,
+        place=options.place,
     )
 
     def keep_nothing() -> None:

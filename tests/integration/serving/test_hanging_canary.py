@@ -7,6 +7,8 @@ import select
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from .waiting import until  # type: ignore[import-not-found]
+
 HANGS = "import sys, time; sys.argv[0].endswith('serving/worker.py') and rows['seats'].max() > 50 and time.sleep(1e6)"
 
 
@@ -46,3 +48,24 @@ def test_callers_are_answered_and_the_worker_ends_when_it_is_asked_to(world: Any
     kept = {told["id"] for told in answers}
     assert kept == {name for batch in world.captured() if batch.error is None for name in batch.ids}
     assert not [event for event in world.events if event.crashed], "it was not killed, but has ended"
+
+
+def test_a_worker_in_which_a_withdrawn_version_never_ends_is_replaced(world: Any, caller: Any) -> None:
+    world.publish("v2", factor=2.0, extra=HANGS)
+    with world.server() as server:
+        client = caller(server.port)
+        assert client.predict(flight="f1")[0] == 200
+        world.route("v1", "v2", mode="canary", share=1.0, salt="salt")
+        world.wait_for(lambda event: event.detail == "v1 as champion, v2 as canary")
+        status, told = client.predict(seats=99)
+        assert (status, told["predictions"][0]["version"]) == (200, "v1")
+        client.close()
+        before = server.pids
+        world.route("v1")
+        until(lambda: server.pids != before)
+        client = caller(server.port)
+        status, told = client.predict(flight="f2", seats=99)
+        assert (status, told["predictions"][0]["version"]) == (200, "v1")
+    assert [event.detail for event in world.events if event.kind == "died"] == ["worker w0 ended with code 0"]
+    assert not [event for event in world.events if event.crashed]
+    assert len({name for batch in world.captured() for name in batch.ids}) == 3

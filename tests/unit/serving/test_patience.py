@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import msgspec
 import numpy as np
@@ -23,7 +24,7 @@ from windlass.serving import limits
 from windlass.serving.answers import batching
 from windlass.serving.limits import FIRST_PATIENCE_SECONDS, LEAST_PATIENCE_SECONDS, MOST_PATIENCE_SECONDS, TIMES_AS_LONG
 from windlass.serving.versions import lineup, patience
-from windlass.serving.versions.patience import Calls
+from windlass.serving.versions.patience import Calls, NoAnswer, left_behind
 
 
 class Hangs:
@@ -267,6 +268,23 @@ def test_a_large_call_is_not_held_to_take_as_long_a_row_as_a_small_one() -> None
     for _ in range(500):
         calls.took(0.03, 1)
     assert calls.patience(10_000) == pytest.approx(TIMES_AS_LONG * 2.5), "which is remembered beside many small ones"
+
+
+def test_who_is_left_behind_by_a_version_that_is_served_no_more_is_known(
+    hangs: Hangs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_with_threads", WeakSet())
+    calls = Calls()
+    with pytest.raises(NoAnswer):
+        calls.within(0.01, lambda: hangs(pl.DataFrame({"distance": [0.5]})))
+    assert calls.away > 0
+    assert left_behind([]) > 0
+    assert left_behind([calls]) == 0
+    hangs.go_on.set()
+    idle = threading.Event()
+    while calls.overdue:
+        assert not idle.wait(0.001)
+    assert calls.away == 0
 
 
 def test_patience_follows_what_the_champion_takes() -> None:

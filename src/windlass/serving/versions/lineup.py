@@ -297,6 +297,11 @@ class Board:
     def lineups(self) -> dict[str, Lineup]:
         return self._lineups
 
+    @property
+    def served(self) -> list[Loaded]:
+        """The versions that any of them has."""
+        return [loaded for lineup in self._lineups.values() for loaded in lineup.served]
+
     def of(self, product: str | None) -> Lineup:
         """Where there is one product it need not be named. Raises NotFound for one that is not routed here."""
         if product is None and len(self._lineups) == 1:

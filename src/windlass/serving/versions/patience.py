@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, TypeVar
@@ -109,13 +109,19 @@ class Calls:
         """Whether a call that was given up has not come back yet."""
         return bool(self._overdue)
 
-    def check(self) -> None:
-        """Raises NoAnswer while a call is overdue."""
+    @property
+    def away(self) -> float:
+        """Seconds since the first call was given up that has not come back yet; 0 if there is none."""
         with self._changing:
             since = min(self._overdue.values(), default=None)
-        if since is not None:
-            hangs = time.monotonic() - since > HANGS_SECONDS
-            raise NoAnswer("not asked, since this version has not answered an earlier call yet", counts=hangs)
+        return 0.0 if since is None else time.monotonic() - since
+
+    def check(self) -> None:
+        """Raises NoAnswer while a call is overdue."""
+        if away := self.away:
+            raise NoAnswer(
+                "not asked, since this version has not answered an earlier call yet", counts=away > HANGS_SECONDS
+            )
 
     def within(self, seconds: float, work: Callable[[], T]) -> T:
         """What `work`, one call of this version or several, returns or raises.
@@ -163,3 +169,8 @@ _with_threads: WeakSet[Calls] = WeakSet()
 def holds_up_the_end() -> bool:
     """Whether there is a call here that Python would wait for at its end, and that may never come back."""
     return any(calls.overdue for calls in _with_threads)
+
+
+def left_behind(served: Collection[Calls]) -> float:
+    """Seconds for which a call of a version that is not among the `served` any more has been overdue; 0 if none is."""
+    return max((calls.away for calls in list(_with_threads) if calls not in served), default=0.0)
