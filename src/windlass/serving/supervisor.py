@@ -65,10 +65,6 @@ class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
     """`died`: by its own doing, such as a fault in native code, and not because somebody killed it."""
 
 
-_NAME = "w"
-"""What the workers' names begin with; their numbers follow."""
-
-
 class Server:
     """The serving processes of one workspace. `start` returns when all of them answer.
 
@@ -155,9 +151,9 @@ class Server:
             self.bind()
             self._worker_end, self._parent_end = os.pipe()
             self._figures = FiguresFolder(self._paths.figures)
-        names = [f"{_NAME}{number}" for number in range(self._settings.workers)]
-        for name in names:
-            thread = threading.Thread(target=self._look_after, args=(name,), name=f"serving-{name}", daemon=True)
+        names = [f"w{number}" for number in range(self._settings.workers)]
+        for place, name in enumerate(names):
+            thread = threading.Thread(target=self._look_after, args=(name, place), name=f"serving-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
         failure = self._wait_until_ready(set(names), meanwhile)
@@ -226,10 +222,10 @@ class Server:
 
     # -- one thread for each worker -----------------------------------------------------------------------------
 
-    def _look_after(self, name: str) -> None:
+    def _look_after(self, name: str, place: int) -> None:
         """Start a worker, listen to it until it ends, and start it again unless the server stops."""
         delay = FIRST_DELAY
-        while (process := self._spawn(name)) is not None:
+        while (process := self._spawn(name, place)) is not None:
             started = time.monotonic()
             self._listen(name, process)
             code = process.wait()
@@ -238,7 +234,7 @@ class Server:
             delay = FIRST_DELAY if time.monotonic() - started > HEALTHY_SECONDS else min(delay * 2, LONGEST_DELAY)
             self._stopping.wait(delay)
 
-    def _spawn(self, name: str) -> subprocess.Popen[bytes] | None:
+    def _spawn(self, name: str, place: int) -> subprocess.Popen[bytes] | None:
         """A new worker process, or None when the server stops."""
         with self._changed:
             if self._stopping.is_set() or self._listener is None or self._figures is None:
@@ -256,7 +252,7 @@ class Server:
                 grpc=self._grpc,
                 tls=self._tls,
                 guarded=self._guarded,
-                place=int(name.removeprefix(_NAME)),
+                place=place,
             )
             with _opened(self._log) as log:
                 process = subprocess.Popen(  # noqa: S603 (our own interpreter, our own module)
