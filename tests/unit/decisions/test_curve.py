@@ -18,6 +18,8 @@ from windlass.decisions.statistics.metrics import metric_for
 from windlass.pipeline.fitting.candidates import climb
 from windlass.product.policy import Gate
 
+from .judged import judged  # type: ignore[import-not-found]
+
 HALF_MORE = math.log(1.5)
 MAE = metric_for("mae", "regression")
 
@@ -25,21 +27,6 @@ MAE = metric_for("mae", "regression")
 def curve(*gains: float, error: float = 0.01, released: int = 5000) -> Curve:
     steps = tuple(Step(growth=HALF_MORE, gain=gain, error=error) for gain in gains)
     return Curve(steps=steps, champion=4000, candidate=4500, released=released)
-
-
-def judged(candidate: float, *, told: Curve | None = None) -> GateEvidence:
-    """A candidate whose error is `candidate` times the champion's on average, and scatters about that."""
-    random = np.random.default_rng(5)
-    champion = 5 + 0.3 * random.normal(size=400)
-    scatter = random.uniform(-2, 2, size=400)
-    return GateEvidence(
-        kind="regression",
-        truth=np.zeros(400),
-        candidate=candidate * champion + scatter - scatter.mean(),
-        champion=champion,
-        must_gain=True,
-        curve=told,
-    )
 
 
 def forecasts(*told: Curve) -> list[Forecast | None]:
@@ -107,23 +94,23 @@ def test_what_more_rows_have_brought_speaks_for_a_gain_that_noise_may_explain(no
     alone = decide_gate(judged(0.99), Gate("mae"), now)
     assert 0.1 < alone.numbers["p_better"] < 0.5
     assert (alone.verdict, "noise may explain" in alone.reasons[0]) == ("reject", True)
-    told = decide_gate(judged(0.99, told=curve(0.3, 0.3, 0.3, error=0.1)), Gate("mae"), now)
+    told = decide_gate(judged(0.99, curve=curve(0.3, 0.3, 0.3, error=0.1)), Gate("mae"), now)
     assert (told.verdict, told.numbers["p_better"]) == ("pass", alone.numbers["p_better"])
     assert "a release is expected to gain" in " ".join(told.reasons)
     assert told.numbers["expected_p_better"] < 0.001
     for steps in ((0.0, 0.0, 0.0), (0.02, 0.02, 0.02), (1.0, -1.0, 0.2)):  # nothing, too little, no agreement
-        flat = decide_gate(judged(0.99, told=curve(*steps, error=0.01)), Gate("mae"), now)
+        flat = decide_gate(judged(0.99, curve=curve(*steps, error=0.01)), Gate("mae"), now)
         assert (flat.verdict, "not worth a release" in flat.reasons[0]) == ("reject", True)
 
 
 def test_a_gain_that_is_clear_by_itself_needs_no_curve_and_fears_none(now: datetime) -> None:
     for told in (None, curve(-0.3, -0.3, -0.3), curve(0.3, 0.3, 0.3)):
-        assert decide_gate(judged(0.7, told=told), Gate("mae"), now).verdict == "pass"
+        assert decide_gate(judged(0.7, curve=told), Gate("mae"), now).verdict == "pass"
 
 
 @pytest.mark.parametrize(("candidate", "said"), [(1.5, "clearly worse"), (1.001, "not worth a release")])
 def test_no_curve_saves_what_did_no_better(candidate: float, said: str, now: datetime) -> None:
-    worse = decide_gate(judged(candidate, told=curve(0.5, 0.5, 0.5, error=0.001)), Gate("mae"), now)
+    worse = decide_gate(judged(candidate, curve=curve(0.5, 0.5, 0.5, error=0.001)), Gate("mae"), now)
     assert (worse.verdict, said in worse.reasons[0]) == ("reject", True)
 
 

@@ -15,23 +15,10 @@ from windlass.decisions.rollback import RollbackEvidence, decide_rollback
 from windlass.decisions.statistics.paired_losses import PairedLosses, p_better
 from windlass.product.policy import Gate, Release
 
+from .judged import judged  # type: ignore[import-not-found]
+
 PAID = Precedent(gain=0.05, p_better=0.001)
 LOST = Precedent(gain=-0.05, p_better=0.999)
-
-
-def judged(candidate: float, *, precedent: Precedent | None = None) -> GateEvidence:
-    """A candidate whose error is `candidate` times the champion's on average, and scatters about that."""
-    random = np.random.default_rng(5)
-    champion = 5 + 0.3 * random.normal(size=400)
-    scatter = random.uniform(-2, 2, size=400)
-    return GateEvidence(
-        kind="regression",
-        truth=np.zeros(400),
-        candidate=candidate * champion + scatter - scatter.mean(),
-        champion=champion,
-        must_gain=True,
-        precedent=precedent,
-    )
 
 
 def test_what_the_last_release_brought_speaks_for_a_gain_that_noise_may_explain(now: datetime) -> None:
