@@ -2,10 +2,11 @@
 
     python bench/committee.py [--members 4] [--rounds 300]
 
-Boosted trees of LightGBM (100 trees) and a forest of scikit-learn (100 trees), each fitted as a run fits it, behind the
-default encoding: once on all of 5,000 rows of 30 numbers, once as a committee whose members each leave out another
-part of them. Milliseconds of one call, the median of the rounds, for frames of 1, 64 and 256 rows; `matrix` is the call
-with numbers only, as serving asks where the model takes nothing else. Needs lightgbm, onnxruntime and skl2onnx.
+Boosted trees of LightGBM, a forest and HistGradientBoosting of scikit-learn (100 trees each), fitted as a run fits
+them, behind the default encoding: once on all of 5,000 rows of 30 numbers, once as a committee whose members each leave
+out another part of them. Milliseconds of one call, the median of the rounds, for frames of 1, 64 and 256 rows; `matrix`
+is the call with numbers only, as serving asks where the model takes nothing else. Needs lightgbm, onnxruntime and
+skl2onnx.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # as workers have it
 import numpy as np
 import polars as pl
 from lightgbm import LGBMClassifier
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 sys.path.insert(0, str(Path(__file__).parent))
 from served import models
@@ -39,6 +40,7 @@ SIZES = (1, 64, 256)
 ESTIMATORS = {
     "LightGBM": LGBMClassifier(n_estimators=100),
     "forest": RandomForestClassifier(n_estimators=100, n_jobs=1),
+    "HistGradientBoosting": HistGradientBoostingClassifier(),
 }
 
 

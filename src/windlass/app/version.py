@@ -11,8 +11,16 @@ from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.errors import UsageError
 from windlass.pipeline.verdicts.evaluation import EVALUATION, LATENCY, Evaluation, Latency
-from windlass.records.bundle import Manifest
+from windlass.records.bundle import Compiled, Manifest
 from windlass.records.state import ProductState, VersionState
+
+
+class Forms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model itself and the form that answers in its place take for a request, without its features."""
+
+    request: str
+    native_ms: float
+    form_ms: float
 
 
 class VersionCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +34,9 @@ class VersionCard(msgspec.Struct, frozen=True, kw_only=True):
     evaluation: Evaluation | None
     """None for an imported model file: nobody held rows back for it."""
     latency: Latency | None
+    """Of the model itself with its features, whatever form of it answers."""
+    forms: tuple[Forms, ...]
+    """Empty where the model itself answers."""
 
 
 def version_card(workspace: Workspace, name: str, *, product: str | None) -> VersionCard:
@@ -43,6 +54,7 @@ def version_card(workspace: Workspace, name: str, *, product: str | None) -> Ver
         manifest=bundle.manifest,
         evaluation=_read(bundle.folder / EVALUATION, Evaluation),
         latency=_read(bundle.folder / LATENCY, Latency),
+        forms=_forms(bundle.manifest.compiled),
     )
 
 
@@ -65,6 +77,13 @@ def _check_there(version: VersionState) -> None:
             f"the bundle of {version.version} was removed by `windlass clean`",
             remedy="`windlass events` tells when; keep more with the settings `keep_days` and `keep_versions`",
         )
+
+
+def _forms(compiled: Compiled | None) -> tuple[Forms, ...]:
+    if compiled is None or not compiled.answers:
+        return ()
+    measured = zip(("one row", "64 rows"), compiled.native_ms, compiled.form_ms, strict=False)
+    return tuple(Forms(request=request, native_ms=native, form_ms=form) for request, native, form in measured)
 
 
 def _read(path: Any, kind: type[Any]) -> Any:

@@ -36,7 +36,13 @@ def render_version(card: VersionCard) -> None:
             {"request": "one row", "p50_ms": single.single_p50, "p99_ms": single.single_p99},
             {"request": f"{batch.batch_rows} rows", "p50_ms": batch.batch_p50, "p99_ms": batch.batch_p99},
         ]
-        print_rows(rows, as_json=False, title="\nLatency", empty="")
+        print_rows(rows, as_json=False, title="\nLatency of the model itself, with its features", empty="")
+    if card.forms:
+        rows = [
+            {"request": each.request, "the_model_itself_ms": each.native_ms, "what_answers_ms": each.form_ms}
+            for each in card.forms
+        ]
+        print_rows(rows, as_json=False, title="\nShortest calls in turn, without features", empty="")
     evaluation = card.evaluation
     if evaluation is None:
         return

@@ -52,6 +52,10 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """The greatest between their answers: of probabilities, or of values in parts of their spread."""
     faster: float = 0.0
     """How many times, at one row or at 64, whichever is less."""
+    native_ms: tuple[float, ...] = ()
+    """What the model itself takes for one row and for 64, without `features`: the shortest of calls in turn."""
+    form_ms: tuple[float, ...] = ()
+    """What the other form takes for as many."""
 
     @property
     def answers(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from windlass.app.version import VersionCard
+from windlass.app.version import Forms, VersionCard
 from windlass.pipeline.verdicts.evaluation import SMALLEST_SLICE, Calibration, Evaluation, Latency
 from windlass.web.charts import Line, line_chart
 from windlass.web.page import Block, Column, Figure, Figures, Section, Table, Text, render_page
@@ -19,6 +19,8 @@ def version_page(card: VersionCard) -> str:
         sections = [_judged(card.evaluation), *_details(card.evaluation, sliced=sliced)]
     if card.latency is not None:
         sections.append(_latency(card.latency))
+    if card.forms:
+        sections.append(_forms(card.forms))
     sections.append(_origin(card))
     role = f", {card.role}" if card.role else ""
     return render_page(
@@ -94,7 +96,21 @@ def _latency(latency: Latency) -> Section:
     columns = [Column(name="request"), Column(name="p50, ms", number=True), Column(name="p99, ms", number=True)]
     return Section(
         heading="Latency",
-        blocks=[Text(text="Features and model, where it was trained."), Table(columns=columns, rows=rows)],
+        blocks=[Text(text="Features and the model itself, where it was trained."), Table(columns=columns, rows=rows)],
+    )
+
+
+def _forms(forms: Sequence[Forms]) -> Section:
+    table = Table(
+        columns=[
+            Column(name="request"),
+            Column(name="the model itself, ms", number=True),
+            Column(name="what answers, ms", number=True),
+        ],
+        rows=[[each.request, _number(each.native_ms), _number(each.form_ms)] for each in forms],
+    )
+    return Section(
+        heading="Its compiled form", blocks=[Text(text="Shortest calls, asked in turn, without features."), table]
     )
 
 

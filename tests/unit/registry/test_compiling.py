@@ -20,6 +20,7 @@ from windlass.registry import compiling
 from windlass.registry.compiling import CompiledModel, compile_model, compiled_form, parity_rows
 
 CHANCE = np.random.default_rng(0)
+QUICKEST = compiling._quickest
 FILE = "compiled-0.onnx"
 FRAME = pl.DataFrame(
     {
@@ -34,7 +35,11 @@ LATE = (FRAME["wind"].to_numpy() + (FRAME["carrier"] == "UA").to_numpy() > 0.3).
 @pytest.fixture(autouse=True)
 def ten_times_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a compiled form takes on a busy machine is no matter of chance here."""
-    monkeypatch.setattr(compiling, "_seconds", lambda ask, _features, _size: 1.0 if ask.__name__ == "native" else 0.1)
+    takes(monkeypatch, native=1.0, form=0.1)
+
+
+def takes(monkeypatch: pytest.MonkeyPatch, *, native: float, form: float) -> None:
+    monkeypatch.setattr(compiling, "_quickest", lambda asks, _features, _size: [native, form][: len(asks)])
 
 
 class Unknown(LogisticRegression):
@@ -61,6 +66,7 @@ def test_a_forest_behind_the_default_encoding_answers_the_same_from_a_graph(
     compiled = compile_model(model, FRAME, tmp_path, kind=kind)
     assert (compiled.files, compiled.reason, compiled.rows, compiled.faster) == ((FILE,), "", 10_000, 10.0)
     assert compiled.difference <= 1e-5
+    assert (compiled.native_ms, compiled.form_ms) == ((1000.0, 1000.0), (100.0, 100.0))
     rows = pl.concat([FRAME[CHANCE.integers(400, size=50)], FRAME[:3].with_columns(gap=None, wind=pl.lit(1e300))])
     quick = predict(CompiledModel(model, tmp_path / FILE), rows, kind)
     np.testing.assert_allclose(quick, predict(model, rows, kind), atol=1e-5, rtol=1e-5)
@@ -78,7 +84,7 @@ def test_a_blend_is_compiled_member_by_member(tmp_path: Path) -> None:
 def test_a_blend_of_which_one_member_does_not_convert_is_not_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling, "_seconds", lambda *_: 1.0)
+    takes(monkeypatch, native=1.0, form=1.0)
     members = [fitted(RandomForestClassifier(n_estimators=5)), fitted(Unknown())]
     compiled = compile_model(Blend(members, [0.5, 0.5], kind="binary", classes=2), FRAME, tmp_path, kind="binary")
     assert "does not convert" in compiled.reason
@@ -86,10 +92,32 @@ def test_a_blend_of_which_one_member_does_not_convert_is_not_compiled(
 
 
 def test_boosted_trees_serve_from_a_graph_only_if_it_answers_the_same(tmp_path: Path) -> None:
-    """One release of the converter refuses them, the next makes a graph that is off by 0.4."""
-    compiled = compile_model(fitted(HistGradientBoostingClassifier(max_iter=5)), FRAME, tmp_path, kind="binary")
-    assert compiled.reason or (compiled.difference is not None and compiled.difference <= 1e-5)
-    assert bool(compiled.files) == (not compiled.reason) == (tmp_path / FILE).exists()
+    """One release of the converter refuses them all; the next converts those of numbers, and gets categories wrong."""
+    numbers = FRAME.drop("carrier")
+    for frame in (numbers, FRAME):
+        examples = Examples(rows=frame, features=frame, target=LATE.astype(float))
+        model = fit_estimator(HistGradientBoostingClassifier(max_iter=5), examples, kind="binary")
+        compiled = compile_model(model, frame, tmp_path, kind="binary")
+        assert compiled.reason or compiled.difference <= 1e-5
+        assert bool(compiled.files) == (not compiled.reason) == (tmp_path / FILE).exists()
+        assert compiled.reason or frame is numbers
+
+
+@pytest.mark.parametrize("busy", [range(7), range(7, 14), range(3, 11), range(1, 12)])
+def test_a_busy_stretch_of_the_machine_decides_nothing(busy: range) -> None:
+    """Whichever calls meet it: asked in turn, each form has one at least that does not."""
+    now, calls = 0.0, 0
+
+    def takes(seconds: float) -> Any:
+        def ask(_rows: pl.DataFrame) -> Any:
+            nonlocal now, calls
+            now += seconds * (20 if calls in busy else 1)
+            calls += 1
+
+        return ask
+
+    measured = QUICKEST([takes(0.3), takes(0.2)], FRAME, 64, clock=lambda: now)
+    assert measured == pytest.approx([0.3, 0.2])
 
 
 def test_the_rows_nearest_to_the_threshold_are_among_those_compared() -> None:
@@ -106,7 +134,7 @@ def test_the_rows_nearest_to_the_threshold_are_among_those_compared() -> None:
 
 
 def test_a_graph_that_answers_differently_does_not_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "_seconds", lambda *_: 1.0)
+    takes(monkeypatch, native=1.0, form=1.0)
     model, other = fitted(RandomForestClassifier(n_estimators=5)), fitted(RandomForestClassifier(n_estimators=6))
     convert = compiling._convert
     monkeypatch.setattr(compiling, "_convert", lambda _head, width, path: convert(other[-1], width, path))
@@ -134,7 +162,7 @@ def test_labels_that_turn_at_the_threshold_keep_a_graph_from_serving() -> None:
 def test_why_there_is_no_compiled_form_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, estimator: Any, seconds: float, reason: str
 ) -> None:
-    monkeypatch.setattr(compiling, "_seconds", lambda *_: seconds)
+    takes(monkeypatch, native=seconds, form=seconds)
     compiled = compile_model(fitted(estimator), FRAME, tmp_path, kind="binary")
     assert reason in compiled.reason
     assert bool(compiled.files) == (not reason)
@@ -142,7 +170,7 @@ def test_why_there_is_no_compiled_form_is_recorded(
 
 
 def test_a_slower_graph_does_not_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "_seconds", lambda ask, _features, _size: 1.0 if ask.__name__ == "native" else 2.0)
+    takes(monkeypatch, native=1.0, form=2.0)
     compiled = compile_model(fitted(RandomForestClassifier(n_estimators=5)), FRAME, tmp_path, kind="binary")
     assert compiled.reason == "it is not faster (0.5 times)"
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from windlass.app.version import VersionCard
+from windlass.app.version import Forms, VersionCard
 from windlass.pipeline.rows.split import Split
 from windlass.pipeline.verdicts.evaluation import Evaluation, Slice
 from windlass.records.bundle import Environment, Manifest, ModelFile
 from windlass.web.version import version_page
 
 
-def card(gate: dict[str, Any] | None, *slices: Slice) -> VersionCard:
+def card(gate: dict[str, Any] | None, *slices: Slice, forms: tuple[Forms, ...] = ()) -> VersionCard:
     manifest = Manifest(
         product="flights",
         entry="flights:Flights",
@@ -50,6 +50,7 @@ def card(gate: dict[str, Any] | None, *slices: Slice) -> VersionCard:
         manifest=manifest,
         evaluation=evaluation,
         latency=None,
+        forms=forms,
     )
 
 
@@ -72,3 +73,12 @@ def test_slices_are_shown_with_their_figures() -> None:
     assert "UA" in page
     assert "mcc 0.25" in page
     assert "no group of" not in page
+
+
+def test_what_a_compiled_form_takes_stands_beside_what_the_model_takes() -> None:
+    forms = (Forms(request="one row", native_ms=4.5, form_ms=0.125),)
+    page = version_page(card(None, forms=forms))
+    assert "the model itself, ms" in page
+    assert "4.5" in page
+    assert "0.125" in page
+    assert "Its compiled form" not in version_page(card(None))
