@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from windlass.assessment.automation.cdk import pipelines_of_python, pipelines_of_typescript
 from windlass.assessment.automation.image import Image, Service, read_compose, read_dockerfile
 from windlass.assessment.automation.narrowing import narrowed
 from windlass.assessment.automation.others import read_cloud_build, submitted
@@ -205,7 +206,10 @@ class Project:
 
     @cached_property
     def _own_workflows(self) -> list[Workflow]:
-        return active_workflows(self.tree, self.yaml)
+        code = (module for module in self.modules if not self.modules.is_test(module.path))
+        stacks = ((path, self.text(path)) for path in self.named(".ts") if "test" not in path)
+        declared = (*pipelines_of_python(code), *pipelines_of_typescript(stacks))
+        return [*active_workflows(self.tree, self.yaml), *declared]
 
     @cached_property
     def idle_workflows(self) -> list[Workflow]:

@@ -160,6 +160,9 @@ def read_travis(path: str, document: Any) -> Workflow | None:
     top = mapping(document)
     table = mapping(top.get("jobs")) or mapping(top.get("matrix"))
     steps = tuple(step for each in (top, *maps(table.get("include"))) for step in _travis_steps(each))
+    if text_of(top.get("language")).lower() == "r" and not any(step.name == "script" for step in steps):
+        unsaid = Command(argv=("R", "CMD", "check"), line=top.line_of("language"))
+        steps += (Step(line=unsaid.line, name="script", commands=(unsaid,)),)
     job = Job(name="build", line=1, steps=steps)
     return Workflow(path=path, system="Travis CI", name=path, triggers=_PUSH, jobs=(job,)) if steps else None
 

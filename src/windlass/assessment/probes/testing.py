@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run, seen_use
+from windlass.assessment.probes.languages import PYTHON, language_of, tests_elsewhere
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import scoring_modules
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Check, Function, Module
-from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import is_metric, parts_of
 
@@ -180,32 +180,12 @@ def _behave(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(path=path, line=1, why="scenarios that behave runs")
 
 
-def _testthat(facts: Facts) -> Iterator[Evidence]:
-    for path in facts.project.r_files:
-        if "test" in path.lower() and (found := re.search(r"^\s*expect_\w+\(", facts.project.text(path), re.MULTILINE)):
-            line = line_at(facts.project.text(path), found.start())
-            yield Evidence(path=path, line=line, why="an expectation of testthat")
-
-
-_ITS_OWN = re.compile(r"""(from|require\(|import\()\s*["']\.{1,2}/""")
-_EXPECTS = re.compile(r"^\s*(?!//)[^\n]*\bexpect\(|^\s*assert\.\w+\(", re.MULTILINE)
-
-
-def _jest(facts: Facts) -> Iterator[Evidence]:
-    """Tests in TypeScript or JavaScript that take in something of the project and expect something of it."""
-    for path in facts.project.paths:
-        if re.search(r"\.(test|spec)\.[cm]?[jt]sx?$", path) and "node_modules/" not in path:
-            text = facts.project.text(path)
-            if _ITS_OWN.search(text) and (found := _EXPECTS.search(text)):
-                line = line_at(text, found.end())
-                yield Evidence(path=path, line=line, why="an expectation of a test in JavaScript")
-
-
 @probe("unit-tests-code")
 def unit_tests_code(facts: Facts) -> Finding:
     """A test that asserts something about the project's own code; wired if CI runs it."""
     real, down = tests_of(facts)
-    places = [test.evidence for test in real] + [*_behave(facts), *_testthat(facts), *_jest(facts)]
+    places = [test.evidence for test in real] + [*_behave(facts)]
+    places += [each for found in tests_elsewhere(facts).values() for each in found]
     run = max(_test_runs(facts), key=lambda run: (not run.route.swallowed, run.route.by), default=None)
     by = run.route.by if run is not None else By.NOBODY
     way = seen_run(run).evidence if run is not None and places else ()
@@ -216,32 +196,36 @@ def unit_tests_code(facts: Facts) -> Finding:
 
 
 def _test_runs(facts: Facts) -> Iterator[Run]:
-    yield from (run for run in facts.graph.runs if run.tests not in ("", "locust"))
+    """Runs of a test runner whose language has tests here."""
+    tested = _tested(facts)
+    runs = (run for run in facts.graph.runs if run.tests not in ("", "locust"))
+    yield from (run for run in runs if language_of(run.tests) in tested)
 
 
-def _has_tests(facts: Facts) -> bool:
-    return bool(tests_of(facts)[0]) or any(_behave(facts)) or any(_testthat(facts))
+@once
+def _tested(facts: Facts) -> frozenset[str]:
+    """The languages in which there are tests."""
+    own = (PYTHON,) if tests_of(facts)[0] or any(_behave(facts)) else ()
+    return frozenset((*own, *tests_elsewhere(facts)))
 
 
 @probe("tests-in-ci")
 def tests_in_ci(facts: Facts) -> Finding:
     """CI runs tests that exist, and its job fails with them."""
     runs = [run for run in _test_runs(facts) if run.route.start.workflow is not None]
-    down = (
-        [_because(run.evidence, "there is no test with an assertion for it to run") for run in runs]
-        if not _has_tests(facts)
-        else []
-    )
+    down = [
+        _because(run.evidence, "there is no test with an assertion for it to run")
+        for run in facts.graph.runs
+        if run.route.start.workflow is not None and run.tests and language_of(run.tests) not in _tested(facts)
+    ]
     for flow in facts.project.idle_workflows:
         for job in flow.jobs:
             if any(leads_of(facts.project, command, "").tests for step in job.steps for command in step.commands):
                 down.append(Evidence(path=flow.path, line=job.line, why="a workflow that lies where nothing runs it"))
-    if not _has_tests(facts):
-        runs = []
     by_hand = [run for run in runs if run.route.by < By.ITSELF]
     down += [_because(run.evidence, "only a person starts this workflow") for run in by_hand]
     seen = [seen_run(run) for run in runs]
-    if _has_tests(facts):
+    if "R" in _tested(facts):
         seen += [seen_use(use) for use in facts.uses("r-lib/actions/check-r-package")]
     return conclude("tests-in-ci", seen, turned_down=down, wired_from=By.ITSELF)
 

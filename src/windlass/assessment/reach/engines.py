@@ -23,6 +23,7 @@ from windlass.assessment.reach.clients import (
 )
 from windlass.assessment.reach.hooks import run_hooks
 from windlass.assessment.reach.provisioners import run_provisioners
+from windlass.assessment.reach.runners import RUNNERS
 from windlass.assessment.reading.shell import Command, read_shell
 from windlass.assessment.reading.yaml import Map
 
@@ -306,15 +307,6 @@ def _ray(asked: Asked) -> Leads:
     return Leads(commands=(("", Command(argv=inner, line=asked.command.line)),) if inner else ())
 
 
-_R_TESTS = re.compile(r"testthat::|devtools::(test|check)|test_(dir|local|file)\(|rcmdcheck|tinytest::")
-
-
-def _r(asked: Asked) -> Leads:
-    """R runs its tests from an expression on the command line, or checks a package with them."""
-    text = " ".join(asked.rest)
-    return Leads(tests="testthat") if _R_TESTS.search(text) or asked.rest[:2] == ("CMD", "check") else Leads()
-
-
 def _bodywork(asked: Asked) -> Leads:
     """`bodywork create deployment`: every stage of the pipeline, batches and services."""
     if asked.argv[1:3] not in (("create", "deployment"), ("update", "deployment"), ("deployment", "create")):
@@ -326,11 +318,6 @@ def _bodywork(asked: Asked) -> Leads:
             argv = ("python", text_of(stage.get("executable_module_path")), *words(stage.get("args")))
             found.append((path, Command(argv=argv, line=stage.line)))
     return Leads(commands=tuple(found))
-
-
-def _own_tests(asked: Asked) -> Leads:
-    """`hatch test` and `rye test` run pytest."""
-    return Leads(tests="pytest", words=asked.argv[2:]) if asked.argv[1:2] == ("test",) else Leads()
 
 
 ENGINES: dict[str, Callable[[Asked], Leads]] = {
@@ -351,8 +338,6 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "dbx": _dbx,
     "ray": _ray,
     "bodywork": _bodywork,
-    "hatch": _own_tests,
-    "rye": _own_tests,
     "papermill": run_notebooks,
     "jupyter": run_notebooks,
     "jupyter-nbconvert": run_notebooks,
@@ -365,6 +350,5 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "docker-compose": run_compose,
     "ssh": run_there,
     "argo": _files_named,
-    "Rscript": _r,
-    "R": _r,
+    **RUNNERS,
 }

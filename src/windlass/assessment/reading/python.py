@@ -397,6 +397,8 @@ class _Reader:
             args = tuple([self._argument(each, command=command) for each in node.args[:6]])
         if node.keywords:
             kwargs = tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:_MOST_KEYWORDS]])
+        if "aws_cdk" in name:
+            args, kwargs = self._of_cdk(node, args, kwargs)
         return Call(
             name=name,
             last=intern(last_of(name)),
@@ -405,6 +407,16 @@ class _Reader:
             kwargs=kwargs,
             guards=guards,
             on=_tail_of(function.value) if type(function) is ast.Attribute else "",
+        )
+
+    def _of_cdk(
+        self, node: ast.Call, args: tuple[str | None, ...], kwargs: tuple[tuple[str, str | None], ...]
+    ) -> tuple[tuple[str | None, ...], tuple[tuple[str, str | None], ...]]:
+        """What a step or a description of a build is given, its commands each on a line of its own."""
+        lists = {each.arg: "\n".join(_lines_of(each.value)) for each in node.keywords if each.arg in _OF_COMMANDS}
+        spec = [line for each in node.args[:1] if isinstance(each, ast.Dict) for line in _commands_of(each)]
+        return ("\n".join(spec), *args[1:]) if spec else args, tuple(
+            [(key, lists.get(key) or value) for key, value in kwargs]
         )
 
     def _argument(self, node: ast.expr, *, command: bool = False) -> str | None:
@@ -486,6 +498,20 @@ def _tail_of(node: ast.expr) -> str:
     return last if isinstance(node, ast.Name) else ""
 
 
+def _lines_of(node: ast.expr) -> list[str]:
+    """The texts of a list, in order; a value that is not known stands as `{}`."""
+    return [constant_of(each) or "{}" for each in node.elts] if isinstance(node, ast.List) else []
+
+
+def _commands_of(node: ast.Dict) -> Iterator[str]:
+    """The commands of all phases of a build that is described by a table."""
+    for key, value in zip(node.keys, node.values, strict=True):
+        if isinstance(value, ast.Dict):
+            yield from _commands_of(value)
+        elif isinstance(key, ast.Constant) and key.value in _OF_COMMANDS:
+            yield from _lines_of(value)
+
+
 def _joined(node: ast.Call) -> str | None:
     """The file that `os.path.join(HERE, "..", "train.py")` names, with `{}` for what is not known."""
     if isinstance(node.func, ast.Attribute) and node.func.attr == "format":  # `"python train.py {}".format(mode)`
@@ -496,6 +522,7 @@ def _joined(node: ast.Call) -> str | None:
     return "/".join(parts) if "." in parts[-1] else None
 
 
+_OF_COMMANDS = frozenset({"commands", "install_commands"})
 _SCRIPT = re.compile(r"[^\s]*\.(py|sh|ipynb)")
 _MOST_KEYWORDS = 64
 """Of a call: trainers take dozens."""
