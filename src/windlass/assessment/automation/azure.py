@@ -143,5 +143,5 @@ def _steps(owner: Map, fetch: Fetch, depth: int, known: Values) -> Iterator[Step
             commands=told(commands, {**known, **named(step.get("env"))}),
             condition=text_of(step.get("condition")),
             swallowed="continueOnError" if step.get("continueOnError") is True else "",
-            folder=text_of(step.get("workingDirectory")),
+            folder=filled(text_of(step.get("workingDirectory")), known),
         )

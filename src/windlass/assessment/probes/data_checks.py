@@ -163,6 +163,7 @@ def _hand_written(facts: Facts) -> Iterator[Sighting]:
         parts = parts_of(function.name.rpartition(".")[2])
         if (
             module.is_notebook
+            or "ast" in module.packages  # it checks code
             or not parts & _CHECKS
             or parts & _REQUESTS
             or not (parts & _SUBJECTS or "data" in module.path.lower() or "valid" in module.path.lower())

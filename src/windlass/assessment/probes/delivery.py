@@ -26,6 +26,7 @@ from windlass.assessment.probes.verbs import (
     is_infrastructure,
     publishes,
 )
+from windlass.assessment.r import is_document, trained_in_r
 from windlass.assessment.reach.graph import Use
 from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence, Finding
@@ -187,6 +188,9 @@ def pipeline_cd(facts: Facts) -> Finding:
                     swallowed=route.swallowed,
                 )
             )
+    for each in trained_in_r(facts):
+        if each.route is not None and each.route.start.workflow is not None and not is_document(each):
+            seen.append(each)
     by_hand = [run for run in facts.runs(deploys_pipeline) if run.route.start.workflow is None]
     down = [Evidence(path=run.path, line=run.command.line, why="a person deploys the pipeline") for run in by_hand]
     return conclude("pipeline-cd", seen, turned_down=down, wired_from=By.ITSELF)

@@ -195,12 +195,16 @@ def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | 
     for check in reversed(under + stopping):
         parts = {part for word in check.words for part in parts_of(word)}
         judged = _judges(check, function) or _asks(check, function, asked) or _gathered(check, function)
-        if parts & _DECISIONS or judged:
+        if judged or (parts & _DECISIONS and not _OF_PEOPLE.intersection(check.words)):
             return check
     chosen = next((check for check in _comparisons(function, call) if _judges(check, function)), None)
     # `if source == "new"`, after a function was asked which of them is better
     picked = (check for check in under if _NEWCOMERS.intersection(check.words) and _asks_above(check, function, asked))
     return chosen or _answered(function, call, asked) or next(picked, None)
+
+
+_OF_PEOPLE = frozenset({"args", "arguments", "opts", "argv", "command", "subcommand", "cmd"})
+"""In a condition: what somebody wrote on the command line, which is no verdict."""
 
 
 def _gathered(check: Check, function: Function) -> bool:

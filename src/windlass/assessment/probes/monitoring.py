@@ -157,9 +157,15 @@ _OF_SERVICES = frozenset(
 )
 
 
+_TO_READ = frozenset({"TemplateResponse", "render_template", "HTMLResponse"})
+"""What makes a page for people, from which nothing is collected."""
+
+
 def _tells_how_good(function: Function) -> bool:
     """Whether a page of metrics tells those of the model, as they were when it was trained, and none of the service."""
     parts = [parts_of(word) for word in function.words.split("\n")]
+    if not _TO_READ.isdisjoint(function.words.split("\n")):
+        return True
     return any(map(is_metric, function.words.split("\n"))) and not any(each & _OF_SERVICES for each in parts)
 
 

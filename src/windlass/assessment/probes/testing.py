@@ -144,7 +144,7 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
             down.append(_because(here, f"{function.name} is skipped or expected to fail"))
         elif not line:
             down.append(_because(here, f"{function.name} asserts nothing"))
-        elif "project_context" in function.parameters and parts_of(function.name) & {"name", "version"}:
+        elif _is_of_kedro(function):
             down.append(_because(here, f"{function.name} is Kedro's own and tests nothing of the project"))
         elif gone:
             down += [_because(here, f"it imports {gone}, which does not exist")] if module.path not in broken else []
@@ -156,6 +156,12 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
         else:
             real.append(Test(module, function, line))
     return real, down
+
+
+def _is_of_kedro(function: Function) -> bool:
+    """Whether a test is one that a new project of Kedro begins with."""
+    named = "project_context" in function.parameters and bool(parts_of(function.name) & {"name", "version"})
+    return named or "Pipeline contains no nodes" in function.words.split("\n")
 
 
 def _uses_through(facts: Facts, module: Module, function: Function) -> bool:

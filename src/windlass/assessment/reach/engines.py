@@ -187,10 +187,12 @@ def _image_run(asked: Asked) -> Iterator[tuple[str, Command]]:
 def _files_named(asked: Asked) -> Leads:
     """Clients of training platforms: the job file that they are given, and what it runs."""
     found: list[tuple[str, Command]] = []
+    here = posixpath.normpath(asked.folder or ".")
     for word in asked.argv[1:]:
         value = word.rpartition("=")[2]
         if value.endswith((".yml", ".yaml")) and (path := asked.path(value)) is not None:
-            found += [(path, command) for command in yaml_commands(asked.project, path, set())]
+            commands = yaml_commands(asked.project, path, set())  # each in a folder as seen from the top
+            found += [(path, replace(each, folder=posixpath.relpath(each.folder or ".", here))) for each in commands]
     return Leads(commands=tuple(found))
 
 
