@@ -23,7 +23,6 @@ from played_probation import DAY, probation  # noqa: E402
 
 from windlass.decisions.release import ALPHA, decide_release  # noqa: E402
 from windlass.decisions.rollback import LATENCY_ALPHA  # noqa: E402
-from windlass.decisions.slowness import limit_of  # noqa: E402
 from windlass.decisions.statistics.sequential import course_above  # noqa: E402
 from windlass.product.policy import Release  # noqa: E402
 
@@ -56,9 +55,7 @@ def found_after(random: np.random.Generator, challenger: Challenger, *, share: f
 def minutes_until_back(random: np.random.Generator, *, slower: float, minutes: int, moody: bool) -> float:
     """Minutes after promotion until a version is rolled back for its latency; infinite if it never is."""
     played = probation(random, minutes=minutes, slower=slower, moody=moody)
-    limit = limit_of(played)
-    assert limit is not None
-    proof = np.flatnonzero(course_above(played.slow(limit), 0.5) >= 1 / LATENCY_ALPHA)
+    proof = np.flatnonzero(course_above(played.slow(), 0.5) >= 1 / LATENCY_ALPHA)
     return float(proof[0] + 1) if len(proof) else float("inf")
 
 

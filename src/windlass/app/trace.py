@@ -16,6 +16,7 @@ from windlass.ledger.erasures import read_since
 from windlass.records import event as events
 from windlass.records.bundle import Manifest
 from windlass.records.event import Body, Event, VersionRegistered
+from windlass.records.routing import ANSWERED
 from windlass.records.state import VersionState
 
 Answer = dict[str, Any]
@@ -89,7 +90,7 @@ def _answers(workspace: Workspace, name: str, prediction_id: str, *, waiting: bo
         frame = waiting_answers(workspace.paths.segments(name), prediction_id)
     else:
         frame = workspace.lake.predictions(name, prediction_id=prediction_id)
-    return frame.sort(pl.col("stage") == "shadow", maintain_order=True).to_dicts()
+    return frame.sort(~pl.col("stage").is_in(ANSWERED), maintain_order=True).to_dicts()
 
 
 def _outcomes(workspace: Workspace, product: str, answer: Answer) -> list[dict[str, Any]]:

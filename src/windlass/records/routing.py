@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-Stage = Literal["shadow", "canary", "champion", "direct"]
+Stage = Literal["shadow", "canary", "champion", "direct", "control"]
 """The role a version answered in. A version on probation answers as the champion; `direct`: a challenger that the
-caller asked by its name."""
+caller asked by its name; `control`: the champion before, timed beside the one on probation and never heard."""
 ANSWERED: tuple[Stage, ...] = ("champion", "canary", "direct")
 """The stages whose answers somebody got."""
 
@@ -46,3 +46,5 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     """Part of the keys that the challenger answers while `mode` is `canary`, in 0..1."""
     salt: str = ""
     """Mixed into the hash of a key, so that each release splits the keys anew."""
+    control: bool = False
+    """The challenger is the champion before: workers ask it now and then as they ask the one on probation."""

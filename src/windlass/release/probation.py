@@ -29,7 +29,7 @@ _MINUTE, _FEW_CALLS = "1m", 20
 _LATE = timedelta(minutes=10)
 """How much later than others answers reach the lake at the most: of a shadow that stands back, say."""
 _MINUTES = {"minute": pl.Datetime("us", "UTC"), "requests": pl.UInt32(), "errors": pl.UInt32()}
-_STRETCHES = {"at": pl.Datetime("us", "UTC"), "quickest": pl.Float64(), "beside": pl.Float64()}
+_STRETCHES = {"at": pl.Datetime("us", "UTC"), "quickest": pl.Float64(), "beside": pl.Float64(), "control": pl.Float64()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +39,7 @@ class Seen:
 
     version: str
     beside: str = ""
-    """Who answers the same in shadow; empty: nobody."""
+    """Who answers the same in shadow, and is timed as its control; empty: nobody."""
     since: datetime
     minutes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_MINUTES))
     """Requests of the version, and those that failed."""
@@ -69,7 +69,7 @@ class Seen:
         return self.minutes if self.rows is None else _summed(self.minutes, self._minutes(self.rows))
 
     def by_stretch(self) -> pl.DataFrame:
-        """`at`, `quickest` and `beside` of each stretch that is over."""
+        """`at`, `quickest`, `beside` and `control` of each stretch that is over."""
         return self.stretches if self.rows is None else pl.concat([self.stretches, self._stretches(self.rows)[:-1]])
 
     def _own(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -83,9 +83,11 @@ class Seen:
     def _stretches(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Those that are not over among them."""
         quickest = _by_stretch(calls_of(self._own(rows).filter(ANSWERED)))
-        others = rows.filter(pl.col("version") == self.beside, pl.col("stage") == "shadow").filter(ANSWERED)
+        in_shadow, as_control = pl.col("stage") == "shadow", pl.col("stage") == "control"
+        others = rows.filter(pl.col("version") == self.beside, in_shadow | as_control).filter(ANSWERED)
         within = calls_of(others).join_asof(quickest.select("at", begun="at"), on="at").group_by("begun")
-        beside = within.agg(beside=pl.col("latency_ms").median())
+        took = pl.col("latency_ms")
+        beside = within.agg(beside=took.filter(in_shadow).median(), control=took.filter(as_control).quantile(QUICKEST))
         found = quickest.join(beside, left_on="at", right_on="begun", how="left", maintain_order="left")
         return found.select(pl.col(name).cast(dtype) for name, dtype in _STRETCHES.items())
 
@@ -108,6 +110,7 @@ def rollback_evidence(
         latency=Stretches(
             quickest=stretches["quickest"].to_numpy(),
             beside=stretches["beside"].fill_null(np.nan).to_numpy(),
+            control=stretches["control"].fill_null(np.nan).to_numpy(),
             before=np.empty(0) if before is None else before.by_stretch()["quickest"].to_numpy(),
             asks=asks,
         ),

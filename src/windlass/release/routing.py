@@ -38,6 +38,7 @@ def routing_for(product: ProductState, *, sequence: int) -> Routing:
         mode="canary" if canary else "shadow",
         share=release.share if canary else 0.0,
         salt=release.release,
+        control=release.stage == "probation",
     )
 
 

@@ -59,6 +59,11 @@ release is decided by some hundred; what disturbs more than a hundredth of the t
 SHADOW_AT_ONCE = 100.0
 """Rows that it gives at once after a pause: a second's, since what the challenger does with them takes processors from
 those who are answered then."""
+CONTROL_SECONDS = 3.0
+"""How often a worker asks the champion before what it has just asked the one on probation: twenty calls a minute tell
+how long it takes now."""
+CONTROL_SHARE = 0.01
+"""The part of the time that this may take at the most, in which it is in the way of those who are answered."""
 ROUTING_SECONDS = 0.1
 """How often a worker looks whether a routing record was replaced."""
 MEMORY_SECONDS = 2.0

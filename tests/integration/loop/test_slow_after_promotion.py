@@ -42,5 +42,5 @@ def test_it_is_rolled_back_and_nobody_misses_an_answer(up: Up) -> None:
     finished = up.events(ReleaseFinished)[-1]
     assert (finished.version, finished.outcome, finished.decision.verdict) == ("v2", "rolled_back", "roll_back")
     assert finished.decision.count("slow_stretches") >= 25  # what a single bad quarter of an hour must not do
-    assert "nine in ten of its calls took more than" in finished.decision.reasons[0]
+    assert "nine in ten of its calls took" in finished.decision.reasons[0]
     assert [body.version for body in up.events(ChampionChanged)] == ["v1", "v2", "v1"]

@@ -3,7 +3,8 @@
 A call of the predecessor takes 5 ms (log-normal, sigma 0.4), and up to half as much again at noon. All of a machine's
 calls are slower or quicker together for a while (a log-normal that is forgotten within the hour), and it is at times
 busy with something else: for two minutes (on average) all calls take 5 times as long, for an hour four in five take 4
-times as long.
+times as long. Of the predecessor some fifteen calls a minute are made beside, by the same worker (`control`): what the
+machine does to the version it does to them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 DAY = 24 * 60
-_CALLS = 20
+_CALLS, _CONTROLS = 20, 15
 _MEMORY = 0.95
 """Of the mood of a machine from one minute to the next."""
 
@@ -50,6 +51,7 @@ def probation(
     since: int = 0,
     both: float = 1.0,
     moody: bool = True,
+    control: bool = True,
 ) -> Stretches:
     """A probation of so many minutes, after as many in which the predecessor answered; not `moody`: on a machine that
     has nothing else to do.
@@ -62,8 +64,11 @@ def probation(
     later = (np.arange(minutes) >= since)[:, None]
     own = calls[before:] * np.where(later, slower * both, 1.0)
     shadow = 5.0 * random.lognormal(0.0, 0.4, own.shape) * np.where(later, both, 1.0)
+    timed = 5.0 * asked[before:, :_CONTROLS] * np.where(later, both, 1.0)
+    timed *= random.lognormal(0.0, 0.4, timed.shape)
     return Stretches(
         quickest=np.quantile(own, QUICKEST, axis=1),
         beside=np.median(shadow, axis=1),
+        control=np.quantile(timed, QUICKEST, axis=1) if control else np.empty(0),
         before=np.quantile(calls[:before], QUICKEST, axis=1),
     )

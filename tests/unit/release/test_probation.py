@@ -78,13 +78,15 @@ def test_a_stretch_is_a_minute_or_as_many_as_twenty_calls_take() -> None:
     """The last one is not over."""
     own = calls((0, 25, 10.0), (1, 12, 20.0), (2, 12, 30.0), (7, 20, 40.0), (8, 19, 50.0), (20, 40, 60.0))
     beside = calls((0, 3, 1.0), (2, 3, 2.0), (20, 3, 3.0), version="v1", stage="shadow")
+    timed = calls((2, 4, 1.5), (7, 3, 4.0), version="v1", stage="control")
     stranger = calls((7, 3, 9.0), version="v0", stage="shadow")
     before = OLD.after(calls((-30, 20, 7.0), (-29, 20, 8.0), (-28, 20, 9.0), version="v1"))
-    found = evidence(pl.concat([own, beside, stranger]), before=before)
+    found = evidence(pl.concat([own, beside, timed, stranger]), before=before)
     assert (found.previous_requests, found.previous_errors) == (60, 0)
     assert found.latency.quickest.tolist() == pytest.approx([10.0, 20.0, 40.0], rel=0.05)
     assert found.latency.beside[:2].tolist() == [1.0, 2.0]
-    assert np.isnan(found.latency.beside[2:]).all()
+    assert found.latency.control[1:].tolist() == pytest.approx([1.5, 4.0], rel=0.05)
+    assert np.isnan([found.latency.control[0], found.latency.beside[2]]).all()
     assert found.latency.before.tolist() == pytest.approx([7.0, 8.0])
 
 
@@ -98,7 +100,8 @@ def test_bit_by_bit_it_comes_to_the_same_and_few_rows_are_held(pieces: int) -> N
         error=pl.lit("it raised"), prediction_id=pl.col("prediction_id") + ".failed-0"
     )
     beside = calls(*((minute, 5, taken / 2) for minute, _, taken in minutes), version="v1", stage="shadow")
-    everything = pl.concat([own, failed, beside])
+    timed = calls(*((minute, 3, taken) for minute, _, taken in minutes if minute % 2), version="v1", stage="control")
+    everything = pl.concat([own, failed, beside, timed])
     late = np.where(everything["version"] == "v1", 300.0, 0.0) + rng.uniform(0, 120, everything.height)
     arrived = everything["at"].dt.epoch("s").to_numpy() + late
     ordered = everything[np.argsort(arrived, kind="stable")]
@@ -111,6 +114,7 @@ def test_bit_by_bit_it_comes_to_the_same_and_few_rows_are_held(pieces: int) -> N
     np.testing.assert_array_equal(bit_by_bit.by_minute, at_once.by_minute)
     np.testing.assert_allclose(bit_by_bit.latency.quickest, at_once.latency.quickest)
     np.testing.assert_allclose(bit_by_bit.latency.beside, at_once.latency.beside)
+    np.testing.assert_allclose(bit_by_bit.latency.control, at_once.latency.control)
     assert held < ordered.height / 8
 
 

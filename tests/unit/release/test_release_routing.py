@@ -65,7 +65,13 @@ def test_stages_become_modes() -> None:
 
 
 def test_in_probation_the_champion_before_answers_in_shadow() -> None:
+    """And it is known to have answered before: workers time it beside the new one, as they do no challenger."""
     found = routing_for(product("probation"), sequence=3)
+    assert [routing_for(product(stage), sequence=3).control for stage in ("shadow", "canary", "probation")] == [
+        False,
+        False,
+        True,
+    ]
     assert (found.champion, found.challenger, found.mode) == (target("v2"), target("v1"), "shadow")
     assert found.share == 0
 

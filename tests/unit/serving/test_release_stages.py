@@ -15,6 +15,7 @@ from windlass.product.contract import Decoded
 from windlass.records.bundle import Column
 from windlass.records.routing import Routing, Target
 from windlass.serving.answers.answering import Inquiry
+from windlass.serving.answers.batching import Control, Pace
 from windlass.serving.metrics import Metrics
 from windlass.serving.shadows.mirror import Allowance, Shadow
 from windlass.serving.versions.asking import Question
@@ -380,3 +381,57 @@ TENSORS = [
     ("seats", "INT64", 3),
     ("carrier", "BYTES", "AA"),
 ]
+
+
+# -- probation ---------------------------------------------------------------------------------------------------
+
+
+def of_control(stage: Any) -> list[Any]:
+    return [batch for batch in stage.captured if batch.stage == "control"]
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["user code, in a thread", "none, on the event loop"])
+def test_on_probation_the_champion_before_is_timed_now_and_then_by_the_worker(stage: Any, own: bool) -> None:
+    for version, value in (("v1", 0.1), ("v2", 0.9)):
+        stage.add(version, model=constant(value), runs_user_code=own)
+    stage.route("v2", "v1", mode="shadow", control=True)
+    pace = Pace(stage.board.of("flights"))
+    pace._left = 0
+    stage.parts.batcher._paces["flights"] = pace
+    answers = stage.predict(*keys(stage, 3)).json()["predictions"]
+    for _ in range(5):
+        stage.predict()
+    stage.parts.batcher.close()
+    (timed,) = of_control(stage)
+    assert (timed.version, timed.scores, timed.ids) == ("v1", (0.1,), (answers[0]["id"],))
+    assert {answer["version"] for answer in answers} == {"v2"}
+
+
+def test_a_challenger_in_shadow_is_never_asked_by_the_worker_itself(stage: Any) -> None:
+    stage.add("v1", model=constant(0.1))
+    stage.add("v2", model=constant(0.9))
+    stage.route("v1", "v2", mode="shadow")
+    stage.predict()
+    stage.parts.batcher.close()
+    assert of_control(stage) == []
+
+
+def test_a_champion_before_that_fails_by_now_tells_no_time_and_is_felt_by_nobody(stage: Any) -> None:
+    stage.add("v1", model=failing)
+    stage.add("v2", model=constant(0.9))
+    stage.route("v2", "v1", mode="shadow", control=True)
+    assert stage.predict().status_code == 200
+    stage.parts.batcher.close()
+    assert of_control(stage) == []
+
+
+def test_the_champion_before_is_asked_once_at_a_time_and_for_a_hundredth_of_the_time() -> None:
+    control = Control()
+    assert control.is_due(100.0)
+    control.begin()
+    assert not control.is_due(1000.0), "it has not come back"
+    control.took(0.005, 1000.0)
+    assert [control.is_due(1000.0 + later) for later in (2.9, 3.0)] == [False, True]
+    control.begin()
+    control.took(0.5, 2000.0)
+    assert [control.is_due(2000.0 + later) for later in (49.0, 51.0)] == [False, True]

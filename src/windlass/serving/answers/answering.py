@@ -157,6 +157,22 @@ class Answering:
             results.update(zip(fit, self._kept(lineup.product, drafts), strict=True))
         return [results[place] for place in range(len(inquiries))]
 
+    def ask_control(
+        self, control: Loaded, inquiries: Sequence[Inquiry], questions: Sequence[Question], *, patiently: bool
+    ) -> None:
+        """Ask the champion before what the one on probation was asked in one call, and write down how long it takes.
+
+        One row tells it: what it answers is known of the shadow. Raises NoAnswer, CaptureFailed.
+        """
+        again = [msgspec.structs.replace(question, stage="control") for question in questions]
+        lineup, reads = inquiries[0].lineup, [inquiry.read for inquiry in inquiries]
+        ask = partial(_ask_challenger, control, again, reads, same_rows=lineup.same_rows)
+        for verdict in _heard(lineup, control, again, ask, patiently=patiently):
+            kept = sampled_of(verdict) if verdict.error is None else None
+            if kept is not None:
+                self._capture.write(lineup.product, kept.take([0]))
+                return
+
     def blame(self, failed: Failed) -> InvalidRows | PredictionFailed | CaptureFailed:
         """What the caller of a failed request is told.
 

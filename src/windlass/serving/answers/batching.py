@@ -8,16 +8,21 @@ they have the same lineup; after a swap those that came before it are answered b
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from windlass.serving.answers.answering import Answered, Answering, Failed, Inquiry, Reader, Result
 from windlass.serving.limits import (
+    CONTROL_SECONDS,
+    CONTROL_SHARE,
     LAST_BATCHES,
     MOST_IN_THREADS,
     MOST_WAITING,
@@ -28,11 +33,13 @@ from windlass.serving.limits import (
     TRIALS,
     WAIT_SECONDS,
 )
-from windlass.serving.refusal import Overloaded, PredictionFailed
+from windlass.serving.refusal import CaptureFailed, Overloaded, PredictionFailed
 from windlass.serving.versions.asking import Question
 from windlass.serving.versions.lineup import Lineup, Loaded
+from windlass.serving.versions.patience import NoAnswer
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class _Waiting(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -87,6 +94,25 @@ class Pace:
             self._left = self._in_threads
 
 
+class Control:
+    """When the champion before is to be asked beside the one on probation: seldom, and never twice at a time."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def is_due(self, now: float) -> bool:
+        """Whether to ask it."""
+        return now >= self._due
+
+    def begin(self) -> None:
+        """It is asked now, and not again before `took` is told."""
+        self._due = math.inf
+
+    def took(self, seconds: float, now: float) -> None:
+        """Take in what asking it took, until `now`."""
+        self._due = now + max(CONTROL_SECONDS, seconds / CONTROL_SHARE)
+
+
 class Batcher:
     """The way from a protocol to the answers. Everything but the work itself happens on the event loop."""
 
@@ -102,6 +128,7 @@ class Batcher:
         """Products for which a batch is at work, or about to begin."""
         self._alone: dict[str, int] = defaultdict(int)
         self._paces: dict[str, Pace] = {}
+        self._controls: dict[str, Control] = defaultdict(Control)
         self._aside = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="trial")
         """For large requests that a version on trial may hold up: they leave the others their threads."""
 
@@ -180,14 +207,50 @@ class Batcher:
             results = self._here(inquiries)
             pace.took(time.monotonic() - began)
             self._ended(product, batch, results)
+            self._ask_control(inquiries, results, here=True)
             return
 
         def done(work: asyncio.Future[list[Result]]) -> None:
             pace.took_in_thread(time.monotonic() - began)
-            self._ended(product, batch, work.exception() or work.result())
+            results = work.exception() or work.result()
+            self._ended(product, batch, results)
+            self._ask_control(inquiries, results, here=False)
 
         work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
         work.add_done_callback(done)
+
+    def _ask_control(self, inquiries: Sequence[Inquiry], results: list[Result] | BaseException, *, here: bool) -> None:
+        """Where the champion is on probation, ask the one before about the same batch, now and then: where it was
+        answered, once the answers are on their way."""
+        lineup = inquiries[0].lineup
+        if lineup.control is None or inquiries[0].only is not None or isinstance(results, BaseException):
+            return
+        control = self._controls[lineup.product]
+        if not control.is_due(time.monotonic()):
+            return
+        answered = [
+            (asked, said.question) for asked, said in zip(inquiries, results, strict=True) if isinstance(said, Answered)
+        ]
+        if not answered:
+            return
+        control.begin()
+        loop, work = asyncio.get_running_loop(), partial(self._timed, control, lineup.control, answered, here=here)
+        if here:
+            loop.call_soon(loop.call_soon, work)
+        else:
+            loop.run_in_executor(self._pool, work)
+
+    def _timed(
+        self, control: Control, loaded: Loaded, answered: Sequence[tuple[Inquiry, Question]], *, here: bool
+    ) -> None:
+        began = time.monotonic()
+        inquiries, questions = zip(*answered, strict=True)
+        try:
+            self._answering.ask_control(loaded, inquiries, questions, patiently=here)
+        except (NoAnswer, CaptureFailed) as error:
+            _log.warning("how long version %s takes now is not known: %s", loaded.version, error)
+        finally:
+            control.took(time.monotonic() - began, time.monotonic())
 
     def _pace(self, lineup: Lineup) -> Pace:
         """That of the lineup's product; a version that joins it is a new beginning, since it may be slow."""

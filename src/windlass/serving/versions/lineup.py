@@ -224,6 +224,11 @@ class Lineup:
         challenger, target = self.challenger, self.routing.challenger
         return None if self.mode != "shadow" or challenger is None or target is None else (challenger, target)
 
+    @cached_property
+    def control(self) -> Loaded | None:
+        """The champion before, while the champion is on probation."""
+        return self.challenger if self.mode == "shadow" and self.routing.control else None
+
     @property
     def ready(self) -> bool:
         return self.champion is not None
