@@ -425,13 +425,18 @@ def test_a_champion_before_that_fails_by_now_tells_no_time_and_is_felt_by_nobody
     assert of_control(stage) == []
 
 
-def test_the_champion_before_is_asked_once_at_a_time_and_for_a_hundredth_of_the_time() -> None:
+def test_the_champion_before_is_asked_for_a_two_hundredth_of_the_time() -> None:
     control = Control()
     assert control.is_due(100.0)
-    control.begin()
-    assert not control.is_due(1000.0), "it has not come back"
     control.took(0.005, 1000.0)
     assert [control.is_due(1000.0 + later) for later in (2.9, 3.0)] == [False, True]
-    control.begin()
     control.took(0.5, 2000.0)
-    assert [control.is_due(2000.0 + later) for later in (49.0, 51.0)] == [False, True]
+    assert [control.is_due(2000.0 + later) for later in (99.0, 101.0)] == [False, True]
+
+
+def test_one_that_ends_in_an_unforeseen_way_leaves_the_callers_their_turn(stage: Any, monkeypatch: Any) -> None:
+    for version in ("v1", "v2"):
+        stage.add(version, model=constant(0.5), runs_user_code=True)
+    stage.route("v2", "v1", mode="shadow", control=True)
+    monkeypatch.setattr(stage.parts.answering, "ask_control", lambda *_args, **_more: failing(None))
+    assert [stage.predict().status_code for _ in range(3)] == [200, 200, 200]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -95,7 +94,7 @@ class Pace:
 
 
 class Control:
-    """When the champion before is to be asked beside the one on probation: seldom, and never twice at a time."""
+    """When the champion before is to be asked beside the one on probation: seldom, since others wait meanwhile."""
 
     def __init__(self) -> None:
         self._due = 0.0
@@ -103,10 +102,6 @@ class Control:
     def is_due(self, now: float) -> bool:
         """Whether to ask it."""
         return now >= self._due
-
-    def begin(self) -> None:
-        """It is asked now, and not again before `took` is told."""
-        self._due = math.inf
 
     def took(self, seconds: float, now: float) -> None:
         """Take in what asking it took, until `now`."""
@@ -206,39 +201,39 @@ class Batcher:
         if not batch[0].inquiry.lineup.runs_user_code and pace.is_short():
             results = self._here(inquiries)
             pace.took(time.monotonic() - began)
-            self._ended(product, batch, results)
-            self._ask_control(inquiries, results, here=True)
+            self._ended(product, batch, results, here=True)
             return
 
         def done(work: asyncio.Future[list[Result]]) -> None:
             pace.took_in_thread(time.monotonic() - began)
-            results = work.exception() or work.result()
-            self._ended(product, batch, results)
-            self._ask_control(inquiries, results, here=False)
+            self._ended(product, batch, work.exception() or work.result(), here=False)
 
         work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
         work.add_done_callback(done)
 
-    def _ask_control(self, inquiries: Sequence[Inquiry], results: list[Result] | BaseException, *, here: bool) -> None:
-        """Where the champion is on probation, ask the one before about the same batch, now and then: where it was
-        answered, once the answers are on their way."""
+    def _control_of(
+        self, inquiries: Sequence[Inquiry], results: list[Result] | BaseException, *, here: bool
+    ) -> Callable[[], None] | None:
+        """What asks the champion before about a batch that the one on probation has answered; None: it is not due."""
         lineup = inquiries[0].lineup
         if lineup.control is None or inquiries[0].only is not None or isinstance(results, BaseException):
-            return
+            return None
         control = self._controls[lineup.product]
         if not control.is_due(time.monotonic()):
-            return
+            return None
         answered = [
             (asked, said.question) for asked, said in zip(inquiries, results, strict=True) if isinstance(said, Answered)
         ]
-        if not answered:
-            return
-        control.begin()
-        loop, work = asyncio.get_running_loop(), partial(self._timed, control, lineup.control, answered, here=here)
+        return partial(self._timed, control, lineup.control, answered, here=here) if answered else None
+
+    def _control(self, product: str, work: Callable[[], None], *, here: bool) -> None:
+        """In the place of a batch, where the one before it was answered, so that both are timed alike."""
         if here:
-            loop.call_soon(loop.call_soon, work)
-        else:
-            loop.run_in_executor(self._pool, work)
+            work()
+            self._begin(product)
+            return
+        asking = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        asking.add_done_callback(lambda _: self._begin(product))
 
     def _timed(
         self, control: Control, loaded: Loaded, answered: Sequence[tuple[Inquiry, Question]], *, here: bool
@@ -249,6 +244,8 @@ class Batcher:
             self._answering.ask_control(loaded, inquiries, questions, patiently=here)
         except (NoAnswer, CaptureFailed) as error:
             _log.warning("how long version %s takes now is not known: %s", loaded.version, error)
+        except Exception:  # noqa: BLE001 (whatever happens to it, those who wait get their turn)
+            _log.exception("how long version %s takes now is not known", loaded.version)
         finally:
             control.took(time.monotonic() - began, time.monotonic())
 
@@ -276,7 +273,9 @@ class Batcher:
             batch.append(queue.popleft())
         return batch
 
-    def _ended(self, product: str, batch: Sequence[_Waiting], results: list[Result] | BaseException) -> None:
+    def _ended(
+        self, product: str, batch: Sequence[_Waiting], results: list[Result] | BaseException, *, here: bool
+    ) -> None:
         for place, waiting in enumerate(batch):
             if waiting.answer.done():  # its caller has gone
                 continue
@@ -287,7 +286,9 @@ class Batcher:
         # In the turn after next of the loop. The next one sends these answers out, and has whoever came meanwhile stand
         # in line; a batch begun there would hold the answers back, and leave those who came to the one after it.
         loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, self._begin, product)
+        control = self._control_of([waiting.inquiry for waiting in batch], results, here=here)
+        then = partial(self._begin, product) if control is None else partial(self._control, product, control, here=here)
+        loop.call_soon(loop.call_soon, then)
 
 
 def _go_together(one: Inquiry, other: Inquiry) -> bool:
