@@ -32,7 +32,24 @@ _SCAFFOLD = re.compile(
 _FILLED_IN = re.compile(r"\bstarter code\b", re.IGNORECASE)
 """What a course hands out, under whose name those who took it keep what they made of it."""
 _LIBRARY = re.compile(r"Topic :: Software Development :: Libraries|Intended Audience :: Developers|Framework :: ")
-_CODE = (".py", ".ipynb", ".r", ".rmd", ".scala", ".java", ".jl", ".sql", ".go", ".ts", ".js")
+_CODE = (
+    ".py",
+    ".ipynb",
+    ".r",
+    ".rmd",
+    ".scala",
+    ".java",
+    ".jl",
+    ".sql",
+    ".go",
+    ".ts",
+    ".js",
+    ".cs",
+    ".fs",
+    ".rs",
+    ".kt",
+    ".cpp",
+)
 _TEXT = (".md", ".rst", ".adoc", ".tex", ".html", ".pdf", ".docx")
 
 

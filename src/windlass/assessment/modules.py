@@ -301,6 +301,10 @@ class Modules:
         if first[:1] == ":":
             key = self._inside(module, call_name[1:].split("."), 0)
             return [key] if key is not None else self._by_name(call_name, module)
+        return self._chosen(call_name, module) or self._of_import(call_name, module)
+
+    def _of_import(self, call_name: str, module: Module) -> list[Key]:
+        first, dot, _ = call_name.partition(".")
         key = self._defined_instead(call_name, module) if module.path in self._instead else None
         if module.path in self._stars and first not in module.packages:
             key = key or self._starred(module, call_name.split("."), 0)
@@ -309,8 +313,18 @@ class Modules:
             return [key] if key is not None else []
         key = key or self.find(call_name, seen_from=module.path)
         if key is None and call_name.count(".") > 1:
-            return self._by_name(call_name, module)  # of what a function of the project made
+            # Of what a function of the project made.
+            return self._by_name(call_name, module) or self._of_all(call_name, module)
         return [key] if key is not None else []
+
+    def _chosen(self, call_name: str, module: Module) -> list[Key]:
+        """What each branch of `if name == "train": from jobs import train as job` makes of `job.main()`."""
+        for full, others in module.instead.items():
+            if call_name == full or call_name.startswith(f"{full}."):
+                names = [f"{each}{call_name[len(full) :]}" for each in (*others, full)]
+                keys = [self.find(each, seen_from=module.path) for each in names]
+                return [key for key in keys if key is not None]
+        return []
 
     @cached_property
     def _instead(self) -> dict[str, frozenset[str]]:
@@ -369,6 +383,22 @@ class Modules:
         """Whether methods are those of classes that derive from one class of the project: any of them may be called."""
         families = {self._root_of(self.by_path[path], name.rpartition(".")[0]) for path, name in candidates}
         return len(candidates) > 1 and len(families) == 1
+
+    def _of_all(self, call_name: str, module: Module) -> list[Key]:
+        """The one method of that name, where its class is the one that others derive from: a table tells which."""
+        maker, _, name = call_name.rpartition(".")
+        candidates = self.methods.get(name, ())
+        if len(candidates) != 1 or name in _EVERYBODYS or self.find(maker, seen_from=module.path) is None:
+            return []
+        path, method = candidates[0]
+        return list(candidates) if (path, method.rpartition(".")[0]) in self._derived_from else []
+
+    @cached_property
+    def _derived_from(self) -> frozenset[Key]:
+        found = (
+            self.class_of(base, module) for module in self for each in module.classes.values() for base in each.bases
+        )
+        return frozenset((each[0].path, each[1].name) for each in found if each is not None)
 
     def _root_of(self, module: Module, name: str, depth: int = 0) -> Key:
         """The outermost class of the project that a class derives from."""

@@ -249,6 +249,9 @@ class Project:
                 yield from _read_taskfile(path, self.yaml(path))
             elif name in ("noxfile.py", "tasks.py") and path in self.modules.by_path:
                 yield from read_task_functions(self.modules.by_path[path])
+            elif path.startswith("tasks/") and path.count("/") == 1 and path in self.modules.by_path:
+                file = name.removesuffix(".py")
+                yield from read_task_functions(self.modules.by_path[path], "" if file == "__init__" else file)
 
     def _legacy_tox(self, path: str) -> Iterator[Target]:
         try:

@@ -9,6 +9,7 @@ from windlass.assessment.records import State
 from .conftest import FIT, Ask
 
 TRAIN = FIT + 'if __name__ == "__main__":\n    train([[1]], [1])\n'
+JOBS = {"jobs/train.py": TRAIN, "requirements.txt": "scikit-learn\n"}
 PYTHON = """
     from aws_cdk import Stack, pipelines
 
@@ -69,7 +70,7 @@ def _python(made: str = "CodePipeline", command: str = "python train.py", source
     ],
 )
 def test_steps_in_python(ask: Ask, text: str, state: State) -> None:
-    assert ask("training-automated", {"stack.py": text, "jobs/train.py": TRAIN}).state is state
+    assert ask("training-automated", {"stack.py": text, **JOBS}).state is state
 
 
 @pytest.mark.parametrize(
@@ -92,13 +93,13 @@ def test_steps_in_typescript(ask: Ask, made: str, command: str, comment: str, st
     [(SPEC, State.WIRED), (SPEC.replace("codepipeline.Pipeline(", "codepipeline.Artifact("), State.PRESENT)],
 )
 def test_a_build_that_is_described_in_code(ask: Ask, text: str, state: State) -> None:
-    assert ask("training-automated", {"stack.py": text, "jobs/train.py": TRAIN}).state is state
+    assert ask("training-automated", {"stack.py": text, **JOBS}).state is state
 
 
 def test_a_stack_in_tests_is_no_ci(ask: Ask) -> None:
-    assert ask("training-automated", {"tests/test_stack.py": _python(), "jobs/train.py": TRAIN}).state is State.PRESENT
+    assert ask("training-automated", {"tests/test_stack.py": _python(), **JOBS}).state is State.PRESENT
 
 
 def test_an_image_that_such_a_step_pushes(ask: Ask) -> None:
-    found = ask("automated-build", {"stack.py": _python(command="docker push registry/churn"), "Dockerfile": "FROM a"})
+    found = ask("automated-build", {"stack.py": _python(command="docker push registry/churn"), **JOBS})
     assert found.state is State.WIRED

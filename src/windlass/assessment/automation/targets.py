@@ -195,11 +195,15 @@ def read_console_scripts(path: str, text: str) -> Iterator[Target]:
             yield Target(tool="script", name=found[1], path=path, line=line, commands=commands)
 
 
-def read_task_functions(module: Module) -> Iterator[Target]:
-    """Sessions of nox and tasks of invoke: functions that hand commands to a runner."""
+def read_task_functions(module: Module, collection: str = "") -> Iterator[Target]:
+    """Sessions of nox and tasks of invoke: functions that hand commands to a runner.
+
+    Those of a file in the package `tasks` bear its name as well: `checks.test`, and `checks` for its default.
+    """
+    before = f"{collection}." if collection else ""
     for function in module.functions.values():
-        tool = next((tool for each in function.decorators if (tool := _runner(each.name))), "")
-        if not tool:
+        tool, given = next(((tool, each) for each in function.decorators if (tool := _runner(each.name))), ("", None))
+        if given is None:
             continue
         commands: list[Command] = []
         for call in function.calls:
@@ -211,7 +215,14 @@ def read_task_functions(module: Module) -> Iterator[Target]:
                     for each in read_shell(text, call.line)
                 ]
         name = function.name.replace("_", "-") if tool == "invoke" else function.name
-        yield Target(tool=tool, name=name, path=module.path, line=function.line, commands=tuple(commands))
+        first = [each.lstrip(":") for each in (*given.args, given.kwarg("pre")) if each] if tool == "invoke" else []
+        needs = tuple(f"{before}{need.replace('_', '-')}" for each in first for need in each.split())
+        for full in (name, f"{before}{name}") if before else (name,):
+            yield Target(
+                tool=tool, name=full, path=module.path, line=function.line, commands=tuple(commands), needs=needs
+            )
+        if before and given.kwarg("default") == "True":
+            yield Target(tool=tool, name=collection, path=module.path, line=function.line, needs=(f"{before}{name}",))
 
 
 def _runner(name: str) -> str:

@@ -80,6 +80,25 @@ def _lacks_dockerfile(facts: Facts, use: Use) -> bool:
     return docker and not any("dockerfile" in path.lower() for path in facts.project.paths)
 
 
+_PREPARE = ("actions/checkout", "actions/setup-", "docker/", "aws-actions/", "google-github-actions/auth", "azure/")
+"""Actions that bring no file of their own."""
+_PLAIN = re.compile(r"(?!(?:build|dist|site|target)/)[\w.-]+(?:/[\w.-]+)*\.(?:json|pkl|joblib|onnx|h5|csv|py|sh|txt)")
+
+
+def _lacks_file(facts: Facts, use: Use) -> str:
+    """A file that the image takes, where nothing of the job could have made it and the repository has none."""
+    job, project, given = use.route.start.job, facts.project, use.step.given
+    if job is None or project.inside or ".gitmodules" in project.tree or given.get("context", ".") not in (".", "./"):
+        return ""
+    earlier = [each for each in job.steps if each.line < use.step.line]
+    if any(each.commands or not each.uses.startswith(_PREPARE) or "repository" in each.given for each in earlier):
+        return ""
+    file = given.get("file", "Dockerfile").removeprefix("./")
+    taken = [path for image in project.images if image.path == file for path in image.copies]
+    plain = [path.removeprefix("./") for path in taken if _PLAIN.fullmatch(path.removeprefix("./"))]
+    return next((path for path in plain if path not in project.tree), "")
+
+
 @probe("automated-build")
 def automated_build(facts: Facts) -> Finding:
     """CI builds an image or a package and keeps it."""
@@ -89,6 +108,9 @@ def automated_build(facts: Facts) -> Finding:
         push = use.step.given.get("push", "")
         if _lacks_dockerfile(facts, use):
             thrown.append(Evidence(path=use.path, line=use.step.line, why="there is no Dockerfile to build from"))
+        elif use.step.uses.startswith("docker/build-push-action") and (lacking := _lacks_file(facts, use)):
+            why = f"the image takes {lacking}, which is not there"
+            thrown.append(Evidence(path=use.path, line=use.step.line, why=why))
         elif (push and push != "false") or "type=registry" in use.step.given.get("outputs", ""):
             kept.append(seen_use(use))
         else:

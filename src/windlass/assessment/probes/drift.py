@@ -19,7 +19,7 @@ from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By, Route
-from windlass.assessment.reading.code import Function, Module, last_of
+from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.yaml import Map
 from windlass.assessment.records import Evidence, Finding
@@ -90,7 +90,7 @@ def drift_computations(facts: Facts) -> tuple[Sighting, ...]:
 def _measured(facts: Facts) -> Iterator[Sighting]:
     for place in facts.named(_may_measure):
         module, function, call = place
-        if _only_evaluates(module, function):
+        if _only_evaluates(module, function) or _only_validates(module, function, call):
             continue
         if call.last not in _STATISTICS or (
             call.name.startswith(_DRIFT_LIBRARIES)
@@ -107,6 +107,12 @@ def _only_evaluates(module: Module, function: Function) -> bool:
     """Whether a report tells how good a model was on its test rows, and of no drift."""
     names = parts_of(f"{module.path.rpartition('/')[2]} {function.name}")
     return bool(names & {"eval", "evaluate", "evaluation"}) and "drift" not in function.words.lower()
+
+
+def _only_validates(module: Module, function: Function, call: Call) -> bool:
+    """Whether a suite of deepchecks looks at how a data set was parted and at the model that was made of it."""
+    said = f"{call.name} {module.path} {function.name} {function.words}".lower()
+    return call.name.startswith("deepchecks") and "drift" not in said
 
 
 _MEASURING = frozenset(

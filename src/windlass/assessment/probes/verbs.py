@@ -88,6 +88,7 @@ PUBLISH_ACTIONS = (
     "jwalton/gh-ecr-push", "kciter/aws-ecr-action", "appleboy/docker-ecr-action",
     "aws-ecr/build-and-push", "aws-ecr/build_and_push", "docker/publish", "docker/push", "gcp-gcr/build-and-push",
     "gcp-artifact-registry/build-and-push", "azure-acr/build-and-push", "atlassian/aws-ecr-push-image", "travis/pypi",
+    "rohith/publish-nuget", "brandedoutcast/publish-nuget", "goreleaser/goreleaser-action", "JS-DevTools/npm-publish",
 )  # fmt: skip
 
 _IMAGE = re.compile(r"\b(image|tag)\b", re.IGNORECASE)
@@ -188,6 +189,7 @@ def builds(argv: Argv) -> bool:
         ("hatch", "build"),
         ("bentoml", "build"),
         ("pdm", "build"),
+        ("dotnet", "pack"),
     ):
         return True
     return argv[0] in ("python", "python3") and "setup.py" in argv[1:2] and bool({"sdist", "bdist_wheel"} & set(argv))
@@ -199,6 +201,8 @@ _PUBLISHES: tuple[Argv, ...] = (
     ("maturin", "publish"), ("anaconda", "upload"), ("bentoml", "push"), ("bentoml", "containerize"), ("pack", "build"),
     ("heroku", "container:push"), ("cog", "push"), ("helm", "push"), ("ko", "publish"), ("img", "push"),
     ("crane", "push"), ("skopeo", "copy"), ("python", "-m", "twine", "upload"),
+    ("dotnet", "nuget", "push"), ("nuget", "push"), ("cargo", "publish"), ("npm", "publish"), ("goreleaser", "release"),
+    ("mvn", "deploy"),
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from windlass.assessment.reach.asked import Asked, Leads, main_of
 from windlass.assessment.reach.engines import ENGINES
 from windlass.assessment.reach.pythons import TEST_RUNNERS, run_python
 from windlass.assessment.reach.tasks import TASK_RUNNERS, run_npm, run_task
-from windlass.assessment.reading.shell import Command, read_shell
+from windlass.assessment.reading.shell import Command, read_script, read_shell
 
 _WRAPPERS = {
     "uv": ("run",),
@@ -168,7 +168,9 @@ def _shell(asked: Asked) -> Leads:
     path = asked.path(words[0]) if words else None
     if path is None or path.endswith(".py"):
         return Leads()
-    return Leads(commands=tuple((path, command) for command in read_shell(asked.project.text(path))))
+    heeds = asked.argv[0] in ("source", ".") or any(re.match(r"-\w*e", word) for word in asked.argv[1:2])
+    commands = (read_shell if heeds else read_script)(asked.project.text(path))
+    return Leads(commands=tuple((path, command) for command in commands))
 
 
 def _served(asked: Asked) -> Leads:

@@ -73,7 +73,7 @@ class _Collector:
                 self.add(need)
             self.found += [(target.path, command) for command in target.commands]
             if self.tool in _IN_PYTHON:
-                self.functions.append((target.path, name.replace("-", "_")))
+                self.functions.append((target.path, name.rpartition(".")[2].replace("-", "_")))
 
 
 def run_npm(asked: Asked) -> Leads:

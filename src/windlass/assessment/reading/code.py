@@ -123,6 +123,8 @@ class Module(msgspec.Struct, gc=False):
     """Name here to the dotted name that it stands for."""
     import_lines: dict[str, int] = {}
     """Dotted name to the line of its import."""
+    instead: dict[str, tuple[str, ...]] = {}
+    """The dotted name of an import to those that other branches of an `if` give the same name."""
     packages: frozenset[str] = frozenset()
     """The top-level names of all that it imports."""
     is_placed: bool = False

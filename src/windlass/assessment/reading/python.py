@@ -94,14 +94,25 @@ class _Reader:
         self.words[function.name] = set()
         return function
 
-    def _imports(self, body: Sequence[ast.stmt]) -> None:
+    def _imports(self, body: Sequence[ast.stmt], chosen: dict[str, list[str]] | None = None) -> None:
         for node in body:
             kind = type(node)
             if kind in _BLOCKS:
+                outermost = chosen is None and kind is ast.If
+                among: dict[str, list[str]] | None = {} if outermost else chosen
                 for inner in _blocks(node):
-                    self._imports(inner)
+                    self._imports(inner, among)
+                if outermost and among:
+                    others = {all_[-1]: tuple(all_[:-1]) for all_ in among.values() if len(all_) > 1}
+                    self.module.instead.update(others)
             elif kind is ast.Import or kind is ast.ImportFrom:
                 self._import(node)  # type: ignore[arg-type]
+                if chosen is not None and kind is ast.ImportFrom:
+                    for alias in node.names:  # type: ignore[attr-defined]
+                        name = alias.asname or alias.name
+                        full = self.module.imports.get(name, "")
+                        if full and full not in chosen.setdefault(name, []):
+                            chosen[name].append(full)
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         if isinstance(node, ast.Import):

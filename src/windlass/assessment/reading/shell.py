@@ -71,8 +71,28 @@ def read_shell(text: str, line: int = 1) -> list[Command]:
         known.move(argv, folder)
         lost = "set +e" if lenient else ""
         for each in known.heard(argv, folder):
+            said = " ".join(each[1:])
+            if each[0] == "eval" and not re.search(r"[$`]", said):  # of `eval $(ssh-agent)` nobody knows what it says
+                found += [replace(inner, line=at, folder=folder, fed=fed, swallowed=lost) for inner in read_shell(said)]
+                continue
             found.append(Command(argv=each, line=at, folder=folder, fed=fed, swallowed=lost))
     return found
+
+
+_HEEDS = re.compile(
+    r"^#!.*\s-\w*e|\bset\s+-\w*e|errexit|\$\?|PIPESTATUS|\btrap\b|\b(?:exit|return)\s+[1-9$]|&&|\|\|", re.MULTILINE
+)
+"""What a script that looks at how its commands end has."""
+
+
+def read_script(text: str) -> list[Command]:
+    """The commands of a file that a shell runs: without `set -e` the last of them decides how it ends."""
+    found = read_shell(text)
+    if not found or _HEEDS.search(re.sub(r"^\s*#(?!!).*", "", text, flags=re.MULTILINE)):
+        return found
+    last = found[-1].line
+    why = "the script goes on without set -e"
+    return [each if each.line == last else replace(each, swallowed=each.swallowed or why) for each in found]
 
 
 def _leaves(argv: tuple[str, ...]) -> bool:
