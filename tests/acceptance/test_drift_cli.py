@@ -111,13 +111,14 @@ def test_csv_and_parquet_are_the_same(folder: Path) -> None:
 
 
 def test_texts_that_look_like_something_else_in_a_csv_file_stay_texts(rng: np.random.Generator, folder: Path) -> None:
-    """Postal codes, German dates and numbers that a parquet file holds as text."""
+    """Postal codes, German dates, numbers and words for nothing that a parquet file holds as text."""
     day = [(date(2026, 1, 1) + timedelta(days=place)).strftime("%d.%m.%Y") for place in range(60)]
     train = pl.DataFrame(
         {
             "postcode": rng.choice(["01067", "10115", "80331"], 3000),
             "day": rng.choice(day, 3000),
             "grade": rng.integers(1, 6, 3000).astype(str),
+            "cellar": rng.choice(["None", "NA", "dry"], 3000),
             "order": [f"{place:06}" for place in range(3000)],
         }
     )
@@ -126,6 +127,12 @@ def test_texts_that_look_like_something_else_in_a_csv_file_stay_texts(rng: np.ra
     windlass("profile", "texts.parquet")
     for reference in ("texts.parquet", "texts.parquet.profile.json"):
         found = report(reference, "texts.csv")
+        assert (found["alert"], found["retyped"]) == (False, {})
+    half = train.sample(fraction=0.5, seed=2)
+    half.write_parquet("half.parquet")
+    windlass("profile", "half.parquet", "--like", "texts.csv")
+    for current in ("half.parquet", "half.parquet.profile.json"):
+        found = report("texts.csv", current)
         assert (found["alert"], found["retyped"]) == (False, {})
     train.with_columns(postcode=pl.lit("99999")).write_csv("moved.csv")
     drifted = report("texts.parquet", "moved.csv")

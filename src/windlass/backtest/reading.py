@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from windlass.errors import DataError, UsageError, WindlassError
 
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".tsv")
-_NULLS = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]
+NULLS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
+"""What stands for a missing value in a CSV file, unless it is known to be a value."""
 _SEPARATORS = (",", ";", "\t", "|")
 _HEADER_BYTES = 1 << 20
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -22,15 +23,16 @@ _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _DECIMAL_COMMA = r"^[+-]?\d*,?\d+$"
 
 
-def read_file(path: Path, notes: list[str], *, texts: Collection[str] = ()) -> pl.DataFrame:
+def read_file(path: Path, notes: list[str], *, texts: Mapping[str, Collection[str]] | None = None) -> pl.DataFrame:
     """The rows of a parquet or CSV file; what had to be guessed of a CSV file goes to `notes`.
 
-    `texts` names columns of which it is known that they hold text, whatever those of a CSV file look like. Raises
-    UsageError for what is no such file, DataError for one that cannot be read.
+    `texts` names columns of which it is known that they hold text, whatever those of a CSV file look like, and for each
+    the values that it is known to have: those that look like a missing one, as NA, are none there. Raises UsageError
+    for what is no such file, DataError for one that cannot be read.
     """
     kind = _kind(path)
     try:
-        return pl.read_parquet(path) if kind in PARQUET else _read_text(path, notes, texts)
+        return pl.read_parquet(path) if kind in PARQUET else _read_text(path, notes, texts or {})
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, str(error).strip()) from error
     except OSError as error:
@@ -54,7 +56,7 @@ def _kind(path: Path) -> str:
     return kind
 
 
-def _read_text(path: Path, notes: list[str], texts: Collection[str]) -> pl.DataFrame:
+def _read_text(path: Path, notes: list[str], texts: Mapping[str, Collection[str]]) -> pl.DataFrame:
     with path.open("rb") as file:
         start = file.read(_HEADER_BYTES)
     source: Path | bytes = path
@@ -75,11 +77,11 @@ def _read_text(path: Path, notes: list[str], texts: Collection[str]) -> pl.DataF
         notes.append("the file is not UTF-8, and was read as Windows-1252")
     frame = _with_plain_names(frame)
     comma = separator == ";"
-    tidied = [_tidy(column, decimal_comma=comma, text=column.name in texts) for column in frame.get_columns()]
+    tidied = [_tidy(column, decimal_comma=comma, words=texts.get(column.name)) for column in frame.get_columns()]
     return frame.with_columns(tidied)
 
 
-def _parse(source: Path | bytes, separator: str, *, path: Path, texts: Collection[str]) -> pl.DataFrame:
+def _parse(source: Path | bytes, separator: str, *, path: Path, texts: Mapping[str, Collection[str]]) -> pl.DataFrame:
     def parsed(**options: Any) -> pl.DataFrame:
         return pl.read_csv(
             io.BytesIO(source) if isinstance(source, bytes) else source,
@@ -90,7 +92,9 @@ def _parse(source: Path | bytes, separator: str, *, path: Path, texts: Collectio
     header = parsed(has_header=False, infer_schema=False, n_rows=1).row(0)
     _check_header(header, path)
     known = {name: pl.String for name in header if name is not None and name.strip() in texts}
-    return parsed(try_parse_dates=True, infer_schema_length=None, null_values=_NULLS, schema_overrides=known)
+    frame = parsed(try_parse_dates=True, infer_schema_length=None, null_values=list(NULLS), schema_overrides=known)
+    worded = [name for name in known if not set(NULLS).isdisjoint(texts[name.strip()])]
+    return frame.with_columns(parsed(columns=worded, infer_schema=False)) if worded else frame
 
 
 def _check_header(names: tuple[Any, ...], path: Path) -> None:
@@ -118,15 +122,15 @@ def _with_plain_names(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.rename(dict(zip(frame.columns, plain, strict=True))) if len(set(plain)) == len(plain) else frame
 
 
-def _tidy(column: pl.Series, *, decimal_comma: bool, text: bool) -> pl.Series:
+def _tidy(column: pl.Series, *, decimal_comma: bool, words: Collection[str] | None) -> pl.Series:
     """Texts without spaces around them; numbers that the spaces or a decimal comma had kept from being read as such,
-    unless it is a column of `text`."""
+    unless it is known to be a column of text, with these `words` among its values."""
     if column.dtype != pl.String:
         return column
     plain = column.str.strip_chars()
-    plain = plain.set(plain.is_in(_NULLS), None)
+    plain = plain.set(plain.is_in([null for null in NULLS if null not in (words or ())]), None)
     known = plain.drop_nulls()
-    if text or not len(known):
+    if words is not None or not len(known):
         return plain
     if known.str.contains(_NUMBER).all() and (column != plain).any():
         return _number(plain)

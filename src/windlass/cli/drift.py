@@ -12,6 +12,8 @@ from windlass.cli.context import PATH
 from windlass.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from windlass.monitoring.profiles import Profile
     from windlass.monitoring.report import Comparison
 
@@ -32,7 +34,7 @@ def profile(file: Path, *, output: Path | None, like: Path | None) -> None:
     check_target(path, "--output")
     _keep_apart({"FILE": file, "--like": like}, {"--output": path})
     started = perf_counter()
-    made = _profile_of(file) if like is None else _profile_of(file, like=_profile_of(like), named=like)
+    made = _profile_of(file) if like is None else _profile_of(file, like=_reference_of(like, file), named=like)
     save_profile(made, path)
     print_profile(made, title=f"Profile of {file.name}", written=path, seconds=perf_counter() - started)
 
@@ -90,7 +92,7 @@ def compare_files(reference: Path, current: Path, *, state: Path | None = None, 
     from windlass.monitoring.state import window_of
 
     started = perf_counter()
-    held = _profile_of(reference)
+    held = _reference_of(reference, current)
     window = _profile_of(current, like=held, named=reference)
     try:
         if state is None:
@@ -106,8 +108,32 @@ def compare_files(reference: Path, current: Path, *, state: Path | None = None, 
         raise DataError(error.what, where=where, remedy=error.remedy) from error
 
 
-def _profile_of(path: Path, *, like: Profile | None = None, named: Path | None = None) -> Profile:
-    """What lies in a file: rows to be counted (like those of the reference `named` so), or a profile."""
+def _reference_of(path: Path, current: Path) -> Profile:
+    """What lies in the file of a reference; one of CSV has text where what is held against it is known to have text."""
+    from windlass.backtest.reading import NULLS, PARQUET, TEXT
+    from windlass.monitoring.saved import is_profile, load_profile
+    from windlass.monitoring.scanning import texts_in
+
+    texts: Mapping[str, Collection[str]] = {}
+    if path.suffix.lower() in TEXT and current.is_file() and current.stat().st_size:
+        if current.suffix.lower() in PARQUET:
+            texts = texts_in(current, NULLS)
+        elif is_profile(current):
+            texts = load_profile(current).texts
+    return _profile_of(path, texts=texts)
+
+
+def _profile_of(
+    path: Path,
+    *,
+    like: Profile | None = None,
+    named: Path | None = None,
+    texts: Mapping[str, Collection[str]] | None = None,
+) -> Profile:
+    """What lies in a file: rows to be counted (like those of the reference `named` so), or a profile.
+
+    `texts`: what is known of a CSV file's columns (see `read_file`).
+    """
     from windlass.backtest.reading import PARQUET, read_file
     from windlass.monitoring.profiles import profile, profile_like, same_bins
     from windlass.monitoring.saved import is_profile, load_profile
@@ -125,7 +151,7 @@ def _profile_of(path: Path, *, like: Profile | None = None, named: Path | None =
     if path.suffix.lower() in PARQUET and path.is_file() and path.stat().st_size:
         return scan_parquet(path, like)
     if like is None:
-        return profile(read_file(path, []))
+        return profile(read_file(path, [], texts=texts))
     return profile_like(like, read_file(path, [], texts=like.texts))
 
 

@@ -33,7 +33,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     unwatched: dict[str, str] = {}
     """Columns that cannot be judged for drift -> why."""
     types: dict[str, str] = {}
-    """Of a reference: the type of each of these, as far as it is known, since they too can vanish or change it."""
+    """The type in the reference of each of these, as far as it is known, since they too can vanish or change it."""
     vanished: tuple[str, ...] = ()
     """Of a window: columns of its reference that it does not have, or has with another type."""
     retyped: dict[str, str] = {}
@@ -42,10 +42,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Of a window: columns that its reference does not have."""
 
     @property
-    def texts(self) -> frozenset[str]:
-        """Of a reference: the columns that hold text."""
-        watched = {column.name for column in self.columns if column.kind == "category"}
-        return frozenset(watched | {name for name, known in self.types.items() if known == "text"})
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """The columns that hold text, and the values of each, as far as they are known."""
+        unwatched: dict[str, tuple[str, ...]] = {name: () for name, known in self.types.items() if known == "text"}
+        return unwatched | {column.name: column.categories for column in self.columns if column.kind == "category"}
 
 
 def profile(rows: Any, columns: Sequence[str] | None = None) -> Profile:
@@ -120,6 +120,7 @@ def assembled_like(
         rows=rows,
         columns=columns,
         unwatched=reference.unwatched,
+        types=reference.types,
         vanished=tuple(lost),
         retyped={name: type_of(schema[name]) for name in lost if name in schema},
         unknown=tuple(name for name in schema if name not in known),

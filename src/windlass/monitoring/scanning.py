@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
 from windlass.errors import DataError
-from windlass.monitoring.column import ColumnProfile
+from windlass.monitoring.column import ColumnProfile, type_of
 from windlass.monitoring.measuring import measure, measure_like
 from windlass.monitoring.profiles import Profile, assembled, assembled_like, each_column
 
@@ -23,7 +24,7 @@ def scan_parquet(path: Path, reference: Profile | None = None) -> Profile:
     Each column is read once. Memory holds some columns at a time, so it grows with the rows and not with the columns.
     Raises DataError for a file that cannot be read.
     """
-    try:
+    with _reading(path):
         lazy = pl.scan_parquet(path)
         schema = lazy.collect_schema()
         rows = int(lazy.select(pl.len()).collect().item())
@@ -31,6 +32,27 @@ def scan_parquet(path: Path, reference: Profile | None = None) -> Profile:
             return assembled(rows, schema, _measured(lazy, list(schema), rows))
         wanted = [column for column in reference.columns if column.name in schema]
         return assembled_like(reference, rows, schema, _measured_like(lazy, wanted, rows))
+
+
+def texts_in(path: Path, words: Collection[str]) -> dict[str, list[str]]:
+    """The columns of a parquet file that hold text, and which of these words are among the values of each.
+
+    Raises DataError for a file that cannot be read.
+    """
+    with _reading(path):
+        lazy = pl.scan_parquet(path)
+        names = [name for name, dtype in lazy.collect_schema().items() if type_of(dtype) == "text"]
+        found: dict[str, list[str]] = {}
+        for name in names:
+            values = lazy.select(pl.col(name).cast(pl.String)).filter(pl.col(name).is_in(list(words)))
+            found[name] = values.unique().collect().to_series().to_list()
+        return found
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (pl.exceptions.PolarsError, OSError) as error:
         why = next(iter(str(error).strip().splitlines()), "unknown format")
         raise DataError(f"the file cannot be read: {why}", where=str(path), remedy="check what wrote it") from error

@@ -67,8 +67,19 @@ def test_numbers_behind_spaces_and_commas_are_numbers_and_texts_stay_texts(read)
 def test_columns_that_are_known_to_be_text_are_not_guessed(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("code; day;n\n01067; 03.11.2026;1,5\n;;2,5\n")
-    frame = read_file(path, [], texts={"code", "day"})
+    frame = read_file(path, [], texts={"code": (), "day": ()})
     assert frame.to_dict(as_series=False) == {"code": ["01067", None], "day": ["03.11.2026", None], "n": [1.5, 2.5]}
+
+
+def test_what_is_known_to_be_a_value_is_not_missing(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("country,cellar,n\nNA,None,NA\nDE,,2\n,NA,3\n")
+    frame = read_file(path, [], texts={"country": ("NA", "DE"), "cellar": ("None",)})
+    assert frame.to_dict(as_series=False) == {
+        "country": ["NA", "DE", None],
+        "cellar": ["None", None, None],
+        "n": [None, 2, 3],
+    }
 
 
 def test_unnamed_columns_may_be_several(read):
