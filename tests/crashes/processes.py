@@ -163,6 +163,7 @@ class Process:
             view=StateView(self._ledger),
             fence=fence,
             real_time=machine.running,
+            processor_time=machine.running,
         )
         take_over(context)
         controller = Controller(context=context, engine=NoEngine(), entries={})  # type: ignore[arg-type]

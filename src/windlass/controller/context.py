@@ -12,6 +12,7 @@ from functools import cached_property
 import msgspec
 
 from windlass.clock import Clock
+from windlass.controller.pace import Pace
 from windlass.errors import LeaseLost, SigningError
 from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
@@ -46,6 +47,8 @@ class LoopContext:
     actor: str = "controller"
     real_time: Callable[[], float] = time.monotonic
     """Seconds, for what is about processes: the lease, and how much time a look may take."""
+    processor_time: Callable[[], float] = time.process_time
+    """Seconds that processors have worked for this process."""
     _renewed: float = field(init=False)
     _signed: dict[tuple[str, str], Target] = field(init=False, default_factory=dict)
     """Versions that were signed for, by product and digest."""
@@ -57,6 +60,10 @@ class LoopContext:
     def notary(self) -> Notary:
         """Who signs what is in the ledger."""
         return Notary(self.ledger, self.paths, signing_key=self.settings.signing_key_file)
+
+    def pace(self) -> Pace:
+        """For one kind of work."""
+        return Pace(self.real_time, self.clock.now, self.processor_time)
 
     @property
     def now(self) -> datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from windlass.controller.context import LoopContext
-from windlass.controller.pace import Pace
 from windlass.decisions.experiment import ExperimentEvidence, decide_experiment
 from windlass.lake.lake import Lake
 from windlass.records.event import Body
@@ -16,7 +15,7 @@ class Experiments:
 
     def __init__(self, *, context: LoopContext) -> None:
         self._context = context
-        self._pace = Pace(context.real_time, context.clock.now)
+        self._pace = context.pace()
 
     def step(self, name: str) -> None:
         under_way = self._context.product(name).experiment

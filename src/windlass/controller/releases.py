@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from windlass.controller.context import LoopContext, policies_of
-from windlass.controller.pace import Pace
 from windlass.decisions.release import decide_approval, decide_release
 from windlass.decisions.rollback import decide_rollback
 from windlass.decisions.statistics.completeness import Usual
@@ -86,9 +85,9 @@ class Releases:
         self._context = context
         self._refused = refused
         self._stages: dict[str, _Stage] = {}
-        self._pace = Pace(context.real_time, context.clock.now)
-        self._readings = Pace(context.real_time, context.clock.now)
-        self._beginnings = Pace(context.real_time, context.clock.now)
+        self._pace = context.pace()
+        self._readings = context.pace()
+        self._beginnings = context.pace()
 
     def take(self, name: str, predictions: pl.DataFrame, outcomes: pl.DataFrame) -> None:
         """Answers and labels that have just reached the lake."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.incidents import Incidents
 from windlass.controller.load_trials import LoadTrials, Trial
-from windlass.controller.pace import Pace
 from windlass.controller.releases import Refused
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
@@ -50,7 +49,7 @@ class Rescue:
         self._trials = LoadTrials(context=context, engine=engine)
         self._looked: dict[str, tuple[str, float]] = {}
         """Product -> the champion whose files were looked at, and when."""
-        self._pace = Pace(context.real_time, context.clock.now)
+        self._pace = context.pace()
 
     @property
     def jobs(self) -> tuple[Job, ...]:

@@ -11,7 +11,6 @@ import polars as pl
 
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.incidents import Incidents
-from windlass.controller.pace import Pace
 from windlass.decisions.service import ServiceEvidence, decide_service, is_spent
 from windlass.product.policy import Objectives
 from windlass.records.decision import Decision
@@ -58,7 +57,7 @@ class Service:
         self._context = context
         self._incidents = incidents
         self._counts: dict[str, _Count] = {}
-        self._pace = Pace(context.real_time, context.clock.now)
+        self._pace = context.pace()
 
     def take(self, name: str, predictions: pl.DataFrame, _outcomes: pl.DataFrame) -> None:
         """Answers that have just reached the lake."""

@@ -13,7 +13,6 @@ from windlass.controller.causes import causes_of_decay
 from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.eyes import Eyes
 from windlass.controller.incidents import Incidents
-from windlass.controller.pace import Pace
 from windlass.controller.references import References
 from windlass.controller.training import Signals
 from windlass.controller.windows import keep_windows, kept_windows
@@ -64,8 +63,8 @@ class Watching:
         self._incidents = incidents
         self._references = References(context=context)
         self._watched: dict[str, _Watched] = {}
-        self._openings = Pace(context.real_time, context.clock.now)
-        self._looks = Pace(context.real_time, context.clock.now)
+        self._openings = context.pace()
+        self._looks = context.pace()
 
     def take(self, name: str, predictions: pl.DataFrame, outcomes: pl.DataFrame) -> None:
         """Answers and outcomes that have just reached the lake."""

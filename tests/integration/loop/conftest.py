@@ -113,6 +113,7 @@ class World:
             view=StateView(ledger),
             fence=fence,
             real_time=lambda: 0.0,  # nothing takes any time, so nothing is ever too early
+            processor_time=lambda: 0.0,
         )
         take_over(context)
         return context

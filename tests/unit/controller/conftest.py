@@ -129,6 +129,7 @@ class Desk:
             view=StateView(ledger),
             fence=fence,
             real_time=lambda: 0.0,  # nothing takes any time, so nothing is ever too early
+            processor_time=lambda: 0.0,
         )
         if acquired is not None:
             take_over(context)

@@ -259,7 +259,7 @@ def test_an_address_that_nobody_answers_on_is_an_incident_until_somebody_does(de
 
 def test_what_took_long_is_due_later() -> None:
     now = 0.0
-    pace = Pace(lambda: now, lambda: NOON)
+    pace = Pace(lambda: now, lambda: NOON, lambda: now)
     assert pace.due("p")
     with pace.spend("p"):
         now += 2
@@ -271,9 +271,20 @@ def test_what_took_long_is_due_later() -> None:
     assert pace.due("p")
 
 
+def test_on_a_busy_machine_what_waited_for_a_processor_is_due_no_later_than_it_leaves_time_to_the_rest() -> None:
+    now = worked = 0.0
+    pace = Pace(lambda: now, lambda: NOON, lambda: worked)
+    with pace.spend("p"):
+        now, worked = 2.0, 0.1
+    now += 3.9
+    assert not pace.due("p")
+    now += 0.2
+    assert pace.due("p")
+
+
 def test_under_a_clock_that_runs_ahead_it_is_due_sooner() -> None:
     now, noon = 0.0, NOON
-    pace = Pace(lambda: now, lambda: noon)
+    pace = Pace(lambda: now, lambda: noon, lambda: now)
     with pace.spend("p"):
         now += 2
     noon += timedelta(minutes=59)
@@ -290,7 +301,7 @@ def test_under_a_clock_that_runs_ahead_it_is_due_sooner() -> None:
 
 def test_about_something_else_it_is_due_at_once() -> None:
     now = 0.0
-    pace = Pace(lambda: now, lambda: NOON)
+    pace = Pace(lambda: now, lambda: NOON, lambda: now)
     with pace.spend("p", of="shadow"):
         now += 2
     assert (pace.due("p", of="shadow"), pace.due("p", of="canary")) == (False, True)
@@ -298,7 +309,7 @@ def test_about_something_else_it_is_due_at_once() -> None:
 
 def test_what_failed_is_not_repeated_any_sooner() -> None:
     now = 0.0
-    pace = Pace(lambda: now, lambda: NOON)
+    pace = Pace(lambda: now, lambda: NOON, lambda: now)
     with pytest.raises(OSError, match="disk"), pace.spend("p"):  # noqa: PT012
         now += 1
         raise OSError("disk")
