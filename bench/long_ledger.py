@@ -13,6 +13,7 @@ import argparse
 import http.client
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -26,9 +27,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-import polars as pl
 from history import START, fill
+from lateness import PRODUCT, line, row_of, write_project
 
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.view import StateView
@@ -39,30 +39,10 @@ from windlass.records.paths import Paths
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from postgres_server import PostgresServer
 
-PRODUCT = "lateness"
 PORT = 18437
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """The commands as they are installed: with bytecode, whatever this shell says of it."""
 T = TypeVar("T")
-SOURCE = """
-from pathlib import Path
-
-import polars as pl
-from sklearn.linear_model import LogisticRegression
-
-import windlass as wl
-
-
-class Lateness(wl.Product):
-    task = wl.BinaryClassification(target="late", time="at", key="id")
-    estimator = LogisticRegression()
-
-    def extract(self, since):
-        return pl.read_parquet(Path({history!r}))
-
-    def features(self, rows):
-        return rows.select("wind", "rain")
-"""
 
 
 def main() -> None:
@@ -91,18 +71,9 @@ class Project:
 
     def __init__(self, folder: Path, ledger: str) -> None:
         self.folder = folder
-        folder.mkdir()
         self.paths = Paths(folder / ".windlass")
         self.url = self.paths.ledger_url(ledger)
-        settings = f"ledger = {json.dumps(ledger)}\nport = {PORT}\n"
-        (folder / "windlass.toml").write_text(settings)
-        random = np.random.default_rng(7)
-        wind, rain = random.normal(size=(2, 400))
-        hours = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 1, 17, 15), "1h", eager=True)
-        late = wind + 0.5 * random.normal(size=400) > 0
-        rows = pl.DataFrame({"id": range(400), "at": hours, "wind": wind, "rain": rain, "late": late})
-        rows.write_parquet(folder / "history.parquet")
-        (folder / "lateness.py").write_text(SOURCE.format(history=str(folder / "history.parquet")))
+        write_project(folder, ledger=ledger, port=PORT)
 
     def serve_one(self) -> str:
         """Train the first version, have it answer once; the answer's id, once it can be traced."""
@@ -163,19 +134,19 @@ class Project:
                 ledger.release(Fence(holder=lease.holder, token=lease.token))
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self._line(*words), env=ENVIRONMENT, check=False, capture_output=True, text=True)
+        return subprocess.run(line(self.folder, *words), env=ENVIRONMENT, check=False, capture_output=True, text=True)
 
     @contextmanager
     def up(self, *, ends: signal.Signals = signal.SIGTERM) -> Iterator[None]:
         wait_for(port_is_free)
         process = subprocess.Popen(
-            self._line("up"), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            line(self.folder, "up"), env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert process.stdout is not None
         said = []
-        for line in process.stdout:
-            said.append(line)
-            if "the loop runs as" in line:
+        for told in process.stdout:
+            said.append(told)
+            if "the loop runs as" in told:
                 break
         else:
             raise RuntimeError("".join(said))
@@ -184,16 +155,13 @@ class Project:
         process.communicate()
 
     def ask(self) -> str | None:
-        row = {"id": 1, "at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}
+        row, _ = row_of(random.Random(0))
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
         headers = {"Content-Type": "application/json"}
         connection.request("POST", f"/{PRODUCT}/predict", json.dumps({"rows": [row]}), headers)
         answer = connection.getresponse()
         content = json.loads(answer.read())
         return str(content["predictions"][0]["id"]) if answer.status == 200 else None
-
-    def _line(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "windlass", *words, "--project", str(self.folder)]
 
 
 def port_is_free() -> bool:

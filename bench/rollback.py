@@ -13,11 +13,11 @@ import argparse
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from lateness import line, run
 from withdrawn import Harm, Trial
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        trial = Trial(Path(folder), Harm(), release="wl.Release()")
+        trial = Trial(Path(folder), Harm())
         with trial.up():
             trial.write(ask="pass", c=0.1)
             trial.train()
@@ -41,17 +41,7 @@ def main() -> None:
 
 def step_back(trial: Trial, version: str) -> tuple[float, float]:
     """Seconds until `version` answers, and until the command has ended."""
-    words = [
-        sys.executable,
-        "-m",
-        "windlass",
-        "rollback",
-        version,
-        "--reason",
-        "a bench",
-        "--project",
-        str(trial.folder),
-    ]
+    words = line(trial.folder, "rollback", version, "--reason", "a bench")
     began = time.monotonic()
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as command:
         while trial.version() != version:
@@ -65,7 +55,7 @@ def step_back(trial: Trial, version: str) -> tuple[float, float]:
 
 def timed(trial: Trial, *words: str) -> float:
     began = time.monotonic()
-    trial.command(*words)
+    run(trial.folder, *words)
     return time.monotonic() - began
 
 

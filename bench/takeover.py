@@ -11,7 +11,6 @@ answer. Prints medians and the longest; a stopped one is woken up at the end and
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -25,8 +24,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import polars as pl
+from lateness import PRODUCT, line, write_project
 
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.lock_holder import find_lock_holder
@@ -34,7 +32,6 @@ from windlass.records.event import ChampionChanged, CommandFinished, CommandRequ
 from windlass.records.paths import Paths
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from long_ledger import PRODUCT, SOURCE
 
 from postgres_server import PostgresServer
 
@@ -74,10 +71,7 @@ class Project:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.paths = Paths(folder / ".windlass")
-        folder.mkdir()
-        (folder / "windlass.toml").write_text(f"ledger = {json.dumps(url)}\npoll_seconds = {POLL_SECONDS}\n")
-        random_rows(400).write_parquet(folder / "history.parquet")
-        (folder / "lateness.py").write_text(SOURCE.format(history=str(folder / "history.parquet")))
+        write_project(folder, ledger=url, poll_seconds=POLL_SECONDS)
         self.processes: list[Up] = []
         self.ledger = Ledger(self.paths.ledger_url(url))
 
@@ -132,7 +126,7 @@ class Project:
     def up(self, port: int, lease: float) -> tuple[Up, list[str]]:
         """A `windlass up`, once it has said whether it acts or stands by; what it says comes into the list."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "windlass", "up", "--project", str(self.folder)],
+            line(self.folder, "up"),
             env={**os.environ, "WINDLASS_PORT": str(port), "WINDLASS_LEASE_SECONDS": str(lease)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -149,13 +143,6 @@ class Project:
         for process in self.processes:
             process.wait()
         self.processes.clear()
-
-
-def random_rows(count: int) -> pl.DataFrame:
-    dice = np.random.default_rng(7)
-    wind, rain = dice.normal(size=(2, count))
-    hours = pl.datetime_range(pl.datetime(2026, 1, 1), pl.datetime(2026, 12, 1), "1h", eager=True)[:count]
-    return pl.DataFrame({"id": range(count), "at": hours, "wind": wind, "rain": rain, "late": wind > 0})
 
 
 def wait_for(look: Callable[[], object], processes: list[Up], lines: Sequence[str] = ()) -> None:

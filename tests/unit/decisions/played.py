@@ -18,6 +18,7 @@ from windlass.decisions.release import decide_release
 from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.decisions.statistics.two_streams import stretch_means
 from windlass.product.policy import Release
+from windlass.serving.versions.patience import Calls
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +46,9 @@ class Challenger:
     """For 100 requests in a row its losses are higher or lower by this much (standard deviation), by 0 on average."""
     outcomes: bool = False
     """Labels come at once."""
+    pauses: float = 0.0
+    """This part of its calls, and of the champion's, takes about a second longer (log-normal, sigma 1): what the worker
+    does not wait for is a request without an answer."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,6 +72,10 @@ def play(random: np.random.Generator, challenger: Challenger, *, stage: str, sha
     failing = np.where(arms, 1.0 if challenger.no_number else challenger.failing, 0.01)
     calls = 5.0 * random.lognormal(0.0, 0.4, (2, requests // TOGETHER + 1))
     call = np.arange(requests) // TOGETHER
+    if challenger.pauses:
+        pauses = random.random(calls.shape) < challenger.pauses
+        calls += 1000.0 * pauses * random.lognormal(0.0, 1.0, calls.shape)
+    given_up = beyond_patience(calls)[call] & arms if challenger.pauses else np.zeros(requests, bool)
     scores = random.beta(2, 5, requests)
     mood = challenger.loss + np.repeat(random.normal(0, challenger.moods, requests // _MOOD + 1), _MOOD)[:requests]
     losses = np.clip(random.beta(1, 4, requests) + mood * arms, 0, 1) if challenger.outcomes else None
@@ -75,11 +83,23 @@ def play(random: np.random.Generator, challenger: Challenger, *, stage: str, sha
         stage=stage,
         share=share,
         arms=arms,
-        failed=random.random(requests) < failing,
+        failed=(random.random(requests) < failing) | given_up,
         taken=np.where(arms, challenger.slower * calls[1][call], calls[0][call]),
         scores=np.where(arms & challenger.constant, 0.3, scores),
         losses=losses,
     )
+
+
+def beyond_patience(calls: Array) -> NDArray[np.bool_]:
+    """`(n,)`: which of the challenger's calls take longer than a worker waits, by the champion's before them.
+
+    `calls` are milliseconds, `(2, n)`: the champion's and the challenger's, in turn.
+    """
+    champion, beyond = Calls(), np.zeros(calls.shape[1], bool)
+    for place, (others, own) in enumerate((calls / 1000).T.tolist()):
+        beyond[place] = own > champion.patience(TOGETHER)
+        champion.took(others, TOGETHER)
+    return beyond
 
 
 def look(played: Stage, requests: int) -> ReleaseEvidence:

@@ -258,11 +258,11 @@ def test_answers_to_the_same_rows_may_differ_as_on_the_holdout_and_no_further(rn
 # -- whole releases, played by chance --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("harmless", [Challenger(outcomes=True), Challenger(pauses=0.005)], ids=["", "pauses"])
 def test_a_harmless_challenger_is_seldom_withdrawn_over_all_stages_harms_and_looks(
-    rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
+    harmless: Challenger, rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
 ) -> None:
     policy = Release(shadow=200, canary=[0.2, 0.5], minimum=200)
-    harmless = Challenger(outcomes=True)
     withdrawn = sum(ramp(rng, harmless, policy=policy, looks=seldom)[0] != "promoted" for _ in range(100))
     assert plausible(withdrawn, 100, ALPHA)
 
