@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port of the Open Inference Protocol over gRPC (extra `grpc`), at the same address; 0: none."""
     workers: int = 1
     """Serving processes."""
+    answer_seconds: float = 30.0
+    """How long a call of a version may take until whoever waits for it is told that it hangs."""
     tls_certificate: str = ""
     """Certificate (a PEM file, with what stands between it and its root) to answer by TLS alone; empty: in clear."""
     tls_key: str = ""
@@ -100,7 +102,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 _MOST_PORT = 65_535
 _FOLDERS = ("project", "workspace")
 _NOT_BELOW_NOTHING = ("run_memory_mb", "keep_versions", "alert_group_seconds")
-_ABOVE_NOTHING = ("workers", "poll_seconds", "watch_rows", "lease_seconds", "run_seconds", "keep_days")
+_ABOVE_NOTHING = (
+    "workers",
+    "answer_seconds",
+    "poll_seconds",
+    "watch_rows",
+    "lease_seconds",
+    "run_seconds",
+    "keep_days",
+)
 
 
 def load_settings(

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 Hear = Callable[[ServingEvent], None]
 _MATTERS = {"heard": "address", "unheard": "address", "captured": "capture", "uncaptured": "capture"}
 """Kinds of events that are about the same, so that the last of them tells how it stands."""
+_PASSING = ("ready", "crashed", "hangs", "turned_away")
+"""Kinds that tell of what has happened, not of how it stands: whoever comes to listen later has no use for them."""
 _AGAIN = 1.0  # seconds between two tries for an address that is taken
 _ANSWER = 2.0  # seconds that whoever holds the address has to answer
 
@@ -141,7 +143,7 @@ class Door:
         with self._hearing:
             if event.kind == "died":
                 self._kept = {key: said for key, said in self._kept.items() if said.worker != event.worker}
-            elif event.kind not in ("ready", "crashed"):
+            elif event.kind not in _PASSING:
                 what = _MATTERS.get(event.kind, event.kind)
                 self._kept.pop((event.worker, event.product, what), None)  # so that it stands after what came before it
                 self._kept[event.worker, event.product, what] = event

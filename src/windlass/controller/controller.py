@@ -13,6 +13,7 @@ from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.controller.declarations import Declarations
 from windlass.controller.experiments import Experiments
+from windlass.controller.hangs import Hangs
 from windlass.controller.incidents import Incidents
 from windlass.controller.intake import Intake
 from windlass.controller.releases import Releases
@@ -44,8 +45,11 @@ class Controller:
         self._context = context
         self._entries = entries
         self._incidents = Incidents(context=context)
-        self._workers = Workers(context=context, incidents=self._incidents)
         self._service = Service(context=context, incidents=self._incidents)
+        self._hangs = Hangs(context=context, incidents=self._incidents)
+        self._workers = Workers(
+            context=context, incidents=self._incidents, hangs=self._hangs, turned_away=self._service.turned_away
+        )
         self._arrivals = Arrivals(context=context, incidents=self._incidents)
         self._releases = Releases(context=context, refused=self._workers.refused, spent=self._service.spent)
         self._rescue = Rescue(
@@ -190,6 +194,7 @@ class Controller:
 
     def _release(self, name: str) -> None:
         self._workers.forgive(name)
+        self._hangs.look(name)
         if self._context.product(name).declared is not None:
             self._releases.step(name)
 

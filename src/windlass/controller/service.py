@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -57,12 +58,19 @@ class Service:
         self._context = context
         self._incidents = incidents
         self._counts: dict[str, _Count] = {}
+        self._turned_away: dict[str, Counter[int]] = {}
+        """Product -> requests of each minute that workers had no room for, of which nothing is captured."""
         self._pace = context.pace()
 
     def take(self, name: str, predictions: pl.DataFrame, _outcomes: pl.DataFrame) -> None:
         """Answers that have just reached the lake."""
         if name in self._counts and predictions.height:
             self._counts[name].take(predictions.select(COLUMNS))
+
+    def turned_away(self, name: str, count: int) -> None:
+        """Requests that were more than a worker could answer. It tells of them once: a controller that takes over knows
+        of those alone that came since."""
+        self._turned_away.setdefault(name, Counter())[int(self._context.now.timestamp() // 60)] += count
 
     def forget(self, name: str) -> None:
         """Count anew at the next look."""
@@ -88,9 +96,16 @@ class Service:
             self._counts.pop(product.name, None)
             return
         count = self._counted(product.name, objectives)
-        count.forget_before(int((now - objectives.window).timestamp() // 60))
-        minutes = np.array(sorted(count.minutes), dtype=np.int64)
-        asked, failed, slow = np.array([count.minutes[each] for each in minutes], dtype=np.int64).reshape(-1, 3).T
+        first = int((now - objectives.window).timestamp() // 60)
+        count.forget_before(first)
+        away = self._turned_away.get(product.name, Counter())
+        for minute in [minute for minute in away if minute < first]:
+            del away[minute]
+        minutes = np.array(sorted(count.minutes.keys() | away.keys()), dtype=np.int64)
+        counts = [count.minutes.get(each, [0, 0, 0]) for each in minutes]
+        asked, failed, slow = np.array(counts, dtype=np.int64).reshape(-1, 3).T
+        turned_away = np.array([away[each] for each in minutes], dtype=np.int64)
+        asked, failed = asked + turned_away, failed + turned_away
         promised = [
             ("availability", objectives.availability, asked, failed),
             ("latency", None if objectives.latency_ms is None else objectives.quick, asked - failed, slow),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from windlass.controller.context import LoopContext
+from windlass.controller.hangs import Hangs
 from windlass.controller.incidents import Incidents
 from windlass.decisions.leak import WARM, leaking
 from windlass.records.state import ProductState, ReleaseState
@@ -26,8 +28,13 @@ _UNLOADABLE = " cannot be loaded for serving"
 class Workers:
     """Keeps what was heard until the next look, and what each worker refused until it serves it after all."""
 
-    def __init__(self, *, context: LoopContext, incidents: Incidents) -> None:
+    def __init__(
+        self, *, context: LoopContext, incidents: Incidents, hangs: Hangs, turned_away: Callable[[str, int], object]
+    ) -> None:
+        """`turned_away` hears of requests of a product that were more than a worker could answer."""
         self._context = context
+        self._hangs = hangs
+        self._turned_away = turned_away
         self._incidents = incidents
         self._heard: deque[ServingEvent] = deque()
         self._refusals: dict[tuple[str, str], dict[str, str]] = {}
@@ -58,7 +65,7 @@ class Workers:
             return told
         crashes = self._crashes.get((product, release.release), [])
         if len(crashes) < _CRASHES:
-            return self._leak(product, release)
+            return self._hangs.against(product, release) or self._leak(product, release)
         return f"{len(crashes)} serving processes have crashed since its release began; the last: {crashes[-1]}"
 
     def serves(self, product: str, version: str) -> bool:
@@ -69,12 +76,15 @@ class Workers:
         """Look at what was heard since the last time."""
         while self._heard:
             event = self._heard[0]
-            if event.kind != "memory":
+            if event.kind not in ("memory", "turned_away"):
                 log.info("worker %s: %s %s %s", event.worker, event.kind, event.product, event.detail)
             self._take(event)
             self._heard.popleft()  # and not before: what cannot be recorded now is heard again at the next look
 
     def _take(self, event: ServingEvent) -> None:
+        if event.kind in ("hangs", "turned_away"):
+            self._not_answered(event)
+            return
         match event.kind:
             case "refused":
                 self._refused(event)
@@ -96,6 +106,12 @@ class Workers:
                 self._unheard(event)
             case "heard":
                 self._heard_again(event)
+
+    def _not_answered(self, event: ServingEvent) -> None:
+        if event.kind == "hangs":
+            self._hangs.take(event)
+        else:
+            self._turned_away(event.product, int(event.detail))
 
     def _measured(self, event: ServingEvent) -> None:
         for name, product in self._context.state.products.items():

@@ -17,6 +17,7 @@ from windlass.errors import WindlassError
 from windlass.serving.answers.answering import Answering, ShadowWork
 from windlass.serving.answers.batching import Batcher
 from windlass.serving.answers.capture import Capture
+from windlass.serving.answers.crew import Crew, Hung
 from windlass.serving.answers.explainer import Explainer
 from windlass.serving.limits import THREADS
 from windlass.serving.metrics import Metrics
@@ -51,14 +52,24 @@ class Parts:
     shadow: Shadow
     infer: inference.Infer
     pool: ThreadPoolExecutor
+    crew: Crew
 
     @classmethod
     def of(
-        cls, *, board: Board, clock: Clock, capture: Capture, metrics: Metrics, repeat: Repeat | None = None
+        cls,
+        *,
+        board: Board,
+        clock: Clock,
+        capture: Capture,
+        metrics: Metrics,
+        repeat: Repeat | None = None,
+        answer_seconds: float = float("inf"),
+        hung: Hung = lambda _asked, _told: None,
     ) -> Parts:
-        """`repeat` asks a challenger in shadow; None: in this process."""
+        """`repeat` asks a challenger in shadow; None: in this process. `hung` hears of calls of a champion that have
+        not come back after `answer_seconds`."""
         answering = Answering(clock=clock, capture=capture, metrics=metrics)
-        pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="answer")
+        pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="read")
         ask = repeat or (lambda work, questions: answering.repeat(work.product, work.challenger, questions))
 
         def hand_on(works: Sequence[ShadowWork]) -> None:
@@ -67,7 +78,8 @@ class Parts:
                 ask(works[0], questions)
 
         shadow = Shadow(hand_on, metrics=metrics)
-        batcher = Batcher(answering, pool=pool, mirror=shadow.offer)
+        crew, aside = (Crew(name=name, seconds=answer_seconds, hung=hung) for name in ("answer", "trial"))
+        batcher = Batcher(answering, crew=crew, aside=aside, pool=pool, mirror=shadow.offer)
         return cls(
             board=board,
             clock=clock,
@@ -78,6 +90,7 @@ class Parts:
             shadow=shadow,
             infer=inference.Infer(board=board, batcher=batcher),
             pool=pool,
+            crew=crew,
         )
 
 
@@ -114,7 +127,7 @@ def _routed(posts: Mapping[str, Poster], answers: Answers, parts: Parts) -> Star
 
 def _posts(parts: Parts, held: Held) -> dict[str, Poster]:
     board, batcher, infer = parts.board, parts.batcher, parts.infer
-    predict = Predict(board=board, batcher=batcher, explainer=Explainer(parts.pool))
+    predict = Predict(board=board, batcher=batcher, explainer=Explainer(parts.crew))
     outcomes = Outcomes(board=board, capture=parts.capture, clock=parts.clock, metrics=parts.metrics, pool=parts.pool)
     measurements = Measurements(board=board, capture=parts.capture, clock=parts.clock, pool=parts.pool)
     invocations = mlflow.Invocations(board=board, batcher=batcher)

@@ -51,6 +51,13 @@ MOST_PATIENCE_SECONDS = 30.0
 """What it is given at most."""
 HANGS_SECONDS = 5.0
 """For how long a call that was given up must stay away until what is not asked meanwhile counts as failures."""
+GLANCE_SECONDS = 0.1
+"""How often it is seen whether calls of champions get on. Of a machine that stands still, with all who wait, no more
+than two of these pass."""
+MOST_LATE = 16
+"""Calls of champions that may take longer than is usual while others are answered beside them."""
+PARTS = 8
+"""Into so many those are divided, and asked about again, who share a call that takes longer than is usual."""
 SHADOW_BATCHES = 256
 """Answers that may wait to be repeated by a challenger in shadow; more are dropped and counted."""
 SHADOW_PER_SECOND = 100.0

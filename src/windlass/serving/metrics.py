@@ -86,6 +86,15 @@ class Metrics:
         labels = ["product", "version", "stage"]
         self._predictions = Counter("windlass_predictions", "Rows predicted and captured", labels, **registry)
         self.failures = Counter("windlass_prediction_failures", "Batches a version failed on", labels, **registry)
+        self.given_up = Counter(
+            "windlass_calls_given_up",
+            "Calls of a champion that have not come back in time",
+            ["product", "version"],
+            **registry,
+        )
+        self.turned_away = Counter(
+            "windlass_turned_away", "Requests that were more than a product can answer", ["product"], **registry
+        )
         self.dropped = Counter(
             "windlass_shadow_dropped_rows", "Rows that a challenger in shadow was not given", ["product"], **registry
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,10 @@ from windlass.records.routing import Target
 
 TRY_LATER = os.EX_TEMPFAIL
 """What a process ends with that the machine has no room for: nothing that a version has done."""
+
+
+TELL_WHERE = signal.SIGUSR1
+"""At which a process writes where its threads are, even while one of them holds the interpreter."""
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +31,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     parent_fd: int
     metrics: Path
     stop_seconds: float
+    answer_seconds: float
     grpc: str = ""
     """`HOST:PORT` of gRPC; empty: none."""
     tls: tuple[Path, Path] | None = None
@@ -63,6 +69,6 @@ class ShadowOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A line that a worker writes to its parent."""
 
-    kind: Literal["ready", "serving", "refused", "uncaptured", "captured", "memory", "crashed"]
+    kind: Literal["ready", "serving", "refused", "uncaptured", "captured", "memory", "crashed", "hangs", "turned_away"]
     product: str = ""
     detail: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Self
 
 from windlass.errors import WindlassError
 from windlass.product.contract.rows import InvalidRows, MalformedBody, Problem
@@ -39,11 +40,15 @@ class PredictionFailed(WindlassError):
     error_id: str | None = None
 
     @classmethod
-    def of(cls, what: str, *, error_id: str) -> PredictionFailed:
+    def of(cls, what: str, *, error_id: str, remedy: str = "") -> Self:
         """`error_id` is the request's: the log and the captured failure carry it."""
-        error = cls(what)
+        error = cls(what, remedy=remedy)
         error.error_id = error_id
         return error
+
+
+class TimedOut(PredictionFailed):
+    """A version that has not answered for as long as a call may take."""
 
 
 class Escaped(PredictionFailed):
@@ -71,6 +76,7 @@ _STATUS: dict[type[WindlassError], HTTPStatus] = {
     CaptureFailed: HTTPStatus.SERVICE_UNAVAILABLE,
     WrongMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    TimedOut: HTTPStatus.GATEWAY_TIMEOUT,
     PredictionFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 

@@ -7,6 +7,7 @@ while a worker that died is replaced.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -25,7 +26,8 @@ from windlass.engines.lifeline import kill_group
 from windlass.errors import EngineError, MissingExtra, UsageError
 from windlass.records.paths import Paths
 from windlass.serving.figures_folder import FiguresFolder, forget_worker
-from windlass.serving.options import TRY_LATER, Report, WorkerOptions
+from windlass.serving.options import TELL_WHERE, TRY_LATER, Report, WorkerOptions
+from windlass.serving.pulse import Pulse
 from windlass.serving.transport.tls import certificate_of
 from windlass.settings import Settings
 
@@ -35,6 +37,8 @@ HEALTHY_SECONDS = 10.0
 """A worker that lived this long is replaced at once; one that did not, after twice the delay of the time before."""
 _STOP_SECONDS = 10.0
 _BLINK = 0.02  # seconds between two looks at whether the workers have ended
+_LOOK = 1.0  # seconds between two looks at whether they get on
+_WRITES = 0.2  # seconds in which one that does not tells where its threads are
 _ASIDE = 0.25  # seconds after which whoever waits for the workers gets to do something else
 # A request is a few rows: spreading them over cores costs more than it gives (half of the time of a request, measured),
 # and workers would fight for the same cores. What the environment says already wins.
@@ -52,17 +56,30 @@ class ServingEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something about a worker that whoever runs the server may want to record."""
 
     kind: Literal[
-        "ready", "serving", "refused", "uncaptured", "captured", "died", "crashed", "heard", "unheard", "memory"
+        "ready",
+        "serving",
+        "refused",
+        "uncaptured",
+        "captured",
+        "died",
+        "crashed",
+        "heard",
+        "unheard",
+        "memory",
+        "hangs",
+        "turned_away",
     ]
     """`refused`: a version that was routed could not be loaded, and does not serve. `uncaptured`: an answer could not
     be written down and was not given; `captured`: one could again. `memory`: how many megabytes the worker holds,
     or, with a product, the process of its challenger in shadow; `crashed`: that process has ended by its own doing.
-    `unheard`: nobody answers at the address that the server waits for; `heard`: somebody of this workspace does."""
+    `unheard`: nobody answers at the address that the server waits for; `heard`: somebody of this workspace does.
+    `hangs`: a call of the champion has not come back; `turned_away`: so many requests more than it could answer."""
     worker: str
     product: str = ""
     detail: str = ""
     crashed: bool = False
-    """`died`: by its own doing, such as a fault in native code, and not because somebody killed it."""
+    """`died`: by its own doing, such as a fault in native code, and not because somebody killed it; or it had to be
+    ended, since it did not get on."""
 
 
 class Server:
@@ -99,6 +116,9 @@ class Server:
         self._changed = threading.Condition()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ready: set[str] = set()
+        self._pulses: dict[str, tuple[subprocess.Popen[bytes], Pulse]] = {}
+        self._silenced: dict[str, str] = {}
+        """Why a worker was ended that did not get on."""
         self._failed: str | None = None
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
@@ -156,6 +176,8 @@ class Server:
             thread = threading.Thread(target=self._look_after, args=(name, place), name=f"serving-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
+        self._threads.append(threading.Thread(target=self._feel_pulses, name="serving-pulses", daemon=True))
+        self._threads[-1].start()
         failure = self._wait_until_ready(set(names), meanwhile)
         if failure is not None:
             self.stop()
@@ -249,6 +271,7 @@ class Server:
                 parent_fd=self._worker_end,
                 metrics=self._figures.path,
                 stop_seconds=_STOP_SECONDS,
+                answer_seconds=self._settings.answer_seconds,
                 grpc=self._grpc,
                 tls=self._tls,
                 guarded=self._guarded,
@@ -277,7 +300,10 @@ class Server:
                     report = msgspec.json.decode(line, type=Report)
                 except msgspec.DecodeError:  # something printed by user code
                     continue
+                if name in self._pulses:
+                    self._pulses[name][1].beat()
                 if report.kind == "ready":
+                    self._pulses[name] = process, Pulse(process.pid)
                     with self._changed:
                         self._ready.add(name)
                         self._changed.notify_all()
@@ -285,9 +311,24 @@ class Server:
                     ServingEvent(kind=report.kind, worker=name, product=report.product, detail=report.detail)
                 )
 
+    def _feel_pulses(self) -> None:
+        """End the workers that show no sign of life any more; they are started again as any that died."""
+        most = self._settings.answer_seconds + _STOP_SECONDS  # one that ends does not tell of itself in the end
+        while not self._stopping.wait(_LOOK):
+            for name, (process, pulse) in list(self._pulses.items()):
+                if pulse.silence() > most and process.poll() is None:
+                    self._silenced[name] = f"did not get on for {most:g} s, as if a call held its interpreter"
+                    process.send_signal(TELL_WHERE)
+                    self._stopping.wait(_WRITES)
+                    kill_group(process.pid)
+
     def _mourn(self, name: str, pid: int, code: int) -> bool:
         """Tell of a worker that died by itself; whether it is to be replaced."""
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        self._pulses.pop(name, None)
+        silenced = self._silenced.pop(name, None)
+        if silenced is not None:
+            ended = f"{silenced}, and was ended"
         if self._figures is not None:
             forget_worker(self._figures.path, pid)
         with self._changed:
@@ -296,7 +337,8 @@ class Server:
             if hopeless:
                 self._failed = f"{name} {ended}"
                 self._changed.notify_all()
-        crashed = code not in (0, TRY_LATER, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+        killed = code in (0, TRY_LATER, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+        crashed = silenced is not None or not killed
         self._on_event(ServingEvent(kind="died", worker=name, detail=f"worker {name} {ended}", crashed=crashed))
         return not hopeless
 
@@ -309,7 +351,7 @@ def _bind(host: str, port: int, setting: str) -> socket.socket:
         raise UsageError(
             f"cannot listen on {host}:{port}: {_told(error)}",
             where=f"settings `host` and `{setting}`",
-            remedy=f"stop whatever listens there, or take another port{' (0 takes a free one)' * (setting == 'port')}",
+            remedy=_remedy(error, setting),
         ) from error
 
 
@@ -324,6 +366,13 @@ def _share(host: str, port: int) -> socket.socket:
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind(address)
     return held
+
+
+def _remedy(error: OSError, setting: str) -> str:
+    """A port can be another one; a host that is none of this machine's has to be."""
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        return f"stop whatever listens there, or take another port{' (0 takes a free one)' * (setting == 'port')}"
+    return "give an address of this machine: 127.0.0.1 for itself alone, 0.0.0.0 for all that it has"
 
 
 def _told(error: OSError) -> str:

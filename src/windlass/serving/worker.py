@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import logging
 import os
@@ -16,7 +17,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ import uvicorn
 from windlass.clock import clock_from
 from windlass.records.paths import Paths
 from windlass.serving.limits import HANGS_SECONDS, MEMORY_SECONDS, ROUTING_SECONDS
-from windlass.serving.options import TRY_LATER, WorkerOptions
+from windlass.serving.options import TELL_WHERE, TRY_LATER, WorkerOptions
 from windlass.serving.transport.tls import Certificate
 from windlass.serving.versions.patience import holds_up_the_end, left_behind
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from windlass.serving.protocols.grpc_server import GrpcServer
     from windlass.serving.shadows.process import ShadowProcesses
     from windlass.serving.transport.guard import Keyring
+    from windlass.serving.versions.turn import Asked
     from windlass.serving.versions.watching import Open, Watcher
 
 _log = logging.getLogger("windlass.serving")
@@ -92,7 +93,10 @@ class WorkerServer(uvicorn.Server):
         self._process = psutil.Process()
         self._report = report
         self._stop_seconds = stop_seconds
+        self.ended = True
+        """Whether `finish` has left no call behind that hangs."""
         self._watching: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._keyring is not None:
@@ -104,7 +108,9 @@ class WorkerServer(uvicorn.Server):
         gc.enable()
         self._parts.shadow.start()
         self._watching = asyncio.create_task(self._watch())
-        self._watching.add_done_callback(self._stopped_watching)
+        self._telling = asyncio.create_task(self._tell())
+        for task in (self._watching, self._telling):
+            task.add_done_callback(self._stopped_watching)
         if self._grpc is not None:
             await self._grpc.start(self._grpc_address)
         self._report("ready")
@@ -115,31 +121,44 @@ class WorkerServer(uvicorn.Server):
         if self._grpc is not None:
             await self._grpc.stop(self._stop_seconds / 2)
         await super().shutdown(sockets=sockets)
+        if self._telling is not None:
+            self._telling.cancel()
 
     def finish(self) -> None:
         """After the last answer: let the shadow catch up for a moment, then close the segments."""
-        self._parts.batcher.close()
+        self._tell_of_the_turned_away()
+        self.ended = self._parts.batcher.close(self._stop_seconds / 4)
         if self._watching is not None:
             self._parts.shadow.close(self._stop_seconds / 4)
         self._shadows.close(self._stop_seconds / 4)
         self._parts.capture.close()
         self._parts.metrics.publish()
 
+    def _tell_of_the_turned_away(self) -> None:
+        turned_away = self._parts.batcher.turned_away
+        for product in list(turned_away):
+            count = turned_away.pop(product)
+            self._parts.metrics.turned_away.labels(product).inc(count)
+            self._report("turned_away", product, str(count))
+
     def _stopped_watching(self, task: asyncio.Task[None]) -> None:
-        """A worker that no longer follows the routing must not go on: it ends, and is replaced."""
+        """A worker that no longer follows the routing, or tells of itself, must not go on: it ends, and is replaced."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("the routing cannot be followed any more", exc_info=error)
+            _log.error("the routing cannot be followed any more, or nothing be told", exc_info=error)
             self.should_exit = True
+
+    async def _tell(self) -> None:
+        """The parent takes it for a sign of life, so it must not wait for a version that is loaded."""
+        while True:
+            self._report("memory", "", f"{self._process.memory_info().rss / 2**20:.1f}")
+            self._tell_of_the_turned_away()
+            self._shadows.measure()
+            await asyncio.sleep(MEMORY_SECONDS)
 
     async def _watch(self) -> None:
         from windlass.serving.transport.protocol import end_late
 
-        measured = 0.0
         while True:
-            if time.monotonic() - measured >= MEMORY_SECONDS:
-                measured = time.monotonic()
-                self._report("memory", "", f"{self._process.memory_info().rss / 2**20:.1f}")
-                self._shadows.measure()
             if self._watcher.changed():
                 await asyncio.to_thread(self._watcher.refresh)
             self._parts.capture.look()
@@ -151,10 +170,9 @@ class WorkerServer(uvicorn.Server):
             if self._certificate is not None:
                 self._certificate.look()
             end_late(self.server_state.connections)
-            if left_behind([loaded.calls for loaded in self._parts.board.served]) > self._patience:
-                _log.warning(
-                    "a call of a version that was withdrawn does not end; this worker ends, and another begins"
-                )
+            if left_behind([loaded.calls for loaded in self._parts.board.challengers]) > self._patience:
+                _log.warning("a call does not end that nobody waits for any more; this worker ends, another begins")
+                self._parts.batcher.end()
                 self.should_exit = True
                 return
             await asyncio.sleep(ROUTING_SECONDS)
@@ -194,7 +212,20 @@ def build(
     )
     shadows = ShadowProcesses(options, report=report)
     clock = clock_from(options.clock)
-    parts = Parts.of(board=board, clock=clock, capture=capture, metrics=metrics, repeat=shadows.repeat)
+
+    def hung(asked: Asked, told: str) -> None:
+        metrics.given_up.labels(asked.product, asked.version).inc()
+        report("hangs", asked.product, told)
+
+    parts = Parts.of(
+        board=board,
+        clock=clock,
+        capture=capture,
+        metrics=metrics,
+        repeat=shadows.repeat,
+        answer_seconds=options.answer_seconds,
+        hung=hung,
+    )
     watcher = Watcher(
         paths=paths, board=board, open_bundle=open_bundle or Registry(paths).open, metrics=metrics, report=report
     )
@@ -264,12 +295,13 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     def ask_to_stop(_: int, __: FrameType | None) -> None:
         server.should_exit = True  # uvicorn raises the signal once more when it has ended; then nothing is left to do
 
+    faulthandler.register(TELL_WHERE, all_threads=True)
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
     threading.Thread(target=_outlive_nobody, args=(options, server), name="parent", daemon=True).start()
     server.run(sockets=[socket.socket(fileno=options.listen_fd)])
     server.finish()
-    if holds_up_the_end():
+    if not server.ended or holds_up_the_end():
         os._exit(0)
 
 

@@ -199,3 +199,24 @@ def test_a_token_is_asked_for_here_too(world: Any) -> None:
             assert caught.value.code().name == code
         assert asked_raw(channel, b"\xff").code().name == "UNAUTHENTICATED", "before anything is read"
         assert stub.ModelInfer(infer_request(), metadata=[("authorization", "Bearer one")]).model_version == "v1"
+
+
+def test_a_call_that_hangs_is_a_deadline_that_has_passed(world: Any, caller: Any) -> None:
+    hangs = "import sys, time; sys.argv[0].endswith('serving/worker.py') and rows['seats'].max() > 50"
+    world.publish("v2", extra=f"{hangs} and time.sleep(1e6)")
+    world.route("v2")
+    port = free_port()
+    with world.server(grpc_port=port, answer_seconds=1.0) as server:
+        client = triton.InferenceServerClient(f"127.0.0.1:{port}")
+        asked = tensors(triton, TYPES)
+        client.infer("flights", asked)
+        asked[-1].set_data_from_numpy(np.array([3, 99]))
+        with pytest.raises(InferenceServerException, match="version v2 gave no answer in 1 s") as refused:
+            client.infer("flights", asked)
+        assert "DEADLINE_EXCEEDED" in refused.value.status()
+        assert not client.is_server_ready()
+        client.infer("flights", tensors(triton, TYPES))
+        assert (
+            'windlass_calls_given_up_total{product="flights",version="v2"} 1.0'
+            in caller(server.port)("/metrics")[1].decode()
+        )

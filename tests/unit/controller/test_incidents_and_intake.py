@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from windlass.controller.hangs import Hangs
 from windlass.controller.incidents import Incidents
 from windlass.controller.intake import STRANGERS, TITLE, Intake
 from windlass.controller.pace import Pace
@@ -136,7 +137,13 @@ def routed(desk: Desk, stage: str = "shadow") -> Workers:
             )
         )
     assert director.active_release(desk.state).stage == stage
-    return Workers(context=desk.context, incidents=Incidents(context=desk.context))
+    return listening(desk)
+
+
+def listening(desk: Desk) -> Workers:
+    incidents = Incidents(context=desk.context)
+    hangs = Hangs(context=desk.context, incidents=incidents)
+    return Workers(context=desk.context, incidents=incidents, hangs=hangs, turned_away=lambda _name, _count: None)
 
 
 def say(workers: Workers, kind: Any, worker: str = "w0", detail: str = "") -> None:
@@ -237,7 +244,7 @@ def test_the_memory_of_a_shadow_is_told_from_that_of_its_worker(desk: Desk) -> N
 
 
 def test_an_address_that_nobody_answers_on_is_an_incident_until_somebody_does(desk: Desk) -> None:
-    workers = Workers(context=desk.context, incidents=Incidents(context=desk.context))
+    workers = listening(desk)
     unheard = ServingEvent(kind="unheard", worker="", detail="http://here:8080")
     workers.hear(unheard)
     workers.note()

@@ -51,6 +51,25 @@ def test_failures_raise_an_alarm_once_and_their_end_clears_it(served: Desk) -> N
     assert raised.alarm not in served.state.alarms
 
 
+def test_requests_that_were_turned_away_count_though_they_are_not_captured(served: Desk) -> None:
+    looking = service(served)
+    for number in range(100):
+        served.answer(1, ids=[f"good{number}-0"])
+    served.commit(looking)
+    looking.step(PRODUCT)
+    looking.turned_away(PRODUCT, 25)
+    looking.turned_away(PRODUCT, 5)
+    looking.step(PRODUCT)
+    (raised,) = served.bodies(AlarmRaised)
+    assert "30 of 130 requests missed the availability objective" in raised.decision.reasons[0]
+    looking.forget(PRODUCT)
+    assert looking.spent(PRODUCT)
+    served.wait(days=8)
+    looking.step(PRODUCT)
+    assert not looking.spent(PRODUCT)
+    assert [body.alarm for body in served.bodies(AlarmCleared)] == [raised.alarm]
+
+
 def test_a_spent_budget_holds_releases_until_there_is_some_left(served: Desk) -> None:
     looking = service(served)
     for number in range(40):

@@ -273,7 +273,7 @@ def test_a_large_call_is_not_held_to_take_as_long_a_row_as_a_small_one() -> None
 def test_who_is_left_behind_by_a_version_that_is_served_no_more_is_known(
     hangs: Hangs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "_with_threads", WeakSet())
+    monkeypatch.setattr(patience, "_given_up", WeakSet())
     calls = Calls()
     with pytest.raises(NoAnswer):
         calls.within(0.01, lambda: hangs(pl.DataFrame({"distance": [0.5]})))

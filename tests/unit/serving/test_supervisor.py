@@ -79,3 +79,12 @@ def test_a_port_that_is_taken_is_told_with_its_remedy(tmp_path: Path) -> None:
             Server(Settings(workspace=tmp_path, port=port)).start()
     assert told.value.what == f"cannot listen on 127.0.0.1:{port}: Address already in use"
     assert "another port" in told.value.remedy
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.7"])
+def test_a_host_that_is_none_of_this_machine_is_not_told_to_take_another_port(tmp_path: Path, host: str) -> None:
+    with pytest.raises(UsageError, match=f"cannot listen on {host}:0: ") as told:
+        Server(Settings(workspace=tmp_path, host=host, port=0)).start()
+    assert (
+        told.value.remedy == "give an address of this machine: 127.0.0.1 for itself alone, 0.0.0.0 for all that it has"
+    )

@@ -6,6 +6,7 @@ is answered before it is captured; nothing that happens to a challenger is felt 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,11 +23,12 @@ from windlass.records.ids import place_of, prediction_ids, repeatable_ids, reque
 from windlass.records.routing import Target
 from windlass.serving.answers.capture import Capture
 from windlass.serving.metrics import Metrics
-from windlass.serving.refusal import CaptureFailed, PredictionFailed
+from windlass.serving.refusal import CaptureFailed, Overloaded, PredictionFailed, TimedOut
 from windlass.serving.versions.asking import Question, Verdict, ask_together, keys_of, problems_of, unanswered
 from windlass.serving.versions.explaining import Explanation
 from windlass.serving.versions.lineup import Lineup, Loaded
 from windlass.serving.versions.patience import NoAnswer
+from windlass.serving.versions.turn import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +127,7 @@ class Failed:
     """What the challenger said of its rows before."""
 
 
-Result = Answered | Failed | InvalidRows | CaptureFailed
+Result = Answered | Failed | InvalidRows | CaptureFailed | TimedOut | Overloaded
 
 
 class Answering:
@@ -137,7 +139,8 @@ class Answering:
         self._metrics = metrics
 
     def answer(self, inquiries: Sequence[Inquiry], *, patiently: bool = False) -> list[Result]:
-        """What becomes of each inquiry. All have the same lineup, so that no batch is ever of two champions.
+        """What becomes of each inquiry; nothing if this turn of the thread has been given up meanwhile. All have the
+        same lineup, so that no batch is ever of two champions.
 
         A version on trial that does not answer in time is given up (`Calls`), which takes another thread; `patiently`:
         it is waited for, as may be where its answers are known to be short.
@@ -154,7 +157,10 @@ class Answering:
             asked = [inquiries[place] for place in fit]
             how = _canary if only is None and lineup.mode == "canary" else _plain
             drafts = how(asked, self._clock.now(), patiently=patiently)
-            results.update(zip(fit, self._kept(lineup.product, drafts), strict=True))
+            kept = self._kept(lineup.product, drafts)
+            if not kept:
+                return []
+            results.update(zip(fit, kept, strict=True))
         return [results[place] for place in range(len(inquiries))]
 
     def ask_control(
@@ -187,16 +193,30 @@ class Answering:
             invalid = InvalidRows.of([_moved(problem, failed.places) for problem in problems])
             invalid.__cause__ = verdict.cause
             return invalid
+        return self.failed(failed)
+
+    def failed(self, failed: Failed) -> PredictionFailed | CaptureFailed:
+        """The same, where it was not the rows, or that cannot be found out."""
+        verdict = failed.verdict
         # Nothing of this request is answered, but each version is judged by all that it was asked: a challenger whose
         # failures alone counted where the champion fails would look worse than one that is its equal.
+        turn, batch = Turn.here(), verdict.batch
         try:
-            self._keep(failed.lineup.product, *failed.others, verdict)
+            if turn is None or turn.claim():
+                self._keep(failed.lineup.product, *failed.others, verdict)
         except CaptureFailed as error:
             return error
-        batch = verdict.batch
         return PredictionFailed.of(
             f"version {batch.version} could not predict: {batch.error}", error_id=batch.request_id
         )
+
+    def given_up(self, inquiries: Sequence[Inquiry], why: NoAnswer) -> list[Result]:
+        """What those are told whose version has not answered; it is its failure on each of them."""
+        drafts, lineup = _unheard(inquiries, self._clock.now(), why), inquiries[0].lineup
+        verdicts = [draft.failed.verdict for draft in drafts if draft.failed is not None]
+        with contextlib.suppress(CaptureFailed):  # it has told of that, and nobody is answered either way
+            self._keep(lineup.product, *verdicts)
+        return [_told_of_silence(verdict.batch, why) for verdict in verdicts]
 
     def questions(self, works: Sequence[ShadowWork]) -> list[Question]:
         """What the challenger in shadow is to be asked, of requests of one lineup. That it cannot read one of them is
@@ -215,6 +235,9 @@ class Answering:
 
     def _kept(self, product: str, drafts: Sequence[_Draft]) -> list[Result]:
         """The drafts as results, once what they say has been written down: all at once, or, if that fails, each."""
+        turn = Turn.here()
+        if turn is not None and not turn.claim():  # nobody waits any more, or they have been asked about anew
+            return []
         good = [draft for draft in drafts if draft.failed is None]
         try:
             self._keep(product, *(verdict for draft in good for verdict in draft.verdicts))
@@ -388,6 +411,13 @@ def _heard(
 
 def _silence(loaded: Loaded, questions: Sequence[Question], error: NoAnswer) -> list[Verdict]:
     return [unanswered(loaded, question, error=str(error)) for question in questions]
+
+
+def _told_of_silence(batch: PredictionBatch, why: NoAnswer) -> TimedOut | Overloaded:
+    if not why.counts:
+        return Overloaded(f"{why}, and this request with it", remedy="send it again, and another worker answers")
+    remedy = "other rows may be answered, or fewer; how long a call may take is the server's setting `answer_seconds`"
+    return TimedOut.of(f"version {batch.version} gave {why}", error_id=batch.request_id, remedy=remedy)
 
 
 def _take_in(drafts: Sequence[_Draft], questions: Sequence[Question], verdicts: Sequence[Verdict]) -> None:

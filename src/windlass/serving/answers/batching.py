@@ -3,6 +3,9 @@
 Nobody waits for company: a request that comes alone is asked about at once. While it is, others gather, and the next
 call of the model is theirs, so that batches grow with the load and vanish without it. Requests share a batch only if
 they have the same lineup; after a swap those that came before it are answered by the version they came for.
+
+A call that takes longer than is usual holds up none but its own callers, and may hang on the rows of one of them: they
+are asked about again, in parts, while the next batch begins.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,16 +22,17 @@ from typing import TypeVar
 import msgspec
 
 from windlass.serving.answers.answering import Answered, Answering, Failed, Inquiry, Reader, Result
+from windlass.serving.answers.crew import Crew
 from windlass.serving.limits import (
     CONTROL_SECONDS,
     CONTROL_SHARE,
     LAST_BATCHES,
     MOST_IN_THREADS,
     MOST_WAITING,
+    PARTS,
     ROWS_TOGETHER,
     SHORT_SECONDS,
     SMALL_BYTES,
-    THREADS,
     TRIALS,
     WAIT_SECONDS,
 )
@@ -36,6 +40,7 @@ from windlass.serving.refusal import CaptureFailed, Overloaded, PredictionFailed
 from windlass.serving.versions.asking import Question
 from windlass.serving.versions.lineup import Lineup, Loaded
 from windlass.serving.versions.patience import NoAnswer
+from windlass.serving.versions.turn import Turn
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -112,10 +117,20 @@ class Batcher:
     """The way from a protocol to the answers. Everything but the work itself happens on the event loop."""
 
     def __init__(
-        self, answering: Answering, *, pool: ThreadPoolExecutor, mirror: Callable[[Inquiry, Question], object]
+        self,
+        answering: Answering,
+        *,
+        crew: Crew,
+        aside: Crew,
+        pool: ThreadPoolExecutor,
+        mirror: Callable[[Inquiry, Question], object],
     ) -> None:
-        """`mirror` takes what is to be asked of a challenger in shadow as well, and never blocks."""
+        """`crew` asks versions; `aside`, for large requests that a version on trial may hold up: they leave the others
+        their threads. In the `pool` bodies are read. `mirror` takes what is to be asked of a challenger in shadow as
+        well, and never blocks."""
         self._answering = answering
+        self._crew = crew
+        self._aside = aside
         self._pool = pool
         self._mirror = mirror
         self._queues: dict[str, deque[_Waiting]] = defaultdict(deque)
@@ -124,8 +139,8 @@ class Batcher:
         self._alone: dict[str, int] = defaultdict(int)
         self._paces: dict[str, Pace] = {}
         self._controls: dict[str, Control] = defaultdict(Control)
-        self._aside = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="trial")
-        """For large requests that a version on trial may hold up: they leave the others their threads."""
+        self.turned_away: Counter[str] = Counter()
+        """Requests of each product that were more than it can answer; whoever tells of them takes them out."""
 
     async def answer(
         self,
@@ -138,7 +153,7 @@ class Batcher:
     ) -> Answered:
         """Answers for the rows that `read` finds in a body of `size` bytes.
 
-        Raises InvalidRows, NoChampion, Overloaded, PredictionFailed, CaptureFailed.
+        Raises InvalidRows, NoChampion, Overloaded, PredictionFailed, TimedOut, CaptureFailed.
         """
         self._check_load(lineup.product)
         leader = only or lineup.leader()
@@ -146,7 +161,10 @@ class Batcher:
         inquiry = Inquiry(lineup=lineup, decoded=decoded, read=read, request_id=request_id, only=only)
         result = await (self._wait(inquiry) if len(decoded) <= ROWS_TOGETHER else self._ask_alone(inquiry))
         if isinstance(result, Failed):  # finding out why takes many calls of the version, and holds nobody up
-            told = await asyncio.get_running_loop().run_in_executor(self._pool, self._answering.blame, result)
+            try:
+                told = await self._crew.begin(partial(self._answering.blame, result))
+            except NoAnswer:
+                told = self._answering.failed(result)
             if inquiry.is_mirrored and isinstance(told, PredictionFailed):  # it counts against the champion
                 self._mirror(inquiry, result.question)
             raise told
@@ -156,10 +174,15 @@ class Batcher:
             self._mirror(inquiry, result.question)
         return result
 
-    def close(self) -> None:
-        """Wait for what is still being answered."""
-        for pool in (self._pool, self._aside):
-            pool.shutdown(wait=True)
+    def end(self) -> None:
+        """Let nobody wait any longer for what takes longer than is usual."""
+        for crew in (self._crew, self._aside):
+            crew.end()
+
+    def close(self, seconds: float = 20.0) -> bool:
+        """Wait for what is still being answered, for so long; whether all of it has been."""
+        self._pool.shutdown(wait=True)
+        return self._crew.close(seconds / 2) & self._aside.close(seconds / 2)
 
     async def off_loop(self, work: Callable[[], T], *, size: int) -> T:
         """What `work` returns; in a thread if it has more than a small body of `size` bytes to go through."""
@@ -171,14 +194,17 @@ class Batcher:
         queue = self._queues[product]
         late = queue and time.monotonic() - queue[0].since > WAIT_SECONDS
         if late or len(queue) + self._alone[product] >= MOST_WAITING:
+            self.turned_away[product] += 1
             raise Overloaded(f"{product} has more requests than it can answer", remedy="try again a little later")
 
     async def _ask_alone(self, inquiry: Inquiry) -> Result:
         product = inquiry.lineup.product
         self._alone[product] += 1
         try:
-            pool = self._aside if inquiry.lineup.is_on_trial(inquiry.only) else self._pool
-            return (await asyncio.get_running_loop().run_in_executor(pool, self._answering.answer, [inquiry]))[0]
+            crew = self._aside if inquiry.lineup.is_on_trial(inquiry.only) else self._crew
+            return (await crew.begin(partial(self._answering.answer, [inquiry])))[0]  # type: ignore[no-any-return]
+        except NoAnswer as error:
+            return self._answering.given_up([inquiry], error)[0]
         finally:
             self._alone[product] -= 1
 
@@ -196,20 +222,49 @@ class Batcher:
         if not batch:
             self._busy.discard(product)
             return
-        inquiries, pace = [waiting.inquiry for waiting in batch], self._pace(batch[0].inquiry.lineup)
-        began = time.monotonic()
+        pace, began = self._pace(batch[0].inquiry.lineup), time.monotonic()
         if not batch[0].inquiry.lineup.runs_user_code and pace.is_short():
+            inquiries = [waiting.inquiry for waiting in batch]
             results = self._here(inquiries)
             pace.took(time.monotonic() - began)
-            self._ended(product, batch, results, here=True)
+            self._tell(batch, results)
+            self._go_on(product, self._control_of(inquiries, results, here=True), here=True)
             return
+        goes_on = False
+
+        def go_on(control: Callable[[], None] | None = None) -> None:
+            nonlocal goes_on
+            if not goes_on:
+                goes_on = True
+                pace.took_in_thread(time.monotonic() - began)
+                self._go_on(product, control, here=False)
+
+        self._ask(batch, go_on)
+
+    def _ask(self, batch: Sequence[_Waiting], go_on: Callable[..., None]) -> None:
+        """Answer a batch in a thread; `go_on` is told, at least once, when the next one may begin, and what asks the
+        champion before it if that is due."""
+        divided, inquiries = False, [waiting.inquiry for waiting in batch]
+
+        def late(turn: Turn) -> None:
+            nonlocal divided
+            if len(batch) > 1 and turn.give_up():  # which of them it hangs on nobody knows
+                divided = True
+                size = -(-len(batch) // PARTS)
+                for first in range(0, len(batch), size):
+                    self._ask(batch[first : first + size], go_on)
+            go_on()
 
         def done(work: asyncio.Future[list[Result]]) -> None:
-            pace.took_in_thread(time.monotonic() - began)
-            self._ended(product, batch, work.exception() or work.result(), here=False)
+            results = work.exception() or work.result()
+            if divided:
+                return
+            if isinstance(results, NoAnswer):
+                results = self._given_up(inquiries, results)
+            self._tell(batch, results)
+            go_on(self._control_of(inquiries, results, here=False))
 
-        work = asyncio.get_running_loop().run_in_executor(self._pool, self._answering.answer, inquiries)
-        work.add_done_callback(done)
+        self._crew.begin(partial(self._answering.answer, inquiries), late=late).add_done_callback(done)
 
     def _control_of(
         self, inquiries: Sequence[Inquiry], results: list[Result] | BaseException, *, here: bool
@@ -232,8 +287,7 @@ class Batcher:
             work()
             self._begin(product)
             return
-        asking = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        asking.add_done_callback(lambda _: self._begin(product))
+        self._crew.begin(work).add_done_callback(lambda _: self._begin(product))
 
     def _timed(
         self, control: Control, loaded: Loaded, answered: Sequence[tuple[Inquiry, Question]], *, here: bool
@@ -262,20 +316,28 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 (told to the callers, as one of a thread is)
             return error
 
+    def _given_up(self, inquiries: Sequence[Inquiry], why: NoAnswer) -> list[Result] | BaseException:
+        try:
+            return self._answering.given_up(inquiries, why)
+        except Exception as error:  # noqa: BLE001 (told to the callers, who would wait for ever)
+            return error
+
     def _next(self, product: str) -> list[_Waiting]:
-        """Those who wait longest, as many as go together."""
+        """Those who wait longest, as many as go together. A version whose first call has not come back yet is asked
+        about one request alone, on which that hangs if it does."""
         queue, batch, rows = self._queues[product], list[_Waiting](), 0
         while queue:
             inquiry = queue[0].inquiry
             rows += len(inquiry.decoded)
             if batch and (rows > ROWS_TOGETHER or not _go_together(batch[0].inquiry, inquiry)):
                 break
+            if batch and not inquiry.leader.calls.begun:
+                break
             batch.append(queue.popleft())
         return batch
 
-    def _ended(
-        self, product: str, batch: Sequence[_Waiting], results: list[Result] | BaseException, *, here: bool
-    ) -> None:
+    @staticmethod
+    def _tell(batch: Sequence[_Waiting], results: list[Result] | BaseException) -> None:
         for place, waiting in enumerate(batch):
             if waiting.answer.done():  # its caller has gone
                 continue
@@ -283,10 +345,11 @@ class Batcher:
                 waiting.answer.set_exception(results)
             else:
                 waiting.answer.set_result(results[place])
+
+    def _go_on(self, product: str, control: Callable[[], None] | None, *, here: bool) -> None:
         # In the turn after next of the loop. The next one sends these answers out, and has whoever came meanwhile stand
         # in line; a batch begun there would hold the answers back, and leave those who came to the one after it.
         loop = asyncio.get_running_loop()
-        control = self._control_of([waiting.inquiry for waiting in batch], results, here=here)
         then = partial(self._begin, product) if control is None else partial(self._control, product, control, here=here)
         loop.call_soon(loop.call_soon, then)
 

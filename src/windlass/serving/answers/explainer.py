@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import parse_qs
 
@@ -12,6 +11,7 @@ import msgspec
 
 from windlass.product.contract import Decoded, InvalidRows, Problem, RowDecoder
 from windlass.serving.answers.answering import Answer, Reader
+from windlass.serving.answers.crew import Crew
 from windlass.serving.limits import MOST_EXPLAINED, MOST_EXPLANATIONS
 from windlass.serving.refusal import Overloaded
 from windlass.serving.versions.explaining import ROWS_AT_ONCE, Explanation, check_explainable, explain
@@ -33,8 +33,8 @@ def wants_explanation(query: str) -> bool:
 class Explainer:
     """Explains answers beside the batches: whoever asks for none is not held up."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
         self._turn = asyncio.Semaphore(1)
         self._waiting = 0
 
@@ -60,8 +60,9 @@ class Explainer:
         self._waiting += 1
         try:
             async with self._turn:
-                work = asyncio.get_running_loop().run_in_executor(self._pool, _explain, answers, body, lineup)
-                found = await work
+                found = await self._crew.begin(partial(_explain, answers, body, lineup))
+        except NoAnswer as error:
+            found = [Explanation(problem=str(error))] * len(answers)
         finally:
             self._waiting -= 1
         return [msgspec.structs.replace(answer, explanation=each) for answer, each in zip(answers, found, strict=True)]

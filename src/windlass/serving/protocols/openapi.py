@@ -61,6 +61,7 @@ _REFUSALS = {
     "422": "The rows do not fit, or the version fails on their values; `fields` says where and why",
     "500": "The version or the server failed, and not for these rows; the log names `error_id`",
     "503": "No version can answer, there are too many requests, or the answer could not be recorded",
+    "504": "The version has not answered for as long as a call may take",
 }
 
 

@@ -80,6 +80,13 @@ class Probes:
         return bool(released) and all(lineup.ready for lineup in released)
 
 
+def _hanging(lineup: Lineup) -> list[str]:
+    champion = lineup.champion
+    if champion is None or not champion.calls.overdue:
+        return []
+    return [f"a call of version {champion.version} hangs, and was given up {champion.calls.away:.0f} s ago"]
+
+
 def _told(lineup: Lineup) -> dict[str, Any]:
     champion, challenger, routing = lineup.champion, lineup.challenger, lineup.routing
     return {
@@ -88,5 +95,5 @@ def _told(lineup: Lineup) -> dict[str, Any]:
         "mode": lineup.mode,
         "share": routing.share if lineup.mode == "canary" else 0.0,
         "sequence": routing.sequence,
-        "problems": list(lineup.problems),
+        "problems": [*lineup.problems, *_hanging(lineup)],
     }

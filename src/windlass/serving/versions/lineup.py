@@ -26,6 +26,7 @@ from windlass.serving.refusal import Escaped, NoChampion, NotFound
 from windlass.serving.versions.blame import Witness
 from windlass.serving.versions.patience import Calls, NoAnswer
 from windlass.serving.versions.timing import Timing, wall_time
+from windlass.serving.versions.turn import Asked, Turn
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -142,11 +143,16 @@ class Loaded:
 
     @contextmanager
     def _called(self) -> Iterator[None]:
+        turn = Turn.here()
+        if turn is not None and turn.given_up:
+            raise NoAnswer("nobody waits for it any more", counts=False)
         try:
             with one_comes_out(), _nothing_escapes():
                 yield
         finally:
             self.calls.returned()
+            if turn is not None:
+                turn.returned += 1
 
     @property
     def manifest(self) -> Manifest:
@@ -231,7 +237,8 @@ class Lineup:
 
     @property
     def ready(self) -> bool:
-        return self.champion is not None
+        """Whether the champion can answer: not while a call of it hangs, for which this worker will be replaced."""
+        return self.champion is not None and not self.champion.calls.overdue
 
     @property
     def served(self) -> tuple[Loaded, ...]:
@@ -249,11 +256,12 @@ class Lineup:
     def hear(self, loaded: Loaded, rows: int, work: Callable[[], T], *, patiently: bool = False) -> T:
         """What `work`, calls of `loaded` about n rows, returns or raises.
 
-        The champion is waited for. Raises NoAnswer where a version on trial has not come back from an earlier call, or
-        takes too long, unless it is to be waited for `patiently`.
+        The champion is waited for, by whoever has begun this turn of the thread. Raises NoAnswer where a version on
+        trial has not come back from an earlier call, or takes too long, unless it is to be waited for `patiently`.
         """
         if loaded is self.champion:
-            return work()
+            turn = Turn.here()
+            return work() if turn is None else turn.ask(Asked(self.product, loaded.version, loaded.calls, rows), work)
         loaded.calls.check()
         if patiently:
             return work()
@@ -303,9 +311,9 @@ class Board:
         return self._lineups
 
     @property
-    def served(self) -> list[Loaded]:
-        """The versions that any of them has."""
-        return [loaded for lineup in self._lineups.values() for loaded in lineup.served]
+    def challengers(self) -> list[Loaded]:
+        """Those that are on trial, of all products."""
+        return [lineup.challenger for lineup in self._lineups.values() if lineup.challenger is not None]
 
     def of(self, product: str | None) -> Lineup:
         """Where there is one product it need not be named. Raises NotFound for one that is not routed here."""

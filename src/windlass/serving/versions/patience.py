@@ -1,10 +1,10 @@
 """How long a version takes, and waiting for one that is still on trial no longer than its callers can bear.
 
-A champion is waited for: nobody else could answer. A challenger is not. What it has not answered in several times the
-champion's time the champion answers, and it counts as a failure; and while a call of it is overdue it is asked nothing
-more, so that one that hangs holds callers up once and not again and again. What it is not asked counts once the call
-has stayed away for long: a pause, which the champion may have as well, is not the failure of all who come meanwhile.
-Nor is a first call that takes long a failure, since much may be loaded in it.
+A champion is waited for (`answers.crew` says how long): nobody else could answer. A challenger is not. What it has not
+answered in several times the champion's time the champion answers, and it counts as a failure; and while a call of it
+is overdue it is asked nothing more, so that one that hangs holds callers up once and not again and again. What it is
+not asked counts once the call has stayed away for long: a pause, which the champion may have as well, is not the
+failure of all who come meanwhile. Nor is a first call that takes long a failure, since much may be loaded in it.
 
 A request may take several calls of the model: the halves of a batch are asked about where it fails, and each request
 where it answers them differently together. So what is waited for is the next call that comes back.
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakSet
 
 from windlass.serving.limits import (
@@ -69,8 +69,8 @@ class Calls:
         self._most_rows = 0
         self._row_of_most = 0.0
         """Seconds a row, of the calls of about as many rows as the largest."""
-        self._overdue: dict[Future[Any], float] = {}
-        """And since when."""
+        self._overdue: dict[object, float] = {}
+        """What was given up and has not come back, and since when."""
         self._changing = threading.Lock()
         self._here = threading.local()
         """The wait for what this thread does."""
@@ -103,6 +103,11 @@ class Calls:
             return FIRST_PATIENCE_SECONDS
         bearable = max(TIMES_AS_LONG * max(self._slowest, self._row_of_most * rows), TIMES_A_PAUSE * self._pause)
         return min(max(bearable, LEAST_PATIENCE_SECONDS), MOST_PATIENCE_SECONDS)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a call has come back yet."""
+        return self._begun
 
     @property
     def overdue(self) -> bool:
@@ -145,32 +150,34 @@ class Calls:
                     return call.result()
             borne -= seconds / _GLANCES
             left, returned = (left - 1, returned) if wait.returned == returned else (_GLANCES, wait.returned)
-        self._give_up(call)
+        self.give_up(call)
+        call.add_done_callback(self.came_back)
         raise NoAnswer(f"no answer in {seconds:.1f} s", counts=self._begun)
 
-    def _give_up(self, call: Future[Any]) -> None:
+    def give_up(self, call: object) -> None:
+        """Nobody waits for `call` any more; `came_back` is to be told when it comes back after all."""
+        _given_up.add(self)
         with self._changing:
             self._overdue[call] = time.monotonic()
-        call.add_done_callback(self._came_back)
 
-    def _came_back(self, call: Future[Any]) -> None:
+    def came_back(self, call: object) -> None:
         with self._changing:
             self._overdue.pop(call, None)
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        _with_threads.add(self)
         return ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="on-trial")
 
 
-_with_threads: WeakSet[Calls] = WeakSet()
+_given_up: WeakSet[Calls] = WeakSet()
+"""Of all versions of which a call ever was."""
 
 
 def holds_up_the_end() -> bool:
     """Whether there is a call here that Python would wait for at its end, and that may never come back."""
-    return any(calls.overdue for calls in _with_threads)
+    return any(calls.overdue for calls in list(_given_up))
 
 
-def left_behind(served: Collection[Calls]) -> float:
-    """Seconds for which a call of a version that is not among the `served` any more has been overdue; 0 if none is."""
-    return max((calls.away for calls in list(_with_threads) if calls not in served), default=0.0)
+def left_behind(spared: Collection[Calls]) -> float:
+    """Seconds for which a call has been overdue, of versions that are not among the `spared`; 0 if none is."""
+    return max((calls.away for calls in list(_given_up) if calls not in spared), default=0.0)
