@@ -18,7 +18,9 @@ from windlass.assessment.reach.launches import may_launch
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reach.started import functions_started, may_start
 from windlass.assessment.reading.code import Call, Function, Module
+from windlass.assessment.reading.sql import makes_model
 from windlass.assessment.records import Evidence, Finding, State
+from windlass.assessment.statements import fitting, naming, sql_files
 from windlass.assessment.training import is_launch, is_training, may_train
 
 
@@ -277,7 +279,18 @@ class Facts:
             self.sight((module, function, call))
             for module, function, call in self.named(may_train)
             if is_training(call, function, module, modules) or is_launch(call)
-        ]
+        ] + [self.sight(place) for place in self._training_in_sql()]
+
+    def _training_in_sql(self) -> Iterator[Place]:
+        yield from fitting(self.functions)
+        for path, places in self.sql_named.items():
+            if makes_model(self.project.text(path)):
+                yield from places
+
+    @cached_property
+    def sql_named(self) -> Mapping[str, list[Place]]:
+        """Each file of SQL that a function names to where it does."""
+        return naming(self.functions, sql_files(self.project))
 
     @cached_property
     def training_keys(self) -> set[Key]:

@@ -10,6 +10,7 @@ from windlass.assessment.products import products
 from windlass.assessment.project import Project, is_rendered_later
 from windlass.assessment.r import trained_in_r
 from windlass.assessment.reach.routes import By
+from windlass.assessment.sql import trained_in_sql
 from windlass.assessment.words import parts_of
 
 _LESSON = re.compile(
@@ -77,6 +78,7 @@ def kind_of(facts: Facts) -> Kind:
         why = "There is no code in it that could train or serve a model, so there is no level."
         return Kind(named, why, has_level=False)
     learns = bool(facts.training) or bool(products(facts)) or _serves(facts) or bool(trained_in_r(facts))
+    learns = learns or bool(trained_in_sql(facts))
     if _is_course(project):
         why = "assessed as it stands." if learns else "nothing in it trains or serves a model, so there is no level."
         return Kind("course", f"Lessons, and a README that teaches; {why}", has_level=learns)

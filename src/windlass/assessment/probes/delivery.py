@@ -30,6 +30,7 @@ from windlass.assessment.r import is_document, trained_in_r
 from windlass.assessment.reach.graph import Use
 from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.sql import trained_in_sql
 from windlass.assessment.training import is_launch
 from windlass.assessment.words import parts_of
 
@@ -210,7 +211,7 @@ def pipeline_cd(facts: Facts) -> Finding:
                     swallowed=route.swallowed,
                 )
             )
-    for each in trained_in_r(facts):
+    for each in (*trained_in_r(facts), *trained_in_sql(facts)):
         if each.route is not None and each.route.start.workflow is not None and not is_document(each):
             seen.append(each)
     by_hand = [run for run in facts.runs(deploys_pipeline) if run.route.start.workflow is None]

@@ -17,6 +17,7 @@ from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.sql import scored_in_sql
 from windlass.assessment.training import LIBRARIES
 from windlass.assessment.words import is_metric, parts_of
 
@@ -497,6 +498,7 @@ def model_serving(facts: Facts) -> Finding:
         *_deployments(facts),
     ]
     seen += called_in_r(facts, _SERVED_IN_R, "an API that answers with the model")
+    seen += scored_in_sql(facts)
     kinds = ("AWS::SageMaker::Endpoint", "aws_sagemaker_endpoint", "google_vertex_ai_endpoint")
     seen += declared(facts, "an endpoint for the model", *kinds)
     down = [] if seen else [each.here("an application that asks no model") for each in _apps(facts)]

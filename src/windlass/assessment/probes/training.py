@@ -15,11 +15,15 @@ from windlass.assessment.probes.source import pinned
 from windlass.assessment.r import is_document, trained_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.records import Evidence, Finding
+from windlass.assessment.sql import trained_in_sql
 
 
-def _scripts_of_r(facts: Facts) -> list[Seen]:
-    """Training in R; in a document only if something renders it by itself, as with notebooks."""
-    return [each for each in trained_in_r(facts) if each.by is By.ITSELF or not is_document(each)]
+def _other_scripts(facts: Facts) -> list[Seen]:
+    """Training in R and in SQL; in a document only if something renders it by itself, as with notebooks."""
+    return [
+        *(each for each in trained_in_r(facts) if each.by is By.ITSELF or not is_document(each)),
+        *trained_in_sql(facts),
+    ]
 
 
 @probe("modular-code")
@@ -27,7 +31,7 @@ def modular_code(facts: Facts) -> Finding:
     """Models are fitted in modules, not only in notebooks."""
     seen = [each.seen("a model is fitted in a module") for each in facts.training if not each.module.is_notebook]
     down = [each.here("fitted only in a notebook") for each in facts.training if each.module.is_notebook]
-    seen += [each for each in trained_in_r(facts) if not is_document(each)]
+    seen += [*(each for each in trained_in_r(facts) if not is_document(each)), *trained_in_sql(facts)]
     down += [each.evidence[0] for each in trained_in_r(facts) if is_document(each)]
     return conclude("modular-code", seen, turned_down=down if not seen else ())
 
@@ -40,7 +44,7 @@ def training_scripted(facts: Facts) -> Finding:
         for each in facts.training
         if not each.module.is_notebook and each.by >= By.PERSON
     ]
-    seen += _scripts_of_r(facts)
+    seen += _other_scripts(facts)
     down = [each.here("training that is started from a notebook") for each in facts.training if each.module.is_notebook]
     return conclude("training-scripted", seen, turned_down=down if not seen else ())
 
@@ -58,7 +62,7 @@ def training_automated(facts: Facts) -> Finding:
             for each in facts.training
             if not each.module.is_notebook
         ]
-    seen += _scripts_of_r(facts)
+    seen += _other_scripts(facts)
     return conclude("training-automated", seen, turned_down=_not_training(facts), wired_from=By.ITSELF)
 
 
@@ -83,7 +87,8 @@ def _by_kind(facts: Facts, practice: str, kinds: set[str]) -> Finding:
         for sighting, route in automatic_routes(facts)
         if kinds & set(route.start.kinds)
     ]
-    seen += [each for each in trained_in_r(facts) if each.route is not None and kinds & set(each.route.start.kinds)]
+    others = [*trained_in_r(facts), *trained_in_sql(facts)]
+    seen += [each for each in others if each.route is not None and kinds & set(each.route.start.kinds)]
     return conclude(
         practice, seen, turned_down=_not_training(facts) if "schedule" in kinds else (), wired_from=By.ITSELF
     )

@@ -11,6 +11,7 @@ from sys import intern
 from windlass.assessment.reading.code import Assigned, Call, Check, Class, Function, Module, last_of
 from windlass.assessment.reading.expression import Scan, constant_of, dotted_of, scan
 from windlass.assessment.reading.shell import names_program
+from windlass.assessment.reading.sql import names_model
 
 _QUIET = frozenset({"print", "logging", "logger", "log", "warnings", "time"})
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
@@ -231,6 +232,8 @@ class _Reader:
                 if isinstance(value, ast.List) and len(value.elts) > 1:
                     self.commands[name] = self._filled(value) or ""
                 self._note_script(name, value)
+                if type(value) in _SPOKEN and names_model(said := constant_of(value) or ""):
+                    self.commands[name] = said
                 if type(value) in _TABLES and (held := self._held(value)):
                     into.calls.append(Call(name="", line=node.lineno, args=held, guards=guards))
                 if isinstance(node, ast.AnnAssign):
@@ -436,9 +439,11 @@ class _Reader:
             return str(node.value)[:4000]  # type: ignore[attr-defined]
         if kind is ast.Name:
             kept = self.commands.get(node.id, "")  # type: ignore[attr-defined]
-            if kept and (command or names_program(kept)):
+            if kept and (command or names_program(kept) or names_model(kept)):
                 return kept
             return self._root(node.id, alone=True) or None  # type: ignore[attr-defined]
+        if kind is ast.Dict:
+            return self._statement_in(node)  # type: ignore[arg-type]
         if kind is not ast.Attribute:
             constant = _joined(node) if kind is ast.Call else self._filled(node)  # type: ignore[arg-type]
             if constant is None and kind is ast.Call and self.scripts:
@@ -446,6 +451,17 @@ class _Reader:
             if constant is not None:
                 return constant
         return self._resolve(node) or None
+
+    def _statement_in(self, table: ast.Dict, depth: int = 0) -> str | None:
+        """The statement about a model that a job of a database is described with: `{"query": {"query": TRAIN}}`."""
+        for value in table.values:
+            if isinstance(value, ast.Dict) and depth < 3:
+                said = self._statement_in(value, depth + 1)
+            else:
+                said = self.commands.get(value.id) if isinstance(value, ast.Name) else constant_of(value)
+            if said and (names_model(said) or said.endswith(".sql")):
+                return said
+        return None
 
     def _resolve(self, node: ast.expr) -> str:
         """The dotted name that an expression stands for, or ""."""
@@ -537,6 +553,8 @@ _OF_COMMANDS = frozenset({"commands", "install_commands"})
 _SCRIPT = re.compile(r"[^\s]*\.(py|sh|ipynb)")
 _MOST_KEYWORDS = 64
 """Of a call: trainers take dozens."""
+_SPOKEN = frozenset({ast.Constant, ast.JoinedStr, ast.BinOp})
+"""Texts as they are written, with and without values in them."""
 _TABLES = frozenset({ast.Dict, ast.List, ast.Set})
 
 

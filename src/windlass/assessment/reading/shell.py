@@ -32,6 +32,8 @@ class Command:
     """What a here-document gives it to read."""
     piped: str = ""
     """The program that gets what it writes."""
+    reads: str = ""
+    """The file that it is given to read: `bq query < train.sql`."""
 
     @property
     def text(self) -> str:
@@ -75,7 +77,8 @@ def read_shell(text: str, line: int = 1) -> list[Command]:
             if each[0] == "eval" and not re.search(r"[$`]", said):  # of `eval $(ssh-agent)` nobody knows what it says
                 found += [replace(inner, line=at, folder=folder, fed=fed, swallowed=lost) for inner in read_shell(said)]
                 continue
-            found.append(Command(argv=each, line=at, folder=folder, fed=fed, swallowed=lost))
+            reads = _given(words)
+            found.append(Command(argv=each, line=at, folder=folder, fed=fed, swallowed=lost, reads=reads))
     return found
 
 
@@ -115,6 +118,12 @@ def _join(folder: str, to: str) -> str:
         elif part not in ("", ".", ".."):
             parts.append(part)
     return "/".join(parts)
+
+
+def _given(words: list[str]) -> str:
+    """The file after `<`."""
+    after = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "<"]
+    return after[0] if after else next((word[1:] for word in words if re.match(r"<[\w./$]", word)), "")
 
 
 def _bare(words: list[str]) -> tuple[str, ...]:
