@@ -243,3 +243,45 @@ def test_code_in_another_language_is_no_documentation(write: Write, path: str, k
     files = {"README.md": "# Scores\n", path: "public class Score { }\n"}
     found = kind_of(Facts(open_project(write(files))))
     assert (found.name, found.has_level) == (kind, False)
+
+
+CHART = """
+    apiVersion: batch/v1
+    kind: Job
+    metadata:
+      name: {{{{ .Release.Name }}}}-train
+      annotations:
+        team: churn{hook}
+    spec:
+      template:
+        spec:
+          containers:
+            - name: train
+              image: "{{{{ .Values.image }}}}"
+              command: ["python", "jobs/train.py"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("run", "hook", "state"),
+    [
+        ("helm upgrade --install churn ./chart", "post-install,post-upgrade", State.WIRED),
+        ("helm upgrade --install churn chart --no-hooks", "post-install,post-upgrade", State.PRESENT),
+        ("helm upgrade --install churn chart --dry-run", "post-install,post-upgrade", State.PRESENT),
+        ("helm upgrade --install churn chart", "", State.WIRED),
+        ("helm upgrade churn chart", "pre-delete", State.PRESENT),
+        ("helm upgrade churn chart", "test", State.PRESENT),
+        ("helm upgrade churn chart", "post-install", State.PRESENT),  # which an upgrade does not run
+        ("helm upgrade churn other/chart", "post-upgrade", State.PRESENT),
+        ("helm lint chart", "post-upgrade", State.PRESENT),
+    ],
+)
+def test_a_job_of_a_chart_that_starts_with_it(ask: Ask, run: str, hook: str, state: State) -> None:
+    files = {
+        **on_push(run),
+        "chart/Chart.yaml": "name: churn\n",
+        "chart/templates/job.yaml": CHART.format(hook=f'\n        "helm.sh/hook": {hook}' if hook else ""),
+        "model.py": FIT,
+        "jobs/train.py": f"{JOB}if __name__ == '__main__':\n    main()\n",
+    }
+    assert ask("training-automated", files).state is state

@@ -204,6 +204,31 @@ def _kubectl(asked: Asked) -> Leads:
     return _files_named(asked)
 
 
+def _helm(asked: Asked) -> Leads:
+    """`helm upgrade --install churn ./chart`: the jobs of a chart of the project that start with it."""
+    asks = next((word for word in asked.argv[1:] if not word.startswith("-")), "")
+    if asks not in ("install", "upgrade") or any(word.startswith("--dry-run") for word in asked.argv):
+        return Leads()
+    folders = [posixpath.normpath(posixpath.join(asked.folder, word)) for word in asked.argv[2:]]
+    charts = [folder for folder in folders if posixpath.normpath(f"{folder}/Chart.yaml") in asked.project.tree]
+    found = [
+        (path, command)
+        for path in asked.project.yaml_paths
+        if any(path.startswith(posixpath.normpath(f"{chart}/templates") + "/") for chart in charts)
+        for document in asked.project.yaml(path)
+        if isinstance(document, Map) and document.get("kind") == "Job" and _starts_at(document, asks, asked.argv)
+        for command in _commands_in(asked.project, document, "", set(), "")
+    ]
+    return Leads(commands=tuple(found))
+
+
+def _starts_at(job: Map, asks: str, argv: tuple[str, ...]) -> bool:
+    """Whether Helm starts a job then: one without a hook always, one with it if that is what it waits for."""
+    hook = str(mapping(mapping(job.get("metadata")).get("annotations")).get("helm.sh/hook", ""))
+    waits = {each.strip() for each in hook.split(",") if each.strip()}
+    return not waits or bool(waits & {f"pre-{asks}", f"post-{asks}"} and "--no-hooks" not in argv)
+
+
 def _dbx(asked: Asked) -> Leads:
     """`dbx execute` and `dbx launch` run a workflow of the file that they name; `dbx deploy` only brings it there."""
     return _files_named(asked) if asked.argv[1:2] in (("execute",), ("launch",)) else Leads()
@@ -334,6 +359,7 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "spark-submit": _spark,
     "gcloud": _gcloud,
     "kubectl": _kubectl,
+    "helm": _helm,
     "databricks": _files_named,
     "sky": _files_named,
     "anyscale": _files_named,
