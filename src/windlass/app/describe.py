@@ -82,7 +82,11 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     ),
     events.GateDecided: lambda body: f"gate: {body.decision.verdict}, {body.decision.reasons[0]}",
     events.RecourseDecided: lambda body: f"recourse: {body.decision.verdict}, {body.decision.reasons[0]}",
-    events.VersionRegistered: lambda body: f"{body.version} registered ({body.digest[:12]})",
+    events.VersionRegistered: lambda body: (
+        f"{body.version} registered ({body.digest[:12]})"
+        + (f": {body.form_of} in a compiled form" if body.form_of else "")
+    ),
+    events.FormTurnedDown: lambda body: f"{body.version} answers itself, and no compiled form of it: {body.reason}",
     events.ReleaseStarted: lambda body: f"release of {body.version} started",
     events.ReleaseAdvanced: lambda body: (
         f"{body.version} enters {describe_stage(body.stage, body.share)}: {body.decision.reasons[0]}"

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from windlass.app.describe import describe
+from windlass.app.forms import answers_with
 from windlass.app.said import said
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.decisions.figures import show_moment
-from windlass.errors import UsageError, WindlassError
+from windlass.errors import RegistryError, UsageError, WindlassError
 from windlass.pipeline.rows.remarks import remarks
 from windlass.product.task import DEFAULT_METRICS
 from windlass.records import event as events
@@ -47,7 +48,8 @@ def status(workspace: Workspace) -> list[Row]:
     # Whoever takes over begins a run of his own in place of one that he finds.
     found_at = None if state.controller is None else state.controller.started_at
     return [
-        _status(product, watch_rows=rows, held=lease is not None, found_at=found_at) | {"loop": loop}
+        _status(product, watch_rows=rows, held=lease is not None, found_at=found_at)
+        | {"answers_with": _answers_with(workspace, product), "loop": loop}
         for product in state.products.values()
     ]
 
@@ -257,6 +259,17 @@ def _status(product: ProductState, *, watch_rows: int, held: bool, found_at: dat
         "watched_against": None if champion is None else watched_against(product, champion, watch_rows=watch_rows),
         "next": None if product.last_retrain is None else product.last_retrain.reasons[0],
     }
+
+
+def _answers_with(workspace: Workspace, product: ProductState) -> str | None:
+    """Which form of the champion's model, and why; None where its bundle cannot tell."""
+    champion = product.champion
+    if champion is None:
+        return None
+    try:
+        return answers_with(product, champion, workspace.registry.manifest(product.name, champion.digest))
+    except RegistryError:  # which is an incident, and told as one
+        return None
 
 
 def _tested(plan: Plan) -> str:

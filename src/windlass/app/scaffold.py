@@ -27,8 +27,12 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: str, key: str | None = None) -> str:
+def make_project_from_model(
+    folder: Path, model: Path, *, trust: bool, target: str, key: str | None = None, data: Path | None = None
+) -> str:
     """A project that serves `model`; a pickle or joblib file is read only with `trust`, and later by its digest.
+
+    `data` is copied along: rows as requests bring them, on which a compiled form of the model is compared with it.
 
     Returns why it is in doubt that the model answers here; nothing when it was seen to answer.
     """
@@ -36,15 +40,20 @@ def make_project_from_model(folder: Path, model: Path, *, trust: bool, target: s
 
     if not model.is_file():
         raise UsageError("there is no such model file", where=str(model), remedy="give the path of an existing file")
+    if data is not None and not data.is_file():
+        raise UsageError("there is no such file", where=str(data), remedy="give the path of a .parquet or .csv file")
     imported = import_model(model, trust=trust)
     names = _names(folder)
     _claim(folder)
     (folder / "models").mkdir()
     shutil.copy2(model, folder / "models" / model.name)
+    if data is not None:
+        shutil.copy2(data, folder / "models" / data.name)
     sha256 = hashlib.sha256(model.read_bytes()).hexdigest() if trust else None
     described = {
         "model_path": f"models/{model.name}",
         "sha256": sha256,
+        "rows": None if data is None else f"models/{data.name}",
         "task": _TASKS[imported.kind],
         "target": target,
         "key": key,

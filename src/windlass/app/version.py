@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from windlass.app.forms import answers_with
 from windlass.app.queries import the_product
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
@@ -30,6 +31,8 @@ class VersionCard(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     role: str
     watched_against: str
+    answers_with: str
+    """Which form of the model, and why."""
     manifest: Manifest
     evaluation: Evaluation | None
     """None for an imported model file: nobody held rows back for it."""
@@ -51,6 +54,7 @@ def version_card(workspace: Workspace, name: str, *, product: str | None) -> Ver
         digest=version.digest,
         role="champion" if champion else "challenger" if challenger else "",
         watched_against=watched_against(state, version, watch_rows=workspace.settings.watch_rows),
+        answers_with=answers_with(state, version, bundle.manifest),
         manifest=bundle.manifest,
         evaluation=_read(bundle.folder / EVALUATION, Evaluation),
         latency=_read(bundle.folder / LATENCY, Latency),

@@ -15,8 +15,9 @@ from windlass.cli.context import PATH
 @click.option("--from-model", type=PATH, help="Serve this existing model file.")
 @click.option("--trust", is_flag=True, help="Vouch for the model file: loading a pickle or joblib file runs its code.")
 @click.option("--target", default="target", help="With --from-model: what the model predicts.")
+@click.option("--data", type=PATH, help="With --from-model: rows (.parquet, .csv) to compare a compiled form on.")
 @click.option("--key", help="With --from-model: the column that names a row, for outcomes.")
-def init(name: Path, *, from_model: Path | None, trust: bool, target: str, key: str | None) -> None:
+def init(name: Path, *, from_model: Path | None, trust: bool, target: str, data: Path | None, key: str | None) -> None:
     """Write a project that runs at once, with tests of its own."""
     from windlass.app.scaffold import make_project, make_project_from_model
 
@@ -24,7 +25,7 @@ def init(name: Path, *, from_model: Path | None, trust: bool, target: str, key: 
         folder = make_project(name)
         click.echo(f"made {folder}; next: cd {shlex.quote(str(folder))} && windlass train && windlass up")
     else:
-        doubt = make_project_from_model(name, from_model, trust=trust, target=target, key=key)
+        doubt = make_project_from_model(name, from_model, trust=trust, target=target, key=key, data=data)
         if doubt:
             click.echo(f"the model did not answer a row of zeros, or of ones; try one of its own: {doubt}", err=True)
         click.echo(f"made {name}; next: cd {shlex.quote(str(name))} && windlass up")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from windlass.app.version import VersionCard
 from windlass.cli.output import print_record
 from windlass.cli.tables import print_rows
-from windlass.records.bundle import Compiled
 
 
 def render_version(card: VersionCard) -> None:
@@ -15,7 +14,7 @@ def render_version(card: VersionCard) -> None:
         {
             "role": card.role or None,
             "model": manifest.model.kind,
-            "answers_with": _answering(manifest.compiled),
+            "answers_with": card.answers_with,
             "watched_against": card.watched_against,
             "made": manifest.created_at,
             "run": manifest.run,
@@ -71,16 +70,3 @@ def render_version(card: VersionCard) -> None:
         print_rows(bins, as_json=False, title=f"\nCalibration (error {evaluation.calibration.ece:.3g})", empty="")
     weights = [{"feature": each.feature, "rise_of_loss": each.rise} for each in evaluation.importances[:15]]
     print_rows(weights, as_json=False, title="\nWhat it rests on", empty="")
-
-
-def _answering(compiled: Compiled | None) -> str | None:
-    """Which form of the model answers, and why."""
-    if compiled is None:
-        return None
-    if not compiled.answers:
-        return f"the model itself: {compiled.reason}"
-    form = "its boosters alone" if compiled.boosters else "ONNX Runtime"
-    return (
-        f"{form}, {compiled.faster:g} times as fast; on {compiled.rows:,} rows "
-        f"within {compiled.difference:.1g} of the model"
-    )

@@ -26,6 +26,7 @@ def show_status(rows: Sequence[Row], *, now: datetime) -> None:
         more = (
             ("champion", since or "none yet"),
             ("watched against", row["watched_against"]),
+            ("answers with", row["answers_with"]),
             ("release", row["release"]),
             ("A/B test", row["experiment"]),
             ("run", row["run"]),

@@ -13,6 +13,7 @@ from windlass.controller.commands import Commands
 from windlass.controller.context import LoopContext
 from windlass.controller.declarations import Declarations
 from windlass.controller.experiments import Experiments
+from windlass.controller.forms import Forms
 from windlass.controller.hangs import Hangs
 from windlass.controller.incidents import Incidents
 from windlass.controller.intake import Intake
@@ -61,6 +62,7 @@ class Controller:
         )
         self._experiments = Experiments(context=context)
         self._declarations = Declarations(context=context, engine=engine, incidents=self._incidents, entries=entries)
+        self._forms = Forms(context=context, declarations=self._declarations)
         self._training = Training(
             context=context,
             engine=engine,
@@ -83,6 +85,7 @@ class Controller:
             "holding to what is usual": self._arrivals.step,
             "releasing": self._release,
             "seeing that the champion can be loaded": self._rescue.step,
+            "comparing a compiled form": self._forms.step,
             "testing": self._experiments.step,
             "routing": context.route,
             "watching": self._watch,

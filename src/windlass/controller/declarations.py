@@ -69,6 +69,11 @@ class Declarations:
         for product in self._entries:
             self._reading[product] = self._submit(product)
 
+    def again(self, product: str) -> None:
+        """Have one read again, if its code is here; `follow` hears what came of it."""
+        if product in self._entries and product not in self._reading:
+            self._reading[product] = self._submit(product)
+
     def follow(self) -> None:
         """Hear what came of those that were read, and read again those that could not be."""
         for product in [name for name, job in self._reading.items() if job.done]:

@@ -35,6 +35,7 @@ from windlass.records.event import (
     Event,
     ExperimentFinished,
     ExperimentStarted,
+    FormTurnedDown,
     IncidentClosed,
     IncidentOpened,
     ProductDeclared,
@@ -147,7 +148,20 @@ def _registered(state: ProductState, body: VersionRegistered, event: Event) -> P
         version=body.version, digest=body.digest, run=body.run, metrics=body.metrics, registered_at=event.at
     )
     released = (*state.released, state.labelled)[-_RELEASES:] if body.run is not None else state.released
-    return replace(state, versions=_with(state.versions, body.version, version), candidate=version, released=released)
+    # A compiled form of a model is watched against what the model is watched against.
+    same = state.references.get(body.form_of or "")
+    references = state.references if same is None else _with(state.references, body.version, same)
+    return replace(
+        state,
+        versions=_with(state.versions, body.version, version),
+        candidate=version,
+        released=released,
+        references=references,
+    )
+
+
+def _turned_down(state: ProductState, body: FormTurnedDown, _event: Event) -> ProductState:
+    return replace(state, forms_turned_down=_with(state.forms_turned_down, body.version, body.reason))
 
 
 def _retired(state: ProductState, body: VersionRetired, _event: Event) -> ProductState:
@@ -373,6 +387,7 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     ExperimentStarted: _experiment_started,
     ExperimentFinished: _experiment_finished,
     ReferenceFixed: _reference_fixed,
+    FormTurnedDown: _turned_down,
     AlarmRaised: _alarm_raised,
     AlarmCleared: _alarm_cleared,
     IncidentOpened: _incident_opened,

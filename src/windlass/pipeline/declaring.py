@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ import polars as pl
 
 from windlass.clock import clock_from
 from windlass.errors import ProductError
+from windlass.lake.lake import Lake
 from windlass.ledger.ledger import Ledger
+from windlass.pipeline import forms
 from windlass.pipeline.opening import declaration_of, is_news, open_product
 from windlass.pipeline.steps.request import DeclareRequest
 from windlass.pipeline.steps.step import ACTOR
@@ -26,10 +29,11 @@ from windlass.product.policy import to_plain
 from windlass.product.product import Product
 from windlass.product.task import BinaryClassification
 from windlass.records.bundle import Column, Manifest
-from windlass.records.event import VersionRegistered
+from windlass.records.event import FormTurnedDown, VersionRegistered
 from windlass.records.paths import Paths
 from windlass.registry import environment
 from windlass.registry.bundle import SOURCE
+from windlass.registry.files import MANIFEST
 from windlass.registry.importing import Imported, import_model
 from windlass.registry.registry import Registry
 from windlass.settings import Settings
@@ -47,15 +51,17 @@ def declare(request: DeclareRequest) -> None:
         if is_news(ledger, request.product, declared):
             ledger.append(declared, at=now, actor=ACTOR, product=request.product, fence=request.fence)
         if product.model is not None:
-            registered = _take_in(product, source, Registry(paths, request.fence), ledger, request.settings)
-            if registered is not None:
-                ledger.append(registered, at=now, actor=ACTOR, product=request.product, fence=request.fence)
+            registry, lake = Registry(paths, request.fence), Lake(paths.lake)
+            news = _take_in(product, source, registry=registry, lake=lake, ledger=ledger, settings=request.settings)
+            if news is not None:
+                ledger.append(news, at=now, actor=ACTOR, product=request.product, fence=request.fence)
 
 
 def _take_in(
-    product: type[Product], source: Source, registry: Registry, ledger: Ledger, settings: Settings
-) -> VersionRegistered | None:
-    """The model file as a version; None when this very file is one already."""
+    product: type[Product], source: Source, *, registry: Registry, lake: Lake, ledger: Ledger, settings: Settings
+) -> VersionRegistered | FormTurnedDown | None:
+    """The model file as a version; of a file that is one already, what came of comparing a compiled form of it, once
+    there are rows. None: nothing new."""
     if product.model is None:
         return None
     path = settings.project / product.model.path
@@ -66,8 +72,13 @@ def _take_in(
     known = [event.body for event in ledger.events([VersionRegistered], product=product.name)]
     versions = [body for body in known if isinstance(body, VersionRegistered)]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if any(body.file == digest for body in versions):
-        return None
+    known_as = [body for body in versions if body.file == digest]
+    if known_as:
+        turned_down = ledger.events([FormTurnedDown], product=product.name, subject=known_as[-1].version)
+        next_name = f"v{len(versions) + 1}"
+        if turned_down:
+            return None
+        return _form(product, known_as[-1], next_name, registry=registry, lake=lake, settings=settings)
     imported = import_model(path, sha256=product.model.sha256, vouched_by=product.model.sha256 or "")
     _check_kind(product, imported, path)
     bundle = _publish(product, source, imported, registry, settings)
@@ -104,9 +115,50 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
         metrics={},
         pin=None,
         environment=environment.capture(settings.project),
+        compiled=forms.without_rows(imported.model),
         files={},
     )
+    if product.model is not None and product.model.rows is not None and manifest.compiled == forms.AWAITED:
+        rows = forms.rows_of(settings.project / product.model.rows, columns)
+        code = product() if has_code else None
+        compiled = forms.compared(imported.model, rows, staged, product=code, manifest=manifest)
+        manifest = msgspec.structs.replace(manifest, compiled=compiled)
     return registry.publish(staged, manifest)
+
+
+def _form(
+    product: type[Product],
+    known_as: VersionRegistered,
+    name: str,
+    *,
+    registry: Registry,
+    lake: Lake,
+    settings: Settings,
+) -> VersionRegistered | FormTurnedDown | None:
+    """The version `name`, which answers with a compiled form of the model of `known_as`, if that awaits rows and there
+    are some by now; or why the model itself goes on answering."""
+    if not registry.holds(product.name, known_as.digest):
+        return None
+    bundle = registry.open(product.name, known_as.digest)
+    manifest = bundle.manifest
+    if manifest.compiled is not None and not manifest.compiled.awaits_rows:
+        return None
+    if product.model is not None and product.model.rows is not None:
+        rows = forms.rows_of(settings.project / product.model.rows, manifest.columns)
+    else:
+        asked = forms.asked_rows(lake, product.name, known_as.version, manifest)
+        if asked is None:
+            return None
+        rows = asked
+    staged = registry.stage(product.name)
+    compiled = forms.compared(bundle.model, rows, staged, product=bundle.product, manifest=manifest)
+    if not compiled.answers:
+        shutil.rmtree(staged)
+        return FormTurnedDown(version=known_as.version, rows=compiled.rows, reason=compiled.reason)
+    shutil.copytree(bundle.folder, staged, ignore=lambda _, names: {MANIFEST} & {*names}, dirs_exist_ok=True)
+    now = clock_from(settings.clock).now()
+    digest = registry.publish(staged, msgspec.structs.replace(manifest, compiled=compiled, created_at=now))
+    return msgspec.structs.replace(known_as, version=name, digest=digest, form_of=known_as.version)
 
 
 def _columns(product: type[Product], imported: Imported) -> tuple[Column, ...]:

@@ -16,3 +16,6 @@ class ModelFile(msgspec.Struct, frozen=True):
     """Relative to the project."""
     sha256: str | None = None
     """The digest of the file that somebody trusts; needed only for formats that can run code."""
+    rows: str | None = None
+    """A .parquet or .csv file of rows as requests bring them, relative to the project: a compiled form of the model is
+    compared with it on them. None: on what it will have been asked."""

@@ -37,6 +37,10 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers for a file that can run code: `run`, or a person; empty: nobody, and it is not loaded."""
 
 
+PARITY_ROWS = 10_000
+"""On which a form of a model is compared with the model before it may answer."""
+
+
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """The form of the model that answers requests, if another than the model itself may."""
 
@@ -46,6 +50,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """The boosters answer that the model holds, without scikit-learn's interface around them."""
     reason: str = ""
     """Why there is no such form, when there is none."""
+    awaits_rows: bool = False
+    """There may be one yet: the model came without rows to compare it on."""
     rows: int = 0
     """On which both forms were compared."""
     difference: float = 0.0
@@ -61,6 +67,14 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     def answers(self) -> bool:
         """Whether there is such a form; else the model itself answers."""
         return self.boosters or bool(self.files)
+
+    def __str__(self) -> str:
+        """Which form of the model answers, and why."""
+        if not self.answers:
+            return f"the model itself: {self.reason}"
+        form = "its boosters alone" if self.boosters else "ONNX Runtime"
+        within = f"on {self.rows:,} rows within {self.difference:.1g} of the model"
+        return f"{form}, {self.faster:g} times as fast; {within}"
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +121,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     pin: DataPin | None
     environment: Environment
     compiled: Compiled | None = None
-    """None for an imported model file, and in versions of before there was such a thing."""
+    """None in versions of before there was such a thing."""
     files: dict[str, str]
     """Path inside the bundle -> sha256, for every file but this one; an extra or missing file is corruption too."""

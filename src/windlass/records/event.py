@@ -373,6 +373,18 @@ class VersionRegistered(Body, frozen=True, kw_only=True, tag="version.registered
     """sha256 of the model file it was made from; None for one that a run made."""
     trusted_by: str | None = None
     """Who vouched for a model file that can run code when loaded."""
+    form_of: str | None = None
+    """The version that has the same model, which answers here in a compiled form; None: it is a model of its own."""
+
+
+class FormTurnedDown(Body, frozen=True, kw_only=True, tag="form.turned_down"):
+    """A model that came as a file was held against a compiled form of it, and goes on answering itself."""
+
+    subject_field = "version"
+    version: str
+    rows: int
+    """On which they were compared."""
+    reason: str
 
 
 class ReleaseStarted(Body, frozen=True, kw_only=True, tag="release.started"):
@@ -624,6 +636,7 @@ ALL: tuple[type[Body], ...] = (
     GateDecided,
     RecourseDecided,
     VersionRegistered,
+    FormTurnedDown,
     ReleaseStarted,
     ReleaseAdvanced,
     ReleaseApproved,

@@ -156,6 +156,8 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     """Why the loop was paused; None: it is not."""
     paused_at: datetime | None = None
     """Since when; None: it is not."""
+    forms_turned_down: dict[str, str] = {}
+    """Version that came as a file -> why it answers itself, and no compiled form of it."""
     references: dict[str, ReferenceFixed] = {}
     """Version -> its first answers, for one that is watched against them."""
     alarms: dict[str, OpenAlarm] = {}

@@ -111,8 +111,10 @@ class Bundle:
         from windlass.product.model.blend import members_of
         from windlass.product.model.predict import may_have_matrix
 
-        columns = self.manifest.features
-        return not self.computes_features and all(may_have_matrix(each, columns) for each in members_of(self.model))
+        columns, forms = self.manifest.features, zip(members_of(self.model), members_of(self.answering), strict=True)
+        return not self.computes_features and all(
+            may_have_matrix(model, columns) or may_have_matrix(form, columns) for model, form in forms
+        )
 
     def predict(self, rows: pl.DataFrame) -> Predicted:
         """Features and scores of n rows without the target; raises ProductError when the model gives no such thing."""

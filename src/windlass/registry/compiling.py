@@ -2,8 +2,8 @@
 
 scikit-learn asks a forest tree by tree, at milliseconds a call; the same forest as one graph of ONNX Runtime takes
 microseconds. Graphs calculate in single precision, so the form is compared with the model before a version may have
-it: on 10,000 rows, of which a fifth or more are those nearest to the decision threshold. What encodes a frame stays
-Python.
+it: on 10,000 rows that it answers itself, of which a fifth or more are those nearest to the decision threshold. What
+encodes a frame stays Python.
 
 scikit-learn's interface of LightGBM checks what it is given for twenty times as long as its booster takes for a row.
 Such a model is asked by its booster alone, which needs no file of its own, and is compared in the same way.
@@ -20,27 +20,32 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from windlass.errors import MissingExtra
+from windlass.errors import MissingExtra, ProductError
 from windlass.product.model.blend import Blend, members_of
 from windlass.product.model.encoder import FrameEncoder
-from windlass.product.model.predict import Array, as_matrix, predict, takes_matrix
+from windlass.product.model.predict import Array, as_matrix, input_of, predict, takes_matrix
+from windlass.product.model.transformers import names_of
 from windlass.product.task import TaskKind
-from windlass.records.bundle import Compiled
+from windlass.records.bundle import PARITY_ROWS, Compiled
+from windlass.registry.native import NativeModel
 
 _FILE = "compiled-{}.onnx"
-PARITY_ROWS = 10_000
 _CANDIDATES = 20_000
 """Rows among which those nearest to the threshold are looked for."""
 _NEAREST = 2_000
 TOLERANCE = 1e-5
 """Greatest difference of a probability, or of a value in parts of the values' spread, that single precision excuses."""
 _DIGITS = 6
+_NO_MATRIX = "only models of scikit-learn that take a matrix of numbers are compiled"
+_LIBRARIES = {"lightgbm": "LightGBM", "xgboost": "XGBoost", "onnx": "ONNX"}
 _WORTH_SECONDS = 0.0002
 """A model that answers 64 rows within this is not what a request waits for, which alone costs 0.3 ms besides. A lone
 estimator of scikit-learn takes 0.13 to 0.16, a pipeline 0.3 and more."""
 _BATCHES = (1, 64)
-_ROUNDS, _MOST_ROUNDS, _ENOUGH_SECONDS = 7, 50, 0.3
-"""Calls of each form that are timed for each size: as many as take this long together."""
+_ROUNDS, _MOST_ROUNDS, _MOST_SECONDS = 7, 300, 3.0
+"""Calls of each that are timed for each size: the least; and the most, as long as a form is not seen to be faster, by
+number and by what they would take on a machine that does nothing else."""
+_CLEARLY = 1.5
 
 
 class CompiledModel:
@@ -60,9 +65,8 @@ class CompiledModel:
         self._input = self._session.get_inputs()[0].name
         self._output = self._session.get_outputs()[-1].name
         self._matrix = _matrix_of(model)
-        self._head = _head_of(model)
-        if hasattr(model, "classes_"):
-            self.classes_ = model.classes_
+        self._model = model
+        _take_names(self, model)
 
     def predict(self, features: pl.DataFrame | Array) -> Array:
         """n rows -> (n,) values of a regression."""
@@ -72,21 +76,34 @@ class CompiledModel:
         """n rows -> (n, k) probabilities, without the last digits of single precision: half of the trees is a half."""
         return self._run(features, "predict_proba").round(_DIGITS)
 
+    def is_whole(self, features: pl.DataFrame) -> Array:
+        """(n,) whether each row is answered by the graph, and not by the model itself."""
+        return np.asarray(np.isfinite(self._single(features)).all(axis=1))
+
+    def _single(self, features: pl.DataFrame | Array) -> Array:
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(self._matrix(features), dtype=np.float32)
+
     def _run(self, features: pl.DataFrame | Array, method: str) -> Array:
         """Rows with a gap, or with a number beyond single precision, are the model's own: converters get them wrong."""
-        matrix = self._matrix(features)
-        with np.errstate(over="ignore"):
-            single = np.ascontiguousarray(matrix, dtype=np.float32)
+        single = self._single(features)
         finite = np.isfinite(single)
         if finite.all():
             return self._ask(single)
         whole = finite.all(axis=1)
-        own = np.asarray(getattr(self._head, method)(matrix[~whole]), dtype=np.float64)
-        answer = np.empty((len(matrix), *own.shape[1:]))
+        own = self._ask_model(features[np.flatnonzero(~whole)], method)
+        answer = np.empty((len(single), *own.shape[1:]))
         answer[~whole] = own
         if whole.any():
             answer[whole] = self._ask(single[whole]).reshape(-1, *own.shape[1:])
         return answer
+
+    def _ask_model(self, features: pl.DataFrame | Array, method: str) -> Array:
+        names = names_of(self._model)
+        if isinstance(features, np.ndarray) and names is not None:
+            features = pl.DataFrame(features, schema=names)
+        given = input_of(self._model, features, type(self._model).__name__)
+        return np.asarray(getattr(self._model, method)(given), dtype=np.float64)
 
     def _ask(self, matrix: Array) -> Array:
         return np.asarray(self._session.run([self._output], {self._input: matrix})[0], dtype=np.float64)
@@ -101,8 +118,11 @@ class BoosterModel:
         """`model` is the fitted one, of which `_booster_of` has a booster."""
         self._booster = _booster_of(model)
         self._matrix = _matrix_of(model)
-        if hasattr(model, "classes_"):
-            self.classes_ = model.classes_
+        _take_names(self, model)
+
+    def is_whole(self, features: pl.DataFrame) -> Array:
+        """(n,) that each row is answered by the booster."""
+        return np.ones(len(features), dtype=bool)
 
     def predict(self, features: pl.DataFrame | Array) -> Array:
         """n rows -> (n,) values of a regression."""
@@ -138,16 +158,21 @@ def compile_model(
 ) -> Compiled:
     """Write the compiled form of `model` into `folder`, or say why there is none.
 
-    `features` are n rows that it was trained with; `threshold` is the probability from which a binary answer is
-    positive.
+    `features` are n rows that it was trained with, or has been asked about; `threshold` is the probability from which a
+    binary answer is positive.
     """
 
     def native(rows: pl.DataFrame) -> Array:
         return predict(model, rows, kind, classes=classes)
 
     members = members_of(model)
-    if not features.height or any(_head_of(member) is None for member in members):
-        return Compiled(reason="only models of scikit-learn that take a matrix of numbers are compiled")
+    why = next(filter(None, map(_why_not, members)), "") if features.height else "there are no rows to compare it on"
+    if why:
+        return Compiled(reason=why)
+    try:
+        widths = [_matrix_of(member)(features[:1]).shape[1] for member in members]
+    except (ProductError, pl.exceptions.ColumnNotFoundError):
+        return Compiled(reason=_NO_MATRIX)
     (alone,) = _quickest([native], features, _BATCHES[-1])
     if alone < _WORTH_SECONDS:
         return Compiled(
@@ -157,8 +182,8 @@ def compile_model(
         made = Compiled(boosters=True)
     else:
         made = Compiled(files=tuple(_FILE.format(place) for place in range(len(members))))
-        for member, name in zip(members, made.files, strict=True):
-            found = _convert(_head_of(member), _matrix_of(member)(features[:1]).shape[1], folder / name)
+        for member, width, name in zip(members, widths, made.files, strict=True):
+            found = _convert(_head_of(member), width, folder / name)
             if found is not None:
                 _remove(folder, made.files)
                 return Compiled(reason=found)
@@ -167,7 +192,11 @@ def compile_model(
     def quick(rows: pl.DataFrame) -> Array:
         return predict(form, rows, kind, classes=classes)
 
-    rows = parity_rows(features, native, kind=kind, threshold=threshold)
+    whole = features.filter(np.logical_and.reduce([each.is_whole(features) for each in members_of(form)]))
+    if not whole.height:
+        _remove(folder, made.files)
+        return Compiled(reason="every row has a gap, which the model itself would answer")
+    rows = parity_rows(whole, native, kind=kind, threshold=threshold)
     before, after = zip(*(_quickest([native, quick], features, size) for size in _BATCHES), strict=True)
     faster = min(was / is_now for was, is_now in zip(before, after, strict=True))
     reason, difference = _difference(native(rows), quick(rows), kind=kind, threshold=threshold)
@@ -247,13 +276,13 @@ def _remove(folder: Path, files: Sequence[str]) -> None:
 
 
 def _head_of(model: Any) -> Any:
-    """The part of `model` that takes a matrix; None when there is none that a converter could know."""
+    """The part of `model` that may take a matrix; None when there is none that a converter could know."""
     from sklearn.base import BaseEstimator
     from sklearn.pipeline import Pipeline
 
     if isinstance(model, Pipeline) and isinstance(model.steps[0][1], FrameEncoder):
         return model.steps[-1][1] if len(model.steps) == 2 else model[1:]
-    return model if isinstance(model, BaseEstimator) and takes_matrix(model) else None
+    return model if isinstance(model, BaseEstimator) and (takes_matrix(model) or names_of(model)) else None
 
 
 def _booster_of(model: Any) -> Any:
@@ -264,10 +293,32 @@ def _booster_of(model: Any) -> Any:
 
 def _matrix_of(model: Any) -> Callable[[Any], Array]:
     """What makes the matrix that `_head_of(model)` takes."""
-    if takes_matrix(model):
-        return lambda features: as_matrix(features, type(model).__name__)
-    encoder: FrameEncoder = model.steps[0][1]
-    return encoder.transform
+    first = model.steps[0][1] if hasattr(model, "steps") else None
+    if isinstance(first, FrameEncoder):
+        return first.transform
+    where, names = type(model).__name__, names_of(model)
+    if names is None:
+        return lambda features: as_matrix(features, where)
+    return lambda features: as_matrix(features if isinstance(features, np.ndarray) else features.select(names), where)
+
+
+def _why_not(model: Any) -> str:
+    """Why `model` has no compiled form, as far as its kind tells; empty: it may have one."""
+    if isinstance(model, NativeModel):
+        return f"it is asked in the form that {_LIBRARIES[model.format]} itself gave it"
+    head = _head_of(model)
+    if head is None:
+        return _NO_MATRIX
+    return "XGBoost itself answers as it is" if type(head).__module__ == "xgboost.sklearn" else ""
+
+
+def _take_names(form: Any, model: Any) -> None:
+    """The labels of `model`; and its columns' names, if it would be given a frame of them where a matrix will do."""
+    if hasattr(model, "classes_"):
+        form.classes_ = model.classes_
+    names = names_of(model)
+    if names is not None and _head_of(model) is model:
+        form.feature_names_in_, form.takes_matrix = np.array(names, dtype=object), True
 
 
 def _quickest(
@@ -280,17 +331,24 @@ def _quickest(
     """The shortest call of each with `size` rows, in seconds.
 
     They are asked in turn, so that whatever else the machine does meets all of them, and the shortest call is the one
-    that met least of it.
+    that met least of it. Where the last is not clearly the fastest that may be for what it met, so that it is asked
+    many times more.
     """
     rows = features[[place % features.height for place in range(size)]]
     taken: list[list[float]] = [[] for _ in asks]
-    began = clock()
-    while len(taken[0]) < _ROUNDS or (len(taken[0]) < _MOST_ROUNDS and clock() - began < _ENOUGH_SECONDS):
+    while len(taken[0]) < _ROUNDS or _is_open(taken):
         for ask, of_this in zip(asks, taken, strict=True):
             started = clock()
             ask(rows)
             of_this.append(clock() - started)
     return [min(of_this) for of_this in taken]
+
+
+def _is_open(taken: Sequence[Sequence[float]]) -> bool:
+    """Whether more calls may still show that the last is faster than the first."""
+    rounds, shortest = len(taken[0]), [min(of_this) for of_this in taken]
+    clear = len(taken) == 1 or shortest[0] > _CLEARLY * shortest[-1]
+    return not clear and rounds < _MOST_ROUNDS and rounds * sum(shortest) < _MOST_SECONDS
 
 
 def _milliseconds(seconds: Sequence[float]) -> tuple[float, ...]:

@@ -131,6 +131,7 @@ def _origin(card: VersionCard) -> Section:
         ["training data", "none" if pin is None else f"{pin.rows:,} rows, digest {pin.digest}"],
         ["code", f"{manifest.entry or 'none'}, commit {environment.git_commit or 'unknown'}{dirty}"],
         ["watched against", card.watched_against],
+        ["answers with", card.answers_with],
         ["environment", f"Python {environment.python}, Windlass {environment.windlass}, {environment.platform}"],
     ]
     return Section(

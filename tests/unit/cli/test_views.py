@@ -28,7 +28,9 @@ def seen(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def status_row(**fields: Any) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(["release", "experiment", "run", "alarms", "paused", "next", "loop"])
+    row: dict[str, Any] = dict.fromkeys(
+        ["release", "experiment", "run", "alarms", "paused", "next", "loop", "answers_with"]
+    )
     known = {"product": "shop", "champion": "v2", "since": NOON, "incidents": 0, "watched_against": "its rows"}
     return row | known | fields
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import joblib
+import msgspec
+import numpy as np
 import polars as pl
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from windlass.app.scaffold import make_project_from_model
-from windlass.errors import ProductError, UntrustedModel
+from windlass.errors import DataError, ProductError, UntrustedModel
+from windlass.lake.lake import Lake
+from windlass.lake.segments import SegmentWriter
 from windlass.ledger.ledger import Ledger
 from windlass.pipeline.declaring import declare
 from windlass.pipeline.steps.request import DeclareRequest
 from windlass.product.contract import InvalidRows
-from windlass.records.event import VersionRegistered
+from windlass.records.capture import PredictionBatch
+from windlass.records.event import FormTurnedDown, VersionRegistered
 from windlass.records.paths import Paths
+from windlass.registry import compiling
+from windlass.registry.compiling import CompiledModel
 from windlass.registry.registry import Registry
 from windlass.serving.versions.asking import keys_of
 from windlass.serving.versions.lineup import Loaded
@@ -26,6 +35,7 @@ from windlass.settings import load_settings
 from windlass.staging import Staging
 
 ROWS = pl.DataFrame({"wind": [1.0, -1.0, 2.0, -2.0], "seats": [3.0, 4.0, 5.0, 6.0]})
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODEL = "    model ="
 
 
@@ -140,3 +150,109 @@ def test_a_file_that_is_not_the_one_that_was_vouched_for_is_not_loaded(project: 
     with pytest.raises(ProductError, match="the model file is not there"):
         project.declare()
     assert project.ledger.events([VersionRegistered]) == []
+
+
+def forest(folder: Path) -> Path:
+    """A model of which a form answers sooner, in a file."""
+    chance = np.random.default_rng(0)
+    rows = pl.DataFrame({"wind": chance.normal(size=300), "seats": chance.normal(size=300)})
+    model = RandomForestClassifier(n_estimators=50, random_state=0).fit(rows, (rows["wind"] > 0).to_list())
+    joblib.dump(model, folder / "model.joblib")
+    rows.write_parquet(folder / "rows.parquet")
+    rows.write_csv(folder / "rows.csv")
+    return folder / "model.joblib"
+
+
+@pytest.fixture
+def without_rows(tmp_path: Path) -> Iterator[Project]:
+    assert not make_project_from_model(tmp_path / "flights", forest(tmp_path), trust=True, target="late")
+    project = Project(tmp_path / "flights")
+    yield project
+    project.ledger.close()
+
+
+@pytest.mark.parametrize("rows", ["rows.parquet", "rows.csv"])
+def test_rows_that_come_with_a_file_let_its_compiled_form_answer_at_once(tmp_path: Path, rows: str) -> None:
+    model = forest(tmp_path)
+    make_project_from_model(tmp_path / "flights", model, trust=True, target="late", data=tmp_path / rows)
+    project = Project(tmp_path / "flights")
+    project.declare()
+    loaded = project.loaded()
+    project.ledger.close()
+    assert (loaded.version, loaded.manifest.compiled.rows, loaded.manifest.compiled.reason) == ("v1", 10_000, "")
+    assert isinstance(loaded.bundle.answering, CompiledModel)
+    assert loaded.numbers is not None
+    given = pl.read_parquet(tmp_path / "rows.parquet")
+    expected = joblib.load(model).predict_proba(given)[:, 1]
+    np.testing.assert_allclose(loaded.bundle.predict(given).scores, expected, atol=1e-5)
+
+
+def ask(project: Project, count: int, *, like: int = 0) -> None:
+    """`count` rows that the champion has answered reach the lake."""
+    chance = np.random.default_rng(like)
+    rows = [msgspec.json.encode({"wind": a, "seats": b}) for a, b in chance.normal(size=(count, 2)).tolist()]
+    writer = SegmentWriter(project.paths.segments("flights") / "w0")
+    writer.append(
+        PredictionBatch(
+            request_id=f"r{like}",
+            at=NOON,
+            version="v1",
+            stage="champion",
+            latency_ms=1.0,
+            ids=tuple(f"{like}-{place}" for place in range(count)),
+            keys=(None,) * count,
+            event_times=(None,) * count,
+            scores=(0.5,) * count,
+            rows=tuple(rows),
+        )
+    )
+    writer.close()
+    Lake(project.paths.lake, project.fence).commit_segments("flights", project.paths.segments("flights"), NOON)
+
+
+def test_without_rows_the_file_answers_itself_until_it_has_been_asked_often_enough(without_rows: Project) -> None:
+    project = without_rows
+    project.declare()
+    first = project.loaded()
+    assert first.manifest.compiled.awaits_rows
+    assert "10,000 answers" in str(first.manifest.compiled)
+    assert isinstance(first.bundle.answering, RandomForestClassifier)
+    ask(project, 9_999)
+    project.declare()
+    assert project.loaded().version == "v1"
+    ask(project, 1, like=1)
+    project.declare()
+    form = project.loaded()
+    assert (form.version, form.manifest.compiled.answers, form.manifest.compiled.rows) == ("v2", True, 10_000)
+    assert isinstance(form.bundle.answering, CompiledModel)
+    assert form.manifest.model == first.manifest.model
+    v1, v2 = (event.body for event in project.ledger.events([VersionRegistered]))
+    assert (v2.form_of, v2.file, v2.trusted_by) == ("v1", v1.file, v1.trusted_by)
+    project.declare()
+    assert project.loaded().version == "v2"
+
+
+def test_rows_that_are_named_later_do_as_well(without_rows: Project) -> None:
+    without_rows.declare()
+    without_rows.edit('sha256="', 'rows="../rows.parquet", sha256="')
+    without_rows.declare()
+    assert (without_rows.loaded().version, without_rows.loaded().manifest.compiled.answers) == ("v2", True)
+
+
+def test_a_form_that_is_turned_down_is_written_down_once(without_rows: Project, monkeypatch: Any) -> None:
+    without_rows.declare()
+    monkeypatch.setattr(compiling, "TOLERANCE", -1.0)
+    without_rows.edit('sha256="', 'rows="../rows.parquet", sha256="')
+    without_rows.declare()
+    without_rows.declare()
+    (event,) = without_rows.ledger.events([FormTurnedDown])
+    assert (event.body.version, event.body.rows) == ("v1", 10_000)
+    assert event.body.reason.startswith("its answers differ")
+    assert without_rows.loaded().version == "v1"
+
+
+def test_rows_that_lack_a_column_are_told(without_rows: Project) -> None:
+    pl.DataFrame({"wind": [1.0]}).write_csv(without_rows.folder / "rows.csv")
+    without_rows.edit('sha256="', 'rows="rows.csv", sha256="')
+    with pytest.raises(DataError, match="these columns are not there: seats"):
+        without_rows.declare()

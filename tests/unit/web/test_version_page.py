@@ -47,6 +47,7 @@ def card(gate: dict[str, Any] | None, *slices: Slice, forms: tuple[Forms, ...] =
         digest="d-v1",
         role="champion",
         watched_against="its holdout",
+        answers_with="the model itself: there is nothing to gain",
         manifest=manifest,
         evaluation=evaluation,
         latency=None,

@@ -59,7 +59,7 @@ def predict(model: Any, features: pl.DataFrame | Array, kind: TaskKind, *, class
     rows = len(features)
     if not rows:
         return np.empty((0, classes or 0) if kind == "multiclass" else 0)
-    answer = _numbers(method(_input(model, features, where)), where)
+    answer = _numbers(method(input_of(model, features, where)), where)
     if kind == "regression":
         answer = answer.reshape(len(answer), -1)[:, 0] if answer.size == rows and answer.ndim else answer
         _check_shape(answer, (rows,), where)
@@ -74,7 +74,8 @@ def predict(model: Any, features: pl.DataFrame | Array, kind: TaskKind, *, class
     return np.ascontiguousarray(answer)
 
 
-def _input(model: Any, features: pl.DataFrame | Array, where: str) -> Any:
+def input_of(model: Any, features: pl.DataFrame | Array, where: str) -> Any:
+    """What `model` is given of n rows; see the module's docstring. Raises ProductError and MissingExtra."""
     if isinstance(features, np.ndarray):
         return features
     wanted = getattr(model, "windlass_input", None)

@@ -130,7 +130,7 @@ def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
     return {
         "name": name,
         "versions": [each.version for each in lineup.served],
-        "platform": f"windlass_{loaded.manifest.model.format}",
+        "platform": f"windlass_{_form(loaded)}",
         "inputs": [
             {"name": column.name, "datatype": DATATYPES[column.dtype], "shape": [-1]}
             for column in loaded.decoder.columns
@@ -139,6 +139,14 @@ def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
             {"name": name, "datatype": datatype, "shape": [-1]} for name, (datatype, _) in _makers(loaded).items()
         ],
     }
+
+
+def _form(loaded: Loaded) -> str:
+    """What answers: the library of the model's compiled form, or the format of the model itself."""
+    compiled = loaded.manifest.compiled
+    if compiled is None or not compiled.answers:
+        return loaded.manifest.model.format
+    return "lightgbm" if compiled.boosters else "onnxruntime"
 
 
 def _decode(call: Call) -> InferRequest:

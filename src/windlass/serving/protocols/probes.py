@@ -92,6 +92,9 @@ def _told(lineup: Lineup) -> dict[str, Any]:
     return {
         "champion": None if champion is None else champion.version,
         "challenger": None if challenger is None else challenger.version,
+        "answers_with": {
+            loaded.version: str(loaded.manifest.compiled or "the model itself") for loaded in lineup.served
+        },
         "mode": lineup.mode,
         "share": routing.share if lineup.mode == "canary" else 0.0,
         "sequence": routing.sequence,

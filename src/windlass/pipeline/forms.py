@@ -1,0 +1,95 @@
+"""A compiled form of a model that came as a file, compared on rows that came with it, or on what it has been asked.
+
+Only real rows count: what is made up would show that two forms agree where nobody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from windlass.decisions.statistics.losses import cost_threshold
+from windlass.errors import DataError
+from windlass.lake.lake import Lake
+from windlass.lake.layout import SEQUENCE
+from windlass.product.contract import decode_rows
+from windlass.product.task import task_from
+from windlass.records.bundle import PARITY_ROWS, Column, Compiled, Manifest
+from windlass.records.routing import ANSWERED
+from windlass.registry.compiling import compile_model
+from windlass.registry.native import NativeModel
+
+_MOST_ROWS = 20_000
+"""The newest rows that a form is compared on."""
+AWAITED = Compiled(
+    awaits_rows=True,
+    reason=f"it came without rows to compare another form on; `rows` of its ModelFile names some, "
+    f"or {PARITY_ROWS:,} answers bring them",
+)
+
+
+def without_rows(model: Any) -> Compiled:
+    """What is recorded of a model that came as a file, as long as there are no rows."""
+    if isinstance(model, NativeModel):
+        return compile_model(model, pl.DataFrame({"row": [0]}), Path(), kind=model.kind)
+    return AWAITED
+
+
+def rows_of(path: Path, columns: Sequence[Column]) -> pl.DataFrame:
+    """The rows of a CSV or parquet file as requests would bring them. Raises DataError."""
+    texts = {column.name: pl.String() for column in columns if column.dtype == "str"}
+    remedy = "give a .parquet or .csv file with the columns that a request has"
+    try:
+        read = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, schema_overrides=texts)
+        known = [column.name for column in columns if column.name in read.columns]
+        missing = [column.name for column in columns if column.required and column.name not in known]
+        if missing:
+            raise DataError(f"these columns are not there: {', '.join(missing)}", where=str(path), remedy=remedy)
+        lines = read.tail(_MOST_ROWS).select(known).write_ndjson().splitlines()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"the rows cannot be read: {error}", where=str(path), remedy=remedy) from error
+    return decode_rows(lines, columns)
+
+
+def asked_rows(lake: Lake, product: str, version: str, manifest: Manifest) -> pl.DataFrame | None:
+    """The newest rows that the version has answered; None while there are fewer than a comparison takes, and where
+    columns of them are not kept."""
+    if (manifest.policies.get("capture") or {}).get("redact"):
+        return None
+    light = lake.predictions(product, versions=[version], stages=ANSWERED, columns=[SEQUENCE, "error"])
+    sequences = light.filter(pl.col("error").is_null())[SEQUENCE].tail(_MOST_ROWS)
+    if len(sequences) < PARITY_ROWS:
+        return None
+    captured = lake.predictions(
+        product,
+        versions=[version],
+        stages=ANSWERED,
+        after_sequence=int(sequences[0]) - 1,
+        columns=["request", "error"],
+    )
+    return decode_rows(captured.filter(pl.col("error").is_null())["request"], manifest.columns)
+
+
+def compared(model: Any, rows: pl.DataFrame, folder: Path, *, product: Any, manifest: Manifest) -> Compiled:
+    """The form of `model` on n rows of requests, written into `folder`; or why there is none.
+
+    `product` computes the features; None: they are columns of the rows.
+    """
+    gate = manifest.policies.get("gate") or {}
+    try:
+        features = rows if product is None else product.features(rows)
+        return compile_model(
+            model,
+            features.select(manifest.features),
+            folder,
+            kind=task_from(manifest.task).kind,
+            threshold=0.5 if gate.get("cost") is None else cost_threshold(gate["cost"]),
+            classes=len(manifest.classes) or None,
+        )
+    except Exception as error:  # noqa: BLE001 (features and model are the user's; what they raise is the reason)
+        return Compiled(
+            reason=f"it did not answer these rows: {type(error).__name__}: {error}".partition("\n")[0][:300]
+        )
