@@ -75,6 +75,7 @@ class Crew:
         self._members = threading.Lock()
         self._running: set[_Task] = set()
         self._watched: asyncio.AbstractEventLoop | None = None
+        self._ends = False
 
     def begin(self, work: Callable[[], Any], *, late: Callable[[Turn], object] | None = None) -> asyncio.Future[Any]:
         """What `work` returns or raises, or NoAnswer if it is given up.
@@ -92,10 +93,8 @@ class Crew:
         return task.answer
 
     def end(self) -> None:
-        """Tell those who wait for what is late that they wait in vain: the worker is about to end."""
-        for task in tuple(self._running):
-            if task.is_late and task.given_up is None and task.turn.asked is not None:
-                self._give_up(task, task.turn.asked, NoAnswer("a call hangs, for which this worker ends", counts=False))
+        """The worker is about to end: those who wait for what is late, or comes to be, are told that it is in vain."""
+        self._ends = True
 
     def close(self, seconds: float) -> bool:
         """Wait for so long for what has been begun; whether all of it has ended."""
@@ -166,6 +165,8 @@ class Crew:
         if max(task.away, task.asking) >= self._seconds:
             told = f"no answer in {self._seconds:g} s"
             self._give_up(task, asked, NoAnswer(told, counts=True))
+        elif task.is_late and self._ends:
+            self._give_up(task, asked, NoAnswer("a call hangs, for which this worker ends", counts=False))
         elif not task.is_late and task.away > self._patience(asked) and self._late < MOST_LATE:
             self._go_on_without(task)
 
