@@ -23,9 +23,9 @@ sys.path[:0] = [str(Path(__file__).parent.parent / "tests" / "unit" / "decisions
 from played import START, Challenger, look, play, ramp, seldom  # noqa: E402 (the path above)
 from played_probation import DAY, probation  # noqa: E402
 
+from windlass.decisions.budget import BEFORE_PROMOTION, SLOW  # noqa: E402
 from windlass.decisions.leak import LEAST, leaking  # noqa: E402
-from windlass.decisions.release import ALPHA, decide_release  # noqa: E402
-from windlass.decisions.rollback import LATENCY_ALPHA  # noqa: E402
+from windlass.decisions.release import decide_release  # noqa: E402
 from windlass.decisions.statistics.sequential import course_above  # noqa: E402
 from windlass.product.policy import Release  # noqa: E402
 from windlass.serving.limits import HANGS_SECONDS, LEAST_PATIENCE_SECONDS, MEMORY_SECONDS  # noqa: E402
@@ -105,7 +105,7 @@ def asked_while_it_leaks(random: np.random.Generator, *, rate: float) -> tuple[f
 def minutes_until_back(random: np.random.Generator, *, slower: float, minutes: int, moody: bool) -> float:
     """Minutes after promotion until a version is rolled back for its latency; infinite if it never is."""
     played = probation(random, minutes=minutes, slower=slower, moody=moody)
-    proof = np.flatnonzero(course_above(played.slow(), 0.5) >= 1 / LATENCY_ALPHA)
+    proof = np.flatnonzero(course_above(played.slow(), 0.5) >= 1 / SLOW)
     return float(proof[0] + 1) if len(proof) else float("inf")
 
 
@@ -152,7 +152,7 @@ def main() -> None:
         print(f"  {name}: {median:,.0f}, {late:,.0f}, within {latest:.0f} s", flush=True)
     for name, harmless in HARMLESS.items():
         withdrawn = sum(ramp(random, harmless, policy=RAMP, looks=seldom)[0] != "promoted" for _ in range(asked.ramps))
-        promised = f"promised, where rows are independent: at most {ALPHA:.1%}"
+        promised = f"promised, where rows are independent: at most {BEFORE_PROMOTION:.1%}"
         print(f"{name} withdrawn: {withdrawn} of {asked.ramps} ({promised})", flush=True)
 
 

@@ -236,7 +236,7 @@ class Trial:
         while not self.over.wait(max(0.0, due - time.monotonic())):
             began = time.monotonic()
             due = max(due + gap, began)
-            row, late = row_of(dice)
+            row, late = self.row(dice)
             told = self.post(connection, "predict", {"rows": [row]})
             self.longest = max(self.longest, time.monotonic() - began)
             if told is None:
@@ -245,6 +245,9 @@ class Trial:
             self.told += 1
             outcome = {"prediction_id": told["predictions"][0]["id"], "value": late}
             self.post(connection, "outcomes", {"outcomes": [outcome]})
+
+    def row(self, dice: random.Random) -> tuple[dict[str, Any], bool]:
+        return row_of(dice)
 
     def post(self, connection: http.client.HTTPConnection, what: str, body: Any) -> Any:
         """What the answer says; None if there is none. What met a worker's end is sent again."""

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 ERROR_CAP = 0.02
-"""An error rate that no challenger may have, where there is no champion's to hold it against."""
+"""An error rate that no challenger may have, where there is no champion's to hold it against. Where there is one,
+however few requests it was asked, that one is the measure: what both depend on may be away just as a stage begins."""
 FEW = 100
-"""Requests, calls or answers of the champion below which nothing is held against them."""
+"""Calls of the champion below which nothing is held against them."""
 SLOWER_MS = {"canary": 2.0, "shadow": 20.0}
 """It is slow when it takes twice as long as the champion and so many milliseconds longer. In shadow it is asked aside,
 while requests go first, so that its time is no more than a hint there."""
+WARM = 20
+"""Its first calls, which count for no tail: in the first one of each worker much may be loaded."""
 TAIL, TAIL_MS = 0.01, 20.0
 """Its tail is long when more than 1 % of its calls take twice the champion's 99th percentile and 20 ms more than it."""
 SHIFT, UNKNOWN_SHIFT = 0.3, 0.6
@@ -49,7 +52,7 @@ def failures(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str |
     """Requests that it did not answer, or with no finite number."""
     challenger, champion = evidence.challenger, evidence.champion
     own, others = challenger.error_rate, champion.error_rate
-    if champion.requests < FEW:
+    if champion.requests == 0:
         course, others_said = course_above(challenger.failures.values.astype(float), ERROR_CAP), "2.00% is allowed"
     else:
         course = evidence_of_more(*_both(evidence, "failures"))
@@ -83,7 +86,7 @@ def tail(evidence: ReleaseEvidence, alpha: float, numbers: Numbers) -> str | Non
     if evidence.stage == "shadow" or np.count_nonzero(~arms) < FEW:
         return None
     limits = _limits(arms, taken, asks=evidence.asks)
-    known = np.isfinite(limits)
+    known = np.isfinite(limits) & ~(arms & (np.cumsum(arms) <= WARM))
     slow = taken[known] > limits[known]
     proof = _note(evidence_of_more(arms[known], slow), "tail", numbers)
     own = slow[arms[known]]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from windlass.decisions.answers import ReleaseEvidence
+from windlass.decisions.budget import BEFORE_PROMOTION
 from windlass.decisions.figures import decision, show_moment
 from windlass.decisions.harms import HARMS, doubts
 from windlass.product.duration import format_duration
@@ -13,8 +14,6 @@ from windlass.product.policy import Release
 from windlass.records.decision import Decision
 from windlass.records.state import ReleaseState
 
-ALPHA = 0.005
-"""Chance that a harmless challenger is withdrawn before its promotion: over all stages, all harms and all looks."""
 CALLS = 20
 """By so many, all of them slow, it is clear that a version is slow (`harms.latency`)."""
 
@@ -22,9 +21,9 @@ UNAPPROVED = "A person must agree before it answers everyone: `windlass approve`
 
 
 def alpha_of(policy: Release) -> float:
-    """What each harm may take of it in each stage."""
+    """What each harm may take of the budget in each stage."""
     stages = (policy.shadow > 0) + len(policy.canary)
-    return ALPHA / (max(stages, 1) * len(HARMS))
+    return BEFORE_PROMOTION / (max(stages, 1) * len(HARMS))
 
 
 def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) -> Decision:

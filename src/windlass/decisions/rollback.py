@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from windlass.decisions.budget import FAILING, FAILING_OFTEN, OUTCOMES, SLOW
 from windlass.decisions.figures import decision, show, show_moment
 from windlass.decisions.slowness import Stretches, slowness
 from windlass.decisions.statistics.paired_losses import PairedLosses, evidence_of_worse, material, p_better
@@ -20,17 +21,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-ALPHA = 0.004
-"""Chance that a version that is no worse than the one before is ever rolled back for its outcomes."""
-ERROR_ALPHA = 0.0004
-"""The same for how often it fails."""
-OFTEN_ALPHA = 0.0002
-"""The same for failing more often than the one before, by stretches."""
 OFTEN, EXPECTED = 2.0, 2.0
 """A stretch fails when it has more errors than so many times as are to be expected of the one before at the most; it is
 long enough for so many of these."""
-LATENCY_ALPHA = 0.0004
-"""The same for how long it takes."""
 ERROR_CAP = 0.02
 """An error rate that no champion may have, unless the one before it failed as often."""
 
@@ -50,8 +43,9 @@ class RollbackEvidence:
     previous_requests: int = 0
     """Asked of the one before while it answered, in its last day at least; 0: nothing is known of that time."""
     previous_errors: int = 0
-    by_minute: Array = field(default_factory=lambda: np.empty((0, 2)))
-    """`(k, 2)`: requests and errors of the new one in each minute that is over and had any, in order."""
+    by_minute: Array = field(default_factory=lambda: np.empty((0, 4)))
+    """`(k, 4)`: requests and errors of the new one in each minute that is over and had any, in order; and of the one
+    before, which was asked some of the same in shadow."""
     latency: Stretches = field(default_factory=Stretches)
     refused: str | None = None
     """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
@@ -73,13 +67,13 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
         "gain": losses.gain,
         "p_better": p_better(losses),
         "evidence_worse": evidence_of_worse(losses),
-        "evidence_needed": 1 / ALPHA,
+        "evidence_needed": 1 / OUTCOMES,
         "requests": evidence.requests,
         "error_rate": evidence.errors / evidence.requests if evidence.requests else 0.0,
     }
     if evidence.refused is not None:
         return decision("rollback", "roll_back", [f"It cannot serve: {evidence.refused}"], numbers, now)
-    found = (_worse(losses, numbers), _failing(evidence, numbers), slowness(evidence.latency, LATENCY_ALPHA, numbers))
+    found = (_worse(losses, numbers), _failing(evidence, numbers), slowness(evidence.latency, SLOW, numbers))
     harms = [harm for harm in found if harm is not None]
     if harms:
         return decision("rollback", "roll_back", harms, numbers, now)
@@ -90,23 +84,30 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
 
 
 def _worse(losses: PairedLosses, numbers: dict[str, Any]) -> str | None:
-    if numbers["evidence_worse"] < 1 / ALPHA or not material(losses):
+    if numbers["evidence_worse"] < 1 / OUTCOMES or not material(losses):
         return None
     return f"On {losses.rows} outcomes its loss is {show(losses.gap)} higher than its predecessor's: clearly worse."
 
 
 def _failing(evidence: RollbackEvidence, numbers: dict[str, Any]) -> str | None:
-    """Clearly too often by itself; or, stretch after stretch, more often than the one before ever did."""
-    least, _ = proportion_bounds(evidence.errors, evidence.requests, ERROR_ALPHA / 2)
-    _, most = proportion_bounds(evidence.previous_errors, evidence.previous_requests, ERROR_ALPHA / 2)
+    """Clearly too often by itself; or, stretch after stretch, more often than the one before ever did.
+
+    Minutes in which the one before, asked the same in shadow, fails twice as often as is allowed are left out: then it
+    is what both depend on that is away.
+    """
+    _, most = proportion_bounds(evidence.previous_errors, evidence.previous_requests, FAILING / 2)
     known = evidence.previous_requests > 0
     allowed = max(ERROR_CAP, most) if known else ERROR_CAP
-    often = _often(evidence.by_minute, most) if known else np.empty(0)
+    requests, errors, beside, beside_errors = evidence.by_minute.T
+    alone = ~(beside_errors > OFTEN * allowed * beside)
+    asked, failed = int(requests[alone].sum()), int(errors[alone].sum())
+    least, _ = proportion_bounds(failed, asked, FAILING / 2)
+    often = _often(evidence.by_minute[alone, :2], most) if known else np.empty(0)
     numbers["evidence_failures"] = proof = evidence_above(often, 0.5)
-    failing = f"It fails on {numbers['error_rate']:.2%} of {evidence.requests} requests"
+    failing = f"It fails on {failed / max(asked, 1):.2%} of {asked} requests"
     if least > allowed:
         return f"{failing}; more than {allowed:.1%} is not allowed."
-    if proof < 1 / OFTEN_ALPHA:
+    if proof < 1 / FAILING_OFTEN:
         return None
     usual = evidence.previous_errors / evidence.previous_requests
     return f"{failing}, its predecessor on {usual:.2%}: clearly more in {int(often.sum())} of {len(often)} stretches."

@@ -28,7 +28,8 @@ _MINUTE, _FEW_CALLS = "1m", 20
 """A stretch is a minute, or as many as it takes for so many calls."""
 _LATE = timedelta(minutes=10)
 """How much later than others answers reach the lake at the most: of a shadow that stands back, say."""
-_MINUTES = {"minute": pl.Datetime("us", "UTC"), "requests": pl.UInt32(), "errors": pl.UInt32()}
+_COUNTS = ("requests", "errors", "beside", "beside_errors")
+_MINUTES = {"minute": pl.Datetime("us", "UTC"), **dict.fromkeys(_COUNTS, pl.UInt32())}
 _STRETCHES = {"at": pl.Datetime("us", "UTC"), "quickest": pl.Float64(), "beside": pl.Float64(), "control": pl.Float64()}
 
 
@@ -42,7 +43,7 @@ class Seen:
     """Who answers the same in shadow, and is timed as its control; empty: nobody."""
     since: datetime
     minutes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_MINUTES))
-    """Requests of the version, and those that failed."""
+    """Requests of the version, and those that failed; and the same of who answers beside it in shadow."""
     stretches: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_STRETCHES))
     rows: pl.DataFrame | None = None
 
@@ -65,7 +66,7 @@ class Seen:
         )
 
     def by_minute(self) -> pl.DataFrame:
-        """`minute`, `requests` and `errors` of the version; the last one may go on."""
+        """`minute`, and `requests` and `errors` of either in it; the last one may go on."""
         return self.minutes if self.rows is None else _summed(self.minutes, self._minutes(self.rows))
 
     def by_stretch(self) -> pl.DataFrame:
@@ -76,9 +77,11 @@ class Seen:
         return rows.filter(pl.col("version") == self.version, pl.col("stage") != "shadow")
 
     def _minutes(self, rows: pl.DataFrame) -> pl.DataFrame:
-        asked = requests_of(self._own(rows)).group_by(pl.col("at").dt.truncate(_MINUTE).alias("minute"))
-        found = asked.agg(requests=pl.len(), errors=pl.col("failed").sum())
-        return found.select(pl.col(name).cast(dtype) for name, dtype in _MINUTES.items())
+        others = rows.filter(pl.col("version") == self.beside, pl.col("stage") == "shadow")
+        found = _counted(self._own(rows), "requests", "errors").join(
+            _counted(others, "beside", "beside_errors"), on="minute", how="left"
+        )
+        return found.select("minute", *(pl.col(name).cast(_MINUTES[name]).fill_null(0) for name in _COUNTS))
 
     def _stretches(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Those that are not over among them."""
@@ -106,7 +109,7 @@ def rollback_evidence(
         errors=int(minutes["errors"].sum()),
         previous_requests=0 if past is None else int(past["requests"].sum()),
         previous_errors=0 if past is None else int(past["errors"].sum()),
-        by_minute=minutes.select("requests", "errors")[:-1].cast(pl.Int64).to_numpy(),
+        by_minute=minutes.select(_COUNTS)[:-1].cast(pl.Int64).to_numpy(),
         latency=Stretches(
             quickest=stretches["quickest"].to_numpy(),
             beside=stretches["beside"].fill_null(np.nan).to_numpy(),
@@ -119,7 +122,12 @@ def rollback_evidence(
 
 
 def _summed(*minutes: pl.DataFrame) -> pl.DataFrame:
-    return pl.concat(minutes).group_by("minute").agg(pl.col("requests", "errors").sum()).sort("minute")
+    return pl.concat(minutes).group_by("minute").agg(pl.col(_COUNTS).sum()).sort("minute")
+
+
+def _counted(rows: pl.DataFrame, requests: str, errors: str) -> pl.DataFrame:
+    asked = requests_of(rows).group_by(pl.col("at").dt.truncate(_MINUTE).alias("minute"))
+    return asked.agg(pl.len().alias(requests), pl.col("failed").sum().alias(errors))
 
 
 def _by_stretch(calls: pl.DataFrame) -> pl.DataFrame:

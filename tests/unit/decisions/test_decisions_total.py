@@ -169,7 +169,7 @@ def test_rollback(losses: np.ndarray, bound: float | None, rows: int, latency: n
         losses=PairedLosses(new=losses[0], previous=losses[1], bound=bound),
         requests=rows,
         errors=rows // 2,
-        by_minute=np.array([[rows, rows // 2]] * rows).reshape(-1, 2),
+        by_minute=np.array([[rows, rows // 2, rows, rows // 3]] * rows).reshape(-1, 4),
         previous_requests=rows,
         latency=Stretches(quickest=latency[0], beside=latency[1], before=latency[2]),
     )

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from windlass.decisions.answers import Answers, ReleaseEvidence, Stream
-from windlass.decisions.release import ALPHA, decide_release
+from windlass.decisions.budget import BEFORE_PROMOTION
+from windlass.decisions.release import decide_release
 from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.product.policy import Release
 from windlass.records.decision import Decision
@@ -74,7 +75,7 @@ def test_where_callers_ask_the_same_the_same_answer_is_no_harm(
         own, others = (answers(rng, len(each), scores=each) for each in scores)
         decision = decide_release(evidence(rng, challenger=own, champion=others, expected_shift=0.5), POLICY, LATER)
         wrong += decision.verdict == "roll_back"
-    assert plausible(wrong, runs, ALPHA)
+    assert plausible(wrong, runs, BEFORE_PROMOTION)
 
 
 def test_where_callers_ask_the_same_a_slight_difference_is_no_shift(rng: np.random.Generator) -> None:
@@ -179,6 +180,26 @@ def test_a_slow_tail_is_harm_where_the_median_is_as_it_was(rng: np.random.Genera
     assert decide_release(aside, POLICY, LATER).verdict == "advance"
 
 
+def test_the_first_calls_may_load_what_they_need(rng: np.random.Generator) -> None:
+    """One in each of eight workers; the champion has been asked for long."""
+    taken = rng.gamma(4, 1, 600)
+    taken[:8] += 900
+    places = np.append(np.linspace(0.5, 0.501, 20), np.linspace(0.502, 1, 580))
+    own = replace(answers(rng), latency_ms=Stream(values=taken, places=places))
+    assert decide_release(evidence(rng, challenger=own), POLICY, LATER).verdict == "advance"
+    own = replace(own, latency_ms=Stream(values=np.roll(taken, 30), places=places))
+    assert decide_release(evidence(rng, challenger=own), POLICY, LATER).verdict == "roll_back"
+
+
+@pytest.mark.parametrize("stage", ["shadow", "canary"])
+def test_what_is_away_as_a_stage_begins_is_held_against_nobody(stage: str, rng: np.random.Generator) -> None:
+    """Both fail on all of their first requests; and by itself the challenger would be gone after four."""
+    both = {name: answers(rng, 0, errors=60) for name in ("challenger", "champion")}
+    assert decide_release(evidence(rng, stage=stage, **both), POLICY, START).verdict == "wait"
+    alone = evidence(rng, stage=stage, challenger=answers(rng, 0, errors=60), champion=answers(rng, 60))
+    assert decide_release(alone, POLICY, START).verdict == "roll_back"
+
+
 @pytest.mark.parametrize("stage", ["shadow", "canary"])
 def test_one_that_is_known_to_ask_four_models_may_take_as_long_as_four(stage: str, rng: np.random.Generator) -> None:
     def judged(slower: float, asks: float) -> Decision:
@@ -264,7 +285,7 @@ def test_a_harmless_challenger_is_seldom_withdrawn_over_all_stages_harms_and_loo
 ) -> None:
     policy = Release(shadow=200, canary=[0.2, 0.5], minimum=200)
     withdrawn = sum(ramp(rng, harmless, policy=policy, looks=seldom)[0] != "promoted" for _ in range(100))
-    assert plausible(withdrawn, 100, ALPHA)
+    assert plausible(withdrawn, 100, BEFORE_PROMOTION)
 
 
 @pytest.mark.parametrize(

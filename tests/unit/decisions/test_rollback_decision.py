@@ -6,14 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from windlass.decisions.rollback import (
-    ALPHA,
-    ERROR_ALPHA,
-    OFTEN,
-    OFTEN_ALPHA,
-    RollbackEvidence,
-    decide_rollback,
-)
+from windlass.decisions.budget import FAILING, FAILING_OFTEN, OUTCOMES
+from windlass.decisions.rollback import OFTEN, RollbackEvidence, decide_rollback
 from windlass.decisions.statistics.paired_losses import PairedLosses, evidence_of_worse, material, scaled_difference
 from windlass.decisions.statistics.sequential import evidence_above, proportion_bounds
 from windlass.product.policy import Release
@@ -36,7 +30,7 @@ def brier_losses(rng: np.random.Generator, rows: int, noise: float) -> PairedLos
 
 def test_errors_that_the_one_before_made_as_often_are_no_reason(rng: np.random.Generator) -> None:
     nothing = PairedLosses(new=np.zeros(0), previous=np.zeros(0))
-    failing = {"started_at": START, "losses": nothing, "requests": 4000, "errors": 200}
+    failing = {"started_at": START, "losses": nothing, "by_minute": np.array([[4000, 200, 0, 0]])}
     alone = decide_rollback(RollbackEvidence(**failing), POLICY, DURING)
     assert alone.verdict == "roll_back"
     assert "more than 2.0% is not allowed" in alone.reasons[0]
@@ -100,7 +94,7 @@ def test_versions_that_take_turns_at_being_better_are_seldom_taken_back(rng: np.
         evidences = [RollbackEvidence(started_at=START, losses=known) for known in losses]
         withdrawn += any(decide_rollback(one, POLICY, DURING).verdict == "roll_back" for one in evidences)
         believed += any(
-            evidence_above((scaled_difference(known)[0] + 1) / 2, 0.5) >= 1 / ALPHA and material(known)
+            evidence_above((scaled_difference(known)[0] + 1) / 2, 0.5) >= 1 / OUTCOMES and material(known)
             for known in losses
         )
     assert withdrawn <= 7  # at most 1 in 100, which more than 7 of 200 would refute with 99.8 %
@@ -114,17 +108,23 @@ def test_without_outcomes_it_is_kept_and_says_so() -> None:
 
 
 def test_errors_roll_back_without_any_outcome() -> None:
-    none = PairedLosses(new=np.empty(0), previous=np.empty(0))
-    failing = RollbackEvidence(started_at=START, losses=none, requests=500, errors=50)
-    assert "fails on 10.00% of 500 requests" in decide_rollback(failing, POLICY, DURING).reasons[0]
-    assert (
-        decide_rollback(RollbackEvidence(started_at=START, losses=none, requests=500, errors=5), POLICY, DURING).verdict
-        == "wait"
-    )
+    assert "fails on 10.00% of 500 requests" in failing(np.array([50]), asked=500, before=0).reasons[0]
+    assert failing(np.array([5]), asked=500, before=0).verdict == "wait"
 
 
-def failing(errors: np.ndarray, *, asked: int = 1000, before: int = 100) -> Decision:
-    """`asked` requests a minute of which so many fail; of the 100,000 of the day before, `before` did."""
+@pytest.mark.parametrize("before", [0, 5000])
+def test_what_is_away_for_the_one_before_as_well_is_no_reason(before: int, rng: np.random.Generator) -> None:
+    """For ten minutes right after the promotion; one before that always failed on some excuses no more than that."""
+    away = np.append(np.full(10, 600), rng.binomial(1000, 0.001, 20))
+    assert failing(away, before=before, beside=away // 10).verdict == "wait"
+    assert failing(away, before=before).verdict == "roll_back"
+    some = rng.binomial(100, before / 100_000, 30)
+    assert failing(np.full(30, 400), before=before, beside=some).verdict == "roll_back"
+
+
+def failing(errors: np.ndarray, *, asked: int = 1000, before: int = 100, beside: np.ndarray | None = None) -> Decision:
+    """`asked` requests a minute of which so many fail; of the 100,000 of the day before, `before` did, and of 100 a
+    minute in shadow `beside`."""
     evidence = RollbackEvidence(
         started_at=START,
         losses=PairedLosses(new=np.empty(0), previous=np.empty(0)),
@@ -132,7 +132,9 @@ def failing(errors: np.ndarray, *, asked: int = 1000, before: int = 100) -> Deci
         errors=int(errors.sum()),
         previous_requests=100_000,
         previous_errors=before,
-        by_minute=np.column_stack([np.full(len(errors), asked), errors]),
+        by_minute=np.column_stack(
+            [np.full(len(errors), asked), errors, np.full(len(errors), 100), 0 * errors if beside is None else beside]
+        ),
     )
     return decide_rollback(evidence, POLICY, DURING)
 
@@ -142,7 +144,7 @@ def test_below_two_in_a_hundred_failing_more_often_all_the_time_rolls_back(rng: 
     found = failing(rng.binomial(1000, 0.01, 60))
     assert found.verdict == "roll_back"
     assert "its predecessor on 0.10%: clearly more in 30 of 30 stretches" in found.reasons[0]
-    assert found.numbers["evidence_failures"] >= 1 / OFTEN_ALPHA
+    assert found.numbers["evidence_failures"] >= 1 / FAILING_OFTEN
     assert failing(rng.binomial(1000, 0.01, 40)).verdict == "wait"  # twenty stretches are no proof
 
 
@@ -156,9 +158,9 @@ def test_an_outage_of_some_minutes_and_as_many_errors_as_ever_are_no_reason(rng:
 def test_at_twice_the_rate_that_the_one_before_may_have_had_the_bound_holds(
     rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
 ) -> None:
-    _, most = proportion_bounds(100, 100_000, ERROR_ALPHA / 2)
+    _, most = proportion_bounds(100, 100_000, FAILING / 2)
     wrong = sum(failing(rng.binomial(1000, OFTEN * most, 2000)).verdict == "roll_back" for _ in range(200))
-    assert plausible(wrong, 200, 2 * OFTEN_ALPHA)
+    assert plausible(wrong, 200, 2 * FAILING_OFTEN)
 
 
 @pytest.mark.parametrize("rows", [200, 3000])
@@ -170,7 +172,7 @@ def test_a_version_as_good_is_seldom_rolled_back_however_often_one_looks(
     for _ in range(500):
         evidence = RollbackEvidence(started_at=START, losses=brier_losses(rng, rows, 0.5))
         wrong += decide_rollback(evidence, POLICY, DURING).verdict == "roll_back"
-    assert plausible(wrong, 500, ALPHA)
+    assert plausible(wrong, 500, OUTCOMES)
 
 
 @pytest.mark.parametrize("bound", [60.0, None])
@@ -180,8 +182,8 @@ def test_regression_keeps_the_rate_with_heavy_tails(
     wrong = 0
     for _ in range(400):
         new, previous = np.abs(rng.standard_t(3, (2, 1500))) * 10
-        wrong += evidence_of_worse(PairedLosses(new=new, previous=previous, bound=bound)) >= 1 / ALPHA
-    assert plausible(wrong, 400, ALPHA)
+        wrong += evidence_of_worse(PairedLosses(new=new, previous=previous, bound=bound)) >= 1 / OUTCOMES
+    assert plausible(wrong, 400, OUTCOMES)
 
 
 def test_regression_sees_what_is_worse(rng: np.random.Generator) -> None:

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from windlass.decisions.rollback import LATENCY_ALPHA, RollbackEvidence, decide_rollback
+from windlass.decisions.budget import SLOW
+from windlass.decisions.rollback import RollbackEvidence, decide_rollback
 from windlass.decisions.slowness import FEW, Stretches, slowness
 from windlass.decisions.statistics.paired_losses import PairedLosses
 from windlass.product.policy import Release
@@ -121,4 +122,4 @@ def test_slow_is_twice_as_long_and_two_milliseconds_for_25_stretches(latency: St
     assert found.verdict == verdict
     if verdict == "roll_back":
         assert "nine in ten of its calls took" in found.reasons[0]
-        assert found.numbers["evidence_latency"] >= 1 / LATENCY_ALPHA
+        assert found.numbers["evidence_latency"] >= 1 / SLOW

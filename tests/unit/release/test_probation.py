@@ -71,7 +71,7 @@ def test_the_new_champion_counts_in_every_role_but_shadow_and_since_its_promotio
         )
     )
     assert (found.requests, found.errors, found.started_at) == (4, 2, NOON)
-    assert found.by_minute.tolist() == [[2, 2], [1, 0]]  # of minutes that are over
+    assert found.by_minute.tolist() == [[2, 2, 1, 0], [1, 0, 0, 0]]  # of minutes that are over
 
 
 def test_a_stretch_is_a_minute_or_as_many_as_twenty_calls_take() -> None:
@@ -121,5 +121,5 @@ def test_bit_by_bit_it_comes_to_the_same_and_few_rows_are_held(pieces: int) -> N
 def test_without_answers_there_is_nothing() -> None:
     empty = calls((0, 1, 1.0)).clear()
     for found in (evidence(), evidence(empty, before=OLD.after(empty))):
-        assert (found.requests, found.errors, found.by_minute.shape) == (0, 0, (0, 2))
+        assert (found.requests, found.errors, found.by_minute.shape) == (0, 0, (0, 4))
         assert (len(found.latency.quickest), len(found.latency.before)) == (0, 0)

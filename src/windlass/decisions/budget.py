@@ -1,0 +1,22 @@
+"""How often a version that does no harm may come to grief: from its first row in shadow to the end of its probation.
+
+One budget, shared out here: each test of each stage holds at all its looks together and takes its part, so that by the
+union bound all of them take no more than the whole. What is a rule and no test (`docs/explanation/decisions.md` has
+the list) takes none.
+"""
+
+from __future__ import annotations
+
+WHOLE = 0.01
+"""Of releases."""
+BEFORE_PROMOTION = 0.005
+"""Shadow and canary: in equal parts to each stage, and within it to each harm (`release.alpha_of`)."""
+OUTCOMES = 0.004
+"""On probation, for being worse on outcomes: most of it, since that takes the most rows."""
+FAILING = 0.0004
+"""For failing too often, half of it on what is held to be the rate of the one before."""
+FAILING_OFTEN = 0.0002
+"""For failing more often than the one before, stretch after stretch."""
+SLOW = 0.0004
+"""For being slow."""
+PROBATION = (OUTCOMES, FAILING, FAILING_OFTEN, SLOW)
