@@ -24,6 +24,7 @@ from typing import Any
 from lateness import PRODUCT, found_within, free_port, row_of, run, up, write_project, write_source
 
 from windlass.ledger.ledger import Ledger
+from windlass.records.decision import Decision
 from windlass.records.event import ReleaseFinished
 from windlass.records.paths import Paths
 
@@ -121,7 +122,7 @@ class Case:
             self.told["poison"][self.ask("poison")] += 1
 
     def until_rolled_back(self) -> float:
-        """Seconds from the promotion of a version that hangs on one row in a hundred."""
+        """Seconds from the promotion of a version that hangs on one row in 256."""
         write_source(
             self.folder, SOURCE.format(c=0.1, when='rows["id"].str.ends_with("00").any()', hangs="time.sleep(1e6)")
         )
@@ -129,9 +130,9 @@ class Case:
         found_within(60, lambda: self.ask("f") == "200 v2", every=0.02)
         began = time.monotonic()
         ledger = Ledger(Paths(self.folder / ".windlass").ledger_url(""))
-        found_within(300, lambda: next((e for e in ledger.events((ReleaseFinished,)) if is_back(e.body)), None))
+        back = found_within(300, lambda: rolled_back(ledger))
         found_within(60, lambda: self.ask("f") == "200 v1", every=0.02)
-        print(f"    {next(e.body for e in ledger.events((ReleaseFinished,)) if is_back(e.body)).decision.reasons[0]}")
+        print(f"    {'nothing came of it' if back is None else back.reasons[0]}", flush=True)
         return time.monotonic() - began
 
     def ask(self, key: str) -> str:
@@ -154,8 +155,10 @@ class Case:
         return broken
 
 
-def is_back(body: Any) -> bool:
-    return isinstance(body, ReleaseFinished) and body.version == "v2" and body.outcome == "rolled_back"
+def rolled_back(ledger: Ledger) -> Decision | None:
+    """Why the second version was; None: it has not been."""
+    ends = (event.body for event in ledger.events((ReleaseFinished,)) if isinstance(event.body, ReleaseFinished))
+    return next((body.decision for body in ends if body.version == "v2" and body.outcome == "rolled_back"), None)
 
 
 if __name__ == "__main__":
