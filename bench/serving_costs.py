@@ -13,6 +13,7 @@ moment they were due (`served.paced`), in turn to
     features           captured, of a product with `features` of its own, an expression that calculates one column
     code               the same, beside a call of a function of which nobody knows whether it waits
     tls                captured, over TLS, on connections that are kept
+    power              captured with durability `power`: synced to the disk before the answer
 
 so that whatever else the machine does falls on all of them. Medians over the rounds, and of the ratios within each
 round. `late` is the p99 of what the load generator itself was late by, part of every figure before it. Needs granian,
@@ -46,7 +47,9 @@ from windlass.settings import Settings
 from windlass.staging import Staging
 
 BARE = ("uvicorn", "granian")
-KINDS = ("captured", "nothing", "shadowed", "features", "code", "tls")
+KINDS = ("captured", "nothing", "shadowed", "features", "code", "tls", "power")
+APART = ("tls", "power")
+"""Those that need a server with settings of its own."""
 NONE_KEPT = {"capture": {"sample": 1e-12}}
 FEATURES = {
     "features": """
@@ -95,6 +98,13 @@ def serve(folder: Path, kinds: Sequence[str], **settings: str) -> Server:
     return Server(Settings(workspace=paths.root, port=0, **settings), paths, log=folder / "windlass.log")  # type: ignore[arg-type]
 
 
+def settings_of(name: str, folder: Path) -> dict[str, str]:
+    """What is set for the server of this name."""
+    if name == "tls":
+        return certified(folder / name)
+    return {"durability": name} if name == "power" else {}
+
+
 def certified(folder: Path) -> dict[str, str]:
     """The settings of a server that shows a certificate of its own."""
     folder.mkdir()
@@ -123,11 +133,13 @@ def main() -> None:
         for name in (name for name in BARE if name in chosen):
             urls[name], pids[name] = running.enter_context(bare_handler(name, models.fitted()["line"], folder))
         kinds = [kind for kind in KINDS if kind in chosen]
-        servers = {"": [kind for kind in kinds if kind != "tls"], "tls": [kind for kind in kinds if kind == "tls"]}
+        servers = {"": [kind for kind in kinds if kind not in APART]} | {
+            kind: [kind] for kind in APART if kind in kinds
+        }
         for name, served in servers.items():
             if served:
-                settings = certified(folder / "tls") if name else {}
-                trusted = settings.get("tls_certificate")
+                settings = settings_of(name, folder)
+                trusted = settings.get("tls_certificate", trusted)
                 server = running.enter_context(serve(folder / f"server{name}", served, **settings))
                 urls |= {kind: f"{server.url}/{kind}/predict" for kind in served}
                 pids |= dict.fromkeys(served, server.pids[0])

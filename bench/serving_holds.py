@@ -1,13 +1,19 @@
-"""Whether each caller gets its own answer while versions are swapped and workers are killed.
+"""Whether each caller gets its own answer at 80 % of the load, while versions are swapped and workers are killed.
 
-    python bench/serving_holds.py [--requests 100000] [--callers 64] [--workers 2] [--swap 0.5] [--kill 3] [--shadow]
+    python bench/serving_holds.py [--requests 100000] [--callers 64] [--workers 2] [--load 0.8] [--swap 1] [--kill 10]
+        [--shadow]
 
-Each request carries a number of its own, of which two versions make two different answers. The callers work out what
-the version that is named in an answer must have said, and count what is wrong. Every `--swap` seconds the champion
-changes, every `--kill` seconds a worker is killed with signal 9 (0: never). A connection that breaks is opened again
-and its request sent again, which is counted too. In the end each answered id must stand in the segments, just once.
-With `--shadow` a third version is asked unseen: no caller may hear it, and what is captured of it must be right, each
-id once.
+A real `windlass up`, with its loop and its committer. Each request carries a number of its own, of which two versions
+make two different answers, and the callers work out what the version that is named in an answer must have said. First
+they ask as fast as they are answered, which is the capacity; then requests come at `--load` of it, whether or not the
+server keeps up, each timed from the moment it was due. Every `--swap` seconds somebody asks for the other version
+(`windlass rollback`), every `--kill` seconds a worker is killed with signal 9 (0: never). A connection that breaks is
+opened again and its request sent again, which is counted too. With `--shadow` it is `windlass promote`, so that the
+version before is asked unseen for as long as its successor is on probation: no caller may hear it, and what is captured
+of it must be right.
+
+In the end, when all has come to rest, each answered id must stand in the lake, just once. Ends with 1 if anything was
+answered wrongly, not at all or with an error, or if an answer was lost or captured twice.
 """
 
 from __future__ import annotations
@@ -15,88 +21,212 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import math
 import os
 import random
 import signal
 import sys
 import tempfile
-from collections import Counter
+import time
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
+import psutil
+import uvloop
+from lateness import PRODUCT, found_within, free_port, run, up, write_project, write_source
+
+from windlass.lake.lake import Lake
+from windlass.ledger.ledger import Ledger
+from windlass.records.event import ChampionChanged, CommandName, CommandRequested
+from windlass.records.paths import Paths
+from windlass.release.routing import read_routing
+
+SLOPES = {"v1": 1.0, "v2": 0.5}
+SOURCE = """
+from pathlib import Path
+
+import polars as pl
 from sklearn.linear_model import LogisticRegression
 
-sys.path.insert(0, str(Path(__file__).parent))
-from served import versions
+import windlass as wl
 
-from windlass.lake import segments
-from windlass.records.capture import Captured, PredictionBatch
-from windlass.records.lease import Fence
-from windlass.records.paths import Paths
-from windlass.registry.registry import Registry
-from windlass.serving.supervisor import Server
-from windlass.settings import Settings
-from windlass.staging import Staging
 
-SLOPES = {"v1": 1.0, "v2": -0.5, "shadow": 0.7}
-NAME = "holds"
+class Lateness(wl.Product):
+    task = wl.BinaryClassification(target="late", time="at", key="id")
+
+    def extract(self, since):
+        return pl.read_parquet(Path(__file__).parent / "history.parquet")
+
+    def features(self, rows):
+        return rows.select("wind")
+
+    def train(self, examples):
+        model = LogisticRegression().fit(examples.features.to_numpy(), examples.target)
+        model.coef_[:], model.intercept_[:] = {slope}, 0.0
+        return model
+"""
+ALONE_SECONDS = 5.0
+"""For so long the capacity is measured."""
+LONGEST_SECONDS = 60.0
+"""When nobody was answered for so long, nobody will be."""
+
+
+class Prediction(msgspec.Struct):
+    id: str
+    version: str
+    score: float
+
+
+class Told(msgspec.Struct):
+    version: str
+    predictions: list[Prediction]
 
 
 @dataclass
 class Count:
-    answered: set[str] = field(default_factory=set)
-    repeated: int = 0
-    """Answers whose id came before."""
+    """What the callers have seen."""
+
+    answered: list[str] = field(default_factory=list)
+    wrong: int = 0
     told: Counter[str] = field(default_factory=Counter)
+    took: list[float] = field(default_factory=list)
+    """Seconds since each request was due."""
+
+    @property
+    def failed(self) -> int:
+        return sum(times for what, times in self.told.items() if what.startswith("status"))
 
 
-def publish(paths: Paths) -> dict[str, str]:
-    """The digests of versions that answer each row differently."""
-    fence = Fence(holder="bench", token=1)
-    paths.registry.mkdir(parents=True, exist_ok=True)
-    Staging(paths.registry, fence).begin()
-    registry, digests = Registry(paths, fence), {}
-    frame = pl.DataFrame({"x": np.linspace(-3, 3, 50)})
-    for version, slope in SLOPES.items():
-        model = LogisticRegression().fit(frame.to_numpy(), frame["x"].to_numpy() > 0)
-        model.coef_, model.intercept_ = np.array([[slope]]), np.array([0.0])
-        source = versions.PLAIN.format(name=NAME.title())
-        digests[version] = versions.publish_one(
-            paths, registry, name=NAME, source=source, frame=frame, fit=lambda _, model=model: model
-        )
-    return digests
+class Request(msgspec.Struct):
+    due: float
+    x: float
+    message: bytes
 
 
-async def caller(port: int, numbers: Any, count: Count) -> None:
-    streams = None
-    for number in numbers:
-        x = (number % 60_000 - 30_000) / 10_000
-        body = json.dumps({"rows": [{"x": x}]}).encode()
-        head = f"POST /{NAME}/predict HTTP/1.1\r\nHost: b\r\nContent-Length: {len(body)}"
+class Crowd:
+    """Callers that ask what is due, one request each at a time."""
+
+    def __init__(self, port: int, callers: int) -> None:
+        self.port, self.count = port, Count()
+        self.waiting = deque[Request]()
+        self.free = deque[Caller]()
+        self.callers = callers
+        self.unanswered = 0
+        self.silent = 0.0
+        """Seconds since somebody was answered, of those in which this process was awake."""
+        self.opening = set[asyncio.Task[None]]()
+
+    async def open(self) -> None:
+        for _ in range(self.callers):
+            await self.connect()
+
+    async def connect(self) -> None:
+        """One more caller, once somebody listens."""
         while True:
             try:
-                streams = streams or await asyncio.open_connection("127.0.0.1", port)
-                status, told = await _ask(*streams, head.encode() + b"\r\n\r\n" + body)
-                break
-            except (ConnectionError, asyncio.IncompleteReadError):
-                count.told["connections broken"] += 1
-                streams = None
+                await asyncio.get_running_loop().create_connection(lambda: Caller(self), "127.0.0.1", self.port)
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                return
+
+    async def ask(self, numbers: range, *, rate: float) -> float:
+        """Ask about these at so many a second, and give the seconds that it took until all were answered."""
+        due = np.cumsum(np.random.default_rng(0).exponential(1 / rate, len(numbers))).tolist()
+        began, self.unanswered = time.perf_counter() + 0.05, len(numbers)
+        self.silent = 0.0
+        for number, after in zip(numbers, due, strict=True):
+            while (early := began + after - time.perf_counter()) > 0 or len(self.waiting) > 2 * self.callers:
+                await self.rest(max(0.001, early))
+            self.waiting.append(request(number, due=began + after))
+            self.send()
+        while self.unanswered:
+            await self.rest(0.01)
+        return time.perf_counter() - began
+
+    async def rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.silent += seconds  # and not what went by: the whole machine may stand still
+        if self.silent > LONGEST_SECONDS:
+            raise SystemExit(f"{self.unanswered:,} requests got no answer")
+
+    def send(self) -> None:
+        while self.free and self.waiting:
+            self.free.popleft().ask(self.waiting.popleft())
+
+    def hear(self, asked: Request, status: int, body: bytes) -> None:
+        self.unanswered -= 1
+        self.silent = 0.0
+        self.count.took.append(time.perf_counter() - asked.due)
         if status != 200:
-            count.told[f"status {status}"] += 1
-            continue
-        answer = told["predictions"][0]
-        count.told[answer["version"]] += 1
-        if not right(answer["version"], x, answer["score"]) or told["version"] != answer["version"]:
-            count.told["WRONG ANSWERS"] += 1
-        if answer["id"] in count.answered:
-            count.repeated += 1
-        count.answered.add(answer["id"])
+            self.count.told[f"status {status}"] += 1
+            return
+        told = msgspec.json.decode(body, type=Told)
+        answer = told.predictions[0]
+        self.count.told[answer.version] += 1
+        self.count.answered.append(answer.id)
+        if not right(answer.version, asked.x, answer.score) or told.version != answer.version:
+            self.count.wrong += 1
+
+    def broken(self, asked: Request | None) -> None:
+        """A connection is gone, maybe with a request that nobody has answered."""
+        if asked is not None:
+            self.count.told["connections broken"] += 1
+            self.waiting.appendleft(asked)
+        again = asyncio.get_running_loop().create_task(self.connect())
+        self.opening.add(again)
+        again.add_done_callback(self.opening.discard)
+
+
+class Caller(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd = crowd
+        self.asked: Request | None = None
+        self.part = b""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.crowd.free.append(self)
+        self.crowd.send()
+
+    def ask(self, request: Request) -> None:
+        self.asked = request
+        self.transport.write(request.message)
+
+    def data_received(self, data: bytes) -> None:
+        self.part += data
+        head, found, body = self.part.partition(b"\r\n\r\n")
+        if not found or len(body) < length_of(head) or self.asked is None:
+            return
+        asked, self.asked, self.part = self.asked, None, b""
+        self.crowd.hear(asked, int(head.split(b" ", 2)[1]), body)
+        self.crowd.free.append(self)
+        self.crowd.send()
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (the signature of a protocol)
+        if self in self.crowd.free:
+            self.crowd.free.remove(self)
+        self.crowd.broken(self.asked)
+
+
+def request(number: int, *, due: float) -> Request:
+    x = (number % 60_000 - 30_000) / 10_000
+    row = {"id": str(number), "at": "2026-03-01T10:00:00Z", "wind": x, "rain": 0.0}
+    body = msgspec.json.encode({"rows": [row]})
+    head = f"POST /{PRODUCT}/predict HTTP/1.1\r\nHost: b\r\nContent-Length: {len(body)}\r\n\r\n"
+    return Request(due=due, x=x, message=head.encode() + body)
+
+
+def length_of(head: bytes) -> int:
+    return next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
 
 
 def right(version: str, x: float, score: float) -> bool:
@@ -104,92 +234,117 @@ def right(version: str, x: float, score: float) -> bool:
     return abs(score - 1 / (1 + math.exp(-SLOPES[version] * x))) <= 1e-6
 
 
-async def _ask(reader: Any, writer: Any, data: bytes) -> tuple[int, Any]:
-    writer.write(data)
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-    return int(head.split(b" ", 2)[1]), json.loads(await reader.readexactly(length))
+class Trouble:
+    """Somebody who swaps versions, and kills workers."""
+
+    def __init__(self, paths: Paths, pid: int, options: Any, count: Count) -> None:
+        self.paths, self.options, self.count = paths, options, count
+        self.process = psutil.Process(pid)
+        self.chance = random.Random(0)
+
+    async def make(self) -> None:
+        await asyncio.gather(self.swap(), self.kill())
+
+    async def swap(self) -> None:
+        name: CommandName = "promote" if self.options.shadow else "rollback"
+        with Ledger(self.paths.ledger_url("")) as ledger:
+            for number in itertools.count():
+                await asyncio.sleep(self.options.swap)
+                version = "v1" if answering(self.paths) == "v2" else "v2"
+                asked = CommandRequested(command=f"swap-{number}", name=name, version=version, reason="a bench")
+                ledger.append(asked, at=datetime.now(UTC), actor="bench", product=PRODUCT)
+
+    async def kill(self) -> None:
+        """One of several that all answer: where the other still starts, nobody would be left."""
+        while self.options.kill:
+            await asyncio.sleep(self.options.kill)
+            begun = self.paths.log.read_text().count(": ready")
+            if begun == self.options.workers + self.count.told["workers killed"]:
+                os.kill(self.chance.choice(self.workers()), signal.SIGKILL)
+                self.count.told["workers killed"] += 1
+
+    def workers(self) -> list[int]:
+        return [child.pid for child in self.process.children() if "windlass.serving.worker" in child.cmdline()]
 
 
-async def trouble(server: Server, paths: Paths, digests: dict[str, str], options: Any, count: Count) -> None:
-    chance = random.Random(0)
-
-    async def swap() -> None:
-        for sequence in itertools.count(2):
-            await asyncio.sleep(options.swap)
-            version = "v1" if sequence % 2 else "v2"
-            shadow = digests["shadow"] if options.shadow else None
-            versions.route(paths, NAME, digests[version], version=version, sequence=sequence, shadow=shadow)
-            count.told["swaps"] += 1
-
-    async def kill() -> None:
-        while options.kill:
-            await asyncio.sleep(options.kill)
-            if len(server.pids) > 1:
-                os.kill(chance.choice(server.pids), signal.SIGKILL)
-                count.told["workers killed"] += 1
-
-    await asyncio.gather(swap(), kill())
+def answering(paths: Paths) -> str | None:
+    routing = read_routing(paths.routing(PRODUCT))
+    return None if routing is None or routing.champion is None else routing.champion.version
 
 
-async def run(server: Server, paths: Paths, digests: dict[str, str], options: Any) -> Count:
-    count = Count()
-    busy = asyncio.create_task(trouble(server, paths, digests, options, count))
-    shares = (range(first, options.requests, options.callers) for first in range(options.callers))
-    await asyncio.gather(*(caller(server.port, share, count) for share in shares))
-    busy.cancel()
-    return count
+async def play(port: int, paths: Paths, pid: int, options: Any) -> Count:
+    """The capacity, then the load with its trouble."""
+    crowd = Crowd(port, options.callers)
+    await crowd.open()
+    capacity = 0.0
+    for first in (0, 10_000):  # the first to warm up
+        began, before = time.perf_counter(), len(crowd.count.took)
+        while time.perf_counter() - began < ALONE_SECONDS:
+            await crowd.ask(range(first, first + 2_000), rate=math.inf)
+        capacity = (len(crowd.count.took) - before) / (time.perf_counter() - began)
+    print(f"{capacity:,.0f} requests a second are answered; {options.load * capacity:,.0f} come now", flush=True)
+    crowd.count.took.clear()
+    trouble = asyncio.create_task(Trouble(paths, pid, options, crowd.count).make())
+    seconds = await crowd.ask(range(options.requests), rate=options.load * capacity)
+    trouble.cancel()
+    rate, (p50, p99, most) = len(crowd.count.took) / seconds, np.quantile(crowd.count.took, [0.5, 0.99, 1.0]) * 1000
+    print(f"{rate:,.0f} a second were answered; p50 {p50:.1f} ms, p99 {p99:.1f}, {most:,.0f} at most", flush=True)
+    return crowd.count
 
 
-def captured(paths: Paths) -> tuple[Counter[str], Counter[str], int]:
-    """How often each id is captured, how often in shadow, and how many rows of that are wrong."""
-    found, unseen, wrong = Counter[str](), Counter[str](), 0
-    for file in paths.segments(NAME).rglob(f"*{segments.SUFFIX}"):
-        data, at = file.read_bytes(), len(segments.MAGIC)
-        while at + segments.HEAD <= len(data):
-            length, _ = segments.PREAMBLE.unpack_from(data, at)
-            at += segments.HEAD
-            if at + length > len(data):
-                break  # torn by a kill, and never acknowledged
-            if length:
-                batch: Captured = msgspec.msgpack.decode(data[at : at + length], type=Captured)
-                if isinstance(batch, PredictionBatch) and batch.stage == "shadow":
-                    unseen.update(batch.ids)
-                    rows = [json.loads(row)["x"] for row in batch.rows]
-                    wrong += sum(
-                        not right("shadow", x, score or 0.0) for x, score in zip(rows, batch.scores, strict=True)
-                    )
-                elif isinstance(batch, PredictionBatch):
-                    found.update(batch.ids)
-            at += length
-    return found, unseen, wrong
+def judged(count: Count, paths: Paths) -> bool:
+    """Print what was seen, beside the lake; whether all was well."""
+    columns = ["prediction_id", "version", "stage", "score", "request", "error"]
+    lake = Lake(paths.lake).predictions(PRODUCT, columns=columns).filter(pl.col("error").is_null())
+    kept = lake.filter(pl.col("stage").is_in(["champion", "canary"])).get_column("prediction_id")
+    answered = pl.Series(count.answered)
+    repeated = answered.len() - answered.n_unique()
+    lost = answered.unique().is_in(kept.implode()).not_().sum()
+    unseen = lake.filter(pl.col("stage").is_in(["champion", "canary"]).not_())
+    twice = kept.len() - kept.n_unique() + unseen.height - unseen.n_unique(["prediction_id", "stage"])
+    winds = unseen.get_column("request").str.json_path_match("$.wind").cast(pl.Float64)
+    said = zip(unseen["version"], winds, unseen["score"], strict=True)
+    strange = sum(not right(version, x, math.inf if score is None else score) for version, x, score in said)
+    with Ledger(paths.ledger_url("")) as ledger:
+        swaps = len(ledger.events((ChampionChanged,))) - 1
+    print(f"{answered.len():,} answered; {dict(count.told)}; {swaps} swaps; {unseen.height:,} captured in shadow")
+    found = {
+        "failed": count.failed,
+        "wrong": count.wrong,
+        "ids given twice": repeated,
+        "answered and not in the lake": lost,
+        "captured twice": twice,
+        "wrong in shadow": strange,
+    }
+    print("; ".join(f"{what}: {times}" for what, times in found.items()))
+    return not any(found.values())
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--callers", type=int, default=64)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--swap", type=float, default=0.5)
-    parser.add_argument("--kill", type=float, default=3.0)
-    parser.add_argument("--shadow", action="store_true", help="a third version is asked unseen")
+    parser.add_argument("--load", type=float, default=0.8, help="of what is answered when nobody waits")
+    parser.add_argument("--swap", type=float, default=1.0)
+    parser.add_argument("--kill", type=float, default=10.0)
+    parser.add_argument("--shadow", action="store_true", help="the version before is asked unseen")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
-        paths = Paths(Path(made))
-        digests = publish(paths)
-        versions.route(paths, NAME, digests["v1"], shadow=digests["shadow"] if options.shadow else None)
-        settings = Settings(workspace=paths.root, port=0, workers=options.workers)
-        with Server(settings, paths, log=Path(made) / "log") as server:
-            count = asyncio.run(run(server, paths, digests, options))
-        kept, unseen, wrong = captured(paths)
-    print(f"{len(count.answered):,} answered of {options.requests:,}; {dict(count.told)}")
-    lost = sum(1 for name in count.answered if kept[name] == 0)
-    print(f"answered and not captured: {lost}; captured twice: {sum(1 for times in kept.values() if times > 1)}")
-    print(f"ids that came twice: {count.repeated}")
-    twice = sum(1 for times in unseen.values() if times > 1)
-    strange = len(unseen.keys() - kept.keys())
-    print(f"in shadow: {len(unseen):,} captured, {twice} twice, {wrong} wrong, {strange} that no champion answered")
+        folder, port = Path(made), free_port()
+        paths = Paths(folder / ".windlass")
+        write_project(folder, SOURCE.format(slope=SLOPES["v1"]), port=port, workers=options.workers)
+        with up(folder) as process:
+            if not found_within(60, lambda: answering(paths)):
+                sys.exit((folder / "said").read_text())
+            write_source(folder, SOURCE.format(slope=SLOPES["v2"]))
+            trained = run(folder, "train")
+            assert "v2" in trained.stdout, trained.stdout + trained.stderr
+            count = uvloop.run(play(port, paths, process.pid, options))
+        well = judged(count, paths)
+        print(f"load {os.getloadavg()[0]:.1f} at the end")
+    return int(not well)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
