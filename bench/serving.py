@@ -3,7 +3,8 @@
     python bench/serving.py [--seconds 5] [--connections 64] [--rounds 3] [--peers FOLDER] [--only line,forest]
 
 Single-row JSON of 30 numbers, put to a logistic-regression pipeline and to a forest of 100 trees, and a contract of ten
-columns with eight feature expressions. Windlass validates, captures (durability `process`) and counts; the bare
+columns with eight feature expressions; and once more the pipeline as `windlass up` trains, serves, captures and watches
+it, the loop beside. Windlass validates, captures (durability `process`) and counts; the bare
 handler around the same model in ONNX Runtime does none of it. Processor time is that of all processes of a server, user
 and system, for each request: it hangs less on what else the machine does than the rate. Each peer gets an environment
 of its own in the folder of `--peers`, made from PyPI once. The load is `wrk` (Debian package). Needs granian,
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,25 @@ import skl2onnx
 from skl2onnx.common.data_types import FloatTensorType
 
 sys.path.insert(0, str(Path(__file__).parent))
-from served import models, others, versions
+from served import models, others, versions, watched
 
 from windlass.records.paths import Paths
 from windlass.serving.supervisor import Server
 from windlass.settings import Settings
 
 HERE = Path(__file__).parent / "served"
-LUA = 'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\nwrk.body = [==[%s]==]\n'
+LUA = """
+local bodies, asked, place = {%s}, {}, 0
+function init(args)
+  for each, body in ipairs(bodies) do
+    asked[each] = wrk.format("POST", nil, {["Content-Type"] = "application/json"}, body)
+  end
+end
+function request()
+  place = place %% #asked + 1
+  return asked[place]
+end
+"""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """As Windlass's workers have it; with more the threads of every server here fight for the cores."""
 _UNIT = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -59,10 +71,10 @@ class Load:
     """Answers that were no success, and broken connections."""
 
 
-def load(url: str, body: bytes, *, connections: int, seconds: float, folder: Path) -> Load:
-    """What `connections` callers see, each of whom asks again as soon as he is answered."""
+def load(url: str, bodies: Sequence[bytes], *, connections: int, seconds: float, folder: Path) -> Load:
+    """What `connections` callers see, each of whom asks again as soon as he is answered, the next of the bodies."""
     script = folder / "body.lua"
-    script.write_text(LUA % body.decode())
+    script.write_text(LUA % ", ".join(f"[==[{body.decode()}]==]" for body in bodies))
     command = [
         "wrk",
         "-t1",
@@ -149,10 +161,10 @@ class Run:
         self.found: dict[str, tuple[float, float]] = {}
         """By server, at the most callers: requests a second, microseconds of processor time for each."""
 
-    def measure(self, name: str, url: str, body: bytes, *, pid: int) -> None:
-        post(url, body)
+    def measure(self, name: str, url: str, bodies: Sequence[bytes], *, pid: int) -> None:
+        post(url, bodies[0])
         for connections in (1, self._options.connections):
-            taken = [self._once(url, body, connections, pid) for _ in range(self._options.rounds + 1)][
+            taken = [self._once(url, bodies, connections, pid) for _ in range(self._options.rounds + 1)][
                 1:
             ]  # one warms up
             middle = len(taken) // 2
@@ -164,9 +176,9 @@ class Run:
             told += f"  p50 {seen.p50:7.2f}  p99 {seen.p99:7.2f} ms"
             print(told + (f"  {errors} FAILED" if errors else ""), flush=True)
 
-    def _once(self, url: str, body: bytes, connections: int, pid: int) -> tuple[Load, float]:
+    def _once(self, url: str, bodies: Sequence[bytes], connections: int, pid: int) -> tuple[Load, float]:
         before = processor_seconds(pid)
-        seen = load(url, body, connections=connections, seconds=self._options.seconds, folder=self._folder)
+        seen = load(url, bodies, connections=connections, seconds=self._options.seconds, folder=self._folder)
         return seen, (processor_seconds(pid) - before) / max(1, seen.requests) * 1e6
 
 
@@ -185,7 +197,7 @@ def bare(run: Run, folder: Path, names: list[str]) -> None:
     for name, model in models.fitted().items():
         for server in ("granian", "uvicorn") if name in names else ():
             with bare_handler(server, model, folder) as (url, pid):
-                run.measure(f"{name}: bare, {server}", url, versions.body(), pid=pid)
+                run.measure(f"{name}: bare, {server}", url, versions.bodies(), pid=pid)
 
 
 def windlass(run: Run, folder: Path, names: list[str]) -> None:
@@ -195,7 +207,10 @@ def windlass(run: Run, folder: Path, names: list[str]) -> None:
         for name in names:
             width = 10 if name == "contract" else models.WIDTH
             url = f"{server.url}/{name}/predict"
-            run.measure(f"{name}: windlass", url, versions.body(width), pid=server.pids[0])
+            run.measure(f"{name}: windlass", url, versions.bodies(width), pid=server.pids[0])
+    if "line" in names:
+        with watched.watched(folder / "watched") as (url, pid):
+            run.measure("line: windlass, its loop beside", url, versions.bodies(), pid=pid)
 
 
 def main() -> None:
@@ -221,7 +236,7 @@ def main() -> None:
                     body,
                     pid,
                 ):
-                    run.measure(f"{name}: {peer}", url, body, pid=pid)
+                    run.measure(f"{name}: {peer}", url, [body], pid=pid)
         for name in names:
             rate, used = run.found[f"{name}: windlass"]
             for other, (its_rate, its_use) in run.found.items():

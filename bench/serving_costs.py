@@ -8,6 +8,7 @@ moment they were due (`served.paced`), in turn to
 
     granian, uvicorn   a bare handler around the same model in ONNX Runtime: what machine and load generator make of it
     captured           Windlass as it serves
+    watched            the same product as `windlass up` trains, serves, captures and watches it: the loop beside
     nothing            with a policy of capture that keeps nothing
     shadowed           captured, and asked once more of a second version behind the answer
     features           captured, of a product with `features` of its own, an expression that calculates one column
@@ -35,7 +36,7 @@ import numpy as np
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parent))
-from served import models, versions
+from served import models, versions, watched
 from served.paced import Paced, paced
 from serving import bare_handler, load, processor_seconds
 
@@ -50,6 +51,7 @@ BARE = ("uvicorn", "granian")
 KINDS = ("captured", "nothing", "shadowed", "features", "code", "tls", "power")
 APART = ("tls", "power")
 """Those that need a server with settings of its own."""
+BESIDE_THE_LOOP = "watched"
 NONE_KEPT = {"capture": {"sample": 1e-12}}
 FEATURES = {
     "features": """
@@ -123,12 +125,14 @@ def main() -> None:
     parser.add_argument("--part", type=float, default=0.5, help="of the rate that 64 callers get")
     parser.add_argument("--rate", type=float, help="requests a second, in place of a part")
     parser.add_argument(
-        "--kinds", default=",".join((*BARE, *KINDS)), help="some of them; `captured` is always among them"
+        "--kinds",
+        default=",".join((*BARE, *KINDS, BESIDE_THE_LOOP)),
+        help="some of them; `captured` is always among them",
     )
     options = parser.parse_args()
     chosen = {"captured", *options.kinds.split(",")}
     with tempfile.TemporaryDirectory() as made, ExitStack() as running:
-        folder, body = Path(made), versions.body()
+        folder, bodies = Path(made), versions.bodies()
         urls, pids, trusted = dict[str, str](), dict[str, int](), None
         for name in (name for name in BARE if name in chosen):
             urls[name], pids[name] = running.enter_context(bare_handler(name, models.fitted()["line"], folder))
@@ -143,20 +147,23 @@ def main() -> None:
                 server = running.enter_context(serve(folder / f"server{name}", served, **settings))
                 urls |= {kind: f"{server.url}/{kind}/predict" for kind in served}
                 pids |= dict.fromkeys(served, server.pids[0])
+        if BESIDE_THE_LOOP in chosen:
+            name = BESIDE_THE_LOOP
+            urls[name], pids[name] = running.enter_context(watched.watched(folder / name))
         full: dict[str, list[float]] = {kind: [] for kind in urls}
         for _ in range(3):
             for kind, url in urls.items():
-                full[kind].append(load(url, body, connections=64, seconds=options.seconds, folder=folder).rate)
+                full[kind].append(load(url, bodies, connections=64, seconds=options.seconds, folder=folder).rate)
         rate = options.rate or median(full["captured"]) * options.part
         told = ", ".join(f"{kind} {median(rates):,.0f}" for kind, rates in full.items())
         print(f"requests a second that 64 callers get: {told}; {rate:,.0f} come now")
         for url in urls.values():
-            paced(url, body, rate=rate, seconds=1, trusted=trusted)
+            paced(url, bodies, rate=rate, seconds=1, trusted=trusted)
         found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in urls}
         for number in range(options.rounds):
             for kind, url in urls.items():
                 before = processor_seconds(pids[kind])
-                seen = paced(url, body, rate=rate, seconds=options.seconds, seed=number, trusted=trusted)
+                seen = paced(url, bodies, rate=rate, seconds=options.seconds, seed=number, trusted=trusted)
                 used = (processor_seconds(pids[kind]) - before) / len(seen.took) * 1e6
                 found[kind].append((*_quantiles(seen), used))
     _print(found)

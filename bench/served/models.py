@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ WIDTH = 30
 ROWS = 5_000
 
 
+@cache
 def sample(width: int = WIDTH) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """(5000, width) features and their labels, the same every time."""
     chance = np.random.default_rng(0)

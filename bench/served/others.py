@@ -69,6 +69,10 @@ def _matrix() -> bytes:
     return json.dumps({"inputs": [list(versions.request_row().values())]}).encode()
 
 
+def _row() -> bytes:
+    return json.dumps({"rows": [versions.request_row()]}).encode()
+
+
 def _tensor() -> bytes:
     values = list(versions.request_row().values())
     tensor = {"name": "predict", "shape": [1, len(values)], "datatype": "FP64", "data": values}
@@ -82,7 +86,7 @@ _PATHS = {
     "mlserver": "/v2/models/model/infer",
     "bentoml": "/predict",
 }
-_BODIES = {"mlflow": _matrix, "litserve": versions.body, "mlserver": _tensor, "bentoml": versions.body}
+_BODIES = {"mlflow": _matrix, "litserve": _row, "mlserver": _tensor, "bentoml": _row}
 
 
 def _python(peer: str, environments: Path) -> Path:

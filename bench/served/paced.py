@@ -17,7 +17,9 @@ import socket
 import ssl
 import time
 from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -40,7 +42,7 @@ class Paced:
 
 def paced(
     url: str,
-    body: bytes,
+    bodies: bytes | Sequence[bytes],
     *,
     rate: float,
     seconds: float,
@@ -50,13 +52,14 @@ def paced(
 ) -> Paced:
     """Ask `url` at `rate` requests a second, over TLS if it is https, trusting the certificate in the file `trusted`.
 
+    Of several bodies each request takes the next.
+
     Raises RuntimeError for an answer that is no success.
     """
     parts = urlsplit(url)
-    head = (
-        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    ).encode()
+    head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+    each_body = [bodies] if isinstance(bodies, bytes) else bodies
+    messages = cycle([f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in each_body])
     gaps = np.random.default_rng(seed).exponential(1 / rate, int(rate * seconds))
     calls = [socket.create_connection((parts.hostname, parts.port)) for _ in range(connections)]
     for each in calls:
@@ -66,14 +69,14 @@ def paced(
         calls = [context.wrap_socket(each, server_hostname=parts.hostname) for each in calls]
     gc.disable()  # its pauses would be taken for the server's
     try:
-        return _run(calls, head + body, np.cumsum(gaps).tolist())
+        return _run(calls, messages, np.cumsum(gaps).tolist())
     finally:
         gc.enable()
         for each in calls:
             each.close()
 
 
-def _run(calls: list[socket.socket], message: bytes, due: list[float]) -> Paced:
+def _run(calls: list[socket.socket], messages: Iterator[bytes], due: list[float]) -> Paced:
     free, waiting, asked = deque(calls), deque[float](), dict[socket.socket, float]()
     parts: dict[socket.socket, bytes] = defaultdict(bytes)
     took, late = list[float](), list[float]()
@@ -85,7 +88,7 @@ def _run(calls: list[socket.socket], message: bytes, due: list[float]) -> Paced:
             place += 1
             if free and len(waiting) == 1:
                 late.append((now - due[place - 1]) * 1000)
-            _send(free, waiting, asked, message)
+            _send(free, waiting, asked, messages)
         pause = max(0.0, due[place] - (time.perf_counter() - began)) if place < len(due) else 30.0
         answered, _, _ = select.select(list(asked), [], [], pause)  # epoll's pauses are whole milliseconds
         if not answered and place == len(due):
@@ -97,15 +100,17 @@ def _run(calls: list[socket.socket], message: bytes, due: list[float]) -> Paced:
             del parts[each]
             took.append((time.perf_counter() - began - asked.pop(each)) * 1000)
             free.append(each)
-        _send(free, waiting, asked, message)
+        _send(free, waiting, asked, messages)
     return Paced(took=took, late=late, busy=(time.thread_time() - used) / (time.perf_counter() - began))
 
 
-def _send(free: deque[socket.socket], waiting: deque[float], asked: dict[socket.socket, float], message: bytes) -> None:
+def _send(
+    free: deque[socket.socket], waiting: deque[float], asked: dict[socket.socket, float], messages: Iterator[bytes]
+) -> None:
     while free and waiting:
         call = free.popleft()
         asked[call] = waiting.popleft()
-        call.sendall(message)
+        call.sendall(next(messages))
 
 
 def _complete(answer: bytes) -> bool:

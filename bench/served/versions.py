@@ -54,12 +54,13 @@ class Contract(wl.Product):
 """
 
 
-def request_row(width: int = models.WIDTH) -> dict[str, float]:
-    return {f"x{place}": round(float(value), 6) for place, value in enumerate(models.sample(width)[0][0])}
+def request_row(width: int = models.WIDTH, number: int = 0) -> dict[str, float]:
+    return {f"x{place}": round(float(value), 6) for place, value in enumerate(models.sample(width)[0][number])}
 
 
-def body(width: int = models.WIDTH) -> bytes:
-    return json.dumps({"rows": [request_row(width)]}).encode()
+def bodies(width: int = models.WIDTH, *, count: int = 1000) -> list[bytes]:
+    """Requests for a row each, all different: watching would take the same row again and again for drift."""
+    return [json.dumps({"rows": [request_row(width, place)]}).encode() for place in range(count)]
 
 
 def publish(paths: Paths) -> None:

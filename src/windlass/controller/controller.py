@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 
 from windlass.controller.alerting import Alerting
@@ -24,6 +25,7 @@ from windlass.controller.signing import Signing
 from windlass.controller.training import Training
 from windlass.controller.watching import Watching
 from windlass.controller.workers import Workers
+from windlass.engines.behind import Behind
 from windlass.engines.local import LocalEngine
 from windlass.errors import LeaseLost, LedgerError, WindlassError, discreet_fault_of
 from windlass.records.event import ControllerStarted, ControllerStopped
@@ -31,6 +33,9 @@ from windlass.serving.supervisor import ServingEvent
 
 log = logging.getLogger(__name__)
 
+_ENOUGH, _CROWDED = 0.5, 5.0
+"""Seconds that a part of a look waits for a processor for each that it works: with less of a wait there is room for it
+behind the workers, with more there is none any more. A loop that starves withdraws nobody."""
 _BLINK = 0.02  # seconds between two looks at whether the engine has come to an end with something
 
 
@@ -79,20 +84,22 @@ class Controller:
             context=context, train=self._training.start_by_hand, busy=self._busy, cleaning=self._cleaning
         )
         self._signing = Signing(context=context, incidents=self._incidents)
+        self._behind = Behind(enough=_ENOUGH, crowded=_CROWDED)
         self._parts: dict[str, Callable[[str], object]] = {
-            "taking in what was captured": self._intake.take,
-            "holding to the objectives": self._service.step,
-            "holding to what is usual": self._arrivals.step,
-            "releasing": self._release,
+            "taking in what was captured": self._behind_all(self._intake.take),
+            "holding to the objectives": self._behind_all(self._service.step),
+            "holding to what is usual": self._behind_all(self._arrivals.step),
+            "releasing": self._behind_all(self._release),
             "seeing that the champion can be loaded": self._rescue.step,
             "comparing a compiled form": self._forms.step,
-            "testing": self._experiments.step,
+            "testing": self._behind_all(self._experiments.step),
             "routing": context.route,
-            "watching": self._watch,
+            "watching": self._behind_all(self._watch),
             "training": self._train,
             "telling": self._alerting.step,
         }
-        """In their order: what came in is judged before anything is decided on it."""
+        """In their order: what came in is judged before anything is decided on it. What reads and calculates makes room
+        for the workers; what starts processes does not, since they would inherit its rank."""
         self.unwritable = ""
         """Why the ledger cannot be used, as the last look found; empty: it can."""
 
@@ -169,6 +176,9 @@ class Controller:
         """Those of the project, and those that are served though their code is gone."""
         served = [name for name, product in self._context.state.products.items() if product.champion is not None]
         return list(dict.fromkeys([*self._entries, *served]))
+
+    def _behind_all(self, look: Callable[[str], object]) -> Callable[[str], object]:
+        return lambda product: self._behind.work(partial(look, product), starving=self._context.keep)
 
     def _guard(self, product: str, part: str, look: Callable[[str], object]) -> None:
         """Whatever is wrong with one part of one product, its champion goes on serving and the rest goes on turning."""

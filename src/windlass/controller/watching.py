@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +50,8 @@ class _Watched:
     """Answers have come since it was last looked for that reference."""
     stale: bool = True
     """Outcomes have come that were not looked at."""
+    judged: Signals = field(default_factory=Signals)
+    """What was found at the last look."""
     new_labelled: int = 0
     counted_from: datetime | None = None
     """The start of the run since which they are counted."""
@@ -89,8 +91,10 @@ class Watching:
             return
         self._look_at_labels(product, watched)
         if watched.eyes is not None:
-            now = self._context.now
-            for decision in (watched.eyes.watch.drift(now), watched.eyes.watch.decay(now)):
+            now, watch = self._context.now, watched.eyes.watch
+            drift, decay = watch.drift(now), watch.decay(now)
+            watched.judged = Signals(drift=drift, decay=decay, warning=watch.warning(now))
+            for decision in (drift, decay):
                 self._alarm(name, watched, decision)
 
     def signals(self, name: str) -> Signals:
@@ -99,13 +103,8 @@ class Watching:
         watched = self._watched.get(name)
         if watched is None or product.champion is None or watched.version != product.champion.version:
             return Signals()
-        now, eyes = self._context.now, watched.eyes
-        return Signals(
-            drift=None if eyes is None else eyes.watch.drift(now),
-            decay=None if eyes is None else eyes.watch.decay(now),
-            warning=None if eyes is None else eyes.watch.warning(now),
-            new_labelled=watched.new_labelled if watched.counted_from == _last_start(product) else 0,
-        )
+        counted = watched.counted_from == _last_start(product)
+        return replace(watched.judged, new_labelled=watched.new_labelled if counted else 0)
 
     # -- the champion ----------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from windlass.engines import wire
+from windlass.engines.behind import stand_back
 from windlass.engines.forks import one_comes_out
 from windlass.engines.lifeline import be_first_to_go, die_with_parent, end_group
 from windlass.errors import EngineError, UsageError
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     connection = Connection(int(socket))
     die_with_parent(int(lifeline))
     be_first_to_go()
+    stand_back()  # whoever is answered on this machine goes first
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     # Tasks are received beside the imports, so that the parent never waits to hand one over.
     threading.Thread(target=_receive, args=(connection, tasks), name="tasks", daemon=True).start()

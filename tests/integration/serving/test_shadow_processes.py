@@ -10,7 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from windlass.serving.shadows.worker import NICE, SHARE, rest_after
+from windlass.engines.behind import NICE
+from windlass.serving.shadows.worker import SHARE, rest_after
 
 from .waiting import until  # type: ignore[import-not-found]
 

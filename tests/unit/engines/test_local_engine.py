@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from windlass.engines.behind import NICE
 from windlass.engines.local import LocalEngine
 from windlass.errors import ContractViolated, EngineError, RunFailed, UsageError
 
@@ -27,6 +28,10 @@ def test_result_comes_back_from_another_process(engine: LocalEngine) -> None:
 
 def test_process_stays_warm_between_jobs(engine: LocalEngine) -> None:
     assert len({engine.submit("engine_functions:pid").result() for _ in range(3)}) == 1
+
+
+def test_jobs_let_others_go_first(engine: LocalEngine) -> None:
+    assert engine.submit("os:nice", 0).result() == NICE
 
 
 def test_jobs_run_in_the_order_they_came(engine: LocalEngine) -> None:
@@ -257,6 +262,7 @@ def test_no_descriptor_is_left_behind(engine: LocalEngine) -> None:
 # Submitted from a thread that ends at once: the worker must outlive that thread, and not the process.
 PARENT = """
 import sys, threading
+from windlass.engines.behind import NICE
 from windlass.engines.local import LocalEngine
 folder, function, path = sys.argv[1:]
 engine = LocalEngine(preload=(), environment={"PYTHONPATH": folder})

@@ -7,7 +7,6 @@ routing names its challenger no more.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import math
@@ -16,15 +15,13 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from windlass.clock import clock_from
+from windlass.engines.behind import Behind, stand_back
 from windlass.engines.forks import one_comes_out
 from windlass.engines.lifeline import be_first_to_go
 from windlass.errors import WindlassError
@@ -35,11 +32,9 @@ from windlass.serving.limits import ROWS_TOGETHER
 from windlass.serving.options import TRY_LATER, ShadowOptions
 from windlass.serving.shadows.process import LENGTH, Mirrored
 
-T = TypeVar("T")
 _log = logging.getLogger("windlass.serving.shadows.worker")
 _LOOK_SECONDS = 0.5
 """Between two looks at whether it is still needed, and at whether its segment is asked for."""
-NICE = 10
 CROWDED = 10.0
 """A call that waits for a processor for so many times what it takes of one would starve behind all others."""
 SHARE = 0.25
@@ -103,7 +98,7 @@ class ShadowWorker:
         self._paths, self.metrics = Paths(worker.root), Metrics(worker.metrics)
         self._options = options
         self._portion = Portion()
-        self._behind = Behind()
+        self._behind = Behind(enough=CROWDED, crowded=CROWDED)
         self.capture = Capture(
             open_sink=lambda product: SegmentWriter(
                 self._paths.segments(product) / worker.name, durability=worker.durability
@@ -206,58 +201,6 @@ def _read(fd: int, size: int) -> bytes | None:
 def rest_after(worked: float) -> float:
     """How many seconds to do nothing after `worked` seconds of a processor, so that the others find one free."""
     return min(_LONGEST_REST, worked * (1 / SHARE - 1))
-
-
-def stand_back() -> None:
-    """Let the others go first: on processors that all of them want, this process gets about a tenth of one."""
-    if sys.platform != "linux":
-        os.nice(NICE)
-        return
-    for task in Path("/proc/self/task").iterdir():  # what a library has started by now; threads to come inherit it
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, int(task.name), NICE)
-
-
-class Behind:
-    """Where calls are made: on a machine that has room, in a thread that takes what nobody else wants.
-
-    A thread of low priority may finish its turn while others wait, which is seen in the tail of those who are answered;
-    one of SCHED_IDLE makes room at once. But of a processor that others want all the time it gets a 300th, so where a
-    call had to wait for long the next one is made as `stand_back` leaves it: else on a machine that is busy for
-    days no release would ever be decided. Two threads, since only root may take that rank back.
-    """
-
-    def __init__(self) -> None:
-        self._low = ThreadPoolExecutor(max_workers=1)
-        self._last = ThreadPoolExecutor(max_workers=1, initializer=_let_all_go_first)
-        self._crowded = True
-        """Until a call has shown that it is not: the first one takes the longest."""
-
-    def work(self, call: Callable[[], T]) -> T:
-        """What `call` gives; raises what it raises."""
-        given, worked, waited = (self._low if self._crowded else self._last).submit(_timed, call).result()
-        self.took(worked, waited)
-        return given
-
-    def took(self, worked: float, waited: float) -> None:
-        """Take in that a call took so many seconds of a processor, and waited so many for one."""
-        self._crowded = waited > CROWDED * worked
-
-
-def _timed(call: Callable[[], T]) -> tuple[T, float, float]:
-    """What `call` gives, what it took of a processor, and for how long it waited for one."""
-    from windlass.serving.versions.timing import undisturbed_time
-
-    undisturbed, started, worked = undisturbed_time(), time.perf_counter(), time.process_time()
-    given = call()
-    return given, time.process_time() - worked, time.perf_counter() - started - undisturbed()
-
-
-def _let_all_go_first() -> None:
-    """For this thread, and those that it starts."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # a system without that rank: the lower priority has to do
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _watch(shadow: ShadowWorker, stop_seconds: float) -> None:

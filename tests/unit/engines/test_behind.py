@@ -1,0 +1,101 @@
+"""Work that goes behind all others of a machine that has room, and not where it would starve."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+import time
+
+import pytest
+
+from windlass.engines import behind
+from windlass.engines.behind import Behind, Turn, turn_of
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such rank")
+ENOUGH, CROWDED = 0.5, 5.0
+
+
+def some() -> Behind:
+    return Behind(enough=ENOUGH, crowded=CROWDED)
+
+
+def rank_of(calls: Behind) -> int:
+    """The scheduling policy of the next call."""
+    return calls.work(lambda: os.sched_getscheduler(0))
+
+
+def test_the_first_call_is_not_behind_all_others() -> None:
+    assert rank_of(some()) == os.SCHED_OTHER
+
+
+@pytest.mark.parametrize("worked", [0.0005, 0.01, 2.0])
+@pytest.mark.parametrize(
+    ("waits", "rank"),
+    [
+        ([0.9 * ENOUGH], "SCHED_IDLE"),
+        ([1.1 * ENOUGH], "SCHED_OTHER"),
+        ([0.0, 0.9 * CROWDED], "SCHED_IDLE"),
+        ([0.0, 1.1 * CROWDED], "SCHED_OTHER"),
+        ([0.0, 1.1 * CROWDED, 1.1 * ENOUGH], "SCHED_OTHER"),
+        ([0.0, 1.1 * CROWDED, 0.9 * ENOUGH], "SCHED_IDLE"),
+    ],
+)
+def test_it_goes_behind_all_others_as_long_as_that_gets_it_on(worked: float, waits: list[float], rank: str) -> None:
+    """`waits`: of the calls so far, for each second that they worked."""
+    calls = some()
+    for each in waits:
+        calls.took(worked=worked, waited=each * worked)
+    assert rank_of(calls) == getattr(os, rank)
+
+
+def test_the_thread_that_called_keeps_its_rank() -> None:
+    calls = some()
+    calls.took(worked=0.01, waited=0.0)
+    calls.work(lambda: None)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_what_a_call_raises_is_raised_and_the_next_one_is_made() -> None:
+    def fails() -> None:
+        raise ValueError("nothing")
+
+    calls = some()
+    with pytest.raises(ValueError, match="nothing"):
+        calls.work(fails)
+    assert calls.work(lambda: 1) == 1
+
+
+def test_a_thread_is_told_what_it_worked() -> None:
+    before, began = turn_of(threading.get_native_id()), time.thread_time()
+    while time.thread_time() < began + 0.05:
+        pass
+    after = turn_of(threading.get_native_id())
+    assert before is not None
+    assert after is not None
+    assert after.worked - before.worked == pytest.approx(0.05, abs=0.02)
+
+
+def test_nothing_is_known_of_a_thread_that_is_not_there() -> None:
+    assert turn_of(2**22 + 1) is None
+
+
+@pytest.mark.parametrize(("waits", "starves"), [(0.9, True), (0.0, False)])
+def test_a_call_that_waits_for_a_processor_starves_and_one_that_waits_for_anything_else_does_not(
+    monkeypatch: pytest.MonkeyPatch, waits: float, starves: bool
+) -> None:
+    over, told = threading.Event(), list[int]()
+    looks = itertools.count()
+
+    def turn(_thread: int) -> Turn:
+        look = next(looks)
+        if look == 5:
+            over.set()
+        return Turn(worked=0.0, waited=waits * look)
+
+    monkeypatch.setattr(behind, "turn_of", turn)
+    monkeypatch.setattr(behind, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(behind, "_STARVED", 0.5)
+    some().work(over.wait, starving=lambda: told.append(1))
+    assert bool(told) is starves
