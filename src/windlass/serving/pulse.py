@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 _LEAST_SHARE = 0.1
 """Of a processor's time that whoever is ready to run gets, unless others take all of it."""
 _MOST_PASSES = 2.0
@@ -52,15 +50,18 @@ class _Processor:
     """Whether a process waits for nothing but itself, after what the system tells of its threads."""
 
     def __init__(self, pid: int) -> None:
+        import psutil  # not before the workers start
+
         self._tasks = Path(f"/proc/{pid}/task")
         self._process = psutil.Process(pid)
+        self._gone = psutil.Error
         self._worked = 0.0
 
     def __call__(self, seconds: float) -> bool:
         try:
             times = self._process.cpu_times()
             states = {_state(file) for file in self._tasks.glob("*/stat")} or {self._process.status()[:1].upper()}
-        except (psutil.Error, OSError):  # it has ended, which others find out
+        except (self._gone, OSError):  # it has ended, which others find out
             return False
         worked, self._worked = times.user + times.system - self._worked, times.user + times.system
         return not states & {"T", "t"} and ("R" not in states or worked >= _LEAST_SHARE * seconds)

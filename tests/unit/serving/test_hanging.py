@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 
 from windlass.monitoring.reference import make_reference, save
@@ -355,7 +356,7 @@ def test_who_could_have_spoken(
         def cpu_times(self) -> Any:
             return type("Times", (), {"user": worked, "system": 0.0})
 
-    monkeypatch.setattr(pulse.psutil, "Process", Process)
+    monkeypatch.setattr(psutil, "Process", Process)
     processor = pulse._Processor(1)
     processor._tasks = tmp_path
     assert processor(1.0) is could
