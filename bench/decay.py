@@ -4,7 +4,8 @@
 
 Bernoulli losses: an error rate of 10 % that rises to 15 % or 20 % after 5,000 rows; the reference is learned of 2,000,
 10,000 or 50,000 rows. Without a change: `--null` rows in all, each stretch against a reference of its own,
-begun anew after each alarm. Ends: the rate stays up for 20,000 rows and is 10 % again then. Figures are seeded.
+begun anew after each alarm. Ends: the rate stays up for 20,000 rows and is 10 % again then. Bursts: good
+and bad times follow each other, as they did on the holdout. Figures are seeded.
 """
 
 from __future__ import annotations
@@ -12,14 +13,22 @@ from __future__ import annotations
 import argparse
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, decide_decay, summarise_losses, upper_mean
 from windlass.decisions.statistics.sequential import change_evidence
+from windlass.records.decision import Decision
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 BEFORE, AFTER = 5_000, 6_000
 STOOD, HEALED = 20_000, 10_000
+BURSTY = 20_000
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 RATE = 0.1
 
@@ -71,6 +80,18 @@ def end(random: np.random.Generator, *, reference: int, rate: float) -> float:
     return float(high - STOOD)
 
 
+def bursts(random: np.random.Generator, rows: int, stay: int) -> Floats:
+    """Errors that come in good and bad times, which last `stay` rows on average."""
+    bad = (np.cumsum(random.random(rows) < 1 / stay) + random.integers(2)) % 2 == 1
+    return (random.random(rows) < np.where(bad, 1.6 * RATE, 0.4 * RATE)).astype(float)
+
+
+def in_bursts(random: np.random.Generator, *, reference: int, stay: int) -> Decision:
+    """What is decided where nothing changes; at most one in five may alarm where a rate is promised."""
+    held = summarise_losses(bursts(random, reference, stay), bounded=True)
+    return decide_decay(DecayEvidence(reference=held, losses=bursts(random, BURSTY, stay)), NOW)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=1000)
@@ -101,6 +122,15 @@ def main() -> None:
         rows = part * asked.references
         length = "none" if alarms == 0 else f"one in {rows / alarms:,.0f} rows"
         print(f"no change, reference of {reference:6,} rows, {rows:,} rows: {alarms} alarms, {length}")
+    print(f"no change, errors in bursts of 4 and 16 %, {streams} streams of {BURSTY:,} rows: alarms; without a promise")
+    bursty = np.random.default_rng(0)
+    for stay, reference in ((20, 5_000), (100, 5_000), (400, 5_000), (400, 2_000), (400, 500)):
+        decided = [in_bursts(bursty, reference=reference, stay=stay) for _ in range(streams)]
+        raised = sum(each.verdict == "alarm" for each in decided)
+        kept = [each for each in decided if each.numbers["promised"]]
+        told = f"{raised:3} alarms; {len(decided) - len(kept):3} promise nothing, "
+        told += f"of the other {len(kept):3} {sum(each.verdict == 'alarm' for each in kept)} alarm"
+        print(f"  bursts of {stay} rows on average, reference of {reference:,} rows: {told}")
     losses = (random.random(1_000_000) < RATE).astype(float)
     costs = []
     for _ in range(5):

@@ -85,7 +85,7 @@ def _sure(decision: Decision) -> str:
         return f"Judged by `{decision.judgement}`; the figures are kept with the alarm."
     reached = _figure(evidence) if evidence < _BEYOND else f"more than {_figure(_BEYOND)}"
     told = f"The evidence is {reached}, and {_figure(needed)} raises an alarm"
-    often = _OFTEN.get(decision.judgement)
+    often = _OFTEN.get(decision.judgement) if decision.numbers.get("promised", True) else None
     return f"{told}; without cause that comes {often} on average, at most." if often else f"{told}."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,12 @@ RUN_LENGTH = 100_000
 MINIMUM_ROWS = 100
 _CONFIDENCE_ERRORS = 2.0
 """Standard errors that are granted to the reference, since it is a sample too."""
+_LONGEST_BLOCK = 48
+"""Rows of a block at most; longer ones keep more promises, and find a decay much later."""
+_LEAST_BLOCKS = 20
+"""Blocks of the holdout that can show whether they follow each other."""
+_CLEARLY = 1.645
+"""Standard errors that chance exceeds one time in twenty."""
 _STRETCH = 1024
 """Rows that the next alarm and its end are sought in at first, after one has ended."""
 
@@ -40,6 +46,8 @@ class LossReference(msgspec.Struct, frozen=True, kw_only=True):
     """Losses are cut here: 1 for classification, three times the 99th percentile for regression."""
     block: int = 1
     """Consecutive losses that are averaged before they are judged, since neighbours err alike; 1: independent."""
+    independent: bool = True
+    """Whether the means of blocks do not follow each other on the holdout, so that a rate of false alarms holds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +85,7 @@ class DecayEvidence:
 def summarise_losses(losses: Floats, *, bounded: bool) -> LossReference | None:
     """The reference from the holdout's losses, `(n,)` in the order of time; None when there are too few.
 
-    `bounded`: they lie in 0..1 (classification). The block grows with the dependence of neighbours.
+    `bounded`: they lie in 0..1 (classification). The block grows until the means of blocks do not follow each other.
     """
     losses = np.asarray(losses, dtype=np.float64)
     losses = losses[np.isfinite(losses)]
@@ -86,13 +94,39 @@ def summarise_losses(losses: Floats, *, bounded: bool) -> LossReference | None:
     bound = 1.0 if bounded else 3 * float(np.quantile(losses, 0.99))
     kept = np.clip(losses, 0.0, bound)
     ratio = dependence(kept)
+    block, independent = (
+        (1, True) if ratio == 1 else _independent_block(kept, min(_LONGEST_BLOCK, int(np.ceil(ratio)) * 2))
+    )
     return LossReference(
         mean=float(kept.mean()),
         variance=float(kept.var(ddof=1)) * ratio,
         rows=len(kept),
         bound=bound,
-        block=1 if ratio == 1 else min(48, int(np.ceil(ratio)) * 2),
+        block=block,
+        independent=independent,
     )
+
+
+def _independent_block(losses: Floats, first: int) -> tuple[int, bool]:
+    """The block, doubled from `first`, whose means do not follow each other, and whether there is one.
+
+    It leaves `_LEAST_BLOCKS`, since the means of fewer cannot show whether they do, and is not longer than
+    `_LONGEST_BLOCK`: an alarm would be late. Where there is none nothing is promised, and `first` is quickest.
+    """
+    longest = max(first, min(_LONGEST_BLOCK, len(losses) // _LEAST_BLOCKS))
+    block = first
+    while _follow(_blocks(losses, block)):
+        if block == longest:
+            return first, False
+        block = min(2 * block, longest)
+    return block, True
+
+
+def _follow(means: Floats) -> bool:
+    """Whether each is clearly (5 %) like the one before it, or thirtieths vary more than independence allows."""
+    apart = means - means.mean()
+    likeness = float(apart[1:] @ apart[:-1]) / float(apart @ apart) if apart.any() else 0.0
+    return likeness > _CLEARLY / np.sqrt(len(means)) or dependence(means) > 1
 
 
 def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RUN_LENGTH) -> Decision:
@@ -102,7 +136,8 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     of what the holdout's mean can be. While the losses' mean, given all before, stays below that, a false alarm comes
     after `run_length` predictions on average or later, and within n predictions with probability at most n /
     run_length. An alarm ends by the same detector turned round (`_ended`). Losses whose neighbours err alike are judged
-    in blocks; both guarantees then hold as far as blocks are independent.
+    in blocks, whose means do not follow each other on the holdout; where there are no such blocks, `promised` is
+    False among the numbers, and the reason says that no rate of false alarms is promised.
 
     With declared slices half of every stake is laid on the whole, and the other half, in equal parts for each column,
     on the group that the row is in. A group's stakes grow with its own rows only, so what all stakes together have won
@@ -119,6 +154,7 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     if reference is None or reference.bound <= 0:
         return decision("decay", "wait", ["There is no holdout to compare with."], numbers, now)
     numbers |= {"reference": reference.mean, "reference_rows": reference.rows, "block": reference.block}
+    numbers |= {"promised": all(each.independent for each in [reference, *(of.reference for of in evidence.slices)])}
     if len(losses) < MINIMUM_ROWS:
         return decision("decay", "wait", [f"Fewer than {MINIMUM_ROWS} outcomes are known."], numbers, now)
     whole = SliceLosses(column="", group="", reference=reference, places=np.arange(len(losses)))
@@ -132,9 +168,8 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
         numbers |= {"slices": len(evidence.slices)}
     if not standing.raised:
         of = ", neither of all rows nor of a slice" if evidence.slices else ""
-        return decision(
-            "decay", "quiet", [f"The losses are no higher than on the holdout, beyond noise{of}."], numbers, now
-        )
+        reason = f"The losses are no higher than on the holdout, beyond noise{of}."
+        return decision("decay", "quiet", [reason + told_promise(numbers)], numbers, now)
     if evidence.slices:
         numbers |= {"slice": worst.name if worst.column else None}
     own = losses[worst.places[worst.places >= since]]
@@ -148,7 +183,17 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
         else f"The losses{of} rose above those of the holdout ({show(held)}). Whether they are down again, as the "
         f"last {len(own)} look ({show(recent)}), is not clear yet."
     )
-    return decision("decay", "alarm", [reason], numbers, now)
+    return decision("decay", "alarm", [reason + told_promise(numbers)], numbers, now)
+
+
+def told_promise(numbers: Mapping[str, Any]) -> str:
+    """What to add to a reason where the figures of a decision of this module promise no rate of false alarms."""
+    if numbers.get("promised", True):
+        return ""
+    return (
+        " The losses of the holdout follow each other beyond the blocks that they are judged in, "
+        "so no rate of false alarms is promised."
+    )
 
 
 class _Standing(NamedTuple):
@@ -156,7 +201,7 @@ class _Standing(NamedTuple):
 
     raised: bool
     evidence: float
-    """Since the last alarm ended, in units of one row."""
+    """Since the last alarm ended, in units of one row; while one stands, the highest since it was raised."""
     worst: SliceLosses
     """What has become worse, or comes closest to it."""
     since: int
@@ -189,7 +234,7 @@ def _standing(
             reach *= 2
         else:
             since = start + _since(own[worst], losses[start:], errors)
-            return _Standing(len(reached) > 0, float(total[-1]), judged[worst], since)
+            return _Standing(len(reached) > 0, float(total[at:].max()), judged[worst], since)
     return _Standing(raised=False, evidence=0.0, worst=judged[0], since=len(losses) - 1)
 
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from windlass.decisions.decay import MINIMUM_ROWS, DecayEvidence, LossReference, decide_decay, summarise_losses
+from windlass.decisions.decay import (
+    MINIMUM_ROWS,
+    DecayEvidence,
+    LossReference,
+    decide_decay,
+    summarise_losses,
+    told_promise,
+)
 from windlass.decisions.figures import decision, show, show_rise
 from windlass.records.decision import Decision
 
@@ -79,10 +86,10 @@ def decide_warning(reference: LossReference | None, expected: Floats, now: datet
     numbers = {"answers": found.numbers["outcomes"], **figures}
     if found.verdict == "quiet":
         reason = "By the answers alone the model is expected to be as good as on the holdout."
-        return decision("warning", "quiet", [reason], numbers, now)
+        return decision("warning", "quiet", [reason + told_promise(numbers)], numbers, now)
     recent = float(found.numbers["recent"] or 0.0)
     reason = (
         f"By the last {found.count('recent_rows')} answers alone a mean loss of {show(recent)} is to be expected; "
         f"on the holdout it was {show(reference.mean)}{show_rise(recent, reference.mean)}."
     )
-    return decision("warning", "alarm", [reason], numbers, now)
+    return decision("warning", "alarm", [reason + told_promise(numbers)], numbers, now)

@@ -36,9 +36,12 @@ class DecayReport(msgspec.Struct, frozen=True, kw_only=True):
     since: int | None
     """The loss with which it most likely began: its place in what was given. Means something with an alert only."""
     evidence: float | None
+    """While an alert stands, the highest since it was raised; None: not judged."""
     evidence_needed: float | None
     block: int
     """Consecutive losses that are judged as one, since neighbours err alike on the holdout; 1: they do not."""
+    promised: bool
+    """Whether the rate of false alerts holds; not where the holdout's losses follow each other beyond blocks."""
 
 
 def losses(truth: ArrayLike, predictions: ArrayLike, *, kind: TaskKind) -> Floats:
@@ -71,7 +74,8 @@ def decay(holdout: ArrayLike, current: ArrayLike, *, kind: TaskKind) -> DecayRep
     those that come late must not be of one class (hand over predictions up to where outcomes are complete). While the
     model is as good as on the holdout, the first false alert comes after 100,000 outcomes on average, or later (an
     e-detector; Shin, Ramdas and Rinaldo 2024, New England Journal of Statistics in Data Science 2; see
-    `decisions.decay`). Raises DataError for fewer than 100 losses on the holdout, and UsageError for what is no loss.
+    `decisions.decay`); `promised` and the reason say where that cannot be held. Raises DataError for fewer than 100
+    losses on the holdout, and UsageError for what is no loss.
     """
     held, given = _checked(holdout, "holdout", kind), _checked(current, "current", kind)
     reference = summarise_losses(held, bounded=kind != "regression")
@@ -95,6 +99,7 @@ def decay(holdout: ArrayLike, current: ArrayLike, *, kind: TaskKind) -> DecayRep
         evidence=numbers.get("evidence"),
         evidence_needed=numbers.get("evidence_needed"),
         block=reference.block,
+        promised=reference.independent,
     )
 
 

@@ -157,6 +157,7 @@ def test_a_message_says_how_sure_an_alarm_is_in_words(desk: Desk) -> None:
     assert sure("decay", evidence=3e43, evidence_needed=1e5).startswith(
         "The evidence is more than 1,000,000,000, and 100,000 raises an alarm; without cause that comes once in "
     )
+    assert "without cause" not in sure("decay", evidence=3e5, evidence_needed=1e5, promised=False)
     assert sure("drift", evidence=0.6, evidence_needed=8760.0, vanished="fare") == "It was seen, not inferred."
     assert "figures are kept" in sure("service")
 

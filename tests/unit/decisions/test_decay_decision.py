@@ -3,11 +3,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
 import numpy as np
 import pytest
 
 from windlass.decisions import decay
-from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, decide_decay, summarise_losses, upper_mean
+from windlass.decisions.decay import (
+    RUN_LENGTH,
+    DecayEvidence,
+    LossReference,
+    SliceLosses,
+    decide_decay,
+    summarise_losses,
+    upper_mean,
+)
 from windlass.decisions.statistics.sequential import change_evidence
 
 
@@ -199,3 +208,73 @@ def test_bursts_that_come_and_go_are_judged_in_time_that_grows_with_the_rows(
         monkeypatch.setattr(decay, "_STRETCH", stretch)
         found.append(decide_decay(DecayEvidence(reference=reference, losses=losses), now))
     assert found[0] == found[1] == found[2]
+
+
+def bursts(rng: np.random.Generator, rows: int, stay: int) -> np.ndarray:
+    """Errors of a model that has good and bad times, of 4 and 16 %, which last `stay` rows on average."""
+    turns = rng.random(rows) < 1 / stay
+    bad = (np.cumsum(turns) + rng.integers(2)) % 2 == 1
+    return (rng.random(rows) < np.where(bad, 0.16, 0.04)).astype(float)
+
+
+def test_where_bad_times_last_for_hundreds_of_rows_no_rate_of_false_alarms_is_promised(
+    rng: np.random.Generator, now: datetime, plausible: Callable[[int, int, float], bool]
+) -> None:
+    promised = broken = 0
+    for _ in range(60):
+        reference = summarise_losses(bursts(rng, 5000, 400), bounded=True)
+        found = decide_decay(DecayEvidence(reference=reference, losses=bursts(rng, 20_000, 400)), now)
+        assert ("no rate of false alarms is promised" in found.reasons[0]) is not found.numbers["promised"]
+        promised += found.numbers["promised"] is True
+        broken += found.numbers["promised"] is True and found.verdict == "alarm"
+    assert promised < 10
+    assert plausible(broken, 60, 20_000 / RUN_LENGTH)
+
+
+def test_blocks_grow_until_their_means_do_not_follow_each_other(rng: np.random.Generator) -> None:
+    references = [summarise_losses(bursts(rng, 10_000, 10), bounded=True) for _ in range(40)]
+    assert sum(each is not None and each.independent for each in references) > 30
+    assert max(each.block for each in references if each is not None) > 4
+
+
+def test_a_holdout_too_short_to_show_how_long_losses_are_alike_promises_nothing(
+    rng: np.random.Generator, now: datetime
+) -> None:
+    half = np.repeat([0.0, 0.1], 1000)
+    reference = summarise_losses(0.1 + half + 0.05 * rng.random(2000), bounded=True)
+    assert reference is not None
+    assert not reference.independent
+    verdicts = {}
+    for losses in (half + 0.05, np.full(5000, 0.9)):
+        found = decide_decay(DecayEvidence(reference=reference, losses=losses), now)
+        verdicts[found.verdict] = found.reasons[0], found.numbers["promised"]
+    assert verdicts.keys() == {"quiet", "alarm"}
+    for reason, promised in verdicts.values():
+        assert reason.endswith("so no rate of false alarms is promised.")
+        assert promised is False
+    sound = summarise_losses(brier(rng, 2000), bounded=True)
+    found = decide_decay(DecayEvidence(reference=sound, losses=brier(rng, 2000)), now)
+    assert "promised" not in found.reasons[0]
+    assert found.numbers["promised"] is True
+    slices = (SliceLosses(column="a", group="b", reference=reference, places=np.arange(500)),)
+    found = decide_decay(DecayEvidence(reference=sound, losses=brier(rng, 2000), slices=slices), now)
+    assert found.numbers["promised"] is False
+
+
+def test_a_reference_of_an_older_bundle_still_loads() -> None:
+    older = b'{"mean": 0.1, "variance": 0.09, "rows": 500, "bound": 1.0, "block": 6}'
+    assert msgspec.json.decode(older, type=LossReference).independent
+
+
+def test_an_alarm_that_stands_shows_the_evidence_that_it_was_raised_with(
+    rng: np.random.Generator, now: datetime
+) -> None:
+    reference = summarise_losses((rng.random(20_000) < 0.1).astype(float), bounded=True)
+    risen = (rng.random(3000) < 0.2).astype(float)
+    shown = [
+        decide_decay(DecayEvidence(reference=reference, losses=np.append(risen, np.zeros(rows))), now)
+        for rows in (0, 100)
+    ]
+    assert [each.verdict for each in shown] == ["alarm", "alarm"]
+    first, later = (each.numbers["evidence"] for each in shown)
+    assert later == first >= RUN_LENGTH
