@@ -25,7 +25,8 @@ def effect_of(reference: ColumnProfile, counts: Counts, *, window: ColumnProfile
     """The shift of rows from the reference; `counts` `(k,)` holds them in its bins.
 
     Wasserstein's distance and the shift of the mean take all values of a bin to be as its mean in the reference; if
-    `window` is the profile of these very rows, the shift comes from its exact mean instead.
+    `window` is the profile of these very rows, the shift comes from its exact mean instead, and the distance is no less
+    than that shift, as Wasserstein's never is.
     """
     before = np.asarray(reference.counts, dtype=np.int64)
     if not counts.sum():
@@ -46,6 +47,7 @@ def effect_of(reference: ColumnProfile, counts: Counts, *, window: ColumnProfile
         distance, difference = float((np.abs(gaps) * steps).sum()), float(-(gaps * steps).sum())
     if window is not None and window.mean is not None and reference.mean is not None:
         difference = window.mean - reference.mean
+        distance = max(distance, abs(difference))  # bins do not tell how far beyond the range rows lie
     deviation = reference.deviation
     return msgspec.structs.replace(
         effect,

@@ -258,3 +258,13 @@ def test_sums_are_the_same_in_any_order(parts: list[list[float]], random: object
     shuffled = list(made)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert counts_and_sums(merge(made)) == counts_and_sums(merge(shuffled))
+
+
+def test_rows_far_beyond_the_reference_are_as_far_as_they_are(rng: np.random.Generator) -> None:
+    """No distance of Wasserstein's is below the difference of the means, and beyond the range it is near that."""
+    usual, faulty = rng.normal(size=4000), rng.normal(size=4000)
+    faulty[:1200] = 1e6
+    reference = profile(pl.DataFrame({"x": usual}))
+    window = profile_like(reference, pl.DataFrame({"x": faulty}))
+    effect = effect_of(reference.columns[0], np.array(window.columns[0].counts), window=window.columns[0])
+    assert effect.wasserstein == pytest.approx(np.abs(np.sort(faulty) - np.sort(usual)).mean(), rel=1e-3)
