@@ -150,6 +150,8 @@ class Project:
             module = self.known.get(path) or read.get(path)
             if isinstance(module, Module):
                 found[path] = module
+                if module.left_out:
+                    self.tree.unread[path] = module.left_out
             elif module is not None:
                 self.tree.unread[path] = module
         modules = Modules(found, tuple(self.tree.sizes))

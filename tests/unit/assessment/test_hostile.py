@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +44,34 @@ def test_a_huge_notebook_is_read_up_to_the_limit(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert "read up to there" in unread(found)["big.ipynb"]
     assert peak < 100_000_000
+
+
+@pytest.mark.parametrize("name", ["big.ipynb", "big.py"])
+def test_code_without_end_takes_no_more_than_300_mb(tmp_path: Path, name: str) -> None:
+    """Of the process that parses it, a fork of the first that shares what that has."""
+    lines = ["x = f(a, b)\n"] * 500
+    cell = json.dumps({"cell_type": "code", "source": lines})
+    whole = '{"cells": [' + ", ".join([cell] * 1000) + "]}" if name == "big.ipynb" else "".join(lines) * 200
+    folder = tmp_path / "scanned"
+    folder.mkdir()
+    (folder / name).write_text(whole)
+    code = (
+        "import resource, sys; from datetime import UTC, datetime; from pathlib import Path;"
+        "from windlass.assessment.assess import assess;"
+        "found = assess(Path(sys.argv[1]), now=datetime.now(UTC)); print([each.path for each in found.unread]);"
+        "who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN;"
+        "print(max(resource.getrusage(each).ru_maxrss for each in who))"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True).stdout
+    unread_paths, kilobytes = told.splitlines()
+    assert unread_paths == str([name])
+    assert int(kilobytes) < 300_000 * (1 if sys.platform == "linux" else 1000)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such pipes")
+def test_a_pipe_is_told_of_and_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    assert "not opened" in unread(assess(tmp_path, now=NOW))["pipe.py"]
 
 
 def test_cells_before_the_cut_count(tmp_path: Path) -> None:

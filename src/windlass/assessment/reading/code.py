@@ -129,6 +129,8 @@ class Module(msgspec.Struct, gc=False):
     """The top-level names of all that it imports."""
     is_placed: bool = False
     """Whether it imports relative to where it lies: seen from another folder its names would be others."""
+    left_out: str = ""
+    """What of it was not read; empty: nothing."""
 
     @property
     def is_notebook(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 from typing import Any
 
 from msgspec import structs
@@ -11,6 +12,8 @@ from msgspec import structs
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.python import NotPython, read_python
 
+MOST_CODE = 400_000
+"""Letters. To parse them takes up to five hundred times as much memory."""
 _CELLS = re.compile(r'"cells"\s*:\s*\[')
 _MAGIC = re.compile(r"^\s*[%!?].*$|^.*\?\s*$", re.MULTILINE)
 
@@ -21,10 +24,15 @@ def read_notebook(path: str, text: str) -> Module:
     if not cells:
         raise NotPython("no cells can be read in it")
     sources = [(number, _source(cell)) for number, cell in enumerate(cells, start=1) if cell.get("cell_type") == "code"]
+    fitting = [up_to <= MOST_CODE for up_to in accumulate(len(text) for _, text in sources)]
+    sources, left = sources[: sum(fitting)], len(sources) - sum(fitting)
     try:
-        return _read(path, sources)
+        module = _read(path, sources)
     except NotPython:  # a cell of scratch work; the others count all the same
-        return _read(path, [each for each in sources if _is_python(path, each[1])])
+        module = _read(path, [each for each in sources if _is_python(path, each[1])])
+    if left:
+        module.left_out = f"more than {MOST_CODE // 1_000:,} KB of code: its last {left:,} cells were left out"
+    return module
 
 
 def _source(cell: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from windlass.assessment.records import Unread
 
@@ -25,9 +25,16 @@ class Limits:
 
     files: int = 100_000
     bytes_of_text: int = 1_000_000
+    bytes_of_code: int = 500_000
+    """Of a file of Python: to parse it takes up to five hundred times as much memory."""
     bytes_of_notebook: int = 8_000_000
     bytes_in_all: int = 300_000_000
     depth: int = 40
+
+    def of(self, path: str) -> int:
+        """The bytes of one file."""
+        special = {".ipynb": self.bytes_of_notebook, ".py": self.bytes_of_code}
+        return special.get(PurePosixPath(path).suffix, self.bytes_of_text)
 
 
 @dataclass
@@ -78,6 +85,8 @@ class Tree:
                             entries.append((entry.name, True, 0))
                     elif entry.is_file(follow_symlinks=False):
                         entries.append((entry.name, False, entry.stat(follow_symlinks=False).st_size))
+                    else:
+                        self.unread[path] = "neither a file nor a folder: it is not opened"
         except OSError as error:
             self.unread[folder or "."] = f"could not be listed: {error.strerror}"
         return entries
@@ -91,7 +100,7 @@ class Tree:
 
     def text(self, path: str) -> str | None:
         """What a file says, up to the limit; None, and a line in `unread`, where it cannot be told."""
-        limit = self.limits.bytes_of_notebook if path.endswith(".ipynb") else self.limits.bytes_of_text
+        limit = self.limits.of(path)
         if self._read >= self.limits.bytes_in_all:
             self.unread[path] = f"more than {self.limits.bytes_in_all // 1_000_000} MB in all: the rest was left out"
             return None
