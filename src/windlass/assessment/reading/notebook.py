@@ -12,8 +12,8 @@ from msgspec import structs
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.python import NotPython, read_python
 
-MOST_CODE = 400_000
-"""Letters. To parse them takes up to five hundred times as much memory."""
+MOST_CODE = 200_000
+"""Letters. To parse them takes up to a thousand times as much memory."""
 _CELLS = re.compile(r'"cells"\s*:\s*\[')
 _MAGIC = re.compile(r"^\s*[%!?].*$|^.*\?\s*$", re.MULTILINE)
 

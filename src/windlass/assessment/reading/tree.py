@@ -25,8 +25,8 @@ class Limits:
 
     files: int = 100_000
     bytes_of_text: int = 1_000_000
-    bytes_of_code: int = 500_000
-    """Of a file of Python: to parse it takes up to five hundred times as much memory."""
+    bytes_of_code: int = 240_000
+    """Of a file of Python: to parse it takes up to a thousand times as much memory."""
     bytes_of_notebook: int = 8_000_000
     bytes_in_all: int = 300_000_000
     depth: int = 40
