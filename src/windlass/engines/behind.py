@@ -34,7 +34,7 @@ def stand_back() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, max(NICE, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
-class Turn(NamedTuple):
+class ProcessorTime(NamedTuple):
     """Seconds that a thread had a processor, and that it was ready to run and had none."""
 
     worked: float
@@ -61,16 +61,16 @@ class Behind:
     def work(self, call: Callable[[], T], *, starving: Callable[[], None] = lambda: None) -> T:
         """What `call` gives; raises what it raises. `starving` is called every second that it mostly waits for a
         processor, and not while it waits for anything else."""
-        began: Future[tuple[int, Turn | None]] = Future()
+        began: Future[tuple[int, ProcessorTime | None]] = Future()
         ended = (self._own if self._crowded else self._last).submit(_watched, call, began)
         thread, first = began.result()
         before = first
         while not wait([ended], _LOOK_SECONDS).done:
-            now = turn_of(thread)
+            now = processor_time_of(thread)
             if before is not None and now is not None and now.waited - before.waited > _STARVED:
                 starving()
             before = now
-        last = turn_of(thread)
+        last = processor_time_of(thread)
         if first is not None and last is not None:
             self.took(worked=last.worked - first.worked, waited=last.waited - first.waited)
         return ended.result()
@@ -80,18 +80,18 @@ class Behind:
         self._crowded = waited > (self._enough if self._crowded else self._most) * worked
 
 
-def turn_of(thread: int) -> Turn | None:
+def processor_time_of(thread: int) -> ProcessorTime | None:
     """Of a thread of this process, since it began; None where the system does not tell (Linux does, in schedstat)."""
     try:
         worked, waited, _ = (_TASKS / str(thread) / "schedstat").read_text().split()
     except OSError:
         return None
-    return Turn(int(worked) / 1e9, int(waited) / 1e9)
+    return ProcessorTime(int(worked) / 1e9, int(waited) / 1e9)
 
 
-def _watched(call: Callable[[], T], began: Future[tuple[int, Turn | None]]) -> T:
+def _watched(call: Callable[[], T], began: Future[tuple[int, ProcessorTime | None]]) -> T:
     thread = threading.get_native_id()
-    began.set_result((thread, turn_of(thread)))
+    began.set_result((thread, processor_time_of(thread)))
     return call()
 
 

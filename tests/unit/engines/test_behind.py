@@ -11,7 +11,7 @@ import time
 import pytest
 
 from windlass.engines import behind
-from windlass.engines.behind import Behind, Turn, turn_of
+from windlass.engines.behind import Behind, ProcessorTime, processor_time_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such rank")
 ENOUGH, CROWDED = 0.5, 5.0
@@ -68,17 +68,17 @@ def test_what_a_call_raises_is_raised_and_the_next_one_is_made() -> None:
 
 
 def test_a_thread_is_told_what_it_worked() -> None:
-    before, began = turn_of(threading.get_native_id()), time.thread_time()
+    before, began = processor_time_of(threading.get_native_id()), time.thread_time()
     while time.thread_time() < began + 0.05:
         pass
-    after = turn_of(threading.get_native_id())
+    after = processor_time_of(threading.get_native_id())
     assert before is not None
     assert after is not None
     assert after.worked - before.worked == pytest.approx(0.05, abs=0.02)
 
 
 def test_nothing_is_known_of_a_thread_that_is_not_there() -> None:
-    assert turn_of(2**22 + 1) is None
+    assert processor_time_of(2**22 + 1) is None
 
 
 @pytest.mark.parametrize(("waits", "starves"), [(0.9, True), (0.0, False)])
@@ -88,13 +88,13 @@ def test_a_call_that_waits_for_a_processor_starves_and_one_that_waits_for_anythi
     over, told = threading.Event(), list[int]()
     looks = itertools.count()
 
-    def turn(_thread: int) -> Turn:
+    def turn(_thread: int) -> ProcessorTime:
         look = next(looks)
         if look == 5:
             over.set()
-        return Turn(worked=0.0, waited=waits * look)
+        return ProcessorTime(worked=0.0, waited=waits * look)
 
-    monkeypatch.setattr(behind, "turn_of", turn)
+    monkeypatch.setattr(behind, "processor_time_of", turn)
     monkeypatch.setattr(behind, "_LOOK_SECONDS", 0.001)
     monkeypatch.setattr(behind, "_STARVED", 0.5)
     some().work(over.wait, starving=lambda: told.append(1))
