@@ -205,9 +205,8 @@ def windlass(run: Run, folder: Path, names: list[str]) -> None:
     versions.publish(paths)
     with Server(Settings(workspace=paths.root, port=0), paths, log=folder / "windlass.log") as server:
         for name in names:
-            width = 10 if name == "contract" else models.WIDTH
             url = f"{server.url}/{name}/predict"
-            run.measure(f"{name}: windlass", url, versions.bodies(width), pid=server.pids[0])
+            run.measure(f"{name}: windlass", url, versions.bodies(models.width(name)), pid=server.pids[0])
     if "line" in names:
         with watched.watched(folder / "watched") as (url, pid):
             run.measure("line: windlass, its loop beside", url, versions.bodies(), pid=pid)
@@ -229,7 +228,7 @@ def main() -> None:
         bare(run, folder, names)
         windlass(run, folder, names)
         if options.peers is not None:
-            asked = [(peer, name) for peer in options.beside.split(",") for name in names if name != "contract"]
+            asked = [(peer, name) for peer in options.beside.split(",") for name in names]
             for peer, name in asked:
                 with others.serving(peer, options.peers, name=name, port=free_port(), process=process) as (
                     url,

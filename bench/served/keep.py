@@ -10,15 +10,16 @@ import models
 
 
 def save(peer: str, name: str, folder: Path) -> None:
-    model = models.fitted()[name]
+    model = models.for_peers()[name]
     if folder.exists():
         return
     if peer == "mlflow":
         import mlflow
 
         trusted = {"serialization_format": "cloudpickle"}
+        example = models.sample(models.width(name))[0][:2]
         mlflow.sklearn.save_model(
-            model, str(folder), pyfunc_predict_fn="predict_proba", input_example=models.sample()[0][:2], **trusted
+            model, str(folder), pyfunc_predict_fn="predict_proba", input_example=example, **trusted
         )
     elif peer == "mlserver":
         import joblib

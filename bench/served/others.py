@@ -26,31 +26,33 @@ Process = Callable[..., AbstractContextManager[int]]
 def serving(
     peer: str, environments: Path, *, name: str, port: int, process: Process
 ) -> Iterator[tuple[str, bytes, int]]:
-    """`peer` with the model `name` (`line` or `forest`); where to send which body, and its process."""
+    """`peer` with the model `name` (`line`, `forest` or `contract`); where to send which body, and its process."""
     python = _python(peer, environments)
     model = (environments / f"{name}-{peer}").resolve()
     subprocess.run([python, HERE / "keep.py", peer, name, model], check=True, cwd=HERE)
     path = f"{python.parent}:/usr/bin:/bin"
-    command, settings = _COMMANDS[peer](python, model, port)
-    with process(command, port=port, PATH=path, **settings) as pid:
-        yield f"http://127.0.0.1:{port}{_PATHS[peer]}", _BODIES[peer](), pid
+    width = models.width(name)
+    command, settings = _COMMANDS[peer](python, model, port, width)
+    # the models' own functions are in a module here, which a server that is a script of its environment would not find
+    with process(command, port=port, PATH=path, PYTHONPATH=str(HERE), **settings) as pid:
+        yield f"http://127.0.0.1:{port}{_PATHS[peer]}", _BODIES[peer](width), pid
 
 
-def _mlflow(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+def _mlflow(python: Path, model: Path, port: int, _width: int) -> tuple[list[str], dict[str, str]]:
     command = [str(python), "-m", "mlflow", "models", "serve", "-m", str(model), "--env-manager", "local"]
     return [*command, "--port", str(port), "--workers", "1"], {}
 
 
-def _litserve(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+def _litserve(python: Path, model: Path, port: int, _width: int) -> tuple[list[str], dict[str, str]]:
     return [str(python), "with_litserve.py", str(model), str(port)], {}
 
 
-def _bentoml(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+def _bentoml(python: Path, model: Path, port: int, _width: int) -> tuple[list[str], dict[str, str]]:
     command = [str(python), "-m", "bentoml", "serve", "with_bentoml:Scores", "--port", str(port)]
     return command, {"MODEL": str(model), "BENTOML_DO_NOT_TRACK": "true"}
 
 
-def _mlserver(python: Path, model: Path, port: int) -> tuple[list[str], dict[str, str]]:
+def _mlserver(python: Path, model: Path, port: int, width: int) -> tuple[list[str], dict[str, str]]:
     """With the settings that it reads from the model's folder."""
     server = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2, "parallel_workers": 0, "debug": False}
     (model / "settings.json").write_text(json.dumps(server))
@@ -58,23 +60,23 @@ def _mlserver(python: Path, model: Path, port: int) -> tuple[list[str], dict[str
         "name": "model",
         "implementation": "mlserver_sklearn.SKLearnModel",
         "parameters": {"uri": str(model / "model.joblib")},
-        "inputs": [{"name": "predict", "datatype": "FP64", "shape": [-1, models.WIDTH]}],
+        "inputs": [{"name": "predict", "datatype": "FP64", "shape": [-1, width]}],
         "outputs": [{"name": "predict_proba", "datatype": "FP64", "shape": [-1, 2]}],
     }
     (model / "model-settings.json").write_text(json.dumps(loaded))
     return [str(python.parent / "mlserver"), "start", str(model)], {}
 
 
-def _matrix() -> bytes:
-    return json.dumps({"inputs": [list(versions.request_row().values())]}).encode()
+def _matrix(width: int) -> bytes:
+    return json.dumps({"inputs": [list(versions.request_row(width).values())]}).encode()
 
 
-def _row() -> bytes:
-    return json.dumps({"rows": [versions.request_row()]}).encode()
+def _row(width: int) -> bytes:
+    return json.dumps({"rows": [versions.request_row(width)]}).encode()
 
 
-def _tensor() -> bytes:
-    values = list(versions.request_row().values())
+def _tensor(width: int) -> bytes:
+    values = list(versions.request_row(width).values())
     tensor = {"name": "predict", "shape": [1, len(values)], "datatype": "FP64", "data": values}
     return json.dumps({"inputs": [tensor], "outputs": [{"name": "predict_proba"}]}).encode()
 

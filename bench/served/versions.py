@@ -74,9 +74,11 @@ def publish(paths: Paths) -> None:
         source = PLAIN.format(name=name.title())
         fit = lambda _features, model=model: model  # noqa: E731
         route(paths, name, publish_one(paths, registry, name=name, source=source, frame=frame, fit=fit))
-    columns = "\n".join(f"    x{place}: float = pa.Field(ge=-100, le=100)" for place in range(10))
+    columns = "\n".join(f"    x{place}: float = pa.Field(ge=-100, le=100)" for place in range(models.CONTRACT_WIDTH))
     source = CONTRACT.format(columns=columns)
-    digest = publish_one(paths, registry, name="contract", source=source, frame=frame[:, :10], fit=_line)
+    digest = publish_one(
+        paths, registry, name="contract", source=source, frame=frame[:, : models.CONTRACT_WIDTH], fit=_line
+    )
     route(paths, "contract", digest)
 
 

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +56,7 @@ def watched(folder: Path) -> Iterator[tuple[str, int]]:
         )
     try:
         url = _url(told, loop)
+        _wait_for_answer(f"{url}/watched/ping")
         (worker,) = (
             child.pid for child in psutil.Process(loop.pid).children() if "windlass.serving.worker" in child.cmdline()
         )
@@ -63,8 +66,21 @@ def watched(folder: Path) -> Iterator[tuple[str, int]]:
         loop.wait()
 
 
+def _wait_for_answer(url: str) -> None:
+    """Until the first version is loaded, which a busy machine takes seconds for."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=_PATIENCE).close()
+        except urllib.error.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit(f"{url} is not ready")
+
+
 def _url(told: Path, loop: subprocess.Popen[bytes]) -> str:
-    """Where it serves, as soon as the first version answers."""
+    """Where it serves, as soon as the first version is the champion."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and loop.poll() is None:
         text = told.read_text()

@@ -124,6 +124,23 @@ def test_a_worker_that_begins_loads_champions_first(flights: Any) -> None:
     assert not flights.watcher.changed()
 
 
+def test_while_the_first_version_is_loaded_the_caller_is_told_so(stage: Any) -> None:
+    told: list[Any] = []
+
+    class Asking(dict[str, Any]):
+        def __getitem__(self, digest: str) -> Any:
+            told.append(stage.predict())
+            return super().__getitem__(digest)
+
+    stage.add("v1")
+    stage.bundles = Asking(stage.bundles)
+    stage.route("v1")
+    (refused,) = told
+    assert refused.status_code == 503
+    assert refused.json()["error"].startswith("flights cannot answer yet: version v1 is being loaded")
+    assert stage.predict().status_code == 200
+
+
 def test_swaps_under_load_fail_no_request(flights: Any) -> None:
     flights.add("v2")
     statuses: list[int] = []

@@ -283,6 +283,10 @@ class Lineup:
     def leader(self) -> Loaded:
         """The champion; raises NoChampion."""
         if self.champion is None:
+            coming = self.routing.champion
+            if coming is not None and not self.problems:
+                told = f"{self.product} cannot answer yet: version {coming.version} is being loaded"
+                raise NoChampion(told, remedy="try again in a moment")
             why = "; ".join(self.problems) or "no version has been released yet"
             raise NoChampion(f"{self.product} cannot answer: {why}", remedy="try again once a version is released")
         return self.champion

@@ -91,6 +91,10 @@ class Watcher:
         if current is not None and routing.sequence < current.routing.sequence:
             _log.warning("%s: routing %d is older than %d", product, routing.sequence, current.routing.sequence)
             return
+        if current is None or not (
+            current.champion or current.problems
+        ):  # who asks meanwhile is told what he waits for
+            self._board.put(Lineup(product=product, routing=routing))
         lineup = self._lineup(routing, current, challengers=challengers)
         if lineup.problems:
             self._retry_at[product] = time.monotonic() + RETRY_SECONDS
