@@ -73,7 +73,8 @@ def test_files_without_and_with_drift(folder: Path) -> None:
     assert same["alert"] is False
     assert moved["alert"] is True
     assert [column["name"] for column in moved["columns"] if column["alert"]] == ["n0", "n1", "n2", "n3"]
-    assert [column["alert"] for column in same["columns"]] == [False] * 24
+    assert [column["alert"] for column in same["columns"]] == [False] * 26
+    assert [column["kind"] for column in same["columns"][24:]] == ["rising", "presence"]
     assert moved["rows"] == {"reference": 20_000, "current": 20_000}
     assert moved["columns"][0]["effect"]["shift"] == pytest.approx(0.1, abs=0.04)
     assert {"name", "alert", "kind", "effect", "evidence"} <= set(moved["columns"][0])
@@ -199,7 +200,7 @@ def test_a_page_shows_the_drifted_first_and_runs_nothing(folder: Path) -> None:
     page = Path("page.html").read_text()
     names = re.findall(r"<h3><b>(.*?)</b>", page)
     assert sorted(names[:4]) == ["n0", "n1", "n2", "n3"]
-    assert len(names) == 24
+    assert len(names) == 26
     assert "&lt;b&gt;DL" in page
     assert "<b>DL" not in page
     assert not re.search(r"<script|https?://", page)
@@ -252,16 +253,22 @@ def test_columns_that_are_not_judged_vanish_and_change_type_too(folder: Path) ->
     train.write_parquet("dated.parquet")
     whole = train.sample(fraction=0.5, shuffle=True, seed=1)
     kept = whole.with_columns(never=pl.lit("now there"), day=pl.lit(None, dtype=pl.Null))
-    for current, vanished, retyped in (
+    for current, alerted, retyped in (
         (whole, [], {}),
-        (kept, [], {}),  # nobody knows what a column without any value is
+        (
+            kept,
+            ["day", "never"],
+            {},
+        ),  # nobody knows what a column without any value is, but one is gone and one is there
         (whole.drop("ticket", "never"), ["ticket", "never"], {}),
         (whole.with_columns(pl.col("day").cast(pl.String)), ["day"], {"day": "text"}),
         (whole.with_columns(tags=pl.lit("a")), ["tags"], {"tags": "text"}),
     ):
         current.write_parquet("now.parquet")
         found = report("dated.parquet", "now.parquet")
-        assert (found["alert"], found["vanished"], found["retyped"]) == (bool(vanished), vanished, retyped)
+        assert sorted(column["name"] for column in found["columns"] if column["alert"]) == sorted(alerted)
+        assert (found["alert"], found["retyped"]) == (bool(alerted), retyped)
+        assert found["vanished"] == ([] if current is kept else alerted)
 
 
 def test_what_has_drifted_is_told_beside_what_has_vanished(folder: Path) -> None:
@@ -317,10 +324,14 @@ def test_empty_and_tiny_files(folder: Path) -> None:
     assert "the reference has no rows" in str(windlass("drift", "none.parquet", "few.parquet").exception)
 
 
-def test_a_reference_of_columns_that_cannot_be_watched_says_of_each_why(folder: Path) -> None:
-    pl.DataFrame({"empty": [None] * 200}, schema={"empty": pl.Float64}).write_parquet("none.parquet")
-    error = str(windlass("drift", "none.parquet", "same.parquet").exception)
-    assert "nothing in the reference can be watched: empty: it is always missing" in error
+def test_a_reference_without_any_value_is_judged_by_what_is_there(folder: Path) -> None:
+    empty = pl.DataFrame({"empty": [None] * 200}, schema={"empty": pl.Float64})
+    empty.write_parquet("none.parquet")
+    done = windlass("drift", "none.parquet", "none.parquet")
+    assert "Judged only by whether they are there: empty: it is always missing" in done.stdout
+    assert done.stdout.startswith("No drift")
+    empty.with_columns(empty=pl.lit(1.5)).write_parquet("some.parquet")
+    assert windlass("drift", "none.parquet", "some.parquet").stdout.startswith("DRIFT")
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "other", "version", "binary"])

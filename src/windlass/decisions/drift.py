@@ -36,14 +36,15 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     missing_change: float = 0.0
     """Share of missing values less that in the reference."""
     unseen: float = 0.0
-    """Share of the values that the reference does not know: other categories, or beyond its range."""
+    """Share of the values that the reference does not know: other categories, beyond its range, or, of dates and
+    counters, before all of it."""
 
 
 class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     """One column against the reference."""
 
     name: str
-    kind: Literal["number", "category", "boolean", "score"]
+    kind: Literal["number", "category", "boolean", "rising", "presence", "score"]
     evidence: float
     """What all stakes on a change of this column have won; 1 a window at most, on average, while nothing changes."""
     since: int = 1
@@ -68,7 +69,7 @@ class DriftEvidence(msgspec.Struct, frozen=True, kw_only=True):
     retyped: dict[str, str] | None = None
     """Those that it has with another type -> which; None: nobody knows which of the two it is."""
     unwatched: tuple[str, ...] = ()
-    """Columns that are not judged, each with its reason: `seq: rises with time`."""
+    """Columns whose values are not judged, each with its reason: `seq: it only rises with time`."""
 
 
 def decide_drift(evidence: DriftEvidence, now: datetime, *, run_length: int = RUN_LENGTH) -> Decision:
@@ -150,7 +151,8 @@ def tell(column: ColumnDrift) -> str:
         more = "more" if effect.missing_change > 0 else "fewer"
         said += f", {abs(effect.missing_change):.0%} {more} values missing"
     if effect.unseen > 0.01:
-        said += f", {effect.unseen:.0%} of the values new to the reference"
+        which = "before all of the reference" if column.kind == "rising" else "new to the reference"
+        said += f", {effect.unseen:.0%} of the values {which}"
     return f"{said}."
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from windlass.monitoring.column import ColumnProfile, kind_of
+from windlass.monitoring.column import DATES, PRESENCES, ColumnProfile, kind_of
 from windlass.monitoring.sketches import hash_texts
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def count_column(column: ColumnProfile, values: pl.Series) -> Counts | None:
     """`values` counted into the column's bins, missing ones last; None when they are not of the reference's type."""
     if values.null_count() == len(values):
         return _all_missing(column, len(values))
+    if column.kind in PRESENCES:
+        return count_presence(column, values)
     if kind_of(values.dtype) != column.kind:
         return None
     if column.kind == "number":
@@ -63,6 +65,22 @@ def count_column(column: ColumnProfile, values: pl.Series) -> Counts | None:
     np.add.at(found, places_of(column, texts), counts)
     found[-1] = values.null_count()
     return found
+
+
+def count_presence(column: ColumnProfile, values: pl.Series) -> Counts | None:
+    """Rows that are there, of a rising column those before all of the reference first, then the missing ones; None
+    when they are not of the reference's type."""
+    if column.kind == "presence":
+        return np.array([len(values) - values.null_count(), values.null_count()], dtype=np.int64)
+    times = times_of(values)
+    return None if times is None else count_numbers(column.edges, *sorted_numbers(times))
+
+
+def times_of(values: pl.Series) -> pl.Series | None:
+    """Where each value lies in time: dates in microseconds, counters as they are; None for what is neither."""
+    if values.dtype in DATES:
+        return values.dt.epoch("us")
+    return values if values.dtype.is_numeric() else None
 
 
 def places_of(column: ColumnProfile, texts: list[str]) -> Counts:

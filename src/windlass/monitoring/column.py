@@ -11,11 +11,15 @@ import polars as pl
 
 from windlass.monitoring import exact
 
-Kind = Literal["number", "category", "boolean"]
+Kind = Literal["number", "category", "boolean", "rising", "presence"]
+PRESENCES: tuple[Kind, ...] = ("rising", "presence")
+"""Of columns whose values are not judged: whether they are there is, and of what rises with time (dates, counters)
+whether it lies before all of the reference."""
 
 _HUGE = 1 << 200
 """Roots of larger ones are taken of whole numbers, lest the square overflow."""
-MOMENTS = (pl.Date, pl.Datetime, pl.Time, pl.Duration)
+DATES = (pl.Date, pl.Datetime)
+MOMENTS = (*DATES, pl.Time, pl.Duration)
 
 
 class Sketches(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +43,7 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     edges: tuple[float, ...] = ()
     """Numbers: bin i holds what is above edge i-1 and at most edge i. The outer ones enclose the reference's range, so
     that the first and the last bin are empty in the reference. Categories with many values, or to which new ones are
-    still coming: the same of their hash, without outer ones."""
+    still coming: the same of their hash, without outer ones. What rises with time: just below the least one."""
     categories: tuple[str, ...] = ()
     """Booleans and categories with few values: one bin each, then one for all others."""
     counts: tuple[int, ...]

@@ -38,7 +38,8 @@ def bins_of(columns: Sequence[ColumnProfile], *, seasons: bool = False) -> Bins:
     for row, column in enumerate(columns):
         own = _weights(column)
         weights[row, : len(own) - 1], weights[row, -1] = own[:-1], own[-1]
-        places = {"number": [0, len(own) - 2], "category": [] if column.hashed else [len(own) - 2]}
+        unseen = [] if column.hashed else [len(own) - 2]
+        places = {"number": [0, len(own) - 2], "category": unseen, "rising": [0]}
         special[row, [*places.get(column.kind, []), -1]] = True
     return Bins(
         weights=weights,
@@ -85,12 +86,12 @@ def judge(
     the rows since it began where it is certain, and of the last window where it is not; `window` holds the profiles of
     that one, for exact means.
     """
-    columns = (*reference.columns, *scores)
+    columns = (*reference.judged, *scores)
     log_evidence, since = vigil.log_evidence, vigil.since
     drifts = tuple(
         ColumnDrift(
             name=column.name,
-            kind=column.kind if row < len(reference.columns) else "score",
+            kind=column.kind if row < len(reference.judged) else "score",
             evidence=_plain(float(log_evidence[row])),
             since=int(since[row]),
             effect=_effect(column, row, vigil, counts, None if window is None else window[row]),
@@ -143,6 +144,10 @@ def _weights(column: ColumnProfile) -> Floats:
         weights[-2] += 1.0
     elif column.hashed:
         weights[-2] += 1.0
+    elif column.kind == "rising":  # the space below the least one
+        weights[0] += 1.0
+    elif column.kind == "presence":
+        weights[0] = max(weights[0], 0.5)
     else:
         weights[:-1] = np.maximum(weights[:-1], 0.5)
         weights[-2] += 0.5

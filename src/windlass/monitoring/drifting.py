@@ -43,7 +43,7 @@ class Drifting:
     def __init__(self, reference: Reference) -> None:
         self._features: Profile = reference.features
         self._scores = () if reference.predictions is None else reference.predictions.columns
-        self._columns: tuple[ColumnProfile, ...] = (*self._features.columns, *self._scores)
+        self._columns: tuple[ColumnProfile, ...] = (*self._features.judged, *self._scores)
         self._bins = bins_of(self._columns, seasons=True)
         self._vigil = Vigil.begin(self._bins)
 
@@ -55,7 +55,7 @@ class Drifting:
         held = [(features, prediction_frame(scores)) for features, scores in parts]
         inputs = _alike(features for features, _ in held)
         answers = _alike(scores for _, scores in held)
-        found = [_count(column, inputs) for column in self._features.columns]
+        found = [_count(column, inputs) for column in self._features.judged]
         found += [_count(column, answers) for column in self._scores]
         return WindowCounts(rows=sum(scores.height for _, scores in held), counts=tuple(found))
 

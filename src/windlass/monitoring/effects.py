@@ -9,7 +9,7 @@ import numpy as np
 
 from windlass.decisions.drift import Effect
 from windlass.decisions.statistics.divergence import jensen_shannon, psi
-from windlass.monitoring.column import ColumnProfile
+from windlass.monitoring.column import PRESENCES, ColumnProfile
 from windlass.monitoring.sketches import quantiles_at
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def tenths(reference: ColumnProfile, counts: Counts, window: Counts) -> tuple[Co
 def _unseen(reference: ColumnProfile, window: Counts) -> int:
     if reference.kind == "number":
         return int(window[0] + window[-2])
+    if reference.kind in PRESENCES:
+        return int(window[0]) if reference.kind == "rising" else 0
     return 0 if reference.hashed else int(window[-2])
 
 

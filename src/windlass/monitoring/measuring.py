@@ -12,6 +12,7 @@ from windlass.monitoring import exact, sketches
 from windlass.monitoring.bins import (
     FEW,
     count_numbers,
+    count_presence,
     distinct_of,
     edges_of,
     frequencies,
@@ -19,8 +20,9 @@ from windlass.monitoring.bins import (
     hash_places,
     places_of,
     sorted_numbers,
+    times_of,
 )
-from windlass.monitoring.column import MOMENTS, ColumnProfile, Kind, Sketches, kind_of
+from windlass.monitoring.column import DATES, MOMENTS, PRESENCES, ColumnProfile, Kind, Sketches, kind_of
 from windlass.monitoring.unevenness import unevenness
 
 if TYPE_CHECKING:
@@ -34,37 +36,44 @@ _AT_ONCE = 131_072
 _SAMPLED = 65_536
 """Edges are cut from so many rows, evenly spaced, of a larger reference; all rows are counted into them."""
 NEVER_THERE = "it is always missing"
+_RISES = "it only rises with time"
 _LARGEST = float(np.finfo(np.float64).max)
+_EVEN: dict[str, Any] = {"uneven": 0.0, "stretch": 0}
+"""Of a window: only a reference is asked how its stretches differ."""
 
 
-def measure(values: pl.Series) -> ColumnProfile | str:
-    """The profile of a reference's column, or why it has none.
+def measure(values: pl.Series) -> tuple[ColumnProfile, str]:
+    """The profile of a reference's column, and why its values are not judged; empty: they are.
 
-    Not watched are dates and times, identifiers (nearly every value is its own), columns that only ever rise with time
-    (they are the calendar, not the world) and nested values.
+    Only whether they are there is judged of dates and times, of identifiers (nearly every value is its own), of columns
+    that only ever rise with time (they are the calendar, not the world) and of nested values.
     """
     kind = kind_of(values.dtype)
     if kind == "number":
-        return _number(values)
-    if kind is not None:
-        return _category(values, kind)
-    if values.dtype == pl.Null:
-        return NEVER_THERE
-    return "it is a date or a time" if values.dtype in MOMENTS else f"values of type {values.dtype} are not judged"
+        found = _number(values)
+    elif kind is not None:
+        found = _category(values, kind)
+    elif values.dtype == pl.Null:
+        found = NEVER_THERE
+    else:
+        found = "it is a date or a time" if values.dtype in MOMENTS else f"values of type {values.dtype} are not judged"
+    return (_presence(values, found), found) if isinstance(found, str) else (found, "")
 
 
 def measure_like(column: ColumnProfile, values: pl.Series) -> ColumnProfile | None:
     """The values in the bins of a reference's column; None when they are not of its type."""
     if values.null_count() == len(values):
         values = pl.Series(values.name, [None] * len(values), dtype=_dtype(column.kind))
+    if column.kind in PRESENCES:
+        counts = count_presence(column, values)
+        return None if counts is None else msgspec.structs.replace(column, counts=tuple(counts.tolist()), **_EVEN)
     if kind_of(values.dtype) != column.kind:
         return None
     empty = msgspec.structs.replace(
         column,
         counts=(0,) * len(column.counts),
         distinct=0,
-        uneven=0.0,
-        stretch=0,
+        **_EVEN,
         minimum=None,
         maximum=None,
         infinite=0,
@@ -82,7 +91,7 @@ def _number(values: pl.Series) -> ColumnProfile | str:
     if not len(sample):
         return NEVER_THERE
     if _rises(values):
-        return "it only rises with time"
+        return _RISES
     least, most = _range(values)
     edges = edges_of(np.concatenate([[least], sample, [most]]))
     column = ColumnProfile(
@@ -123,6 +132,21 @@ def _category(values: pl.Series, kind: Kind) -> ColumnProfile | str:
     sampled = (values.gather_every(every) if every > 1 else values).cast(pl.String)
     places = sampled.replace_strict(texts, places_of(column, texts), default=len(column.counts) - 1).to_numpy()
     return _with_unevenness(_filled(column, values), places, every)
+
+
+def _presence(values: pl.Series, why: str) -> ColumnProfile:
+    rises = why == _RISES or (values.dtype in DATES and values.null_count() < len(values))
+    times = times_of(values) if rises else None
+    if times is None:
+        column = ColumnProfile(name=values.name, kind="presence", counts=(0, 0), distinct=0)
+        places = values.is_null().to_numpy()
+    else:
+        numbers = _floats(times)
+        before = np.nextafter(np.nanmin(numbers[np.isfinite(numbers)]), -np.inf)
+        column = ColumnProfile(name=values.name, kind="rising", edges=(float(before),), counts=(0, 0, 0), distinct=0)
+        places = np.where(np.isnan(numbers), 2, np.searchsorted([before], numbers))
+    every = _every(values)
+    return _with_unevenness(measure_like(column, values) or column, places[::every], every)
 
 
 def _filled(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
@@ -213,4 +237,4 @@ def _floats(values: pl.Series) -> Floats:
 
 
 def _dtype(kind: Kind) -> Any:
-    return {"number": pl.Float64, "category": pl.String, "boolean": pl.Boolean}[kind]
+    return {"category": pl.String, "boolean": pl.Boolean}.get(kind, pl.Float64)

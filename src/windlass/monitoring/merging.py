@@ -38,7 +38,9 @@ def merge_columns(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
 
 
 def _sketches(first: Sketches, second: Sketches, registers: bytes) -> Sketches:
-    quantiles, stride = sketches.merged_quantiles(first.quantiles, first.stride, second.quantiles, second.stride)
+    quantiles, stride = first.quantiles, first.stride
+    if first.quantiles or second.quantiles:
+        quantiles, stride = sketches.merged_quantiles(quantiles, stride, second.quantiles, second.stride)
     return Sketches(
         quantiles=quantiles,
         stride=stride,

@@ -30,8 +30,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: int
     columns: tuple[ColumnProfile, ...]
+    presences: tuple[ColumnProfile, ...] = ()
+    """The columns whose values are not judged: whether they are there is, and whether dates and counters lie before all
+    of the reference. A profile of an earlier Windlass has none."""
     unwatched: dict[str, str] = {}
-    """Columns that cannot be judged for drift -> why."""
+    """Columns whose values are not judged for drift -> why."""
     types: dict[str, str] = {}
     """The type in the reference of each of these, as far as it is known, since they too can vanish or change it."""
     vanished: tuple[str, ...] = ()
@@ -40,6 +43,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Of a window: those that it has with another type -> which."""
     unknown: tuple[str, ...] = ()
     """Of a window: columns that its reference does not have."""
+
+    @property
+    def judged(self) -> tuple[ColumnProfile, ...]:
+        """All columns in which something can drift, those that are judged by their values first."""
+        return (*self.columns, *self.presences)
 
     @property
     def texts(self) -> dict[str, tuple[str, ...]]:
@@ -72,7 +80,7 @@ def profile_like(reference: Profile, rows: Any) -> Profile:
     """The profile of a window, counted into the bins of the reference."""
     frame = as_frame(rows)
     there = set(frame.columns)
-    wanted = [column for column in reference.columns if column.name in there]
+    wanted = [column for column in reference.judged if column.name in there]
     found = each_column(lambda pair: measure_like(*pair), ((column, frame[column.name]) for column in wanted))
     known = {each.name: each.dtype if each.null_count() < frame.height else pl.Null() for each in frame}
     return assembled_like(reference, frame.height, known, found)
@@ -88,43 +96,49 @@ def merge(profiles: Iterable[Profile]) -> Profile:
 
 def same_bins(profile: Profile, reference: Profile) -> bool:
     """Whether the profile's rows were counted into the bins of the reference."""
-    bins = {column.name: (column.kind, column.edges, column.categories) for column in reference.columns}
+    bins = {column.name: (column.kind, column.edges, column.categories) for column in reference.judged}
     known = set(bins) - set(profile.vanished)
-    own = {column.name: (column.kind, column.edges, column.categories) for column in profile.columns}
+    own = {column.name: (column.kind, column.edges, column.categories) for column in profile.judged}
     return own.keys() == known and all(bins[name] == own[name] for name in own)
 
 
-def assembled(rows: int, schema: Mapping[str, pl.DataType], found: Iterable[ColumnProfile | str]) -> Profile:
+def assembled(rows: int, schema: Mapping[str, pl.DataType], found: Iterable[tuple[ColumnProfile, str]]) -> Profile:
     """A reference's profile from what was found of each column."""
-    watched: list[ColumnProfile] = []
-    unwatched: dict[str, str] = {}
-    for name, each in zip(schema, found, strict=True):
-        if isinstance(each, str):
-            unwatched[name] = each
-        else:
-            watched.append(each)
+    known = list(found)
+    unwatched = {column.name: why for column, why in known if why}
     types = {name: "" if why == NEVER_THERE else type_of(schema[name]) for name, why in unwatched.items()}
-    return Profile(rows=rows, columns=tuple(watched), unwatched=unwatched, types=types)
+    return Profile(
+        rows=rows,
+        columns=tuple(column for column, why in known if not why),
+        presences=tuple(column for column, why in known if why),
+        unwatched=unwatched,
+        types=types,
+    )
 
 
 def assembled_like(
     reference: Profile, rows: int, schema: Mapping[str, pl.DataType], found: Iterable[ColumnProfile | None]
 ) -> Profile:
     """A window's profile; `found` holds what could be counted, in the order of the reference."""
-    columns = tuple(column for column in found if column is not None)
-    counted = {column.name for column in columns}
+    counted = {column.name: column for column in found if column is not None}
     lost = [column.name for column in reference.columns if column.name not in counted]
     lost += [name for name, own in reference.types.items() if name not in schema or not _same_type(own, schema[name])]
+    kept = counted.keys() - set(lost)
     known = {column.name for column in reference.columns} | set(reference.unwatched)
     return Profile(
         rows=rows,
-        columns=columns,
+        columns=tuple(counted[column.name] for column in reference.columns if column.name in kept),
+        presences=tuple(counted[column.name] for column in reference.presences if column.name in kept),
         unwatched=reference.unwatched,
         types=reference.types,
         vanished=tuple(lost),
         retyped={name: type_of(schema[name]) for name in lost if name in schema},
         unknown=tuple(name for name in schema if name not in known),
     )
+
+
+def _both(columns: Sequence[ColumnProfile], others: Mapping[str, ColumnProfile]) -> tuple[ColumnProfile, ...]:
+    return tuple(merge_columns(column, others[column.name]) for column in columns if column.name in others)
 
 
 def _same_type(known: str, dtype: pl.DataType) -> bool:
@@ -142,8 +156,7 @@ def each_column(work: Callable[[Given], Found], columns: Iterable[Given]) -> lis
 
 
 def _merged(first: Profile, second: Profile) -> Profile:
-    own, others = ({column.name: column for column in each.columns} for each in (first, second))
-    both = [name for name in own if name in others]
+    own, others = ({column.name: column for column in each.judged} for each in (first, second))
     vanished = {*first.vanished, *second.vanished}
     lost = (own.keys() ^ others.keys()) - vanished
     if lost:
@@ -153,7 +166,8 @@ def _merged(first: Profile, second: Profile) -> Profile:
         )
     return Profile(
         rows=first.rows + second.rows,
-        columns=tuple(merge_columns(own[name], others[name]) for name in both),
+        columns=_both(first.columns, others),
+        presences=_both(first.presences, others),
         unwatched=first.unwatched | second.unwatched,
         types=first.types | second.types,
         vanished=tuple(sorted(vanished)),

@@ -99,10 +99,15 @@ def _expected(predictions: Array, found: Array, kind: TaskKind) -> ExpectedLosse
 
 def _watched(features: Profile, redacted: Sequence[str]) -> Profile:
     """The profile without columns of which no value is captured, so that nothing can be held against them."""
-    kept = tuple(column for column in features.columns if column.name not in redacted)
+    kept, presences = (
+        tuple(column for column in given if column.name not in redacted)
+        for given in (features.columns, features.presences)
+    )
     gone = {name: "its values are not captured" for name in redacted if name not in features.unwatched}
     types = {name: own for name, own in features.types.items() if name not in redacted}
-    return msgspec.structs.replace(features, columns=kept, unwatched=features.unwatched | gone, types=types)
+    return msgspec.structs.replace(
+        features, columns=kept, presences=presences, unwatched=features.unwatched | gone, types=types
+    )
 
 
 def prediction_frame(predictions: Array) -> pl.DataFrame:

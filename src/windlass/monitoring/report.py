@@ -53,15 +53,15 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     again: bool
     """The last window was given once more: it was not counted again."""
     columns: tuple[ReportedColumn, ...]
-    """In the reference's order."""
+    """In the reference's order, those whose values are not judged last."""
     vanished: tuple[str, ...]
-    """Columns that the current side lacks or has with another type: an alert. Those that are not judged count too."""
+    """Columns that the current side lacks or has with another type: an alert."""
     retyped: dict[str, str]
     """Those that it has with another type -> which."""
     unknown: tuple[str, ...]
     """Columns that the reference does not have; they are not judged."""
     unwatched: dict[str, str]
-    """Columns that are not judged, each with its reason."""
+    """Columns whose values are not judged, each with its reason; whether they are there is."""
     uneven: tuple[str, ...]
     """Columns whose reference differs within itself, between stretches of its rows, more than chance explains: there a
     guarantee for rows that are independent says less, unless the seasons are declared."""
@@ -109,7 +109,7 @@ def compare_profiles(
     begun = perf_counter() if started is None else started
     if not reference.rows:
         raise DataError("the reference has no rows", remedy="check what wrote it, or name another")
-    if not reference.columns:
+    if not reference.judged:
         why = "; ".join(f"{name}: {reason}" for name, reason in reference.unwatched.items()) or "it has no columns"
         raise DataError(f"nothing in the reference can be watched: {why}", remedy="give a reference with other columns")
     if not same_bins(current, reference):
@@ -117,11 +117,11 @@ def compare_profiles(
             "the profile of the current rows has other bins than the reference",
             remedy="make it with those of the reference: profile_like(reference, rows)",
         )
-    bins = bins_of(reference.columns, seasons=seasons)
+    bins = bins_of(reference.judged, seasons=seasons)
     before = Vigil.begin(bins) if state is None else recall(state, reference, bins, seasons=seasons)
-    own = {column.name: column for column in current.columns}
-    columns = [own.get(column.name) for column in reference.columns]
-    last = table_of(reference.columns, [None if each is None else each.counts for each in columns])
+    own = {column.name: column for column in current.judged}
+    columns = [own.get(column.name) for column in reference.judged]
+    last = table_of(reference.judged, [None if each is None else each.counts for each in columns])
     again = bool(window) and state is not None and state.last == window
     vigil = before if again else before.after(bins, last)
     judged = judge(
@@ -148,7 +148,7 @@ def _report(
 ) -> DriftReport:
     evidence, decision = judged.evidence, judged.decision
     drifted = {column.name for column in drifted_columns(evidence)} if decision.verdict == "alarm" else set()
-    uneven = () if seasons else tuple(each.name for each in reference.columns if each.uneven > 0)
+    uneven = () if seasons else tuple(each.name for each in reference.judged if each.uneven > 0)
     return DriftReport(
         alert=decision.verdict == "alarm",
         judged=reference.rows >= MINIMUM_ROWS,

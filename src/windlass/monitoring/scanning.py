@@ -30,7 +30,7 @@ def scan_parquet(path: Path, reference: Profile | None = None) -> Profile:
         rows = int(lazy.select(pl.len()).collect().item())
         if reference is None:
             return assembled(rows, schema, _measured(lazy, list(schema), rows))
-        wanted = [column for column in reference.columns if column.name in schema]
+        wanted = [column for column in reference.judged if column.name in schema]
         return assembled_like(reference, rows, schema, _measured_like(lazy, wanted, rows))
 
 
@@ -58,7 +58,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"the file cannot be read: {why}", where=str(path), remedy="check what wrote it") from error
 
 
-def _measured(lazy: pl.LazyFrame, names: list[str], rows: int) -> Iterator[ColumnProfile | str]:
+def _measured(lazy: pl.LazyFrame, names: list[str], rows: int) -> Iterator[tuple[ColumnProfile, str]]:
     for batch in _batches(names, rows):
         frame = lazy.select(batch).collect()
         yield from each_column(measure, frame.get_columns())

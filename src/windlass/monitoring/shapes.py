@@ -33,14 +33,18 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 def shape_of(reference: ColumnProfile, window: ColumnProfile) -> Shape:
     """Bins of equal width for numbers, from their sketches, and one each for single values and categories.
 
-    The outermost ones hold the tails. Missing values have a bin where there are any.
+    The outermost ones hold the tails. Infinite and missing values have a bin each where there are any.
     """
     spread = reference.kind == "number" and reference.distinct > len(reference.edges) - 1
     labels, shares = _equal(reference, window) if spread else _single(reference, window)
-    missing = [column.missing / max(column.rows, 1) for column in (reference, window)]
-    if any(missing):
-        labels = [*labels, "missing"]
-        shares = [np.append(side, gone) for side, gone in zip(shares, missing, strict=True)]
+    for label, rows in (
+        ("infinite", [column.infinite if spread else 0 for column in (reference, window)]),
+        ("missing", [column.missing for column in (reference, window)]),
+    ):
+        if any(rows):
+            own = [count / max(column.rows, 1) for count, column in zip(rows, (reference, window), strict=True)]
+            labels = [*labels, label]
+            shares = [np.append(side, share) for side, share in zip(shares, own, strict=True)]
     return Shape(labels=tuple(labels), reference=tuple(shares[0].tolist()), window=tuple(shares[1].tolist()))
 
 
@@ -53,7 +57,7 @@ def _equal(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str], 
     edges = np.linspace(low, high, _SHOWN + 1)
     shares = []
     for side in sides:
-        known = (side.rows - side.missing) / max(side.rows, 1)
+        known = (side.rows - side.missing - side.infinite) / max(side.rows, 1)
         shares.append(np.array(masses(side.sketches.quantiles, edges[1:-1].tolist())) * known)
     return [f"{show(start)} to {show(stop)}" for start, stop in pairwise(edges)], shares
 
@@ -72,6 +76,10 @@ def _single(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str],
     if reference.kind == "number":
         edges = [show(edge) for edge in reference.edges]
         labels = [f"below {edges[1]}", *edges[1:], f"above {edges[-1]}"]
+    elif reference.kind == "presence":
+        labels = ["there"]
+    elif reference.kind == "rising":
+        labels = ["before the reference", "later"]
     elif reference.hashed:
         labels = _groups(reference)
     else:

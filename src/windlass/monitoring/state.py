@@ -114,11 +114,11 @@ def recall(state: WatchState, reference: Profile, bins: Bins, *, seasons: bool) 
 
 def window_of(name: str, window: Profile) -> str:
     """What a window that came as a file is known by: the file's name, and what its rows came to."""
-    parts = [(each.name, each.counts, each.total, each.squares) for each in window.columns]
+    parts = [(each.name, each.counts, each.total, each.squares) for each in window.judged]
     return sha256(msgspec.json.encode((name, window.rows, window.vanished, parts))).hexdigest()
 
 
 def digest_of(reference: Profile) -> str:
     """What a reference's bins and counts are known by."""
-    parts = [(each.name, each.kind, each.edges, each.categories, each.counts) for each in reference.columns]
+    parts = [(each.name, each.kind, each.edges, each.categories, each.counts) for each in reference.judged]
     return sha256(msgspec.json.encode(parts)).hexdigest()

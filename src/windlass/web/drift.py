@@ -23,8 +23,11 @@ def drift_page(compared: Comparison, *, title: str) -> str:
     if rest:
         heading = f"{'The others' if drifted else 'No drift'}: {_count(len(rest))}, the most evidence first"
         sections.append(Section(heading=heading, blocks=[_cards(compared, rest)]))
-    if report.unwatched or report.unknown:
-        sections.append(Section(heading="Not watched", blocks=[_unwatched(report)]))
+    if report.unwatched:
+        sections.append(Section(heading="Judged by whether they are there", blocks=[_table(report.unwatched)]))
+    if report.unknown:
+        unknown = dict.fromkeys(report.unknown, "the reference does not have it")
+        sections.append(Section(heading="Not watched", blocks=[_table(unknown)]))
     rows = f"{report.rows.current:,} rows against {report.rows.reference:,}"
     return render_page(title, sections, subtitle=rows if report.windows == 1 else f"{rows}, window {report.windows}")
 
@@ -60,8 +63,8 @@ def _short(report: DriftReport) -> list[Block]:
 
 
 def _cards(compared: Comparison, columns: Sequence[ReportedColumn]) -> Cards:
-    references = {column.name: column for column in compared.reference.columns}
-    windows = {column.name: column for column in compared.current.columns}
+    references = {column.name: column for column in compared.reference.judged}
+    windows = {column.name: column for column in compared.current.judged}
     order = sorted(columns, key=lambda column: (-column.evidence, -(column.effect.psi or 0.0)))
     return Cards(
         cards=[
@@ -89,7 +92,7 @@ def _card(column: ReportedColumn, reference: ColumnProfile, window: ColumnProfil
         facts.append(("Wasserstein", _number(effect.wasserstein)))
     facts.append(("missing", f"{_share(reference):.1%} → {'-' if window is None else f'{_share(window):.1%}'}"))
     if effect.unseen >= 0.0005:
-        facts.append(("new", f"{effect.unseen:.1%}"))
+        facts.append(("too old" if column.kind == "rising" else "new", f"{effect.unseen:.1%}"))
     if window is None:
         note = f"now {retyped}" if retyped else "gone"
         return Card(name=column.name, kind=column.kind, note=note, strong=True, facts=facts)
@@ -116,9 +119,8 @@ def _histogram(reference: ColumnProfile, window: ColumnProfile) -> Histogram:
     )
 
 
-def _unwatched(report: DriftReport) -> Table:
-    rows = [[name, why] for name, why in report.unwatched.items()]
-    rows += [[name, "the reference does not have it"] for name in report.unknown]
+def _table(reasons: dict[str, str]) -> Table:
+    rows = [[name, why] for name, why in reasons.items()]
     return Table(columns=[Column(name="column"), Column(name="why")], rows=rows)
 
 
