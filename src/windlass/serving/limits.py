@@ -13,6 +13,8 @@ MOST_HEAD_BYTES = 64 * 1024
 """Size of a request's line and headers."""
 REQUEST_SECONDS = 30.0
 """How long a request may take to arrive, from its first byte to its last."""
+LAST_SECONDS = 1.0
+"""How long a worker that ends waits for another request of those who are connected to it."""
 MOST_ROWS = 10_000
 """Rows, or outcomes, of one request."""
 MOST_EXPLAINED = 10

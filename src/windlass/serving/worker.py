@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ import uvicorn
 
 from windlass.clock import clock_from
 from windlass.records.paths import Paths
-from windlass.serving.limits import HANGS_SECONDS, MEMORY_SECONDS, ROUTING_SECONDS
+from windlass.serving.limits import HANGS_SECONDS, LAST_SECONDS, MEMORY_SECONDS, ROUTING_SECONDS
 from windlass.serving.options import TELL_WHERE, TRY_LATER, WorkerOptions
 from windlass.serving.transport.tls import Certificate
 from windlass.serving.versions.patience import holds_up_the_end, left_behind
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
     from windlass.serving.protocols.grpc_server import GrpcServer
     from windlass.serving.shadows.process import ShadowProcesses
     from windlass.serving.transport.guard import Keyring
+    from windlass.serving.transport.protocol import LastAnswers
     from windlass.serving.versions.turn import Asked
     from windlass.serving.versions.watching import Open, Watcher
 
 _log = logging.getLogger("windlass.serving")
+_MAKING_SECONDS = 0.02
+"""In which a connection that was accepted just now has come to be known."""
 
 
 class Reporter:
@@ -76,6 +80,7 @@ class WorkerServer(uvicorn.Server):
         certificate: Certificate | None,
         grpc: str,
         place: int,
+        last: LastAnswers,
     ) -> None:
         """`place` is its place among the workers, which are not to end all at once."""
         super().__init__(config)
@@ -87,6 +92,7 @@ class WorkerServer(uvicorn.Server):
         self._grpc = None if not grpc else _grpc_server(parts, keyring, certificate)
         self._keyring = keyring
         self._certificate = certificate
+        self._last = last
         self._parts = parts
         self._watcher = watcher
         self._shadows = shadows
@@ -120,9 +126,21 @@ class WorkerServer(uvicorn.Server):
             self._watching.cancel()
         if self._grpc is not None:
             await self._grpc.stop(self._stop_seconds / 2)
+        await self._answer_once_more()
         await super().shutdown(sockets=sockets)
         if self._telling is not None:
             self._telling.cancel()
+
+    async def _answer_once_more(self) -> None:
+        """Let in nobody else, and let whoever is connected ask: what has just been sent, or is about to be, would
+        otherwise meet a connection that is closed."""
+        self._last.begun = True
+        for server in self.servers:
+            server.close()
+        until = time.monotonic() + LAST_SECONDS
+        await asyncio.sleep(_MAKING_SECONDS)
+        while self.server_state.connections and time.monotonic() < until:
+            await asyncio.sleep(_MAKING_SECONDS)
 
     def finish(self) -> None:
         """After the last answer: let the shadow catch up for a moment, then close the segments."""
@@ -252,20 +270,23 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
     from windlass.serving.app import Application
     from windlass.serving.transport.connections import most_connections
     from windlass.serving.transport.guard import Keyring
-    from windlass.serving.transport.protocol import PatientProtocol
+    from windlass.serving.transport.protocol import LastAnswers, PatientProtocol
 
+    last = LastAnswers()
     keyring = Keyring(Paths(options.root).tokens) if options.guarded else None
     application = Application(parts, keyring=keyring)
     config = uvicorn.Config(
         application,
-        http=partial(PatientProtocol, direct=application.direct, most=most_connections()),  # type: ignore[arg-type]
+        http=partial(  # type: ignore[arg-type]
+            PatientProtocol, direct=application.direct, most=most_connections(), last=last
+        ),
         lifespan="off",
         access_log=False,
         log_config=None,
         ws="none",
         server_header=False,
         timeout_keep_alive=75,  # longer than callers pause, so that it is they who close a connection
-        timeout_graceful_shutdown=max(1, int(options.stop_seconds)),
+        timeout_graceful_shutdown=max(1, int(options.stop_seconds - LAST_SECONDS)),
     )
     server = WorkerServer(
         config,
@@ -278,6 +299,7 @@ def main(text: str, *, open_bundle: Open | None = None) -> None:
         certificate=None if options.tls is None else Certificate(*options.tls),
         grpc=options.grpc,
         place=options.place,
+        last=last,
     )
 
     def keep_nothing() -> None:

@@ -55,6 +55,10 @@ class Lateness(wl.Product):
 """
 
 
+class NotAnswered(Exception):
+    """A request that was answered otherwise than with 200, and how."""
+
+
 class Up:
     """A project, and the processes that run it."""
 
@@ -164,24 +168,24 @@ class Up:
         return StateView(self.ledger).refresh().products.get(PRODUCT) or ProductState(name=PRODUCT)
 
     def champion(self, *, port: int | None = None) -> str | None:
-        """Who answers over HTTP now."""
-        answer = self.predict(1, port=port)
-        return answer[0]["version"] if answer else None
+        """Who answers over HTTP now; None while nobody does."""
+        try:
+            return str(self.predict(1, port=port)[0]["version"])
+        except (OSError, NotAnswered):
+            return None
 
     def predict(self, count: int, *, port: int | None = None) -> list[dict[str, Any]]:
-        """The answers of one request; none while nobody answers."""
+        """The answers of one request. Raises NotAnswered, and OSError where nobody listens."""
         row = {"at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}
-        rows = [{"id": number, **row} for number in range(count)]
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=20)
-            body = json.dumps({"rows": rows})
-            connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            content = json.loads(response.read())
-        except OSError:
-            return []
-        predictions: list[dict[str, Any]] = content["predictions"] if response.status == 200 else []
+        body = json.dumps({"rows": [{"id": number, **row} for number in range(count)]})
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
+        connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
+        with connection.getresponse() as response:
+            content = response.read()
+        if response.status != 200:
+            raise NotAnswered(f"{response.status}: {content.decode()}")
+        predictions: list[dict[str, Any]] = json.loads(content)["predictions"]
         return predictions
 
-    def captured(self) -> set[str]:
-        return set(Lake(self.paths.lake).predictions(PRODUCT, stages=["champion"])["prediction_id"])
+    def captured(self, stage: str = "champion") -> set[str]:
+        return set(Lake(self.paths.lake).predictions(PRODUCT, stages=[stage])["prediction_id"])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
+import json
 import os
 import select
 import signal
@@ -11,7 +13,6 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPException
 from typing import Any
 
 import psutil
@@ -98,7 +99,7 @@ def test_sigterm_under_load_finishes_what_was_asked(world: Any, caller: Any) -> 
                 status, body = client.predict()
                 assert status == 200
                 answered.append(body["predictions"][0]["id"])
-        except (ConnectionError, HTTPException):
+        except (ConnectionError, http.client.HTTPException):
             return  # the connection was closed between two requests
 
     server = world.server(workers=2).start()
@@ -113,6 +114,32 @@ def test_sigterm_under_load_finishes_what_was_asked(world: Any, caller: Any) -> 
     assert server.pids == ()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def test_a_worker_that_ends_answers_each_connection_once_more_and_says_that_it_was_the_last_time(world: Any) -> None:
+    """Also those on which nothing has been asked yet: one of many, or their callers would find them closed."""
+    body, headers = json.dumps({"rows": [world.row]}), {"Content-Type": "application/json"}
+    with world.server() as server:
+        callers = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=30) for _ in range(8)]
+        for place, connection in enumerate(callers):
+            connection.connect()
+            connection.auto_open = 0  # what is closed stays closed
+            if place % 2:
+                connection.request("POST", "/flights/predict", body, headers)
+                connection.getresponse().read()
+        os.kill(server.pids[0], signal.SIGTERM)
+        waiting = callers
+        while waiting:
+            goes_on = []
+            for connection in waiting:
+                connection.request("POST", "/flights/predict", body, headers)
+                answer = connection.getresponse()
+                assert (answer.status, bool(answer.read())) == (200, True)
+                if answer.headers["connection"] != "close":
+                    goes_on.append(connection)
+            waiting = goes_on
+        world.wait_for(lambda event: event.kind == "died")
+    assert [event.detail for event in world.events if event.kind == "died"] == ["worker w0 ended with code 0"]
 
 
 def test_a_killed_worker_is_replaced_and_told_of_and_callers_wait_instead_of_failing(world: Any, caller: Any) -> None:

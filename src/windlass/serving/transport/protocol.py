@@ -1,4 +1,9 @@
-"""HTTP as uvicorn speaks it, with an end to patience: who sends slowly or without end does not keep a connection."""
+"""HTTP as uvicorn speaks it, with an end to patience: who sends slowly or without end does not keep a connection.
+
+And with patience at the end: a worker that is replaced answers whoever is connected to it once more, and says that it
+was the last time. Whatever it has not read of a connection that it closes would be lost, and its caller could not know
+whether it was asked.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +28,29 @@ class _HeadTooLarge(Exception):
     """Raised in a call of the parser's, which tells of an error of its own."""
 
 
+class LastAnswers:
+    """Whether the answers of this worker are the last on their connections."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+
 class PatientProtocol(HttpToolsProtocol):
     """One connection. A request has REQUEST_SECONDS to arrive, and MOST_HEAD_BYTES for its head.
 
     With `direct`, requests that may take the way past ASGI take it. Beyond `most` connections the next one is refused.
     """
 
-    def __init__(self, *args: Any, direct: Direct | None = None, most: int | None = None, **named: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        direct: Direct | None = None,
+        most: int | None = None,
+        last: LastAnswers | None = None,
+        **named: Any,
+    ) -> None:
         super().__init__(*args, **named)
+        self._last = last or LastAnswers()
         self._most = most
         self._direct = direct
         self._begun: float | None = None
@@ -97,6 +117,8 @@ class PatientProtocol(HttpToolsProtocol):
             self._unanswered = [*(each for each in self._unanswered if not each.response_complete), self.cycle]
         else:
             self.cycle = exchange  # type: ignore[assignment]
+        if self._last.begun:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._alone, self._moved, self._unfinished = False, True, 0
