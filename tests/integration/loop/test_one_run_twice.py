@@ -68,10 +68,12 @@ def placed(world: World) -> list[Path]:
 
 
 def test_a_run_that_was_killed_is_taken_up_though_the_source_was_edited_since(world: World) -> None:
+    halt = world.halt("train")
     world.start()
     world.wait_until(lambda: "features" in steps_done(world))
     (interrupted,) = world.bodies(RunStarted)
     world.kill_engine()
+    halt.unlink()
     world.edit("LogisticRegression()", "LogisticRegression(C=0.5)")
     world.start()
     world.wait_until(lambda: world.champion == "v1")

@@ -158,12 +158,12 @@ def test_killed_in_the_middle_of_every_stage_it_goes_on(world: World) -> None:
 
 
 def test_a_run_whose_controller_was_killed_is_taken_up_without_doing_anything_twice(world: World) -> None:
+    halted = world.halt("features")
     world.start()
-    while len(world.bodies(StepFinished)) < 2:
-        world.look()
-        world.breathe()
+    world.wait_until(lambda: {body.step for body in world.bodies(StepFinished)} >= {"extract", "pin"})
     (interrupted,) = world.bodies(RunStarted)
     world.kill_engine()
+    halted.unlink()
     world.start()
     assert world.wait_for(ChampionChanged, RunFailed) is not None
     world.wait_until(lambda: world.champion == "v1")

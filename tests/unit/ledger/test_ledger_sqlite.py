@@ -124,7 +124,7 @@ def test_a_ledger_that_somebody_locks_for_long_is_an_error_of_ours(
         raw.execute("BEGIN IMMEDIATE")
         assert ledger.head() == 0  # readers do not wait,
         assert ledger.acquire("two", 60) is None  # nor does a standby that finds the lease taken
-        with pytest.raises(LedgerError, match=rf"locked by process {os.getpid()} \(.*pytest[\s\S]*end it: kill"):
+        with pytest.raises(LedgerError, match=rf"locked by process {os.getpid()} \(.*python[\s\S]*end it: kill"):
             ledger.append(LOGGED, at=AT, actor="ann")
         monkeypatch.setattr("windlass.ledger.lock_holder._PROC", file)  # as on a system without it
         with pytest.raises(LedgerError, match=r"locked by another process[\s\S]*fuser .*ledger\.db"):
