@@ -35,6 +35,14 @@ class Sketches(msgspec.Struct, frozen=True, kw_only=True):
     """Categories beyond those with bins of their own: the most frequent ones (Apache DataSketches)."""
 
 
+class Beyond(msgspec.Struct, frozen=True, kw_only=True):
+    """The finite values beyond one end of a reference's range."""
+
+    rows: int = 0
+    total: str = "0"
+    """Their sum, exact."""
+
+
 class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     """One column, counted into bins that were frozen with the reference."""
 
@@ -62,6 +70,9 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers: the sum of the finite values, exact (see `exact`)."""
     squares: str = "0"
     """The same of their squared distances from `centre`."""
+    below: Beyond = Beyond()
+    """Of a window."""
+    above: Beyond = Beyond()
     sketches: Sketches = Sketches()
 
     @property

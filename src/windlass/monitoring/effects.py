@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,6 +10,7 @@ import numpy as np
 
 from windlass.decisions.drift import Effect
 from windlass.decisions.statistics.divergence import jensen_shannon, psi
+from windlass.monitoring import exact
 from windlass.monitoring.column import PRESENCES, ColumnProfile
 from windlass.monitoring.sketches import quantiles_at
 
@@ -24,9 +26,9 @@ _RANKS = 400
 def effect_of(reference: ColumnProfile, counts: Counts, *, window: ColumnProfile | None = None) -> Effect:
     """The shift of rows from the reference; `counts` `(k,)` holds them in its bins.
 
-    Wasserstein's distance and the shift of the mean take all values of a bin to be as its mean in the reference; if
-    `window` is the profile of these very rows, the shift comes from its exact mean instead, and the distance is no less
-    than that shift, as Wasserstein's never is.
+    Wasserstein's distance and the shift of the mean take all values of a bin to be as its mean in the reference, and
+    what lies beyond its range to lie at its ends. If `window` is the profile of these very rows, it tells how far
+    beyond they are, and the shift comes from its exact mean; the distance is no less than that, as Wasserstein's never is.
     """
     before = np.asarray(reference.counts, dtype=np.int64)
     if not counts.sum():
@@ -47,13 +49,25 @@ def effect_of(reference: ColumnProfile, counts: Counts, *, window: ColumnProfile
         distance, difference = float((np.abs(gaps) * steps).sum()), float(-(gaps * steps).sum())
     if window is not None and window.mean is not None and reference.mean is not None:
         difference = window.mean - reference.mean
-        distance = max(distance, abs(difference))  # bins do not tell how far beyond the range rows lie
+        distance = max(distance + _beyond(reference, window), abs(difference))
     deviation = reference.deviation
     return msgspec.structs.replace(
         effect,
         wasserstein=_defined(distance),
         shift=_defined(difference / deviation) if deviation else None,
     )
+
+
+def _beyond(reference: ColumnProfile, window: ColumnProfile) -> float:
+    """What rows beyond the reference's range add to Wasserstein's distance: how far beyond they lie, over all rows.
+
+    Out there it is the integral of the window's distribution function alone (Vallender 1974, Theory of Probability and
+    its Applications 18). Infinite ones lie at the ends, or there would be no distance.
+    """
+    below, above = window.below, window.above
+    far = Fraction(_least(reference)) * below.rows - exact.value_of(below.total)
+    far += exact.value_of(above.total) - Fraction(reference.edges[-1]) * above.rows
+    return float(far / (window.rows - window.missing))
 
 
 def tenths(reference: ColumnProfile, counts: Counts, window: Counts) -> tuple[Counts, Counts]:
@@ -81,11 +95,16 @@ def _bin_means(reference: ColumnProfile) -> Floats:
     places = np.searchsorted(edges, found)
     sums = np.bincount(places, weights=found, minlength=len(edges) + 1)
     rows = np.bincount(places, minlength=len(edges) + 1)
-    middles = np.concatenate([edges[:1], edges[:-1] / 2 + edges[1:] / 2, edges[-1:]])
+    middles = np.concatenate([[_least(reference)], edges[:-1] / 2 + edges[1:] / 2, edges[-1:]])
     means = np.where(rows > 0, sums / np.maximum(rows, 1), middles)
     if reference.distinct <= len(edges) - 1:  # a value each
         means[1:-1] = edges[1:]
     return np.asarray(np.maximum.accumulate(means))
+
+
+def _least(reference: ColumnProfile) -> float:
+    """The least value; the first edge lies just below it."""
+    return reference.edges[0] if reference.minimum is None else reference.minimum
 
 
 def _defined(value: float) -> float | None:

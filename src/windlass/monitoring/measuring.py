@@ -22,7 +22,7 @@ from windlass.monitoring.bins import (
     sorted_numbers,
     times_of,
 )
-from windlass.monitoring.column import DATES, MOMENTS, PRESENCES, ColumnProfile, Kind, Sketches, kind_of
+from windlass.monitoring.column import DATES, MOMENTS, PRESENCES, Beyond, ColumnProfile, Kind, Sketches, kind_of
 from windlass.monitoring.unevenness import unevenness
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def measure_like(column: ColumnProfile, values: pl.Series) -> ColumnProfile | No
         infinite=0,
         total="0",
         squares="0",
+        below=Beyond(),
+        above=Beyond(),
         sketches=Sketches(),
     )
     return _filled(empty, values)
@@ -160,6 +162,7 @@ def _fill_numbers(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
     counts = np.zeros(len(column.counts), dtype=np.int64)
     total = squares = "0"
     infinite = 0
+    below, above = Beyond(), Beyond()
     ends: list[float] = []
     for start in range(0, len(values), _AT_ONCE):
         ordered, missing = sorted_numbers(values[start : start + _AT_ONCE])
@@ -173,6 +176,8 @@ def _fill_numbers(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
         total = exact.added(total, exact.summed(finite))
         squares = exact.added(squares, exact.squared(finite, column.centre))
         ends += [float(finite[0]), float(finite[-1])]
+        inner = np.searchsorted(finite, (column.edges[0], column.edges[-1]), side="right")
+        below, above = _more_beyond(below, finite[: inner[0]]), _more_beyond(above, finite[inner[1] :])
     return msgspec.structs.replace(
         column,
         counts=tuple(counts.tolist()),
@@ -182,8 +187,16 @@ def _fill_numbers(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
         infinite=infinite,
         total=total,
         squares=squares,
+        below=below,
+        above=above,
         sketches=Sketches(quantiles=quantiles.serialize(), stride=stride, registers=registers.tobytes()),
     )
+
+
+def _more_beyond(before: Beyond, values: Floats) -> Beyond:
+    if not len(values):
+        return before
+    return Beyond(rows=before.rows + len(values), total=exact.added(before.total, exact.summed(values)))
 
 
 def _fill_texts(column: ColumnProfile, values: pl.Series) -> ColumnProfile:

@@ -7,7 +7,7 @@ import numpy as np
 
 from windlass.errors import DataError
 from windlass.monitoring import exact, sketches
-from windlass.monitoring.column import ColumnProfile, Sketches
+from windlass.monitoring.column import Beyond, ColumnProfile, Sketches
 
 
 def merge_columns(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
@@ -33,8 +33,14 @@ def merge_columns(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         infinite=first.infinite + second.infinite,
         total=exact.added(first.total, second.total),
         squares=exact.added(first.squares, second.squares),
+        below=_beyond(first.below, second.below),
+        above=_beyond(first.above, second.above),
         sketches=_sketches(first.sketches, second.sketches, registers),
     )
+
+
+def _beyond(first: Beyond, second: Beyond) -> Beyond:
+    return Beyond(rows=first.rows + second.rows, total=exact.added(first.total, second.total))
 
 
 def _sketches(first: Sketches, second: Sketches, registers: bytes) -> Sketches:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
 
 from windlass.errors import DataError
 from windlass.monitoring.column import ColumnProfile
@@ -36,7 +37,7 @@ def named(found: Profile) -> dict[str, ColumnProfile]:
 def counts_and_sums(found: Profile) -> list[object]:
     """What tests and exact figures rest on; sketches are only shown."""
     return [
-        (c.name, c.counts, c.total, c.squares, c.minimum, c.maximum, c.infinite, c.sketches.registers)
+        (c.name, c.counts, c.total, c.squares, c.minimum, c.maximum, c.infinite, c.below, c.above, c.sketches.registers)
         for c in found.columns
     ]
 
@@ -260,11 +261,45 @@ def test_sums_are_the_same_in_any_order(parts: list[list[float]], random: object
     assert counts_and_sums(merge(made)) == counts_and_sums(merge(shuffled))
 
 
-def test_rows_far_beyond_the_reference_are_as_far_as_they_are(rng: np.random.Generator) -> None:
-    """No distance of Wasserstein's is below the difference of the means, and beyond the range it is near that."""
+@pytest.mark.parametrize(
+    ("share", "values"),
+    [
+        (0.3, [1e6]),
+        (0.3, [1e3, -1e3]),  # they cancel in the mean
+        (0.01, [50.0, -50.0]),
+        (0.001, [1e4, -1e4]),
+        (1.0, [-8.0, 8.0]),
+    ],
+)
+def test_rows_far_beyond_the_reference_are_as_far_as_they_are(
+    rng: np.random.Generator, share: float, values: list[float]
+) -> None:
+    """Against the distance of SciPy."""
     usual, faulty = rng.normal(size=4000), rng.normal(size=4000)
-    faulty[:1200] = 1e6
+    wrong = int(share * 4000)
+    faulty[:wrong] = np.resize(values, wrong)
     reference = profile(pl.DataFrame({"x": usual}))
     window = profile_like(reference, pl.DataFrame({"x": faulty}))
     effect = effect_of(reference.columns[0], np.array(window.columns[0].counts), window=window.columns[0])
-    assert effect.wasserstein == pytest.approx(np.abs(np.sort(faulty) - np.sort(usual)).mean(), rel=1e-3)
+    assert effect.wasserstein == pytest.approx(wasserstein_distance(usual, faulty), rel=0.03, abs=0.02)
+
+
+def test_infinite_rows_lie_at_the_ends_for_the_distance(rng: np.random.Generator) -> None:
+    usual, finite = rng.normal(size=4000), rng.normal(size=4000)
+    reference = profile(pl.DataFrame({"x": usual}))
+    endless = finite.copy()
+    finite[:400], endless[:400] = usual.max(), np.inf
+    endless[400:800] = 1e3
+    finite[400:800] = 1e3
+    windows = [profile_like(reference, pl.DataFrame({"x": rows})).columns[0] for rows in (finite, endless)]
+    found = [effect_of(reference.columns[0], np.array(each.counts), window=each).wasserstein for each in windows]
+    assert found[0] == pytest.approx(wasserstein_distance(usual, finite), rel=0.02)
+    assert found[1] == pytest.approx(found[0] / 0.9, rel=0.01)  # the shift of the finite ones, a tenth fewer, is larger
+
+
+def test_one_value_is_at_no_distance_from_itself() -> None:
+    reference = profile(pl.DataFrame({"x": [0.1]}))
+    window = profile_like(reference, pl.DataFrame({"x": [0.1] * 9}))
+    assert (
+        effect_of(reference.columns[0], np.array(window.columns[0].counts), window=window.columns[0]).wasserstein == 0
+    )
