@@ -91,6 +91,7 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.ReleaseAdvanced: lambda body: (
         f"{body.version} enters {describe_stage(body.stage, body.share)}: {body.decision.reasons[0]}"
     ),
+    events.ReleaseDelayed: lambda body: f"{body.version} waits: {body.decision.reasons[0]}",
     events.ReleaseApproved: lambda body: f"{body.by} approved {body.version}: {body.reason}",
     events.ReleaseFinished: lambda body: f"release of {body.version} {_outcome(body)}: {body.decision.reasons[0]}",
     events.VersionReproduced: lambda body: (

@@ -12,6 +12,7 @@ from windlass.app.said import said
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.decisions.figures import show_moment
+from windlass.decisions.release import UNAPPROVED
 from windlass.errors import RegistryError, UsageError, WindlassError
 from windlass.pipeline.rows.remarks import remarks
 from windlass.product.task import DEFAULT_METRICS
@@ -283,14 +284,13 @@ def _under_way(run: RunState, *, held: bool, found_at: datetime | None) -> str:
 
 
 def _stands(release: ReleaseState) -> str:
-    """Where a release stands; a person who is waited for is told so."""
+    """Where a release stands, and why it waits there; a person who is waited for is told so."""
     if release.stage == "probation":
         return f"{release.version} on probation until {show_moment(probation_ends(release))}"
     where = release.version if release.stage == "started" else f"{release.version} in {release.stage}"
-    if not release.plan.get("approval"):
-        return where
-    approved = f"approved by {release.approved_by}" if release.approved_by else "waits for `windlass approve`"
-    return f"{where}, {approved}"
+    if release.plan.get("approval"):
+        where += f", approved by {release.approved_by}" if release.approved_by else ", waits for `windlass approve`"
+    return where if release.delayed in (None, UNAPPROVED) else f"{where}; it waits: {release.delayed}"
 
 
 def _judged_by(product: ProductState, version: VersionState) -> str | None:

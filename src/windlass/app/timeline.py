@@ -22,6 +22,7 @@ _TOLD: tuple[type[Body], ...] = (
     events.GateDecided,
     events.RecourseDecided,
     events.ReleaseAdvanced,
+    events.ReleaseDelayed,
     events.ReleaseApproved,
     events.ExperimentStarted,
     events.ExperimentFinished,

@@ -153,7 +153,8 @@ class Releases:
         bodies = director.act_on(product, decision=decision, policy=policy)
         if bodies:
             self._context.record(*bodies, product=product.name, run=release.run)
-            self.forget(product.name)
+            if decision.verdict != "wait":
+                self.forget(product.name)
 
     def _decide(self, product: ProductState, release: ReleaseState, policy: Release) -> Decision:
         if release.stage == "started":

@@ -31,7 +31,8 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
 
     Rolled back: refused by a serving worker, more failures than the champion, slower, constant answers, scores or
     answers further from the champion's than the holdout explains, worse on outcomes, or undecided at the deadline. Each
-    comparison holds at every look together, so it may be asked as often as one likes.
+    comparison holds at every look together, so it may be asked as often as one likes. `delayed` in the numbers of a
+    wait: the rows and the time of the policy are there, and something else is in the way.
     """
     numbers: dict[str, Any] = {
         "stage": evidence.stage,
@@ -47,18 +48,19 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
     harms = [harm for harm in found if harm is not None]
     if harms:
         return decision("release", "roll_back", harms, numbers, now)
-    missing = [*_missing(evidence, policy, now), *doubts(numbers)]
+    short = _short(evidence, policy, now)
+    missing = [*short, *doubts(numbers), *_approval(evidence, policy)]
     if not missing:
         reason = f"{evidence.challenger.rows} rows were answered in {_name(evidence)} without harm."
         return decision("release", "advance", [reason], numbers, now)
     if now >= evidence.started_at + policy.deadline + evidence.paused:
         late = f"The release was not decided within {format_duration(policy.deadline)}."
         return decision("release", "roll_back", [late, *missing], numbers, now)
-    return decision("release", "wait", missing, numbers, now)
+    return decision("release", "wait", missing, numbers | {"delayed": not short}, now)
 
 
-def _missing(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[str]:
-    """What the policy asks for before it may advance, and is not there yet."""
+def _short(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[str]:
+    """The rows and the time that the policy asks for before it may advance, as far as they are not there yet."""
     needed = policy.shadow if evidence.stage == "shadow" else policy.minimum
     missing = []
     if evidence.challenger.rows < max(needed, 1):
@@ -69,9 +71,13 @@ def _missing(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[
     until = evidence.stage_started_at + policy.bake
     if evidence.stage == "canary" and now < until:
         missing.append(f"{_name(evidence).capitalize()} lasts until {show_moment(until)} at least.")
-    if policy.approval and not evidence.approved and is_last(policy, evidence.stage, evidence.share):
-        missing.append(UNAPPROVED)
     return missing
+
+
+def _approval(evidence: ReleaseEvidence, policy: Release) -> list[str]:
+    """What a person must do yet."""
+    asked = policy.approval and not evidence.approved and is_last(policy, evidence.stage, evidence.share)
+    return [UNAPPROVED] if asked else []
 
 
 def is_last(policy: Release, stage: str, share: float) -> bool:

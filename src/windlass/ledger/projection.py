@@ -44,6 +44,7 @@ from windlass.records.event import (
     ReferenceFixed,
     ReleaseAdvanced,
     ReleaseApproved,
+    ReleaseDelayed,
     ReleaseFinished,
     ReleaseStarted,
     RetrainDecided,
@@ -255,8 +256,14 @@ def _release_started(state: ProductState, body: ReleaseStarted, event: Event) ->
 def _release_advanced(state: ProductState, body: ReleaseAdvanced, event: Event) -> ProductState:
     if state.release is None or state.release.release != body.release:
         return state
-    advanced = replace(state.release, stage=body.stage, share=body.share, stage_started_at=event.at)
+    advanced = replace(state.release, stage=body.stage, share=body.share, stage_started_at=event.at, delayed=None)
     return replace(state, release=advanced)
+
+
+def _release_delayed(state: ProductState, body: ReleaseDelayed, _event: Event) -> ProductState:
+    if state.release is None or state.release.release != body.release:
+        return state
+    return replace(state, release=replace(state.release, delayed=body.decision.reasons[0]))
 
 
 def _release_approved(state: ProductState, body: ReleaseApproved, _event: Event) -> ProductState:
@@ -382,6 +389,7 @@ _OF_PRODUCT: dict[type[Body], Callable[[ProductState, Any, Event], ProductState]
     RetrainDecided: _retrain_decided,
     ReleaseStarted: _release_started,
     ReleaseAdvanced: _release_advanced,
+    ReleaseDelayed: _release_delayed,
     ReleaseApproved: _release_approved,
     ReleaseFinished: _release_finished,
     ExperimentStarted: _experiment_started,

@@ -408,6 +408,15 @@ class ReleaseAdvanced(Body, frozen=True, kw_only=True, tag="release.advanced"):
     decision: Decision
 
 
+class ReleaseDelayed(Body, frozen=True, kw_only=True, tag="release.delayed"):
+    """It has the rows and the time of its stage, and waits all the same; written when the first reason is new."""
+
+    subject_field = "release"
+    release: str
+    version: str
+    decision: Decision
+
+
 class ReleaseApproved(Body, frozen=True, kw_only=True, tag="release.approved"):
     """A person agrees that the version may answer everyone, once nothing else speaks against it."""
 
@@ -639,6 +648,7 @@ ALL: tuple[type[Body], ...] = (
     FormTurnedDown,
     ReleaseStarted,
     ReleaseAdvanced,
+    ReleaseDelayed,
     ReleaseApproved,
     ReleaseFinished,
     ChampionChanged,

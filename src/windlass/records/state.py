@@ -61,6 +61,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None
     approved_by: str | None = None
     """Who agreed that it may answer everyone; None: nobody yet."""
+    delayed: str | None = None
+    """Why it waits in its stage although the rows and the time are there; None: it does not."""
     paused_seconds: float = 0.0
     """How long the product was paused meanwhile, in pauses that are over."""
 

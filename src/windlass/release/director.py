@@ -18,6 +18,7 @@ from windlass.records.event import (
     ChampionChanged,
     ReleaseAdvanced,
     ReleaseApproved,
+    ReleaseDelayed,
     ReleaseFinished,
     ReleaseStarted,
 )
@@ -63,7 +64,7 @@ def begin(
 
 
 def act_on(product: ProductState, *, decision: Decision, policy: Release) -> list[Body]:
-    """What the verdict on the release under way leads to; nothing when it is to wait."""
+    """What the verdict on the release under way leads to; when it is to wait, no more than a word why."""
     match decision.verdict:
         case "advance":
             return advance(product, policy=policy, decision=decision)
@@ -72,7 +73,7 @@ def act_on(product: ProductState, *, decision: Decision, policy: Release) -> lis
         case "keep":
             return settle(product, decision=decision)
         case _:
-            return []
+            return delay(product, decision=decision)
 
 
 def advance(product: ProductState, *, policy: Release, decision: Decision) -> list[Body]:
@@ -86,6 +87,14 @@ def advance(product: ProductState, *, policy: Release, decision: Decision) -> li
         return [_advanced(active.release, active.version, stage, share, decision)]
     version = product.versions[active.version]
     return _promotion(product, version, release=active.release, policy=policy, decision=decision)
+
+
+def delay(product: ProductState, *, decision: Decision) -> list[Body]:
+    """What waits although its stage could be over is told why, once for each reason that comes first."""
+    active = active_release(product)
+    if not decision.numbers.get("delayed") or decision.reasons[0] == active.delayed:
+        return []
+    return [ReleaseDelayed(release=active.release, version=active.version, decision=decision)]
 
 
 def withdraw(product: ProductState, *, decision: Decision) -> list[Body]:

@@ -5,12 +5,16 @@ from dataclasses import replace
 import pytest
 
 from windlass.app.queries import runs, status, versions
+from windlass.decisions.release import UNAPPROVED
 from windlass.product.policy import Gate, to_plain
 from windlass.records.decision import Decision
 from windlass.records.event import (
     ControllerStarted,
     GateDecided,
     ProductDeclared,
+    ReleaseAdvanced,
+    ReleaseDelayed,
+    ReleaseStarted,
     RetrainDecided,
     RunFailed,
     RunFinished,
@@ -42,6 +46,28 @@ def test_status_says_that_nobody_works_on_a_run(office: Office) -> None:
     fence = office.hold("another", 10)
     office.write(ControllerStarted(holder="another", token=fence.token), fence=fence)
     assert [row["run"] for row in status(office.workspace)] == ["r1 (manual), interrupted"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "approval", "said"),
+    [
+        ("It seems to fail more often.", False, "v2 in canary; it waits: It seems to fail more often."),
+        ("It seems slow.", True, "v2 in canary, waits for `windlass approve`; it waits: It seems slow."),
+        (UNAPPROVED, True, "v2 in canary, waits for `windlass approve`"),
+    ],
+)
+def test_status_says_why_a_release_waits(reason: str, approval: bool, said: str, office: Office) -> None:
+    wait = Decision(judgement="release", verdict="wait", reasons=(reason,), numbers={}, at=NOON)
+    fence = office.hold("controller")
+    office.write(
+        ReleaseStarted(release="r", version="v2", previous="v1", run=None, plan={"approval": approval}),
+        ReleaseAdvanced(release="r", version="v2", stage="canary", share=0.1, decision=wait),
+        ReleaseDelayed(release="r", version="v2", decision=wait),
+        fence=fence,
+    )
+    assert [row["release"] for row in status(office.workspace)] == [said]
+    office.write(ReleaseAdvanced(release="r", version="v2", stage="canary", share=0.5, decision=wait), fence=fence)
+    assert ["it waits" in row["release"] for row in status(office.workspace)] == [False]
 
 
 def test_a_run_that_the_next_holder_waits_with_is_interrupted(office: Office) -> None:

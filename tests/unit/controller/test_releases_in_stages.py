@@ -20,6 +20,7 @@ from windlass.records.event import (
     ProductResumed,
     RecourseDecided,
     ReleaseAdvanced,
+    ReleaseDelayed,
     ReleaseFinished,
     ReleaseStarted,
     RunFinished,
@@ -173,6 +174,24 @@ def test_nothing_happens_before_there_is_enough_to_judge(desk: Desk) -> None:
     in_shadow(desk, leading, count=1)
     leading.step(PRODUCT)
     assert stage(desk) == "canary"
+
+
+def test_what_waits_beyond_its_policy_is_told_why_once(desk: Desk) -> None:
+    leading = with_two(desk)
+    in_shadow(desk, leading)
+    leading.step(PRODUCT)
+    in_canary(desk, leading, count=10)
+    leading.step(PRODUCT)
+    assert desk.bodies(ReleaseDelayed) == []  # it has not the rows yet
+    in_canary(desk, leading)
+    desk.answer(6, version="v2", stage="canary", error="it raised")
+    in_canary(desk, leading)
+    for again in (leading, releases(desk)):
+        again.step(PRODUCT)
+        (told,) = desk.bodies(ReleaseDelayed)
+        assert (stage(desk), told.decision.verdict, told.version) == ("canary", "wait", "v2")
+        assert desk.state.release.delayed == told.decision.reasons[0]  # type: ignore[union-attr]
+        assert "seems to fail more often" in told.decision.reasons[0]
 
 
 def test_looking_twice_promotes_once(desk: Desk) -> None:

@@ -63,6 +63,15 @@ def test_a_harmless_challenger_advances(rng: np.random.Generator) -> None:
     assert decision.numbers["champion_error_rate"] == 0
 
 
+@pytest.mark.parametrize(("rows", "short"), [(600, False), (150, True)])
+def test_only_what_has_its_rows_is_delayed(rows: int, short: bool, rng: np.random.Generator) -> None:
+    """The last six of its requests failed and none of the champion's, which is no proof yet."""
+    own = replace(answers(rng, rows), failures=stream(np.arange(rows + 6) >= rows))
+    decision = decide_release(evidence(rng, challenger=own, champion=answers(rng, rows)), POLICY, LATER)
+    assert (decision.verdict, decision.numbers["delayed"]) == ("wait", not short)
+    assert [reason.startswith("It seems to fail") for reason in decision.reasons] == [False] * short + [True]
+
+
 @pytest.mark.parametrize("most", [1.0, 0.97, 0.5])
 def test_where_callers_ask_the_same_the_same_answer_is_no_harm(
     most: float, rng: np.random.Generator, plausible: Callable[[int, int, float], bool]
