@@ -10,6 +10,8 @@ functions of a release. Both versions err, fail and take as long alike; all else
 - 0.5 % of the requests fail by chance; and 60 % do while what both depend on is away, for three minutes once a day.
 - Outcomes come late, those of one class (of large values) later; numbers have a heavy tail.
 - A worker's memory fills a cache, and rises and falls with what is asked.
+
+What is undecided goes on until it is decided, by the deadline at the latest.
 """
 
 from __future__ import annotations
@@ -102,6 +104,8 @@ class Life:
         self.away = np.arange(60) * DAY + random.uniform(0, DAY, 60)
         self.moods = moods(random, 1440 * (3 + traffic.plan.probation.days))
         self.now = DAY
+        self.tried: float | None = None
+        """Seconds from the first row to the promotion; None: it was not promoted."""
         self.asked = 0
         self.called = {version: np.zeros(_WORKERS, dtype=int) for version in (NEW, OLD)}
         self.called[OLD] += 1000
@@ -125,12 +129,11 @@ class Life:
         plan = self.traffic.plan
         before: list[pl.DataFrame] = []
         for stage, share in [("shadow", 0.0), *(("canary", share) for share in plan.canary)]:
-            needed = plan.shadow / 0.9 if stage == "shadow" else plan.minimum / share
-            asked = self.requests(int((1.5 if stage == "shadow" else 12) * needed) + 200, since=self.now)
-            decision, captured = self._stage(asked, stage, share)
+            decision, captured = self._stage(stage, share)
             if decision.verdict != "advance":
                 return f"{stage} {share:.0%}: {decision.verdict}: {decision.reasons[0]}"
             before.append(captured)
+        self.tried = self.now - DAY
         decision = self._probation(pl.concat(before))
         return "promoted" if decision.verdict == "keep" else f"probation: {decision.reasons[0]}"
 
@@ -141,7 +144,7 @@ class Life:
         call = np.cumsum(np.diff(at, prepend=-1.0) >= 0.01)
         at = at[np.searchsorted(call, call)]
         often = random.random(count) < 2 / 3
-        key = np.where(often, (_KEYS ** random.random(count)).astype(int) - 1, _KEYS + np.arange(count))
+        key = np.where(often, (_KEYS ** random.random(count)).astype(int) - 1, _KEYS + self.asked + np.arange(count))
         place = np.where(often, self.places[np.minimum(key, _KEYS - 1)], random.random(count))
         offs = ((NEW, self.traffic.worse if at[0] >= DAY else 0.0), (OLD, 0.0))  # what no gate has seen
         if self.traffic.numbers:
@@ -187,8 +190,32 @@ class Life:
         taken *= self.traffic.slower if version == NEW else 1.0
         return taken[asked.call] * np.where(aside, np.sqrt(asked.mood), asked.mood)
 
-    def _stage(self, asked: Asked, stage: str, share: float) -> tuple[Decision, pl.DataFrame]:
+    def _stage(self, stage: str, share: float) -> tuple[Decision, pl.DataFrame]:
         """How the stage ends, and what was captured until then."""
+        plan = self.traffic.plan
+        release = ReleaseState(
+            release="r", version=NEW, previous=OLD, stage=stage, share=share, started_at=_moment(DAY),
+            stage_started_at=_moment(self.now), plan={}, run=None,
+        )  # fmt: skip
+        needed = 1.5 * plan.shadow / 0.9 if stage == "shadow" else 12 * plan.minimum / share
+        began = last = self.now
+        captured, count = None, int(needed) + 200
+        looks = np.geomspace(20, count, 16)
+        while True:
+            asked = self.requests(count, since=last)
+            last = asked.at[-1]
+            more = self._answered(asked, stage, share)
+            captured = more if captured is None else pl.concat([captured, more])
+            for seen in np.unique(np.append(looks.astype(int), count)):
+                self.now = asked.at[seen - 1]
+                decision, held = self._judged(release, captured, began)
+                if decision.verdict != "wait":
+                    return decision, held
+            count = max(captured.height // 4, 100)
+            looks = np.linspace(count / 4, count, 4)
+
+    def _answered(self, asked: Asked, stage: str, share: float) -> pl.DataFrame:
+        """What is captured of these requests in a stage."""
         theirs = np.ones(len(asked), dtype=bool) if stage == "shadow" else asked.place >= share
         mine = np.ones(len(asked), dtype=bool) if stage == "shadow" else asked.place < share
         own = self.took(NEW, _some(asked, mine), aside=stage == "shadow")
@@ -205,32 +232,23 @@ class Life:
             self._rows(_some(asked, mine), NEW, stage, own, failed),
             self._rows(_some(asked, theirs), OLD, "champion", others[theirs]),
         ]
-        captured = pl.concat(rows).sort("at", maintain_order=True)
-        began, decision = self.now, None
-        plan = self.traffic.plan
-        release = ReleaseState(
-            release="r", version=NEW, previous=OLD, stage=stage, share=share, started_at=_moment(DAY),
-            stage_started_at=_moment(began), plan={}, run=None,
-        )  # fmt: skip
-        for seen in np.unique(np.append(np.geomspace(20, len(asked), 16).astype(int), len(asked))):
-            self.now = max(asked.at[seen - 1], began + plan.bake.total_seconds() if seen == len(asked) else 0.0)
-            now = _moment(self.now)
-            held = captured.filter(pl.col("at") <= now)
-            evidence = release_evidence(
-                release,
-                held.drop("value", "observed_at"),
-                champion=OLD,
-                expected=self.expected,
-                scale=self.scale,
-                gaps=self._gaps(held) if stage == "shadow" else None,
-                losses=self._losses(held, now, apart=stage == "canary"),
-                refused=self._leak(self.now - began),
-            )
-            decision = decide_release(evidence, plan, now)
-            if decision.verdict != "wait":
-                break
-        assert decision is not None
-        return decision, held
+        return pl.concat(rows).sort("at", maintain_order=True)
+
+    def _judged(self, release: ReleaseState, captured: pl.DataFrame, began: float) -> tuple[Decision, pl.DataFrame]:
+        """The decision as of now on a stage, and what it rests on."""
+        now = _moment(self.now)
+        held = captured.filter(pl.col("at") <= now)
+        evidence = release_evidence(
+            release,
+            held.drop("value", "observed_at"),
+            champion=OLD,
+            expected=self.expected,
+            scale=self.scale,
+            gaps=self._gaps(held) if release.stage == "shadow" else None,
+            losses=self._losses(held, now, apart=release.stage == "canary"),
+            refused=self._leak(self.now - began),
+        )
+        return decide_release(evidence, self.traffic.plan, now), held
 
     def _given_up(self, asked: Asked, theirs: Array, mine: Array, own: Array, others: Array) -> Array:
         """`(m,)`: what of the challenger's requests the champion had to answer, as it took too long."""
