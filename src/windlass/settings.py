@@ -62,6 +62,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Serving processes."""
     answer_seconds: float = 30.0
     """How long a call of a version may take until whoever waits for it is told that it hangs."""
+    latency_budget_seconds: float = 2.0
+    """How long a request is to take while others wait, too: batches are kept to it, and who would not be answered in it
+    gets 503 at once ([serving](../explanation/serving.md#the-latency-budget))."""
     tls_certificate: str = ""
     """Certificate (a PEM file, with what stands between it and its root) to answer by TLS alone; empty: in clear."""
     tls_key: str = ""
@@ -105,6 +108,7 @@ _NOT_BELOW_NOTHING = ("run_memory_mb", "keep_versions", "alert_group_seconds")
 _ABOVE_NOTHING = (
     "workers",
     "answer_seconds",
+    "latency_budget_seconds",
     "poll_seconds",
     "watch_rows",
     "lease_seconds",

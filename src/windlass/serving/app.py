@@ -64,10 +64,11 @@ class Parts:
         metrics: Metrics,
         repeat: Repeat | None = None,
         answer_seconds: float = float("inf"),
+        latency_budget: float = float("inf"),
         hung: Hung = lambda _asked, _told: None,
     ) -> Parts:
         """`repeat` asks a challenger in shadow; None: in this process. `hung` hears of calls of a champion that have
-        not come back after `answer_seconds`."""
+        not come back after `answer_seconds`; `latency_budget` is in seconds, from a request until its answer."""
         answering = Answering(clock=clock, capture=capture, metrics=metrics)
         pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="read")
         ask = repeat or (lambda work, questions: answering.repeat(work.product, work.challenger, questions))
@@ -79,7 +80,7 @@ class Parts:
 
         shadow = Shadow(hand_on, metrics=metrics)
         crew, aside = (Crew(name=name, seconds=answer_seconds, hung=hung) for name in ("answer", "trial"))
-        batcher = Batcher(answering, crew=crew, aside=aside, pool=pool, mirror=shadow.offer)
+        batcher = Batcher(answering, crew=crew, aside=aside, pool=pool, mirror=shadow.offer, budget=latency_budget)
         return cls(
             board=board,
             clock=clock,

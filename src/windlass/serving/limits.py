@@ -39,8 +39,8 @@ MOST_IN_THREADS = 256
 """Batches in threads, at most, before one is tried on the event loop again."""
 MOST_WAITING = 1024
 """Requests of one product that may wait in a worker; the next one gets a 503 at once."""
-WAIT_SECONDS = 2.0
-"""How long the first of them may have waited before further ones get a 503: the model does not keep up."""
+MOST_RETRY_SECONDS = 30
+"""After which whoever got a 503 is told to try again, at most."""
 TIMES_AS_LONG = 4
 """How much longer than the champion's slowest call a challenger's may take before the champion answers in its place."""
 TIMES_A_PAUSE = 1.5

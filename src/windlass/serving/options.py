@@ -32,6 +32,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Path
     stop_seconds: float
     answer_seconds: float
+    latency_budget_seconds: float
     grpc: str = ""
     """`HOST:PORT` of gRPC; empty: none."""
     tls: tuple[Path, Path] | None = None

@@ -29,6 +29,15 @@ class TooLarge(WindlassError):
 class Overloaded(WindlassError):
     """More requests than the versions here can answer in time."""
 
+    retry_seconds = 1
+    """After which it may be otherwise."""
+
+    @classmethod
+    def for_seconds(cls, what: str, *, seconds: int) -> Self:
+        error = cls(what, remedy="try again a little later")
+        error.retry_seconds = seconds
+        return error
+
 
 class CaptureFailed(WindlassError):
     """An answer that could not be written down, and was therefore not given."""
@@ -86,7 +95,8 @@ def refusal_for(error: Exception) -> Refusal | None:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None or not isinstance(error, WindlassError):
         return None
-    headers = (("Retry-After", "1"),) if status is HTTPStatus.SERVICE_UNAVAILABLE else ()
+    retry = str(getattr(error, "retry_seconds", 1))
+    headers = (("Retry-After", retry),) if status is HTTPStatus.SERVICE_UNAVAILABLE else ()
     if isinstance(error, InvalidRows):
         return Refusal(status=status, message=error.what, problems=error.problems, headers=headers)
     message = error.what if not error.remedy else f"{error.what}; {error.remedy}"

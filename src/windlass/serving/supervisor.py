@@ -272,6 +272,7 @@ class Server:
                 metrics=self._figures.path,
                 stop_seconds=_STOP_SECONDS,
                 answer_seconds=self._settings.answer_seconds,
+                latency_budget_seconds=self._settings.latency_budget_seconds,
                 grpc=self._grpc,
                 tls=self._tls,
                 guarded=self._guarded,

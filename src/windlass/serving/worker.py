@@ -242,6 +242,7 @@ def build(
         metrics=metrics,
         repeat=shadows.repeat,
         answer_seconds=options.answer_seconds,
+        latency_budget=options.latency_budget_seconds,
         hung=hung,
     )
     watcher = Watcher(

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from windlass.serving.answers import batching
+from windlass.serving.answers.latency import Latency
 from windlass.serving.limits import LAST_BATCHES, MOST_IN_THREADS, SHORT_SECONDS, TRIALS
 
 
@@ -162,7 +163,10 @@ def test_a_batch_is_of_one_lineup(stage: Any) -> None:
 def test_more_than_can_be_answered_is_refused_at_once_and_told_when_to_come_back(
     stage: Any, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(batching, *(("MOST_WAITING", 3) if limit == "count" else ("WAIT_SECONDS", -1.0)))
+    if limit == "count":
+        monkeypatch.setattr(batching, "MOST_WAITING", 3)
+    else:
+        stage.parts.batcher._latencies["flights"] = Latency(-1.0)
     held = Held()
     stage.add("v1", model=held)
     stage.route("v1")
@@ -180,6 +184,31 @@ def test_more_than_can_be_answered_is_refused_at_once_and_told_when_to_come_back
         held.go_on.set()
         assert [reply.result(20).status_code for reply in (first, *replies)] == [200] * (1 + waiting)
     assert stage.predict().status_code == 200
+
+
+def test_batches_and_those_who_wait_are_as_many_as_the_latency_budget_has_room_for(stage: Any) -> None:
+    latency = stage.parts.batcher._latencies["flights"] = Latency(25.0)
+    for rows in (5, 10) * 200:
+        latency.took(0.98 * rows, rows)  # so that twelve rows take no longer than half of it
+    held = Held()
+    stage.add("v1", model=held)
+    stage.route("v1")
+    stage.board.lineups["flights"].leader().company._trials = 0
+    with ThreadPoolExecutor(32) as callers:
+        first = callers.submit(stage.predict)
+        assert held.began.wait(10)
+        replies = [callers.submit(stage.predict) for _ in range(23)]
+        wait = threading.Event()
+        while len(stage.parts.batcher._queues["flights"]) < 23:
+            assert not wait.wait(0.001)
+        replies.append(callers.submit(stage.predict))
+        while len(stage.parts.batcher._queues["flights"]) < 24:
+            assert not wait.wait(0.001)
+        refused = stage.predict()
+        assert (refused.status_code, refused.headers["Retry-After"] in ("24", "25")) == (503, True)
+        held.go_on.set()
+        assert [reply.result(20).status_code for reply in (first, *replies)] == [200] * 25
+    assert held.calls == [1, 12, 12]
 
 
 def test_what_cannot_be_written_down_for_one_is_answered_for_the_others(stage: Any) -> None:

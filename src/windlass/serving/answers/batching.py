@@ -1,8 +1,9 @@
 """Requests that come while a version is at work wait, and are then asked about together.
 
 Nobody waits for company: a request that comes alone is asked about at once. While it is, others gather, and the next
-call of the model is theirs, so that batches grow with the load and vanish without it. Requests share a batch only if
-they have the same lineup; after a swap those that came before it are answered by the version they came for.
+call of the model is theirs, so that batches grow with the load and vanish without it, as far as the latency budget lets
+them. Requests share a batch only if they have the same lineup; after a swap those that came before it are answered by
+the version they came for.
 
 A call that takes longer than is usual holds up none but its own callers, and may hang on the rows of one of them: they
 are asked about again, in parts, while the next batch begins.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -23,18 +25,19 @@ import msgspec
 
 from windlass.serving.answers.answering import Answered, Answering, Failed, Inquiry, Reader, Result
 from windlass.serving.answers.crew import Crew
+from windlass.serving.answers.latency import Latency
 from windlass.serving.limits import (
     CONTROL_SECONDS,
     CONTROL_SHARE,
     LAST_BATCHES,
     MOST_IN_THREADS,
+    MOST_RETRY_SECONDS,
     MOST_WAITING,
     PARTS,
     ROWS_TOGETHER,
     SHORT_SECONDS,
     SMALL_BYTES,
     TRIALS,
-    WAIT_SECONDS,
 )
 from windlass.serving.refusal import CaptureFailed, Overloaded, PredictionFailed
 from windlass.serving.versions.asking import Question
@@ -124,16 +127,20 @@ class Batcher:
         aside: Crew,
         pool: ThreadPoolExecutor,
         mirror: Callable[[Inquiry, Question], object],
+        budget: float,
     ) -> None:
         """`crew` asks versions; `aside`, for large requests that a version on trial may hold up: they leave the others
         their threads. In the `pool` bodies are read. `mirror` takes what is to be asked of a challenger in shadow as
-        well, and never blocks."""
+        well, and never blocks. `budget` is in seconds, from a request until its answer."""
         self._answering = answering
         self._crew = crew
         self._aside = aside
         self._pool = pool
         self._mirror = mirror
         self._queues: dict[str, deque[_Waiting]] = defaultdict(deque)
+        self._rows: Counter[str] = Counter()
+        """How many wait in each of them."""
+        self._latencies: dict[str, Latency] = defaultdict(lambda: Latency(budget))
         self._busy: set[str] = set()
         """Products for which a batch is at work, or about to begin."""
         self._alone: dict[str, int] = defaultdict(int)
@@ -191,11 +198,18 @@ class Batcher:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _check_load(self, product: str) -> None:
-        queue = self._queues[product]
-        late = queue and time.monotonic() - queue[0].since > WAIT_SECONDS
+        """Raises Overloaded if one request more would have to wait for longer than the budget lets it. Whoever would
+        be first in line is let in however long that is, so that what was learned wrong is learned anew."""
+        queue, rows, latency = self._queues[product], self._rows[product], self._latencies[product]
+        late = queue and (
+            time.monotonic() - queue[0].since > latency.limit or latency.until_answered(rows + 1) > latency.limit
+        )
         if late or len(queue) + self._alone[product] >= MOST_WAITING:
             self.turned_away[product] += 1
-            raise Overloaded(f"{product} has more requests than it can answer", remedy="try again a little later")
+            raise Overloaded.for_seconds(
+                f"{product} has more requests than it can answer",
+                seconds=min(max(math.ceil(latency.until_answered(rows)), 1), MOST_RETRY_SECONDS),
+            )
 
     async def _ask_alone(self, inquiry: Inquiry) -> Result:
         product = inquiry.lineup.product
@@ -212,6 +226,7 @@ class Batcher:
         loop, product = asyncio.get_running_loop(), inquiry.lineup.product
         waiting = _Waiting(inquiry=inquiry, since=time.monotonic(), answer=loop.create_future())
         self._queues[product].append(waiting)
+        self._rows[product] += len(inquiry.decoded)
         if product not in self._busy:
             self._busy.add(product)
             loop.call_soon(self._begin, product)  # after whatever else has arrived by now
@@ -222,11 +237,20 @@ class Batcher:
         if not batch:
             self._busy.discard(product)
             return
-        pace, began = self._pace(batch[0].inquiry.lineup), time.monotonic()
+        pace, latency, began = self._pace(batch[0].inquiry.lineup), self._latencies[product], time.monotonic()
+        rows, knows = sum(len(waiting.inquiry.decoded) for waiting in batch), batch[0].inquiry.leader.calls.begun
+        latency.begins(rows)
+
+        def took(seconds: float) -> None:
+            if knows:  # in the first call of a version much may be loaded
+                latency.took(seconds, rows)
+
         if not batch[0].inquiry.lineup.runs_user_code and pace.is_short():
             inquiries = [waiting.inquiry for waiting in batch]
             results = self._here(inquiries)
-            pace.took(time.monotonic() - began)
+            seconds = time.monotonic() - began
+            pace.took(seconds)
+            took(seconds)
             self._tell(batch, results)
             self._go_on(product, self._control_of(inquiries, results, here=True), here=True)
             return
@@ -236,7 +260,9 @@ class Batcher:
             nonlocal goes_on
             if not goes_on:
                 goes_on = True
-                pace.took_in_thread(time.monotonic() - began)
+                seconds = time.monotonic() - began
+                pace.took_in_thread(seconds)
+                took(seconds)
                 self._go_on(product, control, here=False)
 
         self._ask(batch, go_on)
@@ -323,17 +349,18 @@ class Batcher:
             return error
 
     def _next(self, product: str) -> list[_Waiting]:
-        """Those who wait longest, as many as go together. A version whose first call has not come back yet is asked
-        about one request alone, on which that hangs if it does."""
-        queue, batch, rows = self._queues[product], list[_Waiting](), 0
+        """Those who wait longest, as many as go together within the budget. A version whose first call has not come
+        back yet is asked about one request alone, on which that hangs if it does."""
+        queue, batch, rows, most = self._queues[product], list[_Waiting](), 0, self._latencies[product].most_rows
         while queue:
             inquiry = queue[0].inquiry
             rows += len(inquiry.decoded)
-            if batch and (rows > ROWS_TOGETHER or not _go_together(batch[0].inquiry, inquiry)):
+            if batch and (rows > most or not _go_together(batch[0].inquiry, inquiry)):
                 break
             if batch and not inquiry.leader.calls.begun:
                 break
             batch.append(queue.popleft())
+            self._rows[product] -= len(inquiry.decoded)
         return batch
 
     @staticmethod
