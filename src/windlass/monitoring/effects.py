@@ -28,7 +28,7 @@ def effect_of(reference: ColumnProfile, counts: Counts, *, window: ColumnProfile
 
     Wasserstein's distance and the shift of the mean take all values of a bin to be as its mean in the reference, and
     what lies beyond its range to lie at its ends. If `window` is the profile of these very rows, it tells how far
-    beyond they are, and the shift comes from its exact mean; the distance is no less than that, as Wasserstein's never is.
+    beyond they are, and the shift comes from its exact mean; the distance is no less, as Wasserstein's never is.
     """
     before = np.asarray(reference.counts, dtype=np.int64)
     if not counts.sum():
