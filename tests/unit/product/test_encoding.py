@@ -315,7 +315,7 @@ def test_what_is_learned_survives_skops():
     expected = predict(model, frame, "binary")  # asked before it is saved: what is looked up quickly is not kept
     saved = skops.io.dumps(model)
     unknown = skops.io.get_untrusted_types(data=saved)
-    assert unknown == ["windlass.product.model.encoder.FrameEncoder"]
+    assert unknown == ["windlass.product.stored.FrameEncoder"]
     loaded = skops.io.loads(saved, trusted=unknown)
     np.testing.assert_array_equal(predict(loaded, frame, "binary"), expected)
 

@@ -25,6 +25,7 @@ class Blend:
     The mean of logarithms lets a member that knows much count more than one that answers the same to all.
     """
 
+    __module__ = "windlass.product.stored"  # how models that were saved name it, wherever it moves
     windlass_input = "polars"
 
     def __init__(

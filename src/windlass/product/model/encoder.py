@@ -44,6 +44,8 @@ class FrameEncoder(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unty
     What is learned are lists, dicts and numpy arrays.
     """
 
+    __module__ = "windlass.product.stored"  # how models that were saved name it, wherever it moves
+
     def __init__(
         self,
         *,
