@@ -8,6 +8,7 @@ done with it and all tables have taken all of it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from windlass.errors import LakeError
 from windlass.lake.layout import SEQUENCE
 from windlass.lake.reader import Segment, has_writer, list_segments, read_segment, set_aside
 from windlass.lake.recent import Recent
+from windlass.lake.segments import UNNAMED
 from windlass.lake.served import OUTCOMES, PREDICTIONS, empty, is_label, measurement_rows, outcome_rows, prediction_rows
 from windlass.lake.table import Table
 from windlass.records.capture import Captured, MeasurementBatch, OutcomeBatch, PredictionBatch
@@ -87,6 +89,8 @@ class Committer:
         self._read: dict[Path, int] = {}
         """How far segments that are still being written have been taken in, so as not to read them again."""
         self._recent = Recent()
+        self._unnamed: set[Path] = set()
+        """Files without a name yet, as they lay there at the last call."""
 
     @property
     def _all(self) -> tuple[Table, ...]:
@@ -136,6 +140,7 @@ class Committer:
             if haul.done:
                 crashpoint("segment.deleted")
         self._tidy(problems)
+        self._clear(folder)
         return Committed(
             predictions=predictions,
             outcomes=outcomes,
@@ -160,6 +165,16 @@ class Committer:
                 table.tidy()
             except LakeError as error:
                 problems.append(f"small files could not be put together, which only costs time: {error.fault}")
+
+    def _clear(self, folder: Path) -> None:
+        """Delete what writers have left that were killed while they began a file. Nothing is in it. One that is alive
+        gives it its name at once; where it was stopped in between, it finds that it has to begin another."""
+        unnamed = set(folder.rglob(f"*{UNNAMED}"))
+        for path in unnamed & self._unnamed:
+            with contextlib.suppress(OSError, LakeError):  # it is tried again at the next call
+                if not has_writer(path):
+                    path.unlink()
+        self._unnamed = unnamed
 
     def _collect(self, folder: Path, *, limit_bytes: int) -> _Haul:
         haul = _Haul(

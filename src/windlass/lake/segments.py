@@ -31,6 +31,8 @@ from windlass.records.capture import Captured, PredictionBatch
 
 MAGIC = b"windseg1"
 SUFFIX = ".segment"
+UNNAMED = ".new"
+"""Of a file that its writer is about to begin, in place of the other; nothing is in it yet."""
 PREAMBLE = struct.Struct("<II")
 CHECK = struct.Struct("<I")
 HEAD = PREAMBLE.size + CHECK.size
@@ -151,7 +153,7 @@ class SegmentWriter:
     def _open(self) -> int:
         """A new segment, locked before it gets its name."""
         path = self._folder / f"{self._writer}.{self._index:08d}{SUFFIX}"
-        hidden = path.with_suffix(".new")
+        hidden = path.with_suffix(UNNAMED)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)

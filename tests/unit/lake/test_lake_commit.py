@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -488,3 +489,22 @@ def test_any_order_of_writing_committing_and_crashing(make):
         settings=settings(max_examples=15, stateful_step_count=15, suppress_health_check=list(HealthCheck)),
     )
     assert list_segments(Path("nowhere")) == {}
+
+
+def test_what_killed_writers_left_without_a_name_goes_and_what_a_living_one_begins_stays(lake, segments, make):
+    writer = SegmentWriter(segments / "w0")
+    writer.append(make.predictions("p1"))
+    left, begun = (segments / "w0" / f"{pid}-ab.00000000.new" for pid in (1, 2))
+    left.touch()
+    with begun.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        lake.commit_segments("flights", segments, make.noon)
+        assert left.exists(), "it may have begun just now, and not be locked yet"
+        lake.commit_segments("flights", segments, make.noon)
+        assert (left.exists(), begun.exists()) == (False, True)
+    lake.commit_segments("flights", segments, make.noon)
+    assert not begun.exists()
+    writer.close()
+    lake.commit_segments("flights", segments, make.noon)
+    assert ids(lake) == ["p1"]
+    assert files(segments) == []
