@@ -15,6 +15,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from windlass.assessment.automation.cdk import pipelines_of_python, pipelines_of_typescript
+from windlass.assessment.automation.environment import (
+    SECTIONS,
+    holds_settings,
+    variables_of_document,
+    variables_of_lines,
+)
 from windlass.assessment.automation.image import Image, Service, read_compose, read_dockerfile
 from windlass.assessment.automation.narrowing import narrowed
 from windlass.assessment.automation.others import read_cloud_build, submitted
@@ -42,6 +48,7 @@ from windlass.assessment.reading.readers import read_code
 from windlass.assessment.reading.shell import Command, read_shell
 from windlass.assessment.reading.terraform import Block, read_terraform
 from windlass.assessment.reading.tree import Tree
+from windlass.assessment.reading.variables import Values
 from windlass.assessment.reading.yaml import read_yaml
 from windlass.assessment.records import Unread
 
@@ -261,6 +268,18 @@ class Project:
         except (KeyError, TypeError, tomllib.TOMLDecodeError, RecursionError):
             return
         yield from read_tox(path, str(text))
+
+    @cached_property
+    def environment(self) -> Values:
+        """What programs find in their environment by each name; what CI says counts more than files of settings do."""
+        found: dict[str, tuple[str, ...]] = {}
+        for path in filter(holds_settings, self.paths):
+            found |= variables_of_lines(self.text(path))
+        for path in self.yaml_paths:
+            if any(f"{section}:" in self.text(path) for section in SECTIONS):
+                for document in self.yaml(path):
+                    found |= variables_of_document(document)
+        return found
 
     @cached_property
     def images(self) -> list[Image]:

@@ -124,3 +124,50 @@ PACKS = (
 @pytest.mark.parametrize(("asks", "state"), [("status == 'Ready'", State.PRESENT), ("True", State.ABSENT)])
 def test_a_package_for_deployment_is_a_release(ask: Ask, asks: str, state: State) -> None:
     assert ask("model-validation-gate", {"run.py": PACKS.format(asks=asks)}).state is state
+
+
+STEPS = """
+import os
+from dataclasses import dataclass
+from azureml.pipeline.steps import PythonScriptStep
+
+@dataclass(frozen=True)
+class Env:
+    train_script: str = os.environ.get("TRAIN_SCRIPT")
+    sources: str = os.getenv("SOURCES_DIR")
+
+def main():
+    e = Env()
+    step = PythonScriptStep(name="train", script_name=e.train_script, source_directory=e.sources)
+
+if __name__ == "__main__":
+    main()
+"""
+TRAINS = "import mlflow\nfrom sklearn.svm import SVC\nmlflow.log_metric('a', 1)\nSVC().fit([[1]], [1])\n"
+AZURE = """
+    trigger: [main]
+    variables:
+    - template: names.yml
+    steps:
+    - script: python steps.py
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "state"),
+    [
+        (
+            {"names.yml": "variables:\n- name: TRAIN_SCRIPT\n  value: fit.py\n- {name: SOURCES_DIR, value: code}\n"},
+            "wired",
+        ),
+        ({"names.yml": "variables:\n  TRAIN_SCRIPT: fit.py\n  SOURCES_DIR: code\n"}, "wired"),
+        ({".env.example": "# where\nTRAIN_SCRIPT = 'fit.py'  # the script\nexport SOURCES_DIR=code\n"}, "wired"),
+        ({"Dockerfile": "FROM python\nENV TRAIN_SCRIPT=fit.py\nENV SOURCES_DIR=code\n"}, "wired"),
+        ({"compose.yaml": "services:\n  a:\n    environment: {TRAIN_SCRIPT: fit.py, SOURCES_DIR: code}\n"}, "wired"),
+        ({"names.yml": "variables:\n  TRAIN_SCRIPT: other.py\n  SOURCES_DIR: code\n"}, "present"),
+        ({}, "present"),
+    ],
+)
+def test_the_script_of_a_step_stands_in_the_environment(ask: Ask, files: dict[str, str], state: str) -> None:
+    project = {"steps.py": STEPS, "code/fit.py": TRAINS, "azure-pipelines.yml": AZURE, **files}
+    assert ask("experiment-tracking", project).state.value == state

@@ -6,7 +6,7 @@ import pytest
 
 from windlass.assessment.records import State
 
-from .conftest import FIT, Ask
+from .conftest import FIT, Ask, on_push
 
 TEST = "from model import train\ndef test_train():\n    assert train([[1], [2]], [1, 2]) is not None\n"
 GITHUB = """
@@ -38,6 +38,24 @@ def test_a_job_that_installs_what_no_file_lists(ask: Ask, listed: str, before: s
     text = GITHUB.format(listed=listed, before=before, more=more)
     found = ask("tests-in-ci", {**HERE, "requirements.txt": "pytest\n", ".github/workflows/ci.yml": text})
     assert found.state is state
+
+
+@pytest.mark.parametrize(
+    ("run", "state"),
+    [
+        ("curl -f http://localhost:8080/predict -d @row.json", State.WIRED),
+        ("wget -qO- http://127.0.0.1:8080/health", State.WIRED),
+        ("curl -sf $SERVICE_URL/predict", State.WIRED),
+        ("curl -s -o /dev/null $SERVICE_URL/predict", State.WIRED),
+        ("curl -X POST $SCORING_URL --data @row.json", State.WIRED),
+        ("wget -q $(helmDownloadURL) -O /tmp/helm.tar.gz", State.ABSENT),
+        ("curl -fsSLo tool.tgz $TOOL_URL/tool.tgz", State.ABSENT),
+        ("curl -sSO ${TOOL_URL}/tool.tgz", State.ABSENT),
+        ("curl -s $TOOL_URL", State.ABSENT),
+    ],
+)
+def test_a_download_is_no_request_to_the_service(ask: Ask, run: str, state: State) -> None:
+    assert ask("integration-tests-service", {"model.py": FIT, **on_push(run)}).state is state
 
 
 AZURE = """

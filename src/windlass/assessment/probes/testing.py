@@ -10,6 +10,7 @@ from windlass.assessment.facts import Facts, Seen, conclude, once, seen_run, see
 from windlass.assessment.probes.languages import PYTHON, language_of, tests_elsewhere
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import scoring_modules
+from windlass.assessment.probes.verbs import asks_service
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
@@ -249,15 +250,7 @@ def integration_tests_service(facts: Facts) -> Finding:
         }
         if calls & _CLIENTS or any(call.name.startswith(("requests.", "httpx.")) for call in test.function.calls):
             seen.append(Seen((_because(test.evidence, f"{test.function.name} calls the service"),), by=by))
-    for each in facts.runs(
-        lambda argv: (
-            argv[0] in ("curl", "wget", "newman", "k6", "locust")
-            and any(
-                "localhost" in word or "127.0.0.1" in word or "URL" in word or "health" in word or "locust" in word
-                for word in argv
-            )
-        )
-    ):
+    for each in facts.runs(asks_service):
         if each.route.start.workflow is not None:
             seen.append(seen_run(each))
     echoes = [

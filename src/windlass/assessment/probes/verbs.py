@@ -141,6 +141,36 @@ def deploys(argv: Argv) -> bool:
     return argv[:2] in (("run", "deploy"), ("functions", "deploy"), ("app", "deploy"))
 
 
+_HERE = ("localhost", "127.0.0.1", "health")
+_SAVES = re.compile(r"-[A-Za-z]*[oO]|--(output|remote-name|output-document)")
+_NOT_SAVED = frozenset({"-", "/dev/null"})
+_SENDS = frozenset(
+    {"-d", "--data", "--data-raw", "--data-binary", "--json", "-F", "--form", "--post-data", "--post-file"}
+)
+_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\}|\([^)]*\)|\{\{[^}]*\}\})")
+
+
+def asks_service(argv: Argv) -> bool:
+    """Whether a command sends a service a request to see what it answers.
+
+    What is kept in a file is a download, unless it comes from this machine; and what stands in a variable alone may be
+    anything, unless something is sent there.
+    """
+    if argv[0] in ("newman", "k6", "locust"):
+        return True
+    if argv[0] not in ("curl", "wget"):
+        return False
+    words = argv[1:]
+    if any(place in word for word in words for place in _HERE):
+        return True
+    saved = any(
+        _SAVES.fullmatch(word) and not _NOT_SAVED & set(words[at + 1 : at + 2]) for at, word in enumerate(words)
+    )
+    variables = [word for word in words if "URL" in word and _VARIABLE.search(word)]
+    alone = all(_VARIABLE.fullmatch(word) for word in variables)
+    return bool(variables) and not saved and (not alone or bool(_SENDS & set(words)))
+
+
 def deploys_pipeline(argv: Argv) -> bool:
     """Whether a command publishes a pipeline to its engine."""
     if _begins(argv, _PIPELINES):

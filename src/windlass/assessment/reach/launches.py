@@ -69,6 +69,12 @@ def may_launch(name: str) -> bool:
     )
 
 
+def named_files(call: Call) -> tuple[str, ...]:
+    """The arguments of a call by which it names the file that it runs, and its folder."""
+    own = _RUN_A_FILE.get(call.last)
+    return () if own is None else (own, "source_directory")
+
+
 def launched_by(call: Call) -> Iterator[Command]:
     """The commands that a call starts: a text, a list of words, a script or a notebook by its path."""
     text = ""

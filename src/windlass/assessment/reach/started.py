@@ -11,7 +11,16 @@ from windlass.assessment.project import Project
 from windlass.assessment.reach.clients import flows_named
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.dags import STARTS_A_DAG, dags_started
-from windlass.assessment.reach.launches import RUNS, is_launcher, launched_by, mains_in, may_launch, scripts_in
+from windlass.assessment.reach.environment import with_environment
+from windlass.assessment.reach.launches import (
+    RUNS,
+    is_launcher,
+    launched_by,
+    mains_in,
+    may_launch,
+    named_files,
+    scripts_in,
+)
 from windlass.assessment.reach.openapi import operations_of, reads_description
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.reading.shell import Command
@@ -73,7 +82,7 @@ def compiled_pipelines(project: Project) -> Iterator[tuple[Key, int]]:
 def started_by(project: Project, call: Call, module: Module, function: Function) -> Iterator[Command | Key]:
     """Each command that a call of a function starts, and each function of the project that it has run."""
     if may_launch(call.name):
-        yield from launched_by(call)
+        yield from launched_by(with_environment(project, call, *named_files(call)))
     if call.last in STARTS_A_DAG:
         yield from dags_started(project, call, module)
     if call.last == "run_deployment" and "prefect" in module.packages:
