@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from windlass.monitoring.reference import make_reference, save
 from windlass.serving import limits
 from windlass.serving.answers import batching
+from windlass.serving.answers.latency import Latency
 from windlass.serving.limits import FIRST_PATIENCE_SECONDS, LEAST_PATIENCE_SECONDS, MOST_PATIENCE_SECONDS, TIMES_AS_LONG
 from windlass.serving.versions import lineup, patience
 from windlass.serving.versions.patience import Calls, NoAnswer, left_behind
@@ -113,6 +114,30 @@ def test_a_pause_is_one_failure_and_not_that_of_all_who_come_meanwhile(
     assert failures(canary) == ["no answer in 0.1 s"]
     come_back(canary, hangs)
     assert canary.predict({**canary.row, "flight": names[0]}).json()["predictions"][0]["version"] == "v2"
+
+
+def test_what_it_holds_up_says_nothing_of_how_long_batches_take(canary: Any, hangs: Hangs) -> None:
+    """Or whoever comes next would be turned away, as one who waits for batches that long."""
+
+    class Told(Latency):
+        rows = 0
+
+        def took(self, seconds: float, rows: int) -> None:
+            self.rows += rows
+            super().took(seconds, rows)
+
+    told = canary.parts.batcher._latencies["flights"] = Told(2.0)
+    hangs.quick = 1
+    ours, theirs = (flights(canary, of_the_challenger=each)[0] for each in (False, True))
+    learned = []
+    for name in (ours, theirs, theirs, ours):
+        assert canary.predict({**canary.row, "flight": name}).status_code == 200
+        learned.append(told.rows)
+    assert hangs.calls == 2, "it answered its first call, and hangs in its second"
+    come_back(canary, hangs)
+    assert canary.predict().status_code == 200
+    assert learned[1:] == [learned[1]] * 3
+    assert told.rows == learned[-1] + 1
 
 
 def test_once_it_has_come_back_it_is_asked_again(canary: Any, hangs: Hangs) -> None:

@@ -242,7 +242,9 @@ class Batcher:
         latency.begins(rows)
 
         def took(seconds: float) -> None:
-            if knows:  # in the first call of a version much may be loaded
+            trial = batch[0].inquiry.lineup.challenger
+            held_up = trial is not None and trial.calls.overdue  # which no batch will be that comes next
+            if knows and not held_up:  # in the first call of a version much may be loaded
                 latency.took(seconds, rows)
 
         if not batch[0].inquiry.lineup.runs_user_code and pace.is_short():
