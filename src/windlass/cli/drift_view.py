@@ -139,4 +139,4 @@ def _more(count: int) -> None:
 def _unwatched(unwatched: dict[str, str]) -> None:
     if unwatched:
         listed = "; ".join(f"{name}: {why}" for name, why in list(unwatched.items())[:_MOST])
-        console().print(f"Judged only by whether they are there: {listed}", markup=False)
+        console().print(f"Not judged by their values: {listed}", markup=False)

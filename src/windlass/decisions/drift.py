@@ -44,7 +44,7 @@ class ColumnDrift(msgspec.Struct, frozen=True, kw_only=True):
     """One column against the reference."""
 
     name: str
-    kind: Literal["number", "category", "boolean", "rising", "presence", "score"]
+    kind: Literal["number", "category", "boolean", "rising", "identifier", "presence", "score"]
     evidence: float
     """What all stakes on a change of this column have won; 1 a window at most, on average, while nothing changes."""
     since: int = 1
@@ -153,6 +153,8 @@ def tell(column: ColumnDrift) -> str:
     if effect.unseen > 0.01:
         which = "before all of the reference" if column.kind == "rising" else "new to the reference"
         said += f", {effect.unseen:.0%} of the values {which}"
+    if column.kind == "identifier" and abs(effect.missing_change) <= 0.01:  # all else would leave the hashes even
+        said += ", values that were all different repeat"
     return f"{said}."
 
 

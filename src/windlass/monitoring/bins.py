@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BINS = 20
 FEW = 20
 """Values of a number or category that are no more than this get a bin each."""
+_AT_ONCE = 131_072
+"""Texts taken out of a column together."""
 _LARGEST = float(np.finfo(np.float64).max) / 2
 
 
@@ -68,12 +70,26 @@ def count_column(column: ColumnProfile, values: pl.Series) -> Counts | None:
 
 
 def count_presence(column: ColumnProfile, values: pl.Series) -> Counts | None:
-    """Rows that are there, of a rising column those before all of the reference first, then the missing ones; None
-    when they are not of the reference's type."""
+    """Rows that are there, of a rising column those before all of the reference first, of identifiers by their hash;
+    then the missing ones. None when they are not of the reference's type."""
     if column.kind == "presence":
         return np.array([len(values) - values.null_count(), values.null_count()], dtype=np.int64)
+    if column.kind == "identifier":
+        return _count_identifiers(column, values) if kind_of(values.dtype) == "category" else None
     times = times_of(values)
     return None if times is None else count_numbers(column.edges, *sorted_numbers(times))
+
+
+def _count_identifiers(column: ColumnProfile, values: pl.Series) -> Counts:
+    """Row by row, since nearly each has another: new ones spread over the bins of hashes as those of the reference
+    did, and such as repeat do not."""
+    counts = np.zeros(len(column.counts), dtype=np.int64)
+    counts[-1] = values.null_count()
+    for start in range(0, len(values), _AT_ONCE):
+        texts = values[start : start + _AT_ONCE].drop_nulls().cast(pl.String).to_list()
+        places = places_of(column, texts)
+        counts[:-1] += np.bincount(places, minlength=len(counts) - 1)
+    return counts
 
 
 def times_of(values: pl.Series) -> pl.Series | None:

@@ -11,10 +11,10 @@ import polars as pl
 
 from windlass.monitoring import exact
 
-Kind = Literal["number", "category", "boolean", "rising", "presence"]
-PRESENCES: tuple[Kind, ...] = ("rising", "presence")
-"""Of columns whose values are not judged: whether they are there is, and of what rises with time (dates, counters)
-whether it lies before all of the reference."""
+Kind = Literal["number", "category", "boolean", "rising", "identifier", "presence"]
+PRESENCES: tuple[Kind, ...] = ("rising", "identifier", "presence")
+"""Of columns whose values are not judged: whether they are there is, of what rises with time (dates, counters) whether
+it lies before all of the reference, and of identifiers of which none came twice whether they repeat."""
 
 _HUGE = 1 << 200
 """Roots of larger ones are taken of whole numbers, lest the square overflow."""
@@ -51,7 +51,8 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     edges: tuple[float, ...] = ()
     """Numbers: bin i holds what is above edge i-1 and at most edge i. The outer ones enclose the reference's range, so
     that the first and the last bin are empty in the reference. Categories with many values, or to which new ones are
-    still coming: the same of their hash, without outer ones. What rises with time: just below the least one."""
+    still coming, and identifiers: the same of their hash, without outer ones. What rises with time: just below the
+    least one."""
     categories: tuple[str, ...] = ()
     """Booleans and categories with few values: one bin each, then one for all others."""
     counts: tuple[int, ...]
@@ -85,8 +86,8 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def hashed(self) -> bool:
-        """Whether the bins hold hashes of categories, there being too many for a bin each."""
-        return self.kind == "category" and not self.categories
+        """Whether the bins hold hashes of texts, there being too many for a bin each."""
+        return self.kind == "identifier" or (self.kind == "category" and not self.categories)
 
     @property
     def centre(self) -> float:

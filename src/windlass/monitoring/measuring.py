@@ -37,6 +37,7 @@ _SAMPLED = 65_536
 """Edges are cut from so many rows, evenly spaced, of a larger reference; all rows are counted into them."""
 NEVER_THERE = "it is always missing"
 _RISES = "it only rises with time"
+_UNIQUE = "every value is its own: identifiers"
 _LARGEST = float(np.finfo(np.float64).max)
 _EVEN: dict[str, Any] = {"uneven": 0.0, "stretch": 0}
 """Of a window: only a reference is asked how its stretches differ."""
@@ -45,8 +46,9 @@ _EVEN: dict[str, Any] = {"uneven": 0.0, "stretch": 0}
 def measure(values: pl.Series) -> tuple[ColumnProfile, str]:
     """The profile of a reference's column, and why its values are not judged; empty: they are.
 
-    Only whether they are there is judged of dates and times, of identifiers (nearly every value is its own), of columns
-    that only ever rise with time (they are the calendar, not the world) and of nested values.
+    Only whether they are there is judged of dates and times, of identifiers (nearly every value is its own; where each
+    is, also whether they repeat), of columns that only ever rise with time (they are the calendar, not the world) and
+    of nested values.
     """
     kind = kind_of(values.dtype)
     if kind == "number":
@@ -112,7 +114,7 @@ def _category(values: pl.Series, kind: Kind) -> ColumnProfile | str:
     if not known:
         return NEVER_THERE
     if len(texts) > 100 and len(texts) > known / 2:
-        return "nearly every value is its own: identifiers"
+        return _UNIQUE if len(texts) == known else "nearly every value is its own: identifiers"
     categories: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
     if kind == "boolean":
@@ -137,6 +139,8 @@ def _category(values: pl.Series, kind: Kind) -> ColumnProfile | str:
 
 
 def _presence(values: pl.Series, why: str) -> ColumnProfile:
+    if why == _UNIQUE:
+        return _identifiers(values)
     rises = why == _RISES or (values.dtype in DATES and values.null_count() < len(values))
     times = times_of(values) if rises else None
     if times is None:
@@ -147,6 +151,16 @@ def _presence(values: pl.Series, why: str) -> ColumnProfile:
         before = np.nextafter(np.nanmin(numbers[np.isfinite(numbers)]), -np.inf)
         column = ColumnProfile(name=values.name, kind="rising", edges=(float(before),), counts=(0, 0, 0), distinct=0)
         places = np.where(np.isnan(numbers), 2, np.searchsorted([before], numbers))
+    every = _every(values)
+    return _with_unevenness(measure_like(column, values) or column, places[::every], every)
+
+
+def _identifiers(values: pl.Series) -> ColumnProfile:
+    hashes = hash_places(values.drop_nulls().cast(pl.String).to_list())
+    edges = tuple(hash_edges(hashes, np.ones(len(hashes), dtype=np.int64)).tolist())
+    column = ColumnProfile(name=values.name, kind="identifier", edges=edges, counts=(0,) * (len(edges) + 2), distinct=0)
+    places = np.full(len(values), len(edges) + 1, dtype=np.int64)
+    places[values.is_not_null().to_numpy()] = np.searchsorted(edges, hashes, side="left")
     every = _every(values)
     return _with_unevenness(measure_like(column, values) or column, places[::every], every)
 
@@ -250,4 +264,4 @@ def _floats(values: pl.Series) -> Floats:
 
 
 def _dtype(kind: Kind) -> Any:
-    return {"category": pl.String, "boolean": pl.Boolean}.get(kind, pl.Float64)
+    return {"category": pl.String, "identifier": pl.String, "boolean": pl.Boolean}.get(kind, pl.Float64)

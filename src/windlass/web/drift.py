@@ -24,7 +24,11 @@ def drift_page(compared: Comparison, *, title: str) -> str:
         heading = f"{'The others' if drifted else 'No drift'}: {_count(len(rest))}, the most evidence first"
         sections.append(Section(heading=heading, blocks=[_cards(compared, rest)]))
     if report.unwatched:
-        sections.append(Section(heading="Judged by whether they are there", blocks=[_table(report.unwatched)]))
+        what = Text(
+            text="Judged are whether they are there, whether dates and counters lie before all of the reference, and "
+            "whether identifiers of which none came twice repeat."
+        )
+        sections.append(Section(heading="Not judged by their values", blocks=[what, _table(report.unwatched)]))
     if report.unknown:
         unknown = dict.fromkeys(report.unknown, "the reference does not have it")
         sections.append(Section(heading="Not watched", blocks=[_table(unknown)]))

@@ -48,7 +48,7 @@ def test_rows_that_come_later_are_no_drift(begin: int) -> None:
     assert max(column.evidence for column in found.columns) < 20
     assert [column.kind for column in found.columns] == [
         "number",
-        "presence",
+        "identifier",
         "rising",
         "rising",
         "rising",
@@ -89,6 +89,34 @@ def test_what_lies_before_all_of_the_reference_alerts(name: str, older: pl.Expr)
     found = drift(frame(), frame(ROWS).with_columns(older.alias(name))).report
     assert alerted(found) == [name]
     assert "100% of the values before all of the reference" in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "stuck",
+    [pl.lit(0), pl.int_range(pl.len()) % 30, pl.when(pl.int_range(pl.len()) % 5 > 0).then(pl.int_range(pl.len()))],
+)
+def test_identifiers_that_repeat_alert(stuck: pl.Expr) -> None:
+    current = frame(ROWS).with_columns(id=pl.format("order {}", stuck.fill_null(-1)))
+    found = drift(frame(), current).report
+    assert alerted(found) == ["id"]
+    assert "values that were all different repeat" in found.reasons[0]
+
+
+def test_new_identifiers_are_no_news_however_many_windows() -> None:
+    windows, reference, state = 60, profile(frame().select("id")), None
+    for window in range(1, windows + 1):
+        compared = drift(reference, frame(window * ROWS).select("id"), state=state)
+        state = compared.state
+    (column,) = compared.report.columns
+    assert column.evidence < windows
+
+
+def test_identifiers_of_which_some_came_twice_may_repeat() -> None:
+    place = pl.int_range(pl.len())
+    reference = frame().with_columns(id=pl.format("order {}", place - (place % 4 == 3)))
+    assert profile(reference).presences[0].kind == "presence"
+    current = frame(ROWS).with_columns(id=pl.format("order {}", place // 100))
+    assert not drift(reference, current).report.alert
 
 
 def test_another_type_is_told_as_such_and_not_judged_twice() -> None:
@@ -166,5 +194,8 @@ def test_the_picture_shows_what_is_gone_too_old_or_infinite() -> None:
     assert shapes["x"].labels[-1] == "infinite"
     assert (shapes["x"].reference[-1], shapes["x"].window[-1]) == (0, 0.5)
     assert sum(shapes["x"].window) == pytest.approx(1)
-    assert shapes["id"] == Shape(labels=("there", "missing"), reference=(1, 0), window=(0, 1))
+    assert shapes["id"].labels == (*(f"group {place}" for place in range(1, 21)), "missing")
+    assert shapes["id"].reference == (*[0.05] * 20, 0)
+    assert shapes["id"].window == (*[0] * 20, 1)
+    assert shapes["tags"] == Shape(labels=("there",), reference=(1,), window=(1,))
     assert shapes["at"] == Shape(labels=("before the reference", "later"), reference=(0, 1), window=(1, 0))
