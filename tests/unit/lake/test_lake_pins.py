@@ -233,7 +233,7 @@ _EVENTS = st.lists(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(events=_EVENTS)
 def test_pins_hold_through_any_history(make, events):
     # Nothing is killed here, so nothing need be on the disk.
