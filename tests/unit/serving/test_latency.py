@@ -155,3 +155,16 @@ def test_a_budget_that_one_row_exceeds_does_not_make_it_answer_one_at_a_time() -
         latency.took(1.0 + 0.01 * rows, rows)
     assert latency.limit == pytest.approx(4 * 1.01)
     assert latency.most_rows in (101, 102), "which take twice as long as one"
+
+
+def test_one_pause_turns_nobody_away_and_what_stays_as_slow_is_learned() -> None:
+    latency = Latency(2.0, now=lambda: 0.0)
+    for _ in range(1000):
+        latency.took(0.005, 1)
+    latency.took(1.5, 1)
+    assert latency.until_answered(200) < 2.0
+    slow = 0
+    while latency.until_answered(200) < 2.0:
+        latency.took(1.5, 1)
+        slow += 1
+    assert slow < 64

@@ -51,6 +51,7 @@ class Cost:
         self._seen += 1
         part = max(_LEARNING, 1 / self._seen)
         if (expected := self.each + self.row * rows) > 0:
+            seconds = min(seconds, _MOST_AGAIN * expected)  # a pause is no measure; what stays slow is soon learned
             self._last = seconds / expected
             self._off += part * (abs(self._last - 1) - self._off)
         beyond, longer = rows - self._rows, seconds - self._seconds
