@@ -1,16 +1,18 @@
 """Does the interval cover at every age of the labels? `python bench/late_labels.py [rounds]`.
 
-In each round 6,000 older answers tell how long labels take, and a window of 2,000 is looked at again and again as its
-labels come. One class, or the larger values, become known after half a day on average, the other after four (or the
-other way round), none after ten, and 3 in 100 never; and once more what becomes known in a day comes at its end. Prints
-JSON: at each look how often the interval held the figure that the window ends at, how often the figure of two million
-such rows, how wide it was in the middle, and the share of windows that had a figure at all.
+In each round 6,000 or 800 older answers tell how long labels take, and a window of 2,000 is looked at again and again
+as its labels come. One class, or the larger values, are ready after half a day on average, the other after four (or the
+other way round), none after ten, and 3 in 100 never. They come at once, at the end of the day, once a week, or every
+one to five days; weeks begin anywhere in the window. Prints JSON: at each look how often the interval held the figure
+that the window ends at, how often the figure of two million such rows, how wide it was in the middle, and the share of
+windows that had a figure at all; and before that the least and the mean over looks and figures.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +23,9 @@ from windlass.decisions.statistics.realised import LabelTimes, learn_history, re
 WITHIN = 10.0
 LOOKS = (1.05, 1.2, 1.5, 2.0, 2.95, 3.0, 5.0, 8.0, 11.5)
 """Days; the window lasts from 0 to 1."""
-BEFORE, ROWS = 6000, 2000
+BEFORE, ROWS = (6000, 800), 2000
+APART = {"at once": (), "once a night": (1,), "once a week": (7,), "every one to five days": (1, 2, 3, 5)}
+"""Days between two deliveries of labels, one of these each time."""
 HELD = ("held the window's end", "held the truth")
 WORLDS: dict[str, tuple[Any, float, tuple[float, float], tuple[str, ...]]] = {
     "3 in 10 positive, known first": ("binary", 0.3, (4.0, 0.5), ("roc_auc", "accuracy", "log_loss")),
@@ -64,28 +68,36 @@ def both(first: Rows, second: Rows) -> Rows:
     return Rows(*(np.concatenate(pair) for pair in zip(first, second, strict=True)))
 
 
+def delivered(random: np.random.Generator, rows: Rows, *, apart: tuple[int, ...]) -> Rows:
+    """The rows, whose labels wait for the next delivery."""
+    if not apart:
+        return rows
+    moments = np.cumsum(random.choice(apart, 80)) - 41 - random.integers(max(apart))
+    waiting = np.append(moments[moments <= 60], np.inf)
+    return rows._replace(known_at=waiting[np.searchsorted(waiting, rows.known_at)])
+
+
 def measure(
-    world: tuple[Any, float, tuple[float, float], tuple[str, ...]], rounds: int, *, nightly: bool = False
+    world: tuple[Any, float, tuple[float, float], tuple[str, ...]], rounds: int, *, before: int, apart: tuple[int, ...]
 ) -> dict[str, Any]:
     kind, names = world[0], world[3]
     large = drawn(np.random.default_rng(9), 2_000_000, world, since=0)
     true = {name: metric_for(name, kind).score(large.truth, large.answers) for name in names}
-    random = np.random.default_rng(0)
+    random, within = np.random.default_rng(0), WITHIN + max(apart, default=0)
     found: dict[float, dict[str, list[tuple[bool, bool, float, bool]]]] = {
         now: {name: [] for name in names} for now in LOOKS
     }
     for _ in range(rounds):
-        before, window = drawn(random, BEFORE, world, since=-40), drawn(random, ROWS, world, since=0)
-        if nightly:
-            before, window = (each._replace(known_at=np.ceil(each.known_at)) for each in (before, window))
+        older, newer = drawn(random, before, world, since=-40), drawn(random, ROWS, world, since=0)
+        rows = delivered(random, both(older, newer), apart=apart)
+        window = Rows(*(each[before:] for each in rows))
         comes = np.isfinite(window.known_at)
         for now in LOOKS:
-            every = both(before, window).seen(now)
-            history = learn_history(every, now=now, within=WITHIN, classes=kind == "binary")
+            history = learn_history(rows.seen(now), now=now, within=within, classes=kind == "binary")
             for name in names:
                 metric = metric_for(name, kind)
                 end = metric.score(window.truth[comes], window.answers[comes])
-                own = realised_score(metric, window.seen(now), window.answers, history, now=now, within=WITHIN)
+                own = realised_score(metric, window.seen(now), window.answers, history, now=now, within=within)
                 held = own.lower <= end <= own.upper, own.lower <= true[name] <= own.upper
                 found[now][name].append((*held, own.upper - own.lower, bool(np.isfinite(own.value))))
     return {
@@ -102,11 +114,16 @@ def measure(
     }
 
 
+def rates(looks: dict[str, Any], key: str) -> list[float]:
+    return [figure[key] for look in looks.values() for figure in look.values()]
+
+
 def main(rounds: int) -> None:
-    told = {name: measure(world, rounds) for name, world in WORLDS.items()}
-    told |= {f"{name}, once a night": measure(world, rounds, nightly=True) for name, world in WORLDS.items()}
-    rates = [row[key] for world in told.values() for look in world.values() for row in look.values() for key in HELD]
-    print(json.dumps({"rounds": rounds, "least": min(rates), "mean": round(float(np.mean(rates)), 3)} | told, indent=1))
+    print(json.dumps({"rounds": rounds}))
+    for before, (how, apart), (name, world) in product(BEFORE, APART.items(), WORLDS.items()):
+        looks = measure(world, rounds, before=before, apart=apart)
+        told = {key: [min(rates(looks, key)), round(float(np.mean(rates(looks, key))), 3)] for key in HELD}
+        print(json.dumps({"older": before, "labels come": how, "world": name, **told, "looks": looks}), flush=True)
 
 
 if __name__ == "__main__":

@@ -83,13 +83,13 @@ def test_it_is_a_count_of_rows_after_which_nothing_is_left_out(known: np.ndarray
 # -- rows that stand for all of their time ---------------------------------------------------------------------------
 
 
-def stream(seed: int, *, slow: float, rows: int = 8000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def stream(seed: int, *, slow: float, fast: float = 2.0, rows: int = 8000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Moments over 80 days, when labels come, and classes, whose share rises from a fifth to a half; class 0 takes
-    `slow` days on average, class 1 takes two."""
+    `slow` days on average, class 1 takes `fast`."""
     random = np.random.default_rng(seed)
     at = np.sort(random.uniform(0, 80.0, rows))
     codes = (random.random(rows) < np.linspace(0.2, 0.5, rows)).astype(np.int64)
-    return at, at + random.exponential(np.where(codes == 1, 2.0, slow)), codes
+    return at, at + random.exponential(np.where(codes == 1, fast, slow)), codes
 
 
 def seen_by(now: float, known_at: np.ndarray) -> np.ndarray:
@@ -109,6 +109,28 @@ def test_young_rows_count_in_the_shares_that_their_classes_have() -> None:
     assert np.mean(shares) == pytest.approx(0, abs=3 * np.std(shares) / np.sqrt(20) + 0.005)
     assert np.mean(np.abs(shares)) < 0.06
     assert 0.3 < np.mean(kept) < 0.95
+
+
+@pytest.mark.parametrize("apart", [(1,), (7,), (1, 2, 3, 6)])
+@pytest.mark.parametrize("now", [80.05, 80.95])
+def test_classes_keep_their_shares_where_labels_come_in_deliveries(apart: tuple[int, ...], now: float) -> None:
+    """Soon after a delivery and long after it; class 0 takes four days on average, class 1 half a day. Of rows that
+    were known in part when something was made, what became known since is judged likewise."""
+    young, unseen = [], []
+    for seed in range(20):
+        at, known_at, codes = stream(seed, slow=4.0, fast=0.5)
+        moments = np.cumsum(np.random.default_rng(seed).choice(apart, 200)) - 7
+        known_at = seen_by(now, moments[np.searchsorted(moments, known_at)])
+        chosen = representative_rows(at, known_at, codes, now=now, within=60.0)
+        newest = at > now - 8
+        young.append(codes[chosen & newest].mean() - codes[newest].mean())
+        at, known_at, codes = at[chosen], known_at[chosen], codes[chosen]
+        judges = unseen_rows(at, known_at, codes, then=now - 10.3, now=now) & (at <= now - 10.3)
+        older = (at <= now - 10.3) & (at > now - 15.3)
+        if (judges & older).any():
+            unseen.append(codes[judges & older].mean() - codes[older].mean())
+    for found in (young, unseen):
+        assert np.mean(found) == pytest.approx(0, abs=3 * np.std(found) / np.sqrt(len(found)) + 0.015)
 
 
 def test_where_all_classes_take_as_long_hardly_a_label_is_left_out() -> None:

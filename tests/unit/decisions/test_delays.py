@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from windlass.decisions.statistics.delays import learn_delays
+from windlass.decisions.statistics.delays import Deliveries, learn_delays
 
 AGES = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
 
@@ -44,3 +46,48 @@ def test_it_is_a_distribution(delay: np.ndarray, seed: int) -> None:
     if np.all(age == age.max()):  # nothing is hidden: the plain distribution
         expected = [(delay <= each).mean() for each in learned.at]
         assert learned.share == pytest.approx(expected)
+
+
+# -- labels that come many at a time ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("known_at", "are"),
+    [
+        (lambda at: at + 0.3, False),
+        (lambda at: np.ceil(at + 0.3), True),
+        (lambda at: np.ceil(at + 0.3) + 0.002 * (at % 1), True),  # a delivery takes three minutes
+        (lambda at: np.where(np.arange(len(at)) % 20, np.ceil(at + 0.3), at + 0.3), True),  # some come on their own
+        (lambda at: np.where(np.arange(len(at)) % 2, np.ceil(at + 0.3), at + 0.3), False),
+        (lambda at: np.floor(at) + 0.3 + 0.4 * (at % 1) + 0.5, False),  # at work, and not at night
+    ],
+)
+def test_labels_come_in_deliveries_or_at_any_time(known_at: Any, are: bool) -> None:
+    at = np.sort(np.random.default_rng(0).uniform(-40, 0, 4000))
+    found = Deliveries.of(at, known_at(at)).began
+    assert (len(found) > 0) is are
+    assert not are or 38 <= len(found) <= 42
+
+
+@pytest.mark.parametrize("apart", [(1,), (7,), (1, 2, 3, 5)])
+def test_between_deliveries_labels_are_ready_as_they_were(apart: tuple[int, ...]) -> None:
+    """Half of them within 1.4 days, also where they are told once a week."""
+    random = np.random.default_rng(3)
+    at = np.sort(random.uniform(-60, 0, 20_000))
+    moments = np.cumsum(random.choice(apart, 200)) - 61
+    known_at = moments[np.searchsorted(moments, at + random.exponential(2.0, len(at)))]
+    seen = known_at <= 0.5
+    deliveries = Deliveries.of(at, np.where(seen, known_at, np.nan))
+    learned = deliveries.learn(at[seen], known_at[seen], now=0.5)
+    assert learned.known_by(AGES) == pytest.approx(1 - np.exp(-AGES / 2), abs=0.04)
+    counted = learn_delays(known_at[seen] - at[seen], 0.5 - at[seen]).known_by(AGES)
+    assert np.abs(counted - (1 - np.exp(-AGES / 2))).max() > 0.1
+
+
+def test_rows_do_not_grow_older_while_no_delivery_comes() -> None:
+    at = np.arange(1000) / 100
+    deliveries = Deliveries.of(at, np.ceil(at + 0.5))
+    assert deliveries.age(at[[0, 850]], 9.2) == pytest.approx([9.0, 0.5])
+    assert deliveries.age(at[[0, 850]], 30.0) == pytest.approx([11.0, 2.5])
+    assert deliveries.age(at[[950]], 9.9) == pytest.approx([-0.5])
+    assert deliveries.learn(at, np.ceil(at + 0.5), now=30.0).known_by(np.array([-1.0, -np.inf])).tolist() == [0, 0]

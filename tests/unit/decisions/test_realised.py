@@ -33,10 +33,10 @@ def seen(at: Any, truth: Any, known_at: Any, now: float) -> LabelTimes:
     return LabelTimes(at=at, known_at=np.where(come, known_at, np.nan), truth=np.where(come, truth, np.nan))
 
 
-@pytest.mark.parametrize("nightly", [False, True])
+@pytest.mark.parametrize("apart", [(), (1,), (1, 2, 3, 5)])
 @pytest.mark.parametrize(("kind", "names"), [("binary", ["roc_auc", "accuracy", "log_loss"]), ("regression", ["mae"])])
-def test_the_interval_covers_at_every_age_of_the_labels(kind: Any, names: list[str], nightly: bool) -> None:
-    """`nightly`: what becomes known in the course of a day comes at its end."""
+def test_the_interval_covers_at_every_age_of_the_labels(kind: Any, names: list[str], apart: Any) -> None:
+    """`apart`: what becomes known waits for the next delivery, so many days after the last; empty: it comes at once."""
     random = np.random.default_rng(0)
     world = drawn(random, 400_000, kind, since=0, until=1)
     true = {name: metric_for(name, kind).score(world[2], world[1]) for name in names}
@@ -44,8 +44,11 @@ def test_the_interval_covers_at_every_age_of_the_labels(kind: Any, names: list[s
     final, expected = ({name: [] for name in names} for _ in range(2))
     for _ in range(60):
         before, window = drawn(random, 4000, kind, since=-40, until=0), drawn(random, 1000, kind, since=0, until=1)
-        if nightly:
-            before, window = ((*each[:3], np.ceil(each[3])) for each in (before, window))
+        if apart:
+            deliveries = np.append(np.cumsum(random.choice(apart, 80))[:60] - 43, np.inf)
+            before, window = (
+                (*each[:3], deliveries[np.searchsorted(deliveries, each[3])]) for each in (before, window)
+            )
         comes = np.isfinite(window[3])
         for now in looks:
             every = seen(*(np.concatenate([before[i], window[i]]) for i in (0, 2, 3)), now)
@@ -62,25 +65,6 @@ def test_the_interval_covers_at_every_age_of_the_labels(kind: Any, names: list[s
         # fewer than 52 of 60 would be right with a chance of 0.01.
         assert np.mean(final[name]) >= 52 / 60
         assert np.mean(expected[name]) >= 52 / 60
-
-
-@pytest.mark.parametrize(
-    ("known_at", "are"),
-    [
-        (lambda at: at + 0.3, False),
-        (lambda at: np.ceil(at + 0.3), True),
-        (lambda at: np.ceil(at + 0.3) + 0.002 * (at % 1), True),  # a delivery takes three minutes
-        (lambda at: np.where(np.arange(len(at)) % 20, np.ceil(at + 0.3), at + 0.3), True),  # some come on their own
-        (lambda at: np.where(np.arange(len(at)) % 2, np.ceil(at + 0.3), at + 0.3), False),
-        (lambda at: np.floor(at) + 0.3 + 0.4 * (at % 1) + 0.5, False),  # at work, and not at night
-    ],
-)
-def test_labels_come_in_deliveries_or_at_any_time(known_at: Any, are: bool) -> None:
-    at = np.sort(np.random.default_rng(0).uniform(-40, 0, 4000))
-    rows = LabelTimes(at=at, known_at=known_at(at), truth=np.arange(4000) % 2.0)
-    found = learn_history(rows, now=1.0, within=WITHIN, classes=True).deliveries
-    assert (len(found) > 0) is are
-    assert not are or 38 <= len(found) <= 42
 
 
 def test_labels_that_come_early_do_not_bias() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from windlass.decisions.statistics.delays import learn_delays
+from windlass.decisions.statistics.delays import Deliveries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,12 +98,12 @@ def representative_rows(
     if not np.any(seen >= count):
         return chosen
     codes = pooled(groups[seen], groups)
-    present, age = np.unique(codes[seen]), now - at[count:]
+    deliveries = Deliveries.of(at, known_at)
+    present, age = np.unique(codes[seen]), deliveries.age(at[count:], now)
     by_age = np.empty((len(present), len(age)))
     for place, code in enumerate(present):
         of_group = seen[codes[seen] == code]
-        delays = learn_delays(known_at[of_group] - at[of_group], now - at[of_group])
-        by_age[place] = delays.known_by(age)
+        by_age[place] = deliveries.learn(at[of_group], known_at[of_group], now=now).known_by(age)
     slowest = by_age.min(axis=0)
     old_enough = slowest >= _LEAST_SHARE
     young = seen[seen >= count] - count
@@ -132,11 +132,13 @@ def unseen_rows(at: Array, known_at: Array, groups: Array, *, then: float, now: 
     seen = np.isfinite(known_at)
     codes = pooled(groups[seen], groups)
     present = np.unique(codes[seen])
+    deliveries = Deliveries.of(at, known_at)
+    age_then, age_now = (deliveries.age(at[old], moment) for moment in (then, now))
     left = np.empty((len(present), len(old)))
     for place, code in enumerate(present):
         of_group = np.flatnonzero(seen & (codes == code))
-        delays = learn_delays(known_at[of_group] - at[of_group], now - at[of_group])
-        left[place] = 1 - delays.known_by(then - at[old]) / np.maximum(delays.known_by(now - at[old]), _LEAST_SHARE)
+        delays = deliveries.learn(at[of_group], known_at[of_group], now=now)
+        left[place] = 1 - delays.known_by(age_then) / np.maximum(delays.known_by(age_now), _LEAST_SHARE)
     least, own = left.min(axis=0), left[np.searchsorted(present, codes[old]), np.arange(len(old))]
     unseen[old] = False
     enough = least >= _LEAST_SHARE

@@ -16,7 +16,7 @@ import numpy as np
 
 from windlass.decisions.statistics import losses as per_row
 from windlass.decisions.statistics.completeness import Usual, explained, groups_of
-from windlass.decisions.statistics.delays import Delays, learn_delays
+from windlass.decisions.statistics.delays import Delays, Deliveries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,11 +33,6 @@ _LEAST_PART = 0.5
 _LEAST_LABELS = 20
 """Of each class whose labels are still to come, which must be there."""
 _LEAST_DELAYS = 50
-_OF_DELIVERY, _LEAST_DELIVERED = 0.05, 10
-"""Labels that follow each other within this part of the usual delay, as many or more, are a delivery."""
-_LEAST_PART_DELIVERED, _MOST_OF_TIME = 0.9, 0.1
-"""Labels come in deliveries if that holds for so many, and all deliveries together last no longer than this part of the
-time."""
 _SETTLED = 0.98
 _PSEUDO = 2.0
 """Rows of the best and of the worst kind that are added to a share (Agresti and Coull 1998, American Statistician 52):
@@ -82,16 +77,7 @@ class History:
     """How many labels never come."""
     cuts: Floats
     """Regression: the values between the quarters; empty for classes."""
-    deliveries: Floats
-    """When labels came, if they come many at a time, such as once a night; empty: at any time. Delays are counted in
-    deliveries then: just after one more is known than rows of that age usually have, and just before it less."""
-
-    def age(self, at: Floats, now: float | Floats) -> Floats:
-        """`(n,)`: how old rows are, as delays are counted."""
-        if not len(self.deliveries):
-            return np.asarray(now - at, dtype=np.float64)
-        began, over = (np.searchsorted(self.deliveries, moment, side="right") for moment in (at, now))
-        return np.asarray(over - began, dtype=np.float64)
+    deliveries: Deliveries
 
     def group(self, truth: Floats) -> NDArray[np.int64]:
         """The group of each known label."""
@@ -115,35 +101,18 @@ def learn_history(rows: LabelTimes, *, now: float, within: float, classes: bool)
 
     Groups of which few delays were seen go with the slowest of the others.
     """
-    known, age = rows.known, now - rows.at
+    known = rows.known
     cuts = np.empty(0) if classes or not known.any() else np.quantile(rows.truth[known], [0.25, 0.5, 0.75])
     codes = groups_of(rows.truth, classes=True) if classes else np.searchsorted(cuts, rows.truth)
-    over = age > within
-    history = History(delays={}, usual=Usual.of(known[over]), cuts=cuts, deliveries=_deliveries(rows))
+    deliveries = Deliveries.of(rows.at, np.where(known, rows.known_at, np.nan))
+    over = deliveries.age(rows.at, now) > within
+    history = History(delays={}, usual=Usual.of(known[over]), cuts=cuts, deliveries=deliveries)
     delays = {}
     for code in np.unique(codes[known]):
         own = known & (codes == code)
         if own.sum() >= _LEAST_DELAYS:
-            took = history.age(rows.at[own], rows.known_at[own])
-            delays[int(code)] = learn_delays(took, history.age(rows.at[own], now))
+            delays[int(code)] = deliveries.learn(rows.at[own], rows.known_at[own], now=now)
     return replace(history, delays=delays)
-
-
-def _deliveries(rows: LabelTimes) -> Floats:
-    """When each delivery of labels began; empty where they come at any time."""
-    known = rows.known
-    moments = np.sort(rows.known_at[known])
-    if len(moments) < _LEAST_DELAYS:
-        return np.empty(0)
-    apart = np.diff(moments) > _OF_DELIVERY * float(np.median((rows.known_at - rows.at)[known]))
-    first = np.append(0, np.flatnonzero(apart) + 1)
-    size = np.diff(np.append(first, len(moments)))
-    large = size >= _LEAST_DELIVERED
-    began, ended = moments[first[large]], moments[(first + size - 1)[large]]
-    come_so = size[large].sum() >= _LEAST_PART_DELIVERED * len(moments)
-    if not come_so or (ended - began).sum() > _MOST_OF_TIME * (moments[-1] - moments[0]):
-        return np.empty(0)
-    return np.asarray(began, dtype=np.float64)
 
 
 def realised_score(
@@ -173,7 +142,8 @@ def _weighed(
     rows: LabelTimes, known: NDArray[np.bool_], history: History, *, now: float, within: float
 ) -> tuple[NDArray[np.int64], Floats, list[tuple[NDArray[np.int64], Floats]]] | None:
     """The labelled rows that count, for how many each counts, and by group which of them share what doubt."""
-    settled, age = now - rows.at >= within, history.age(rows.at, now)
+    age = history.deliveries.age(rows.at, now)
+    settled = age >= within
     if not history.delays:
         enough = settled.mean() >= _LEAST_PART and len(rows.at) > 0
         chosen = np.flatnonzero(known & settled)
