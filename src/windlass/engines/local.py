@@ -33,7 +33,8 @@ from windlass.engines.limits import Guard, Limits
 from windlass.errors import EngineError
 
 _LOOK = 0.2  # seconds between two looks at whether a job keeps within its limits
-PRELOAD = ("numpy", "polars", "sqlalchemy", "deltalake", "sklearn.ensemble", "sklearn.pipeline", "skops.io")
+PRELOAD = ("numpy", "sklearn.ensemble", "sklearn.pipeline", "skops.io", "polars", "sqlalchemy", "deltalake")
+"""skops looks for the home of each function of numpy and scipy in all that is loaded by then, so it comes early."""
 
 
 class LocalEngine:
