@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from msgspec.structs import replace
 
-from windlass.alerts.sending import NotDelivered, send
+from windlass.alerts.sending import NotDelivered, Refused, send
 from windlass.records.alert import Matter, Message, QueuedAlert
 from windlass.settings import Route
 
@@ -92,14 +92,16 @@ def test_alertmanager_gets_one_alert_a_matter_which_the_same_labels_end(server: 
     assert first["labels"] == second["labels"]
     assert (first["startsAt"], first["endsAt"] > second["endsAt"]) == ("2026-03-01T12:00:00+00:00", True)
     assert second["endsAt"] == "2026-03-01T13:00:00+00:00"
+    assert datetime.fromisoformat(first["endsAt"]) > datetime.now(UTC) + timedelta(days=364), "however old it is"
 
 
-@pytest.mark.parametrize("status", [302, 404, 500])
+@pytest.mark.parametrize("status", [302, 400, 404, 413, 429, 500])
 def test_an_answer_other_than_success_is_a_failure_that_does_not_show_the_address(server: Server, status: int) -> None:
     server.status = status
     with pytest.raises(NotDelivered) as caught:
         send(Route(kind="webhook", url=server.url), QUEUED, environment={})
     assert str(caught.value) == f"HTTP {status}"
+    assert isinstance(caught.value, Refused) is (status in (400, 413))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any
@@ -11,8 +11,9 @@ from windlass.alerts.message import severity_of, subject_of, text_of
 from windlass.records.alert import Matter, Message, QueuedAlert
 
 _LONGEST_SECTION, _LONGEST_HEADER = 2900, 150  # characters that Slack takes: 3000 and 150
-_LASTS = timedelta(days=30)
-"""Alertmanager counts an alert without an end as over after a few minutes, unless it is sent again and again."""
+_LASTS = timedelta(days=365)
+"""From when it is sent. Alertmanager counts an alert without an end as over after a few minutes, unless it is sent
+again and again."""
 
 
 def generic(queued: QueuedAlert) -> dict[str, Any]:
@@ -51,12 +52,12 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def alertmanager(queued: QueuedAlert) -> list[dict[str, Any]]:
+def alertmanager(queued: QueuedAlert, *, sent: datetime) -> list[dict[str, Any]]:
     """One alert for each matter; the same labels with an earlier `endsAt` end it."""
-    return [_labelled(queued.message, matter) for matter in queued.message.matters]
+    return [_labelled(queued.message, matter, sent) for matter in queued.message.matters]
 
 
-def _labelled(message: Message, matter: Matter) -> dict[str, Any]:
+def _labelled(message: Message, matter: Matter, sent: datetime) -> dict[str, Any]:
     return {
         "labels": {
             "alertname": f"Windlass{matter.signal.capitalize()}",
@@ -72,7 +73,7 @@ def _labelled(message: Message, matter: Matter) -> dict[str, Any]:
             "look": "; ".join(message.look),
         },
         "startsAt": matter.since.isoformat(),
-        "endsAt": (matter.over or matter.since + _LASTS).isoformat(),
+        "endsAt": (matter.over or sent + _LASTS).isoformat(),
     }
 
 

@@ -9,6 +9,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,20 +27,30 @@ class NotDelivered(Exception):
     """The receiver did not take it; the text shows neither address nor secret, since it goes into the ledger."""
 
 
+class Refused(NotDelivered):
+    """It is this message that the receiver does not take: another one it may."""
+
+
+_REFUSED_HTTP = frozenset({400, 413, 422})
+_REFUSED_SMTP = frozenset({552, 554})
+
+
 def send(route: Route, queued: QueuedAlert, *, environment: Mapping[str, str]) -> str:
-    """Deliver, and say what the receiver answered. Raises NotDelivered."""
+    """Deliver, and say what the receiver answered. Raises NotDelivered, or Refused."""
     try:
         if route.kind == "email":
             return _mail(route, queued, environment)
         return _post(route, queued, environment)
     except (OSError, http.client.HTTPException, smtplib.SMTPException, ValueError, WindlassError) as error:
-        raise NotDelivered(_plain(error)) from error
+        refused = isinstance(error, urllib.error.HTTPError) and error.code in _REFUSED_HTTP
+        refused |= isinstance(error, smtplib.SMTPResponseException) and error.smtp_code in _REFUSED_SMTP
+        raise (Refused if refused else NotDelivered)(_plain(error)) from error
 
 
 _FORMATS: dict[str, Callable[[QueuedAlert], Any]] = {
     "webhook": formats.generic,
     "slack": formats.slack,
-    "alertmanager": formats.alertmanager,
+    "alertmanager": lambda queued: formats.alertmanager(queued, sent=datetime.now(UTC)),
 }
 
 

@@ -22,8 +22,9 @@ from windlass.settings import Route
 
 log = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 10
-"""With the pauses between them about 40 minutes."""
+TOLD_ATTEMPTS = 10
+"""After so many, with the pauses between them about 40 minutes, an incident says that the route is not reached; and
+what the receiver refuses for what it says is given up, since it will be refused again."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 900.0  # seconds
 _STALE = timedelta(days=1)
 """What was over for so long before anybody could be told is history."""
@@ -37,12 +38,14 @@ class _Outcome(NamedTuple):
     alert: str
     delivered: bool
     answer: str
+    refused: bool
 
 
 class Alerting:
     """Nothing here waits: each message is sent in a thread of its own, one at a time for each route.
 
-    Delivered at least once: what was sent and not yet recorded when this process died is sent again by the next.
+    Delivered at least once: what was sent and not yet recorded when this process died is sent again by the next, and a
+    route that is not reached is tried until it is.
     """
 
     def __init__(
@@ -83,7 +86,8 @@ class Alerting:
         product = self._context.product(name)
         if routes:
             self._queue(product, routes)
-        for pending in self._context.product(name).alerts.pending.values():
+        waiting = self._context.product(name).alerts.pending.values()
+        for pending in sorted(waiting, key=lambda each: each.attempts):  # one that is refused holds up no other
             self._dispatch(name, pending, routes.get(pending.queued.route))
 
     # -- into the outbox -------------------------------------------------------------------------------------------
@@ -144,16 +148,17 @@ class Alerting:
         self._busy[queued.route] = queued.alert
 
         def attempt() -> None:
-            from windlass.alerts.sending import NotDelivered
+            from windlass.alerts.sending import NotDelivered, Refused
 
+            refused = False
             try:
                 answer, delivered = self._send(route, queued), True
             except NotDelivered as error:
-                answer, delivered = str(error), False
+                answer, delivered, refused = str(error), False, isinstance(error, Refused)
             except Exception as error:  # the thread ends here: without an answer the route would be busy for ever
                 log.exception("a message to %s could not be made", queued.route)
                 answer, delivered = type(error).__name__, False
-            self._outcomes.put(_Outcome(name, queued.route, queued.alert, delivered, answer))
+            self._outcomes.put(_Outcome(name, queued.route, queued.alert, delivered, answer, refused))
 
         self._start(attempt)
 
@@ -173,17 +178,17 @@ class Alerting:
             route=outcome.route,
             attempt=attempt,
             error=outcome.answer,
-            given_up=attempt >= MOST_ATTEMPTS,
+            given_up=outcome.refused and attempt >= TOLD_ATTEMPTS,
         )
-        if not failed.given_up:
+        if attempt < TOLD_ATTEMPTS:
             self._context.record(failed, product=outcome.product)
             return
         self._incidents.open(
             outcome.product,
             title=title,
-            cause=f"a message was given up after {attempt} attempts; the last one: {outcome.answer}",
+            cause=f"a message was not taken in {attempt} attempts; the last one: {outcome.answer}",
             remedy=f"mend it, and see with `windlass alerts test {outcome.route}`; "
-            "`windlass alerts` lists what was not told",
+            "`windlass alerts` lists what was not told, and what waits to be sent again",
             also=(failed,),
         )
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from windlass.alerts.message import TOLD_KINDS, matters_of, message_of, subject_of, text_of
-from windlass.alerts.sending import NotDelivered
-from windlass.controller.alerting import MOST_ATTEMPTS, Alerting, pause_after
+from windlass.alerts.sending import NotDelivered, Refused
+from windlass.controller.alerting import TOLD_ATTEMPTS, Alerting, pause_after
 from windlass.controller.incidents import Incidents
 from windlass.records.alert import QueuedAlert
 from windlass.records.decision import Decision
@@ -55,12 +55,14 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[QueuedAlert] = []
         self.down = False
+        self.refuses = False
+        """What it does not take while it is down, it refuses for what it says."""
         self.waiting: list[Callable[[], None]] = []
         """Attempts that a test lets run when it likes."""
 
     def __call__(self, _route: Route, queued: QueuedAlert) -> str:
         if self.down:
-            raise NotDelivered("HTTP 503")
+            raise Refused("HTTP 400") if self.refuses else NotDelivered("HTTP 503")
         self.got.append(queued)
         return "HTTP 200"
 
@@ -206,25 +208,36 @@ def test_silence_and_acknowledgement_withhold_and_say_so(desk: Desk) -> None:
     assert [matter.name for each in receiver.got for matter in each.message.matters] == ["a3"]
 
 
-def test_a_receiver_that_is_down_is_tried_again_and_given_up_with_an_incident(desk: Desk) -> None:
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_receiver_that_is_down_is_tried_until_it_is_not_and_an_incident_says_so(desk: Desk, refuses: bool) -> None:
+    """What it refuses for what it says is given up instead."""
     receiver = Receiver()
+    receiver.refuses = refuses
     alerting = make(desk, receiver)
     now = [0.0]
     desk.context.real_time = lambda: now[0]
     receiver.down = True
     desk.write(decay("a1"))
-    for attempt in range(1, MOST_ATTEMPTS + 1):
+    for attempt in range(1, TOLD_ATTEMPTS + 1):
         look(desk, alerting, receiver)
         assert [failed.attempt for failed in desk.bodies(AlertFailed)] == list(range(1, attempt + 1))
         alerting.step(PRODUCT)
         assert receiver.waiting == []  # too early
         now[0] += pause_after(attempt)
-    assert desk.bodies(AlertFailed)[-1].given_up
+    assert desk.bodies(AlertFailed)[-1].given_up is refuses
     assert [incident.opened.title for incident in desk.state.incidents.values()] == ["the route ops is not reached"]
+    for _ in range(3):  # hours later
+        now[0] += pause_after(99)
+        look(desk, alerting, receiver)
     receiver.down = False
-    look(desk, alerting, receiver)  # the incident itself
-    assert len(receiver.got) == 1
+    for _ in range(4):
+        now[0] += pause_after(99)
+        look(desk, alerting, receiver)
+    told = {matter.title for each in receiver.got for matter in each.message.matters}
+    assert "the route ops is not reached" in told
+    assert (len(told) == 2) is not refuses, "and what was to be told at first"
     assert desk.state.incidents == {}
+    assert not desk.state.alerts.pending
 
 
 def test_while_a_receiver_hangs_the_loop_and_other_routes_go_on(desk: Desk) -> None:
