@@ -78,9 +78,18 @@ def _answer(entry: Any, number: int, path: Path, catalogue: Catalogue) -> Answer
 def with_answers(
     findings: Mapping[str, Finding], answers: Iterable[Answer], *, catalogue: Catalogue, root: Path, today: date
 ) -> dict[str, Finding]:
-    """Findings with what people said: alone it declares, with an artifact that is there it counts for more."""
+    """Findings with what people said: alone it declares, with an artifact that is there it counts for more.
+
+    Raises UsageError for an answer of a day that has not come.
+    """
     amended = dict(findings)
     for answer in answers:
+        if answer.at > today:
+            raise UsageError(
+                f"the answer on {answer.practice} is of {answer.at}, which has not come",
+                where=str(root / FILE),
+                remedy="give the day on which it was given",
+            )
         if today - answer.at <= HOLDS_FOR:
             amended[answer.practice] = _with(amended[answer.practice], answer, catalogue, root)
     return amended
@@ -89,6 +98,9 @@ def with_answers(
 def _with(finding: Finding, answer: Answer, catalogue: Catalogue, root: Path) -> Finding:
     said = Evidence(path=FILE, why=f"{answer.role} says {answer.answer}: {answer.says}"[:300], at=answer.at.isoformat())
     if answer.answer == "not-applicable":
+        if not is_there(answer.link, root):  # or a level would be reached by saying that nothing applies
+            alone = msgspec.structs.replace(said, why=f"{said.why} (a link to what shows it is missing)")
+            return msgspec.structs.replace(finding, turned_down=(alone, *finding.turned_down))
         return msgspec.structs.replace(finding, state=State.NOT_APPLICABLE, evidence=(said, *finding.evidence))
     if answer.answer == "no":
         state = State.ABSENT if finding.state is State.UNKNOWN else finding.state
@@ -106,11 +118,12 @@ def _with(finding: Finding, answer: Answer, catalogue: Catalogue, root: Path) ->
 
 
 def is_there(link: str, root: Path) -> bool:
-    """Whether an artifact can be opened: an address is taken as it is, a path has to lie in the project."""
+    """Whether an artifact can be opened: an address is taken as it is, a path has to lie in the project, and to be
+    neither all of it nor the answers themselves."""
     if link.startswith(("https://", "http://")):
         return True
-    place = (root / link).resolve()
-    return bool(link) and place.is_relative_to(root.resolve()) and place.exists()
+    top, place = root.resolve(), (root / link).resolve()
+    return place.is_relative_to(top) and place not in (top, top / FILE) and place.exists()
 
 
 def open_questions(catalogue: Catalogue, findings: Mapping[str, Finding], answers: Sequence[Answer]) -> list[Practice]:

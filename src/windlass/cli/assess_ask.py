@@ -64,7 +64,7 @@ def _ask(
             said = _holds()
             if said is not None:
                 says = _prompt("In a sentence")
-                link = _artifact(root) if said == "yes" else ""
+                link = "" if said == "no" else _artifact(root)
                 given.append(Answer(practice=practice.id, answer=said, role=role, at=now.date(), says=says, link=link))
     except click.Abort:
         click.echo("\nleft there; what was answered is kept", err=True)

@@ -52,7 +52,28 @@ def test_it_never_takes_away_what_files_show(tmp_path: Path) -> None:
     assert state(tmp_path, answer("service-cd"), State.WIRED) is State.WIRED
     assert state(tmp_path, answer("service-cd", "no"), State.WIRED) is State.WIRED
     assert state(tmp_path, answer("skills-adequate", "no")) is State.ABSENT
-    assert state(tmp_path, answer("feature-consistency", "not-applicable")) is State.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("before", [State.UNKNOWN, State.ABSENT, State.PRESENT, State.WIRED])
+def test_that_it_does_not_apply_counts_with_an_artifact_alone(tmp_path: Path, before: State) -> None:
+    """By saying so of every practice a project would be at any level."""
+    (tmp_path / "why.md").write_text("we have one model, and no features to share")
+    assert state(tmp_path, answer("feature-consistency", "not-applicable"), before) is before
+    linked = answer("feature-consistency", "not-applicable", link="why.md")
+    assert state(tmp_path, linked, before) is State.NOT_APPLICABLE
+
+
+def test_what_says_nothing_is_no_artifact(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("answers: []")
+    (tmp_path / "src").mkdir()
+    for link in (".", "", FILE, "src/..", f"src/../{FILE}"):
+        assert state(tmp_path, answer("skills-adequate", link=link)) is State.DECLARED
+    assert state(tmp_path, answer("skills-adequate", link="src")) is State.WIRED
+
+
+def test_an_answer_of_a_day_that_has_not_come_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"skills-adequate is of 2026-11-27, which has not come"):
+        state(tmp_path, answer("skills-adequate", at=TODAY + timedelta(days=1)))
 
 
 def test_an_old_answer_has_to_be_given_again(tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ class TestLedger:
         assert names & {"model-release-automated", "closed-loop-retraining"} == set()
         assert ("rollback-service-model" in names) == (outcome == "rolled_back")
 
+    @pytest.mark.parametrize("outcome", ["unchanged", "recalled", "done"])
+    def test_a_run_that_fitted_nothing_proves_no_training(self, outcome: Any) -> None:
+        """A schedule over a table that has not changed for a year."""
+        begun = RunStarted(run="r1", trigger="schedule", reason="it is time")
+        assert proven(events(begun, RunFinished(run="r1", outcome=outcome, seconds=1.0))) == set()
+        tried = events(begun, RunFinished(run="r1", outcome="rejected", seconds=1.0))
+        assert proven(tried) == {"training-automated", "ct-trigger-schedule"}
+
     def test_alarms_prove_what_they_watch(self) -> None:
         alarm = AlarmRaised(alarm="a", signal="drift", version="v1", decision=decision("alarm"))
         assert proven(events(alarm, run=None)) == {"drift-monitoring"}

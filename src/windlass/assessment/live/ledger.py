@@ -29,6 +29,8 @@ WATCHED = tuple(sorted(MUST_HAPPEN))
 """All that has to happen again and again would be in the ledger."""
 _PERSON = frozenset({"first", "manual", "notebook"})
 _TRAINED = ("experiment-tracking", "training-scripted", "pipeline-orchestrated")
+_LEARNED = frozenset({"registered", "rejected"})
+"""What becomes of a run that has fitted a model."""
 _THRESHOLD = frozenset({"drift", "decay"})
 
 
@@ -90,7 +92,9 @@ def _runs(events: Iterable[Event]) -> Iterator[Proof]:
         finished = next((each for each in own if isinstance(each.body, RunFinished)), None)
         if started is None or finished is None or not isinstance(started.body, RunStarted):
             continue
-        if isinstance(finished.body, RunFinished) and finished.body.outcome == "registered":
+        if not isinstance(finished.body, RunFinished) or finished.body.outcome not in _LEARNED:
+            continue
+        if finished.body.outcome == "registered":
             why = f"run {run} trained in steps that are kept, logged its metrics, and made {finished.body.version}"
             yield from (_proof(name, finished, why) for name in _TRAINED)
         trigger = str(started.body.trigger)

@@ -86,17 +86,21 @@ def _of_runs(address: str, runs: list[dict[str, Any]]) -> Iterator[_Shown]:
     """What the runs show, the newest of them first."""
     if not runs:
         return
-    info = runs[0]["info"]
-    at = _moment(info.get("start_time"))
-    where = f"{address}/#/experiments/{info.get('experiment_id')}/runs/{info.get('run_id')}"
+    at, where = _started(address, runs[0])
     yield "experiment-tracking", at, where, "the newest run on the server"
     people = {_tag(run, "mlflow.user") for run in runs} - {""}
     if len(people) >= 2:
         yield "tracking-centralized", at, where, f"runs of {len(people)} people or machines on one server"
     committed = next((run for run in runs if _tag(run, "mlflow.source.git.commit")), None)
     if committed is not None:
-        when = _moment(committed["info"].get("start_time"))
-        yield "run-metadata-lineage", when, where, "runs carry the commit of their code"
+        yield "run-metadata-lineage", *_started(address, committed), "runs carry the commit of their code"
+
+
+def _started(address: str, run: dict[str, Any]) -> tuple[datetime, str]:
+    """When a run began, and where it is shown."""
+    info = run["info"]
+    page = f"{address}/#/experiments/{info.get('experiment_id')}/runs/{info.get('run_id')}"
+    return _moment(info.get("start_time")), page
 
 
 def _of_versions(address: str, versions: list[dict[str, Any]]) -> Iterator[_Shown]:
