@@ -15,6 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from msgspec.structs import replace
 
+from windlass.alerts.formats import TRIAL
 from windlass.alerts.sending import NotDelivered, Refused, send
 from windlass.records.alert import Matter, Message, QueuedAlert
 from windlass.settings import Route
@@ -93,6 +94,14 @@ def test_alertmanager_gets_one_alert_a_matter_which_the_same_labels_end(server: 
     assert (first["startsAt"], first["endsAt"] > second["endsAt"]) == ("2026-03-01T12:00:00+00:00", True)
     assert second["endsAt"] == "2026-03-01T13:00:00+00:00"
     assert datetime.fromisoformat(first["endsAt"]) > datetime.now(UTC) + timedelta(days=364), "however old it is"
+
+
+def test_a_message_that_tries_a_route_of_alertmanager_is_open_for_some_minutes(server: Server) -> None:
+    tried = replace(QUEUED, message=replace(QUEUED.message, matters=(replace(MATTER, signal=TRIAL),)))
+    send(Route(kind="alertmanager", url=server.url), tried, environment={})
+    ((_, _, (alert,)),) = server.got
+    left = datetime.fromisoformat(alert["endsAt"]) - datetime.now(UTC)
+    assert timedelta(minutes=4) < left <= timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 413, 429, 500])

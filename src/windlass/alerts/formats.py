@@ -16,6 +16,11 @@ _LASTS = timedelta(days=365)
 again and again."""
 
 
+TRIAL = "test"
+"""The signal of a message that only tries a route: whoever is told of what is over already would not be told."""
+_TRIAL_LASTS = timedelta(minutes=5)
+
+
 def generic(queued: QueuedAlert) -> dict[str, Any]:
     """Every field of the message, and its text."""
     message = queued.message
@@ -73,7 +78,7 @@ def _labelled(message: Message, matter: Matter, sent: datetime) -> dict[str, Any
             "look": "; ".join(message.look),
         },
         "startsAt": matter.since.isoformat(),
-        "endsAt": (matter.over or sent + _LASTS).isoformat(),
+        "endsAt": (matter.over or sent + (_TRIAL_LASTS if matter.signal == TRIAL else _LASTS)).isoformat(),
     }
 
 

@@ -6,6 +6,7 @@ import os
 from datetime import timedelta
 from typing import Any
 
+from windlass.alerts.formats import TRIAL
 from windlass.alerts.message import severity_of, subject_of
 from windlass.alerts.sending import NotDelivered, send
 from windlass.app.queries import the_product
@@ -112,15 +113,13 @@ def try_route(workspace: Workspace, name: str) -> str:
     now = workspace.clock.now()
     matter = Matter(
         name="test",
-        signal="test",
+        signal=TRIAL,
         severity="info",
         title="a test of this route",
         since=now,
         sure="It was asked for.",
         cause=f"{workspace.actor} ran `windlass alerts test`.",
-        remedy="",
-        over=now,
-        resolution="There is nothing to do.",
+        remedy="There is nothing to do.",
     )
     message = Message(product="windlass", matters=(matter,), done=("Sent this.",), look=("windlass alerts",))
     queued = QueuedAlert(alert=new_id("alert", now), route=name, message=message)

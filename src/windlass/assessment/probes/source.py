@@ -22,6 +22,8 @@ def code_in_git(facts: Facts) -> Finding:
             if any(each == path or each.startswith(f"{path}/") for each in facts.project.paths)
         ]
         declared = [Evidence(path=mark, line=1, why="files of git, without the history") for mark in marks[:2]]
+        if declared and [mark.path for mark in declared] == [".gitignore"] and not (outer or history.head):
+            return conclude("code-in-git", (), declared=declared)  # templates bring one, whoever keeps the files
         if declared or outer or history.head:
             # A copy without its history: that git is used shows, how well does not.
             places = tuple(declared) or (Evidence(path=".", line=1, why="a folder of a repository"),)
