@@ -258,13 +258,16 @@ class Batcher:
             return
         goes_on = False
 
-        def go_on(control: Callable[[], None] | None = None) -> None:
+        def go_on(control: Callable[[], None] | None = None, *, late: bool = False) -> None:
             nonlocal goes_on
             if not goes_on:
                 goes_on = True
                 seconds = time.monotonic() - began
                 pace.took_in_thread(seconds)
-                took(seconds)
+                if late:
+                    latency.leaves()
+                else:
+                    took(seconds)
                 self._go_on(product, control, here=False)
 
         self._ask(batch, go_on)
@@ -281,7 +284,7 @@ class Batcher:
                 size = -(-len(batch) // PARTS)
                 for first in range(0, len(batch), size):
                     self._ask(batch[first : first + size], go_on)
-            go_on()
+            go_on(late=True)
 
         def done(work: asyncio.Future[list[Result]]) -> None:
             results = work.exception() or work.result()

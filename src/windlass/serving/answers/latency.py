@@ -107,8 +107,12 @@ class Latency:
         """A batch of n rows is at work."""
         self._ends = self._now() + self._cost.of(rows)
 
+    def leaves(self) -> None:
+        """The next batch begins beside the one at work, which takes longer than is usual: nothing is learned of it."""
+        self._ends = 0.0
+
     def took(self, seconds: float, rows: int) -> None:
-        """A batch has ended, or the next may begin beside it, after so long."""
+        """A batch has ended after so long."""
         self._ends = 0.0
         self._cost.took(seconds, rows)
         alone = self._cost.each + self._cost.row
