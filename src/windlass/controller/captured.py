@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from windlass.monitoring.column import ColumnProfile
 from windlass.monitoring.reference import Reference, group_text
 from windlass.records.bundle import Column
 
+_LATE = datetime(9999, 1, 1, tzinfo=UTC)
 _DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
 
 
@@ -20,14 +22,17 @@ def watched_features(captured: pl.DataFrame, reference: Reference) -> pl.DataFra
 
     They were captured as JSON, which has no types of its own; the reference knows which are numbers.
     """
-    schema = {column.name: _dtype(column) for column in reference.features.columns}
+    types = reference.features.types
+    schema = {column.name: _dtype(column, types) for column in reference.features.judged}
     texts = _texts(captured)
     try:
-        return pl.read_ndjson(io.BytesIO("\n".join(texts).encode()), schema=schema)
+        found = pl.read_ndjson(io.BytesIO("\n".join(texts).encode()), schema=schema)
     except pl.exceptions.ComputeError:
         # A value is of another type than in the reference. Its column comes as it is, and will be told as vanished.
         rows = [json.loads(text) for text in texts]
-        return pl.DataFrame([_series(name, [row.get(name) for row in rows], dtype) for name, dtype in schema.items()])
+        found = pl.DataFrame([_series(name, [row.get(name) for row in rows], dtype) for name, dtype in schema.items()])
+    dates = [column.name for column in reference.features.presences if _is_date(column, types)]
+    return found.with_columns(_moments(found[name]) for name in dates)
 
 
 def untyped_features(captured: pl.DataFrame, names: Sequence[str], columns: Sequence[Column]) -> pl.DataFrame:
@@ -66,8 +71,23 @@ def _typed(name: str, values: list[object], *, moment: bool) -> pl.Series:
     return _series(name, values, pl.String())
 
 
-def _dtype(column: ColumnProfile) -> pl.DataType:
-    return _DTYPES[column.kind]
+def _is_date(column: ColumnProfile, types: Mapping[str, str]) -> bool:
+    return column.kind == "rising" and types.get(column.name) != "number"
+
+
+def _dtype(column: ColumnProfile, types: Mapping[str, str]) -> pl.DataType:
+    """Of a column whose values are not judged all are texts: whether they are there is what counts."""
+    if column.kind == "rising" and not _is_date(column, types):
+        return pl.Float64()
+    return _DTYPES.get(column.kind, pl.String())
+
+
+def _moments(texts: pl.Series) -> pl.Series:
+    """As JSON writes them; what is there and is no moment to Polars is not taken for missing, nor for an old one."""
+    if texts.dtype != pl.String:
+        return texts
+    found = texts.str.to_datetime(strict=False, time_zone="UTC")
+    return found.set(found.is_null() & texts.is_not_null(), _LATE)
 
 
 def _series(name: str, values: list[object], dtype: pl.DataType) -> pl.Series:

@@ -141,7 +141,8 @@ def _category(values: pl.Series, kind: Kind) -> ColumnProfile | str:
 def _presence(values: pl.Series, why: str) -> ColumnProfile:
     if why == _UNIQUE:
         return _identifiers(values)
-    rises = why == _RISES or (values.dtype in DATES and values.null_count() < len(values))
+    rises = why == _RISES and not _falls(values)  # the minute of a day falls each day, and some days begin earlier
+    rises |= values.dtype in DATES and values.null_count() < len(values)
     times = times_of(values) if rises else None
     if times is None:
         column = ColumnProfile(name=values.name, kind="presence", counts=(0, 0), distinct=0)
@@ -256,6 +257,11 @@ def _rises(values: pl.Series) -> bool:
         return False
     up, down = np.count_nonzero(numbers[1:] > numbers[:-1]), np.count_nonzero(numbers[1:] < numbers[:-1])
     return bool(up >= 2 and down <= 0.01 * (up + down))
+
+
+def _falls(values: pl.Series) -> bool:
+    """Whether a number is ever less than the one before."""
+    return bool((np.diff(_floats(values.drop_nulls())) < 0).any())
 
 
 def _floats(values: pl.Series) -> Floats:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
 import polars as pl
 import pytest
 
 from windlass.controller.captured import asked_groups, untyped_features, watched_features
+from windlass.monitoring.drifting import Drifting
 from windlass.monitoring.profiles import profile, profile_like
 from windlass.monitoring.reference import make_reference
 from windlass.records.bundle import Column
@@ -36,6 +40,36 @@ def test_a_feature_of_another_type_is_told_as_vanished_and_the_rest_is_watched(v
     assert found["carrier"].to_list() == ["a"]
     assert found["wet"].to_list() == [True]
     assert profile_like(reference.features, found).vanished == ("wind",)
+
+
+def test_columns_whose_values_are_not_judged_are_counted_as_they_were_in_the_frame() -> None:
+    """A frame says what type they are, JSON does not."""
+    rows = 300
+    frame = pl.DataFrame(
+        {
+            "minute": pl.int_range(rows, eager=True),
+            "at": [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=place) for place in range(rows)],
+            "on": [date(2026, 1, 1 + place // 30) for place in range(rows)],
+            "id": [f"o{place}" for place in range(rows)],
+            "user": [f"u{max(place, 1)}" for place in range(rows)],
+            "tags": [["a", "b"]] * rows,
+            "never": pl.Series([None] * rows, dtype=pl.Float64),
+        }
+    )
+    reference = make_reference(frame, kind="binary")
+    assert not reference.features.columns
+    older = frame.with_columns(pl.col("at", "on").dt.offset_by("-1y"), pl.col("minute") - 900, id=pl.lit(None))
+    for window in (frame, older):
+        found = watched_features(as_captured(*window.write_ndjson().splitlines()), reference)
+        seen, plain = (Drifting(reference).count([(each, np.zeros(rows))]) for each in (found, window))
+        assert seen == plain
+        assert None not in seen.counts
+    odd = watched_features(as_captured('{"at": "soon", "minute": 7, "tags": null, "id": "x", "user": "y"}'), reference)
+    found = Drifting(reference).count([(odd, np.zeros(1))]).counts
+    counts = dict(zip([column.name for column in reference.features.presences], found, strict=True))
+    assert counts["at"] == (0, 1, 0), "there, and no moment that can be told to be old"
+    assert counts["tags"] == (0, 1)
+    assert counts["on"] == (0, 0, 1)
 
 
 @pytest.mark.parametrize(

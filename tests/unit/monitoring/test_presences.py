@@ -119,6 +119,16 @@ def test_identifiers_of_which_some_came_twice_may_repeat() -> None:
     assert not drift(reference, current).report.alert
 
 
+def test_what_falls_now_and_then_may_begin_lower() -> None:
+    """Rows in the order of their time, with the minute of the day: in summer days begin earlier."""
+    days = [np.sort(np.random.default_rng(day).integers(300, 1440, 200)) for day in range(20)]
+    reference = profile(pl.DataFrame({"minute": np.concatenate(days)}))
+    assert [column.kind for column in reference.presences] == ["presence"]
+    early = pl.DataFrame({"minute": np.concatenate(days[:5]) - 120})
+    assert not drift(reference, early).report.alert
+    assert drift(reference, early.with_columns(minute=pl.lit(None, pl.Int64))).report.alert
+
+
 def test_another_type_is_told_as_such_and_not_judged_twice() -> None:
     current = frame(ROWS).with_columns(pl.col("at").dt.to_string("iso"), id=pl.int_range(pl.len()))
     found = drift(frame(), current)
