@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from windlass.controller.context import LoopContext
 from windlass.controller.hangs import Hangs
 from windlass.controller.incidents import Incidents
+from windlass.decisions.crashing import crashing
 from windlass.decisions.leak import WARM, leaking
 from windlass.records.state import ProductState, ReleaseState
 from windlass.release.routing import routing_for
@@ -18,8 +20,6 @@ log = logging.getLogger(__name__)
 
 _MOST_READINGS = 1000
 """Of the memory of a worker in a stage; of more every second one goes."""
-_CRASHES = 2
-"""Crashes of workers while a version is being released that withdraw it."""
 _UNHEARD = "nobody answers at the address"
 _UNCAPTURED = "answers cannot be captured"
 _UNLOADABLE = " cannot be loaded for serving"
@@ -36,24 +36,30 @@ class Workers:
         self._hangs = hangs
         self._turned_away = turned_away
         self._incidents = incidents
-        self._heard: deque[ServingEvent] = deque()
+        self._heard: deque[tuple[datetime, ServingEvent]] = deque()
         self._refusals: dict[tuple[str, str], dict[str, str]] = {}
         """Product and version -> worker -> why."""
         self._serving: dict[tuple[str, str], str] = {}
         """Product and worker -> the versions that it has told last that it serves."""
         self._uncaptured: dict[str, set[str]] = {}
         """Product -> the workers that cannot write down what they would answer."""
-        self._crashes: dict[tuple[str, str], list[str]] = {}
-        """Product and release -> how workers ended while it was under way."""
+        self._crashes: dict[tuple[str, str], list[tuple[datetime, str]]] = {}
+        """Product and release -> when and how workers ended while it was under way."""
+        self._looked = context.now
+        self._calm: defaultdict[str, timedelta] = defaultdict(timedelta)
+        """Product -> for how long nothing of it was being released,"""
+        self._usual: Counter[str] = Counter()
+        """and the crashes in that time."""
         self._memory: dict[tuple[str, str, str], dict[str, list[float]]] = {}
         """Product, release and stage -> worker -> the megabytes that it has held since."""
 
     def hear(self, event: ServingEvent) -> None:
         """Something about a worker; called from the server's threads."""
-        self._heard.append(event)
+        self._heard.append((self._context.now, event))
 
     def refused(self, product: str, version: str) -> str | None:
-        """Why the version cannot serve: a worker could not load it, or workers crash since it is being released.
+        """Why the version cannot serve: a worker could not load it, or workers crash since it is being released, more
+        often than they do by themselves.
 
         A worker holds champion and challenger, so its crash says nothing of who is at fault. What changed last is
         withdrawn: that costs a release, where going on costs answers. In shadow a challenger has a process of its own,
@@ -64,9 +70,11 @@ class Workers:
         if told is not None or release is None or release.version != version:
             return told
         crashes = self._crashes.get((product, release.release), [])
-        if len(crashes) < _CRASHES:
+        often = crashing([at for at, _ in crashes], before=self._usual[product], watched=self._calm[product])
+        if often is None:
             return self._hangs.against(product, release) or self._leak(product, release)
-        return f"{len(crashes)} serving processes have crashed since its release began; the last: {crashes[-1]}"
+        told = f"{len(crashes)} serving processes have crashed since its release began, {often}"
+        return f"{told}; the last: {crashes[-1][1]}"
 
     def serves(self, product: str, version: str) -> bool:
         """Whether a worker has told that it serves the version."""
@@ -74,14 +82,19 @@ class Workers:
 
     def note(self) -> None:
         """Look at what was heard since the last time."""
+        now = self._context.now
+        for name, state in self._context.state.products.items():
+            if state.release is None:
+                self._calm[name] += now - self._looked
+        self._looked = now
         while self._heard:
-            event = self._heard[0]
+            at, event = self._heard[0]
             if event.kind not in ("memory", "turned_away"):
                 log.info("worker %s: %s %s %s", event.worker, event.kind, event.product, event.detail)
-            self._take(event)
+            self._take(event, at)
             self._heard.popleft()  # and not before: what cannot be recorded now is heard again at the next look
 
-    def _take(self, event: ServingEvent) -> None:
+    def _take(self, event: ServingEvent, at: datetime) -> None:
         if event.kind in ("hangs", "turned_away"):
             self._not_answered(event)
             return
@@ -97,9 +110,9 @@ class Workers:
             case "memory":
                 self._measured(event)
             case "died":
-                self._died(event)
+                self._died(event, at)
             case "crashed":
-                self._crashed(event)
+                self._crashed(event, at)
             case "ready":
                 self._answers(event)
             case "unheard":
@@ -189,7 +202,7 @@ class Workers:
             if served and self.refused(event.product, version) is None:
                 self._incidents.close(event.product, title=title, resolution=f"{version} is served")
 
-    def _died(self, event: ServingEvent) -> None:
+    def _died(self, event: ServingEvent, at: datetime) -> None:
         for held in self._memory.values():
             held.pop(event.worker, None)
             held.pop(_shadow_of(event.worker), None)
@@ -208,14 +221,16 @@ class Workers:
             )
         if event.crashed:
             for name, state in self._context.state.products.items():
-                if state.release is not None:
-                    self._crashes.setdefault((name, state.release.release), []).append(event.detail)
+                if state.release is None:
+                    self._usual[name] += 1
+                else:
+                    self._crashes.setdefault((name, state.release.release), []).append((at, event.detail))
 
-    def _crashed(self, event: ServingEvent) -> None:
+    def _crashed(self, event: ServingEvent, at: datetime) -> None:
         """In probation it is the version before that is in shadow, which says nothing of the one on probation."""
         release = self._context.product(event.product).release
         if release is not None and f"version {release.version} in shadow" in event.detail:
-            self._crashes.setdefault((event.product, release.release), []).append(event.detail)
+            self._crashes.setdefault((event.product, release.release), []).append((at, event.detail))
         for (product, _, _), held in self._memory.items():
             if product == event.product:
                 held.pop(_shadow_of(event.worker), None)

@@ -11,7 +11,7 @@ WHOLE = 0.01
 """Of releases."""
 BEFORE_PROMOTION = 0.005
 """Shadow and canary: in equal parts to each stage, and within it to each harm (`release.alpha_of`)."""
-OUTCOMES = 0.004
+OUTCOMES = 0.0039
 """On probation, for being worse on outcomes: most of it, since that takes the most rows."""
 FAILING = 0.0004
 """For failing too often, half of it on what is held to be the rate of the one before."""
@@ -19,4 +19,6 @@ FAILING_OFTEN = 0.0002
 """For failing more often than the one before, stretch after stretch."""
 SLOW = 0.0004
 """For being slow."""
-PROBATION = (OUTCOMES, FAILING, FAILING_OFTEN, SLOW)
+CRASHING = 0.0001
+"""From shadow to the end of probation, for processes that crash: what machines do to them is rare."""
+PROBATION = (OUTCOMES, FAILING, FAILING_OFTEN, SLOW, CRASHING)

@@ -221,6 +221,32 @@ def test_workers_that_crash_withdraw_what_is_being_released(desk: Desk) -> None:
     assert workers.refused(PRODUCT, "v2") is None
 
 
+def test_crashes_count_as_far_as_they_are_more_than_there_were_without_a_release(desk: Desk) -> None:
+    died = ServingEvent(kind="died", worker="w0", detail="worker w0 was killed by signal 11", crashed=True)
+
+    def crashes(workers: Workers, count: int, *, every: timedelta) -> None:
+        for _ in range(count):
+            desk.clock.advance(every)
+            workers.hear(died)
+            workers.note()
+
+    workers = routed(desk)
+    crashes(workers, 2, every=timedelta(hours=2))
+    assert workers.refused(PRODUCT, "v2") is None, "two in a day may be the machine's"
+    crashes(workers, 2, every=timedelta(minutes=10))
+    assert "4 serving processes have crashed since" in str(workers.refused(PRODUCT, "v2"))
+    desk.write(*director.call_off(desk.state, now=desk.clock.now(), reason="test"))
+    workers.forgive(PRODUCT)
+    crashes(workers, 30, every=timedelta(minutes=10))
+    desk.register("v3")
+    version, now = desk.state.versions["v3"], desk.clock.now()
+    desk.write(*director.begin(desk.state, version, policies=POLICIES, release="third", now=now, reason="test"))
+    crashes(workers, 8, every=timedelta(minutes=10))
+    assert workers.refused(PRODUCT, "v3") is None, "they are no more than before"
+    crashes(workers, 8, every=timedelta(seconds=10))
+    assert "as crashed without it" in str(workers.refused(PRODUCT, "v3"))
+
+
 def crash(workers: Workers, version: str) -> None:
     say(workers, "crashed", detail=f"version {version} in shadow: its process was killed by signal 11")
 

@@ -45,7 +45,7 @@ def test_worse_is_rolled_back_in_probation(rng: np.random.Generator) -> None:
     decision = decide_rollback(evidence, POLICY, DURING)
     assert (decision.judgement, decision.verdict) == ("rollback", "roll_back")
     assert decision.numbers["loss_difference"] > 0
-    assert decision.numbers["evidence_worse"] >= decision.numbers["evidence_needed"] == 250
+    assert decision.numbers["evidence_worse"] >= decision.numbers["evidence_needed"] == 1 / OUTCOMES
 
 
 def test_as_good_is_waited_for_and_then_kept(rng: np.random.Generator) -> None:
