@@ -74,6 +74,8 @@ class TestLedger:
         names = proven(loop("manual"))
         assert {"model-registry", "experiment-tracking", "training-scripted", "pipeline-orchestrated"} <= names
         assert names & {"training-automated", "ct-trigger-threshold", "closed-loop-retraining"} == set()
+        assert names & {"model-evaluation-automated", "model-validation-gate"} == set()
+        assert {"model-evaluation-automated", "model-validation-gate"} <= proven(loop("schedule"))
 
     def test_a_model_file_that_was_imported_proves_no_training(self) -> None:
         names = proven(events(VersionRegistered(version="v1", digest="d", run=None, metrics={}), run=None))

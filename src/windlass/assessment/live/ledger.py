@@ -28,6 +28,8 @@ from windlass.records.event import (
 WATCHED = tuple(sorted(MUST_HAPPEN))
 """All that has to happen again and again would be in the ledger."""
 _PERSON = frozenset({"first", "manual", "notebook"})
+_BY_ITSELF = frozenset({"data-ingestion-automated", "model-evaluation-automated", "model-validation-gate"})
+"""What is a practice only where nobody has to ask for it."""
 _TRAINED = ("experiment-tracking", "training-scripted", "pipeline-orchestrated")
 _LEARNED = frozenset({"registered", "rejected"})
 """What becomes of a run that has fitted a model."""
@@ -41,13 +43,18 @@ def proofs_of_ledger(events: Sequence[Event]) -> Iterator[Proof]:
     yield from _cadence(events)
 
 
-def _single(events: Iterable[Event]) -> Iterator[Proof]:
-    """What one event alone shows."""
+def _single(events: Sequence[Event]) -> Iterator[Proof]:
+    """What one event alone shows; of a run that a person has started, not that anything happens by itself."""
+    by_hand = {
+        event.body.run for event in events if isinstance(event.body, RunStarted) and event.body.trigger in _PERSON
+    }
     for event in events:
         body = event.body
+        run = event.run or getattr(body, "run", None)
         for kind, practices, why in _SHOWN:
             if isinstance(body, kind):
-                yield from (_proof(practice, event, why) for practice in practices)
+                shown = [name for name in practices if run not in by_hand or name not in _BY_ITSELF]
+                yield from (_proof(practice, event, why) for practice in shown)
         if isinstance(body, AlarmRaised):
             name = {
                 "drift": "drift-monitoring",
