@@ -12,12 +12,12 @@ from windlass.app.said import said
 from windlass.app.watched import watched_against
 from windlass.app.workspace import Workspace
 from windlass.decisions.figures import show_moment
-from windlass.decisions.release import UNAPPROVED
 from windlass.errors import RegistryError, UsageError, WindlassError
 from windlass.pipeline.rows.remarks import remarks
 from windlass.product.task import DEFAULT_METRICS
 from windlass.records import event as events
 from windlass.records.alert import likely_cause
+from windlass.records.decision import UNAPPROVED
 from windlass.records.event import Body, Event
 from windlass.records.experiment import Plan
 from windlass.records.state import OpenAlarm, ProductState, ReleaseState, RunState, VersionState

@@ -11,13 +11,11 @@ from windlass.decisions.figures import decision, show_moment
 from windlass.decisions.harms import HARMS, doubts
 from windlass.product.duration import format_duration
 from windlass.product.policy import Release
-from windlass.records.decision import Decision
+from windlass.records.decision import UNAPPROVED, Decision
 from windlass.records.state import ReleaseState
 
 CALLS = 20
 """By so many, all of them slow, it is clear that a version is slow (`harms.latency`)."""
-
-UNAPPROVED = "A person must agree before it answers everyone: `windlass approve`."
 
 
 def alpha_of(policy: Release) -> float:

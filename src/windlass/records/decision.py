@@ -21,6 +21,9 @@ Judgement = Literal[
     "arrivals",
 ]
 
+UNAPPROVED = "A person must agree before it answers everyone: `windlass approve`."
+"""The reason of a release that waits for nothing else."""
+
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What was judged, how it came out, and what it rests on; the same record in production and in a backtest."""

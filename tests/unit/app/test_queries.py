@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 
 from windlass.app.queries import runs, status, versions
-from windlass.decisions.release import UNAPPROVED
 from windlass.product.policy import Gate, to_plain
-from windlass.records.decision import Decision
+from windlass.records.decision import UNAPPROVED, Decision
 from windlass.records.event import (
     ControllerStarted,
     GateDecided,
