@@ -52,6 +52,17 @@ def test_a_job_that_installs_what_no_file_lists(ask: Ask, listed: str, before: s
         ("curl -fsSLo tool.tgz $TOOL_URL/tool.tgz", State.ABSENT),
         ("curl -sSO ${TOOL_URL}/tool.tgz", State.ABSENT),
         ("curl -s $TOOL_URL", State.ABSENT),
+        ("curl -X POST $SERVICE_URL/predict -d @row.json -o answer.json", State.WIRED),
+        ("curl -fs https://my-model.example.org/predict -d @row.json", State.WIRED),
+        ("curl -f https://my-model.example.org/health", State.WIRED),
+        ("curl -O https://example.org/healthcare-dataset.csv", State.ABSENT),
+        ("wget https://zenodo.org/health.csv", State.ABSENT),
+        ("curl --output=/tmp/t.tgz $TOOL_URL/t.tgz", State.ABSENT),
+        ("wget --output-document=/tmp/t.tgz $TOOL_URL/t.tgz", State.ABSENT),
+        ("wget -q $DATA_URL/train.csv", State.ABSENT),
+        ("wget -P data $DATA_URL/train.csv", State.ABSENT),
+        ("curl -sSL $INSTALL_URL/install.sh", State.ABSENT),
+        ("curl -X POST $SLACK_WEBHOOK_URL -d '{}'", State.ABSENT),
     ],
 )
 def test_a_download_is_no_request_to_the_service(ask: Ask, run: str, state: State) -> None:

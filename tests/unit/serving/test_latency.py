@@ -97,12 +97,14 @@ def test_whoever_is_let_in_is_answered_within_the_budget_and_the_server_does_wha
     played = play(budget, poisson(load * capacity, 3000, seed), lambda rows: each + row * rows)
     assert played.held == 0
     learned = played.took[sum(played.batches[:LEARNED]) :]
-    assert sum(seconds > 2 * half * 1.001 for seconds in learned) <= 0.01 * len(learned)
+    late = [seconds / (2 * half) for seconds in learned if seconds > 2 * half * 1.001]
+    assert len(late) <= max(0.01 * len(learned), 3 * largest), "three batches, where there are few"
+    assert max(late, default=0) <= 1.5
     assert max(played.batches[LEARNED:], default=0) <= largest + 1
     if load < 0.3:
         assert played.turned_away <= 0.05 * 3000
     if load > 2 and len(played.batches) > 2 * LEARNED:
-        assert len(played.took) / played.seconds > 0.9 * capacity
+        assert len(played.took) / played.seconds > 0.85 * capacity
 
 
 def test_a_slow_moment_is_soon_forgotten_and_a_version_that_has_become_slow_is_not_waited_for() -> None:

@@ -141,34 +141,46 @@ def deploys(argv: Argv) -> bool:
     return argv[:2] in (("run", "deploy"), ("functions", "deploy"), ("app", "deploy"))
 
 
-_HERE = ("localhost", "127.0.0.1", "health")
-_SAVES = re.compile(r"-[A-Za-z]*[oO]|--(output|remote-name|output-document)")
-_NOT_SAVED = frozenset({"-", "/dev/null"})
+_HERE = re.compile(
+    r"localhost|127\.0\.0\.1|/(health|healthz|ping|ready|readyz|predict|predictions|invocations|score)\b"
+)
+_KEEPS = re.compile(r"-[A-Za-z]*[oO]|--(output|remote-name|output-document)")
+_KEPT = re.compile(r"--(output|output-document)=(?!-$|/dev/null$).*")
+_NOT_KEPT = frozenset({"-", "/dev/null"})
+_ASKS_ONLY = re.compile(r"--spider|-[A-Za-z]*O-|--(output|output-document)=(-|/dev/null)")
 _SENDS = frozenset(
     {"-d", "--data", "--data-raw", "--data-binary", "--json", "-F", "--form", "--post-data", "--post-file"}
 )
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\}|\([^)]*\)|\{\{[^}]*\}\})")
+_FILE = re.compile(r"\.(sh|py|tgz|gz|zip|csv|parquet|whl|deb|jar)$")
+_TELLS_PEOPLE = re.compile(r"webhook|hooks?\b|slack|teams|discord", re.IGNORECASE)
 
 
 def asks_service(argv: Argv) -> bool:
     """Whether a command sends a service a request to see what it answers.
 
-    What is kept in a file is a download, unless it comes from this machine; and what stands in a variable alone may be
-    anything, unless something is sent there.
+    What is kept in a file is a download, unless it comes from this machine or something was sent for it; and what
+    stands in a variable alone may be anything, unless something is sent there. A message to people is no request.
     """
     if argv[0] in ("newman", "k6", "locust"):
         return True
-    if argv[0] not in ("curl", "wget"):
+    if argv[0] not in ("curl", "wget") or any(_TELLS_PEOPLE.search(word) for word in argv[1:]):
         return False
     words = argv[1:]
-    if any(place in word for word in words for place in _HERE):
+    sends = bool(_SENDS & set(words))
+    here = any("localhost" in word or "127.0.0.1" in word for word in words)
+    if here or (sends and any(_HERE.search(word) for word in words)):
         return True
-    saved = any(
-        _SAVES.fullmatch(word) and not _NOT_SAVED & set(words[at + 1 : at + 2]) for at, word in enumerate(words)
+    kept = any(_KEPT.fullmatch(word) for word in words) or any(
+        _KEEPS.fullmatch(word) and not _NOT_KEPT & set(words[at + 1 : at + 2]) for at, word in enumerate(words)
     )
-    variables = [word for word in words if "URL" in word and _VARIABLE.search(word)]
-    alone = all(_VARIABLE.fullmatch(word) for word in variables)
-    return bool(variables) and not saved and (not alone or bool(_SENDS & set(words)))
+    named = any(_KEEPS.fullmatch(word) or _ASKS_ONLY.fullmatch(word) for word in words)
+    kept |= argv[0] == "wget" and not named  # it keeps what it gets, unless it is told not to
+    if sends:
+        return any("URL" in word and _VARIABLE.search(word) for word in words)
+    places = [word for word in words if not _FILE.search(word)]
+    asked = [word for word in places if ("URL" in word and _VARIABLE.search(word)) or _HERE.search(word)]
+    return bool(asked) and not kept and not all(_VARIABLE.fullmatch(word) for word in asked)
 
 
 def deploys_pipeline(argv: Argv) -> bool:
