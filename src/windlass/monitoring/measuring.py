@@ -89,7 +89,7 @@ def measure_like(column: ColumnProfile, values: pl.Series) -> ColumnProfile | No
 
 
 def _number(values: pl.Series) -> ColumnProfile | str:
-    every = _every(values)
+    every = _every(len(values))
     sampled = values.gather_every(every) if every > 1 else values
     sample = _finite(sorted_numbers(sampled)[0])
     if not len(sample):
@@ -132,7 +132,7 @@ def _category(values: pl.Series, kind: Kind) -> ColumnProfile | str:
         counts=(0,) * (len(edges or categories) + 2),
         distinct=0,
     )
-    every = _every(values)
+    every = _every(len(values))
     sampled = (values.gather_every(every) if every > 1 else values).cast(pl.String)
     places = sampled.replace_strict(texts, places_of(column, texts), default=len(column.counts) - 1).to_numpy()
     return _with_unevenness(_filled(column, values), places, every)
@@ -146,14 +146,13 @@ def _presence(values: pl.Series, why: str) -> ColumnProfile:
     times = times_of(values) if rises else None
     if times is None:
         column = ColumnProfile(name=values.name, kind="presence", counts=(0, 0), distinct=0)
-        places = values.is_null().to_numpy()
+        places = values.is_null().to_numpy().astype(np.int64)
     else:
         numbers = _floats(times)
         before = np.nextafter(np.nanmin(numbers[np.isfinite(numbers)]), -np.inf)
         column = ColumnProfile(name=values.name, kind="rising", edges=(float(before),), counts=(0, 0, 0), distinct=0)
         places = np.where(np.isnan(numbers), 2, np.searchsorted([before], numbers))
-    every = _every(values)
-    return _with_unevenness(measure_like(column, values) or column, places[::every], every)
+    return _in_places(column, places)
 
 
 def _identifiers(values: pl.Series) -> ColumnProfile:
@@ -162,8 +161,14 @@ def _identifiers(values: pl.Series) -> ColumnProfile:
     column = ColumnProfile(name=values.name, kind="identifier", edges=edges, counts=(0,) * (len(edges) + 2), distinct=0)
     places = np.full(len(values), len(edges) + 1, dtype=np.int64)
     places[values.is_not_null().to_numpy()] = np.searchsorted(edges, hashes, side="left")
-    every = _every(values)
-    return _with_unevenness(measure_like(column, values) or column, places[::every], every)
+    return _in_places(column, places)
+
+
+def _in_places(column: ColumnProfile, places: Counts) -> ColumnProfile:
+    """The column with its rows counted, each in its bin."""
+    counts = tuple(np.bincount(places, minlength=len(column.counts)).tolist())
+    every = _every(len(places))
+    return _with_unevenness(msgspec.structs.replace(column, counts=counts), places[::every], every)
 
 
 def _filled(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
@@ -236,8 +241,8 @@ def _with_unevenness(column: ColumnProfile, places: Counts, every: int) -> Colum
     return msgspec.structs.replace(column, uneven=uneven, stretch=stretch * every)
 
 
-def _every(values: pl.Series) -> int:
-    return max(1, -(-len(values) // _SAMPLED))
+def _every(rows: int) -> int:
+    return max(1, -(-rows // _SAMPLED))
 
 
 def _finite(ordered: Floats) -> Floats:

@@ -37,14 +37,10 @@ def shape_of(reference: ColumnProfile, window: ColumnProfile) -> Shape:
     """
     spread = reference.kind == "number" and reference.distinct > len(reference.edges) - 1
     labels, shares = _equal(reference, window) if spread else _single(reference, window)
-    for label, rows in (
-        ("infinite", [column.infinite if spread else 0 for column in (reference, window)]),
-        ("missing", [column.missing for column in (reference, window)]),
-    ):
-        if any(rows):
-            own = [count / max(column.rows, 1) for count, column in zip(rows, (reference, window), strict=True)]
-            labels = [*labels, label]
-            shares = [np.append(side, share) for side, share in zip(shares, own, strict=True)]
+    missing = [column.missing / max(column.rows, 1) for column in (reference, window)]
+    if any(missing):
+        labels = [*labels, "missing"]
+        shares = [np.append(side, gone) for side, gone in zip(shares, missing, strict=True)]
     return Shape(labels=tuple(labels), reference=tuple(shares[0].tolist()), window=tuple(shares[1].tolist()))
 
 
@@ -54,12 +50,16 @@ def _equal(reference: ColumnProfile, window: ColumnProfile) -> tuple[list[str], 
     low, high = min(end[0] for end in ends if end), max(end[1] for end in ends if end)
     if not low < high or not np.isfinite(high - low):
         return _single(reference, window)
+    endless = any(side.infinite for side in sides)
     edges = np.linspace(low, high, _SHOWN + 1)
     shares = []
     for side in sides:
-        known = (side.rows - side.missing - side.infinite) / max(side.rows, 1)
-        shares.append(np.array(masses(side.sketches.quantiles, edges[1:-1].tolist())) * known)
-    return [f"{show(start)} to {show(stop)}" for start, stop in pairwise(edges)], shares
+        rows = max(side.rows, 1)
+        finite = np.array(masses(side.sketches.quantiles, edges[1:-1].tolist()))
+        finite *= (side.rows - side.missing - side.infinite) / rows
+        shares.append(np.append(finite, side.infinite / rows) if endless else finite)
+    labels = [f"{show(start)} to {show(stop)}" for start, stop in pairwise(edges)]
+    return [*labels, "infinite"] if endless else labels, shares
 
 
 def _groups(reference: ColumnProfile) -> list[str]:

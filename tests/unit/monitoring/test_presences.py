@@ -209,3 +209,12 @@ def test_the_picture_shows_what_is_gone_too_old_or_infinite() -> None:
     assert shapes["id"].window == (*[0] * 20, 1)
     assert shapes["tags"] == Shape(labels=("there",), reference=(1,), window=(1,))
     assert shapes["at"] == Shape(labels=("before the reference", "later"), reference=(0, 1), window=(1, 0))
+
+
+def test_what_is_infinite_has_one_bar_also_where_nearly_all_values_are_one() -> None:
+    places = np.arange(10_000)
+    reference = profile(pl.DataFrame({"x": np.where(places % 250 == 7, places / 9, 0.0)}))
+    window = profile_like(reference, pl.DataFrame({"x": np.where(places % 300 == 1, np.inf, 0.0)}))
+    shape = shape_of(reference.columns[0], window.columns[0])
+    assert sum(shape.window) == pytest.approx(1)
+    assert sum(shape.reference) == pytest.approx(1)

@@ -18,6 +18,7 @@ from windlass.records.capture import Captured, OutcomeBatch, PredictionBatch
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
 from windlass.serving.answers.capture import Capture
+from windlass.serving.answers.latency import Latency
 from windlass.serving.app import Application, Parts
 from windlass.serving.metrics import Metrics
 from windlass.serving.versions.lineup import Board
@@ -109,6 +110,16 @@ class ListSink:
         pass
 
 
+class Learned(Latency):
+    """What batches take, and how many rows there were in those that it was learned from."""
+
+    rows = 0
+
+    def took(self, seconds: float, rows: int) -> None:
+        self.rows += rows
+        super().took(seconds, rows)
+
+
 class Stage:
     """A worker's parts with bundles made up by the test, and its application over a test client."""
 
@@ -192,6 +203,11 @@ class Stage:
 
     def predict(self, *rows: dict[str, Any], **more: Any) -> Any:
         return self.client.post("/flights/predict", json={"rows": rows or [ROW], **more})
+
+    def learning(self) -> Learned:
+        """What the worker learns from now on of how long batches of the flights take."""
+        learned = self.parts.batcher._latencies["flights"] = Learned(2.0)
+        return learned
 
     def metric(self, name: str) -> float:
         """The value of one line of `/metrics`, 0 if it is not there."""

@@ -18,7 +18,6 @@ from windlass.monitoring.reference import make_reference, save
 from windlass.serving import limits, pulse
 from windlass.serving.answers import batching, crew
 from windlass.serving.answers.crew import Crew
-from windlass.serving.answers.latency import Latency
 from windlass.serving.pulse import Pulse
 from windlass.serving.versions import patience
 from windlass.serving.versions.patience import Calls, NoAnswer
@@ -130,14 +129,7 @@ def test_others_who_share_its_call_are_answered_each_once(served: Any, hangs: Ha
 def test_what_hangs_says_nothing_of_how_long_batches_take(served: Any) -> None:
     """Or those who come meanwhile would be turned away."""
 
-    class Told(Latency):
-        rows = 0
-
-        def took(self, seconds: float, rows: int) -> None:
-            self.rows += rows
-            super().took(seconds, rows)
-
-    told = served.parts.batcher._latencies["flights"] = Told(2.0)
+    told = served.learning()
     assert served.predict().status_code == 200
     assert told.rows == 1
     assert served.predict(*[{**served.row, "seats": 99}] * 3).status_code == 504

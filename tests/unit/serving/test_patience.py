@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from windlass.monitoring.reference import make_reference, save
 from windlass.serving import limits
 from windlass.serving.answers import batching
-from windlass.serving.answers.latency import Latency
 from windlass.serving.limits import FIRST_PATIENCE_SECONDS, LEAST_PATIENCE_SECONDS, MOST_PATIENCE_SECONDS, TIMES_AS_LONG
 from windlass.serving.versions import lineup, patience
 from windlass.serving.versions.patience import Calls, NoAnswer, left_behind
@@ -119,14 +118,7 @@ def test_a_pause_is_one_failure_and_not_that_of_all_who_come_meanwhile(
 def test_what_it_holds_up_says_nothing_of_how_long_batches_take(canary: Any, hangs: Hangs) -> None:
     """Or whoever comes next would be turned away, as one who waits for batches that long."""
 
-    class Told(Latency):
-        rows = 0
-
-        def took(self, seconds: float, rows: int) -> None:
-            self.rows += rows
-            super().took(seconds, rows)
-
-    told = canary.parts.batcher._latencies["flights"] = Told(2.0)
+    told = canary.learning()
     hangs.quick = 1
     ours, theirs = (flights(canary, of_the_challenger=each)[0] for each in (False, True))
     learned = []

@@ -141,9 +141,8 @@ def deploys(argv: Argv) -> bool:
     return argv[:2] in (("run", "deploy"), ("functions", "deploy"), ("app", "deploy"))
 
 
-_HERE = re.compile(
-    r"localhost|127\.0\.0\.1|/(health|healthz|ping|ready|readyz|predict|predictions|invocations|score)\b"
-)
+_HERE = re.compile(r"localhost|127\.0\.0\.1")
+_ROUTE = re.compile(r"/(health|healthz|ping|ready|readyz|predict|predictions|invocations|score)\b")
 _KEEPS = re.compile(r"-[A-Za-z]*[oO]|--(output|remote-name|output-document)")
 _KEPT = re.compile(r"--(output|output-document)=(?!-$|/dev/null$).*")
 _NOT_KEPT = frozenset({"-", "/dev/null"})
@@ -168,8 +167,7 @@ def asks_service(argv: Argv) -> bool:
         return False
     words = argv[1:]
     sends = bool(_SENDS & set(words))
-    here = any("localhost" in word or "127.0.0.1" in word for word in words)
-    if here or (sends and any(_HERE.search(word) for word in words)):
+    if any(_HERE.search(word) or (sends and _ROUTE.search(word)) for word in words):
         return True
     kept = any(_KEPT.fullmatch(word) for word in words) or any(
         _KEEPS.fullmatch(word) and not _NOT_KEPT & set(words[at + 1 : at + 2]) for at, word in enumerate(words)
@@ -179,7 +177,7 @@ def asks_service(argv: Argv) -> bool:
     if sends:
         return any("URL" in word and _VARIABLE.search(word) for word in words)
     places = [word for word in words if not _FILE.search(word)]
-    asked = [word for word in places if ("URL" in word and _VARIABLE.search(word)) or _HERE.search(word)]
+    asked = [word for word in places if ("URL" in word and _VARIABLE.search(word)) or _ROUTE.search(word)]
     return bool(asked) and not kept and not all(_VARIABLE.fullmatch(word) for word in asked)
 
 

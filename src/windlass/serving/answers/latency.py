@@ -81,7 +81,7 @@ class Cost:
 
     @property
     def _margin(self) -> float:
-        return max(1 + _MARGIN * self._off, min(self._last, _MOST_AGAIN))
+        return max(1 + _MARGIN * self._off, self._last)
 
     @property
     def _in_proportion(self) -> float:
@@ -100,6 +100,8 @@ class Latency:
         """When the batch at work is expected to end."""
         self.most_rows = ROWS_TOGETHER
         """Of the next batch."""
+        self._full = 0.0
+        """Seconds that one of so many rows is expected to take: asked for at each request, and new with each batch."""
         self.limit = budget
         """Seconds that a request may take, which is more than the budget where a row alone takes half of that."""
 
@@ -119,8 +121,9 @@ class Latency:
         half = self._budget / 2 if alone <= self._budget / 2 else _TIMES_ALONE * alone
         self.limit = 2 * half
         self.most_rows = self._cost.rows_within(half)
+        self._full = self._cost.of(self.most_rows)
 
     def until_answered(self, rows: int) -> float:
         """Seconds until n rows are answered that wait now: of all batches, since others may yet fill the last one."""
         batches = -(-rows // self.most_rows)
-        return max(0.0, self._ends - self._now()) + batches * self._cost.of(self.most_rows)
+        return max(0.0, self._ends - self._now()) + batches * self._full

@@ -91,9 +91,8 @@ class Watcher:
         if current is not None and routing.sequence < current.routing.sequence:
             _log.warning("%s: routing %d is older than %d", product, routing.sequence, current.routing.sequence)
             return
-        if current is None or not (
-            current.champion or current.problems
-        ):  # who asks meanwhile is told what he waits for
+        answers_or_says_why = current is not None and (current.champion or current.problems)
+        if not answers_or_says_why:  # who asks while the version is loaded is told so
             self._board.put(Lineup(product=product, routing=routing))
         lineup = self._lineup(routing, current, challengers=challengers)
         if lineup.problems:
