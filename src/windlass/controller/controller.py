@@ -89,8 +89,8 @@ class Controller:
             "taking in what was captured": self._behind_all(self._intake.take),
             "holding to the objectives": self._behind_all(self._service.step),
             "holding to what is usual": self._behind_all(self._arrivals.step),
-            "releasing": self._behind_all(self._release),
             "seeing that the champion can be loaded": self._rescue.step,
+            "releasing": self._behind_all(self._release),
             "comparing a compiled form": self._forms.step,
             "testing": self._behind_all(self._experiments.step),
             "routing": context.route,
@@ -98,8 +98,9 @@ class Controller:
             "training": self._train,
             "telling": self._alerting.step,
         }
-        """In their order: what came in is judged before anything is decided on it. What reads and calculates makes room
-        for the workers; what starts processes does not, since they would inherit its rank."""
+        """In their order: what came in is judged before anything is decided on it, and whose files are damaged is put
+        aside for that, not withdrawn from probation as one that a worker would not have. What reads and
+        calculates makes room for the workers; what starts processes does not, since they would inherit its rank."""
         self.unwritable = ""
         """Why the ledger cannot be used, as the last look found; empty: it can."""
 

@@ -66,9 +66,10 @@ class Rescue:
         if champion is None or product.declared is None:
             return
         refused = self._refused(name, champion.version) is not None
+        about = champion.version, refused
         known = [title for title in self._incidents.titles(name) if title.startswith((_DAMAGED, _OUT))]
-        if self._pace.due(name) and (refused or known or self._due(name, champion.version)):
-            with self._pace.spend(name):
+        if self._pace.due(name, of=about) and (refused or known or self._due(name, champion.version)):
+            with self._pace.spend(name, of=about):
                 self._looked[name] = champion.version, self._context.real_time()
                 self._look(product, champion, refused=refused)
                 self._close(product, known)

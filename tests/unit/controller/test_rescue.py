@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from windlass.controller.controller import Controller
 from windlass.controller.incidents import Incidents
 from windlass.controller.rescue import Rescue
 from windlass.errors import EngineError
@@ -20,6 +21,7 @@ from windlass.records.event import (
     ReleaseStarted,
 )
 from windlass.release import director
+from windlass.serving.supervisor import ServingEvent
 
 from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-found]
 
@@ -58,10 +60,10 @@ def rescue(desk: Desk, refused: dict[str, str], serving: set[str], seconds: list
     )
 
 
-def promote(desk: Desk, name: str) -> None:
+def promote(desk: Desk, name: str, *, probation: bool = False) -> None:
     chosen = desk.state.versions[name]
     bodies = director.install(
-        desk.state, chosen, policies=POLICIES, release=f"r {name}", now=NOON, reason="test", probation=False
+        desk.state, chosen, policies=POLICIES, release=f"r {name}", now=NOON, reason="test", probation=probation
     )
     desk.write(*bodies)
 
@@ -129,6 +131,44 @@ def test_what_was_told_while_it_still_answered_is_told_anew_once_it_does_not(
     assert [body.incident for body in desk.bodies(IncidentClosed)] == [first.incident]
     assert first.title == second.title
     assert "v2, the champion before, answers in its place" in second.remedy
+
+
+def test_one_that_is_refused_in_its_probation_is_put_aside_for_its_files_and_not_withdrawn_without_a_word_of_them(
+    desk: Desk,
+) -> None:
+    acting = Controller(context=desk.context, engine=desk.engine, entries={})
+    acting.start()
+    for name, probation in (("v1", False), ("v2", True)):
+        desk.register(name)
+        promote(desk, name, probation=probation)
+    damage(desk, "v2")
+    acting.tick()
+    assert (champion(desk), desk.state.release.stage) == ("v2", "probation")
+    told = "version v2 cannot be loaded: the file was changed"
+    acting.hear(ServingEvent(kind="refused", worker="w0", product=PRODUCT, detail=told))
+    acting.tick()
+    assert champion(desk) == "v1"
+    (opened,) = [each.opened for each in desk.state.incidents.values() if "damaged" in each.opened.title]
+    assert "v1, the champion before, answers in its place" in opened.remedy
+
+
+def test_what_a_worker_refuses_is_looked_at_at_once_however_long_the_look_before_it_took(
+    desk: Desk, rescue: Rescue, refused: dict[str, str], seconds: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage(desk, "v3")
+    verify = desk.context.registry.verify
+
+    def slow(*given: str) -> None:
+        seconds[0] += 60.0
+        verify(*given)
+
+    monkeypatch.setattr(desk.context.registry, "verify", slow)
+    rescue.step(PRODUCT)
+    rescue.step(PRODUCT)
+    assert seconds == [60.0]  # not due yet
+    refused["v3"] = "version v3 cannot be loaded: the file was changed"
+    rescue.step(PRODUCT)
+    assert champion(desk) == "v2"
 
 
 def asked(desk: Desk) -> list[list[str]]:
