@@ -88,6 +88,13 @@ def test_steps_in_typescript(ask: Ask, made: str, command: str, comment: str, st
     assert ask("training-automated", {"lib/stack.ts": text, "jobs/train.py": TRAIN}).state is state
 
 
+def test_a_stack_without_steps_beside_one_that_declares_a_pipeline(ask: Ask) -> None:
+    bare = "import * as cdk from 'aws-cdk-lib';\nnew Pool(new cdk.App(), 'pool');\n"
+    text = TYPESCRIPT.format(made="CodePipeline", command="python train.py", comment="")
+    found = ask("training-automated", {"bin/app.ts": bare, "lib/stack.ts": text, "jobs/train.py": TRAIN})
+    assert found.state is State.WIRED
+
+
 @pytest.mark.parametrize(
     ("text", "state"),
     [(SPEC, State.WIRED), (SPEC.replace("codepipeline.Pipeline(", "codepipeline.Artifact("), State.PRESENT)],

@@ -88,7 +88,8 @@ def _steps_of_typescript(text: str) -> Iterator[tuple[Step, bool]]:
     made = [*_MADE.finditer(text), *_SPEC_OF_TYPESCRIPT.finditer(text)]
     made.sort(key=lambda found: found.start())
     approved = False
-    for found, after in zip(made, [*(each.start() for each in made[1:]), len(text)], strict=True):
+    ends = [*(found.start() for found in made), len(text)][1:]
+    for found, after in zip(made, ends, strict=True):
         approved = approved or "ManualApproval" in found[0]
         said = text[found.end() : after]
         lists = _COMMANDS.findall(said) if "Pipeline" not in found[0] else ()
