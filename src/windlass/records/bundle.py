@@ -68,13 +68,19 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
         """Whether there is such a form; else the model itself answers."""
         return self.boosters or bool(self.files)
 
+    @property
+    def form(self) -> str:
+        """Which form of the model answers."""
+        if not self.answers:
+            return "the model itself"
+        return "its boosters alone" if self.boosters else "ONNX Runtime"
+
     def __str__(self) -> str:
         """Which form of the model answers, and why."""
         if not self.answers:
-            return f"the model itself: {self.reason}"
-        form = "its boosters alone" if self.boosters else "ONNX Runtime"
+            return f"{self.form}: {self.reason}"
         within = f"on {self.rows:,} rows within {self.difference:.1g} of the model"
-        return f"{form}, {self.faster:g} times as fast; {within}"
+        return f"{self.form}, {self.faster:g} times as fast; {within}"
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

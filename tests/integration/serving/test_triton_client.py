@@ -38,5 +38,10 @@ def test_triton_client_reads_the_metadata_and_infers(world: Any, binary: bool) -
         assert len(set(found.as_numpy("prediction_id"))) == 2
         by_default = client.infer("flights", inputs)
         np.testing.assert_array_equal(by_default.as_numpy("score"), found.as_numpy("score"))
+        for way in ("gzip", "deflate"):
+            sent = client.infer(
+                "flights", inputs, request_compression_algorithm=way, response_compression_algorithm=way
+            )
+            np.testing.assert_array_equal(sent.as_numpy("score"), found.as_numpy("score"))
         with pytest.raises(Exception, match="there is no product 'trains'"):
             client.infer("trains", inputs)

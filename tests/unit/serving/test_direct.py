@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -9,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 import uvicorn
 
 from windlass.serving.app import Application
-from windlass.serving.limits import MOST_BYTES_HELD, SMALL_BYTES
+from windlass.serving.limits import MOST_BYTES, MOST_BYTES_HELD, SMALL_BYTES
 from windlass.serving.transport import direct as short
 from windlass.serving.transport import protocol
 from windlass.serving.transport.guard import Keyring
@@ -152,7 +154,9 @@ def test_a_tunnel_is_not_begun(served: Served) -> None:
         ("/flights/predict", b'{"rows": [{"distance": "far"}]}', {}, 422),
         ("/flights/predict", b'{"rows": ', {}, 400),
         ("/flights/predict", b"good", {"Content-Type": "text/plain"}, 415),
-        ("/flights/predict", b"good", {"Content-Encoding": "gzip"}, 415),
+        ("/flights/predict", b"good", {"Content-Encoding": "br"}, 415),
+        ("/flights/predict", b"good", {"Content-Encoding": "gzip"}, 400),
+        ("/flights/predict", b"good", {"Content-Encoding": "identity"}, 200),
         ("/ships/predict", b"good", {}, 404),
         ("/flights/invocations", b'{"instances": [1], "inputs": [2]}', {}, 422),
         ("/flights/outcomes", b'{"outcomes": [{"key": "f1", "value": true}]}', {}, 202),
@@ -171,6 +175,24 @@ def test_it_gives_the_answer_that_asgi_gives(
     ours = {name: value for name, value in about.items() if name not in ("date", "content-length")}
     assert ours == {name: value for name, value in through_asgi.headers.items() if name != "content-length"}
     assert "date" in about
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_compressed_body_is_answered_as_it_was_before(
+    served: Served, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    plain = rows(served.stage)
+    _, _, expected = served.ask("/flights/predict", plain)
+    status, _, told = served.ask("/flights/predict", compress(plain), Content_Encoding=encoding)
+    assert (status, without_ids(told)) == (200, without_ids(expected))
+    large = compress(plain + b" " * MOST_BYTES)
+    through_asgi = served.stage.client.post(
+        "/flights/predict", content=compress(plain), headers={**HEADERS, "Content-Encoding": encoding}
+    )
+    assert without_ids(through_asgi.json()) == without_ids(expected)
+    status, _, told = served.ask("/flights/predict", large, Content_Encoding=encoding)
+    assert status == 413, told
+    assert served.application.held.size == 0  # whatever came of it
 
 
 def test_without_a_champion_it_says_when_to_come_back(stage: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from windlass.records.bundle import Compiled
 from windlass.serving.metrics import CONTENT_TYPE, Metrics
 from windlass.serving.protocols.inference import metadata
 from windlass.serving.transport.guard import TERSE
@@ -92,9 +93,7 @@ def _told(lineup: Lineup) -> dict[str, Any]:
     return {
         "champion": None if champion is None else champion.version,
         "challenger": None if challenger is None else challenger.version,
-        "answers_with": {
-            loaded.version: str(loaded.manifest.compiled or "the model itself") for loaded in lineup.served
-        },
+        "answers_with": {loaded.version: (loaded.manifest.compiled or Compiled()).form for loaded in lineup.served},
         "mode": lineup.mode,
         "share": routing.share if lineup.mode == "canary" else 0.0,
         "sequence": routing.sequence,

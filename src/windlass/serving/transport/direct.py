@@ -15,6 +15,7 @@ from functools import lru_cache
 from windlass.errors import WindlassError
 from windlass.serving.limits import SMALL_BYTES
 from windlass.serving.metrics import Metrics
+from windlass.serving.transport.encoding import CONTENT_ENCODING
 from windlass.serving.transport.errors import Answers
 from windlass.serving.transport.guard import Keyring, scopes_for
 from windlass.serving.transport.http import Poster, Reply, headers_of
@@ -85,6 +86,10 @@ class Exchange:
             raise self.refused
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
+    async def plain(self) -> bytes:
+        """The body as it was before it was compressed. Raises what refuses it."""
+        return await self._body.plain(self.headers, self.content())
+
     def let_go(self) -> None:
         """It is answered, or its caller has gone."""
         self._body.let_go()
@@ -127,7 +132,8 @@ class Direct:
         """What is answered, a refusal or a fault of ours included."""
         poster = exchange.poster
         try:
-            reply = await poster.reply(exchange.path, exchange.query, exchange.headers, exchange.content())
+            content = await exchange.plain() if CONTENT_ENCODING in exchange.headers else exchange.content()
+            reply = await poster.reply(exchange.path, exchange.query, exchange.headers, content)
         except Exception as error:  # noqa: BLE001 (told to the caller and logged, as on the way through ASGI)
             reply = self._answers.reply(error, explain=poster.explain, method="POST", path=poster.route)
         finally:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from windlass.serving.limits import MOST_BYTES, MOST_BYTES_HELD, MOST_PARTS, SMALL_BYTES
 from windlass.serving.metrics import Metrics
 from windlass.serving.refusal import Overloaded, Refusal, TooLarge, WrongMedia, details_of
+from windlass.serving.transport.encoding import decompressed, encoding_of
 
 encode = msgspec.json.Encoder().encode
 
@@ -100,6 +101,15 @@ class Body:
         if self._held.size > MOST_BYTES_HELD:
             raise Overloaded("this worker holds as many bodies as it can", remedy="try again a little later")
 
+    async def plain(self, headers: Headers, content: bytes) -> bytes:
+        """What was sent, as it was before it was compressed. Raises WrongMedia, MalformedBody, TooLarge, Overloaded."""
+        encoding = encoding_of(headers)
+        if encoding is None:
+            return content
+        found = await decompressed(content, encoding)
+        self.take(len(found) - len(content))
+        return found
+
     def let_go(self) -> None:
         """The request is answered, or its caller has gone."""
         self._held.size -= self._size
@@ -132,7 +142,8 @@ class Poster:
         body = self.body()
         try:
             _media_of(headers, self._media)  # a body that is not read here need not arrive
-            content = await body.read(headers, receive)
+            encoding_of(headers)
+            content = await body.plain(headers, await body.read(headers, receive))
             query = scope["query_string"].decode("latin-1")
             await respond(await self.reply(scope["path_params"], query, headers, content), send)
         finally:
@@ -203,8 +214,6 @@ def headers_of(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
 
 def _media_of(headers: Headers, accepted: tuple[str, ...]) -> str:
     """The body's media type; one that is not given counts as the first accepted."""
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise WrongMedia("compressed bodies are not read here", remedy="send the body as it is")
     given = headers.get("content-type")
     return accepted[0] if not given or given == accepted[0] else _media_named(given, accepted)
 
