@@ -198,7 +198,7 @@ def _labels(
         state.name, outcome=outcome, as_of=now, since=earliest - _BEFORE * outcome.within, columns=_LIGHT
     )
     truth = codec.encode_texts(every["value"]).cast(pl.Float64)
-    came = pl.when(pl.col("value").is_not_null()).then(pl.max_horizontal("at", "observed_at"))
+    came = pl.when(pl.col("value").is_not_null()).then(pl.max_horizontal("at", "known_at"))
     every = every.with_columns(_truth=truth, _came=came.dt.epoch("us") / 1e6, _at=pl.col("at").dt.epoch("us") / 1e6)
     history = learn_history(
         _times(every), now=now.timestamp(), within=outcome.within.total_seconds(), classes=codec.kind != "regression"

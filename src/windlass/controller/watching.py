@@ -215,7 +215,7 @@ class Watching:
                 own = pl.col("version") == eyes.version, pl.col("at") >= eyes.waiting_since
                 eyes.mature(labelled.filter(*own), now)
                 self._tell_strange(product.name, eyes)
-        new = pl.col("value").is_not_null() & (pl.col("observed_at") > started if started else pl.lit(value=True))
+        new = pl.col("value").is_not_null() & (pl.col("known_at") > started if started else pl.lit(value=True))
         watched.new_labelled = labelled.filter(new).height
 
     def _tell_strange(self, name: str, eyes: Eyes) -> None:

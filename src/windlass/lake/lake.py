@@ -18,7 +18,7 @@ from windlass.lake.commit import Committed, Committer
 from windlass.lake.conditions import conditions
 from windlass.lake.dtypes import TIMESTAMP
 from windlass.lake.erasing import Without, rows_of_key
-from windlass.lake.join import NEEDED, join_outcomes
+from windlass.lake.join import JOINED, NEEDED, join_outcomes
 from windlass.lake.layout import SEQUENCE
 from windlass.lake.naming import checked
 from windlass.lake.pins import TrainingSet, make_pin, read_pin, repin
@@ -287,8 +287,8 @@ class Lake:
     ) -> pl.DataFrame:
         """Predictions that did not fail, each with the label it has as of `as_of` (the rules are `lake.join`'s).
 
-        Adds `value` (JSON text; null while unknown) and `observed_at`. `stages` None takes shadow answers too. By
-        default all columns but the two large ones, `request` and `features`; ask for those by name.
+        Adds `value` (JSON text; null while unknown), `observed_at` and `known_at`. `stages` None takes shadow answers
+        too. By default all columns but the two large ones, `request` and `features`; ask for those by name.
         """
         if columns is None:
             columns = [name for name in PREDICTIONS if name not in ("request", "features")]
@@ -302,7 +302,7 @@ class Lake:
             needed = [*columns, *(name for name in NEEDED if name not in columns)]
             rows = self._predictions(product, wanted, needed)
             history = self.outcomes(product, as_of=as_of)
-        return join_outcomes(rows, history, outcome=outcome, as_of=as_of).select(*columns, "value", "observed_at")
+        return join_outcomes(rows, history, outcome=outcome, as_of=as_of).select(*columns, *JOINED)
 
     def windows(self, product: str) -> Windows:
         """What drift was judged on so far."""

@@ -27,7 +27,8 @@ from windlass.records.routing import ANSWERED
 _EXAMPLES = "examples/"
 _SERVED = "served"
 _WAITING = "waiting"
-SERVED_COLUMNS = ("prediction_id", "key", "at", "event_time", "request", "value", "observed_at")
+_KNOWN_AT = "known_at"
+SERVED_COLUMNS = ("prediction_id", "key", "at", "event_time", "request", "value", "observed_at", _KNOWN_AT)
 WAITING_COLUMNS = ("key", "at", "event_time")
 
 
@@ -120,6 +121,8 @@ def read_pin(pin: DataPin, table: Callable[[str], Readable]) -> TrainingSet:
             raise _broken(pin, f"{name} is not described in the pin")
         frames[name] = _as_pinned(pin, name, frame, part)
         _compare(pin, name, frames[name], part)
+    if _KNOWN_AT not in frames[_SERVED].columns:  # a pin of before this was told: it follows from the rows it names
+        frames[_SERVED] = frames[_SERVED].with_columns(found.served[_KNOWN_AT])
     if _digest(pin.parts) != pin.digest:
         raise _broken(pin, "the pin's own digests do not belong together")
     return TrainingSet(

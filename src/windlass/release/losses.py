@@ -126,7 +126,7 @@ def _representative(
     asked: pl.DataFrame, *, kind: TaskKind, now: datetime, within: timedelta, usual: Usual | None
 ) -> pl.Series:
     at = asked["at"].dt.epoch("us").to_numpy()
-    came = pl.when(pl.col("value").is_not_null()).then(pl.max_horizontal("at", "observed_at").dt.epoch("us"))
+    came = pl.when(pl.col("value").is_not_null()).then(pl.max_horizontal("at", "known_at").dt.epoch("us"))
     chosen = representative_rows(
         at,
         asked.select(came.cast(pl.Float64)).to_series().fill_null(np.nan).to_numpy(),

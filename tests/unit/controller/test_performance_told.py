@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pytest
 from msgspec.structs import replace
 
@@ -54,6 +55,17 @@ def test_the_last_windows_and_another_metric(told: Workspace) -> None:
         performance(told, PRODUCT, version=None, metric="nonsense", limit=1)
     with pytest.raises(UsageError, match="no version"):
         performance(told, PRODUCT, version="v9", limit=1)
+
+
+def test_labels_that_are_sent_again_change_nothing(desk: Desk, told: Workspace) -> None:
+    desk.wait(hours=1)
+    before = performance(told, None, version=None, limit=20)
+    held = told.lake.outcomes(PRODUCT)
+    for value, label in (("true", True), ("false", False)):
+        desk.observe(held.filter(pl.col("value") == value)["prediction_id"].to_list(), label)
+    desk.commit()
+    assert told.lake.outcomes(PRODUCT).height == 2 * held.height
+    assert performance(told, None, version=None, limit=20) == before
 
 
 def test_a_page_shows_both(told: Workspace) -> None:

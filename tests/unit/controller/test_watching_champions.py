@@ -253,6 +253,23 @@ def test_what_was_labelled_since_the_last_run_is_counted_for_all_versions(desk: 
     assert again.signals(PRODUCT).new_labelled == 30
 
 
+def test_a_label_that_is_sent_again_or_corrected_is_no_new_one(desk: Desk) -> None:
+    crown(desk, "v1")
+    eyes = watching(desk)
+    old, new = desk.answer(30), desk.answer(10)
+    desk.observe(old, True)
+    desk.commit(eyes)
+    desk.wait(minutes=1)
+    desk.write(RunStarted(run="r", trigger="manual", reason="test"))
+    desk.wait(minutes=1)
+    desk.observe(old, True)
+    desk.observe(old[:5], False)
+    desk.observe(new, True)
+    desk.commit(eyes)
+    eyes.judge(PRODUCT)
+    assert eyes.signals(PRODUCT).new_labelled == 10
+
+
 def test_a_new_run_starts_the_count_again_before_anybody_looked(desk: Desk) -> None:
     crown(desk, "v1")
     eyes = watching(desk)

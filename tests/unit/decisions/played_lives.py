@@ -240,7 +240,7 @@ class Life:
         held = captured.filter(pl.col("at") <= now)
         evidence = release_evidence(
             release,
-            held.drop("value", "observed_at"),
+            held.drop("value", "known_at"),
             champion=OLD,
             expected=self.expected,
             scale=self.scale,
@@ -281,7 +281,7 @@ class Life:
         ).sort("at", maintain_order=True)
         past = self._rows(yesterday, OLD, "champion", self.took(OLD, yesterday))
         old = Seen(version=OLD, since=_moment(0.0)).after(
-            pl.concat([past, before]).drop("key", "probabilities", "value", "observed_at")
+            pl.concat([past, before]).drop("key", "probabilities", "value", "known_at")
         )
         decision = None
         for passed in (lasts / 24, lasts / 6, lasts / 2, lasts):
@@ -312,8 +312,8 @@ class Life:
         return gaps_of(*sides, codec=self.codec, old_codec=self.codec, scale=self.scale)
 
     def _losses(self, held: pl.DataFrame, now: datetime, *, apart: bool = False) -> PairedLosses:
-        come = pl.col("observed_at") <= now
-        labelled = held.with_columns(pl.when(come).then(name).alias(name) for name in ("value", "observed_at"))
+        come = pl.col("known_at") <= now
+        labelled = held.with_columns(pl.when(come).then(name).alias(name) for name in ("value", "known_at"))
         return paired_losses(
             labelled, new=NEW, old=OLD, codec=self.codec, bound=self.bound, now=now, within=WITHIN, usual=USUAL,
             apart=apart,
@@ -335,7 +335,7 @@ class Life:
                 "latency_ms": np.round(np.where(failed, 0.0, taken), 3),
                 "error": pl.Series(np.where(failed, "it raised", ""), dtype=pl.String).replace("", None),
                 "value": pl.Series(truth if self.traffic.numbers else np.where(truth, "true", "false")).cast(pl.String),
-                "observed_at": _moments(asked.known),
+                "known_at": _moments(asked.known),
             }
         )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from windlass.errors import LakeError
 from windlass.lake.join import join_outcomes
@@ -114,6 +117,30 @@ def test_an_outcome_later_than_within_still_corrects(lake, captured, make):
     assert labels(lake, make, hours=50, outcome=policy) == {"p1": True}
 
 
+def test_a_label_is_known_since_its_first_outcome(lake, captured, make):
+    captured(
+        make.predictions("by id", "by key", "both", keys=[None, "a", "b"]),
+        make.predictions("between", keys=["a"], at=make.noon + 2 * HOUR),
+        make.outcomes(
+            make.outcome(0, prediction_id="by id", at=make.noon + 3 * HOUR),  # repeated, and received first
+            make.outcome(0, prediction_id="by id", at=make.noon + HOUR),
+            make.outcome(1, prediction_id="by id", at=make.noon + 90 * HOUR),  # corrected
+            *(make.outcome(1, key="a", at=make.noon + hour * HOUR) for hour in (5, 1, 9)),
+            make.outcome(1, key="b", at=make.noon + HOUR),
+            make.outcome(0, prediction_id="both", at=make.noon + 4 * HOUR),
+        ),
+    )
+    frame = lake.labelled("flights", outcome=Outcome(within="2h", absent=0), as_of=make.noon + 99 * HOUR)
+    assert dict(frame.select("prediction_id", "value").rows()) == {
+        "by id": "1",
+        "by key": "1",
+        "both": "0",
+        "between": "1",
+    }
+    known = {name: (at - make.noon) / HOUR for name, at in frame.select("prediction_id", "known_at").rows()}
+    assert known == {"by id": 1, "by key": 1, "both": 1, "between": 4}  # the last was silent for its two hours
+
+
 def test_failed_and_shadow_answers_are_left_out_unless_asked_for(lake, captured, make):
     captured(
         make.predictions("p1", keys=["a"]),
@@ -148,7 +175,7 @@ def test_filters_bound_time_and_sequence(lake, captured, make):
 def test_columns_are_those_asked_for(lake, captured, make):
     captured(make.predictions("p1"))
     frame = lake.labelled("flights", outcome=Outcome(), as_of=make.noon, columns=["score", "request"])
-    assert frame.columns == ["score", "request", "value", "observed_at"]
+    assert frame.columns == ["score", "request", "value", "observed_at", "known_at"]
     assert "request" not in lake.labelled("flights", outcome=Outcome(), as_of=make.noon).columns
     with pytest.raises(LakeError, match="no column 'nonsense'"):
         lake.labelled("flights", outcome=Outcome(), as_of=make.noon, columns=["nonsense"])
@@ -201,6 +228,41 @@ def test_two_labels_of_one_moment_are_told_and_two_in_the_course_of_time_are_not
     assert lake.append_outcomes("flights", later, request_id="run-2", now=make.noon).rows_superseded == 0
 
 
+@settings(max_examples=50)
+@given(
+    first=st.lists(st.integers(0, 9), min_size=1, max_size=5),
+    again=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 90), st.sampled_from([0, 1, 2])), max_size=12),
+    by_key=st.booleans(),
+    order=st.randoms(use_true_random=False),
+)
+def test_delays_are_as_if_each_label_had_come_once(make, first, again, by_key, order):
+    """Repeats and corrections of five answers, in any order, after each one's first outcome."""
+    names = [f"p{place}" for place in range(len(first))]
+    named = (lambda place: {"key": names[place]}) if by_key else (lambda place: {"prediction_id": names[place]})
+    once = [make.outcome(0, at=make.noon + hour * HOUR, **named(place)) for place, hour in enumerate(first)]
+    more = [
+        make.outcome(value, at=make.noon + (first[place] + later) * HOUR, **named(place))
+        for place, later, value in again
+        if place < len(first)
+    ]
+    every = [*once, *more]
+    order.shuffle(every)
+    with tempfile.TemporaryDirectory() as folder:
+        lake = make.lake(Path(folder) / "lake")
+        writer = SegmentWriter(Path(folder) / "segments" / "w0")
+        for batch in (make.predictions(*names, keys=names), make.outcomes(*every)):
+            writer.append(batch)
+        writer.close()
+        lake.commit_segments("flights", Path(folder) / "segments", make.noon)
+        found = lake.labelled("flights", outcome=Outcome(within="9d"), as_of=make.noon + 99 * HOUR)
+    assert found["known_at"].to_list() == [make.noon + hour * HOUR for hour in first]
+    last = [
+        max(each.observed_at for each in every if named(place).items() <= asdict(each).items())
+        for place in range(len(first))
+    ]
+    assert found["observed_at"].to_list() == last
+
+
 _MOMENTS = st.integers(0, 8)
 _KEYS = st.sampled_from([None, "a", "b"])
 _PREDICTIONS = st.lists(st.tuples(_KEYS, _MOMENTS), max_size=6)
@@ -230,7 +292,7 @@ def test_the_join_agrees_with_plain_python(make, predictions, outcomes, as_of, w
     backwards = history[::-1]  # a compacted table gives its rows in no particular order
     joined = join_outcomes(frame, backwards, outcome=policy, as_of=now)
     assert joined["prediction_id"].to_list() == [name for name, _, _ in answered]
-    got = joined.select("value", "observed_at").rows()
+    got = joined.select("value", "observed_at", "known_at").rows()
     assert got == [_naively(each, received, policy, now) for each in answered]
 
 
@@ -239,13 +301,14 @@ def _naively(answer, received, policy, now):
     known = [outcome for outcome in received if outcome[3] <= now]
     mine = [outcome for outcome in known if outcome[0] == name]
     keyed = [outcome for outcome in known if outcome[0] is None and key is not None and outcome[1] == key]
-    candidates = mine or [outcome for outcome in keyed if outcome[3] >= at]
+    after = [outcome for outcome in keyed if outcome[3] >= at]
+    candidates = mine or after
+    silent = [at + policy.within] if policy.absent is not None and at + policy.within < now else []
+    first = min([*silent, *(outcome[3] for outcome in mine + after)], default=None)
     if candidates:
         best = candidates[0]
         for outcome in candidates[1:]:
             if outcome[3] >= best[3]:
                 best = outcome
-        return json.dumps(best[2]), best[3]
-    if policy.absent is not None and at + policy.within < now:
-        return json.dumps(policy.absent), at + policy.within
-    return None, None
+        return json.dumps(best[2]), best[3], first
+    return (json.dumps(policy.absent), first, first) if silent else (None, None, None)

@@ -23,6 +23,7 @@ from windlass.product.policy import Outcome
 from windlass.records.data import DataPin
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+SERVED_BEFORE = ("prediction_id", "key", "at", "event_time", "request", "value", "observed_at")
 
 
 def bring(lake: Lake, frame: pl.DataFrame, *, source: str = "main", time="scheduled", key="flight") -> None:
@@ -64,7 +65,7 @@ def test_a_pin_names_what_it_holds(lake, make):
     capture(lake, make.predictions("p1", "p2"), make.outcomes(make.outcome(1, prediction_id="p1")))
     found, fixed = pin(lake, make)
     assert found.sources["main"].rows() == [(2, make.noon + DAY, None), (1, make.noon, 6.0)]
-    assert found.served.columns == ["prediction_id", "key", "at", "event_time", "request", "value", "observed_at"]
+    assert found.served.columns == [*SERVED_BEFORE, "known_at"]
     assert found.served.select("prediction_id", "request", "value").rows() == [("p1", '{"id":"p1"}', "1")]
     assert fixed.upto == {"examples/main": 2, "predictions": 1, "outcomes": 0}
     assert (fixed.rows, fixed.time, fixed.key, fixed.within, fixed.absent) == (
@@ -108,6 +109,19 @@ def test_a_pin_of_before_they_were_counted_can_be_read(lake, make):
     old = Lake(lake.root).read(msgspec.structs.replace(fixed, parts=parts))
     assert (old.waiting.height, found.waiting.height) == (0, 1)
     assert old.sources["main"].equals(found.sources["main"])
+
+
+def test_a_pin_of_before_it_was_told_when_a_label_was_first_known_can_be_read(lake, make):
+    told = [make.outcome(1, prediction_id="p1", at=make.noon + hours * HOUR) for hours in (9, 1)]
+    capture(lake, make.predictions("p1"), make.outcomes(*told))
+    found, fixed = pin(lake, make)
+    before = found.served.select(SERVED_BEFORE)
+    columns = tuple((name, name_of(dtype)) for name, dtype in before.schema.items())
+    part = msgspec.structs.replace(fixed.parts["served"], columns=columns, digest=digest_frame(before))
+    digest = digest_parts({"served": part.digest})
+    old = Lake(lake.root).read(msgspec.structs.replace(fixed, parts={"served": part}, digest=digest))
+    assert old.served.equals(found.served)
+    assert old.served["known_at"].to_list() == [make.noon + HOUR]
 
 
 def test_an_empty_lake_can_be_pinned(lake, make):

@@ -12,14 +12,14 @@ import pytest
 import windlass as wl
 from windlass.errors import DataError
 from windlass.lake.lake import TrainingSet
-from windlass.lake.pins import WAITING_COLUMNS
+from windlass.lake.pins import SERVED_COLUMNS, WAITING_COLUMNS
 from windlass.pipeline.rows.labelled import LabelledRows, labelled_rows
 from windlass.pipeline.rows.labels import OUTCOME_COLUMNS
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MOMENT = pl.Datetime("us", "UTC")
-NO_OUTCOMES = pl.DataFrame(schema=OUTCOME_COLUMNS).drop("prediction_id")
+NO_OUTCOMES = pl.DataFrame(schema=OUTCOME_COLUMNS | {"known_at": MOMENT}).drop("prediction_id")
 
 
 class Loans(wl.Product):
@@ -60,12 +60,13 @@ def answered(frame: pl.DataFrame, *, first: int = 100_000) -> tuple[pl.DataFrame
         prediction_id=pl.format("p{}", "id"),
         event_time=pl.col("at"),
         observed_at=CAME,
+        known_at=CAME,
         value=pl.col("bad").cast(pl.String),
         request=pl.struct(pl.col("id") + first, pl.col("at").dt.to_string("iso:strict"), "sum").struct.json_encode(),
     )
     served = rows.filter(pl.col("bad").is_not_null())
     return (
-        served.select("prediction_id", "key", "at", "event_time", "request", "value", "observed_at"),
+        served.select(SERVED_COLUMNS),
         rows.filter(pl.col("bad").is_null()).select(WAITING_COLUMNS),
     )
 
@@ -150,16 +151,31 @@ def test_an_answer_whose_key_was_extracted_is_that_row() -> None:
 def test_outcomes_of_rows_are_waited_for_too() -> None:
     rows = loans(40)
     told = rows.filter(pl.col("bad").is_not_null()).select(
-        key=pl.col("id").cast(pl.String), value=pl.col("bad").cast(pl.String), observed_at=CAME
+        key=pl.col("id").cast(pl.String), value=pl.col("bad").cast(pl.String), observed_at=CAME, known_at=CAME
     )
     learned = found(rows.drop("bad"), outcomes=told)
     assert share_of_bad(learned.rows) == pytest.approx(1 / 3, abs=0.06)
     assert learned.unlabelled == rows["bad"].null_count()
     early = learned.rows.height
     # told with the date of the loan, delays say nothing: rows wait as where nobody saw when labels came
-    learned = found(rows.drop("bad"), outcomes=told.with_columns(observed_at=pl.col("observed_at").min()))
+    dated = told.with_columns(pl.col("observed_at", "known_at").min())
+    learned = found(rows.drop("bad"), outcomes=dated)
     assert share_of_bad(learned.rows) == pytest.approx(1 / 3, abs=0.06)
     assert learned.rows.height == pytest.approx(early, abs=25)
+
+
+def test_labels_that_are_sent_again_or_corrected_are_as_old_as_their_first() -> None:
+    """Each is told once more at the end of a month, and some were no label at all when they came first."""
+    rows = loans(40)
+    seen = rows.with_columns(key=pl.col("id").cast(pl.String), value=pl.col("bad").cast(pl.String), known_at=CAME)
+    once = seen.filter(pl.col("bad").is_not_null()).select("key", "value", "known_at", observed_at="known_at")
+    again = once.with_columns(observed_at=pl.lit(NOW)).select(once.columns)
+    assert found(rows.drop("bad"), outcomes=again.select(NO_OUTCOMES.columns)).rows.equals(
+        found(rows.drop("bad"), outcomes=once.select(NO_OUTCOMES.columns)).rows
+    )
+    (served, waiting), later = answered(loans(20)), {"observed_at": pl.lit(NOW)}
+    learned = found(loans(1).clear(), (served.with_columns(**later).select(SERVED_COLUMNS), waiting))
+    assert learned.rows.equals(found(loans(1).clear(), (served, waiting)).rows)
 
 
 def test_where_both_classes_come_at_every_age_young_rows_count_too() -> None:
@@ -168,7 +184,7 @@ def test_where_both_classes_come_at_every_age_young_rows_count_too() -> None:
     days = np.random.default_rng(2).exponential(np.where(rows["bad"], 1.5, 3.0))
     rows = rows.with_columns(came=pl.col("at") + pl.Series(days * DAY.total_seconds() * 1e6).cast(pl.Duration("us")))
     told = rows.filter(pl.col("came") <= NOW).select(
-        key=pl.col("id").cast(pl.String), value=pl.col("bad").cast(pl.String), observed_at="came"
+        key=pl.col("id").cast(pl.String), value=pl.col("bad").cast(pl.String), observed_at="came", known_at="came"
     )
     learned = found(rows.drop("bad", "came"), outcomes=told, product=Slow)
     young = pl.col("at") > NOW - 4 * DAY

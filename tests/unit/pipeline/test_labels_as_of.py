@@ -176,13 +176,14 @@ def test_history_tells_what_the_lake_tells_as_of_any_moment(
         schema_overrides={"observed_at": pl.Datetime("us", "UTC")},
         schema={name: dtype for name, dtype in OUTCOMES.items() if name != "request_id"},
     )
-    expected = join_outcomes(predictions, held, outcome=policy, as_of=as_of)["value"].to_list()
-    found = dict(
-        labels_as_of(label_history(predictions, held, outcome=policy), as_of).select("row", "value").iter_rows()
-    )
+    expected = join_outcomes(predictions, held, outcome=policy, as_of=as_of).select("value", "known_at").rows()
+    history = labels_as_of(label_history(predictions, held, outcome=policy), as_of)
+    # What is silent for so long is absent just after: an outcome may come in that very moment.
+    history = history.with_columns(pl.col("known_at").dt.truncate("1ms"))
+    found = {row: (value, known_at) for row, value, known_at in history.select("row", "value", "known_at").iter_rows()}
     answered = [START + at * hour <= as_of for _, at in asked]
-    assert [found.get(place) for place in range(len(asked))] == [
-        value if there else None for value, there in zip(expected, answered, strict=True)
+    assert [found.get(place, (None, None)) for place in range(len(asked))] == [
+        told if there else (None, None) for told, there in zip(expected, answered, strict=True)
     ]
 
 

@@ -435,6 +435,24 @@ def test_what_never_came_is_the_absent_label_of_an_extracted_row_too(project: Pr
     assert (check.summary["rows"], check.summary["unlabelled"]) == (300, 0)
 
 
+def test_a_correction_is_learned_from_and_its_label_is_as_old_as_the_first_outcome(project: Project) -> None:
+    told = "f.select('id', value={}, at=pl.col('at') + pl.duration(days={}))"
+    twice = ", ".join(told.format(value, days) for value, days in (("pl.col('late')", 9), ("~pl.col('late')", 1)))
+    project.edit(
+        "return flights()", f"f = flights(); return {{'rows': f.drop('late'), 'outcomes': pl.concat([{twice}])}}"
+    )
+    project.train()
+    (outcomes,) = (project.paths.root / "artifacts").rglob("outcomes.arrow")
+    asked = Lake(project.paths.lake).examples("flights", "rows").select("at", key=pl.col("id").cast(pl.String))
+    pinned = pl.read_ipc(outcomes).join(asked, on="key")
+    assert (pinned["known_at"] - pinned["at"]).unique().to_list() == [timedelta(days=1)]
+    assert (pinned["observed_at"] - pinned["at"]).unique().to_list() == [timedelta(days=9)]
+    (rows,) = (project.paths.root / "artifacts").rglob("rows.arrow")
+    came = pl.read_ipc(rows).select(key=pl.col("id").cast(pl.String), late="late").join(pinned, on="key")
+    assert came.height == 300
+    assert (came["late"].cast(pl.String) == came["value"]).all()
+
+
 def test_an_absent_label_that_is_none_is_named(project: Project) -> None:
     project.edit("return flights()", HAPPENED)
     project.edit("    estimator =", "    outcome = wl.Outcome(within='50d', absent='no')\n    estimator =")

@@ -77,7 +77,7 @@ def labelled(*rows: tuple[str, str, Any, Any, int]) -> pl.DataFrame:
                 "error": None,
                 "at": NOON,
                 "value": None if label is None else json.dumps(label),
-                "observed_at": NOON + timedelta(minutes=minute),
+                "known_at": NOON + timedelta(minutes=minute),
             }
             for prediction, version, answer, label, minute in rows
         ],
@@ -260,7 +260,7 @@ def test_an_early_class_alone_is_no_comparison() -> None:
     now = NOON + timedelta(days=10)
     rows = rows.with_columns(at=pl.lit(NOON) + pl.duration(hours=hour / 10))
     came = pl.col("at") + pl.when(pl.col("value") == "true").then(timedelta(hours=1)).otherwise(timedelta(days=5))
-    rows = rows.with_columns(value=pl.when(came <= now).then("value"), observed_at=pl.when(came <= now).then(came))
+    rows = rows.with_columns(value=pl.when(came <= now).then("value"), known_at=pl.when(came <= now).then(came))
     found = paired_losses(rows, new="v2", old="v1", codec=BINARY, now=now, within=timedelta(days=30))
     assert found.rows == pytest.approx(1200, abs=40)
     assert found.new.mean() == pytest.approx(2 / 3, abs=0.02)

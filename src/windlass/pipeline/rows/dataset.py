@@ -43,7 +43,7 @@ class Pinned:
 
     @property
     def outcomes(self) -> pl.DataFrame:
-        """The last outcome of each key as of the pin: `key`, `value` and `observed_at`."""
+        """The last outcome of each key as of the pin: `key`, `value`, `observed_at`; `known_at` is of the first."""
         return read_frame(self.step.folder / "outcomes.arrow")
 
     def read(self) -> TrainingSet:
@@ -102,6 +102,7 @@ def pin(training: Training, extracted: Finished) -> Pinned:
     task, window = training.task, training.request.window
     step = Step(
         name="pin",
+        version=2,
         parameters={
             "origin": training.origin,
             "extract": extracted.key,
@@ -134,7 +135,7 @@ def _pin(training: Training, found: list[TrainingSet], extracted: Finished, fold
 
 def pinned_before(training: Training, fixed: DataPin) -> Pinned:
     """The step `pin` of a training set that was fixed earlier, for training on it again."""
-    step = Step(name="pin", inputs={"pin": fixed.digest})
+    step = Step(name="pin", version=2, inputs={"pin": fixed.digest})
     return Pinned(training, training.runner.run(step, partial(_keep, training, fixed)), None)
 
 
@@ -149,9 +150,9 @@ def _outcomes_of(training: Training, pin: DataPin) -> pl.DataFrame:
     return (
         outcomes.filter(pl.col(KEY).is_not_null() & (pl.col("_sequence") <= pin.upto.get("outcomes", -1)))
         .sort("observed_at", "_sequence")
-        .unique(KEY, keep="last")
+        .group_by(KEY)
+        .agg(pl.col(VALUE).last(), pl.col("observed_at").last(), known_at=pl.col("observed_at").first())
         .sort(KEY)
-        .select(KEY, VALUE, "observed_at")
     )
 
 

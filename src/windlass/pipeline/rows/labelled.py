@@ -133,7 +133,7 @@ class Answers:
     at: pl.Series
     """When each of those that satisfy the contract was asked for."""
     known_at: pl.Series
-    """When its label came."""
+    """When its label first came."""
 
     @property
     def kept(self) -> pl.DataFrame:
@@ -143,17 +143,17 @@ class Answers:
 def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, *, as_of: datetime) -> LabelledRows:
     """Assemble, label and check the rows, and put those below that were served and whose label is known.
 
-    `outcomes` are those of `labels.label_history`. Raises DataError for what training cannot use, ContractViolated when
-    more than half of the extracted rows break the contract: then the contract is wrong, rather than they.
+    `outcomes` are the last of each key: `key`, `value` (JSON text), `observed_at`, and `known_at`, when the first came.
+    Raises DataError for what training cannot use, ContractViolated when more than half of the extracted rows break the
+    contract: then the contract is wrong, rather than they.
     """
     task = product.task
     rows = assemble(product, found.sources)
     if rows.height or found.served.is_empty():  # in a late window there may be answers alone
         _check_roles(product, rows)
     # What became of an answer is known of its key, and outweighs the silence about the row.
-    served = found.served.filter(pl.col(KEY).is_not_null()).select(outcomes.columns)
-    told = pl.concat([outcomes, served]).sort("observed_at", maintain_order=True)
-    rows, known_at = with_labels(rows, told, task=task, outcome=product.outcome, as_of=as_of)
+    told = pl.concat([outcomes, found.served.filter(pl.col(KEY).is_not_null()).select(outcomes.columns)])
+    rows, known_at = with_labels(rows, _twice(told), task=task, outcome=product.outcome, as_of=as_of)
     if task.target not in rows.columns:
         check_labels(product, rows)
     has = has_label(rows.get_column(task.target))
@@ -183,6 +183,13 @@ def labelled_rows(product: Product, found: TrainingSet, outcomes: pl.DataFrame, 
         findings=tuple(finding for each in parts for finding in each.findings),
         ahead=_ahead(moments_of(kept, task.time), as_of=as_of),
     )
+
+
+def _twice(told: pl.DataFrame) -> pl.DataFrame:
+    """Outcomes as `labels.label_history` wants them. A label is known since the first outcome, whose value is not asked
+    for any more: it may have been none at all, which is why it was corrected."""
+    first, last = (told.select(KEY, VALUE, observed_at=moment) for moment in ("known_at", "observed_at"))
+    return pl.concat([first, last]).sort("observed_at", maintain_order=True)
 
 
 def _check_roles(product: Product, rows: pl.DataFrame) -> None:
@@ -238,7 +245,7 @@ def _served(
         decoded = decoded.with_columns(pl.coalesce(task.time, asked.alias("asked")).alias(task.time))
     sifted = sift_frame(product, decoded.select(kept.columns))
     sound = served.filter(~sifted.broken)
-    known_at = pl.max_horizontal("observed_at", _WHEN_SERVED).alias("known_at")  # never before its row
+    known_at = pl.max_horizontal("known_at", _WHEN_SERVED).alias("known_at")  # never before its row
     return Answers(
         sifted=sifted, at=sound.select(_WHEN_SERVED).to_series(), known_at=sound.select(known_at).to_series()
     )
