@@ -20,6 +20,7 @@ from windlass.release.succession import succession
 
 _DAMAGED = "damaged bundle of champion "
 _OUT = "nothing loads champion "
+_CANNOT = "workers cannot load "
 _AGAIN = 3600.0  # seconds of real time between two looks at all files of a champion that nobody complains of
 
 
@@ -94,8 +95,14 @@ class Rescue:
         names = list(product.versions)
         for title in known:
             version = title.removeprefix(_DAMAGED).removeprefix(_OUT)
-            found, champion = product.versions.get(version), self._context.product(product.name).champion
-            if champion is not None and found is not None and names.index(champion.version) > names.index(version):
+            now = self._context.product(product.name)
+            found, champion = product.versions.get(version), now.champion
+            if (
+                champion is not None
+                and found is not None
+                and names.index(champion.version) > names.index(version)
+                and not _was_put_aside(now, version)
+            ):
                 resolution = f"{champion.version} has come since, and answers"
             elif title.startswith(_OUT):
                 if champion is None or champion.version != version or not self._is_served(product.name, version):
@@ -169,7 +176,7 @@ class Rescue:
         """Who answers, in words, and the change of the champion, to be written together with the incident."""
         now = self._context.now
         under_release = product.release is not None and product.release.version == successor.version
-        who = "which was being released" if under_release else "the champion before"
+        who = "which has not been through all of its release" if under_release else "the champion before"
         answers = f"{successor.version}, {who}, answers in its place"
         # What was told while it still answered from memory is not so any more.
         self._incidents.close(product.name, title=title, resolution=answers)
@@ -179,7 +186,13 @@ class Rescue:
             policies=policies_of(product),
             release=new_id("release", now),
             now=now,
-            reason=f"workers cannot load {champion.version}: {why}",
+            reason=f"{_CANNOT}{champion.version}: {why}",
             probation=False,
         )
         return answers, tuple(changes)
+
+
+def _was_put_aside(product: ProductState, version: str) -> bool:
+    """Whether the champion answers for no better reason than that nobody could load this one, the one before it."""
+    past = product.previous_champions
+    return bool(past) and past[-1].version.version == version and past[-1].reason.startswith(_CANNOT)

@@ -267,8 +267,31 @@ def test_where_no_champion_can_be_loaded_the_one_under_release_answers(
     assert asked(desk) == [["v3", "v2", "v1", "v4"]]
     assert (champion(desk), desk.state.release) == ("v4", None)
     (opened,) = desk.bodies(IncidentOpened)
-    assert opened.remedy.startswith("v4, which was being released, answers in its place; ")
+    assert opened.remedy.startswith("v4, which has not been through all of its release, answers in its place; ")
+    rescue.step(PRODUCT)
+    assert not desk.bodies(IncidentClosed)  # it has come for no better reason
+    desk.register("v5")
+    promote(desk, "v5")
+    rescue.step(PRODUCT)
+    (closed,) = desk.bodies(IncidentClosed)
+    assert closed.resolution == "v5 has come since, and answers"
     assert [body.outcome for body in desk.bodies(ReleaseFinished)] == ["promoted"]
+
+
+def test_that_files_are_damaged_stays_told_while_the_one_under_release_answers_for_them(
+    desk: Desk, rescue: Rescue, refused: dict[str, str]
+) -> None:
+    begin(desk, "v4")
+    (file, whole), _, _ = (damage(desk, name) for name in ("v3", "v2", "v1"))
+    refused["v3"] = "version v3 cannot be loaded: the file was changed"
+    rescue.step(PRODUCT)
+    rescue.step(PRODUCT)
+    assert champion(desk) == "v4"
+    (told,) = desk.state.incidents.values()
+    assert told.opened.title == "damaged bundle of champion v3"
+    file.write_bytes(whole)
+    rescue.step(PRODUCT)
+    assert not desk.state.incidents
 
 
 def test_what_waits_for_a_person_waits_on(desk: Desk, rescue: Rescue, refused: dict[str, str]) -> None:
