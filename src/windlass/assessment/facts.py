@@ -258,6 +258,29 @@ class Facts:
         """Every function that calls a function, hands it over or holds it in a table, outside of tests."""
         return tuple(each for each in self._callers.get(key, ()) if not self.project.modules.is_test(each[0]))
 
+    def is_heeded(self, key: Key, line: int) -> bool:
+        """Whether an error at a line of a function gets out of some way to it: not where all catch it and only tell."""
+        if self.project.modules.function(key).loses(line):
+            return False
+        waiting, seen = [key], {key}
+        while waiting:
+            here = waiting.pop()
+            callers = [caller for caller in self.callers(here) if caller != here]
+            if not callers:
+                return True
+            for caller in callers:
+                loses = self.project.modules.function(caller).loses
+                if caller not in seen and not all(map(loses, self._lines_of_calls(caller, here))):
+                    seen.add(caller)
+                    waiting.append(caller)
+        return False
+
+    def _lines_of_calls(self, caller: Key, key: Key) -> list[int]:
+        """Where a function calls another; where it only hands it over, an error comes out elsewhere."""
+        modules = self.project.modules
+        module, function = modules.by_path[caller[0]], modules.function(caller)
+        return [each.line for each in function.calls if key in modules.called(each.name, module, function)] or [0]
+
     def above(self, keys: Iterable[Key]) -> frozenset[Key]:
         """Every function that leads to one of some functions, and they themselves."""
         seen = set(keys)

@@ -225,3 +225,115 @@ def test_a_job_of_r_in_a_folder_of_its_own(ask: Ask, practice: str, script: str,
     }
     found = ask(practice, files).state
     assert found is state if practice == "training-automated" else (found is State.WIRED) is (state is State.WIRED)
+
+
+PREDICTIONS = """
+import pickle
+import pandas as pd
+def predict(path):
+    model = pickle.load(open("model.pkl", "rb"))
+    frame = pd.read_csv(path)
+    frame["predicted"] = model.predict(frame)
+    {kept} = frame["cost"]
+    frame["cost"] = {kept}
+    frame.to_csv("predictions.csv")
+if __name__ == "__main__":
+    predict("rows.csv")
+"""
+
+
+@pytest.mark.parametrize(("kept", "state"), [("y_test", State.ABSENT), ("spent", State.WIRED)])
+def test_answers_beside_the_truth_are_a_test_of_the_model(ask: Ask, kept: str, state: State) -> None:
+    files = {"predict.py": PREDICTIONS.format(kept=kept), **on_push("python predict.py")}
+    assert ask("model-serving", files).state is state
+
+
+@pytest.mark.parametrize(("model", "state"), [("models:/churn/Production", State.PRESENT), ("m", State.ABSENT)])
+def test_a_batch_that_a_person_starts(ask: Ask, model: str, state: State) -> None:
+    code = f"""
+        import mlflow
+        import pandas as pd
+        def score():
+            model = mlflow.pyfunc.load_model("{model}")
+            rows = pd.read_csv("rows.csv")
+            rows["answer"] = model.predict(rows)
+            rows.to_csv("answers.csv")
+        if __name__ == "__main__":
+            score()
+    """
+    assert ask("model-serving", {"score.py": code}).state is state
+
+
+@pytest.mark.parametrize(("fits", "state"), [("", State.ABSENT), ("model.fit(rows, rows)", State.WIRED)])
+def test_what_a_request_is_answered_is_no_experiment(ask: Ask, fits: str, state: State) -> None:
+    code = f"""
+        import joblib
+        import mlflow
+        from fastapi import FastAPI
+        from sklearn.linear_model import LogisticRegression
+        app = FastAPI()
+        @app.post("/predict")
+        def answer(rows: list):
+            model = LogisticRegression()
+            {fits}
+            mlflow.log_metric("answer", model.predict(rows)[0])
+    """
+    files = {"app.py": code, "Dockerfile": "FROM python\nCOPY . .\nCMD uvicorn app:app\n"}
+    compose = "services:\n  api:\n    build: .\n"
+    assert ask("experiment-tracking", {**files, "docker-compose.yml": compose}).state is state
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "state"),
+    [
+        ("validate_settings_schema", "validate(instance=text, schema=schema)", State.ABSENT),
+        ("validate_data_schema", "validate(instance=text, schema=schema)", State.WIRED),
+    ],
+)
+def test_a_check_of_settings_is_none_of_data(ask: Ask, name: str, call: str, state: State) -> None:
+    code = f"""
+        from jsonschema import validate
+        def {name}(text, schema):
+            {call}
+            if not text:
+                raise ValueError("empty")
+        if __name__ == "__main__":
+            {name}({{}}, {{}})
+    """
+    assert ask("data-tests", {"checks.py": code, "model.py": FIT, **on_push("python checks.py")}).state is state
+
+
+@pytest.mark.parametrize(
+    ("asked", "state"), [("[target]", State.ABSENT), ("['age', target]", State.WIRED), ("COLUMNS", State.WIRED)]
+)
+def test_the_column_to_learn_alone(ask: Ask, asked: str, state: State) -> None:
+    code = f"""
+        import pandas as pd
+        from model import train
+        COLUMNS = ["age", "spent"]
+        def ensure_columns(frame, names):
+            missing = [name for name in names if name not in frame.columns]
+            if missing:
+                raise ValueError(missing)
+        def main(target):
+            frame = pd.read_csv("rows.csv")
+            ensure_columns(frame, {asked})
+            train(frame[["age"]], frame[target])
+        if __name__ == "__main__":
+            main("spent")
+    """
+    assert ask("data-tests", {"pipeline.py": code, "model.py": FIT, **on_push("python pipeline.py")}).state is state
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded", "state"),
+    [
+        ("test_higher_rate_scores_higher", "joblib.load('model.pkl')", State.PRESENT),
+        ("test_higher_rate_scores_higher", "object()", State.ABSENT),
+        ("test_two_rates", "joblib.load('model.pkl')", State.ABSENT),
+    ],
+)
+def test_how_answers_to_two_rows_differ(ask: Ask, name: str, loaded: str, state: State) -> None:
+    code = f"import joblib\ndef score(rows):\n    return {loaded}.predict(rows)\n"
+    test = f"from scoring import score\ndef {name}():\n    low, high = score([[6], [26]])\n    assert high > low\n"
+    assert ask("model-quality-tests", {"scoring.py": code, "tests/test_scoring.py": test}).state is state

@@ -164,6 +164,7 @@ def _hand_written(facts: Facts) -> Iterator[Sighting]:
         if (
             module.is_notebook
             or "ast" in module.packages  # it checks code
+            or ("jsonschema" in module.packages and not parts_of(f"{module.path} {function.name}") & _RECORDS)
             or not parts & _CHECKS
             or parts & _REQUESTS
             or not (parts & _SUBJECTS or "data" in module.path.lower() or "valid" in module.path.lower())
@@ -218,6 +219,22 @@ _FIELDS = frozenset({"required_fields", "missing_fields"})
 """What rows that are no table have; requests and settings have them too."""
 
 
+_RECORDS = frozenset({"data", "dataset", "rows", "record", "records", "features", "training"})
+"""In the name of what checks documents: the others are settings."""
+
+
+def _asks_target_alone(call: Call) -> bool:
+    """`ensure_columns(frame, [target])`: that the column to learn is there is asked by whoever splits it off."""
+    given = [*call.args[1:], *[value for _, value in call.kwargs]]
+    words = [parts_of(value) for value in given if value]
+    alone = any(value and " " not in value and parts_of(value) & _ANSWERS for value in given)
+    return bool(parts_of(call.last) & _COLUMNS) and alone and not any(each & _LISTS for each in words)
+
+
+_COLUMNS = frozenset({"column", "columns"})
+_LISTS = frozenset({"columns", "required", "features", "schema", "expected"})
+
+
 def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:
     frames = _FRAMES | _FIELDS if parts_of(function.name.rpartition(".")[2]) & {"data", "dataset"} else _FRAMES
     return any(
@@ -229,7 +246,8 @@ def _looks_at_data(facts: Facts, module: Module, function: Function) -> bool:
 def _stops(facts: Facts, module: Module, function: Function) -> bool:
     for key in facts.below((module.path, function.name), most=15):
         inner = facts.project.modules.function(key)
-        if inner.raises or inner.asserts or any(call.last in ("exit",) for call in inner.calls):
+        raised = (*inner.raises, *[each.line for each in inner.asserts])
+        if not all(map(inner.loses, raised)) or any(call.last in ("exit",) for call in inner.calls):
             return True
     return any(caller_stops for caller_stops in _verdict_is_used(facts, module, function))
 
@@ -354,6 +372,10 @@ def data_tests(facts: Facts) -> Finding:
             down.append(sighting.here("told to skip the check"))
         elif sighting.by is By.NOBODY:
             down.append(sighting.here("nothing calls the function that checks"))
+        elif _asks_target_alone(sighting.call):
+            down.append(sighting.here("it asks for the column to learn alone, which is no check of data"))
+        elif not facts.is_heeded(sighting.key, sighting.call.line):
+            down.append(sighting.here("its error is caught and only told, so that it stops nothing"))
         elif not _is_heeded(facts, sighting):
             down.append(sighting.here("nobody heeds what the check answers, so it stops nothing"))
         elif _models_data(facts, sighting):

@@ -400,12 +400,17 @@ def _late(module: Module, function: Function, call: Call) -> Iterator[Evidence]:
             return
 
 
-def gates_in_functions(facts: Facts) -> Iterator[Gate]:
-    """Gates of platforms, and steps that fail when a metric is too low on a way that also releases."""
+def gates_of_platforms(facts: Facts) -> Iterator[Gate]:
+    """Conditions and thresholds that a platform holds a model to."""
     for place in facts.named(_PLATFORM.search):
-        if _asks_data(facts, place):
-            continue
-        yield Gate(facts.sight(place).seen(), rival="baseline" in str(place[2].kwargs).lower())
+        if not _asks_data(facts, place):
+            yield Gate(facts.sight(place).seen(), rival="baseline" in str(place[2].kwargs).lower())
+
+
+def gates_in_functions(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
+    """Steps that fail when a metric is too low on a way that also releases, and those whose error nobody heeds."""
+    gates: list[Gate] = []
+    down: list[Evidence] = []
     releasing = _releasing(facts)
     asked = _judging_functions(facts)
     for module, function in facts.functions if releasing else ():
@@ -418,11 +423,17 @@ def gates_in_functions(facts: Facts) -> Iterator[Gate]:
             )
             if not (judged and _fails_at(module, function, check)):
                 continue
+            key = (module.path, function.name)
+            if not _leaves(function, check) and not facts.is_heeded(key, check.line):
+                why = "its error is caught and only told, so that it stops nothing"
+                down.append(Evidence(path=module.path, line=check.line, why=why))
+                continue
             told = {part for word in function.words.split("\n") for part in parts_of(word)}
-            for route in facts.graph.routes((module.path, function.name)):
+            for route in facts.graph.routes(key):
                 if _begins(route) in releasing or (parts | told) & _ANSWERING:
                     here = Evidence(path=module.path, line=check.line, why="the run fails if the metric is too low")
-                    yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
+                    gates.append(Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS)))
+    return gates, down
 
 
 _BRANCHES = frozenset({"BranchPythonOperator", "ShortCircuitOperator"})
@@ -509,14 +520,18 @@ def _fails_at(module: Module, function: Function, check: Check) -> bool:
     """Whether a condition leads to an error or to the end of the process: `sys.exit(main())` leaves with its answer."""
     if check.stops and any(_exits_with(each, function.name) for each in module.functions.values()):
         return True
-    leaves = [call.line for call in function.calls if call.last in ("exit", "SystemExit")]
-    if check.stops and any(0 < line - check.line <= 6 for line in (*function.raises, *leaves)):
+    if check.stops and (_leaves(function, check) or any(0 < line - check.line <= 6 for line in function.raises)):
         return True
     if check.stops and any(check.line in call.guards and call.line in function.raises for call in function.calls):
         return True  # after what it does when all is well: `if score >= floor: save(model) else: raise TooLow()`
     return any(
         call.last == "cancel" and "run" in call.name.lower() and check.line in call.guards for call in function.calls
     )
+
+
+def _leaves(function: Function, check: Check) -> bool:
+    """Whether a condition ends the process, which none who catches errors holds up."""
+    return any(0 < each.line - check.line <= 6 for each in function.calls if each.last in ("exit", "SystemExit"))
 
 
 def _exits_with(function: Function, asked: str) -> bool:
@@ -661,7 +676,9 @@ def _fails(facts: Facts, key: tuple[str, str]) -> bool:
 def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     """Every gate that is reached by somebody, and what was turned down."""
     gates, down = gates_in_code(facts)
-    found = [*gates, *gates_in_functions(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
+    failing, unheeded = gates_in_functions(facts)
+    down += unheeded
+    found = [*gates, *failing, *gates_of_platforms(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
     found += [*gates_on_saving(facts), *gates_on_replacing(facts), *gates_on_a_floor(facts), *_branching_steps(facts)]
     found += _thresholds_of_mlflow(facts)
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]

@@ -265,6 +265,7 @@ def batch_modules(facts: Facts) -> dict[str, Sighting]:
     loading |= facts.above((module.path, function.name) for module, function, _ in facts.given("model_file"))
     keeping |= facts.above((module.path, function.name) for module, function, _ in _inserts(facts))
     keeping |= facts.above((module.path, function.name) for module, function in _files_in_buckets(facts))
+    in_use = facts.above((module.path, function.name) for module, function, _ in facts.addressed(_REGISTERED))
     doing = loading & asking & (keeping | filing)
     steps = frozenset(key for each in declared_pipelines(facts) for key in each.keys) if doing else frozenset()
     found: dict[str, Sighting] = {}
@@ -275,9 +276,22 @@ def batch_modules(facts: Facts) -> dict[str, Sighting]:
         route = facts.route(module, function)
         # A file that a person writes may be a submission; what a schedule or a pipeline writes is for somebody to use.
         step = key in steps and parts_of(module.path.rpartition("/")[2]) & _ANSWERING
-        if key in keeping or step or (route is not None and route.by is By.ITSELF):
+        files = step or key in in_use or (route is not None and route.by is By.ITSELF)
+        if key in keeping or (files and not _measures(facts, key)):
             found.setdefault(module.path, Sighting(module, function, function.calls[0], route))
     return found
+
+
+_REGISTERED = re.compile(r"^models:/")
+"""A model of the registry is one in use, also where a person starts what asks it."""
+_TRUTH = frozenset({"y_test", "testy", "ytest", "y_true"})
+
+
+def _measures(facts: Facts, key: Key) -> bool:
+    """Whether the answers stand beside what they should have been, in the same file: a test of the model."""
+    functions = facts.project.modules.by_path[key[0]].functions
+    here = [functions[name] for path, name in facts.below(key, most=15) if path == key[0]]
+    return any(not _TRUTH.isdisjoint((*each.words.lower().split("\n"), *each.parameters)) for each in here)
 
 
 def _transforms_of_spark(facts: Facts) -> Iterator[Place]:

@@ -12,6 +12,7 @@ from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import scoring_modules
 from windlass.assessment.probes.verbs import asks_service
 from windlass.assessment.reach.commands import leads_of
+from windlass.assessment.reach.failing import tests_gone
 from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Check, Function, Module
@@ -225,6 +226,11 @@ def tests_in_ci(facts: Facts) -> Finding:
         for run in facts.graph.runs
         if run.route.start.workflow is not None and run.tests and language_of(run.tests) not in _tested(facts)
     ]
+    for flow in facts.project.workflows:
+        for step in (step for job in flow.jobs for step in job.steps):
+            for command in tests_gone(facts.project, flow, step):
+                why = f"{command.text[:60]}: there is no such place, so that it fails and nothing after it runs"
+                down.append(Evidence(path=flow.path, line=command.line, why=why))
     for flow in facts.project.idle_workflows:
         for job in flow.jobs:
             if any(leads_of(facts.project, command, "").tests for step in job.steps for command in step.commands):
@@ -298,6 +304,10 @@ _BEHAVIOUR = frozenset(
 )  # fmt: skip
 
 
+_DIRECTIONS = frozenset({"higher", "lower", "increases", "decreases", "rises", "falls", "raises", "lowers", "reduces"})
+"""How the answers of a saved model to two rows must differ: `test_higher_rate_scores_higher`."""
+
+
 @probe("model-quality-tests")
 def model_quality_tests(facts: Facts) -> Finding:
     """Tests that assert how good a model is, or how it behaves."""
@@ -322,7 +332,8 @@ def model_quality_tests(facts: Facts) -> Finding:
                 break
             said = name | set(test.function.parameters)
             bound = check.orders and check.numbers != (0.0,)  # that a latency is above nothing is no bound
-            if (said & _BEHAVIOURS or (bound and said & _BEHAVIOUR)) and _predicts(test):
+            of_two = check.orders and name & _DIRECTIONS and _loads_model(test.module, test.function, facts)
+            if (of_two or said & _BEHAVIOURS or (bound and said & _BEHAVIOUR)) and _predicts(test):
                 seen.append(
                     Seen(
                         (Evidence(path=test.module.path, line=check.line, why="an assertion on how a model behaves"),),

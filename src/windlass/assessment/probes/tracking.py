@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from windlass.assessment.automation.workflow import mapping, text_of
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.serving import predicts
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.engines import dvc_stages
 from windlass.assessment.reach.routes import By
@@ -135,7 +136,9 @@ def experiment_tracking(facts: Facts) -> Finding:
     linked: list[Seen] = []
     loose: list[Evidence] = []
     for sighting in tracking_calls(facts):
-        if sighting.by >= By.PERSON and not (sighting.module.is_notebook and sighting.by < By.PERSON):
+        if sighting.by is By.REQUEST and _answers(facts, sighting):
+            loose.append(sighting.here("it logs what a request is answered, which is no experiment"))
+        elif sighting.by >= By.PERSON and not (sighting.module.is_notebook and sighting.by < By.PERSON):
             linked.append(sighting.seen())
         else:
             loose.append(sighting.here("nothing calls the function that this stands in"))
@@ -160,6 +163,11 @@ def experiment_tracking(facts: Facts) -> Finding:
     ]
     declared = facts.listed("mlflow", "wandb", "comet-ml", "neptune", "clearml", "aim", "dvclive") if not linked else ()
     return conclude("experiment-tracking", linked, turned_down=down, declared=declared)
+
+
+def _answers(facts: Facts, sighting: Sighting) -> bool:
+    """Whether a call stands in a function that asks a model for an answer, and trains none."""
+    return any(map(predicts, sighting.function.calls)) and not facts.trains(sighting.key)
 
 
 _OF_KEDRO = re.compile(r"^(kedro_mlflow\.io\.\S+|tracking\.(Metrics|JSON)Data[Ss]et|\S+\.MetricsData[Ss]et)$")

@@ -6,11 +6,11 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from windlass.assessment.automation.conditions import may_run
 from windlass.assessment.automation.workflow import Job, Step, Workflow
 from windlass.assessment.project import Project
+from windlass.assessment.reach.failing import brings, jobs_that_fail, runs_after
 from windlass.assessment.reach.routes import Start, by_of, kinds_of
 from windlass.assessment.reading.shell import Command
 from windlass.assessment.records import Evidence
@@ -34,6 +34,7 @@ def started_by_ci(project: Project) -> list[Started]:
     folders = {folder for path in project.tree.sizes for folder in _folders_of(path)} | {"", "."}
     found: list[Started] = []
     for flow in flows:
+        failing = jobs_that_fail(project, flow)
         callers = tuple(each for each in flows if any(_is_call(job.calls, flow.path) for job in each.jobs))
         for job in flow.jobs:
             kinds = kinds_of(flow, job, callers)
@@ -43,8 +44,8 @@ def started_by_ci(project: Project) -> list[Started]:
                 each_folder = [(each, posixpath.join(flow.folder, each.folder).rstrip("/")) for each in followed]
                 if not all(folder in folders or _is_made(folder, job) for _, folder in each_folder):
                     break  # it fails, and what comes after it does not run
-                if project.outer is None and _lacks_requirements(project, flow, job, place):
-                    break
+                if job.name in failing and not runs_after(step, place, failing[job.name]):
+                    continue
                 found += [Started(start, each, folder) for each, folder in each_folder]
     return sorted(found, key=lambda each: -each.start.by)
 
@@ -63,40 +64,7 @@ def _folders_of(path: str) -> Iterator[str]:
 
 def _is_made(folder: str, job: Job) -> bool:
     """Whether a folder that is not in the tree may be there all the same, since the job brings it."""
-    return folder.startswith(("/", "..", "~", "./")) or "$" in folder or any(map(_brings, job.steps))
-
-
-_LISTS = re.compile(r"[\w./-]+\.(txt|in)")
-
-
-def _lacks_requirements(project: Project, flow: Workflow, job: Job, place: int) -> bool:
-    """Whether a step has pip install what a file lists that nothing of that name is in the tree, so that it fails."""
-    step = job.steps[place]
-    if step.swallowed or any(map(_brings, job.steps)):
-        return False
-    # Scripts of Azure go on after a command that failed: only the last of them tells.
-    asked = step.commands[-1:] if flow.system == "Azure Pipelines" else step.commands
-    lists = {word for each in asked if not each.swallowed for word in _listed(each)}
-    before = " ".join(each.text for one in job.steps[: place + 1] for each in one.commands if not _listed(each))
-    names = {posixpath.basename(word) for word in lists} - {posixpath.basename(path) for path in project.tree.sizes}
-    return any(name not in before for name in names)
-
-
-def _listed(command: Command) -> tuple[str, ...]:
-    """The lists that `pip install -r requirements.txt` is given, as far as they are written out."""
-    argv = command.argv
-    if "pip" not in argv[:3] and argv[0] != "pip3":
-        return ()
-    return tuple(
-        file for option, file in pairwise(argv) if option in ("-r", "--requirement") and _LISTS.fullmatch(file)
-    )
-
-
-def _brings(step: Step) -> bool:
-    fetched = step.uses.startswith("actions/download-artifact") or bool({"path", "repository"} & set(step.given))
-    return fetched or any(
-        {"mkdir", "clone", "unzip", "tar", "cookiecutter"} & set(each.argv[:2]) for each in step.commands
-    )
+    return folder.startswith(("/", "..", "~", "./")) or "$" in folder or any(map(brings, job.steps))
 
 
 def _is_call(said: str, path: str) -> bool:

@@ -91,6 +91,9 @@ class Function(msgspec.Struct, gc=False):
     assigned: list[Assigned] = []
     raises: list[int] = []
     """Lines at which it raises something of its own: not what it caught."""
+    unheeded: tuple[tuple[int, int], ...] = ()
+    """First and last lines of what stands in a `try` that catches everything and only tells of it: of its body from the
+    last line on that does anything."""
     parameters: tuple[str, ...] = ()
     stub: bool = False
     """Nothing but a constant, a message or `pass`."""
@@ -100,6 +103,10 @@ class Function(msgspec.Struct, gc=False):
     """Names, keys and short texts that it uses, each once, with line ends between them."""
     gives: str = ""
     """Dotted name of the module or class that every return of something known gives; `?` where they differ."""
+
+    def loses(self, line: int) -> bool:
+        """Whether an error at a line of it changes nothing of what happens afterwards."""
+        return any(first <= line <= last for first, last in self.unheeded)
 
 
 class Class(msgspec.Struct, gc=False):

@@ -177,6 +177,9 @@ class _Reader:
             return
         if isinstance(node, ast.Try):
             self.caught.update([handler.name for handler in node.handlers if handler.name])
+            if not node.orelse and _only_tell(node.handlers):
+                first = max(node.body[0].lineno, *map(_acts, node.body))
+                into.unheeded += ((first, node.body[-1].end_lineno or first),)
         elif isinstance(node, (ast.With, ast.AsyncWith)):
             for item in node.items:
                 if isinstance(item.optional_vars, ast.Name):
@@ -654,6 +657,33 @@ def _stops(body: Sequence[ast.stmt]) -> bool:
             if name in ("sys.exit", "exit", "quit", "os._exit", "pytest.fail", "SystemExit"):
                 return True
     return False
+
+
+_EVERYTHING = frozenset({"Exception", "BaseException"})
+
+
+def _only_tell(handlers: Sequence[ast.ExceptHandler]) -> bool:
+    """Whether what they catch is everything, and nothing follows from it."""
+    types = [each.type for each in handlers]
+    caught = [inner for each in types for inner in (each.elts if isinstance(each, ast.Tuple) else [each])]
+    everything = any(each is None or dotted_of(each) in _EVERYTHING for each in caught)
+    return everything and all(_is_told(each) for handler in handlers for each in handler.body)
+
+
+def _is_told(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        name = dotted_of(node.value.func)
+        return name.partition(".")[0] in _QUIET or ".logger." in f".{name}" or name.endswith("print_exc")
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+
+
+def _acts(node: ast.stmt) -> int:
+    """The last line of a statement, and of those in it, that does more than to tell, to ask and to raise."""
+    if isinstance(node, ast.Raise) or _is_told(node):
+        return 0
+    if type(node) in _BLOCKS:
+        return max((_acts(each) for body in _blocks(node) for each in body), default=0)
+    return node.lineno
 
 
 def _is_stub(body: Sequence[ast.stmt]) -> bool:

@@ -1,0 +1,112 @@
+"""Steps of CI that fail whatever the code is like, since what they ask for is not there: nothing after them runs."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from windlass.assessment.automation.workflow import Job, Step, Workflow
+from windlass.assessment.project import Project
+from windlass.assessment.reading.shell import Command
+
+_LISTS = re.compile(r"[\w./-]+\.(txt|in)")
+_TESTS = re.compile(r"(\./)?[\w./-]*tests?/?|[\w./-]+/|[\w./-]+\.py")
+_FLAG = re.compile(r"-[vqxsl]+|-r\w+|--[\w-]+=.*|--(verbose|quiet|exitfirst|no-header|no-cov|strict-markers)")
+_ELSEWHERE = frozenset({"pip", "pip3", "echo", "docker", "docker-compose", "podman", "kubectl", "ssh"})
+"""What runs nothing of that name, or in files of its own."""
+_ANYWAY = re.compile(r"(always|failure|failed|cancelled|succeededOrFailed)\(\)")
+
+
+def jobs_that_fail(project: Project, flow: Workflow) -> dict[str, int]:
+    """The jobs of a workflow that cannot get through, each with its first step that fails; -1 if they do not begin."""
+    found = {job.name: place for job in flow.jobs if (place := _fails(project, flow, job)) is not None}
+    waiting = list(found)
+    while waiting:
+        name = waiting.pop()
+        for job in flow.jobs:
+            if name in job.needs and found.get(job.name) != -1 and not _ANYWAY.search(job.condition):
+                found[job.name] = -1
+                waiting.append(job.name)
+    return found
+
+
+def _fails(project: Project, flow: Workflow, job: Job) -> int | None:
+    if project.outer is not None or job.swallowed or any(map(brings, job.steps)):
+        return None
+    return next(
+        (
+            place
+            for place, step in enumerate(job.steps)
+            if not step.swallowed
+            and (_lacks_requirements(project, flow, job, place) or any(tests_gone(project, flow, step)))
+        ),
+        None,
+    )
+
+
+def brings(step: Step) -> bool:
+    """Whether a step puts files beside those of the repository."""
+    fetched = step.uses.startswith("actions/download-artifact") or not _FETCHED.isdisjoint(step.given)
+    return fetched or any(not _BRINGING.isdisjoint(each.argv[:2]) for each in step.commands)
+
+
+_FETCHED = frozenset({"path", "repository", "submodules"})
+_BRINGING = frozenset({"mkdir", "clone", "unzip", "tar", "cookiecutter", "cp", "mv", "rsync", "submodule"})
+
+
+def runs_after(step: Step, place: int, failing: int) -> bool:
+    """Whether a step runs in a job whose step at `failing` fails, or that does not begin."""
+    return place < failing or (0 <= failing < place and bool(_ANYWAY.search(step.condition)))
+
+
+def _lacks_requirements(project: Project, flow: Workflow, job: Job, place: int) -> bool:
+    """Whether a step has pip install what a file lists that nothing of that name is in the tree, so that it fails."""
+    lists = {word for each in _counting(flow, job.steps[place]) for word in _listed(each)}
+    before = " ".join(each.text for one in job.steps[: place + 1] for each in one.commands if not _listed(each))
+    names = {posixpath.basename(word) for word in lists} - {posixpath.basename(path) for path in project.tree.sizes}
+    return any(name not in before for name in names)
+
+
+def _counting(flow: Workflow, step: Step) -> Iterator[Command]:
+    """The commands of a step whose failure is its own: scripts of Azure go on after one, and only the last tells."""
+    asked = step.commands[-1:] if flow.system == "Azure Pipelines" else step.commands
+    yield from (each for each in asked if not each.swallowed)
+
+
+def _listed(command: Command) -> tuple[str, ...]:
+    """The lists that `pip install -r requirements.txt` is given, as far as they are written out."""
+    argv = command.argv
+    if "pip" not in argv[:3] and argv[0] != "pip3":
+        return ()
+    return tuple(
+        file for option, file in pairwise(argv) if option in ("-r", "--requirement") and _LISTS.fullmatch(file)
+    )
+
+
+def tests_gone(project: Project, flow: Workflow, step: Step) -> Iterator[Command]:
+    """The commands that give pytest a file or a folder which is nowhere in the tree."""
+    for command in _counting(flow, step):
+        argv = command.argv
+        start = argv.index("pytest") if "pytest" in argv[:4] else -1
+        if start < 0 or argv[0] in _ELSEWHERE or "install" in argv[:start]:
+            continue
+        given = [
+            word.partition("::")[0]
+            for before, word in pairwise(argv[start:])
+            if not word.startswith("-") and _TESTS.fullmatch(word.partition("::")[0]) and _is_over(before)
+        ]
+        if any(not _is_there(project, word) for word in given):
+            yield command
+
+
+def _is_over(word: str) -> bool:
+    """Whether an argument asks for no value after it."""
+    return not word.startswith("-") or bool(_FLAG.fullmatch(word))
+
+
+def _is_there(project: Project, word: str) -> bool:
+    """Whether something of the tree ends like a path, from wherever it is seen."""
+    place = f"/{posixpath.normpath(word).lstrip('./')}"
+    return any(f"/{path}".endswith(place) or f"{place}/" in f"/{path}" for path in project.tree.sizes)
