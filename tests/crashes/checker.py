@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import polars as pl
 
 from windlass.errors import WindlassError
@@ -25,7 +24,6 @@ from windlass.records.event import (
     WorkspaceCreated,
 )
 from windlass.records.paths import Paths
-from windlass.records.routing import Routing
 from windlass.registry.registry import Registry
 from windlass.release.routing import read_routing, routing_for
 from windlass.serving.versions.trust import Trust
@@ -79,25 +77,14 @@ def _champions(ledger: Ledger, paths: Paths, product: str, expected: Sequence[st
     if expected is not None and reigns != list(expected):
         yield f"the champions were {reigns}, not {list(expected)}"
     routing = read_routing(paths.routing(product))
-    if routing is None or _unsigned(routing) != routing_for(state, sequence=routing.sequence):
+    if routing is None or not routing.says(routing_for(state, sequence=routing.sequence)):
         yield f"the routing record says {routing}, and the ledger {state.champion}"
         return
-    for target in (routing.champion, routing.challenger):
-        if target is not None and target.signature:
-            try:
-                Trust(paths).check(product, target)
-            except WindlassError as error:
-                yield str(error)
-
-
-def _unsigned(routing: Routing) -> Routing:
-    """What the ledger says of it: the signatures are the notary's."""
-    sides = {"champion": routing.champion, "challenger": routing.challenger}
-    plain = {
-        side: None if target is None else msgspec.structs.replace(target, key="", signature="")
-        for side, target in sides.items()
-    }
-    return msgspec.structs.replace(routing, **plain)
+    if routing.signature:
+        try:
+            Trust(paths).check(routing)
+        except WindlassError as error:
+            yield str(error)
 
 
 def _bundles(ledger: Ledger, paths: Paths, product: str) -> Iterator[str]:

@@ -123,12 +123,11 @@ def _act(
 
 
 def _sign_what_is_routed(workspace: Workspace) -> None:
-    """Have versions signed for that a release before 0.2 has routed, if nobody else runs the loop, who would do it."""
+    """Have records signed that an earlier release has written, if nobody else runs the loop, who would do it."""
     trust, routings = Trust(workspace.paths), workspace.paths.routings.glob("*.json")
     try:
         for routing in filter(None, map(read_routing, routings)):
-            for target in filter(None, (routing.champion, routing.challenger)):
-                trust.check(routing.product, target)
+            trust.check(routing)
     except SigningError:
         with holding(workspace) as context:
             if context is not None:

@@ -22,10 +22,10 @@ from windlass.product.policy import Policies, from_plain
 from windlass.records.event import Body
 from windlass.records.lease import Fence
 from windlass.records.paths import Paths
-from windlass.records.routing import Target
+from windlass.records.routing import Routing
 from windlass.records.state import ProductState, WorkspaceState
 from windlass.registry.registry import Registry
-from windlass.release.routing import publish_routing, routing_for
+from windlass.release.routing import publish_routing, read_routing, routing_for
 from windlass.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ class LoopContext:
     processor_time: Callable[[], float] = time.process_time
     """Seconds that processors have worked for this process."""
     _renewed: float = field(init=False)
-    _signed: dict[tuple[str, str], Target] = field(init=False, default_factory=dict)
-    """Versions that were signed for, by product and digest."""
+    _routed: dict[str, Routing] = field(init=False, default_factory=dict)
+    """Product -> the record that is known to be right."""
 
     def __post_init__(self) -> None:
         self._renewed = self.real_time()
@@ -100,41 +100,49 @@ class LoopContext:
         if bodies:
             self.ledger.append(*bodies, at=self.now, actor=self.actor, product=product, run=run, fence=self.held())
 
-    def route(self, name: str) -> None:
+    def route(self, name: str) -> bool:
         """Set the routing record right, if it is not: what the ledger says is copied for the serving workers.
 
-        A product without a champion is routed too, so that its callers hear that it is to come.
+        A product without a champion is routed too, so that its callers hear that it is to come. True when the record
+        was another one than this process had written or found right: somebody else has changed it.
         """
         state = self.state
         product = state.products.get(name)
-        if product is not None:
-            routing = routing_for(product, sequence=state.sequence)
-            signed = msgspec.structs.replace(
-                routing,
-                champion=self._vouched(name, routing.champion),
-                challenger=self._vouched(name, routing.challenger),
-            )
-            publish_routing(signed, self.paths, self.held())
+        if product is None:
+            return False
+        there, known = read_routing(self.paths.routing(name)), self._routed.get(name)
+        right = self._signed(routing_for(product, sequence=state.sequence), there)
+        if right != there:
+            publish_routing(right, self.paths, self.held())
+        self._routed[name] = right
+        return known is not None and there is not None and there != known
 
-    def _vouched(self, product: str, target: Target | None) -> Target | None:
-        """`target` with a signature, which workers ask for; without one while there is no key that can be used, of
-        which `Signing` tells."""
-        if target is None:
-            return None
-        found = self._signed.get((product, target.digest))
-        if found is not None and found.version == target.version:
-            return found
+    def _signed(self, wanted: Routing, there: Routing | None) -> Routing:
+        """`wanted` with a signature, which workers ask for; `there`, if that says the same and is signed.
+
+        Without a key that can be used, of which `Signing` tells, nothing is changed: workers would follow no other
+        record, and those that begin could not follow this one any more.
+        """
+        same = there is not None and there.says(wanted)
+        if there is not None and same and there.signature and self._is_right(there):
+            return there
         try:
-            vouched = self.notary.vouch(target.signed_text(product))
+            vouched = self.notary.vouch(wanted.signed_text())
         except SigningError as error:
-            log.warning("%s: version %s is routed without a signature: %s", product, target.version, error.fault)
-            return target
+            log.warning("%s: who is to answer cannot be signed: %s", wanted.product, error.fault)
+            return wanted if there is None else there
         if vouched is None:
-            return target
+            return there if there is not None and same else wanted
         key, signature = vouched
-        signed = msgspec.structs.replace(target, key=key, signature=signature)
-        self._signed[product, target.digest] = signed
-        return signed
+        return msgspec.structs.replace(wanted, key=key, signature=signature)
+
+    def _is_right(self, routing: Routing) -> bool:
+        if routing == self._routed.get(routing.product):
+            return True
+        try:
+            return self.notary.keys.vouch(routing.key, routing.signed_text(), routing.signature)
+        except SigningError:  # a file among the keys that is none
+            return False
 
 
 def policies_of(product: ProductState) -> Policies:

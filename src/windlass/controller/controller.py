@@ -93,7 +93,7 @@ class Controller:
             "releasing": self._behind_all(self._release),
             "comparing a compiled form": self._forms.step,
             "testing": self._behind_all(self._experiments.step),
-            "routing": context.route,
+            "routing": self._route,
             "watching": self._behind_all(self._watch),
             "training": self._train,
             "telling": self._alerting.step,
@@ -211,6 +211,19 @@ class Controller:
         self._hangs.look(name)
         if self._context.product(name).declared is not None:
             self._releases.step(name)
+
+    def _route(self, name: str) -> None:
+        title = "who answers was changed by somebody else"
+        if self._context.route(name):
+            log.warning("%s: the routing record was changed by somebody else, and is as it was", name)
+            self._incidents.open(
+                name,
+                title=title,
+                cause=f"{self._context.paths.routing(name)} was another record than this loop had written",
+                remedy="it is as it was: workers follow what is signed; see who else may write to the workspace",
+            )
+        else:
+            self._incidents.close(name, title=title, resolution="the record is as it was written")
 
     def _watch(self, name: str) -> None:
         if self._context.product(name).declared is not None:

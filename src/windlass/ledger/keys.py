@@ -87,12 +87,20 @@ class Keys:
         found = (_public(path) for path in sorted(self._folder.glob("*.pub")))
         return {key_id(raw): raw for raw in found}
 
+    def vouch(self, key: str, content: bytes, signature: str) -> bool:
+        """Whether the key is trusted here and its holder signed `content`. Raises as `public`."""
+        public = self.public().get(key)
+        return public is not None and signature_holds(public, content, signature)
+
     def place(self, key: str) -> Path:
         """Where the private key is looked for."""
         return self._elsewhere or self._folder / f"{key}.pem"
 
     def load(self, key: str) -> SigningKey:
-        """The private key called `key`. Raises SigningError when it is missing, another one, or not kept secret."""
+        """The private key called `key`, whose public one is kept here too, if somebody has removed it.
+
+        Raises SigningError when it is missing, another one, or not kept secret.
+        """
         path = self.place(key)
         found = _read(path)
         if found.id != key:
@@ -102,6 +110,7 @@ class Keys:
                 remedy="set `signing_key` to the right file, or replace the key: "
                 "`windlass ledger rotate-key --reason WHY`",
             )
+        self._trust(found)
         return found
 
     def first(self) -> SigningKey:

@@ -9,7 +9,7 @@ from pathlib import Path
 from windlass.errors import LedgerCorrupt, SigningError
 from windlass.ledger.anchoring import Anchor
 from windlass.ledger.checkpoints import read_outside, write_outside
-from windlass.ledger.keys import Keys
+from windlass.ledger.keys import Keys, SigningKey
 from windlass.ledger.ledger import Ledger
 from windlass.ledger.pruning import Pruned
 from windlass.ledger.retention import Kept
@@ -28,6 +28,8 @@ class Notary:
         self._ledger = ledger
         self._outside = paths.checkpoint
         self.keys = Keys(paths.keys, elsewhere=signing_key)
+        self._held: SigningKey | None = None
+        """The key in force, once it was used: who answers is to be changed also after its file is gone."""
 
     def sign(self, *, at: datetime, actor: str, fence: Fence | None = None) -> Checkpoint:
         """Sign everything up to now, first in the ledger, then outside: killed in between, the copy is only older.
@@ -48,8 +50,9 @@ class Notary:
         known = self._ledger.key()
         if known is None:
             return None
-        key = self.keys.load(known.key)
-        return key.id, key.sign(content)
+        if self._held is None or self._held.id != known.key:
+            self._held = self.keys.load(known.key)
+        return known.key, self._held.sign(content)
 
     def verify(
         self,

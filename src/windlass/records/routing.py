@@ -19,14 +19,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     digest: str
     """sha256 of the bundle's manifest; the directory's name in the registry."""
-    key: str = ""
-    """Id of the workspace's key that the holder of the lease signed it with; empty: there was none to be used."""
-    signature: str = ""
-    """Of `signed_text`, 128 hexadecimal digits."""
-
-    def signed_text(self, product: str) -> bytes:
-        """What is signed: that the bundle with this digest is this version of `product`."""
-        return msgspec.json.encode(["windlass.version.1", product, self.version, self.digest])
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,3 +40,15 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     """Mixed into the hash of a key, so that each release splits the keys anew."""
     control: bool = False
     """The challenger is the champion before: workers ask it now and then as they ask the one on probation."""
+    key: str = ""
+    """Id of the workspace's key that the holder of the lease signed it with; empty: there was none to be used."""
+    signature: str = ""
+    """Of `signed_text`, 128 hexadecimal digits."""
+
+    def signed_text(self) -> bytes:
+        """What is signed: the whole record, so that no version gets another role than it was given."""
+        return msgspec.json.encode(["windlass.routing.1", msgspec.structs.replace(self, key="", signature="")])
+
+    def says(self, other: Routing) -> bool:
+        """Whether it has the same versions answer in the same way, whenever that was said and by whom."""
+        return msgspec.structs.replace(self, sequence=other.sequence, key=other.key, signature=other.signature) == other

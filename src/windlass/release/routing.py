@@ -56,16 +56,10 @@ def _tested(product: ProductState, test: ExperimentState, champion: Target, *, s
     )
 
 
-def publish_routing(routing: Routing, paths: Paths, fence: Fence) -> bool:
-    """Replace the record if it says something new; True if it did. Raises LeaseLost when another has taken over."""
-    path = paths.routing(routing.product)
-    current = read_routing(path)
-    if current is not None and msgspec.structs.replace(current, sequence=routing.sequence) == routing:
-        return False
-    staging = Staging(paths.routings, fence)
-    with staging.writing(path) as file:
+def publish_routing(routing: Routing, paths: Paths, fence: Fence) -> None:
+    """Replace the record. Raises LeaseLost when another has taken over."""
+    with Staging(paths.routings, fence).writing(paths.routing(routing.product)) as file:
         file.write(msgspec.json.format(msgspec.json.encode(routing), indent=2))
-    return True
 
 
 def read_routing(path: Path) -> Routing | None:

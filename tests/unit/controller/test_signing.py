@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import msgspec
 import pytest
 
+from windlass.controller.context import LoopContext
 from windlass.controller.controller import Controller
 from windlass.controller.incidents import Incidents
 from windlass.controller.signing import TITLE, Signing
 from windlass.errors import LeaseLost, SigningError
-from windlass.records.event import ChampionChanged, ControllerStopped, KeyRotated, RunLogged
-from windlass.records.routing import Target
+from windlass.records.event import (
+    ChampionChanged,
+    ControllerStopped,
+    IncidentClosed,
+    IncidentOpened,
+    KeyRotated,
+    RunLogged,
+)
+from windlass.records.routing import Routing, Target
 from windlass.release.routing import read_routing
 from windlass.serving.versions.trust import Trust
 
@@ -136,11 +145,10 @@ def test_the_last_thing_that_a_controller_says_is_signed(desk: Desk, watch: Watc
     assert signed_upto(desk) == desk.ledger.head() == stopped.sequence
 
 
-def routed(desk: Desk) -> Target:
+def routed(desk: Desk) -> Routing:
     routing = read_routing(desk.paths.routing(PRODUCT))
     assert routing is not None
-    assert routing.champion is not None
-    return routing.champion
+    return routing
 
 
 def test_what_is_routed_is_signed_for_as_soon_as_there_is_a_key(desk: Desk, signing: Signing) -> None:
@@ -148,27 +156,80 @@ def test_what_is_routed_is_signed_for_as_soon_as_there_is_a_key(desk: Desk, sign
     desk.write(ChampionChanged(version="v1", digest="d-v1", previous=None, release=None, reason="first"))
     desk.context.route(PRODUCT)
     assert routed(desk).signature == ""
-    Trust(desk.paths).check(PRODUCT, routed(desk))
+    Trust(desk.paths).check(routed(desk))
     signing.step()
     assert routed(desk).signature
-    Trust(desk.paths).check(PRODUCT, routed(desk))
-    forged = msgspec.structs.replace(routed(desk), digest="0" * 64)
-    with pytest.raises(SigningError):
-        Trust(desk.paths).check(PRODUCT, forged)
+    Trust(desk.paths).check(routed(desk))
 
 
-def test_without_its_key_the_controller_routes_and_workers_refuse(desk: Desk, signing: Signing) -> None:
-    desk.register("v1")
-    desk.write(ChampionChanged(version="v1", digest="d-v1", previous=None, release=None, reason="first"))
+def test_the_loop_goes_on_routing_after_the_file_of_its_key_is_gone(desk: Desk, signing: Signing) -> None:
     signing.step()
+    desk.register("v1")
+    crown(desk, "v1")
+    (private,) = desk.paths.keys.glob("*.pem")
+    private.unlink()
+    crown(desk, "v2")
+    Trust(desk.paths).check(routed(desk))
+    assert routed(desk).champion == Target(version="v2", digest="d-v2")
+
+
+def test_the_next_loop_that_has_no_key_leaves_the_record_that_workers_can_follow(desk: Desk, signing: Signing) -> None:
+    signing.step()
+    crown(desk, "v1")
     before = routed(desk)
     (private,) = desk.paths.keys.glob("*.pem")
     private.unlink()
-    desk.register("v2")
-    desk.write(ChampionChanged(version="v2", digest="d-v2", previous="v1", release=None, reason="next"))
-    desk.context.route(PRODUCT)
-    with pytest.raises(SigningError, match="v2 is not signed"):
-        Trust(desk.paths).check(PRODUCT, routed(desk))
-    desk.write(ChampionChanged(version="v1", digest="d-v1", previous="v2", release=None, reason="back"))
-    desk.context.route(PRODUCT)
+    following = replace(desk.context)
+    crown(desk, "v2", context=following)
     assert routed(desk) == before
+    desk.paths.routing(PRODUCT).unlink()
+    following.route(PRODUCT)
+    with pytest.raises(SigningError, match="it is not signed"):
+        Trust(desk.paths).check(routed(desk))
+
+
+def test_a_public_key_that_was_removed_is_put_back_by_who_has_the_private_one(desk: Desk, signing: Signing) -> None:
+    signing.step()
+    (public,) = desk.paths.keys.glob("*.pub")
+    content = public.read_bytes()
+    public.unlink()
+    crown(desk, "v1", context=replace(desk.context))
+    assert public.read_bytes() == content
+    Trust(desk.paths).check(routed(desk))
+
+
+def crown(desk: Desk, version: str, *, context: LoopContext | None = None) -> None:
+    desk.write(
+        ChampionChanged(version=version, digest=f"d-{version}", previous=None, release=None, reason="it is the next")
+    )
+    (context or desk.context).route(PRODUCT)
+
+
+def test_what_says_the_same_is_not_written_again(desk: Desk, signing: Signing) -> None:
+    signing.step()
+    crown(desk, "v1")
+    path = desk.paths.routing(PRODUCT)
+    written = path.stat().st_mtime_ns, path.stat().st_ino
+    log(desk, 3)
+    for context in (desk.context, replace(desk.context)):
+        assert not context.route(PRODUCT)
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == written
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_record_that_somebody_else_changed_is_set_right_and_told(desk: Desk, signing: Signing, signed: bool) -> None:
+    if signed:
+        signing.step()
+    for version in ("v1", "v2"):
+        crown(desk, version)
+    controller = Controller(context=desk.context, engine=desk.engine, entries={})
+    controller.start()
+    right = routed(desk)
+    changed = msgspec.structs.replace(right, champion=Target(version="v1", digest="d-v1"))
+    desk.paths.routing(PRODUCT).write_bytes(msgspec.json.encode(changed))
+    controller.tick()
+    assert routed(desk).says(right)
+    told = [body for body in desk.bodies(IncidentOpened) if "changed by somebody else" in body.title]
+    assert [str(desk.paths.routing(PRODUCT)) in body.cause for body in told] == [True]
+    controller.tick()
+    assert told[0].incident in [body.incident for body in desk.bodies(IncidentClosed)]

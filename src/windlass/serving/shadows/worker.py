@@ -84,7 +84,7 @@ class ShadowWorker:
     """One challenger, loaded, and what was mirrored to it."""
 
     def __init__(self, options: ShadowOptions) -> None:
-        """Raises SigningError, RegistryError and whatever else keeps a version from being loaded."""
+        """Raises RegistryError and whatever else keeps a version from being loaded."""
         from windlass.lake.segments import SegmentWriter
         from windlass.registry.registry import Registry
         from windlass.serving.answers.answering import Answering
@@ -92,7 +92,6 @@ class ShadowWorker:
         from windlass.serving.metrics import Metrics
         from windlass.serving.versions.lineup import Loaded
         from windlass.serving.versions.timing import undisturbed_time
-        from windlass.serving.versions.trust import Trust
 
         worker, product, target = options.worker, options.product, options.target
         self._paths, self.metrics = Paths(worker.root), Metrics(worker.metrics)
@@ -107,7 +106,6 @@ class ShadowWorker:
             let_go=self._paths.let_go,
         )
         self._answering = Answering(clock=clock_from(worker.clock), capture=self.capture, metrics=self.metrics)
-        Trust(self._paths).check(product, target)
         with one_comes_out():  # opening it imports the user's modules
             bundle = Registry(self._paths).open(product, target.digest)
             self._loaded = Loaded.of(target.version, target.digest, bundle, timing=undisturbed_time)

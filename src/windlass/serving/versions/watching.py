@@ -7,12 +7,13 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from windlass.engines.forks import one_comes_out
-from windlass.errors import WindlassError
+from windlass.errors import SigningError, WindlassError
 from windlass.records.paths import Paths
 from windlass.records.routing import Routing, Target
 from windlass.serving.limits import RETRY_SECONDS
@@ -91,6 +92,12 @@ class Watcher:
         if current is not None and routing.sequence < current.routing.sequence:
             _log.warning("%s: routing %d is older than %d", product, routing.sequence, current.routing.sequence)
             return
+        try:
+            self._trust.check(routing)
+        except SigningError as error:
+            self._retry_at[product] = time.monotonic() + RETRY_SECONDS
+            self._stay(product, routing, error.what)
+            return
         answers_or_says_why = current is not None and (current.champion or current.problems)
         if not answers_or_says_why:  # who asks while the version is loaded is told so
             self._board.put(Lineup(product=product, routing=routing))
@@ -99,6 +106,14 @@ class Watcher:
             self._retry_at[product] = time.monotonic() + RETRY_SECONDS
         self._board.put(lineup)
         self._publish(current, lineup)
+
+    def _stay(self, product: str, routing: Routing, why: str) -> None:
+        """With what serves, whatever the record says, its sequence included."""
+        nothing = Lineup(product=product, routing=msgspec.structs.replace(routing, sequence=0))
+        current = self._board.lineups.get(product) or nothing
+        if why not in current.problems:
+            _log.warning("%s: %s", product, why)
+            self._board.put(replace(current, problems=(why,)))
 
     def _lineup(self, routing: Routing, current: Lineup | None, *, challengers: bool) -> Lineup:
         problems: list[str] = []
@@ -127,7 +142,6 @@ class Watcher:
         if found is not None and found.version == target.version:
             return found
         try:
-            self._trust.check(product, target)
             with one_comes_out():  # opening it imports the user's modules
                 bundle = self._open(product, target.digest)
                 loaded = Loaded.of(target.version, target.digest, bundle)
