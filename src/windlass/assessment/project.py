@@ -18,6 +18,7 @@ from windlass.assessment.automation.cdk import pipelines_of_python, pipelines_of
 from windlass.assessment.automation.environment import (
     SECTIONS,
     holds_settings,
+    together,
     variables_of_document,
     variables_of_lines,
 )
@@ -271,14 +272,16 @@ class Project:
 
     @cached_property
     def environment(self) -> Values:
-        """What programs find in their environment by each name; what CI says counts more than files of settings do."""
-        found: dict[str, tuple[str, ...]] = {}
-        for path in filter(holds_settings, self.paths):
-            found |= variables_of_lines(self.text(path))
+        """Every value that CI, compose files, images and files of settings give to a name of the environment."""
+        return together(self.settings.values())
+
+    @cached_property
+    def settings(self) -> Mapping[str, Values]:
+        """Each file that sets names of the environment, and what it sets them to."""
+        found = {path: variables_of_lines(self.text(path)) for path in filter(holds_settings, self.paths)}
         for path in self.yaml_paths:
             if any(f"{section}:" in self.text(path) for section in SECTIONS):
-                for document in self.yaml(path):
-                    found |= variables_of_document(document)
+                found[path] = together(map(variables_of_document, self.yaml(path)))
         return found
 
     @cached_property

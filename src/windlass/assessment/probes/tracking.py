@@ -11,6 +11,7 @@ from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import predicts
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.engines import dvc_stages
+from windlass.assessment.reach.environment import asked_of_environment, environment_of, said_of
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, last_of
 from windlass.assessment.records import Evidence, Finding
@@ -210,9 +211,9 @@ def tracking_centralized(facts: Facts) -> Finding:
         call = sighting.call
         value = next((arg for arg in call.args if arg), None) or call.kwarg("uri") or call.kwarg("project") or ""
         if call.name.startswith("mlflow") and call.last == "set_tracking_uri":
-            local = re.match(r"^(file:|sqlite:|\./|mlruns|/|http://(localhost|127))", value)
-            if local and not _persisted(facts, value):
-                down.append(sighting.here(f"the tracker is local: {value[:60]}"))
+            local = _local(value) or _told_to_stay(facts, sighting, value)
+            if local and not _persisted(facts, local):
+                down.append(sighting.here(f"the tracker is local: {local[:60]}"))
             else:
                 seen.append(sighting.seen("the tracker is named by its address or by the environment"))
         elif call.name.startswith(("wandb.init", "neptune.init", "clearml.Task.init", "comet_ml")) and call.kwarg(
@@ -249,6 +250,21 @@ def tracking_centralized(facts: Facts) -> Finding:
         wired_from=By.PERSON,
         may_be_wired=any(each.by is not By.NOBODY for each in seen),
     )
+
+
+_LOCAL = re.compile(r"^(file:|sqlite:|\./|mlruns|/|http://(localhost|127))")
+
+
+def _local(value: str) -> str:
+    return value if _LOCAL.match(value) else ""
+
+
+def _told_to_stay(facts: Facts, sighting: Sighting, value: str) -> str:
+    """The folder or the file that the environment names as the tracker, wherever the best ways to a call begin."""
+    asked = asked_of_environment(facts.project, value)
+    routes = [route for route in facts.graph.routes(sighting.key) if route.by is sighting.by] if asked else []
+    said = [said_of(asked, environment_of(facts.project, route.start)) for route in routes]
+    return said[0] if said and all(map(_local, said)) else ""
 
 
 def _persisted(facts: Facts, value: str) -> bool:

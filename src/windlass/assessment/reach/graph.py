@@ -21,11 +21,13 @@ from windlass.assessment.reach.ci import started_by_ci
 from windlass.assessment.reach.commands import leads_of
 from windlass.assessment.reach.engines import mlflow_entries
 from windlass.assessment.reach.entries import Entry, declared_entries, python_entries, service_entries
+from windlass.assessment.reach.environment import environment_of
 from windlass.assessment.reach.functions import cloud_functions
 from windlass.assessment.reach.routes import By, Route, Start
-from windlass.assessment.reach.started import compiled_pipelines, started_by
+from windlass.assessment.reach.started import compiled_pipelines, may_start, started_by
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command
+from windlass.assessment.reading.variables import Values
 from windlass.assessment.records import Evidence
 
 _MOST_PLACES = 4_000
@@ -206,12 +208,20 @@ class _Walker:
         self.project = graph.project
         self.modules = graph.project.modules
         self.known: dict[tuple[tuple[str, ...], str, str], Leads] = {}
+        self.environments: dict[tuple[str, int], Values] = {}
 
     def _leads(self, command: Command, folder: str) -> Leads:
         key = (command.argv, folder, command.fed)
         if key not in self.known:
             self.known[key] = leads_of(self.project, command, folder)
         return self.known[key]
+
+    def _environment(self, start: Start) -> Values:
+        """What a program finds in its environment that begins there."""
+        key = (start.evidence.path, start.evidence.line)
+        if key not in self.environments:
+            self.environments[key] = environment_of(self.project, start)
+        return self.environments[key]
 
     def walk(self, start: Start, items: tuple[Command | str, ...], folder: str, *, swallowed: str = "") -> None:
         route = Route(start, by=start.by, swallowed=swallowed)
@@ -317,7 +327,8 @@ class _Walker:
     def _started(self, route: Route, call: Call, module: Module, function: Function) -> Iterator[_At]:
         """What a call starts, and does not call."""
         path = module.path
-        yield from (_At(route, each, "", path) for each in started_by(self.project, call, module, function))
+        values = self._environment(route.start) if may_start(call.name) else {}
+        yield from (_At(route, each, "", path) for each in started_by(self.project, call, module, function, values))
         if call.name in ("pytest.main", "unittest.main"):
             unread = "" if call.name == "unittest.main" or _heeds(function, call) else "nobody reads what it answers"
             yield _At(route, Command(argv=(call.name.partition(".")[0],), line=call.line, swallowed=unread), "", path)

@@ -24,6 +24,7 @@ from windlass.assessment.reach.launches import (
 from windlass.assessment.reach.openapi import operations_of, reads_description
 from windlass.assessment.reading.code import Call, Function, Module, last_of
 from windlass.assessment.reading.shell import Command
+from windlass.assessment.reading.variables import Values
 from windlass.assessment.words import parts_of
 
 _MAKES = re.compile(r"hydra\..*(instantiate|call|get_method|get_class|get_object)$")
@@ -79,10 +80,16 @@ def compiled_pipelines(project: Project) -> Iterator[tuple[Key, int]]:
                 yield (module.path, function.name), function.line
 
 
-def started_by(project: Project, call: Call, module: Module, function: Function) -> Iterator[Command | Key]:
-    """Each command that a call of a function starts, and each function of the project that it has run."""
+def started_by(
+    project: Project, call: Call, module: Module, function: Function, values: Values
+) -> Iterator[Command | Key]:
+    """Each command that a call of a function starts, and each function of the project that it has run.
+
+    Where it takes the name of a file from its environment, `values` say what stands there.
+    """
     if may_launch(call.name):
-        yield from launched_by(with_environment(project, call, *named_files(call)))
+        for each in with_environment(project, call, values, *named_files(call)):
+            yield from launched_by(each)
     if call.last in STARTS_A_DAG:
         yield from dags_started(project, call, module)
     if call.last == "run_deployment" and "prefect" in module.packages:
@@ -108,8 +115,8 @@ def started_by(project: Project, call: Call, module: Module, function: Function)
 
 
 def functions_started(project: Project, call: Call, module: Module, function: Function) -> Iterator[Key]:
-    """The functions of the project that a call starts, through whatever commands."""
-    for each in started_by(project, call, module, function):
+    """The functions of the project that a call starts, through whatever commands, and whoever starts it."""
+    for each in started_by(project, call, module, function, project.environment):
         if isinstance(each, Command):
             beside = module.path.rpartition("/")[0]
             yield from functions_of(project, each) or functions_of(project, replace(each, folder=beside))

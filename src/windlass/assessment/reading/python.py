@@ -449,11 +449,22 @@ class _Reader:
             return self._statement_in(node)  # type: ignore[arg-type]
         if kind is not ast.Attribute:
             constant = _joined(node) if kind is ast.Call else self._filled(node)  # type: ignore[arg-type]
+            constant = constant or self._asked_of_environment(node)
             if constant is None and kind is ast.Call and self.scripts:
                 constant = self._filled(node)
             if constant is not None:
                 return constant
         return self._resolve(node) or None
+
+    def _asked_of_environment(self, node: ast.expr) -> str | None:
+        """`${NAME:-default}` for `os.environ["NAME"]` and `os.getenv("NAME", "default")`, or None."""
+        given: Sequence[ast.expr] = ()
+        if isinstance(node, ast.Subscript) and _tail_of(node.value) == "environ":
+            given = [node.slice] if self._resolve(node.value) == "os.environ" else ()
+        elif isinstance(node, ast.Call) and _tail_of(node.func) in ("getenv", "get"):
+            given = node.args if self._resolve(node.func) in ("os.getenv", "os.environ.get") else ()
+        name, default, *_ = [*map(constant_of, given), None, None]
+        return (f"${{{name}:-{default}}}" if default else f"${{{name}}}") if name else None
 
     def _statement_in(self, table: ast.Dict, depth: int = 0) -> str | None:
         """The statement about a model that a job of a database is described with: `{"query": {"query": TRAIN}}`."""
