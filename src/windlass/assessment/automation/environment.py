@@ -31,7 +31,7 @@ def variables_of_lines(text: str) -> Values:
 
 
 def variables_of_document(document: Any) -> Values:
-    """Every value that a document of YAML sets a name to, at whatever level: for a workflow, a job, a step, a service."""
+    """Every value that a document of YAML sets a name to, at whatever level: a workflow, a job, a step, a service."""
     return together(named(section) for section in _sections(document, 0))
 
 
