@@ -53,11 +53,16 @@ class _Processor:
         import psutil  # not before the workers start
 
         self._tasks = Path(f"/proc/{pid}/task")
-        self._process = psutil.Process(pid)
         self._gone = psutil.Error
+        try:
+            self._process = psutil.Process(pid)
+        except self._gone:  # it has ended already
+            self._process = None
         self._worked = 0.0
 
     def __call__(self, seconds: float) -> bool:
+        if self._process is None:
+            return False
         try:
             times = self._process.cpu_times()
             states = {_state(file) for file in self._tasks.glob("*/stat")} or {self._process.status()[:1].upper()}

@@ -226,14 +226,14 @@ class Server:
         self.stop()
 
     def _wait_until_ready(self, names: set[str], meanwhile: Meanwhile) -> str | None:
-        """Why the workers are not ready; None when they are."""
-        deadline = time.monotonic() + self._ready_seconds
+        """Why the workers are not ready; None when they are. A machine that is slow, or stands still, is waited for."""
+        pulses: dict[int, Pulse] = {}
         with self._changed:
             while (
                 not (self._failed or self._ready >= names or self._stopping.is_set())
-                and (left := deadline - time.monotonic()) > 0
+                and self._silence(pulses) <= self._ready_seconds
             ):
-                self._changed.wait(min(left, _ASIDE))
+                self._changed.wait(_ASIDE)
                 meanwhile()
             self._up = self._ready >= names
             return (
@@ -241,6 +241,11 @@ class Server:
                 if self._up or self._stopping.is_set()
                 else self._failed or f"not ready within {self._ready_seconds:g} s"
             )
+
+    def _silence(self, pulses: dict[int, Pulse]) -> float:
+        """Seconds for which a worker that is not ready has done nothing though it could have, at the most."""
+        starting = [process.pid for name, process in self._processes.items() if name not in self._ready]
+        return max((pulses.setdefault(pid, Pulse(pid)).silence() for pid in starting), default=0.0)
 
     # -- one thread for each worker -----------------------------------------------------------------------------
 

@@ -8,10 +8,12 @@ import select
 import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from windlass.errors import UsageError
+from windlass.errors import EngineError, UsageError
+from windlass.serving import supervisor
 from windlass.serving.options import TRY_LATER
 from windlass.serving.supervisor import Server, ServingEvent
 from windlass.settings import Settings
@@ -31,10 +33,9 @@ child.kill()
 """
 
 
-def server(folder: Path, **settings: object) -> Server:
+def server(folder: Path, **more: float) -> Server:
     code = WORKER.format(folder=str(folder))
-    made = Settings(workspace=folder, port=0, **settings)  # type: ignore[arg-type]
-    return Server(made, command=(sys.executable, "-c", code))
+    return Server(Settings(workspace=folder, port=0), command=(sys.executable, "-c", code), **more)
 
 
 def test_whoever_waits_for_the_workers_gets_to_do_something_else(tmp_path: Path) -> None:
@@ -46,13 +47,36 @@ def test_whoever_waits_for_the_workers_gets_to_do_something_else(tmp_path: Path)
     assert made.pids == ()
 
 
+def test_a_worker_is_not_given_up_for_what_its_machine_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    monkeypatch.setattr(
+        supervisor, "Pulse", lambda _pid: SimpleNamespace(silence=lambda: looks.append(0.0) or 0.0, beat=lambda: None)
+    )
+    made = server(tmp_path, ready_seconds=0.0)
+    made.start(meanwhile=lambda: (tmp_path / "may-be-ready").touch() if len(looks) > 3 else None)
+    (tmp_path / "may-end").touch()
+    made.stop()
+
+
+def test_a_worker_that_does_not_get_ready_though_it_could_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([30.0, 60.0, 61.0])
+    pulse = SimpleNamespace(silence=lambda: next(looks))
+    monkeypatch.setattr(supervisor, "Pulse", lambda _pid: pulse)
+    sleeps = (sys.executable, "-c", "import time; time.sleep(1e6)")
+    with pytest.raises(EngineError, match="not ready within 60 s"):
+        Server(Settings(workspace=tmp_path, port=0), command=sleeps).start()
+    assert list(looks) == []
+
+
 def test_a_worker_that_does_not_end_is_killed_with_what_it_started(tmp_path: Path) -> None:
     made = server(tmp_path)
     made.start(meanwhile=(tmp_path / "may-be-ready").touch)
     child = os.pidfd_open(int((tmp_path / "child").read_text()))
     made.stop(timeout=0.1)
     assert made.pids == ()
-    assert select.select([child], [], [], 60)[0], "it lives on"
+    assert select.select([child], [], [], 120)[0], "it lives on"
     os.close(child)
 
 
