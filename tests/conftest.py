@@ -17,8 +17,11 @@ from .postgres_server import PostgresServer
 
 # As the command has it: several processes want the cores here, too. Read when the libraries are loaded.
 os.environ.update(PATIENT_THREADS)
-# How long an example takes says how busy the machine is, and nothing else.
-hypothesis.settings.register_profile("patient", deadline=None)
+# How long an example takes says how busy the machine is, and nothing else. A run tries what every run of these sources
+# tries, so that one that fails has a cause; `--hypothesis-profile=search` tries others, and many.
+patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("patient", patient, derandomize=True)
+hypothesis.settings.register_profile("search", patient, derandomize=False, max_examples=2000)
 hypothesis.settings.load_profile("patient")
 
 

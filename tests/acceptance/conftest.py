@@ -79,7 +79,7 @@ def shell(port: int) -> Iterator[Shell]:
     """Runs a script in one bash that stops at the first failure; whatever it leaves running ends with the test."""
     groups: list[int] = []
 
-    def run(script: str, *, at: Path, patience: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(script: str, *, at: Path, patience: float = 900, check: bool = True) -> subprocess.CompletedProcess[str]:
         process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", script.replace(_PORT_OF_THE_PAGES, str(port))],
             cwd=at,

@@ -28,7 +28,7 @@ print(len(load_catalogue().practices), len(found.practices), "</html>" in render
 
 def test_a_wheel_has_the_catalogue_the_pages_and_what_a_project_begins_with(tmp_path: Path) -> None:
     pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
-    subprocess.run([*pip, "--wheel-dir", str(tmp_path), str(ROOT)], check=True, timeout=120)
+    subprocess.run([*pip, "--wheel-dir", str(tmp_path), str(ROOT)], check=True, timeout=600)
     (wheel,) = tmp_path.glob("windlass-*.whl")
     unpacked = tmp_path / "unpacked"
     with zipfile.ZipFile(wheel) as archive:
@@ -39,7 +39,7 @@ def test_a_wheel_has_the_catalogue_the_pages_and_what_a_project_begins_with(tmp_
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     asked, answered, drawn = done.stdout.split()
     assert asked == answered

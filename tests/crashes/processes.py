@@ -174,7 +174,7 @@ class Process:
         return Holder(seconds=LEASE_SECONDS, ended=lambda _: False, real_time=self._machine.running)
 
     def _heard(self) -> str:
-        told = self._told.get(timeout=60)
+        told = self._told.get(timeout=300)
         if isinstance(told, str):
             return told
         raise AssertionError(f"{self.name} broke") from told

@@ -24,7 +24,7 @@ for name in ("one", "two"):
 def run(folder: Path) -> tuple[int, list[str]]:
     environment = {**os.environ, VARIABLE: str(folder)}
     done = subprocess.run(
-        [sys.executable, "-c", REACH], capture_output=True, text=True, check=False, env=environment, timeout=60
+        [sys.executable, "-c", REACH], capture_output=True, text=True, check=False, env=environment, timeout=300
     )
     return done.returncode, done.stdout.splitlines()
 

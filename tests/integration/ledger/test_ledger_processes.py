@@ -60,7 +60,7 @@ def test_eight_processes_open_a_new_ledger_and_write_at_once(ledger_url: str) ->
         assert said(process) == "ready"
     for process in writers:
         go(process)
-    errors = [process.communicate(timeout=60)[1] for process in writers]
+    errors = [process.communicate(timeout=300)[1] for process in writers]
 
     assert [process.returncode for process in writers] == [0] * 8, errors
     with Ledger(url) as ledger:
@@ -86,7 +86,7 @@ def test_a_writer_killed_in_the_middle_leaves_a_whole_ledger(ledger_url: str, af
         acknowledged = max([acknowledged, *(int(said(process)) for process in victims)])
     for process in victims:
         process.send_signal(signal.SIGKILL)
-        rest = process.communicate(timeout=10)[0].split("\n")
+        rest = process.communicate(timeout=120)[0].split("\n")
         acknowledged = max([acknowledged, *(int(line) for line in rest[:-1])])  # the last line may be half written
 
     with Ledger(url) as ledger:

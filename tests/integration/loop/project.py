@@ -107,7 +107,7 @@ class Up:
     def _settings(self) -> dict[str, str]:
         return {
             "WINDLASS_PORT": str(self.port),
-            "WINDLASS_LEASE_SECONDS": "4",
+            "WINDLASS_LEASE_SECONDS": "60",  # or whoever asks would act in place of one that a busy machine holds up
             "WINDLASS_POLL_SECONDS": "0.1",
             **self.more,
         }
@@ -135,7 +135,7 @@ class Up:
         self.ledger.append(requested, at=datetime.now(UTC), actor="ada", product=PRODUCT)
         return command
 
-    def wait_until(self, condition: Callable[[], Any], *, seconds: float = 90) -> Any:
+    def wait_until(self, condition: Callable[[], Any], *, seconds: float = 180) -> Any:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = condition()
@@ -178,7 +178,7 @@ class Up:
         """The answers of one request. Raises NotAnswered, and OSError where nobody listens."""
         row = {"at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}
         body = json.dumps({"rows": [{"id": number, **row} for number in range(count)]})
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=120)
         connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
         with connection.getresponse() as response:
             content = response.read()

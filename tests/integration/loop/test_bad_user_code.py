@@ -59,7 +59,7 @@ def server(limited: World) -> Iterator[Server]:
 
 
 def who_answers(server: Server) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     body = json.dumps({"rows": [ROW]})
     connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
     return str(json.loads(connection.getresponse().read())["predictions"][0]["version"])
@@ -107,8 +107,9 @@ def test_a_child_that_comes_out_of_user_code_goes_no_further(limited: World) -> 
     limited.ask("train")
     limited.wait_until(lambda: len(limited.bodies(RunFinished)) > runs)
     finished = limited.bodies(RunFinished)[-1]
+    log = limited.paths.run(PRODUCT, finished.run) / "extract.log"
+    limited.wait_until(lambda: "came out of user code, and was ended" in log.read_text())  # nobody waits for it
     steps = Counter(body.step for body in limited.bodies(StepFinished) if body.run == finished.run)
     assert set(steps.values()) == {1}
-    log = limited.paths.run(PRODUCT, finished.run) / "extract.log"
     assert log.read_text().count("came out of user code, and was ended") == 1
     limited.edit(FORK, READ)

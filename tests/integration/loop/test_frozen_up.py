@@ -29,7 +29,9 @@ from .project import Up  # type: ignore[import-not-found]
 )
 def test_one_that_is_stopped_is_succeeded_and_changes_nothing_when_it_wakes_up(up: Up, everything: bool) -> None:
     """`everything`: its training process and its workers are stopped with it, as when a container is paused."""
+    up.more["WINDLASS_LEASE_SECONDS"] = "4"  # after which it is succeeded
     first, first_port = up.start(), up.port
+    up.more.clear()  # nobody succeeds the second
     up.wait_until(lambda: up.champion() == "v1")
     answered = {answer["id"] for answer in up.predict(5)}
     up.source.write_text(up.source.read_text().replace("C=1.0", "C=0.1"))

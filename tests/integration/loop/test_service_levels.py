@@ -11,7 +11,7 @@ from .project import PRODUCT, Up  # type: ignore[import-not-found]
 
 
 def status_of_a_request(up: Up) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", up.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", up.port, timeout=120)
     body = json.dumps({"rows": [{"id": 1, "at": "2026-03-01T10:00:00Z", "wind": 0.5, "rain": 0.1}]})
     connection.request("POST", f"/{PRODUCT}/predict", body, {"Content-Type": "application/json"})
     with connection.getresponse() as response:

@@ -37,7 +37,7 @@ def test_it_is_rolled_back_and_nobody_misses_an_answer(up: Up) -> None:
     trained = up.command("train")
     assert (trained.returncode, "v2" in trained.stdout) == (0, True), trained.stdout + trained.stderr
     up.wait_until(lambda: up.champion() == "v2")
-    up.wait_until(lambda: minute() == "v1")
+    up.wait_until(lambda: minute() == "v1", seconds=600)
     finished = up.events(ReleaseFinished)[-1]
     assert (finished.version, finished.outcome, finished.decision.verdict) == ("v2", "rolled_back", "roll_back")
     assert finished.decision.count("slow_stretches") >= 25  # what a single bad quarter of an hour must not do

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,6 +52,16 @@ ROWS = pl.DataFrame(
         "late": [i % 2 == 0 for i in range(40)],
     }
 )
+LIMITED = """
+import sys
+from windlass.serving import limits
+
+vars(limits).update({!r})
+from windlass.serving import worker
+
+sys.argv[0] = worker.__file__
+worker.main(sys.argv[1])
+"""
 ROW = {"flight": "f1", "at": "2013-03-01T10:00:00Z", "distance": 0.25, "seats": 3}
 
 
@@ -121,8 +132,10 @@ class World:
     def settings(self, **more: Any) -> Settings:
         return Settings(workspace=self.paths.root, port=0, **more)
 
-    def server(self, *, guarded: bool = False, **more: Any) -> Server:
-        return Server(self.settings(**more), self.paths, on_event=self.hear, guarded=guarded)
+    def server(self, *, guarded: bool = False, limits: dict[str, float] | None = None, **more: Any) -> Server:
+        """`limits`: bounds of the worker's that differ, where a busy machine would reach those that it has."""
+        given: dict[str, Any] = {} if limits is None else {"command": (sys.executable, "-c", LIMITED.format(limits))}
+        return Server(self.settings(**more), self.paths, on_event=self.hear, guarded=guarded, **given)
 
     def hear(self, event: ServingEvent) -> None:
         with self.heard:
@@ -131,7 +144,7 @@ class World:
 
     def wait_for(self, wanted: Callable[[ServingEvent], bool], count: int = 1) -> None:
         with self.heard:
-            assert self.heard.wait_for(lambda: sum(map(wanted, self.events)) >= count, 30), self.events
+            assert self.heard.wait_for(lambda: sum(map(wanted, self.events)) >= count, 120), self.events
 
     def captured(self) -> list[PredictionBatch]:
         """Every prediction in the segments, in no particular order."""
@@ -154,7 +167,7 @@ class Caller:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
     def __call__(self, path: str, body: Any = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body)

@@ -163,7 +163,7 @@ def asked_raw(channel: grpc.Channel, message: bytes) -> grpc.RpcError:
     """How the server refuses bytes that are sent as they are."""
     method = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
     with pytest.raises(grpc.RpcError) as caught:
-        method(message, timeout=20)
+        method(message, timeout=120)
     return caught.value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,11 @@ HOLDS = (
 """The interpreter, all the while."""
 
 
+def states_of(process: int) -> set[str]:
+    """Of all its threads, as the system writes them."""
+    return {file.read_text().rpartition(")")[2].split()[0] for file in Path(f"/proc/{process}/task").glob("*/stat")}
+
+
 def told(world: Any, kind: str) -> list[str]:
     return [event.detail for event in world.events if event.kind == kind]
 
@@ -28,7 +34,9 @@ def told(world: Any, kind: str) -> list[str]:
 def test_others_are_answered_beside_it_and_its_worker_is_replaced(world: Any, caller: Any, hangs: str) -> None:
     world.publish("v2", factor=2.0, extra=hangs)
     world.route("v2")
-    with world.server(answer_seconds=10.0) as server, ThreadPoolExecutor(24) as callers:
+    # It stays for longer than is usual: to find out whose row it is takes a busy machine more than five seconds.
+    made = world.server(answer_seconds=10.0, limits={"HANGS_SECONDS": 15.0})
+    with made as server, ThreadPoolExecutor(24) as callers:
 
         def answer(place: int) -> tuple[int, Any]:
             client = caller(server.port)
@@ -76,7 +84,7 @@ def test_a_worker_whose_interpreter_is_held_is_replaced_by_its_parent(world: Any
 
         hanging = callers.submit(poison)
         until(lambda: set(server.pids) - set(before))
-        assert hanging.result(30) in ("ConnectionResetError", "RemoteDisconnected")
+        assert hanging.result(120) in ("ConnectionResetError", "RemoteDisconnected")
         for _ in range(8):  # whichever worker takes it
             client = caller(server.port)
             assert client.predict(flight="f2")[0] == 200
@@ -92,14 +100,16 @@ def test_a_worker_that_was_stopped_for_longer_than_a_call_may_take_is_left_alone
         assert client.predict(flight="f1")[0] == 200
         (worker,) = server.pids
         os.kill(worker, signal.SIGSTOP)
+        until(lambda: states_of(worker) == {"T"})
         _, pulse = server._pulses["w0"]
         looks: list[float] = []
         silence = pulse.silence
         pulse.silence = lambda: looks.append(silence()) or looks[-1]
         until(lambda: len(looks) >= 8)
+        silent = list(looks)
         os.kill(worker, signal.SIGCONT)
         assert client.predict(flight="f2")[0] == 200
         client.close()
         assert server.pids == (worker,)
-    assert max(looks[1:]) - looks[0] < 2.0
+    assert silent == sorted(silent, reverse=True), "while it is stopped nothing adds up"
     assert told(world, "died") == []

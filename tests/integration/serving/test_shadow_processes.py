@@ -94,7 +94,7 @@ def test_a_shadow_ends_with_its_worker(world: Any, caller: Any, extra: str) -> N
         until(lambda: psutil.Process(worker).children())
         process = os.pidfd_open(shadow_of(worker).pid)
         os.kill(worker, signal.SIGKILL)
-        assert select.select([process], [], [], 60)[0], "the shadow lives on"
+        assert select.select([process], [], [], 120)[0], "the shadow lives on"
         os.close(process)
 
 

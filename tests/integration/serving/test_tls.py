@@ -27,7 +27,7 @@ def free_port() -> int:
 def asked(port: int, trusted: Path, row: Any) -> tuple[int, Any]:
     """The answer over a connection of its own, to somebody who trusts one certificate."""
     context = ssl.create_default_context(cafile=str(trusted))
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=120)
     try:
         body = json.dumps({"rows": [row]})
         connection.request("POST", "/flights/predict", body, {"Content-Type": "application/json"})
@@ -44,7 +44,7 @@ def shown(port: int, trusted: Path) -> bool:
 
 
 def in_clear(port: int) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.request("GET", "/livez")
         return connection.getresponse().status
@@ -61,7 +61,7 @@ def alive(port: int, trusted: Path | None) -> bool:
     )
     with channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        return bool(stub.ServerLive(service_pb2.ServerLiveRequest(), timeout=30).live)
+        return bool(stub.ServerLive(service_pb2.ServerLiveRequest(), timeout=120).live)
 
 
 def test_both_protocols_answer_by_tls_alone(world: Any) -> None:
@@ -93,7 +93,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart(world: Any) -> None:
         renewed.write_bytes(newer.read_bytes())
         its_key.replace(key)
         newer.replace(certificate)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not shown(server.port, renewed):
             assert time.monotonic() < until
         assert asked(server.port, renewed, world.row)[0] == 200

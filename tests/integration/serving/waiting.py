@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def until(holds: Callable[[], Any], seconds: float = 60) -> None:
+def until(holds: Callable[[], Any], seconds: float = 120) -> None:
     pause, deadline = threading.Event(), time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it has not come about"

@@ -75,7 +75,7 @@ class Older:
         pl.concat([rows, later]).write_csv(history)
 
     def request(self, path: str, content: Any = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             method, body = ("GET", None) if content is None else ("POST", json.dumps(content))
             connection.request(method, path, body, {"Content-Type": "application/json"})
@@ -100,14 +100,14 @@ class Older:
             _wait_until(lambda: process.poll() is not None or self.request("/readyz")[0] == 200)
             done = meanwhile()
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0, process.stdout.read() if process.stdout else ""
+            assert process.wait(120) == 0, process.stdout.read() if process.stdout else ""
         finally:
             process.kill()
             process.communicate()
         return done
 
 
-def _wait_until(condition: Callable[[], bool], *, seconds: float = 90) -> None:
+def _wait_until(condition: Callable[[], bool], *, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"

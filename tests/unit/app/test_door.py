@@ -82,7 +82,7 @@ def test_it_serves_while_other_things_are_done_and_opens_once() -> None:
     hall.listen()
     hall.door.open(patient=True)
     hall.door.open(patient=False)
-    assert hall.served.started.wait(30)
+    assert hall.served.started.wait(120)
     close(hall)
     assert hall.served.did.count("started") == 1
     assert hall.said in ([], ["windlass: serving on http://here:8080 (flights)"])
@@ -99,7 +99,7 @@ def test_an_address_that_is_taken_is_waited_for_and_told_once() -> None:
     hall = Hall(Served(taken=4))
     hall.listen()
     hall.door.open(patient=True)
-    assert hall.served.started.wait(30)
+    assert hall.served.started.wait(120)
     hall.door._thread.join()  # type: ignore[union-attr]
     assert hall.kinds == ["unheard"] * 4 + ["heard"]
     assert hall.said == [
@@ -115,7 +115,7 @@ def test_while_another_process_of_the_workspace_answers_there_all_is_well() -> N
     hall = Hall(Served(taken=3), ask=lambda _url: next(answers))
     hall.listen()
     hall.door.open(patient=True)
-    assert hall.served.started.wait(30)
+    assert hall.served.started.wait(120)
     hall.door._thread.join()  # type: ignore[union-attr]
     assert hall.kinds == ["heard", "heard", "unheard", "heard"]  # the third one is of another workspace
     assert "served by another process of this workspace" in hall.said[0]

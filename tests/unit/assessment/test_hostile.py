@@ -229,7 +229,7 @@ PIECES = st.sampled_from(
 
 
 @given(files=st.dictionaries(NAMES, st.lists(PIECES, max_size=8).map("".join), max_size=6))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_heap_of_files_is_assessed(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]) -> None:
     root = tmp_path_factory.mktemp("heap")
     for name, text in files.items():

@@ -59,7 +59,7 @@ def test_the_past_does_not_change_with_the_future(make_stream, delay_hours, part
 
 
 @given(part=st.floats(0.25, 0.95), seed=st.integers(0, 1000))
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_labels_that_come_at_any_time_are_seen_then_and_not_before(make_stream, part, seed):
     frame = drifting(800, change=0.4)
     random = np.random.default_rng(seed)

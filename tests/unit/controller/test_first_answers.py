@@ -174,7 +174,7 @@ def test_one_that_cannot_be_made_again_is_told(desk: Desk) -> None:
     assert told.value.remedy
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     hours=st.lists(
         st.tuples(st.integers(1, 130), st.booleans(), st.sampled_from([0.0, 0.0, 0.0, 3.0])), min_size=4, max_size=9

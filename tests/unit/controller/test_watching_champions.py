@@ -168,7 +168,7 @@ def test_a_shadow_and_failed_answers_are_not_the_champions(desk: Desk) -> None:
 # -- after a restart -------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     hours=st.lists(
         st.tuples(st.integers(1, 90), st.booleans(), st.sampled_from([0.0, 0.0, 3.0])), min_size=3, max_size=10

@@ -16,7 +16,7 @@ from windlass.engines.behind import NICE
 from windlass.engines.local import LocalEngine
 from windlass.errors import ContractViolated, EngineError, RunFailed, UsageError
 
-LIMIT = 30.0
+LIMIT = 120.0
 
 
 def test_result_comes_back_from_another_process(engine: LocalEngine) -> None:

@@ -124,14 +124,14 @@ def test_power_syncs_before_it_answers_and_shares_the_sync(tmp_path, make, monke
 
     def slow(fd: int) -> None:
         begun.set()
-        go.wait(5)
+        go.wait(120)
         synced_sizes.append(os.fstat(fd).st_size)
 
     monkeypatch.setattr("windlass.lake.segments._fdatasync", slow)
     writer = SegmentWriter(tmp_path / "w", durability="power")
     threads = [threading.Thread(target=writer.append, args=(make.predictions(f"p{n}"),)) for n in range(5)]
     threads[0].start()
-    assert begun.wait(5)
+    assert begun.wait(120)
     for thread in threads[1:]:
         thread.start()
     while len(every(tmp_path)) < 5:
@@ -141,7 +141,7 @@ def test_power_syncs_before_it_answers_and_shares_the_sync(tmp_path, make, monke
     assert all(thread.is_alive() for thread in threads)
     go.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(120)
     assert len(synced_sizes) == 2  # the first caller's, and one for the four who came meanwhile
     assert synced_sizes[-1] == only(tmp_path).stat().st_size
 

@@ -93,12 +93,12 @@ def test_many_callers_share_syncs_and_lose_nothing(disk: DroppingDisk, tmp_path:
             writer.append(batch(f"p{caller}-{number}"))
             acknowledged.append(f"p{caller}-{number}")
             if number == 10:
-                halfway.wait(30)
+                halfway.wait(120)
 
     threads = [threading.Thread(target=call, args=(caller,)) for caller in range(4)]
     for thread in threads:
         thread.start()
-    halfway.wait(30)
+    halfway.wait(120)
     before = set(acknowledged)
     after = found(disk.cut(tmp_path / "halfway", tail))  # the others go on writing meanwhile
     for thread in threads:

@@ -151,7 +151,7 @@ def test_a_place_that_cannot_be_used_costs_time_and_is_told(
 
 
 @given(_HISTORIES, st.integers(0, 40))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_what_is_kept_is_what_was(path: Path, drawn: list[tuple[Body, str | None, int]], cut: int) -> None:
     with Ledger("sqlite://") as ledger:
         fence = ledger.acquire("one", 60)

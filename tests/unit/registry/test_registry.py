@@ -188,7 +188,7 @@ def test_every_changed_missing_or_added_file_is_named(
         registry.open("flights", digest)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_single_changed_byte_is_overlooked(
     data: st.DataObject, registry: Registry, publish: Publish, source: MakeSource, model: Any

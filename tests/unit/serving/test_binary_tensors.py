@@ -127,7 +127,7 @@ def test_bytes_behind_the_last_tensor_are_refused(flights: Any) -> None:
     assert (reply.status_code, "4 bytes behind" in reply.json()["error"]) == (422, True)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     content=st.binary(max_size=60),
     length=st.integers(0, 80),

@@ -61,12 +61,12 @@ class Served:
 
     def __exit__(self, *_: object) -> None:
         self.server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(120)
         assert not self._thread.is_alive()
         self._listener.close()
 
     def ask(self, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.request("POST", path, body, {**HEADERS, **{k.replace("_", "-"): v for k, v in headers.items()}})
         answer = connection.getresponse()
         content = answer.read()
@@ -75,7 +75,7 @@ class Served:
 
     def say(self, *sent: bytes, until: int = 1) -> bytes:
         """What comes back on one connection, until `until` answers are there or the server closes."""
-        with socket.create_connection(("127.0.0.1", self.port), 20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), 120) as connection:
             found = b""
             for part in sent:
                 connection.sendall(part)
@@ -267,10 +267,10 @@ def test_whoever_wants_the_connection_closed_is_told_that_it_is(
 
 
 def test_a_caller_who_goes_takes_nothing_along(served: Served) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), 120) as connection:
         connection.sendall(request(rows(served.stage))[:-5])
     assert served.ask("/flights/predict", rows(served.stage))[0] == 200
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while served.application.held.size and time.monotonic() < deadline:
         served.ask("/flights/predict", rows(served.stage))
     assert served.application.held.size == 0
@@ -283,16 +283,16 @@ def test_nobody_writes_to_a_caller_who_has_gone_before_his_first_answer(
 
     def slowly(inquiries: Any) -> Any:
         asked.set()
-        assert go_on.wait(20)
+        assert go_on.wait(600)
         return answer(inquiries)
 
     served.stage.parts.batcher._answering.answer = slowly
     body = rows(served.stage)
     chunked = request(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body), b"Transfer-Encoding: chunked")
-    with socket.create_connection(("127.0.0.1", served.port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), 120) as connection:
         connection.sendall(chunked * 3)
-        assert asked.wait(20)
-    state, pause, deadline = served.server.server_state, threading.Event(), time.monotonic() + 20
+        assert asked.wait(120)
+    state, pause, deadline = served.server.server_state, threading.Event(), time.monotonic() + 120
     while state.connections and time.monotonic() < deadline:
         pause.wait(0.001)
     go_on.set()
@@ -303,9 +303,9 @@ def test_nobody_writes_to_a_caller_who_has_gone_before_his_first_answer(
 
 
 def test_a_connection_too_many_is_refused_and_the_others_go_on(flights: Any) -> None:
-    with Served(flights, most=2) as served, socket.create_connection(("127.0.0.1", served.port), 20) as slow:
+    with Served(flights, most=2) as served, socket.create_connection(("127.0.0.1", served.port), 120) as slow:
         slow.sendall(b"POST /flights/predict HTTP/1.1\r\n")
-        with socket.create_connection(("127.0.0.1", served.port), 20) as other:
+        with socket.create_connection(("127.0.0.1", served.port), 120) as other:
             other.sendall(request(rows(flights)))
             assert other.recv(65536).startswith(b"HTTP/1.1 200 OK")
             assert served.say(b"", until=2).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
@@ -367,7 +367,7 @@ def test_nobody_without_a_token_takes_it(flights: Any) -> None:
 def test_a_connection_that_nobody_uses_is_closed_and_its_answer_is_forgotten(served: Served, short: bool) -> None:
     served.server.config.timeout_keep_alive = 1
     body = rows(served.stage)
-    with socket.create_connection(("127.0.0.1", served.port), 20) as connection:
+    with socket.create_connection(("127.0.0.1", served.port), 120) as connection:
         connection.sendall(request(body) if short else b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
         found = b""
         while part := connection.recv(65536):

@@ -87,8 +87,8 @@ def test_what_threads_count_while_it_is_published_is_counted_once() -> None:
             for _ in range(4)
         ]
         for each in counting:
-            each.result(20)
+            each.result(120)
         ended.set()
-        publishing.result(20)
+        publishing.result(120)
     line = 'windlass_predictions_total{product="flights",stage="champion",version="v1"} 8000.0'
     assert line in metrics.render().decode()

@@ -34,7 +34,7 @@ LEAF = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allo
 ANYTHING = st.recursive(
     LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=6), max_leaves=25
 )
-FITTING = settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FITTING = settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @FITTING
