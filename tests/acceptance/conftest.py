@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ..commands import run_here
+from ..ports import free_port
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(?P<tag>\w*)[ ]*\n(?P<body>.*?)^```[ ]*$", re.DOTALL | re.MULTILINE)
@@ -65,10 +65,8 @@ def fences() -> Callable[[Path], list[Fence]]:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    """A port that was free a moment ago, for the place of the 8080 of the pages."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """For the place of the 8080 of the pages."""
+    return free_port()
 
 
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from windlass.records.paths import Paths
 from windlass.records.state import ProductState
 
 from ...commands import run_here
+from ...ports import free_port
 
 PRODUCT = "lateness"
 SOURCE = """
@@ -72,7 +72,7 @@ class Up:
         self.ledger_url = self.paths.ledger_url(ledger)
         self.processes: list[subprocess.Popen[str]] = []
         self.said: dict[int, list[str]] = {}
-        self.port = self.free_port()
+        self.port: int = free_port()
         """Where processes that are started from now on answer."""
         self.more: dict[str, str] = {}
         """Settings of processes that are started from now on, as variables."""
@@ -89,12 +89,6 @@ class Up:
         self.hold = self.folder / "hold"
         """While this file is there, extracting does not come to an end."""
         self.source.write_text(SOURCE.format(history=str(history), hold=str(self.hold)))
-
-    def free_port(self) -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        return port
 
     # -- processes ---------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from windlass.records.event import (
 )
 from windlass.records.paths import STAGING
 
+from ...ports import free_port  # type: ignore[import-not-found]
 from .project import Up  # type: ignore[import-not-found]
 
 
@@ -41,7 +42,7 @@ def test_one_that_is_stopped_is_succeeded_and_changes_nothing_when_it_wakes_up(u
 
     frozen = freeze(up, first, everything=everything)
     if everything:
-        up.port = up.free_port()  # nobody answers at the other one
+        up.port = free_port()  # nobody answers at the other one
     second = up.start()
     up.wait_until(lambda: len(up.events(ControllerStarted)) == 2)
     up.hold.unlink()  # where it was not stopped, the training process of the first goes on as well

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,17 +18,14 @@ from tritonclient.utils import InferenceServerException
 from windlass.errors import UsageError
 from windlass.records.token import Token, Tokens
 
+from ...ports import free_port  # type: ignore[import-not-found]
+
 COLUMNS = {
     "flight": np.array(["f1", "f2"], dtype=np.object_),
     "at": np.array(["2013-03-01T10:00:00Z"] * 2, dtype=np.object_),
     "distance": np.array([0.25, 4.0]),
     "seats": np.array([3, 30]),
 }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def tensors(module: Any, described: Any) -> list[Any]:

@@ -17,11 +17,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from windlass.app.door import products_at
 
 from ...certificates import self_signed  # type: ignore[import-not-found]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+from ...ports import free_port  # type: ignore[import-not-found]
 
 
 def asked(port: int, trusted: Path, row: Any) -> tuple[int, Any]:

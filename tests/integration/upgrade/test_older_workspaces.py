@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -25,6 +24,8 @@ from click.testing import CliRunner
 from windlass.cli.main import app
 from windlass.clock import SharedClock
 
+from ...ports import free_port  # type: ignore[import-not-found]
+
 ARCHIVES = sorted((Path(__file__).parents[2] / "fixtures" / "workspaces").glob("*.tar.gz"))
 PRODUCT = "lateness"
 
@@ -38,9 +39,7 @@ class Older:
         self.folder = folder
         self.story = json.loads((folder / "story.json").read_text())
         self.clock = SharedClock(folder / "clock")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port: int = free_port()
         self.environment = {
             "WINDLASS_CLOCK": f"shared:{folder / 'clock'}",
             "WINDLASS_PORT": str(self.port),

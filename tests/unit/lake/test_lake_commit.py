@@ -383,12 +383,11 @@ def test_writers_and_committers_killed_again_and_again(lake, segments):
         committer.kill()
         committer.wait()
         committer.stdout.close()
-        for worker in workers:
-            worker.stdout.readline()
+        told = [worker.stdout.readline() for worker in workers]
     acknowledged = []
-    for worker in workers:
+    for worker, last in zip(workers, told, strict=True):
         worker.kill()
-        acknowledged.append(int(worker.stdout.read().split()[-1]))
+        acknowledged.append(int([last, *worker.stdout.read().split()][-1]))
         worker.wait()
         worker.stdout.close()
     lake.commit_segments("flights", segments, None)

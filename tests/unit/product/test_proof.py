@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -215,15 +214,14 @@ def test_the_error_names_no_key() -> None:
 
 
 def test_the_proof_costs_little() -> None:
-    at = pl.col("at")
-    eight = product(lambda r: r.select(A, B, C, p=A * B, q=A.abs(), n=C.str.len_chars(), h=at.dt.hour(), m=A.is_null()))
-    frame = rows(5000)
-    spent = []
-    for _ in range(5):
-        start = time.perf_counter()
-        prove_row_local(eight, frame)
-        spent.append(time.perf_counter() - start)
-    assert min(spent) < 0.1  # 0.012 s when measured alone
+    asked: list[int] = []
+
+    def three(frame: pl.DataFrame) -> pl.DataFrame:
+        asked.append(frame.height)
+        return frame.select(A, B, C)
+
+    prove_row_local(product(three), rows(5000))
+    assert (len(asked), sum(asked)) == (19, 6012), "all rows once, and those of a sample a few times"
 
 
 @settings(max_examples=40)

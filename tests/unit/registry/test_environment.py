@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 import subprocess
-import time
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from windlass.registry import environment
 from windlass.registry.environment import MOST_DIFF, capture
 
 
@@ -92,11 +92,15 @@ def test_no_repository_no_commit_and_no_git_are_fine(tmp_path: Path, monkeypatch
     assert capture(tmp_path).git_commit is None
 
 
-def test_asking_again_is_quick(repository: Path) -> None:
-    capture(repository)
-    spent = []
-    for _ in range(5):
-        start = time.perf_counter()
-        capture(repository)
-        spent.append(time.perf_counter() - start)
-    assert min(spent) < 0.05  # 0.007 s when measured alone: two calls of git
+def test_git_is_asked_twice(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call is a process, for which every run waits."""
+    asked: list[str] = []
+    git_says = environment._git
+
+    def noted(project: Path, *arguments: str) -> bytes | None:
+        asked.append(arguments[0])
+        return git_says(project, *arguments)
+
+    monkeypatch.setattr(environment, "_git", noted)
+    assert capture(repository).git_dirty is False
+    assert asked == ["rev-parse", "status"]

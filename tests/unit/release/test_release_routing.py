@@ -136,6 +136,8 @@ def test_a_reader_never_sees_half_of_it(paths: Paths) -> None:
     reader.start()
     for sequence in range(1, 150):
         publish_routing(routing(sequence=sequence, champion=f"v{sequence}" * (1 + sequence % 50)), paths, FENCE)
+    while len(seen) < 2:
+        threading.Event().wait(0.001)
     stop.set()
     reader.join()
     sequences = [found.sequence for found in seen if found is not None]
