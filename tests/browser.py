@@ -17,6 +17,8 @@ _MISSING = (
     "  apt-get install chromium          (Debian, Ubuntu)\n"
     "  playwright install chromium       (elsewhere, into your home folder)"
 )
+PATIENCE = 300_000
+"""Milliseconds that it may take for anything where a busy machine is in its way."""
 _QUIET = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -37,7 +39,7 @@ def a_browser() -> Iterator[Browser]:
     """A browser of one's own, gone at the end. Chromium does not keep its sandbox for root, so root does without."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=find_browser(playwright), args=_QUIET, chromium_sandbox=os.geteuid() != 0
+            executable_path=find_browser(playwright), args=_QUIET, chromium_sandbox=os.geteuid() != 0, timeout=PATIENCE
         )
         with browser:
             yield browser

@@ -14,7 +14,7 @@ from windlass.assessment.catalogue import load_catalogue
 from windlass.web.maturity import render_maturity
 
 from .. import browser
-from ..browser import a_browser, find_browser
+from ..browser import PATIENCE, a_browser, find_browser
 from .test_assess import CI, TEST, TRAIN, put
 
 LONG = "a_name_of_a_folder_that_somebody_thought_should_say_everything_that_is_in_it_and_more/" * 2
@@ -65,6 +65,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(chromium: Browser, report: Path) -> Iterator[Page]:
     """The report as opened from a disk; anything that goes wrong in it, or that it asks the network for, fails."""
     with chromium.new_context() as context:
+        context.set_default_timeout(PATIENCE)
         opened, wrong = context.new_page(), list[str]()
         opened.on("pageerror", lambda error: wrong.append(str(error)))
         opened.on("console", lambda message: wrong.append(message.text))

@@ -177,7 +177,7 @@ class World:
     def breathe(self) -> None:
         threading.Event().wait(0.01)
 
-    def wait_until(self, condition: Callable[[], bool], *, seconds: float = 60) -> None:
+    def wait_until(self, condition: Callable[[], bool], *, seconds: float = 300) -> None:
         """Look until something holds."""
         for _ in range(round(seconds / 0.01)):
             if condition():

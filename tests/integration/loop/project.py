@@ -129,7 +129,7 @@ class Up:
         self.ledger.append(requested, at=datetime.now(UTC), actor="ada", product=PRODUCT)
         return command
 
-    def wait_until(self, condition: Callable[[], Any], *, seconds: float = 180) -> Any:
+    def wait_until(self, condition: Callable[[], Any], *, seconds: float = 300) -> Any:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = condition()
@@ -165,7 +165,7 @@ class Up:
         """Who answers over HTTP now; None while nobody does."""
         try:
             return str(self.predict(1, port=port)[0]["version"])
-        except (OSError, NotAnswered):
+        except (OSError, http.client.HTTPException, NotAnswered):
             return None
 
     def predict(self, count: int, *, port: int | None = None) -> list[dict[str, Any]]:

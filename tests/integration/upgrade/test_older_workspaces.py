@@ -106,7 +106,7 @@ class Older:
         return done
 
 
-def _wait_until(condition: Callable[[], bool], *, seconds: float = 180) -> None:
+def _wait_until(condition: Callable[[], bool], *, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"

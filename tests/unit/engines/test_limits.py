@@ -58,7 +58,7 @@ def test_a_job_that_eats_memory_is_ended_together_with_its_children(limited: Cal
         engine.submit("engine_functions:hoard", 600).result()
     assert "run_memory_mb" in told.value.remedy
     assert engine.submit("engine_functions:double", 5).result() == 10
-    assert not any(psutil.Process(pid).ppid() == parent for pid in psutil.pids() if psutil.pid_exists(pid))
+    assert parent not in {process.info["ppid"] for process in psutil.process_iter(["ppid"])}
 
 
 def test_time_between_jobs_does_not_count() -> None:
