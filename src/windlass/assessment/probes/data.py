@@ -105,7 +105,7 @@ _TIME_TRAVEL = frozenset({"versionAsOf", "timestampAsOf", "load_as_version", "as
 
 
 _REGISTERED = re.compile(
-    r"(azureml\.core.*Dataset\.\w*register\w*|azureml.*\.register(_on_complete)?$|azure\.ai\.ml\..*data\.create_or_update|azure\.ai\.ml\.entities\.Data$|"
+    r"(azureml\.core.*Dataset\.\w*register\w*|azureml\.(?!.*\bModel\b).*\.register(_on_complete)?$|azure\.ai\.ml\..*data\.create_or_update|azure\.ai\.ml\.entities\.Data$|"
     r"Dataset\.create_version|aiplatform\.\w*Dataset\.create|clearml\.Dataset\.create|hub\.create_dataset)"
 )
 _LAKE_FS = frozenset({"commit", "commits", "upload", "merge"})

@@ -140,12 +140,8 @@ _UPLOADS = ("actions/upload-artifact", "PublishBuildArtifacts", "PublishPipeline
 
 
 def _takes_away(step: Step) -> bool:
-    """Whether a step takes along what a job has built: as its artifact, or with the workflow that runs it."""
-    return step.uses.startswith(_UPLOADS) or any(
-        f" {deploy} " in f" {command.text} "
-        for command in step.commands
-        for deploy in ("dbx deploy", "databricks bundle deploy")
-    )
+    """Whether a step takes along what a job has built: as its artifact, or to where it runs."""
+    return step.uses.startswith(_UPLOADS) or any(deploys(command.argv) for command in step.commands)
 
 
 _PUBLISHES = frozenset(

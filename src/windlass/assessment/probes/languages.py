@@ -1,4 +1,4 @@
-"""Tests in languages other than Python: which files hold them, and which runner is theirs."""
+"""Languages other than Python: which files hold tests, which runner is theirs, and what answers with a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from windlass.assessment.facts import Facts, once
+from windlass.assessment.facts import Facts, Seen, once
+from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence
 
@@ -89,3 +90,50 @@ def _places(facts: Facts, language: _Language) -> Iterator[Evidence]:
             if expectation is not None:
                 line = line_at(text, expectation.end())
                 yield Evidence(path=path, line=line, why=f"an expectation of a test in {language.name}")
+
+
+_SERVED = (
+    (
+        ".NET",
+        re.compile(r"\.(cs|fs)$"),
+        re.compile(r"\bPredictionEngine(Pool)?<"),
+        re.compile(
+            r"\[?(HttpTrigger|HttpPost|HttpGet|FunctionName)\b|\bControllerBase\b|\.Map(Post|Get)\(|\bBackgroundService\b"
+        ),
+    ),
+    (
+        "a language of the JVM",
+        re.compile(r"\.(java|scala|kt)$"),
+        re.compile(r"\b(org\.tensorflow|org\.jpmml|org\.dmg\.pmml|ai\.onnxruntime|ai\.djl|hex\.genmodel|ml\.dmlc)\b"),
+        re.compile(
+            r"\b(akka\.http|org\.springframework\.web|org\.apache\.flink\.streaming|org\.apache\.spark\.sql\.streaming"
+            r"|org\.apache\.kafka\.(streams|clients\.consumer)|io\.grpc|io\.ktor|javax\.ws\.rs|jakarta\.ws\.rs)\b"
+        ),
+    ),
+    (
+        "JavaScript",
+        re.compile(r"(?<!\.d)\.[cm]?[jt]s$"),
+        re.compile(r"""["'](@tensorflow/tfjs-node(-gpu)?|onnxruntime-node|@xenova/transformers)["']"""),
+        re.compile(r"""["'](express|fastify|koa|@nestjs/common|@hapi/hapi)["']"""),
+    ),
+)
+"""Language, its files, by what they take in a model, and by what they answer."""
+
+
+def served_elsewhere(facts: Facts) -> Iterator[Seen]:
+    """Services in another language that answer with a model."""
+    for language, files, models, services in _SERVED:
+        texts = [(path, facts.project.text(path)) for path in facts.project.paths if _is_code(path, files)]
+        asking = next(((path, found) for path, text in texts if (found := models.search(text)) is not None), None)
+        if asking is None or not any(services.search(text) for _, text in texts):
+            continue
+        line = line_at(dict(texts)[asking[0]], asking[1].start())
+        here = Evidence(path=asking[0], line=line, why=f"a service in {language} answers with the model")
+        yield Seen((here,), by=By.PERSON)
+
+
+def _is_code(path: str, files: re.Pattern[str]) -> bool:
+    return bool(files.search(path)) and not _APART.search(f"/{path}")
+
+
+_APART = re.compile(r"/(node_modules|tests?|__tests__|src/test)/|\.(test|spec)\.|Tests?/[^/]+$")

@@ -169,6 +169,23 @@ def _tells_how_good(function: Function) -> bool:
     return any(map(is_metric, function.words.split("\n"))) and not any(each & _OF_SERVICES for each in parts)
 
 
+_QUANTILES = frozenset({"percentile", "nanpercentile", "quantile", "quantiles", "p95", "p99"})
+_RECORDS = frozenset({"record", "track", "observe", "add"})
+
+
+def _kept_latencies(facts: Facts) -> Iterator[Seen]:
+    """Latencies that a service keeps of its own answers, where their quantiles are told beside."""
+    keys = {(path, name) for path in service_modules(facts) for name in facts.project.modules.by_path[path].functions}
+    for path, name in sorted(facts.below_all(keys)):
+        module = facts.project.modules.by_path[path]
+        function = module.functions[name]
+        keeps = parts_of(name.rpartition(".")[2]) & _RECORDS
+        timed = any("latency" in parts_of(each) for each in function.parameters)
+        if keeps and timed and any(_QUANTILES & set(each.words.split("\n")) for each in module.functions.values()):
+            here = Evidence(path=path, line=function.line, why=f"{name} keeps the latencies of the service")
+            yield Seen((here,), by=By.PERSON)
+
+
 @probe("service-monitoring")
 def service_monitoring(facts: Facts) -> Finding:
     """The service exports metrics; wired if something collects them or raises an alarm."""
@@ -206,7 +223,7 @@ def service_monitoring(facts: Facts) -> Finding:
         for each in facts.calls("put_metric_data")
         if each.module.path in near and each.by > By.NOBODY and not _of_a_step(each)
     ]
-    seen += [*watched, *_alarms(facts)]
+    seen += [*watched, *_alarms(facts), *_kept_latencies(facts)]
     down = []
     if not seen:
         down = [

@@ -10,6 +10,7 @@ from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, on
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.endpoints import endpoints
 from windlass.assessment.probes.engines import engine_of
+from windlass.assessment.probes.languages import served_elsewhere
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
@@ -258,7 +259,7 @@ _ANSWERING = frozenset({"batch", "score", "scoring", "scored", "inference", "pre
 def batch_modules(facts: Facts) -> dict[str, Sighting]:
     """Scripts that load a saved model, answer for many rows and keep the answers, without fitting one."""
     loading, asking, keeping, filing = (
-        facts.above((module.path, function.name) for module, function, _ in facts.named(each))
+        facts.above((place[0].path, place[1].name) for place in facts.named(each) if not _puts_in_place(place[2]))
         for each in (_may_load, _may_predict, _may_keep, _may_file)
     )
     asking |= facts.above((module.path, function.name) for module, function, _ in _transforms_of_spark(facts))
@@ -292,6 +293,11 @@ def _measures(facts: Facts, key: Key) -> bool:
     functions = facts.project.modules.by_path[key[0]].functions
     here = [functions[name] for path, name in facts.below(key, most=15) if path == key[0]]
     return any(not _TRUTH.isdisjoint((*each.words.lower().split("\n"), *each.parameters)) for each in here)
+
+
+def _puts_in_place(call: Call) -> bool:
+    """`frame.insert(0, "id", ids)` and `sys.path.insert(0, HERE)`: into a list or a frame, and no database."""
+    return call.last == "insert" and (len(call.args) > 1 or call.has("loc"))
 
 
 def _transforms_of_spark(facts: Facts) -> Iterator[Place]:
@@ -342,8 +348,15 @@ def _batch_steps(facts: Facts) -> Iterator[Sighting]:
         if not (parts_of(f"{module.path} {function.name}") & _ANSWERING or _answers_from_file(function)):
             continue
         asked = [call for call in function.calls if predicts(call)]
-        if asked and not facts.trains((module.path, function.name)):
+        key = (module.path, function.name)
+        if asked and not facts.trains(key) and (facts.callers(key) or not _has_pipelines(facts)):
             yield Sighting(module, function, asked[0], facts.route(module, function))
+
+
+def _has_pipelines(facts: Facts) -> bool:
+    """Whether something puts steps together: then a step that nothing calls is none of a pipeline's."""
+    decorators = (each for _, function in facts.functions for each in function.decorators)
+    return any(each.last == "pipeline" and engine_of(each.name) for each in decorators)
 
 
 def _answers_from_file(function: Function) -> bool:
@@ -510,6 +523,7 @@ def model_serving(facts: Facts) -> Finding:
         *_functions(facts),
         *_plumber(facts),
         *_deployments(facts),
+        *served_elsewhere(facts),
     ]
     seen += called_in_r(facts, _SERVED_IN_R, "an API that answers with the model")
     seen += scored_in_sql(facts)

@@ -230,6 +230,7 @@ def builds(argv: Argv) -> bool:
         ("bentoml", "build"),
         ("pdm", "build"),
         ("dotnet", "pack"),
+        ("dotnet", "publish"),
     ):
         return True
     return argv[0] in ("python", "python3") and "setup.py" in argv[1:2] and bool({"sdist", "bdist_wheel"} & set(argv))

@@ -45,6 +45,8 @@ _WRAPPERS = {
     "caffeinate": (),
     "npx": (),
     "bunx": (),
+    "eval": (),
+    "exec": (),
 }
 _VALUE_OPTIONS = frozenset(
     {

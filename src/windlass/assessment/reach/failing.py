@@ -40,7 +40,11 @@ def _fails(project: Project, flow: Workflow, job: Job) -> int | None:
             place
             for place, step in enumerate(job.steps)
             if not step.swallowed
-            and (_lacks_requirements(project, flow, job, place) or any(tests_gone(project, flow, step)))
+            and (
+                _lacks_requirements(project, flow, job, place)
+                or any(tests_gone(project, flow, step))
+                or lacks_for_image(project, flow, job, place)
+            )
         ),
         None,
     )
@@ -99,6 +103,38 @@ def tests_gone(project: Project, flow: Workflow, step: Step) -> Iterator[Command
         ]
         if any(not _is_there(project, word) for word in given):
             yield command
+
+
+_PREPARES = ("actions/checkout", "actions/setup-", "docker/", "aws-actions/", "google-github-actions/", "azure/")
+"""Actions that bring no file of their own."""
+_MAKES_NOTHING = frozenset({"docker", "az", "aws", "gcloud", "echo", "export", "chmod", "cd", "set", "ls", "pwd"})
+_PLAIN = re.compile(
+    r"(?!(?:build|dist|site|target|out)(?:/|$))\w[\w-]*(?:/\w[\w-]*)*(?:\.(?:json|pkl|joblib|onnx|h5|csv|py|sh|txt))?"
+)
+
+
+def lacks_for_image(project: Project, flow: Workflow, job: Job, place: int) -> str:
+    """What an image takes that is not in the tree, where nothing before the step could have made or fetched it."""
+    earlier = job.steps[:place]
+    if any(each.uses and not each.uses.startswith(_PREPARES) for each in earlier) or flow.folder:
+        return ""
+    for number, command in enumerate(job.steps[place].commands):
+        before = [*(each for step in earlier for each in step.commands), *job.steps[place].commands[:number]]
+        if any(each.argv[0] not in _MAKES_NOTHING for each in before):
+            return ""
+        here = not command.folder and command.argv[-1] in (".", "./")
+        if here and command.argv[:2] == ("docker", "build") and not command.swallowed:
+            files = [file for option, file in pairwise(command.argv) if option in ("-f", "--file")]
+            file = posixpath.normpath(files[0] if files else "Dockerfile")
+            taken = [path for image in project.images if image.path == file for path in image.copies]
+            gone = (posixpath.normpath(path) for path in taken)
+            return next((path for path in gone if _PLAIN.fullmatch(path) and not _starts(project, path)), "")
+    return ""
+
+
+def _starts(project: Project, place: str) -> bool:
+    """Whether a path is that of a file or of a folder of the tree."""
+    return any(f"{path}/".startswith(f"{place}/") for path in project.tree.sizes)
 
 
 def _is_over(word: str) -> bool:
