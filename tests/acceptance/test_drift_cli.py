@@ -174,7 +174,7 @@ def test_processes_that_share_a_state_lose_no_window(folder: Path) -> None:
         shutil.copy("same.parquet", f"{place}.parquet")
     command = [sys.executable, "-m", "windlass", "drift", "p.json"]
     running = [subprocess.Popen([*command, f"{place}.parquet", "--state", "s.json"]) for place in range(4)]
-    assert [each.wait(120) for each in running] == [0] * 4
+    assert [each.wait(600) for each in running] == [0] * 4
     assert load_state(Path("s.json")).windows == 4
 
 

@@ -75,7 +75,7 @@ def test_of_a_champion_whose_library_is_gone_the_one_before_answers(
 
 
 def test_a_ledger_that_is_locked_and_then_taken_away_holds_up_the_loop_and_no_answer(up: Up) -> None:
-    up.more["WINDLASS_LEASE_SECONDS"] = "4"
+    up.more["WINDLASS_LEASE_SECONDS"] = "15"
     process = up.start()
     up.more.clear()  # nobody asks for the lease of one that is held up
     up.wait_until(lambda: up.champion() == "v1")
