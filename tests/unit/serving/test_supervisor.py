@@ -92,7 +92,7 @@ def test_a_worker_that_the_machine_has_no_room_for_tells_nothing_against_a_versi
         on_event=lambda event: died.put(event) if event.kind == "died" else None,
     )
     made.start()
-    assert died.get(timeout=60).crashed == crashed
+    assert died.get(timeout=300).crashed == crashed
     made.stop()
 
 
