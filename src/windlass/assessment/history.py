@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from windlass.assessment.interview import FILE as ANSWERS
 from windlass.assessment.records import Assessment, State
 from windlass.errors import UsageError
 
@@ -25,6 +26,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     levels: dict[str, int | None]
     """By model; of a monorepo by the folder of a project and model, and so are the states."""
     states: dict[str, State]
+    answers: dict[str, str] = {}
+    """What people say of practices in `maturity.yaml`, as far as it counts."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +35,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     now: Kept
     cause: str
-    """first, project, rules, rules and project, mode, or nothing."""
+    """first, project, interview, interview and project, rules, rules and project, mode, or nothing."""
     better: tuple[str, ...] = ()
     """Practices that are shown better than before, as `id: before -> now`."""
     worse: tuple[str, ...] = ()
@@ -48,6 +51,13 @@ def kept(found: Assessment) -> Kept:
         mode=found.mode,
         levels={f"{where}{name}": score.level for where, part in parts.items() for name, score in part.models.items()},
         states={f"{where}{each.id}": State(each.state) for where, part in parts.items() for each in part.practices},
+        answers={
+            f"{where}{each.id}": said.why
+            for where, part in parts.items()
+            for each in part.practices
+            for said in (*each.evidence, *each.turned_down)
+            if said.path == ANSWERS and said.at
+        },
     )
 
 
@@ -103,7 +113,7 @@ def changes(history: Sequence[Kept]) -> list[Change]:
         found.append(
             Change(
                 now=now,
-                cause=_cause(before, now, moved=bool(moved)),
+                cause=_cause(before, now, tuple(name for name, _, _ in moved)),
                 better=tuple(said[name] for name in said if ranks[name] > 0),
                 worse=tuple(said[name] for name in said if ranks[name] < 0),
             )
@@ -111,10 +121,13 @@ def changes(history: Sequence[Kept]) -> list[Change]:
     return found
 
 
-def _cause(before: Kept, now: Kept, *, moved: bool) -> str:
+def _cause(before: Kept, now: Kept, moved: tuple[str, ...]) -> str:
     if before.rules != now.rules:
         # The same commit under other rules: all that moved is theirs. Otherwise nobody can tell the two apart.
         return "rules" if before.commit is not None and before.commit == now.commit else "rules and project"
     if not moved:
         return "nothing"
+    by_people = [name for name in moved if before.answers.get(name) != now.answers.get(name)]
+    if by_people:
+        return "interview" if len(by_people) == len(moved) else "interview and project"
     return "mode" if before.mode != now.mode and before.commit == now.commit else "project"

@@ -142,6 +142,32 @@ class TestHistory:
         assert path[2].better == ("service-cd: absent -> wired",)
         assert path[3].worse == ("service-cd: wired -> absent",)
 
+    def test_what_people_say_is_told_from_the_project(self, tmp_path: Path, found: Assessment) -> None:
+        said = Evidence(path="maturity.yaml", why="data scientist says yes: since May", at="2026-05-01")
+        code = Evidence(path="main.tf", why="infrastructure")
+
+        def shown(**evidence: Evidence) -> Assessment:
+            wired = {name.replace("_", "-"): given for name, given in evidence.items()}
+            practices = tuple(
+                msgspec.structs.replace(each, state=State.WIRED, evidence=(wired[each.id],))
+                if each.id in wired
+                else each
+                for each in found.practices
+            )
+            return msgspec.structs.replace(found, commit=str(len(evidence)) * 40, practices=practices)
+
+        assessments = (
+            found,
+            shown(service_cd=said),
+            shown(service_cd=said, infra_as_code=code),
+            shown(),
+            shown(infra_as_code=code),
+        )
+        for each in assessments:
+            keep(tmp_path, each)
+        causes = [each.cause for each in changes(read_history(tmp_path))]
+        assert causes == ["first", "interview", "project", "interview and project", "project"]
+
     def test_a_monorepo_has_a_path_for_each_project(self, tmp_path: Path, found: Assessment) -> None:
         churn, fraud = (msgspec.structs.replace(found, path=path) for path in ("churn", "fraud"))
         whole = msgspec.structs.replace(found, commit="a" * 40, models={}, projects=(churn, fraud))
