@@ -105,10 +105,13 @@ def asked_live(path: Path, now: datetime) -> Amend:
     watched: list[str] = []
     address = os.environ.get("MLFLOW_TRACKING_URI", "")
     asked = address.startswith(("http://", "https://"))
+    tracked = False
     if asked:
-        from windlass.assessment.live.mlflow import MlflowServer, proofs_of_mlflow
+        from windlass.assessment.live.mlflow import MlflowServer, holds_more, proofs_of_mlflow
 
-        proofs += proofs_of_mlflow(MlflowServer(address, os.environ))
+        server = MlflowServer(address, os.environ)
+        proofs += proofs_of_mlflow(server)
+        tracked = not holds_more(server)
     events = _ledger(path)
     if events is not None:
         proofs += events
@@ -123,7 +126,7 @@ def asked_live(path: Path, now: datetime) -> Amend:
             where="--live",
             remedy="set MLFLOW_TRACKING_URI to the address of a server, or assess a project with a Windlass workspace",
         )
-    return lambda findings: with_proofs(findings, proofs, watched=watched, now=now)
+    return lambda findings: with_proofs(findings, proofs, watched=watched, now=now, tracked=tracked)
 
 
 def _ledger(path: Path) -> list[Proof] | None:

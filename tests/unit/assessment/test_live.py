@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from windlass.assessment.live.ledger import WATCHED, proofs_of_ledger
-from windlass.assessment.live.mlflow import MlflowServer, proofs_of_mlflow
+from windlass.assessment.live.mlflow import MlflowServer, holds_more, proofs_of_mlflow
 from windlass.assessment.live.proof import HOLDS_FOR, Proof, with_proofs
 from windlass.assessment.records import Evidence, Finding, State
 from windlass.errors import UsageError
@@ -152,6 +152,25 @@ class TestAge:
         declared = {"model-registry": Finding(id="model-registry", state=State.DECLARED)}
         assert with_proofs(declared, [proof], watched=[], now=NOW)["model-registry"].state is State.PROVEN
 
+    @pytest.mark.parametrize(
+        ("tracking", "age", "tracked", "state"),
+        [
+            (State.WIRED, None, True, State.PRESENT),  # all its runs were deleted
+            (State.WIRED, timedelta(days=91), True, State.PRESENT),
+            (State.WIRED, timedelta(days=89), True, State.WIRED),  # of somebody: it may have been this
+            (State.PRESENT, None, True, State.WIRED),  # what is started by itself logs nothing
+            (State.WIRED, None, False, State.WIRED),
+        ],
+    )
+    def test_a_tracker_without_runs_lowers_what_logs_to_it(
+        self, tracking: State, age: timedelta | None, tracked: bool, state: State
+    ) -> None:
+        findings = {**self.FINDINGS, "experiment-tracking": Finding(id="experiment-tracking", state=tracking)}
+        runs = [Proof(practice="experiment-tracking", at=NOW - age, where="http://m", why="a run")] if age else []
+        found = with_proofs(findings, runs, watched=[], now=NOW, tracked=tracked)
+        assert found["training-automated"].state is state
+        assert found["model-registry"].state is State.WIRED
+
     def test_where_nobody_watches_nothing_is_lowered(self) -> None:
         assert with_proofs(self.FINDINGS, [], watched=[], now=NOW) == self.FINDINGS
 
@@ -217,6 +236,12 @@ class TestMlflow:
         }
         assert found["experiment-tracking"].where == f"{server}/#/experiments/7/runs/a"
         assert found["model-registry"].at == datetime.fromtimestamp(1_790_000_000, UTC)
+
+    def test_whether_all_its_experiments_are_looked_at(self, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked = MlflowServer(server, {"MLFLOW_TRACKING_TOKEN": "t"})
+        assert not holds_more(asked)
+        monkeypatch.setitem(ANSWERS, "experiments/search", {"experiments": [], "next_page_token": "more"})
+        assert holds_more(asked)
 
     def test_one_that_does_not_answer_is_told_with_the_remedy(self) -> None:
         with socket.socket() as taken:

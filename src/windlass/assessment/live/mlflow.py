@@ -78,6 +78,12 @@ def proofs_of_mlflow(server: MlflowServer) -> Iterator[Proof]:
         yield Proof(practice=practice, at=at, where=where, why=why, shared="model-registry")
 
 
+def holds_more(server: MlflowServer) -> bool:
+    """Whether there are experiments beyond those that are looked at, so that a run may be missed."""
+    found = server.ask("experiments/search", {"max_results": _MOST_EXPERIMENTS})
+    return bool(found.get("next_page_token"))
+
+
 _Shown = tuple[str, datetime, str, str]
 """A practice, when it was seen, where, and why that shows it."""
 

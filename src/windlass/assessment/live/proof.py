@@ -20,6 +20,10 @@ MUST_HAPPEN = frozenset(
 """Practices that claim that something happens again and again: without a sign of it the claim is lowered."""
 
 
+_LEAVES_RUNS = MUST_HAPPEN - {"model-release-automated", "release-cadence"}
+"""Those that train: a tracker to which training logs would hold a run of each time."""
+
+
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """One practice was seen in use."""
 
@@ -33,9 +37,18 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_proofs(
-    findings: Mapping[str, Finding], proofs: Iterable[Proof], *, watched: Iterable[str], now: datetime
+    findings: Mapping[str, Finding],
+    proofs: Iterable[Proof],
+    *,
+    watched: Iterable[str],
+    now: datetime,
+    tracked: bool = False,
 ) -> dict[str, Finding]:
-    """Findings with what was seen. `watched` are the practices whose happening the live systems would have shown."""
+    """Findings with what was seen. `watched` are the practices whose happening the live systems would have shown.
+
+    `tracked` says that a tracker was asked for all its runs: where what trains logs to one, and it holds none of the
+    last days of anybody, nothing was trained.
+    """
     newest: dict[str, Proof] = {}
     for proof in proofs:
         if proof.practice not in newest or proof.at > newest[proof.practice].at:
@@ -48,6 +61,12 @@ def with_proofs(
         if amended[name].state is State.WIRED:
             seen = newest.get(name)
             amended[name] = _lowered(amended[name], seen.at if seen is not None else None, now)
+    run = newest.get("experiment-tracking")
+    logs = "experiment-tracking" in findings and findings["experiment-tracking"].state.holds
+    if tracked and logs and (run is None or now - run.at > HOLDS_FOR):
+        for name in sorted(_LEAVES_RUNS & set(amended)):
+            if amended[name].state is State.WIRED:
+                amended[name] = _lowered(amended[name], run.at if run is not None else None, now)
     return amended
 
 
