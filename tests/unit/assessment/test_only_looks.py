@@ -62,6 +62,15 @@ def test_a_job_that_installs_what_no_file_lists(ask: Ask, listed: str, before: s
         ("wget -q $DATA_URL/train.csv", State.ABSENT),
         ("wget -P data $DATA_URL/train.csv", State.ABSENT),
         ("curl -sSL $INSTALL_URL/install.sh", State.ABSENT),
+        ("curl -s -w '%{http_code}' -o /dev/null $SERVICE_URL/health", State.WIRED),
+        ("curl -H 'Host:a' --max-time 5 --retry 3 $SERVICE_URL/predict", State.WIRED),
+        ("curl -s -H http://localhost/predict https://example.org/page", State.ABSENT),  # a header is no place
+        ("curl -fsSLo- $SERVICE_URL/health", State.WIRED),
+        ("curl -T row.json $SERVICE_URL/predict", State.WIRED),
+        ("wget --spider -q $SERVICE_URL/health", State.WIRED),
+        ("wget -q -O - $SERVICE_URL/health", State.WIRED),
+        ("wget -o log.txt $SERVICE_URL/health", State.ABSENT),  # the log; the page is kept beside it
+        ("wget --post-data=a=1 -O answer.json $SERVICE_URL/predict", State.WIRED),
         ("curl -X POST $SLACK_WEBHOOK_URL -d '{}'", State.ABSENT),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from windlass.assessment.probes.fetched import fetched
 from windlass.assessment.words import parts_of
 
 Argv = tuple[str, ...]
@@ -143,13 +144,6 @@ def deploys(argv: Argv) -> bool:
 
 _HERE = re.compile(r"localhost|127\.0\.0\.1")
 _ROUTE = re.compile(r"/(health|healthz|ping|ready|readyz|predict|predictions|invocations|score)\b")
-_KEEPS = re.compile(r"-[A-Za-z]*[oO]|--(output|remote-name|output-document)")
-_KEPT = re.compile(r"--(output|output-document)=(?!-$|/dev/null$).*")
-_NOT_KEPT = frozenset({"-", "/dev/null"})
-_ASKS_ONLY = re.compile(r"--spider|-[A-Za-z]*O-|--(output|output-document)=(-|/dev/null)")
-_SENDS = frozenset(
-    {"-d", "--data", "--data-raw", "--data-binary", "--json", "-F", "--form", "--post-data", "--post-file"}
-)
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\}|\([^)]*\)|\{\{[^}]*\}\})")
 _FILE = re.compile(r"\.(sh|py|tgz|gz|zip|csv|parquet|whl|deb|jar)$")
 _TELLS_PEOPLE = re.compile(r"webhook|hooks?\b|slack|teams|discord", re.IGNORECASE)
@@ -163,22 +157,16 @@ def asks_service(argv: Argv) -> bool:
     """
     if argv[0] in ("newman", "k6", "locust"):
         return True
-    if argv[0] not in ("curl", "wget") or any(_TELLS_PEOPLE.search(word) for word in argv[1:]):
+    request = fetched(argv)
+    if request is None or any(_TELLS_PEOPLE.search(word) for word in argv[1:]):
         return False
-    words = argv[1:]
-    sends = bool(_SENDS & set(words))
-    if any(_HERE.search(word) or (sends and _ROUTE.search(word)) for word in words):
+    if any(_HERE.search(place) or (request.sends and _ROUTE.search(place)) for place in request.places):
         return True
-    kept = any(_KEPT.fullmatch(word) for word in words) or any(
-        _KEEPS.fullmatch(word) and not _NOT_KEPT & set(words[at + 1 : at + 2]) for at, word in enumerate(words)
-    )
-    named = any(_KEEPS.fullmatch(word) or _ASKS_ONLY.fullmatch(word) for word in words)
-    kept |= argv[0] == "wget" and not named  # it keeps what it gets, unless it is told not to
-    if sends:
-        return any("URL" in word and _VARIABLE.search(word) for word in words)
-    places = [word for word in words if not _FILE.search(word)]
-    asked = [word for word in places if ("URL" in word and _VARIABLE.search(word)) or _ROUTE.search(word)]
-    return bool(asked) and not kept and not all(_VARIABLE.fullmatch(word) for word in asked)
+    if request.sends:
+        return any("URL" in place and _VARIABLE.search(place) for place in request.places)
+    places = [place for place in request.places if not _FILE.search(place)]
+    asked = [place for place in places if ("URL" in place and _VARIABLE.search(place)) or _ROUTE.search(place)]
+    return bool(asked) and not request.kept and not all(_VARIABLE.fullmatch(place) for place in asked)
 
 
 def deploys_pipeline(argv: Argv) -> bool:
