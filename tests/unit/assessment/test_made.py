@@ -37,6 +37,22 @@ def test_an_image_that_takes_what_is_nowhere(ask: Ask, taken: str, before: str, 
     assert ask("automated-build", files).state is state
 
 
+@pytest.mark.parametrize(
+    ("more", "files", "state"),
+    [
+        ("", {}, State.ABSENT),
+        ("\n        working-directory: serving", {"serving/Dockerfile": IMAGE.format(taken="model")}, State.WIRED),
+        ("", {".gitmodules": "[submodule 'a']\n  path = registered_model\n"}, State.WIRED),
+    ],
+)
+def test_an_image_of_another_folder_or_with_a_submodule(
+    ask: Ask, more: str, files: dict[str, str], state: State
+) -> None:
+    text = f"on: push\njobs:\n  a:\n    steps:\n      - run: docker build -t c . && docker push team/c{more}\n"
+    project = {".github/workflows/ci.yml": text, "Dockerfile": IMAGE.format(taken="registered_model"), "app.py": ""}
+    assert ask("automated-build", {**project, **files}).state is state
+
+
 @pytest.mark.parametrize(("then", "state"), [("pulumi up --yes", State.WIRED), ("ls", State.ABSENT)])
 def test_a_package_that_the_same_job_deploys(ask: Ask, then: str, state: State) -> None:
     assert ask("automated-build", on_push(f"dotnet publish app.csproj && {then}")).state is state

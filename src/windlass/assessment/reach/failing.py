@@ -106,7 +106,6 @@ def tests_gone(project: Project, flow: Workflow, step: Step) -> Iterator[Command
 
 
 _PREPARES = ("actions/checkout", "actions/setup-", "docker/", "aws-actions/", "google-github-actions/", "azure/")
-"""Actions that bring no file of their own."""
 _MAKES_NOTHING = frozenset({"docker", "az", "aws", "gcloud", "echo", "export", "chmod", "cd", "set", "ls", "pwd"})
 _PLAIN = re.compile(
     r"(?!(?:build|dist|site|target|out)(?:/|$))\w[\w-]*(?:/\w[\w-]*)*(?:\.(?:json|pkl|joblib|onnx|h5|csv|py|sh|txt))?"
@@ -116,7 +115,8 @@ _PLAIN = re.compile(
 def lacks_for_image(project: Project, flow: Workflow, job: Job, place: int) -> str:
     """What an image takes that is not in the tree, where nothing before the step could have made or fetched it."""
     earlier = job.steps[:place]
-    if any(each.uses and not each.uses.startswith(_PREPARES) for each in earlier) or flow.folder:
+    elsewhere = flow.folder or job.steps[place].folder or ".gitmodules" in project.tree
+    if elsewhere or any(each.uses and not _only_prepares(each) for each in earlier):
         return ""
     for number, command in enumerate(job.steps[place].commands):
         before = [*(each for step in earlier for each in step.commands), *job.steps[place].commands[:number]]
@@ -130,6 +130,11 @@ def lacks_for_image(project: Project, flow: Workflow, job: Job, place: int) -> s
             gone = (posixpath.normpath(path) for path in taken)
             return next((path for path in gone if _PLAIN.fullmatch(path) and not _starts(project, path)), "")
     return ""
+
+
+def _only_prepares(step: Step) -> bool:
+    """Whether an action brings no file of its own and runs no script that it is given."""
+    return step.uses.startswith(_PREPARES) and "inlineScript" not in step.given
 
 
 def _starts(project: Project, place: str) -> bool:
