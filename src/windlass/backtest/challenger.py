@@ -177,6 +177,7 @@ class Workshop:
             groups_of(known.labels, classes=self._kind != "regression"),
             then=champion.early,
             now=int(self._stream.at[asked]),
+            within=self._stream.within,
         )
 
     def _recourse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +23,9 @@ NEVER = np.iinfo(np.int64).max
 """`known_at` of a label that never came."""
 MINIMUM = 20
 """Rows below which there is nothing to replay."""
+
+
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,6 +90,11 @@ class Stream:
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def within(self) -> int:
+        """Microseconds that a label may take."""
+        return self.product.outcome.within // _MICROSECOND
+
     def known(self, now: int, *, start: int, stop: int) -> Known:
         """The rows from `start` to before `stop` whose label is known at `now`, as it is known then.
 
@@ -106,7 +115,7 @@ class Stream:
             np.where(seen, self.known_at[:stop], np.nan),
             groups_of(labels, classes=self.product.task.kind != "regression"),
             now=now,
-            within=round(self.product.outcome.within.total_seconds() * 1e6),
+            within=self.within,
         )
         positions = np.flatnonzero(chosen)
         return Known(positions=positions, labels=labels[positions])

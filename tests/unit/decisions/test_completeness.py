@@ -125,12 +125,35 @@ def test_classes_keep_their_shares_where_labels_come_in_deliveries(apart: tuple[
         newest = at > now - 8
         young.append(codes[chosen & newest].mean() - codes[newest].mean())
         at, known_at, codes = at[chosen], known_at[chosen], codes[chosen]
-        judges = unseen_rows(at, known_at, codes, then=now - 10.3, now=now) & (at <= now - 10.3)
+        judges = unseen_rows(at, known_at, codes, then=now - 10.3, now=now, within=60.0) & (at <= now - 10.3)
         older = (at <= now - 10.3) & (at > now - 15.3)
         if (judges & older).any():
             unseen.append(codes[judges & older].mean() - codes[older].mean())
     for found in (young, unseen):
         assert np.mean(found) == pytest.approx(0, abs=3 * np.std(found) / np.sqrt(len(found)) + 0.015)
+
+
+@pytest.mark.parametrize("apart", [(), (1,), (7,)])
+@pytest.mark.parametrize("now", [77.3, 80.95])
+@pytest.mark.parametrize("told", [0.0, 0.7])
+def test_silence_is_told_by_deliveries_too(apart: tuple[int, ...], now: float, told: float) -> None:
+    """What does not happen is known of some rows at once, of the others by silence: after ten days, when what happened
+    may still wait for the delivery of the week. Soon after one, and just before the next."""
+    found = []
+    for seed in range(20):
+        at, ready, happened = stream(seed, slow=0.5, fast=5.0)
+        ready = np.minimum(ready, at + 9.99)
+        moments = np.cumsum(np.random.default_rng(seed).choice(apart, 200)) - 7.0 if apart else None
+        known_at = ready if moments is None else moments[np.searchsorted(moments, ready)]
+        known_at[(happened == 0) & (np.random.default_rng(seed).random(len(at)) > told)] = np.inf
+        there = known_at <= now
+        first = np.minimum(np.where(there, known_at, np.inf), at + 10.0)
+        first = np.where(first <= now, first, np.nan)
+        label = np.where(there, happened, 0)  # as it is known now: silence says 0
+        chosen = representative_rows(at, first, label, now=now, within=10.0)
+        newest = chosen & (at > now - 18)
+        found.append(label[newest].mean() - (0.2 + 0.3 * at[newest] / 80).mean())
+    assert np.mean(found) == pytest.approx(0, abs=3 * np.std(found) / np.sqrt(20) + 0.003)
 
 
 def test_where_all_classes_take_as_long_hardly_a_label_is_left_out() -> None:
@@ -202,7 +225,7 @@ def test_what_was_not_known_before_counts_in_the_shares_that_the_classes_have() 
         at, known_at, codes = stream(seed, slow=8.0)
         rows = np.flatnonzero(representative_rows(at, seen_by(80.0, known_at), codes, now=80.0, within=60.0))
         at, known_at, codes = at[rows], known_at[rows], codes[rows]
-        unseen = unseen_rows(at, known_at, codes, then=70.0, now=80.0)
+        unseen = unseen_rows(at, known_at, codes, then=70.0, now=80.0, within=60.0)
         assert not np.any(unseen & (known_at <= 70.0))
         assert np.all(unseen[at > 70.0])
         old = (at > 65.0) & (at <= 70.0)
@@ -215,7 +238,7 @@ def test_what_was_not_known_before_counts_in_the_shares_that_the_classes_have() 
 
 def test_of_labels_that_nobody_saw_come_only_the_rows_of_later_are_unseen() -> None:
     at = np.arange(10.0)
-    unseen = unseen_rows(at, np.full(10, -np.inf), np.zeros(10, dtype=np.int64), then=6.0, now=10.0)
+    unseen = unseen_rows(at, np.full(10, -np.inf), np.zeros(10, dtype=np.int64), then=6.0, now=10.0, within=5.0)
     assert np.flatnonzero(unseen).tolist() == [7, 8, 9]
-    assert not unseen_rows(at, at + 0.5, np.zeros(10, dtype=np.int64), then=10.0, now=10.0).any()
-    assert not len(unseen_rows(at[:0], at[:0], np.zeros(0, dtype=np.int64), then=1.0, now=2.0))
+    assert not unseen_rows(at, at + 0.5, np.zeros(10, dtype=np.int64), then=10.0, now=10.0, within=5.0).any()
+    assert not len(unseen_rows(at[:0], at[:0], np.zeros(0, dtype=np.int64), then=1.0, now=2.0, within=5.0))

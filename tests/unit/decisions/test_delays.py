@@ -64,7 +64,7 @@ def test_it_is_a_distribution(delay: np.ndarray, seed: int) -> None:
 )
 def test_labels_come_in_deliveries_or_at_any_time(known_at: Any, are: bool) -> None:
     at = np.sort(np.random.default_rng(0).uniform(-40, 0, 4000))
-    found = Deliveries.of(at, known_at(at)).began
+    found = Deliveries.of(at, known_at(at), within=10.0).began
     assert (len(found) > 0) is are
     assert not are or 38 <= len(found) <= 42
 
@@ -77,7 +77,7 @@ def test_between_deliveries_labels_are_ready_as_they_were(apart: tuple[int, ...]
     moments = np.cumsum(random.choice(apart, 200)) - 61
     known_at = moments[np.searchsorted(moments, at + random.exponential(2.0, len(at)))]
     seen = known_at <= 0.5
-    deliveries = Deliveries.of(at, np.where(seen, known_at, np.nan))
+    deliveries = Deliveries.of(at, np.where(seen, known_at, np.nan), within=100.0)
     learned = deliveries.learn(at[seen], known_at[seen], now=0.5)
     assert learned.known_by(AGES) == pytest.approx(1 - np.exp(-AGES / 2), abs=0.04)
     counted = learn_delays(known_at[seen] - at[seen], 0.5 - at[seen]).known_by(AGES)
@@ -86,7 +86,7 @@ def test_between_deliveries_labels_are_ready_as_they_were(apart: tuple[int, ...]
 
 def test_rows_do_not_grow_older_while_no_delivery_comes() -> None:
     at = np.arange(1000) / 100
-    deliveries = Deliveries.of(at, np.ceil(at + 0.5))
+    deliveries = Deliveries.of(at, np.ceil(at + 0.5), within=10.0)
     assert deliveries.age(at[[0, 850]], 9.2) == pytest.approx([9.0, 0.5])
     assert deliveries.age(at[[0, 850]], 30.0) == pytest.approx([11.0, 2.5])
     assert deliveries.age(at[[950]], 9.9) == pytest.approx([-0.5])

@@ -90,15 +90,15 @@ def representative_rows(
     share of its rows of every age. Which ones is settled by counting, not by chance. Where the delays do not explain
     how many labels are missing, as when outcomes are told with an earlier date, none of these rows counts.
     """
-    known = known_at <= now
-    count = complete_rows(at, known, now=now, within=within, usual=usual)
+    deliveries = Deliveries.of(at, known_at, within=within)
+    known = deliveries.known(at, known_at, now=now)
+    count = complete_rows(at, known, now=deliveries.told_until(now), within=within, usual=usual)
     chosen = known.copy()
     chosen[count:] = False
     seen = np.flatnonzero(known & np.isfinite(known_at))
     if not np.any(seen >= count):
         return chosen
     codes = pooled(groups[seen], groups)
-    deliveries = Deliveries.of(at, known_at)
     present, age = np.unique(codes[seen]), deliveries.age(at[count:], now)
     by_age = np.empty((len(present), len(age)))
     for place, code in enumerate(present):
@@ -117,7 +117,7 @@ def representative_rows(
     return chosen
 
 
-def unseen_rows(at: Array, known_at: Array, groups: Array, *, then: float, now: float) -> Array:
+def unseen_rows(at: Array, known_at: Array, groups: Array, *, then: float, now: float, within: float) -> Array:
     """`(n,)` bool: of rows that stand for all of their time at `now`, such as do so too and whose label was not known
     `then`; for judging what had learned from all labels known then.
 
@@ -125,14 +125,14 @@ def unseen_rows(at: Array, known_at: Array, groups: Array, *, then: float, now: 
     of a row of group c whose label has come, it came after `then` with probability 1 - F_c(a) / F_c(b), where a and b
     are its ages then and now. So it counts with the least of these probabilities over its own, as there.
     """
-    unseen = (at > then) | (known_at > then)
+    deliveries = Deliveries.of(at, known_at, within=within)
+    unseen = (at > then) | ~deliveries.known(at, known_at, now=then)
     old = np.flatnonzero(unseen & (at <= then))
     if not len(old):
         return unseen
     seen = np.isfinite(known_at)
     codes = pooled(groups[seen], groups)
     present = np.unique(codes[seen])
-    deliveries = Deliveries.of(at, known_at)
     age_then, age_now = (deliveries.age(at[old], moment) for moment in (then, now))
     left = np.empty((len(present), len(old)))
     for place, code in enumerate(present):

@@ -104,14 +104,14 @@ def learn_history(rows: LabelTimes, *, now: float, within: float, classes: bool)
     known = rows.known
     cuts = np.empty(0) if classes or not known.any() else np.quantile(rows.truth[known], [0.25, 0.5, 0.75])
     codes = groups_of(rows.truth, classes=True) if classes else np.searchsorted(cuts, rows.truth)
-    deliveries = Deliveries.of(rows.at, np.where(known, rows.known_at, np.nan))
+    deliveries = Deliveries.of(rows.at, np.where(known, rows.known_at, np.nan), within=within)
     over = deliveries.age(rows.at, now) > within
     history = History(delays={}, usual=Usual.of(known[over]), cuts=cuts, deliveries=deliveries)
     delays = {}
     for code in np.unique(codes[known]):
         own = known & (codes == code)
         if own.sum() >= _LEAST_DELAYS:
-            delays[int(code)] = deliveries.learn(rows.at[own], rows.known_at[own], now=now)
+            delays[int(code)] = deliveries.learn_with_doubt(rows.at[own], rows.known_at[own], now=now)
     return replace(history, delays=delays)
 
 
@@ -124,7 +124,7 @@ def realised_score(
     are there, which is only right once all are, without an interval. Where too few labels are known for weights, or
     more of them are missing than the delays explain, the interval holds whatever the missing ones may turn out to be.
     """
-    known = rows.known & (rows.known_at <= now)
+    known = rows.known & history.deliveries.known(rows.at, rows.known_at, now=now)
     truth = rows.truth[known]
     if metric.name not in MEANS and not (metric.name == "roc_auc" and metric.kind == "binary"):
         value = metric.score(truth, predictions[known])
@@ -163,7 +163,7 @@ def _weighed(
         coming = float(share[code][old_enough].mean()) < _SETTLED
         if coming and len(members) < _LEAST_LABELS:
             return None
-        error = np.where(settled[chosen[members]], 0.0, delays.doubt(age[chosen[members]]))
+        error = np.where(settled[chosen[members], None], 0.0, delays.doubt(age[chosen[members]]))
         doubt.append((members, error))
     if not explained(own, rows=int(old_enough.sum()), usual=history.usual):
         return None
@@ -178,7 +178,7 @@ def _interval(
         return Realised(float("nan"), *_ends(metric.name), 0)
     variance = float((influence**2).sum())
     effective = variance**2 / float((influence**4).sum()) if variance > 0 else float(len(truth))
-    variance += sum(float((influence[members] @ error) ** 2) for members, error in doubt)
+    variance += sum(float(((influence[members] @ error) ** 2).sum()) for members, error in doubt)
     lower, upper = _reached(metric.name, value, variance, effective)
     if metric.name == "accuracy":
         value, lower, upper = 1 - value, 1 - upper, 1 - lower

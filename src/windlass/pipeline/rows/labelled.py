@@ -80,7 +80,9 @@ class History:
         whose label was not known `then`."""
         labelled = np.flatnonzero(self.places >= 0)
         rows = labelled[np.argsort(self.places[labelled])][standing]
-        return unseen_rows(self.at[rows], self.known_at[rows], self.groups[rows], then=then, now=now)
+        return unseen_rows(
+            self.at[rows], self.known_at[rows], self.groups[rows], then=then, now=now, within=self.within
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
