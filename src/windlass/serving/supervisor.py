@@ -36,6 +36,8 @@ LONGEST_DELAY = 10.0
 HEALTHY_SECONDS = 10.0
 """A worker that lived this long is replaced at once; one that did not, after twice the delay of the time before."""
 _STOP_SECONDS = 10.0
+_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+"""Signals that say nothing of the worker that they end."""
 _BLINK = 0.02  # seconds between two looks at whether the workers have ended
 _LOOK = 1.0  # seconds between two looks at whether they get on
 _WRITES = 0.2  # seconds in which one that does not tells where its threads are
@@ -119,6 +121,8 @@ class Server:
         self._pulses: dict[str, tuple[subprocess.Popen[bytes], Pulse]] = {}
         self._silenced: dict[str, str] = {}
         """Why a worker was ended that did not get on."""
+        self._forgiven: set[str] = set()
+        """Workers that somebody else has ended before they were ready, and that were started once more."""
         self._failed: str | None = None
         self._threads: list[threading.Thread] = []
         self._listener: socket.socket | None = None
@@ -338,13 +342,15 @@ class Server:
         if self._figures is not None:
             forget_worker(self._figures.path, pid)
         with self._changed:
-            hopeless = not self._up and name not in self._ready
+            by_others = -code in _BY_OTHERS and name not in self._forgiven  # such as a system that is short of memory
+            hopeless = not self._up and name not in self._ready and not by_others
             self._ready.discard(name)
+            if not self._up and by_others:
+                self._forgiven.add(name)
             if hopeless:
                 self._failed = f"{name} {ended}"
                 self._changed.notify_all()
-        killed = code in (0, TRY_LATER, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
-        crashed = silenced is not None or not killed
+        crashed = silenced is not None or not (code in (0, TRY_LATER) or -code in _BY_OTHERS)
         self._on_event(ServingEvent(kind="died", worker=name, detail=f"worker {name} {ended}", crashed=crashed))
         return not hopeless
 

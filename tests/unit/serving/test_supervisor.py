@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import select
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -94,6 +95,38 @@ def test_a_worker_that_the_machine_has_no_room_for_tells_nothing_against_a_versi
     made.start()
     assert died.get(timeout=300).crashed == crashed
     made.stop()
+
+
+DOOMED = """
+import os, pathlib, signal, sys
+times = pathlib.Path({folder!r}, "times")
+with times.open("a") as file:
+    file.write(".")
+if times.stat().st_size <= {often}:
+    os.kill(os.getpid(), {signal})
+print('{{"kind": "ready"}}', flush=True)
+sys.stdin.read()
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    ("often", "by", "starts", "begun"),
+    [(1, signal.SIGKILL, True, 2), (2, signal.SIGKILL, False, 2), (1, signal.SIGSEGV, False, 1)],
+)
+def test_a_worker_that_is_killed_before_it_is_ready_is_started_once_more(
+    tmp_path: Path, often: int, by: signal.Signals, starts: bool, begun: int
+) -> None:
+    program = DOOMED.format(folder=str(tmp_path), often=often, signal=int(by))
+    made = Server(Settings(workspace=tmp_path, port=0), command=(sys.executable, "-c", program))
+    if starts:
+        made.start()
+        assert len(made.pids) == 1
+        made.stop(timeout=60)
+    else:
+        with pytest.raises(EngineError, match=f"w0 was killed by signal {int(by)}"):
+            made.start()
+    assert (tmp_path / "times").stat().st_size == begun
 
 
 def test_a_port_that_is_taken_is_told_with_its_remedy(tmp_path: Path) -> None:
