@@ -24,6 +24,8 @@ SPLIT_ALPHA = 0.001
 """Chance that a sound split is called broken, the same way."""
 LEAST_KEYS = 100
 """Measured keys of each version before anything is told: the interval is right for many."""
+_UNSEEN = 4
+"""Keys by which each version's variance allows for what none of its own has shown yet."""
 _TUNED_FOR = 2000
 """Measured keys at which the interval is as narrow as one that holds at all looks can be."""
 
@@ -74,6 +76,10 @@ def decide_experiment(evidence: ExperimentEvidence, plan: Plan, now: datetime) -
     if min(len(a.values), len(b.values)) < LEAST_KEYS:
         few = f"{LEAST_KEYS} keys of each version must have been measured; {len(a.values)} and {len(b.values)} have."
         return decision("experiment", "undecided" if over else "wait", [few], numbers, now)
+    if min(a.values.min(), b.values.min()) == max(a.values.max(), b.values.max()):
+        only = show(float(a.values[0]))
+        same = f"{plan.metric} is {only} with every key of both versions so far, which tells nothing of either."
+        return decision("experiment", "undecided" if over else "wait", [same], numbers, now)
     gain, radius = difference(a.values, b.values)
     mean_a, mean_b = float(a.values.mean()), float(b.values.mean())
     numbers |= {"mean_a": mean_a, "mean_b": mean_b, "gain": gain, "gain_low": gain - radius, "gain_high": gain + radius}
@@ -97,10 +103,15 @@ def difference(a: Floats, b: Floats) -> tuple[float, float]:
     """The difference of the means, b less a, and the half width of its interval, which holds at all looks together.
 
     An asymptotic confidence sequence by Robbins' normal mixture: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024,
-    Annals of Statistics 52, theorem 2.2), with the variance of a difference of two means.
+    Annals of Statistics 52, theorem 2.2), with the variance of a difference of two means. That takes many keys which
+    show what the figure can be: of what is rare, a version with few keys has shown nothing, and no variance. So each
+    counts as if `_UNSEEN` keys more were as far from the mean of all as the farthest of any, after the plus-four rule
+    of Agresti and Coull (1998, The American Statistician 52).
     """
     seen = len(a) + len(b)
-    variance = float(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
+    mean = (float(a.sum()) + float(b.sum())) / seen
+    farthest = max(abs(float(edge) - mean) for arm in (a, b) for edge in (arm.min(), arm.max()))
+    variance = sum((float(arm.var(ddof=1)) + _UNSEEN * farthest**2 / (len(arm) - 1)) / len(arm) for arm in (a, b))
     log_alpha = -2 * np.log(ALPHA)
     tuned = seen * (log_alpha + np.log(log_alpha) + 1) / _TUNED_FOR
     radius = np.sqrt(2 * variance * (tuned + 1) / tuned * np.log(np.sqrt(tuned + 1) / ALPHA))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from windlass.decisions.experiment import ALPHA, Arm, ExperimentEvidence, decide_experiment, difference
+from windlass.decisions.experiment import ALPHA, LEAST_KEYS, Arm, ExperimentEvidence, decide_experiment, difference
 from windlass.records.experiment import Plan
 
 PLAN = Plan(a="v1", b="v2", metric="revenue", split=0.5)
@@ -31,6 +31,59 @@ def test_no_difference_is_seldom_told_however_often_one_looks(rng: np.random.Gen
         looks = range(100, 4001, 50)
         wrong += any(abs(gain) > radius for look in looks for gain, radius in [difference(a[:look], b[:look])])
     assert plausible(wrong, 200, ALPHA)
+
+
+@pytest.mark.parametrize("split", [0.1, 0.02])
+def test_nor_is_one_of_what_is_rare_however_few_keys_a_version_gets(
+    split: float, rng: np.random.Generator, plausible: Plausible
+) -> None:
+    """Of conversions of 1 %, the first hundred keys of a version often show none, and no variance."""
+    wrong = 0
+    for _ in range(200):
+        bought, of_b = (rng.random(20_000) < 0.01) * 1.0, rng.random(20_000) < split
+        pairs = (
+            (bought[:look][~of_b[:look]], bought[:look][of_b[:look]])
+            for look in np.geomspace(200, 20_000, 60).astype(int)
+        )
+        wrong += any(
+            abs(gain) > radius
+            for a, b in pairs
+            if min(len(a), len(b)) >= LEAST_KEYS
+            for gain, radius in [difference(a, b)]
+        )
+    assert plausible(wrong, 200, ALPHA)
+
+
+@pytest.mark.parametrize("split", [0.5, 0.02])
+def test_that_one_version_brings_nothing_at_all_is_told(split: float, rng: np.random.Generator) -> None:
+    a, b = (rng.random(int(20_000 * (1 - split))) < 0.05) * 1.0, np.zeros(int(20_000 * split))
+    gain, radius = difference(a, b)
+    assert gain < -radius
+    constant, radius = difference(np.zeros(100), np.ones(100))
+    assert constant == 1.0 > radius > 0.0
+
+
+def test_where_nothing_has_happened_yet_nothing_is_told(now: datetime) -> None:
+    judged = decide_experiment(arms(np.zeros(500), np.zeros(500)), PLAN, now)
+    assert judged.verdict == "wait"
+    assert "revenue is 0 with every key of both versions so far" in judged.reasons[0]
+    assert "gain_low" not in judged.numbers
+
+
+@pytest.mark.parametrize(("of_a", "of_b"), [(0.002, 0.01), (0.01, 0.05), (0.05, 0.01)])
+def test_the_interval_holds_what_is_rare_at_all_looks(
+    of_a: float, of_b: float, rng: np.random.Generator, plausible: Plausible
+) -> None:
+    missed = 0
+    for _ in range(150):
+        a, b = (rng.random(18_000) < of_a) * 1.0, (rng.random(2_000) < of_b) * 1.0
+        shares = np.geomspace(0.05, 1, 60)
+        missed += any(
+            abs(gain - (of_b - of_a)) > radius
+            for share in shares
+            for gain, radius in [difference(a[: int(share * 18_000)], b[: int(share * 2_000)])]
+        )
+    assert plausible(missed, 150, ALPHA)
 
 
 def test_a_plain_interval_looked_at_as_often_would_not_do(rng: np.random.Generator, plausible: Plausible) -> None:
