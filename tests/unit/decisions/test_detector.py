@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from windlass.decisions import vigil as vigils
 from windlass.decisions.statistics import detector as detectors
 from windlass.decisions.statistics.detector import RUN_LENGTH, Detector
 from windlass.decisions.statistics.urn import Bins
@@ -77,6 +78,7 @@ def test_a_slow_drift_adds_up(rng: np.random.Generator) -> None:
 
 def test_thinning_keeps_few_starts_and_loses_nothing(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the moment when a start goes, its worth is with its heir: the sum is what it was."""
+    monkeypatch.setattr(detectors, "SHOWN", 1e-300)
     bins = reference(rng)
     watched = Detector.fresh(bins.weights.shape)
     for _ in range(60):
@@ -98,6 +100,40 @@ def test_thinning_keeps_few_starts_and_loses_nothing(rng: np.random.Generator, m
         watched = thinned
     assert len(watched.starts) <= 13
     assert watched.starts[-1].window == 60
+
+
+def test_windows_that_can_show_nothing_never_come_to_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One column is always the same, one always missing, for longer than the guarantee; then the first changes."""
+    monkeypatch.setattr(vigils, "RUN_LENGTH", 200)
+    weights = np.array([[1000.0, 0.5, 0.5], [0.5, 0.5, 1000.0]])
+    special = np.arange(3)[None].repeat(2, axis=0) == 2
+    bins = Bins(
+        weights=weights, ordered=np.ones(2, dtype=np.bool_), special=special, uneven=np.zeros(2), stretch=np.zeros(2)
+    )
+    vigil, same = Vigil.begin(bins), np.array([[20, 0, 0], [0, 0, 20]])
+    for _ in range(400):
+        vigil = vigil.after(bins, same)
+        assert vigil.alarm is None
+    assert vigil.log_mean < np.log(2)  # nothing builds up, and nothing is shown as if it did
+    for _ in range(5):
+        vigil = vigil.after(bins, np.array([[0, 20, 0], [0, 0, 20]]))
+    assert vigil.alarm is not None
+    named = vigil.log_evidence >= np.log(200)
+    assert named.tolist() == [True, False]
+
+
+def test_the_evidence_is_never_more_than_the_sum(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for moved in (0.0, 0.01, 0.03):
+        bins = reference(rng, columns=20)
+        watched = Detector.fresh(bins.weights.shape)
+        for _ in range(20):
+            rows = window(rng, bins, moved=moved)
+            with monkeypatch.context() as patch:
+                patch.setattr(detectors, "SHOWN", 1e-300)
+                sums = watched.after(bins, rows).log_evidence
+            watched = watched.after(bins, rows)
+            assert (watched.log_evidence <= sums + 1e-9).all()
+            assert (watched.log_evidence[watched.log_evidence >= np.log(detectors.SHOWN)] > 0).all()
 
 
 def test_an_empty_window_and_a_column_without_rows_are_no_evidence(rng: np.random.Generator) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 RUN_LENGTH = 8760
 """Windows before a false alarm, on average and at least: one a year when windows are hourly."""
+SHOWN = 100
+"""What a stake must have become before the sum over all of them counts: by chance one of a hundred becomes as much."""
 _RECENT = 4
 """So many starts are kept apart; of older ones two thirds as many as it takes to halve the time between them."""
 _SPACING = 1.5
@@ -44,6 +46,10 @@ class Detector:
     with each other. An alarm when the mean reaches `RUN_LENGTH` comes after as many windows on average or later, and
     within n windows with probability at most n / RUN_LENGTH. Source: Shin, Ramdas and Rinaldo (2024), E-detectors, New
     England Journal of Statistics in Data Science 2.
+
+    The sum alone would come to an alarm also where windows can show nothing, as those of a column that is always the
+    same: each stake stays 1, and after `RUN_LENGTH` windows there are as many. So a column's evidence is what its best
+    stake has become, until that is `SHOWN`. It is never more than the sum, and what holds of that holds of it.
     """
 
     windows: int
@@ -51,7 +57,7 @@ class Detector:
     """`(d, k)`: rows of all windows."""
     starts: tuple[Start, ...]
     log_evidence: Floats
-    """`(d,)`: logarithm of each column's sum."""
+    """`(d,)`: logarithm of each column's evidence."""
     since: Counts
     """`(d,)`: the window with which each column most likely began to differ, if it does."""
 
@@ -73,12 +79,12 @@ class Detector:
         starts = (*self.starts, begun)
         won = _won(bins, starts, total)
         worth = np.stack([start.log_stake for start in starts]) + won
-        first = np.array([start.window for start in starts])
+        first, best = np.array([start.window for start in starts]), won.max(axis=0)
         return Detector(
             windows=window,
             total=total,
             starts=_thinned(starts, won, window),
-            log_evidence=np.logaddexp.reduce(worth, axis=0),
+            log_evidence=np.where(best >= np.log(SHOWN), np.logaddexp.reduce(worth, axis=0), best),
             since=first[won.argmax(axis=0)] if len(counts) else self.since,
         )
 

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
 
 
 def psi(reference: Array, window: Array) -> float:
-    """Population stability index of two rows of counts over the same bins; half a row is added to each bin.
+    """Population stability index of two rows of counts over the same bins; half a row a bin is added to each side.
 
     `sum (p - q) ln(p / q)`, the symmetrised Kullback-Leibler divergence; above 0.2 is commonly called a major shift
-    (Siddiqi 2006, Credit Risk Scorecards). NaN when either side is empty.
+    (Siddiqi 2006, Credit Risk Scorecards). What is added is spread as both sides together are, so that sides of unequal
+    size that are spread alike are not apart. NaN when either side is empty.
     """
     if reference.sum() == 0 or window.sum() == 0:
         return float("nan")
-    first = (reference + 0.5) / (reference.sum() + 0.5 * len(reference))
-    second = (window + 0.5) / (window.sum() + 0.5 * len(window))
+    added = 0.5 * len(reference)
+    both = reference / reference.sum() + window / window.sum()
+    spread = added * (both + 1e-6) / (both + 1e-6).sum()
+    first = (reference + spread) / (reference.sum() + added)
+    second = (window + spread) / (window.sum() + added)
     return float(((first - second) * np.log(first / second)).sum())
 
 
