@@ -38,6 +38,10 @@ class Drifting:
 
     What stretches of the reference, in the order of time, did among themselves is no news: seasons, trends, and rows
     that follow each other.
+
+    What answers is not the model whose answers the reference has: it was fitted again, on all rows, and its scores have
+    another distribution on the very same ones. So the reference lends its answers no more than their bins. What later
+    answers are held against are those of the version's own first window, as many as that has.
     """
 
     def __init__(self, reference: Reference) -> None:
@@ -46,6 +50,8 @@ class Drifting:
         self._columns: tuple[ColumnProfile, ...] = (*self._features.judged, *self._scores)
         self._bins = bins_of(self._columns, seasons=True)
         self._vigil = Vigil.begin(self._bins)
+        self._answered = False
+        """Whether the first window has been."""
 
     def count(self, parts: Iterable[Part]) -> WindowCounts:
         """The window that consists of `parts`: features, and predictions `(n,)` or `(n, k)`.
@@ -62,11 +68,12 @@ class Drifting:
     def take(self, windows: Iterable[WindowCounts]) -> None:
         """Windows that were judged before, in their order: the evidence goes on from them."""
         for window in windows:
-            self._vigil = self._vigil.after(self._bins, table_of(self._columns, window.counts))
+            counts = self._counts(window)
+            self._vigil = self._vigil.after(self._bins, counts)
 
     def judge(self, window: WindowCounts, now: datetime) -> Decision:
         """The judgement after one more window."""
-        counts = table_of(self._columns, window.counts)
+        counts = self._counts(window)
         self._vigil = self._vigil.after(self._bins, counts)
         missing = [column.name for column, own in zip(self._columns, window.counts, strict=True) if own is None]
         judged = judge(
@@ -80,6 +87,20 @@ class Drifting:
             scores=self._scores,
         )
         return judged.decision
+
+    def _counts(self, window: WindowCounts) -> Counts:
+        """`(d, k)`: its rows in the bins; none of the answers that are to be the measure of the others."""
+        counts, inputs = table_of(self._columns, window.counts), len(self._features.judged)
+        found = [own for own in window.counts[inputs:] if own is not None]
+        if not self._answered and len(found) == len(self._scores):
+            self._answered = True
+            self._scores = tuple(
+                msgspec.structs.replace(column, counts=own) for column, own in zip(self._scores, found, strict=True)
+            )
+            self._columns = (*self._features.judged, *self._scores)
+            self._bins = bins_of(self._columns, seasons=True)
+            counts[inputs:] = 0
+        return counts
 
 
 def _alike(frames: Iterable[pl.DataFrame]) -> list[dict[str, pl.Series]]:

@@ -108,12 +108,16 @@ def test_decay_raises_one_alarm_with_its_incident(desk: Desk) -> None:
 def test_drift_is_raised_and_cleared_when_it_is_over(desk: Desk) -> None:
     crown(desk, "v1")
     eyes = watching(desk)
+    (predictions,) = references.load(desk.paths.bundle(PRODUCT, desk.state.champion.digest)).predictions.columns
+    for _ in range(2):
+        desk.answer(50, scores=quantiles_at(predictions.sketches.quantiles, desk.random.random(50)))
+        desk.commit(eyes)
+        eyes.judge(PRODUCT)
     for _ in range(4):
         live(desk, eyes, 50, shift=4.0)
     assert "drift" in alarms(desk)
     drifted = [body for body in desk.bodies(AlarmRaised) if body.signal == "drift"]
     assert len(drifted) == 1
-    (predictions,) = references.load(desk.paths.bundle(PRODUCT, desk.state.champion.digest)).predictions.columns
     for _ in range(8):  # it took one window of a hundred to raise, and stands for two more
         desk.wait(minutes=15)
         usual = quantiles_at(predictions.sketches.quantiles, desk.random.random(50))

@@ -85,7 +85,7 @@ class Detector:
             total=total,
             starts=_thinned(starts, won, window),
             log_evidence=np.where(best >= np.log(SHOWN), np.logaddexp.reduce(worth, axis=0), best),
-            since=first[won.argmax(axis=0)] if len(counts) else self.since,
+            since=first[::-1][won[::-1].argmax(axis=0)] if len(counts) else self.since,  # of equals the last
         )
 
     def rows_since(self, column: int, window: int) -> Counts:
