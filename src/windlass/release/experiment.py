@@ -48,12 +48,21 @@ def evidence_of(under_way: ExperimentState, answers: pl.DataFrame, measured: pl.
     named = asked.select("prediction_id", "unit").unique("prediction_id")
     unit = pl.coalesce("unit", "key")
     sums = (
-        measured.join(named, on="prediction_id", how="left")
+        _once(measured)
+        .join(named, on="prediction_id", how="left")
         .group_by(unit.alias("unit"), maintain_order=True)
         .agg(pl.col("value").sum())
         .join(units, on="unit", how="inner", maintain_order="left")
     )
     return ExperimentEvidence(a=_arm(units, sums, treated=False), b=_arm(units, sums, treated=True))
+
+
+def _once(measured: pl.DataFrame) -> pl.DataFrame:
+    """Without what a caller has sent again, who got no answer: the same rows under the same id of a request."""
+    row = ("request_id", "prediction_id", "key", "value")
+    return measured.with_columns(nth=pl.int_range(pl.len()).over("received_at", *row)).unique(
+        [*row, "nth"], keep="first", maintain_order=True
+    )
 
 
 def _arm(units: pl.DataFrame, sums: pl.DataFrame, *, treated: bool) -> Arm:

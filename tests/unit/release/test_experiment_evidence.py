@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
@@ -21,7 +21,8 @@ def answers(*rows: tuple[str, str, str, str | None]) -> pl.DataFrame:
 
 def measured(*rows: tuple[str | None, str | None, float]) -> pl.DataFrame:
     schema = {"prediction_id": pl.String, "key": pl.String, "value": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.with_columns(request_id=pl.lit("r"), received_at=pl.lit(NOON))
 
 
 def test_a_key_counts_once_for_the_version_it_was_assigned_to() -> None:
@@ -46,6 +47,21 @@ def test_a_key_counts_once_for_the_version_it_was_assigned_to() -> None:
     )
     assert (found.a.keys, sorted(found.a.values)) == (2, [1.0, 5.0])
     assert (found.b.keys, found.b.values.tolist()) == (1, [7.0])
+
+
+def test_what_is_sent_again_under_the_same_id_counts_once() -> None:
+    asked = answers(("p1-0", "v1", "champion", "ann"), ("p2-0", "v2", "canary", "bob"))
+    batch = measured((None, "ann", 2.0), (None, "ann", 2.0), (None, "bob", 1.0))  # she has bought the same twice
+    again = batch.with_columns(received_at=pl.lit(NOON + timedelta(seconds=3)))
+    another = measured((None, "bob", 5.0)).with_columns(received_at=pl.lit(NOON + timedelta(seconds=4)))
+    next_day = batch.with_columns(request_id=pl.lit("s"))
+    for sent, expected in (
+        ([batch, again, again], ([4.0], [1.0])),
+        ([batch, again, another], ([4.0], [6.0])),
+        ([batch, next_day], ([8.0], [2.0])),
+    ):
+        found = evidence_of(TEST, asked, pl.concat(sent))
+        assert (found.a.values.tolist(), found.b.values.tolist()) == expected
 
 
 def test_nothing_yet_is_no_evidence() -> None:
