@@ -52,11 +52,11 @@ def test_a_key_counts_once_for_the_version_it_was_assigned_to() -> None:
 def test_what_is_sent_again_under_the_same_id_counts_once() -> None:
     asked = answers(("p1-0", "v1", "champion", "ann"), ("p2-0", "v2", "canary", "bob"))
     batch = measured((None, "ann", 2.0), (None, "ann", 2.0), (None, "bob", 1.0))  # she has bought the same twice
-    again = batch.with_columns(received_at=pl.lit(NOON + timedelta(seconds=3)))
+    again, once_more = (batch.with_columns(received_at=pl.lit(NOON + timedelta(seconds=after))) for after in (1, 2))
     another = measured((None, "bob", 5.0)).with_columns(received_at=pl.lit(NOON + timedelta(seconds=4)))
     next_day = batch.with_columns(request_id=pl.lit("s"))
     for sent, expected in (
-        ([batch, again, again], ([4.0], [1.0])),
+        ([batch, again, once_more], ([4.0], [1.0])),
         ([batch, again, another], ([4.0], [6.0])),
         ([batch, next_day], ([8.0], [2.0])),
     ):
