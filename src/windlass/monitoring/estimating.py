@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from windlass.decisions.statistics.expected import Expected, expected_score
-from windlass.decisions.statistics.losses import absolute, log_loss, squared
+from windlass.decisions.statistics.expected import DRAWS
+from windlass.decisions.statistics.losses import absolute, squared
 from windlass.decisions.statistics.metrics import metric_for
 from windlass.errors import DataError, UsageError
 from windlass.monitoring.answers import check_answers, check_kind, check_labels
 from windlass.monitoring.column import kind_of
+from windlass.monitoring.held_out import Labelled, Summary, figure_of, misses, spread_of
+from windlass.monitoring.joining import Join, Term, join, terms_of
 from windlass.monitoring.tables import as_frame
 from windlass.product.examples import Examples
 from windlass.product.task import TaskKind
-from windlass.records.bundle import ModelFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from windlass.decisions.statistics.metrics import Cost, Metric
+    from windlass.decisions.statistics.metrics import Cost
+    from windlass.decisions.statistics.quasi import Link
 
     Array = NDArray[Any]
     Floats = NDArray[np.float64]
@@ -40,13 +42,12 @@ METRICS: Mapping[TaskKind, tuple[str, ...]] = {
 LEAST_ROWS = 200
 LEAST_OF_CLASS = 10
 _MOST_ROWS = 50_000
-_FOLDS = 3
-_STRETCHES = 20
-"""Of the reference, among which an estimate's error beyond the noise of labels is measured."""
+_FOLDS = 5
 _REACH = 2.09
-"""Quantile 0.975 of Student's t with as many degrees of freedom as there are stretches, less one."""
+"""Quantile 0.975 of Student's t with 19 degrees of freedom: the deviations themselves are estimates."""
 _CLOSEST = 1e-4
 """Calibrated probabilities are kept this far from 0 and 1: no finite reference shows more."""
+_NOTHING = 1e-300
 _DTYPES: dict[str, pl.DataType] = {"number": pl.Float64(), "category": pl.String(), "boolean": pl.Boolean()}
 
 
@@ -61,45 +62,16 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     features and answers end as they did in the reference."""
 
 
-class _Knots(msgspec.Struct, frozen=True, kw_only=True):
-    """A monotone curve: calibration."""
-
-    given: tuple[float, ...]
-    found: tuple[float, ...]
-
-    def at(self, values: Array) -> Floats:
-        return np.interp(values, self.given, self.found)
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """All of an estimator but its model."""
-
-    kind: TaskKind
-    classes: int
-    """1 for regression."""
-    columns: dict[str, str]
-    """Features that are looked at -> number, category or boolean."""
-    curves: tuple[_Knots, ...]
-    """Classification: of each class's probability. Regression: of the absolute and the squared error."""
-    spread: dict[str, float]
-    """Metric -> standard deviation of an estimate's error beyond the noise of the window's own labels."""
-    residual: tuple[float, ...] = ()
-    """Regression: standard deviation of the absolute and the squared error about what was expected of the row."""
-    cost: tuple[tuple[float, float], tuple[float, float]] | None = None
-    files: tuple[ModelFile, ...] = ()
-    """Of the models that look at features; none: the answers alone told as much."""
-    rows: int = 0
-
-
 class PerformanceEstimator:
     """Estimates a model's figures on rows without labels.
 
     A second model learns how likely each label is (regression: how large the error), from the features and the first
-    model's answer; what it says of rows that it has not learned from is calibrated by isotonic regression. A figure's
-    expectation over labels drawn from these probabilities is the estimate. With the answer alone this is CBPE
-    (confidence-based performance estimation; Bialek, Kuberski, Perrakis and Bifet 2024, arXiv 2407.08649); with the
-    features a shift of the inputs is accounted for as well, without weighing rows by a ratio of densities. Where the
-    features do not help on held-out rows, the answer alone is used.
+    model's answer. A regression joins what it says of rows that it has not learned from to what the first model's
+    answer says, and to the features (`joining.Join`). A figure's expectation over labels drawn from these probabilities
+    is the estimate. With the answer alone this is CBPE (confidence-based performance estimation; Bialek, Kuberski,
+    Perrakis and Bifet 2024, arXiv 2407.08649), which is what is used where the features make the figures of held-out
+    stretches and slices no better; with the features a shift of the inputs is accounted for as well, without weighing
+    rows by a ratio of densities.
 
     What no estimate without labels can see is a change of the relation itself: there only labels help.
     """
@@ -118,18 +90,7 @@ class PerformanceEstimator:
 
         Raises DataError unless there is one finite prediction a row, and UsageError for what is no probability.
         """
-        given, frame = np.asarray(predictions, dtype=np.float64), as_frame(features)
-        if len(given) != frame.height:
-            raise DataError(
-                f"{frame.height} rows and {len(given)} predictions do not belong together",
-                remedy="give one prediction for each row",
-            )
-        check_answers(given, self.summary.kind)
-        answers = _wide(given, self.summary.kind)
-        if not self._models:
-            return _calibrated(self.summary.curves, answers, self.summary.kind)
-        table = _table(frame, answers, self.summary.columns)
-        return _calibrated(self.summary.curves, _asked(self._models, table, self.summary), self.summary.kind)
+        return self._outlook(features, predictions).expected
 
     def estimate(self, features: Any, predictions: Array) -> tuple[Estimate, ...]:
         """The figures of n rows, with intervals; those that are undefined are left out.
@@ -140,14 +101,33 @@ class PerformanceEstimator:
         predictions = np.asarray(predictions, dtype=np.float64)
         if not len(predictions):
             return ()
-        expected = self.expected(features, predictions)
+        outlook = self._outlook(features, predictions)
         found = []
         for name, spread in self.summary.spread.items():
-            value, noise = _figure(name, expected, predictions, self.summary)
+            value, noise = figure_of(name, outlook.expected, predictions, self.summary, outlook.drawn())
             reach = _REACH * float(np.hypot(noise, spread))
             if np.isfinite(value):
                 found.append(_within(name, value, reach, self.summary.kind))
         return tuple(found)
+
+    def _outlook(self, features: Any, predictions: Array) -> _Outlook:
+        given, frame = np.asarray(predictions, dtype=np.float64), as_frame(features)
+        if len(given) != frame.height:
+            raise DataError(
+                f"{frame.height} rows and {len(given)} predictions do not belong together",
+                remedy="give one prediction for each row",
+            )
+        check_answers(given, self.summary.kind)
+        table = _table(frame, _wide(given, self.summary.kind), self.summary.columns)
+        return _Outlook(self.summary, table, _told(given, self.summary), self._said(table))
+
+    def _said(self, table: pl.DataFrame) -> Floats:
+        """`(folds, n, k)` what each of the second models says of the targets, on the scale of the link."""
+        if not self._models:
+            return np.zeros((1, table.height, len(self.summary.joins)))
+        each = len(self._models) // _FOLDS
+        models = [self._models[start : start + each] for start in range(0, len(self._models), each)]
+        return np.stack([_asked(own, table, self.summary) for own in models])
 
     # -- as files --------------------------------------------------------------------------------------------------
 
@@ -161,18 +141,41 @@ class PerformanceEstimator:
             files.append(msgspec.structs.replace(file, file=f"{place}/{file.file}"))
         folder.mkdir(parents=True, exist_ok=True)
         summary = msgspec.structs.replace(self.summary, files=tuple(files))
-        (folder / "estimate.json").write_bytes(msgspec.json.encode(summary))
+        (folder / "estimator.json").write_bytes(msgspec.json.encode(summary))
 
     @classmethod
     def load(cls, folder: Path) -> PerformanceEstimator | None:
         """What `save` wrote; None when there is none. Raises RegistryError when a model cannot be read."""
         from windlass.registry.models import load
 
-        path = folder / "estimate.json"
+        path = folder / "estimator.json"
         if not path.is_file():
             return None
         summary = msgspec.json.decode(path.read_bytes(), type=Summary)
         return cls(summary, [load(folder, file) for file in summary.files])
+
+
+class _Outlook:
+    """What is expected of a window's rows, and what may be instead."""
+
+    def __init__(self, summary: Summary, table: pl.DataFrame, told: Floats, said: Floats) -> None:
+        self._summary, self._table, self._told, self._said = summary, table, told, said
+        self._middle = said.mean(axis=0)
+        found = [each.at(told[:, place], self._middle[:, place], table) for place, each in enumerate(summary.joins)]
+        self.expected = _whole(np.column_stack(found), summary.kind)
+
+    def drawn(self) -> Iterator[Floats]:
+        """Expectations that may be instead: the weights' posterior, and the jackknife of the second models, each of
+        which left out one fold (Efron and Stein 1981, Ann. Statist. 9)."""
+        random, folds = np.random.default_rng(1), len(self._said)
+        draws = []
+        for place, each in enumerate(self._summary.joins):
+            noise = random.normal(size=(DRAWS, len(each.weights)))
+            lean = random.normal(size=(DRAWS, folds)) * np.sqrt((folds - 1) / folds)
+            moved = lean @ (self._said[:, :, place] - self._middle[:, place])
+            draws.append(each.drawn(self._told[:, place], self._middle[:, place], moved, self._table, noise))
+        for columns in zip(*draws, strict=True):
+            yield _whole(np.column_stack(columns), self._summary.kind)
 
 
 def enough_of_each(truth: Array) -> bool:
@@ -207,49 +210,97 @@ def learn_estimator(
         raise DataError(f"{sizes} do not belong together", remedy="give one prediction and one label for each row")
     names = tuple(metrics) or METRICS[kind]
     _check_metrics(names, kind)
-    chosen = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), _MOST_ROWS)).astype(np.int64))
-    table, answers, truth = table[chosen], answers[chosen], truth[chosen]
+    thin = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), _MOST_ROWS)).astype(np.int64))
+    table, answers, truth = table[thin], answers[thin], truth[thin]
     _check_rows(truth, answers, kind)
     columns = {name: found for name, dtype in table.schema.items() if (found := kind_of(dtype)) is not None}
     summary = Summary(
         kind=kind,
         classes=1 if kind == "regression" else 2 if answers.ndim == 1 else answers.shape[1],
         columns={str(name): str(found) for name, found in columns.items()},
-        curves=(),
+        joins=(),
         spread={},
         cost=cost,
         rows=len(truth),
     )
-    held, models = _learned(_table(table, _wide(answers, kind), summary.columns), answers, truth, summary)
-    targets = _targets(truth, answers, summary)
-    curves = tuple(_monotone(held[:, place], targets[:, place]) for place in range(targets.shape[1]))
-    expected = _calibrated(curves, held, kind)
-    residual = tuple(float(each) for each in (targets - expected).std(axis=0)) if kind == "regression" else ()
-    summary = msgspec.structs.replace(summary, curves=curves, residual=residual)
-    spread = {name: _spread(name, expected, answers, truth, summary) for name in names}
+    wide = _wide(answers, kind)
+    given = Labelled(_table(table, wide, summary.columns), answers, truth, _targets(truth, answers, summary))
+    chosen = _learned(given, summary, ())
+    terms = terms_of(given.table, given.targets - chosen.held, summary.columns)
+    if terms and _learnable(given, kind):
+        seen = _learned(given, summary, terms)
+        chosen = seen if misses(seen.expected, chosen.expected, given, seen.summary, names) < 0 else chosen
+    summary = chosen.summary
+    spread = {name: spread_of(name, chosen.expected, given, summary) for name in names}
     summary = msgspec.structs.replace(summary, spread={name: value for name, value in spread.items() if value >= 0})
-    return PerformanceEstimator(summary, models)
+    return PerformanceEstimator(summary, chosen.models)
 
 
 # -- learning ------------------------------------------------------------------------------------------------------
 
 
-def _learned(table: pl.DataFrame, answers: Array, truth: Array, summary: Summary) -> tuple[Floats, list[Any]]:
-    """What is said of rows that were held out, one column for each target, and the models that say it, if any."""
-    plain = _wide(answers, summary.kind)
-    held = np.empty((len(truth), _targets(truth[:1], answers[:1], summary).shape[1]))
-    alone = np.empty_like(held)
-    stretch = _folds(truth, summary.kind)
-    for fold in range(_FOLDS):
-        inside, out = np.flatnonzero(stretch != fold), np.flatnonzero(stretch == fold)
-        targets = _targets(truth[inside], answers[inside], summary)
-        held[out] = _asked(_fitted(table[inside], truth[inside], targets, summary), table[out], summary)
-        curves = [_monotone(_told(plain, place)[inside], targets[:, place]) for place in range(targets.shape[1])]
-        alone[out] = np.column_stack([curve.at(_told(plain, place)[out]) for place, curve in enumerate(curves)])
-    if _surprise(held, truth, answers, summary) >= _surprise(alone, truth, answers, summary):
-        own = np.column_stack([_told(plain, place) for place in range(held.shape[1])])
-        return own, []
-    return held, _fitted(table, truth, _targets(truth, answers, summary), summary)
+class _Learned(NamedTuple):
+    summary: Summary
+    held: Floats
+    """`(n, k)` what each join expects of rows that it has not learned from."""
+    expected: Floats
+    """The same, whole."""
+    models: list[Any]
+
+
+def _learnable(given: Labelled, kind: TaskKind) -> bool:
+    """Whether there are errors to learn from in all but any one fold."""
+    fold = _folds(given.truth, kind)
+    return all(bool(given.targets[fold != out].any(axis=0).all()) for out in range(_FOLDS))
+
+
+def _learned(given: Labelled, summary: Summary, terms: tuple[Term, ...]) -> _Learned:
+    """By the answers, the features' terms and second models; without terms, by the answers alone."""
+    fold, told = _folds(given.truth, summary.kind), _told(given.answers, summary)
+    said, models = np.zeros_like(told), list[Any]()
+    for out in range(_FOLDS if terms else 0):
+        own = _fitted(given, np.flatnonzero(fold != out), summary)
+        said[fold == out] = _asked(own, given.table.filter(fold == out), summary)
+        models += own
+
+    def joined(rows: NDArray[np.bool_]) -> tuple[Join, ...]:
+        link: Link = "log" if summary.kind == "regression" else "logit"
+        table, places = given.table.filter(rows), range(told.shape[1])
+        return tuple(
+            join(given.targets[rows, at], told[rows, at], said[rows, at], table, terms, link=link) for at in places
+        )
+
+    held = np.empty_like(told)
+    for out in range(_FOLDS):
+        rows = fold == out
+        table = given.table.filter(rows)
+        for at, each in enumerate(joined(~rows)):
+            held[rows, at] = each.at(told[rows, at], said[rows, at], table)
+    expected = _whole(held, summary.kind)
+    scatter = (given.targets / np.maximum(expected, _NOTHING) - 1).std(axis=0) if summary.kind == "regression" else ()
+    joins, residual = joined(np.full(len(told), fill_value=True)), tuple(float(each) for each in scatter)
+    return _Learned(msgspec.structs.replace(summary, joins=joins, residual=residual), held, expected, models)
+
+
+def _whole(found: Floats, kind: TaskKind) -> Floats:
+    """Joins' expectations as a row's: its chances sum to one."""
+    if kind == "regression":
+        return found
+    found = np.clip(found, _CLOSEST, 1 - _CLOSEST)
+    return np.column_stack([1 - found[:, 0], found[:, 0]]) if kind == "binary" else found / found.sum(axis=1)[:, None]
+
+
+def _told(answers: Array, summary: Summary) -> Floats:
+    """`(n, k)` the answer on the scale of each join's link."""
+    if summary.kind == "regression":
+        return np.column_stack([answers, answers])
+    wide = _wide(answers, summary.kind)
+    return _logit(wide[:, 1:] if summary.kind == "binary" else wide)
+
+
+def _logit(chances: Floats) -> Floats:
+    kept = np.clip(chances, _CLOSEST, 1 - _CLOSEST)
+    return np.asarray(np.log(kept / (1 - kept)))
 
 
 def _folds(truth: Array, kind: TaskKind) -> NDArray[np.int64]:
@@ -267,7 +318,15 @@ def _folds(truth: Array, kind: TaskKind) -> NDArray[np.int64]:
     return turns
 
 
-def _fitted(table: pl.DataFrame, truth: Array, targets: Floats, summary: Summary) -> list[Any]:
+def _targets(truth: Array, answers: Array, summary: Summary) -> Floats:
+    if summary.kind == "regression":
+        return np.column_stack([absolute(truth, answers), squared(truth, answers)])
+    codes = np.arange(summary.classes)[1 if summary.kind == "binary" else 0 :]
+    return np.asarray(truth.astype(np.int64)[:, None] == codes, dtype=np.float64)
+
+
+def _fitted(given: Labelled, inside: NDArray[np.intp], summary: Summary) -> list[Any]:
+    """Second models of the rows `inside`: of the classes, or of each error in multiples of its mean."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
@@ -281,96 +340,29 @@ def _fitted(table: pl.DataFrame, truth: Array, targets: Floats, summary: Summary
         "early_stopping": False,
         "random_state": 0,
     }
+    table = given.table[inside]
 
     def fit(estimator: Any, target: Array) -> Any:
         with threadpool_limits(1, user_api="openmp"):  # threads of a small fit wait for each other, most of all if busy
             return fit_estimator(estimator, Examples(features=table, target=target, rows=table), kind=summary.kind)
 
     if summary.kind != "regression":
-        return [fit(HistGradientBoostingClassifier(**settings), truth.astype(np.int64))]
-    return [fit(HistGradientBoostingRegressor(**settings), targets[:, place]) for place in range(targets.shape[1])]
+        return [fit(HistGradientBoostingClassifier(**settings), given.truth[inside].astype(np.int64))]
+    sizes = (given.targets / given.targets.mean(axis=0))[inside]
+    return [fit(HistGradientBoostingRegressor(loss="poisson", **settings), each) for each in sizes.T]
 
 
 def _asked(models: Sequence[Any], table: pl.DataFrame, summary: Summary) -> Floats:
+    """`(n, k)` what second models say of the targets, on the scale of the link."""
     from threadpoolctl import threadpool_limits
 
     from windlass.product.model.predict import predict
 
     with threadpool_limits(1, user_api="openmp"):
         found = [predict(model, table, summary.kind, classes=summary.classes) for model in models]
-    if summary.kind == "binary":
-        return np.column_stack([1 - found[0], found[0]])
-    return found[0] if summary.kind == "multiclass" else np.column_stack(found)
-
-
-def _targets(truth: Array, answers: Array, summary: Summary) -> Floats:
-    """`(n, k)` what is to be expected: 1 for the label that came; or the absolute and the squared error."""
     if summary.kind == "regression":
-        return np.column_stack([absolute(truth, answers), squared(truth, answers)])
-    return np.asarray(truth.astype(np.int64)[:, None] == np.arange(summary.classes), dtype=np.float64)
-
-
-def _told(plain: Floats, place: int) -> Floats:
-    """What the answer alone has to say of a target: its own column, or all there is."""
-    return plain[:, min(place, plain.shape[1] - 1)]
-
-
-def _monotone(given: Floats, target: Floats) -> _Knots:
-    """Isotonic regression (Zadrozny and Elkan 2002, KDD): the mean of the target as a rising function."""
-    from sklearn.isotonic import IsotonicRegression
-
-    fitted = IsotonicRegression(out_of_bounds="clip").fit(given, target)
-    return _Knots(given=tuple(fitted.X_thresholds_.tolist()), found=tuple(fitted.y_thresholds_.tolist()))
-
-
-def _calibrated(curves: Sequence[_Knots], told: Floats, kind: TaskKind) -> Floats:
-    found = np.column_stack([curve.at(_told(told, place)) for place, curve in enumerate(curves)])
-    if kind == "regression":
-        return np.maximum(found, 0.0)
-    found = np.clip(found, _CLOSEST, 1 - _CLOSEST)
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
-
-
-def _surprise(held: Floats, truth: Array, answers: Array, summary: Summary) -> float:
-    """How badly held-out rows were foretold; smaller is better."""
-    if summary.kind == "regression":
-        return float(((held[:, 0] - absolute(truth, answers)) ** 2).mean())
-    kept = np.clip(held, _CLOSEST, 1.0)
-    return float(log_loss(truth, kept / kept.sum(axis=1, keepdims=True)).mean())
-
-
-def _spread(name: str, expected: Floats, answers: Array, truth: Array, summary: Summary) -> float:
-    """How far estimates of stretches of the reference are off beyond the noise of their labels, together with the noise
-    of the whole reference, which the calibration has learned; -1 where the figure is undefined."""
-    errors, noises = [], []
-    for part in np.array_split(np.arange(len(truth)), min(_STRETCHES, max(2, len(truth) // 100))):
-        value, noise = _figure(name, expected[part], answers[part], summary)
-        seen = _metric(name, summary).score(truth[part], answers[part])
-        if np.isfinite(value) and np.isfinite(seen):
-            errors.append(value - seen)
-            noises.append(noise)
-    if not errors:
-        return -1.0
-    own = float(np.mean(np.square(noises)))
-    return float(np.sqrt(max(0.0, float(np.mean(np.square(errors))) - own) + own / len(errors)))
-
-
-# -- figures -------------------------------------------------------------------------------------------------------
-
-
-def _figure(name: str, expected: Floats, answers: Array, summary: Summary) -> Expected:
-    if summary.kind != "regression":
-        return expected_score(_metric(name, summary), expected, answers)
-    place = 0 if name == "mae" else 1
-    mean, noise = float(expected[:, place].mean()), summary.residual[place] / float(np.sqrt(len(expected)))
-    if name == "rmse":
-        root = float(np.sqrt(mean))
-        return Expected(root, noise / (2 * root) if root else 0.0)
-    return Expected(mean, noise)
-
-
-def _metric(name: str, summary: Summary) -> Metric:
-    return metric_for(name, summary.kind, cost=summary.cost)
+        return np.asarray(np.log(np.maximum(np.column_stack(found), _CLOSEST)))
+    return _logit(found[0].reshape(table.height, -1))
 
 
 def _within(name: str, value: float, reach: float, kind: TaskKind) -> Estimate:

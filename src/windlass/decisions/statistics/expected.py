@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-_DRAWS, _EVEN_DRAWS = 60, 20
+DRAWS, _EVEN_DRAWS = 60, 20
 """Of labels: independent ones tell the noise, evenly spread ones the mean."""
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -23,32 +24,36 @@ class Expected(NamedTuple):
 
     value: float
     noise: float
-    """Standard deviation of the figure by the chance that is in the labels: even who knew every probability would be
-    off by as much."""
+    """Standard deviation of the figure by the chance that is in the labels, by which even who knew every probability
+    would be off, and by what is not known of the probabilities."""
 
 
-def expected_score(metric: Metric, probabilities: Array, predictions: Array, *, seed: int = 0) -> Expected:
+def expected_score(
+    metric: Metric, probabilities: Array, predictions: Array, *, doubts: Iterable[Array] = (), seed: int = 0
+) -> Expected:
     """The mean of a metric over labels drawn from `probabilities`, and how much it varies.
 
     `probabilities` `(n, k)` are those of each label code; `predictions` `(n,)` or `(n, k)` what the model said. Any
     metric of a classification has its expectation so, also those that are no mean over rows. For the mean, the draws of
     each row are evenly spaced, and so are those of rows of like probabilities (multiples of the golden ratio; Kuipers
     and Niederreiter 1974, Uniform Distribution of Sequences): that leaves a fraction of the error that independent
-    draws would have. NaN where the metric is undefined for most draws.
+    draws would have. `doubts` are `DRAWS` others `(n, k)` that the probabilities may be as well: the labels whose
+    figures tell the noise are then drawn from these. NaN where the metric is undefined for most draws.
     """
     random = np.random.default_rng(seed)
     upto = np.cumsum(probabilities, axis=1)[:, :-1]
     place = np.empty(len(upto))
     place[np.lexsort(probabilities.T)] = np.arange(len(upto))
     even = (place[None, :] * _GOLDEN + np.arange(_EVEN_DRAWS)[:, None] / _EVEN_DRAWS + random.random()) % 1.0
-    value = _scores(metric, upto, predictions, even)
-    noise = _scores(metric, upto, predictions, random.random((_DRAWS, len(upto))))
-    if len(value) < _EVEN_DRAWS // 2 or len(noise) < _DRAWS // 2:
+    value = _scores(metric, ((each, upto) for each in even), predictions)
+    doubted = [np.cumsum(each, axis=1)[:, :-1] for each in doubts] or [upto] * DRAWS
+    noise = _scores(metric, ((random.random(len(upto)), each) for each in doubted), predictions)
+    if len(value) < _EVEN_DRAWS // 2 or len(noise) < DRAWS // 2:
         return Expected(float("nan"), float("nan"))
     return Expected(float(value.mean()), float(noise.std(ddof=1)))
 
 
-def _scores(metric: Metric, upto: Array, predictions: Array, drawn: Array) -> Array:
+def _scores(metric: Metric, drawn: Iterable[tuple[Array, Array]], predictions: Array) -> Array:
     """The metric for each draw, where it is defined."""
-    found = [metric.score((each[:, None] > upto).sum(axis=1), predictions) for each in drawn]
+    found = [metric.score((each[:, None] > upto).sum(axis=1), predictions) for each, upto in drawn]
     return np.asarray([score for score in found if np.isfinite(score)])
