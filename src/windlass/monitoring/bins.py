@@ -73,11 +73,17 @@ def count_presence(column: ColumnProfile, values: pl.Series) -> Counts | None:
     """Rows that are there, of a rising column those before all of the reference first, of identifiers by their hash;
     then the missing ones. None when they are not of the reference's type."""
     if column.kind == "presence":
-        return np.array([len(values) - values.null_count(), values.null_count()], dtype=np.int64)
+        missing = int(is_missing(values).sum())
+        return np.array([len(values) - missing, missing], dtype=np.int64)
     if column.kind == "identifier":
         return _count_identifiers(column, values) if kind_of(values.dtype) == "category" else None
     times = times_of(values)
     return None if times is None else count_numbers(column.edges, *sorted_numbers(times))
+
+
+def is_missing(values: pl.Series) -> pl.Series:
+    """Row by row: null, or NaN, by which NumPy says it."""
+    return values.is_null() | values.is_nan().fill_null(value=False) if values.dtype.is_float() else values.is_null()
 
 
 def _count_identifiers(column: ColumnProfile, values: pl.Series) -> Counts:

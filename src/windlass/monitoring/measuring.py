@@ -18,6 +18,7 @@ from windlass.monitoring.bins import (
     frequencies,
     hash_edges,
     hash_places,
+    is_missing,
     places_of,
     sorted_numbers,
     times_of,
@@ -146,7 +147,7 @@ def _presence(values: pl.Series, why: str) -> ColumnProfile:
     times = times_of(values) if rises else None
     if times is None:
         column = ColumnProfile(name=values.name, kind="presence", counts=(0, 0), distinct=0)
-        places = values.is_null().to_numpy().astype(np.int64)
+        places = is_missing(values).to_numpy().astype(np.int64)
     else:
         numbers = _floats(times)
         before = np.nextafter(np.nanmin(numbers[np.isfinite(numbers)]), -np.inf)

@@ -218,3 +218,12 @@ def test_what_is_infinite_has_one_bar_also_where_nearly_all_values_are_one() -> 
     shape = shape_of(reference.columns[0], window.columns[0])
     assert sum(shape.window) == pytest.approx(1)
     assert sum(shape.reference) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_what_was_always_missing_and_is_there_now_alerts_however_that_was_written(nothing: float | None) -> None:
+    never = pl.DataFrame({"a": pl.Series([nothing] * ROWS, dtype=pl.Float64)})
+    found = drift(never, pl.DataFrame({"a": np.random.default_rng(0).normal(size=ROWS)})).report
+    assert alerted(found) == ["a"]
+    assert found.columns[0].effect.missing_change == -1.0
+    assert not drift(never, never).report.alert
