@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 import pytest
@@ -102,6 +103,21 @@ def test_sarif_points_to_lines(found: Assessment) -> None:
         assert result["ruleId"] in rules
         assert place["region"]["startLine"] >= 1
         assert " " not in place["artifactLocation"]["uri"]
+
+
+def test_sarif_names_no_file_that_is_not_there(write: Write) -> None:
+    root = write({"a#1/train?.py": TRAIN, "a#1/requirements.txt": "scikit-learn\n"})
+    alone = assess(root, now=NOW)
+    history = Evidence(path=".git", line=1, why="9 commits")
+    practices = tuple(
+        msgspec.structs.replace(each, evidence=(history,)) if each.id == alone.models["microsoft"].blockers[0] else each
+        for each in alone.practices
+    )
+    results = to_sarif(msgspec.structs.replace(alone, practices=practices), version="1")["runs"][0]["results"]
+    uris = {each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in results}
+    assert uris
+    assert all((root / unquote(uri)).is_file() for uri in uris), uris
+    assert not any("#" in uri or "?" in uri for uri in uris)
 
 
 def test_the_badge_names_model_level_mode_and_rules(found: Assessment) -> None:

@@ -30,6 +30,11 @@ def is_elsewhere(evidence: Evidence) -> bool:
     return evidence.path.startswith(_ELSEWHERE)
 
 
+def is_file(evidence: Evidence) -> bool:
+    """Whether the place is one of a file: not a live system, nor the history or a folder as such."""
+    return not is_elsewhere(evidence) and evidence.path.rpartition("/")[2] not in ("", ".", ".git")
+
+
 def place_of(evidence: Evidence) -> str:
     """A place as people write it: path and line, or what a live system calls it."""
     return evidence.path if is_elsewhere(evidence) else f"{evidence.path}:{evidence.line}"
@@ -47,7 +52,7 @@ def address_of(found: Assessment, evidence: Evidence) -> str:
     path = path_in_repository(found, evidence)
     if is_elsewhere(evidence):
         return "" if path.startswith("ledger:") else path
-    if not found.source or path.startswith("..") or path.rpartition("/")[2] in (".", ".git"):
+    if not found.source or path.startswith("..") or not is_file(evidence):
         return ""
     line = "" if path.endswith(".ipynb") else f"#L{evidence.line}"  # of a notebook the line is the number of a cell
     return f"{found.source}{quote(path)}{line}"
