@@ -213,8 +213,14 @@ def headers_of(raw: Sequence[tuple[bytes, bytes]]) -> Headers:
 
 
 def _media_of(headers: Headers, accepted: tuple[str, ...]) -> str:
-    """The body's media type; one that is not given counts as the first accepted."""
+    """The body's media type; one that is not given counts as the first accepted.
+
+    But not from a browser, which tells of itself by `Origin`: a page of anybody's may have it send a body of no type to
+    whatever listens on its user's machine, and must ask first for one that says what it is.
+    """
     given = headers.get("content-type")
+    if not given and "origin" in headers:
+        raise WrongMedia("a browser must say what it sends", remedy=f"set Content-Type to {' or '.join(accepted)}")
     return accepted[0] if not given or given == accepted[0] else _media_named(given, accepted)
 
 
