@@ -123,16 +123,16 @@ class LoopContext:
         Without a key that can be used, of which `Signing` tells, nothing is changed: workers would follow no other
         record, and those that begin could not follow this one any more.
         """
-        same = there is not None and there.says(wanted)
-        if there is not None and same and there.signature and self._is_right(there):
-            return there
+        same = there if there is not None and there.says(wanted) else None
+        if same is not None and same.signature and self._is_right(same):
+            return same
         try:
             vouched = self.notary.vouch(wanted.signed_text())
         except SigningError as error:
             log.warning("%s: who is to answer cannot be signed: %s", wanted.product, error.fault)
-            return wanted if there is None else there
+            return there or wanted
         if vouched is None:
-            return there if there is not None and same else wanted
+            return same or wanted
         key, signature = vouched
         return msgspec.structs.replace(wanted, key=key, signature=signature)
 
@@ -140,7 +140,7 @@ class LoopContext:
         if routing == self._routed.get(routing.product):
             return True
         try:
-            return self.notary.keys.vouch(routing.key, routing.signed_text(), routing.signature)
+            return self.notary.keys.holds(routing.key, routing.signed_text(), routing.signature)
         except SigningError:  # a file among the keys that is none
             return False
 

@@ -87,7 +87,7 @@ class Keys:
         found = (_public(path) for path in sorted(self._folder.glob("*.pub")))
         return {key_id(raw): raw for raw in found}
 
-    def vouch(self, key: str, content: bytes, signature: str) -> bool:
+    def holds(self, key: str, content: bytes, signature: str) -> bool:
         """Whether the key is trusted here and its holder signed `content`. Raises as `public`."""
         public = self.public().get(key)
         return public is not None and signature_holds(public, content, signature)
