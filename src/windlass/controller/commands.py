@@ -236,9 +236,12 @@ def before(product: ProductState) -> str:
     """The champion to go back to. Raises UsageError when there is none."""
     line = succession(product)
     if len(line) < 2:
+        others = [name for name, version in product.versions.items() if name not in line and not version.retired]
+        named = f"name a version: `windlass rollback {others[-1]}`; " if others else ""
         raise UsageError(
-            f"{product.name} has no earlier champion to go back to",
-            remedy="name a version: `windlass rollback v3`; see `windlass versions`",
+            f"{product.name} has no earlier champion to go back to"
+            + (" that was not taken back itself" if others else ""),
+            remedy=f"{named}see `windlass versions`",
         )
     return line[-2]
 

@@ -74,6 +74,7 @@ class Controller:
             incidents=self._incidents,
             declarations=self._declarations,
             entries=entries,
+            waits_for=self._releases.waits_for,
         )
         self._watching = Watching(context=context, incidents=self._incidents)
         listeners = (self._releases, self._watching, self._service, self._arrivals)

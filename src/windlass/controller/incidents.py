@@ -40,6 +40,11 @@ class Incidents:
         known = self._context.product(product).incidents.values()
         return next((incident.opened.cause for incident in known if incident.opened.title == title), None)
 
+    def remedy_of(self, product: str, title: str) -> str:
+        """What was advised of the one that is open; empty: none is."""
+        known = self._context.product(product).incidents.values()
+        return next((incident.opened.remedy for incident in known if incident.opened.title == title), "")
+
     def titles(self, product: str) -> list[str]:
         """Of those that are open."""
         return [incident.opened.title for incident in self._context.product(product).incidents.values()]

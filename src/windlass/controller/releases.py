@@ -118,11 +118,20 @@ class Releases:
                 with self._pace.spend(name, of=stage):
                     self._judge(product, product.release)
                 product = self._context.product(name)
-        settled = product.experiment is None and (product.release is None or product.release.stage == "probation")
-        held = product.paused is not None or self._spent(name)
-        if product.candidate is not None and settled and not held and self._beginnings.due(name):
+        if product.candidate is not None and not self.waits_for(name) and self._beginnings.due(name):
             with self._beginnings.spend(name):
                 self._begin(product, product.candidate)
+
+    def waits_for(self, name: str) -> str:
+        """What has to end before another release of the product may begin; empty: nothing."""
+        product = self._context.product(name)
+        if product.release is not None and product.release.stage != "probation":
+            return "the release under way"
+        if product.experiment is not None:
+            return "the A/B test under way"
+        if product.paused is not None:
+            return "`windlass resume`"
+        return "an error budget that is not spent" if self._spent(name) else ""
 
     def _begin(self, product: ProductState, candidate: VersionState) -> None:
         self._context.registry.verify(product.name, candidate.digest)  # what is damaged must not even be routed

@@ -21,6 +21,7 @@ from windlass.release.succession import succession
 _DAMAGED = "damaged bundle of champion "
 _OUT = "nothing loads champion "
 _CANNOT = "workers cannot load "
+_FROM_MEMORY = "workers that have it in memory go on answering"
 _AGAIN = 3600.0  # seconds of real time between two looks at all files of a champion that nobody complains of
 
 
@@ -82,7 +83,7 @@ class Rescue:
     def _look(self, product: ProductState, champion: VersionState, *, refused: bool) -> None:
         damage = self._damage(product, champion)
         if damage is not None:
-            self._damaged(product, champion, damage, successor=next(self._line(product), None) if refused else None)
+            self._damaged(product, champion, damage, refused=refused)
         if damage is not None or not refused:
             self._trials.forget(product.name)
             return
@@ -135,15 +136,16 @@ class Rescue:
         found = (product.versions[name] for name in names)
         return (each for each in found if not each.retired and self._damage(product, each) is None)
 
-    def _damaged(
-        self, product: ProductState, champion: VersionState, damage: RegistryError, *, successor: VersionState | None
-    ) -> None:
+    def _damaged(self, product: ProductState, champion: VersionState, damage: RegistryError, *, refused: bool) -> None:
+        successor = next(self._line(product), None) if refused else None
         title, then = _DAMAGED + champion.version, ""
         changes: tuple[Body, ...] = ()
-        answers = "workers that have it in memory go on answering"
+        answers = _FROM_MEMORY
         if successor is not None:
             then = f", then `windlass promote {champion.version}`"
             answers, changes = self._replace(product, champion, successor, title=title, why=damage.what)
+        elif refused:
+            answers = self._without(product, [champion], title=title)
         self._incidents.open(
             product.name,
             title=title,
@@ -160,7 +162,7 @@ class Rescue:
         if trial.loads is None:
             others = len(trial.refusals) - 1
             cause = f"{why}; none of the {others} before it can be loaded either" if others else why
-            remedy = f"{look}; workers that have it in memory go on answering until they end"
+            remedy = f"{self._without(product, trial.line, title=title)}; {look}"
         else:
             answers, changes = self._replace(product, champion, trial.loads, title=title, why=why)
             cause = why
@@ -169,6 +171,37 @@ class Rescue:
                 f"`windlass promote {champion.version}`, or train a new one"
             )
         self._incidents.open(product.name, title=title, cause=cause, remedy=remedy, also=changes)
+
+    def _without(self, product: ProductState, cannot: list[VersionState], *, title: str) -> str:
+        """Who answers where no version takes the champion's place unasked, and which one would if a person said so.
+
+        `cannot`: the champion, then what cannot be loaded either.
+        """
+        if self._serves(product.name, cannot[0].version):
+            answers = _FROM_MEMORY
+        else:
+            answers = "no worker has it, and callers are turned away (503)"
+            # What was told before the workers had been heard is not so.
+            if _FROM_MEMORY in self._incidents.remedy_of(product.name, title):
+                self._incidents.close(product.name, title=title, resolution="no worker has it in memory")
+        other = self._put_aside(product, {version.version for version in cannot})
+        if other is None:
+            return answers
+        return (
+            f"{answers}; the files of {other} are whole, and `windlass rollback {other}` has it answer (`windlass "
+            "versions` says why it does not)"
+        )
+
+    def _put_aside(self, product: ProductState, cannot: set[str]) -> str | None:
+        """The last one with whole files that does not answer unasked: taken back, withdrawn, or never released.
+
+        One that has answered everybody comes before one that has not.
+        """
+        reigned = {past.version.version for past in product.previous_champions}
+        others = [each for each in reversed(product.versions.values()) if each.version not in cannot]
+        others.sort(key=lambda each: each.version not in reigned)
+        whole = (each for each in others if not each.retired)
+        return next((each.version for each in whole if self._damage(product, each) is None), None)
 
     def _replace(
         self, product: ProductState, champion: VersionState, successor: VersionState, *, title: str, why: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,13 +53,16 @@ class Training:
         incidents: Incidents,
         declarations: Declarations,
         entries: dict[str, str],
+        waits_for: Callable[[str], str] = lambda _product: "",
         show: Emit = silent,
     ) -> None:
+        """`waits_for` says what has to end before a release may begin."""
         self._context = context
         self._engine = engine
         self._incidents = incidents
         self._declarations = declarations
         self._entries = entries
+        self._waits_for = waits_for
         self._show = show
         self._job: Job | None = None
         self._request: TrainingRequest | None = None
@@ -110,7 +114,9 @@ class Training:
             trainable=product.declared is not None and product.declared.trains,
             paused=product.paused is not None,
             running=not self.idle,
-            release_active=product.candidate is not None or (release is not None and release.stage != "probation"),
+            release_active=release is not None and release.stage != "probation",
+            candidate=None if product.candidate is None else product.candidate.version,
+            candidate_waits_for=self._waits_for(product.name),
             last_run_at=product.run_starts[-1] if product.run_starts else None,
             run_starts=product.run_starts,
             versions=_versions(product, self._context.now),

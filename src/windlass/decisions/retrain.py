@@ -43,6 +43,10 @@ class RetrainEvidence:
     running: bool = False
     release_active: bool = False
     """A version is in shadow or canary. One on probation answers already, and does not count."""
+    candidate: str | None = None
+    """The version that is to be released next."""
+    candidate_waits_for: str = ""
+    """What has to end before its release may begin; empty: nothing."""
     last_run_at: datetime | None = None
     """When the last run started, whatever became of it."""
     run_starts: tuple[datetime, ...] = ()
@@ -122,14 +126,24 @@ def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
         return "The product is paused."
     if evidence.running:
         return "A run is under way."
-    if evidence.release_active and not _at_once(evidence):
-        return "A version is being released; it is judged before another is trained."
+    released_first = None if _at_once(evidence) else _released_first(evidence)
+    if released_first is not None:
+        return released_first
     if evidence.failures and evidence.last_run_at is not None and not _at_once(evidence):
         until = evidence.last_run_at + _after_failures(evidence.failures)
         if now < until:
             runs = "run" if evidence.failures == 1 else f"{evidence.failures} runs"
             return f"The last {runs} failed; the next try is at {show_moment(until)}."
     return None
+
+
+def _released_first(evidence: RetrainEvidence) -> str | None:
+    if evidence.release_active:
+        return "A version is being released; it is judged before another is trained."
+    if evidence.candidate is None:
+        return None
+    waits = f", which waits for {evidence.candidate_waits_for}" if evidence.candidate_waits_for else ""
+    return f"{evidence.candidate} is to be released first{waits}."
 
 
 def _signal(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> tuple[Signal | None, str]:

@@ -346,6 +346,35 @@ def test_with_no_whole_version_left_it_stays_and_is_told(desk: Desk, rescue: Res
     assert "put the files back from a backup" in opened.remedy
 
 
+def test_where_only_one_that_was_taken_back_is_whole_a_person_is_told_how_to_have_it_answer(
+    desk: Desk, rescue: Rescue, refused: dict[str, str], serving: set[str]
+) -> None:
+    """Not unasked: something spoke against it. And what is said of the workers is so when it is said."""
+    promote(desk, "v1")  # v2 and v3 were taken back
+    damage(desk, "v1")
+    damage(desk, "v3")
+    rescue.step(PRODUCT)
+    refused["v1"] = "version v1 cannot be loaded: the file was changed"
+    serving.clear()
+    rescue.step(PRODUCT)
+    rescue.step(PRODUCT)
+    before, after = desk.bodies(IncidentOpened)
+    assert "workers that have it in memory go on answering" in before.remedy
+    assert [body.incident for body in desk.bodies(IncidentClosed)] == [before.incident]
+    assert after.remedy.startswith("no worker has it, and callers are turned away (503); ")
+    assert "`windlass rollback v2` has it answer" in after.remedy
+    assert champion(desk) == "v1"
+
+
+def test_what_cannot_be_loaded_either_is_not_advised(desk: Desk, rescue: Rescue, refused: dict[str, str]) -> None:
+    desk.register("v4")  # passed the gate, and was never released
+    refused["v3"] = "version v3 cannot be loaded: no module named x"
+    fail_all(desk, rescue, "v3", "v2", "v1")
+    (opened,) = desk.bodies(IncidentOpened)
+    assert "`windlass rollback v4` has it answer" in opened.remedy
+    assert "rollback v2" not in opened.remedy
+
+
 def test_files_that_nobody_complains_of_are_looked_at_once_an_hour(
     desk: Desk, rescue: Rescue, seconds: list[float]
 ) -> None:

@@ -79,12 +79,15 @@ def test_a_spent_budget_holds_releases_until_there_is_some_left(served: Desk) ->
     assert looking.spent(PRODUCT)
     served.register("v2")
     leading = Releases(context=served.context, spent=looking.spent)
+    assert leading.waits_for(PRODUCT) == "an error budget that is not spent"
     leading.step(PRODUCT)
     assert [body.version for body in served.bodies(ReleaseStarted)] == ["v1"]
     served.wait(days=8)
     looking.step(PRODUCT)
     assert not looking.spent(PRODUCT)
+    assert leading.waits_for(PRODUCT) == ""
     leading.step(PRODUCT)
+    assert leading.waits_for(PRODUCT) == "the release under way"
     assert [body.version for body in served.bodies(ReleaseStarted)] == ["v1", "v2"]
 
 

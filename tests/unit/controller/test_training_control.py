@@ -36,11 +36,10 @@ from .conftest import NOON, POLICIES, PRODUCT, Desk  # type: ignore[import-not-f
 QUIET = Signals()
 
 
-def training(desk: Desk, *, entries: dict[str, str] | None = None, show: Any = None) -> Training:
+def training(desk: Desk, *, entries: dict[str, str] | None = None, **more: Any) -> Training:
     """As in a controller that has just started."""
     context = desk.context
     incidents, entries = Incidents(context=context), entries or {PRODUCT: "m:P"}
-    more = {} if show is None else {"show": show}
     return Training(
         context=context,
         engine=desk.engine,
@@ -237,8 +236,14 @@ def test_the_same_answer_is_written_once(desk: Desk) -> None:
     assert desk.engine.jobs == []
 
 
-@pytest.mark.parametrize("stage", ["candidate", "release"])
-def test_no_run_starts_while_a_version_is_being_released(desk: Desk, stage: str) -> None:
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("candidate", "v2 is to be released first, which waits for an A/B test."),
+        ("release", "A version is being released; it is judged before another is trained."),
+    ],
+)
+def test_no_run_starts_while_a_version_is_being_released(desk: Desk, stage: str, said: str) -> None:
     from windlass.release import director
 
     with_champion(desk)
@@ -247,9 +252,9 @@ def test_no_run_starts_while_a_version_is_being_released(desk: Desk, stage: str)
         version = desk.state.versions["v2"]
         desk.write(*director.begin(desk.state, version, policies=POLICIES, release="r2", now=NOON, reason="test"))
     desk.wait(days=60)
-    training(desk).decide(PRODUCT, Signals(decay=alarm()))
+    training(desk, waits_for=lambda _product: "an A/B test").decide(PRODUCT, Signals(decay=alarm()))
     assert desk.engine.jobs == []
-    assert "being released" in decisions(desk)[-1][1]
+    assert decisions(desk)[-1][1] == said
 
 
 def test_a_paused_product_says_that_it_waits(desk: Desk) -> None:

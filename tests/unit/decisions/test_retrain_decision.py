@@ -55,6 +55,12 @@ def test_each_signal_trains(evidence: RetrainEvidence, policy: Retrain | None, t
         (known(paused=True, decay=heard("decay")), EVERYTHING, "paused"),
         (known(running=True, decay=heard("decay")), EVERYTHING, "under way"),
         (known(release_active=True, decay=heard("decay")), EVERYTHING, "being released"),
+        (known(candidate="v2", decay=heard("decay")), EVERYTHING, "v2 is to be released first."),
+        (
+            known(candidate="v2", candidate_waits_for="an error budget that is not spent", drift=heard("drift")),
+            EVERYTHING,
+            "v2 is to be released first, which waits for an error budget that is not spent.",
+        ),
         (known(release_active=True, interrupted=True, failures=2), EVERYTHING, "being released"),
         (known(decay=heard("decay"), drift=heard("drift")), None, "no retrain policy"),
         (known(decay=heard("decay")), Retrain(on_decay=False), "No signal"),
