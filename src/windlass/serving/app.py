@@ -30,7 +30,7 @@ from windlass.serving.protocols.probes import Probes
 from windlass.serving.shadows.mirror import Shadow
 from windlass.serving.transport.direct import Direct
 from windlass.serving.transport.errors import Answers
-from windlass.serving.transport.guard import Guard, Keyring
+from windlass.serving.transport.guard import Doorstep, Guard, Keyring
 from windlass.serving.transport.http import CSV, JSON, Getter, Held, Measured, Poster
 from windlass.serving.versions.asking import Question
 from windlass.serving.versions.lineup import Board
@@ -96,14 +96,15 @@ class Parts:
 
 
 class Application:
-    """Every route, counted and timed; with a `keyring` for those who have a token. `direct` is a short way to some."""
+    """Every route, counted and timed; with a `keyring` for those who have a token, else for who is at this machine.
+    `direct` is a short way to some."""
 
     def __init__(self, parts: Parts, *, keyring: Keyring | None = None) -> None:
         self.held = Held()
         posts, answers = _posts(parts, self.held), Answers(parts.clock)
         self.routed = _routed(posts, answers, parts)
         self.direct = Direct(posts, answers=answers, metrics=parts.metrics, keyring=keyring)
-        self._app = Measured(self.routed if keyring is None else Guard(self.routed, keyring), parts.metrics)
+        self._app = Measured(Doorstep(self.routed) if keyring is None else Guard(self.routed, keyring), parts.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)

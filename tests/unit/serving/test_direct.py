@@ -160,6 +160,7 @@ def test_a_tunnel_is_not_begun(served: Served) -> None:
         ("/flights/predict", b"good", {"Origin": "http://localhost:3000"}, 200),
         ("/flights/predict", b"good", {"Content-Encoding": "gzip"}, 400),
         ("/flights/predict", b"good", {"Content-Encoding": "identity"}, 200),
+        ("/flights/predict", b"good", {"Host": "localhost:8080"}, 200),
         ("/ships/predict", b"good", {}, 404),
         ("/flights/invocations", b'{"instances": [1], "inputs": [2]}', {}, 422),
         ("/flights/outcomes", b'{"outcomes": [{"key": "f1", "value": true}]}', {}, 202),
@@ -178,6 +179,13 @@ def test_it_gives_the_answer_that_asgi_gives(
     ours = {name: value for name, value in about.items() if name not in ("date", "content-length")}
     assert ours == {name: value for name, value in through_asgi.headers.items() if name != "content-length"}
     assert "date" in about
+
+
+def test_a_page_whose_domain_leads_here_does_not_take_it(served: Served) -> None:
+    body = rows(served.stage)
+    asked = request(body).replace(b"Host: a\r\n", b"Host: evil.example\r\n")
+    assert served.say(asked).startswith(b"HTTP/1.1 421 ")
+    assert served.stage.captured == []
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])

@@ -129,6 +129,33 @@ def test_refusals_are_counted_and_name_no_secret(guarded: Guarded) -> None:
     assert 'windlass_http_requests_total{route="unmatched",status="401"}' in reply.text
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example.", "a.b:c", "\xff.a"],
+)
+def test_without_tokens_a_page_whose_domain_leads_to_this_machine_is_turned_away(flights: Any, host: str) -> None:
+    routes = [route for route in flights.client.app.routed.routes if isinstance(route, Route)]
+    for route in routes:
+        path = route.path.replace("{product}", "flights").replace("{name}", "flights").replace("{version}", "v1")
+        for method in route.methods or ():
+            reply = flights.client.request(method, path, headers=[(b"host", host.encode("latin-1"))])
+            assert reply.status_code == (200 if path == "/livez" else 421), (method, path)
+    assert "demand_tokens = true" in flights.client.get("/readyz", headers={"Host": "evil.example"}).json()["error"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:8080", "[::1]:8080", "[::1]", "localhost", "LOCALHOST:1", "app.localhost:8080", "windlass:80", ""],
+)
+def test_whoever_means_this_machine_is_answered(flights: Any, host: str) -> None:
+    assert flights.client.get("/readyz", headers={"Host": host}).status_code == 200
+
+
+def test_with_tokens_any_name_will_do(guarded: Guarded) -> None:
+    headers = {"Host": "models.example", "Authorization": f"Bearer {secret('observe').decode()}"}
+    assert guarded.client.get("/metrics", headers=headers).status_code == 200
+
+
 def test_every_scope_is_needed_somewhere() -> None:
     asked = {
         scope for path in ("/", "/a/predict", "/a/outcomes") for m in ("GET", "POST") for scope in scopes_for(m, path)

@@ -17,7 +17,7 @@ from windlass.serving.limits import SMALL_BYTES
 from windlass.serving.metrics import Metrics
 from windlass.serving.transport.encoding import CONTENT_ENCODING
 from windlass.serving.transport.errors import Answers
-from windlass.serving.transport.guard import Keyring, scopes_for
+from windlass.serving.transport.guard import Keyring, misdirected, scopes_for
 from windlass.serving.transport.http import Poster, Reply, headers_of
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -122,10 +122,12 @@ class Direct:
         length = headers.get("content-length")
         if length is None or int(length) > SMALL_BYTES or "transfer-encoding" in headers or "expect" in headers:
             return None
-        if self._keyring is not None:
+        if self._keyring is None:
+            refused = misdirected(headers.get("host", ""))
+        else:
             refused = self._keyring.refuse(headers.get("authorization", ""), scopes_for("POST", path))
-            if refused is not None:
-                return None
+        if refused is not None:
+            return None
         return Exchange(poster=poster, path=named, query=query, headers=headers, keep_alive=keep_alive)
 
     async def reply(self, exchange: Exchange) -> Reply:

@@ -1,10 +1,18 @@
-"""Who may ask for what: a bearer token and its scopes, checked before anything else is done with a request."""
+"""Who may ask for what, checked before anything else is done with a request: a bearer token and its scopes.
+
+Where none is asked for, the server listens on the loopback address, and whoever is at this machine may do all. A web
+page that is open there may not. What it asks of another origin is the browser's to refuse; but its own domain may lead
+to 127.0.0.1 (DNS rebinding), and then the server is of its origin. The name that the browser sends along gives it away:
+it is a domain, by which nobody means this machine.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
@@ -24,6 +32,8 @@ _TERSE = "/readyz"
 """Answers a load balancer, which has no token, too: with nothing but the products and whether they are ready."""
 _OBSERVING = frozenset({"/", "/metrics", "/readyz"})
 _BEARER = "bearer "
+_HOSTS = 256
+"""Whose names are remembered, whoever asks."""
 TERSE = "windlass.terse"
 """Key of an ASGI scope: whoever asks has no token, and is not to be told more than he must know."""
 
@@ -69,6 +79,21 @@ class Keyring:
         return _refusal(403, f"the token {token.token} allows {', '.join(token.scopes)}; this takes {needed}")
 
 
+class Doorstep:
+    """`app`, for those who mean this machine."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        host = next((value for name, value in scope.get("headers", ()) if name == b"host"), b"").decode("latin-1")
+        refusal = None if scope["type"] != "http" or scope["path"] in _OPEN else misdirected(host)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        else:
+            await _turn_away(refusal, send)
+
+
 class Guard:
     """`app`, for those who may."""
 
@@ -87,8 +112,33 @@ class Guard:
         if refusal is None:
             await self._app(scope, receive, send)
             return
-        reply = Reply(body=encode(explain(refusal)), status=refusal.status, headers=refusal.headers)
-        await respond(reply, send)
+        await _turn_away(refusal, send)
+
+
+async def _turn_away(refusal: Refusal, send: Send) -> None:
+    await respond(Reply(body=encode(explain(refusal)), status=refusal.status, headers=refusal.headers), send)
+
+
+@lru_cache(_HOSTS)
+def misdirected(host: str) -> Refusal | None:
+    """Why a request with this `Host` is not meant for a server on the loopback address; None: it may be.
+
+    An address, a name without a dot (no page in the world has one) and `*.localhost` are.
+    """
+    name = host.rsplit("]", 1)[0].lstrip("[") if host.startswith("[") else host.split(":", 1)[0]
+    name = name.rstrip(".").lower()
+    if "." not in name or name.endswith(".localhost") or _is_address(name):
+        return None
+    told = f"this server answers whoever is at this machine, which is not called {name[:100]!r}"
+    return _refusal(421, f"{told}; behind a proxy set `demand_tokens = true`, or have it send `Host: localhost`")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def scopes_for(method: str, path: str) -> tuple[Scope, ...]:
