@@ -264,12 +264,23 @@ def test_history_of_git_counts_where_there_is_one(project: Path) -> None:
         put(project, {"notes.txt": str(number)})
         git("add", "-A", date=f"2026-01-{number:02}T00:00:00Z")
         git("commit", "-qm", f"change {number}", date=f"2026-01-{number:02}T00:00:00Z")
-    said = json.loads(run(project, "--json", "-", "--no-history")[1])
+    said = json.loads(run(project, "--json", "-")[1])
     assert said["mode"] == "files+history"
     assert len(said["commit"]) == 40
     finding = next(each for each in said["practices"] if each["id"] == "code-in-git")
     assert finding["state"] == "wired"
     assert finding["evidence"][0]["why"] == "2 commits over 19 days"
+    unknown = subprocess.run(["git", "status", "--porcelain"], cwd=project, check=True, capture_output=True).stdout
+    assert (project / ".windlass" / "maturity.jsonl").is_file()
+    assert unknown == b""
+    assert ".git:" not in run(project, "--no-history", "--markdown", project / "plan.md")[1]
+    assert "`git log` 2 commits" in (project / "plan.md").read_text()
+
+
+def test_a_folder_that_windlass_has_already_is_left_as_it_is(project: Path) -> None:
+    put(project, {".windlass/maturity.jsonl": ""})
+    run(project)
+    assert [path.name for path in (project / ".windlass").iterdir()] == ["maturity.jsonl"]
 
 
 @pytest.fixture
@@ -288,6 +299,7 @@ def act(root: Path, tmp_path: Path) -> Act:
         given = {"RUNNER_TEMP": temp, "GITHUB_OUTPUT": temp / "output", "GITHUB_STEP_SUMMARY": temp / "summary"}
         inputs = {"FOLDER": str(folder), "FLOOR": floor, "MODEL": "all"}
         assert set(inputs) == set(step["env"])
+        (temp / "output").touch()
         environment = os.environ | {name: str(path) for name, path in given.items()} | inputs
         done = subprocess.run(["bash", "-e", "-c", step["run"]], env=environment, capture_output=True, check=False)
         outputs = dict(line.split("=", 1) for line in (temp / "output").read_text().splitlines())
@@ -304,6 +316,12 @@ def test_the_action_sums_up_and_hands_on_its_files(act: Act, project: Path) -> N
     assert summary.startswith("# Maturity of churn")
 
 
+def test_two_steps_of_a_job_have_files_of_their_own(act: Act, project: Path, tmp_path: Path) -> None:
+    _, first, _ = act(project, "")
+    _, second, _ = act(put(tmp_path / "fraud", {"train.py": TRAIN}), "")
+    assert [json.loads(Path(each["json"]).read_text())["name"] for each in (first, second)] == ["churn", "fraud"]
+
+
 def test_the_action_fails_below_its_floor_and_sums_up_all_the_same(act: Act, project: Path) -> None:
     code, outputs, summary = act(project, "microsoft:4")
     assert code == 1
@@ -312,7 +330,9 @@ def test_the_action_fails_below_its_floor_and_sums_up_all_the_same(act: Act, pro
 
 
 def test_the_action_takes_an_input_for_a_word_and_runs_nothing_of_it(act: Act, project: Path, tmp_path: Path) -> None:
-    code, _, summary = act(project, f"$(touch {tmp_path}/harm); touch {tmp_path}/harm")
+    act(project, "")
+    code, outputs, summary = act(project, f"$(touch {tmp_path}/harm); touch {tmp_path}/harm")
     assert code == 2
-    assert not summary
+    assert not summary  # nor that of the step before
+    assert not outputs
     assert not (tmp_path / "harm").exists()

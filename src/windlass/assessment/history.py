@@ -13,6 +13,7 @@ from windlass.errors import UsageError
 
 FILE = Path(".windlass") / "maturity.jsonl"
 _MOST_BYTES = 100_000_000
+_IGNORED = "# Made by windlass assess. To share the path of the project: git add -f .windlass/maturity.jsonl\n*\n"
 _WITHOUT = "with --no-history nothing is kept or compared"
 
 
@@ -90,7 +91,9 @@ def keep(root: Path, found: Assessment) -> None:
     if before and msgspec.structs.replace(before[-1], at=new.at) == new:
         return
     path = root / FILE
-    path.parent.mkdir(exist_ok=True)
+    if not path.parent.exists():  # a folder that is there already is the project's own business, and its git's
+        path.parent.mkdir()
+        (path.parent / ".gitignore").write_text(_IGNORED, encoding="utf-8")
     with path.open("ab") as file:
         file.write(msgspec.json.encode(new) + b"\n")
 

@@ -243,9 +243,28 @@ class TestLinks:
     def test_evidence_leads_to_its_line(self, hosted: Assessment, path: str, line: int, address: str) -> None:
         assert address_of(hosted, Evidence(path=path, line=line, why="")) == f"{hosted.source}{address}"
 
-    @pytest.mark.parametrize("path", ["../../../etc/passwd", ".git", "../../.git"])
+    @pytest.mark.parametrize("path", ["../../../etc/passwd", "../../.git", "."])
     def test_what_the_site_does_not_show_has_no_link(self, hosted: Assessment, path: str) -> None:
         assert address_of(hosted, Evidence(path=path, why="")) == ""
+
+    @pytest.mark.parametrize(
+        ("origin", "folder", "address"),
+        [
+            ("https://github.com/blob/churn", ".", "https://github.com/blob/churn/commits/c0"),
+            ("https://github.com/team/mono", "a b", "https://github.com/team/mono/commits/c0/a%20b"),
+            ("https://gitlab.com/g/churn", ".", "https://gitlab.com/g/churn/-/commits/c0"),
+            ("https://codeberg.org/t/churn", ".", "https://codeberg.org/t/churn/commits/commit/c0"),
+            ("/srv/git/churn.git", ".", ""),
+        ],
+    )
+    def test_a_history_leads_to_the_commits(self, found: Assessment, origin: str, folder: str, address: str) -> None:
+        hosted = msgspec.structs.replace(found, source=pages_of(origin, "c0"), commit="c0", path=folder)
+        history = Evidence(path=".git", why="9 commits")
+        assert address_of(hosted, history) == address
+        assert place_of(history) == "git log"
+
+    def test_a_folder_has_no_line(self) -> None:
+        assert place_of(Evidence(path=".", why="a folder of a repository")) == "."
 
     @pytest.mark.parametrize(("path", "address"), [("ledger:8", ""), ("http://mlflow:5000/#/models/m/versions/3",) * 2])
     def test_what_a_live_system_said_is_named_as_it_names_it(self, hosted: Assessment, path: str, address: str) -> None:

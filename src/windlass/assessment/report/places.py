@@ -12,6 +12,10 @@ _ADDRESS = re.compile(r"(?:(?:https?|ssh|git)://)?(?:[^@/\s]*@)?([\w.-]+)(?::\d+
 _PAGES = {"github": "blob", "gitlab": "-/blob", "codeberg": "src/commit", "gitea": "src/commit"}
 """What the name of a host contains, to where it shows a file of a commit; all of them name a line alike."""
 
+_COMMITS = {"-/blob": "-/commits", "blob": "commits", "src/commit": "commits/commit"}
+"""From where a host shows a file of a commit to where it lists the commits up to that one. Of two
+that end alike the longer comes first."""
+
 _ELSEWHERE = ("https://", "http://", "ledger:")
 
 
@@ -36,8 +40,10 @@ def is_file(evidence: Evidence) -> bool:
 
 
 def place_of(evidence: Evidence) -> str:
-    """A place as people write it: path and line, or what a live system calls it."""
-    return evidence.path if is_elsewhere(evidence) else f"{evidence.path}:{evidence.line}"
+    """A place as people write it: path and line, a folder, what shows the history, what a live system says."""
+    if evidence.path == ".git":
+        return "git log"
+    return f"{evidence.path}:{evidence.line}" if is_file(evidence) else evidence.path
 
 
 def path_in_repository(found: Assessment, evidence: Evidence) -> str:
@@ -52,7 +58,19 @@ def address_of(found: Assessment, evidence: Evidence) -> str:
     path = path_in_repository(found, evidence)
     if is_elsewhere(evidence):
         return "" if path.startswith("ledger:") else path
-    if not found.source or path.startswith("..") or not is_file(evidence):
+    if not found.source or path.startswith(".."):
         return ""
+    if not is_file(evidence):
+        return _history_of(found) if evidence.path == ".git" else ""
     line = "" if path.endswith(".ipynb") else f"#L{evidence.line}"  # of a notebook the line is the number of a cell
     return f"{found.source}{quote(path)}{line}"
+
+
+def _history_of(found: Assessment) -> str:
+    """Where the commits of the project up to the one assessed are listed."""
+    folder = "" if found.path == "." else quote(found.path)
+    for shown, listed in _COMMITS.items():
+        repository = found.source.removesuffix(f"/{shown}/{found.commit}/")
+        if repository != found.source:
+            return f"{repository}/{listed}/{found.commit}/{folder}".rstrip("/")
+    return ""
