@@ -22,6 +22,7 @@ from windlass.serving import limits, pulse
 from windlass.serving.answers import batching, crew
 from windlass.serving.answers.crew import Crew
 from windlass.serving.pulse import Pulse
+from windlass.serving.refusal import Overloaded
 from windlass.serving.versions import patience
 from windlass.serving.versions.patience import Calls, NoAnswer
 from windlass.serving.versions.turn import Asked, Turn
@@ -196,6 +197,24 @@ def test_whose_rows_it_was_is_not_asked_for_ever(stage: Any, hangs: Hangs) -> No
     assert [batch.error for batch in stage.captured] == ["ValueError: cannot"]
 
 
+def test_where_no_thread_can_be_had_callers_are_told_to_come_again(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.add("v1")
+    stage.route("v1")
+    start = threading.Thread.start
+
+    def may_start(thread: threading.Thread) -> None:
+        if thread.name.startswith("answer"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", may_start)
+        reply = stage.predict()
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert "no room for another thread" in reply.text
+    assert stage.predict().status_code == 200
+
+
 def test_who_waits_for_what_is_late_is_told_when_the_worker_ends(served: Any, hangs: Hangs) -> None:
     served.parts.crew._seconds = 60
     with ThreadPoolExecutor(1) as callers:
@@ -312,6 +331,61 @@ def test_so_many_may_be_late_and_no_more(quick: None, monkeypatch: pytest.Monkey
 
     asyncio.run(wait())
     assert threads.close(120)
+
+
+def test_where_no_thread_can_be_had_the_others_do_the_work_and_the_next_one_asks_again(
+    quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, calls, late = threading.Event(), begun(), list[Turn]()
+    threads = Crew(name="answer")
+    start, room = threading.Thread.start, [True]
+
+    def may_start(thread: threading.Thread) -> None:
+        if not room[0]:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", may_start)
+
+    async def wait() -> None:
+        room[0] = False
+        with pytest.raises(Overloaded, match="no room for another thread"):
+            await threads.begin(lambda: None)
+        room[0] = True
+        hanging = threads.begin(asking(calls, lambda: go_on.wait(600)), late=late.append)
+        assert await threads.begin(lambda: 1) == 1
+        room[0] = False
+        assert await threads.begin(lambda: 2) == 2
+        while not late:  # its place is empty
+            await asyncio.sleep(0.005)
+        room[0] = True
+        assert await threads.begin(lambda: 3) == 3
+        go_on.set()
+        await hanging
+
+    asyncio.run(wait())
+    assert threads.close(120)
+
+
+def test_one_look_that_fails_does_not_end_the_watch(quick: None) -> None:
+    go_on, calls, late = threading.Event(), begun(), list[Turn]()
+    threads = Crew(name="answer")
+
+    def fail(_: Turn) -> None:
+        raise ValueError("a fault of ours")
+
+    async def wait() -> list[str]:
+        told = list[str]()
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+        first = threads.begin(asking(calls, lambda: go_on.wait(600)), late=fail)
+        second = threads.begin(asking(calls, lambda: go_on.wait(600)), late=late.append)
+        while not late:
+            await asyncio.sleep(0.005)
+        go_on.set()
+        await asyncio.gather(first, second)
+        return told
+
+    assert asyncio.run(wait()) == ["a fault of ours"]
 
 
 def test_what_hangs_does_not_hold_up_the_end(quick: None) -> None:

@@ -25,6 +25,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from windlass.serving.limits import FIRST_PATIENCE_SECONDS, GLANCE_SECONDS, MOST_LATE, THREADS
+from windlass.serving.refusal import Overloaded
 from windlass.serving.versions.patience import NoAnswer
 from windlass.serving.versions.turn import Asked, Turn
 
@@ -78,14 +79,16 @@ class Crew:
         self._ends = False
 
     def begin(self, work: Callable[[], Any], *, late: Callable[[Turn], object] | None = None) -> asyncio.Future[Any]:
-        """What `work` returns or raises, or NoAnswer if it is given up.
+        """What `work` returns or raises; NoAnswer if it is given up, Overloaded where no thread can be had.
 
         `late` is told once it takes longer than is usual; it may give up the turn, and is to care for its callers then.
         """
         task = _Task(work, late)
+        if len(self._threads) < THREADS and not self._join() and not self._threads:
+            why = "this machine has no room for another thread"
+            task.answer.set_exception(Overloaded(why, remedy="try again a little later"))
+            return task.answer
         self._running.add(task)
-        if len(self._threads) < THREADS:
-            self._join()
         self._queue.put(task)
         if self._watched is not task.loop:
             self._watched = task.loop
@@ -108,12 +111,17 @@ class Crew:
 
     # -- in the threads --------------------------------------------------------------------------------------------
 
-    def _join(self) -> None:
-        """One more thread; none that Python would wait for at its end."""
+    def _join(self) -> bool:
+        """One more thread, none that Python would wait for at its end; whether the machine had room for it."""
         thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the one that has work to do next asks again
+            _log.warning("no thread could be started: %s", error)
+            return False
         with self._members:
             self._threads.add(thread)
-        thread.start()
+        return True
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
@@ -151,11 +159,11 @@ class Crew:
             return
         now = self._now()
         passed = min(now - before, 2 * GLANCE_SECONDS)
+        loop.call_later(GLANCE_SECONDS, self._glance, loop, now)  # before the looks, of which one may fail
         for task in tuple(self._running):
             asked = task.turn.asked
             if asked is not None and task.given_up is None:
                 self._look(task, asked, passed)
-        loop.call_later(GLANCE_SECONDS, self._glance, loop, now)
 
     def _look(self, task: _Task, asked: Asked, passed: float) -> None:
         if task.turn.returned != task.returned:
