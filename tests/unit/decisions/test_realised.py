@@ -129,6 +129,25 @@ def test_while_too_little_is_known_the_interval_holds_whatever_comes() -> None:
     assert (loss.lower, loss.upper) == (0.0, float("inf"))
 
 
+@pytest.mark.parametrize("late", [0, 3])
+@pytest.mark.parametrize("name", ["accuracy", "log_loss", "brier", "roc_auc"])
+def test_on_the_first_day_it_holds_what_chance_among_few_rows_leaves(name: str, late: int) -> None:
+    """60 rows whose labels came within minutes, but for the `late` last ones: too few to learn delays from."""
+    random, metric = np.random.default_rng(0), metric_for(name, "binary")
+    world = drawn(random, 400_000, "binary", since=0, until=1)
+    true, rounds, held, values = metric.score(world[2], world[1]), 300, 0, 0
+    for _ in range(rounds):
+        at, answers, truth, _ = drawn(random, 60, "binary", since=0, until=1)
+        come = np.arange(60) < 60 - late
+        rows = LabelTimes(at=at, known_at=np.where(come, at, np.nan), truth=np.where(come, truth, np.nan))
+        history = learn_history(rows, now=1.01, within=WITHIN, classes=True)
+        found = realised_score(metric, rows, answers, history, now=1.01, within=WITHIN)
+        held += found.lower <= true <= found.upper
+        values += np.isfinite(found.value)
+    assert held >= 275  # fewer with a chance of 0.01 were it 0.95
+    assert values == (0 if late else rounds)
+
+
 def test_with_every_label_the_figure_is_the_plain_one_and_never_certain() -> None:
     at, truth = np.linspace(0, 1, 200), np.tile([0.0, 1.0], 100)
     rows = LabelTimes(at=at, known_at=at, truth=truth)

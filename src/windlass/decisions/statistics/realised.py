@@ -122,13 +122,17 @@ def realised_score(
 
     `metric` is one of `MEANS` or the area under the ROC curve of two classes; for others the figure of the labels that
     are there, which is only right once all are, without an interval. Where too few labels are known for weights, or
-    more of them are missing than the delays explain, the interval holds whatever the missing ones may turn out to be.
+    more of them are missing than the delays explain, the interval holds whatever the missing ones may turn out to be,
+    and what chance among so many rows leaves. With all labels there is nothing to be weighed, however few there are.
     """
     known = rows.known & history.deliveries.known(rows.at, rows.known_at, now=now)
     truth = rows.truth[known]
     if metric.name not in MEANS and not (metric.name == "roc_auc" and metric.kind == "binary"):
         value = metric.score(truth, predictions[known])
         return Realised(value, float("nan"), float("nan"), int(known.sum()))
+    if len(truth) == len(rows.truth) and len(truth):
+        whole = _interval(metric, truth, predictions, np.ones(len(truth)), [])
+        return whole._replace(labelled=len(truth))
     weighed = _weighed(rows, known, history, now=now, within=within)
     if weighed is None:
         return _whatever_comes(metric, rows.truth, predictions, known)
@@ -237,14 +241,15 @@ def _reached(name: str, value: float, variance: float, effective: float) -> tupl
 
 def _whatever_comes(metric: Metric, truth: Floats, predictions: Array, known: NDArray[np.bool_]) -> Realised:
     """Bounds on the figure of these very rows that hold for any labels of those that have none (Manski 1989, Journal of
-    Human Resources 24)."""
+    Human Resources 24), and beyond each of them what chance leaves of the mean of as many rows."""
     count = int(known.sum())
     if metric.name == "roc_auc" or not len(truth):
         return Realised(float("nan"), *_ends(metric.name), count)
     loss = MEANS[metric.name]
-    seen, missing = loss(truth[known], predictions[known]).sum(), predictions[~known]
+    seen, missing = loss(truth[known], predictions[known]), predictions[~known]
     least, most = _extremes(loss, missing, regression=metric.kind == "regression")
-    lower, upper = float((seen + least) / len(truth)), float((seen + most) / len(truth))
+    lower, _ = _of_mean(metric.name, np.append(seen, least))
+    _, upper = _of_mean(metric.name, np.append(seen, most))
     if metric.name == "accuracy":
         lower, upper = 1 - upper, 1 - lower
     if metric.name == "rmse":
@@ -252,14 +257,20 @@ def _whatever_comes(metric: Metric, truth: Floats, predictions: Array, known: ND
     return Realised(float("nan"), lower, upper, count)
 
 
-def _extremes(loss: Any, predictions: Array, *, regression: bool) -> tuple[float, float]:
-    if not len(predictions):
-        return 0.0, 0.0
-    if regression:
+def _of_mean(name: str, found: Floats) -> tuple[float, float]:
+    """Where the mean of losses lies of which these are a sample."""
+    if not np.isfinite(found).all():
         return 0.0, float("inf")
+    return _reached(name, float(found.mean()), float(found.var() / len(found)), float(len(found)))
+
+
+def _extremes(loss: Any, predictions: Array, *, regression: bool) -> tuple[Floats, Floats]:
+    """The least and the greatest loss that each of these rows may turn out to have."""
+    if regression:
+        return np.zeros(len(predictions)), np.full(len(predictions), np.inf)
     classes = 2 if predictions.ndim == 1 else predictions.shape[1]
     every = np.stack([loss(np.full(len(predictions), code), predictions) for code in range(classes)])
-    return float(every.min(axis=0).sum()), float(every.max(axis=0).sum())
+    return every.min(axis=0), every.max(axis=0)
 
 
 def _ends(name: str) -> tuple[float, float]:
