@@ -45,6 +45,7 @@ from windlass.assessment.given import name_what_is_given
 from windlass.assessment.modules import Key, Modules
 from windlass.assessment.reading.code import Module
 from windlass.assessment.reading.git import History
+from windlass.assessment.reading.lookups import loaded_in, lookups_in
 from windlass.assessment.reading.readers import read_code
 from windlass.assessment.reading.shell import Command, read_shell
 from windlass.assessment.reading.terraform import Block, read_terraform
@@ -283,6 +284,20 @@ class Project:
             if any(f"{section}:" in self.text(path) for section in SECTIONS):
                 found[path] = together(map(variables_of_document, self.yaml(path)))
         return found
+
+    @cached_property
+    def lookups(self) -> Mapping[str, str]:
+        """Each name of Python that takes what it holds from the environment, and `${NAME:-default}` for that."""
+        found: dict[str, str] = {}
+        for module in self.modules:
+            for name, asked in lookups_in(module, self.text(module.path)).items():
+                found.setdefault(name, asked)
+        return found
+
+    @cached_property
+    def loaded(self) -> set[str]:
+        """The names of the files of settings that programs load."""
+        return {name for module in self.modules for name in loaded_in(module, self.text(module.path))}
 
     @cached_property
     def images(self) -> list[Image]:

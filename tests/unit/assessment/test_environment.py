@@ -94,6 +94,101 @@ def test_what_is_said_elsewhere_in_two_ways_is_not_known(ask: Ask, other: str, s
     assert ask("training-automated", {**_steps(), **files}).state is state
 
 
+HEAD = "import asyncio, os, runpy, subprocess, sys\nfrom dotenv import load_dotenv\n"
+SETTINGS = """from pydantic_settings import BaseSettings
+class Settings(BaseSettings):
+    model_config = {"env_file": ".env.prod"}
+    script: str = "score.py"
+"""
+CHILD = f"{HEAD}subprocess.run([sys.executable, os.environ['SCRIPT']])\n"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "subprocess.run(['python', os.environ['SCRIPT']])",
+        "subprocess.run([sys.executable, os.getenv('SCRIPT', 'score.py')])",
+        "S = os.environ['SCRIPT']\nsubprocess.run(args=[sys.executable, '-u', S], check=True)",
+        "cmd = [sys.executable, os.environ['SCRIPT']]\ncmd += ['--fast', '1']\nsubprocess.run(cmd)",
+        "subprocess.run([sys.executable] + [os.environ['SCRIPT']])",
+        "subprocess.run([sys.executable, settings.script])",
+        "S = os.environ['SCRIPT']\nos.system(f'python {S}')",
+        "os.system('python $SCRIPT')",
+        "runpy.run_path(os.environ['SCRIPT'])",
+        "asyncio.run(asyncio.create_subprocess_exec(sys.executable, os.environ['SCRIPT']))",
+        "subprocess.run([sys.executable, 'child.py'])",
+    ],
+)
+@pytest.mark.parametrize(("script", "state"), [("train.py", State.WIRED), ("score.py", State.PRESENT)])
+def test_a_command_that_takes_a_word_from_the_environment(ask: Ask, program: str, script: str, state: State) -> None:
+    flow = WORKFLOW.format(on="push", jobs=JOB.format(name="a", script=script))
+    files = {"train.py": TRAINS, "score.py": SCORES, "child.py": CHILD, ".github/workflows/a.yml": flow}
+    assert ask("training-automated", {**files, "steps.py": f"{HEAD}{SETTINGS}{program}\n"}).state is state
+
+
+@pytest.mark.parametrize(
+    ("run", "program"),
+    [
+        ("SCRIPT={} python child.py", ""),
+        ("export SCRIPT={} && python child.py", ""),
+        ("env SCRIPT={} python child.py", ""),
+        ("python steps.py", "subprocess.run([sys.executable, 'child.py'], env={{**os.environ, 'SCRIPT': '{}'}})"),
+        ("python steps.py", "subprocess.run([sys.executable, 'child.py'], env=os.environ | {{'SCRIPT': '{}'}})"),
+        ("python steps.py", "subprocess.run([sys.executable, 'child.py'], env=dict(os.environ, SCRIPT='{}'))"),
+        (
+            "python steps.py",
+            "e = os.environ.copy()\ne['SCRIPT'] = '{}'\nsubprocess.run([sys.executable, 'child.py'], env=e)",
+        ),
+        ("python steps.py", "os.environ['SCRIPT'] = '{}'\nsubprocess.run([sys.executable, 'child.py'])"),
+    ],
+)
+@pytest.mark.parametrize(("script", "state"), [("train.py", State.WIRED), ("score.py", State.PRESENT)])
+def test_what_is_put_into_the_environment_on_the_way_counts_most(
+    ask: Ask, run: str, program: str, script: str, state: State
+) -> None:
+    other = {"train.py": "score.py", "score.py": "train.py"}[script]
+    flow = WORKFLOW.format(on="push", jobs=JOB.format(name="a", script=other))
+    files = {"train.py": TRAINS, "score.py": SCORES, "child.py": CHILD, "steps.py": HEAD + program.format(script)}
+    files[".github/workflows/a.yml"] = flow.replace("python steps.py", run.format(script))
+    assert ask("training-automated", files).state is state
+
+
+@pytest.mark.parametrize(
+    ("run", "program"),
+    [
+        ("set -a && source .env.prod && python steps.py", CHILD),
+        ("python steps.py", f"{HEAD}load_dotenv('.env.prod')\n{CHILD}"),
+        ("python steps.py", f"{HEAD}{SETTINGS}subprocess.run([sys.executable, settings.script])\n"),
+    ],
+)
+@pytest.mark.parametrize(("script", "state"), [("train.py", State.WIRED), ("score.py", State.PRESENT)])
+def test_of_several_files_of_settings_the_one_that_is_loaded(
+    ask: Ask, run: str, program: str, script: str, state: State
+) -> None:
+    other = {"train.py": "score.py", "score.py": "train.py"}[script]
+    files = {"train.py": TRAINS, "score.py": SCORES, "steps.py": program}
+    files |= {".env.prod": f"SCRIPT={script}\n", ".env.dev": f"SCRIPT={other}\n"}
+    files[".github/workflows/a.yml"] = f"on: push\njobs:\n  a:\n    steps:\n      - run: {run}\n"
+    assert ask("training-automated", files).state is state
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "for script in ['score.py', 'train.py']:\n    subprocess.run([sys.executable, script])",
+        "STEPS = ('score.py', 'train.py')\nfor each in STEPS:\n    subprocess.run(f'python {each}', shell=True)",
+        "STEPS = [('a', 'score.py'), ('b', 'train.py')]\nfor name, each in STEPS:\n    os.system('python ' + each)",
+        "def go(s):\n    subprocess.run([sys.executable, s])\nfor each in ['score.py', 'train.py']:\n    go(each)",
+    ],
+)
+def test_a_loop_over_scripts_runs_each(ask: Ask, program: str) -> None:
+    flow = "on: push\njobs:\n  a:\n    steps:\n      - run: python steps.py\n"
+    files = {"train.py": TRAINS, "score.py": SCORES, ".github/workflows/a.yml": flow}
+    assert ask("training-automated", {**files, "steps.py": HEAD + program}).state is State.WIRED
+    others = program.replace("train.py", "other.py")
+    assert ask("training-automated", {"steps.py": HEAD + others}).state is State.PRESENT
+
+
 TRACKED = """
 import os
 import mlflow

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from windlass.assessment.automation.environment import holds_settings, variables_at
+from windlass.assessment.automation.environment import holds_settings, together, variables_at
 from windlass.assessment.project import Project
 from windlass.assessment.reach.routes import Start
 from windlass.assessment.reading.code import Call
 from windlass.assessment.reading.variables import Values, spread
 
 _NAME = re.compile(r":?(\w+\.)*\w+(?<!\.py)(?<!\.ipynb)(?<!\.sh)")
-_LOOKED_UP = (
-    r"\b{name}\b[^=\n]*=\s*(?:str\()?(?:os\.)?(?:environ\.get\(|environ\[|getenv\()"
-    r"\s*[\"'](\w+)[\"'](?:\s*,\s*[\"']([^\"'\n]*)[\"'])?"
-)
-_SETTING = r"^[ \t]+{name}\s*:[^=\n]+=\s*(?:\w*Field\(\s*(?:default\s*=\s*)?)?[\"']([^\"'\n]*)[\"']"
-"""A field of settings of Pydantic, which the environment says by its name."""
-_PREFIX = re.compile(r"\benv_prefix\s*=\s*[\"'](\w*)[\"']")
 _FILES = re.compile(r"[\w./-]+\.(?:ya?ml|env)\b|(?<!\w)\.env[\w.-]*")
 _ASKED = re.compile(r"\$\{(\w+)(?::-[^}]*)?\}")
 
@@ -34,16 +27,22 @@ def environment_of(project: Project, start: Start) -> Values:
     path, line = start.evidence.path, (start.step or start.job or start.evidence).line
     found: dict[str, tuple[str, ...]] = {}
     found |= {name: given for name, given in project.environment.items() if len(given) == 1}
+    loaded = together(project.settings[each] for each in _named(project, project.loaded))
+    found |= {name: given for name, given in loaded.items() if len(given) == 1}
     is_yaml = path in project.yaml_paths
-    beside = {each.lstrip("./") for each in _FILES.findall(project.text(path))} if is_yaml else set()
-    for other, values in project.settings.items():
-        if other != path and any(f"/{other}".endswith(f"/{each}") for each in beside):
-            found |= values
+    for other in _named(project, _FILES.findall(project.text(path)) if is_yaml else ()):
+        found |= project.settings[other] if other != path else {}
     for document in project.yaml(path) if is_yaml else ():
         found |= variables_at(document, line)
     if holds_settings(path):
         found |= project.settings.get(path, {})
     return found
+
+
+def _named(project: Project, names: Iterable[str]) -> Iterator[str]:
+    """The files of settings that are named by a path, seen from wherever it may be."""
+    ends = {f"/{re.sub(r'^(?:[{}.]*/)+', '', name)}" for name in names}
+    yield from (path for path in project.settings if any(f"/{path}".endswith(end) for end in ends))
 
 
 def with_environment(project: Project, call: Call, values: Values, *given: str) -> Iterator[Call]:
@@ -58,6 +57,20 @@ def with_environment(project: Project, call: Call, values: Values, *given: str) 
         yield msgspec.structs.replace(call, kwargs=tuple((name, told.get(name, own)) for name, own in call.kwargs))
 
 
+def with_words(project: Project, call: Call, text: str, values: Values) -> Iterator[Call]:
+    """A call with what the environment says of the words of the command that it is told."""
+    words = [asked_of_environment(project, word) or word if "." in word else word for word in text.split(" ")]
+    asked = " ".join(words)
+    if "$" not in asked:
+        yield call
+        return
+    for filled in spread((asked,), values):
+        told = " ".join(filled)
+        yield msgspec.structs.replace(
+            call, args=(told,), kwargs=tuple(each for each in call.kwargs if each[0] != "args")
+        )
+
+
 def said_of(text: str, values: Values) -> str:
     """What the environment says of `${NAME:-default}`, or ""; the default is for where nobody says anything."""
     found = _ASKED.fullmatch(text)
@@ -70,17 +83,4 @@ def asked_of_environment(project: Project, value: str) -> str:
         return value
     if not _NAME.fullmatch(value):
         return ""
-    name = re.escape(value.rpartition(".")[2].lstrip(":"))
-    looked_up, setting = re.compile(_LOOKED_UP.format(name=name)), re.compile(_SETTING.format(name=name), re.MULTILINE)
-    for module in project.modules:
-        text = project.text(module.path) if module.packages & {"os", "pydantic_settings", "pydantic"} else ""
-        if "os" in module.packages and (found := looked_up.search(text)) is not None:
-            return _in_shell(found[1], found[2])
-        if "BaseSettings" in text and (found := setting.search(text)) is not None:
-            prefix = _PREFIX.search(text)
-            return _in_shell(f"{prefix[1] if prefix is not None else ''}{name}".upper(), found[1])
-    return ""
-
-
-def _in_shell(name: str, default: str | None) -> str:
-    return f"${{{name}:-{default}}}" if default else f"${{{name}}}"
+    return project.lookups.get(value.rpartition(".")[2].lstrip(":"), "")

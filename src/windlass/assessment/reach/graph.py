@@ -194,12 +194,17 @@ def _heeds(function: Function, call: Call) -> bool:
 # -- walking ---------------------------------------------------------------------------------------------------------
 
 
+_Given = tuple[tuple[str, str], ...]
+
+
 class _At(msgspec.Struct, frozen=True):
     route: Route
     item: Command | Key
     folder: str = ""
     path: str = ""
     words: tuple[str, ...] = ()
+    given: _Given = ()
+    """What the way here has put into the environment."""
 
 
 class _Walker:
@@ -208,6 +213,9 @@ class _Walker:
         self.project = graph.project
         self.modules = graph.project.modules
         self.known: dict[tuple[tuple[str, ...], str, str], Leads] = {}
+        self.files = {
+            posixpath.basename(path) for path in self.project.paths if path.endswith((".py", ".sh", ".ipynb"))
+        }
         self.environments: dict[tuple[str, int], Values] = {}
 
     def _leads(self, command: Command, folder: str) -> Leads:
@@ -234,13 +242,14 @@ class _Walker:
                 module = self.modules.by_path.get(path)
                 if module is not None and name in module.functions:
                     waiting.append(_At(route, (path, name)))
-        seen: set[tuple[object, bool, int]] = set()
+        seen: set[tuple[object, ...]] = set()
         while waiting and len(seen) < _MOST_PLACES:
             at = waiting.popleft()
             mark = (
                 (at.item.argv, at.folder) if isinstance(at.item, Command) else at.item,
                 at.route.tests,
                 int(at.route.by),
+                at.given,
             )
             if mark in seen:
                 continue
@@ -263,10 +272,17 @@ class _Walker:
             tests=bool(leads.tests),
             swallowed=command.swallowed,
         )
+        given = self._given(at.given, command.given)
         for path, each in leads.commands:
-            yield _At(further, each, posixpath.join(folder, each.folder) if each.folder else folder, path or at.path)
+            inner = posixpath.join(folder, each.folder) if each.folder else folder
+            yield _At(further, each, inner, path or at.path, given=given)
         for key in leads.functions:
-            yield _At(further, key, words=leads.words)
+            yield _At(further, key, words=leads.words, given=given)
+
+    def _given(self, before: _Given, own: _Given) -> _Given:
+        """What a way puts into the environment, as far as it may name what is to be run."""
+        names = [(name, value) for name, value in own if posixpath.basename(value) in self.files]
+        return tuple(sorted((dict(before) | dict(names)).items())) if names else before
 
     def _function(self, at: _At, key: Key) -> Iterator[_At]:
         module = self.modules.by_path.get(key[0])
@@ -297,13 +313,13 @@ class _Walker:
             onward = (
                 at.route if each in before else replace(route, by=min(by, By.PERSON)) if each in compiled else route
             )
-            yield _At(onward, each, words=words)
-        for call in function.calls:
-            yield from self._started(route, call, module, function)
-        if key[1] == "":
-            yield from self._module(route, module.path)
+            yield _At(onward, each, words=words, given=at.given)
+        further = list(self._module(route, module.path)) if key[1] == "" else []
         if _is_group(function):
-            yield from self._subcommands(route, module.path, at.words)
+            further += self._subcommands(route, module.path, at.words)
+        for call in function.calls:
+            yield from self._started(route, call, module, function, dict(at.given))
+        yield from (replace(each, given=at.given) for each in further)
 
     def _before_loop(self, function: Function, module: Module) -> set[Key]:
         """What a function calls only before its loop without end: that is done once, when somebody starts it."""
@@ -324,11 +340,16 @@ class _Walker:
             for key in self.modules.handed_over(call, module)
         }
 
-    def _started(self, route: Route, call: Call, module: Module, function: Function) -> Iterator[_At]:
+    def _started(
+        self, route: Route, call: Call, module: Module, function: Function, given: dict[str, str]
+    ) -> Iterator[_At]:
         """What a call starts, and does not call."""
         path = module.path
         values = self._environment(route.start) if may_start(call.name) else {}
-        yield from (_At(route, each, "", path) for each in started_by(self.project, call, module, function, values))
+        if given:
+            values = {**values, **{name: (value,) for name, value in given.items()}}
+        for each in started_by(self.project, call, module, function, values):
+            yield _At(route, each, "", path, given=tuple(given.items()))
         if call.name in ("pytest.main", "unittest.main"):
             unread = "" if call.name == "unittest.main" or _heeds(function, call) else "nobody reads what it answers"
             yield _At(route, Command(argv=(call.name.partition(".")[0],), line=call.line, swallowed=unread), "", path)

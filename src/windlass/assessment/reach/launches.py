@@ -10,15 +10,10 @@ from functools import lru_cache
 
 from windlass.assessment.modules import Key, Modules
 from windlass.assessment.reading.code import Call, Function, last_of
-from windlass.assessment.reading.shell import Command, names_program, read_shell
+from windlass.assessment.reading.shell import LAUNCHERS, Command, names_program, read_shell
 
-_LAUNCHERS = frozenset(
-    {
-        "subprocess.run", "subprocess.check_call", "subprocess.call", "subprocess.Popen", "subprocess.check_output",
-        "os.system", "os.popen", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "sh.bash",
-    }
-)  # fmt: skip
-_FILES = frozenset({"execute_notebook", "run_path", "run_module"})
+_FILES = frozenset({"execute_notebook", "run_path"})
+_MODULES = frozenset({"runpy.run_module"})
 _OPERATORS = {
     "BashOperator": "bash_command",
     "shell_task": "command",
@@ -57,9 +52,10 @@ def may_launch(name: str) -> bool:
     """Whether a call of this name can start a command."""
     last = last_of(name)
     return (
-        name in _LAUNCHERS
+        name in LAUNCHERS
         or name in _PROJECTS
         or name == _JOB_OF_AZURE
+        or name in _MODULES
         or last in _FILES
         or last in _OPERATORS
         or last in _IN_PODS
@@ -67,6 +63,14 @@ def may_launch(name: str) -> bool:
         or last in _FILES_OF_JOBS
         or last in _JOBS
     )
+
+
+def told_in(call: Call) -> str:
+    """The command, or the file, that a call of Python's own is told, or ""."""
+    if call.name not in LAUNCHERS:
+        return (next(iter(call.args), "") or "") if call.last in _FILES or call.name in _MODULES else ""
+    words = call.args if call.last == "create_subprocess_exec" else call.args[:1]
+    return " ".join(word or "{}" for word in words) or call.kwarg("args") or ""
 
 
 def named_files(call: Call) -> tuple[str, ...]:
@@ -77,9 +81,9 @@ def named_files(call: Call) -> tuple[str, ...]:
 
 def launched_by(call: Call) -> Iterator[Command]:
     """The commands that a call starts: a text, a list of words, a script or a notebook by its path."""
-    text = ""
-    if call.name in _LAUNCHERS:
-        text = next((arg for arg in call.args if arg), "") or call.kwarg("args") or ""
+    text, told = "", told_in(call)
+    if call.name in LAUNCHERS:
+        text = told
     elif call.last in _IN_PODS:
         text = " ".join(filter(None, (call.kwarg("cmds"), call.kwarg("arguments"))))
     elif call.last in _OPERATORS:
@@ -96,15 +100,21 @@ def launched_by(call: Call) -> Iterator[Command]:
         yield Command(argv=("mlflow", "run", given[0] or call.kwarg("uri") or ".", "-e", entry), line=call.line)
     elif call.last in _JOBS:
         yield Command(argv=_JOBS[call.last], line=call.line)
-    elif call.last in _FILES and call.args and call.args[0]:
-        yield Command(argv=("python", call.args[0]), line=call.line)
+    elif told:
+        yield Command(argv=("python", *(["-m"] if call.name in _MODULES else []), told), line=call.line)
     elif call.name == _JOB_OF_AZURE:
         folder = (call.kwarg("code") or "").removeprefix("./")
         yield from (replace(each, folder=folder) for each in read_shell(call.kwarg("command") or "", call.line))
     if text.startswith(("{}", "sys.executable")):  # the interpreter, whatever its name is
         text = f"python{text.removeprefix('sys.executable').removeprefix('{}')}"
     if text:
-        yield from read_shell(text, call.line)
+        yield from _with_settings(call.kwarg("env") or "", read_shell(text, call.line))
+
+
+def _with_settings(told: str, commands: list[Command]) -> list[Command]:
+    """Commands with what the call puts into their environment, a `NAME=value` on each line."""
+    given = tuple((name, value) for name, _, value in (line.partition("=") for line in told.splitlines()) if value)
+    return [replace(each, given=(*given, *each.given)) for each in commands] if given else commands
 
 
 def is_launcher(function: Function) -> bool:

@@ -11,7 +11,7 @@ from windlass.assessment.project import Project
 from windlass.assessment.reach.clients import flows_named
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.dags import STARTS_A_DAG, dags_started
-from windlass.assessment.reach.environment import with_environment
+from windlass.assessment.reach.environment import with_environment, with_words
 from windlass.assessment.reach.launches import (
     RUNS,
     is_launcher,
@@ -20,6 +20,7 @@ from windlass.assessment.reach.launches import (
     may_launch,
     named_files,
     scripts_in,
+    told_in,
 )
 from windlass.assessment.reach.openapi import operations_of, reads_description
 from windlass.assessment.reading.code import Call, Function, Module, last_of
@@ -88,8 +89,7 @@ def started_by(
     Where it takes the name of a file from its environment, `values` say what stands there.
     """
     if may_launch(call.name):
-        for each in with_environment(project, call, values, *named_files(call)):
-            yield from launched_by(each)
+        yield from _launched(project, call, values)
     if call.last in STARTS_A_DAG:
         yield from dags_started(project, call, module)
     if call.last == "run_deployment" and "prefect" in module.packages:
@@ -112,6 +112,12 @@ def started_by(
         yield from scripts
     if launches or parts_of(call.last) & RUNS:
         yield from mains
+
+
+def _launched(project: Project, call: Call, values: Values) -> Iterator[Command]:
+    for named in with_environment(project, call, values, *named_files(call)):
+        for told in with_words(project, named, told_in(named), values):
+            yield from launched_by(told)
 
 
 def functions_started(project: Project, call: Call, module: Module, function: Function) -> Iterator[Key]:

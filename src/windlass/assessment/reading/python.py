@@ -10,7 +10,8 @@ from sys import intern
 
 from windlass.assessment.reading.code import Assigned, Call, Check, Class, Function, Module, last_of
 from windlass.assessment.reading.expression import Scan, constant_of, dotted_of, scan
-from windlass.assessment.reading.shell import names_program
+from windlass.assessment.reading.lookups import in_shell
+from windlass.assessment.reading.shell import LAUNCHERS, names_program
 from windlass.assessment.reading.sql import names_model
 
 _QUIET = frozenset({"print", "logging", "logger", "log", "warnings", "time"})
@@ -72,6 +73,14 @@ class _Reader:
         """The last words of those with a dot: most attributes are none of them."""
         self.commands: dict[str, str] = {}
         """Variable to the words of the list that it was given."""
+        self.settings: dict[str, str] = {}
+        """Variable, or `os.environ`, to what was put into the environment that it holds."""
+        self.looked_up: dict[str, str] = {}
+        """Variable to what it takes from the environment: `${SCRIPT:-train.py}`."""
+        self.listed: dict[str, ast.List | ast.Tuple] = {}
+        """Variable to the list that it was given."""
+        self.loops: dict[str, tuple[str, ...]] = {}
+        """Variable of a loop that is being read to the scripts that it goes through."""
         self.scripts: dict[str, str] = {}
         """Variable to the script that it names: `SCRIPT = ROOT / "jobs" / "train.py"`."""
         self.local: dict[str, str] = {}
@@ -188,9 +197,13 @@ class _Reader:
             into.loops = into.loops or node.lineno
         for expression in _expressions(node):
             self._note(expression, into, guards)
+        loop = self._loop_of(node) if isinstance(node, ast.For) else {}
+        outside = self.loops
+        self.loops = {**outside, **loop}
         if type(node) in _BLOCKS:
             for inner in _blocks(node):
                 self._body(inner, into, guards, within=within)
+        self.loops = outside
 
     def _if(self, node: ast.If, into: Function, guards: tuple[int, ...], within: str) -> None:
         check = self._check(node.test, into, guards, stops=_stops(node.body) or _stops(node.orelse))
@@ -229,16 +242,19 @@ class _Reader:
                 names = [each.id for each in target.elts if isinstance(each, ast.Name)]
                 into.assigned += [Assigned(name=each, line=node.lineno, constant=False) for each in names]
                 continue
+            if isinstance(target, ast.Subscript):  # `env["SCRIPT"] = "train.py"`
+                held = self._resolve(target.value) if _tail_of(target.value) == "environ" else dotted_of(target.value)
+                if (held == "os.environ" or held in self.settings) and (put := self._setting(target.slice, value)):
+                    self.settings[held] = f"{self.settings.get(held, '')}\n{put}".strip()
             name = dotted_of(target)
             if name:
                 self._note_kind(name, value)
-                if isinstance(value, ast.List) and len(value.elts) > 1:
-                    self.commands[name] = self._filled(value) or ""
+                self._note_command(name, value, more=isinstance(node, ast.AugAssign))
                 self._note_script(name, value)
                 if type(value) in _SPOKEN and names_model(said := constant_of(value) or ""):
                     self.commands[name] = said
-                if type(value) in _TABLES and (held := self._held(value)):
-                    into.calls.append(Call(name="", line=node.lineno, args=held, guards=guards))
+                if type(value) in _TABLES and (entries := self._held(value)):
+                    into.calls.append(Call(name="", line=node.lineno, args=entries, guards=guards))
                 if isinstance(node, ast.AnnAssign):
                     self._note_annotation(name, node.annotation)
                 into.assigned.append(
@@ -257,6 +273,78 @@ class _Reader:
             self.scripts[name] = named
         elif self.scripts:
             self.scripts.pop(name, None)
+
+    def _note_command(self, name: str, value: ast.expr, *, more: bool) -> None:
+        """`cmd = [sys.executable, SCRIPT]`, and `cmd += ["--fast"]`."""
+        if isinstance(value, (ast.List, ast.Tuple)):
+            self.listed[name] = value
+            if more:
+                self.commands[name] = f"{self.commands.get(name, '{}')} {self._told(value)}"
+            elif len(value.elts) > 1 and isinstance(value, ast.List):
+                self.commands[name] = self._told(value)
+        if _is_environ(value):
+            self.settings[name] = self._given_on(value) or ""
+        if (asked := self._asked_of_environment(value)) is not None:
+            self.looked_up[name] = asked
+        elif self.looked_up:
+            self.looked_up.pop(name, None)
+
+    def _loop_of(self, node: ast.For) -> dict[str, tuple[str, ...]]:
+        """`for script in SCRIPTS`, and `for name, script in [("train", "train.py"), ...]`."""
+        entries = self.listed.get(dotted_of(node.iter), node.iter)
+        if not isinstance(entries, (ast.List, ast.Tuple)):
+            return {}
+        names = node.target.elts if isinstance(node.target, ast.Tuple) else [node.target]
+        found: dict[str, tuple[str, ...]] = {}
+        for place, name in enumerate(names):
+            rows = [each.elts if isinstance(each, (ast.List, ast.Tuple)) else [each] for each in entries.elts[:40]]
+            texts = [self._told(row[place]) for row in rows if len(row) == len(names)]
+            scripts = tuple([text for text in texts if _SCRIPT.fullmatch(text)])
+            if scripts and isinstance(name, ast.Name):
+                found[name.id] = scripts
+        return found
+
+    def _told(self, node: ast.expr) -> str:
+        """What a command is told, as a shell would write it; `{}` for what is not known."""
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return " ".join(map(self._told, node.elts[:40]))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            lists = any(isinstance(each, (ast.List, ast.Tuple)) for each in (node.left, node.right))
+            return (" " if lists else "").join((self._told(node.left), self._told(node.right)))
+        if isinstance(node, ast.JoinedStr):
+            parts = [each.value if isinstance(each, ast.FormattedValue) else each for each in node.values]
+            return "".join(map(self._told, parts))[:4000]
+        if isinstance(node, ast.Starred):
+            return self._told(node.value)
+        if isinstance(node, ast.Call) and len(node.args) == 1 and dotted_of(node.func) in ("str", "Path", "os.fspath"):
+            return self._told(node.args[0])
+        name = dotted_of(node)
+        known = self.looked_up.get(name) or self._asked_of_environment(node) or self.scripts.get(name)
+        return known or self.commands.get(name) or constant_of(node) or name or "{}"
+
+    def _command(self, node: ast.expr) -> str | None:
+        said = self._told(node)
+        return self._argument(node) if said in ("{}", dotted_of(node)) else said
+
+    def _given_on(self, node: ast.expr) -> str | None:
+        """What is put into an environment, a `NAME=value` on each line: `{**os.environ, "SCRIPT": "train.py"}`."""
+        if isinstance(node, ast.BinOp):
+            parts = [self._given_on(node.left), self._given_on(node.right)]
+        elif isinstance(node, ast.Dict):
+            named = zip(node.keys, node.values, strict=True)
+            parts = [self._setting(key, value) if key is not None else self._given_on(value) for key, value in named]
+        elif isinstance(node, ast.Call) and dotted_of(node.func) == "dict":
+            parts = [*map(self._given_on, node.args)]
+            parts += [self._setting(ast.Constant(each.arg), each.value) for each in node.keywords]
+        else:
+            whole = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
+            name = dotted_of(whole)
+            parts = [self.settings.get(name) or self.settings.get(self._resolve(whole))]
+        return "\n".join(filter(None, parts)) or None
+
+    def _setting(self, name: ast.expr, value: ast.expr) -> str | None:
+        said = self._told(value)
+        return f"{constant_of(name)}={said}" if isinstance(name, ast.Constant) and "{}" not in said else None
 
     def _filled(self, node: ast.expr) -> str | None:
         """A constant, with the scripts filled in that variables name."""
@@ -387,7 +475,7 @@ class _Reader:
         if names is not None:
             words |= names
         for each in reversed(seen.calls):
-            into.calls.append(self._call(each, guards))
+            into.calls += self._calls(each, guards) if self.loops else [self._call(each, guards)]
             if type(each.func) is ast.IfExp:  # `(train_daily if daily else train_hourly)(rows)`
                 chosen = (self._resolve(each.func.body), self._resolve(each.func.orelse))
                 into.calls += [Call(name=name, last=last_of(name), line=each.lineno) for name in chosen if name]
@@ -404,14 +492,38 @@ class _Reader:
                     into.assigned.append(compared)
         return seen
 
+    def _calls(self, node: ast.Call, guards: tuple[int, ...]) -> list[Call]:
+        """A call within a loop, once for each script that the loop hands to it."""
+        given = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and each.id in self.loops}
+        name = min(given, default=None)
+        if name is None:
+            return [self._call(node, guards)]
+        before = self.scripts
+        found = []
+        for script in self.loops[name]:
+            self.scripts = {**before, name: script}
+            found.append(self._call(node, guards))
+        self.scripts = before
+        return found
+
     def _call(self, node: ast.Call, guards: tuple[int, ...]) -> Call:
         function = node.func
         name = self._resolve(function)
         args: tuple[str | None, ...] = ()
         kwargs: tuple[tuple[str, str | None], ...] = ()
+        if name in LAUNCHERS:
+            args = tuple([self._command(each) for each in node.args[:6]])
+            of = {"args": self._command, "env": self._given_on}
+            kwargs = tuple(
+                [(each.arg or "**", of.get(each.arg or "", self._argument)(each.value)) for each in node.keywords]
+            )
+            if not any(key == "env" for key, _ in kwargs) and "os.environ" in self.settings:
+                kwargs += (("env", self.settings["os.environ"]),)
+            return Call(
+                name=name, last=intern(last_of(name)), line=node.lineno, args=args, kwargs=kwargs, guards=guards
+            )
         if node.args:
-            command = name.startswith("subprocess.")
-            args = tuple([self._argument(each, command=command) for each in node.args[:6]])
+            args = tuple([self._argument(each) for each in node.args[:6]])
         if node.keywords:
             kwargs = tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:_MOST_KEYWORDS]])
         if "aws_cdk" in name:
@@ -436,15 +548,12 @@ class _Reader:
             [(key, lists.get(key) or value) for key, value in kwargs]
         )
 
-    def _argument(self, node: ast.expr, *, command: bool = False) -> str | None:
+    def _argument(self, node: ast.expr) -> str | None:
         kind = type(node)
         if kind is ast.Constant:
             return str(node.value)[:4000]  # type: ignore[attr-defined]
         if kind is ast.Name:
-            kept = self.commands.get(node.id, "")  # type: ignore[attr-defined]
-            if kept and (command or names_program(kept) or names_model(kept)):
-                return kept
-            return self._root(node.id, alone=True) or None  # type: ignore[attr-defined]
+            return self._kept(node.id) or self._root(node.id, alone=True) or None  # type: ignore[attr-defined]
         if kind is ast.Dict:
             return self._statement_in(node)  # type: ignore[arg-type]
         if kind is not ast.Attribute:
@@ -456,6 +565,13 @@ class _Reader:
                 return constant
         return self._resolve(node) or None
 
+    def _kept(self, name: str) -> str:
+        """The command, the statement, or the script of a loop that a variable holds."""
+        kept = self.commands.get(name, "")
+        if names_program(kept) or names_model(kept):
+            return kept
+        return self.scripts.get(name, "") if name in self.loops else ""
+
     def _asked_of_environment(self, node: ast.expr) -> str | None:
         """`${NAME:-default}` for `os.environ["NAME"]` and `os.getenv("NAME", "default")`, or None."""
         given: Sequence[ast.expr] = ()
@@ -464,7 +580,7 @@ class _Reader:
         elif isinstance(node, ast.Call) and _tail_of(node.func) in ("getenv", "get"):
             given = node.args if self._resolve(node.func) in ("os.getenv", "os.environ.get") else ()
         name, default, *_ = [*map(constant_of, given), None, None]
-        return (f"${{{name}:-{default}}}" if default else f"${{{name}}}") if name else None
+        return in_shell(name, default) if name else None
 
     def _statement_in(self, table: ast.Dict, depth: int = 0) -> str | None:
         """The statement about a model that a job of a database is described with: `{"query": {"query": TRAIN}}`."""
@@ -537,6 +653,20 @@ def _tail_of(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute):
         node = node.value
     return last if isinstance(node, ast.Name) else ""
+
+
+def _is_environ(node: ast.expr) -> bool:
+    """Whether it is the environment of a process: `os.environ`, a copy, or a table that takes it in."""
+    within: ast.expr | None = None
+    if isinstance(node, ast.Dict):
+        within = next((value for key, value in zip(node.keys, node.values, strict=True) if key is None), None)
+    elif isinstance(node, ast.BinOp):
+        within = node.left
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "copy":
+        within = node.func.value
+    elif isinstance(node, ast.Call) and dotted_of(node.func) == "dict":
+        within = next(iter(node.args), None)
+    return _is_environ(within) if within is not None else _tail_of(node) == "environ"
 
 
 def _lines_of(node: ast.expr) -> list[str]:

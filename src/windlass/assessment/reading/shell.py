@@ -18,6 +18,15 @@ _HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 _OPERATORS = ("&&", "||", ";;", "|&", ";", "|", "&", "\n")
 
 
+LAUNCHERS = frozenset(
+    {
+        "subprocess.run", "subprocess.check_call", "subprocess.call", "subprocess.Popen", "subprocess.check_output",
+        "os.system", "os.popen", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell", "sh.bash",
+    }
+)  # fmt: skip
+"""Functions of Python that start a command: a text, or a list of words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One simple command."""
@@ -34,6 +43,8 @@ class Command:
     """The program that gets what it writes."""
     reads: str = ""
     """The file that it is given to read: `bq query < train.sql`."""
+    given: tuple[tuple[str, str], ...] = ()
+    """What it finds in its environment beside what is there already: `SCRIPT=train.py python steps.py`."""
 
     @property
     def text(self) -> str:
@@ -78,7 +89,8 @@ def read_shell(text: str, line: int = 1) -> list[Command]:
                 found += [replace(inner, line=at, folder=folder, fed=fed, swallowed=lost) for inner in read_shell(said)]
                 continue
             reads = _given(words)
-            found.append(Command(argv=each, line=at, folder=folder, fed=fed, swallowed=lost, reads=reads))
+            given = known.exported(words)
+            found.append(Command(argv=each, line=at, folder=folder, fed=fed, swallowed=lost, reads=reads, given=given))
     return found
 
 

@@ -52,6 +52,7 @@ class Known:
         self.values: dict[str, tuple[str, ...]] = {}
         self._loops: list[str] = []
         self._moved: dict[str, str] = {}
+        self._exported: dict[str, str] = {}
 
     def hear(self, words: list[str]) -> None:
         """Take note of an assignment, or of a loop that begins or ends."""
@@ -68,6 +69,19 @@ class Known:
             for found in given if all(given) else ():
                 if found is not None and not _UNKNOWN.search(found[2]):
                     self.values[found[1]] = (filled(found[2], self.values),)
+                    if first == "export":
+                        self._exported[found[1]] = self.values[found[1]][0]
+
+    def exported(self, words: list[str]) -> tuple[tuple[str, str], ...]:
+        """What a command finds in its environment: what was exported, and the assignments before its name."""
+        found = dict(self._exported)
+        for word in words:
+            assigned = _ASSIGNED.fullmatch(word)
+            if assigned is not None and not _UNKNOWN.search(assigned[2]):
+                found[assigned[1]] = filled(assigned[2], self.values)
+            elif assigned is None and word != "env":
+                break
+        return tuple(found.items())
 
     def heard(self, argv: tuple[str, ...], folder: str) -> list[tuple[str, ...]]:
         """What a command in a folder comes to, given all of that."""
