@@ -63,6 +63,8 @@ def is_rendered_later(path: str) -> bool:
     return bool(_TEMPLATE.search(path))
 
 
+_MOST_PLAIN = 400
+"""Files without an ending: beyond, they are data."""
 _HELM = re.compile(r"\{\{.*?\}\}")
 
 
@@ -284,6 +286,13 @@ class Project:
             if any(f"{section}:" in self.text(path) for section in SECTIONS):
                 found[path] = together(map(variables_of_document, self.yaml(path)))
         return found
+
+    @cached_property
+    def shell_programs(self) -> list[str]:
+        """Scripts of a shell without an ending, which their first line tells: `bin/train`."""
+        plain = [path for path, size in self.tree.sizes.items() if "." not in path.rpartition("/")[2] and size < 64_000]
+        found = plain if len(plain) <= _MOST_PLAIN else []
+        return [path for path in found if re.match(r"#!\s*\S*/(env\s+)?(ba|z|da)?sh\b", self.text(path)[:80])]
 
     @cached_property
     def lookups(self) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from windlass.assessment.automatic import automatic_routes
 from windlass.assessment.automation.workflow import mapping, text_of
 from windlass.assessment.cloud import declared
-from windlass.assessment.facts import Facts, Seen, conclude
+from windlass.assessment.facts import Facts, Seen, conclude, seen_run
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.r import called_in_r, r_calls
 from windlass.assessment.reach.engines import dvc_stages
@@ -215,10 +215,14 @@ def _pins(facts: Facts) -> Iterator[Seen]:
             yield seen
 
 
+_REGISTERS_DATA = (("az", "ml", "data", "create"), ("az", "ml", "dataset", "register"))
+
+
 @probe("data-versioned")
 def data_versioned(facts: Facts) -> Finding:
     """Training data have versions by content, which a model can be tied to."""
     seen = [*_dvc(facts), *_lfs(facts), *_tables(facts), *_assets(facts), *_snapshots(facts), *_pins(facts)]
+    seen += [seen_run(run) for run in facts.runs(lambda argv: argv[:4] in _REGISTERS_DATA)]
     pulls = [
         run
         for run in facts.runs(lambda argv: argv[0] == "dvc" and argv[1:2] in (("pull",), ("repro",), ("fetch",)))

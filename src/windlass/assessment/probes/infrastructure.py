@@ -107,10 +107,14 @@ def _in_languages(facts: Facts) -> Iterator[Evidence]:
             yield Evidence(path=path, line=1, why="an ARM template")
 
 
+_FILES_OF_TOOLS = ("cdk.json", "pulumi.yaml", "serverless.yml", "serverless.yaml")
+
+
 def _programs(facts: Facts) -> Iterator[Evidence]:
     """Projects of tools that run a program to declare it, and programs that call Pulumi themselves."""
-    for path in facts.project.named("cdk.json", "pulumi.yaml", "serverless.yml", "serverless.yaml"):
-        yield Evidence(path=path, line=1, why="infrastructure as code")
+    for path in facts.project.named(*_FILES_OF_TOOLS):
+        if path.rpartition("/")[2].lower() in _FILES_OF_TOOLS:  # `template-serverless.yaml` is another
+            yield Evidence(path=path, line=1, why="infrastructure as code")
     for module, _, call in facts.named(_PULUMI.match):
         yield Evidence(path=module.path, line=call.line, why="resources in Pulumi")
 

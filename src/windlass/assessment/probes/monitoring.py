@@ -43,10 +43,14 @@ def exporters(facts: Facts) -> Iterator[Sighting]:
             yield sighting
 
 
+_OF_OTHERS = frozenset({"third-party", "third_party", "thirdparty", "vendor", "vendored"})
+"""Folders with what was copied from other projects."""
+
+
 def _scrapes(facts: Facts) -> Iterator[Evidence]:
     """Configurations that collect metrics from something."""
     for path in facts.project.yaml_paths:
-        for document in facts.project.yaml(path):
+        for document in facts.project.yaml(path) if not _OF_OTHERS & set(path.lower().split("/")) else ():
             if not isinstance(document, Map):
                 continue
             jobs = maps(document.get("scrape_configs"))

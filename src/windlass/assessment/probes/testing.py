@@ -330,6 +330,12 @@ def model_quality_tests(facts: Facts) -> Finding:
                     )
                 )
                 break
+            if _CLOSE & set(check.words) and _answers_itself(facts, test):
+                here = Evidence(
+                    path=test.module.path, line=check.line, why="the answers of the model as they were kept"
+                )
+                seen.append(Seen((here,), by=by))
+                break
             said = name | set(test.function.parameters)
             bound = check.orders and check.numbers != (0.0,)  # that a latency is above nothing is no bound
             of_two = check.orders and name & _DIRECTIONS and _loads_model(test.module, test.function, facts)
@@ -343,6 +349,19 @@ def model_quality_tests(facts: Facts) -> Finding:
                 break
     seen += [facts.sight(place).seen("a suite of tests of the model") for place in facts.named(_SUITES.search)]
     return conclude("model-quality-tests", seen, wired_from=By.ITSELF)
+
+
+_CLOSE = frozenset({"isclose", "allclose", "approx", "array_almost_equal", "almost_equal"})
+_MADE_HERE = frozenset(
+    {"mock", "magicmock", "patch", "monkeypatch", "mocker", "fake", "dummy", "stub", "dump", "fit", "tmp"}
+)
+"""What tells of a model that the test makes, or of what takes its place."""
+
+
+def _answers_itself(facts: Facts, test: Test) -> bool:
+    """Whether a saved model answers in a test, and not one that the test makes or imitates."""
+    words = {part for word in (*test.function.words.split("\n"), *test.function.parameters) for part in parts_of(word)}
+    return not words & _MADE_HERE and _predicts(test) and _loads_model(test.module, test.function, facts)
 
 
 _CHECKS = re.compile(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
-from windlass.assessment.reading.code import Call, Module
+from windlass.assessment.reading.code import Call, Function, Module
 
 STARTS_A_DAG = frozenset({"TriggerDagRunOperator", "trigger_dag", "trigger_dag_run"})
 
@@ -23,6 +23,19 @@ def dags_started(project: Project, call: Call, module: Module) -> tuple[Key, ...
         return tuple(named)
     texts = {word for function in module.functions.values() for word in function.words.split("\n")}
     return tuple(key for name, key in found if name in texts)
+
+
+def dags_asked(project: Project, module: Module, function: Function) -> Iterator[Key]:
+    """What a function has Airflow start over HTTP, by the names in its file and in the calls of it."""
+    if "/dagRuns" not in function.words:
+        return
+    own = function.name.rpartition(".")[2]
+    texts = {word for each in module.functions.values() for word in each.words.split("\n")}
+    for other in project.modules:
+        for each in other.functions.values() if not project.modules.is_test(other.path) else ():
+            if own in each.words:
+                texts |= {value for call in each.calls if call.last == own for value in call.values}
+    yield from (key for name, key in dags_of(project) if name in texts and key[0] != module.path)
 
 
 def dags_of(project: Project) -> Iterator[tuple[str, Key]]:

@@ -67,10 +67,27 @@ def runs_after(step: Step, place: int, failing: int) -> bool:
 
 def _lacks_requirements(project: Project, flow: Workflow, job: Job, place: int) -> bool:
     """Whether a step has pip install what a file lists that nothing of that name is in the tree, so that it fails."""
+    folder = posixpath.join(flow.folder, job.steps[place].folder)
+    if any(_lacks_project(project, folder, each) for each in _counting(flow, job.steps[place])):
+        return True
     lists = {word for each in _counting(flow, job.steps[place]) for word in _listed(each)}
     before = " ".join(each.text for one in job.steps[: place + 1] for each in one.commands if not _listed(each))
     names = {posixpath.basename(word) for word in lists} - {posixpath.basename(path) for path in project.tree.sizes}
     return any(name not in before for name in names)
+
+
+_OF_PROJECTS = frozenset({"pyproject.toml", "setup.py", "setup.cfg"})
+_PLAIN_FOLDER = re.compile(r"\.|[\w.-]+(/[\w.-]+)*")
+_THIS_FOLDER = re.compile(r"\.(\[[\w,-]+\])?")
+
+
+def _lacks_project(project: Project, folder: str, command: Command) -> bool:
+    """Whether `pip install .` is told to install a project in a folder of the repository where there is none."""
+    argv, place = command.argv, posixpath.normpath(posixpath.join(folder, command.folder))
+    installs = "install" in argv[:5] and ("pip" in argv[:4] or argv[0] == "pip3")
+    if not (installs and _PLAIN_FOLDER.fullmatch(place) and any(_THIS_FOLDER.fullmatch(word) for word in argv)):
+        return False
+    return not any(posixpath.normpath(posixpath.join(place, name)) in project.tree.sizes for name in _OF_PROJECTS)
 
 
 def _counting(flow: Workflow, step: Step) -> Iterator[Command]:

@@ -153,7 +153,7 @@ def _people(project: Project) -> Iterator[Entry]:
         yield _person(key[0], line, f"the pipeline {key[1]}, once it is compiled"), (f"{key[0]}:{key[1]}",)
     for path, name, commands in mlflow_entries(project):
         yield _person(path, 1, f"mlflow run -e {name}"), commands
-    for path in project.named(".sh"):
+    for path in (*project.named(".sh"), *project.shell_programs):
         yield _person(path, 1, f"bash {path}"), (Command(argv=("bash", path), line=1),)
     yield from _programs(project)
 

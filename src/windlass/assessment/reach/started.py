@@ -10,7 +10,7 @@ from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.clients import flows_named
 from windlass.assessment.reach.commands import functions_of
-from windlass.assessment.reach.dags import STARTS_A_DAG, dags_started
+from windlass.assessment.reach.dags import STARTS_A_DAG, dags_asked, dags_started
 from windlass.assessment.reach.environment import with_environment, with_words
 from windlass.assessment.reach.launches import (
     RUNS,
@@ -101,6 +101,7 @@ def started_by(
         yield from project.configured
     if _ASKS.match(call.name):
         yield from _asked_for(project, call, module, function)
+        yield from dags_asked(project, module, function)
     if reads_description(call.name):
         yield from operations_of(project, call, module)
     scripts, mains = scripts_in(call), mains_in(project.modules, call, module.path)
