@@ -69,7 +69,9 @@ def tracking_calls(facts: Facts) -> list[Sighting]:
     ]
     told += [place for place in facts.given("log_system_metrics") if place[2].last == "start_run"]
     logged = [place for place in facts.named(_may_log) if logs_run(place[2], place[0].packages)]
-    logged += [place for place in facts.named(_KEEPS_MODEL.match) if _OPENS_RUN & {each.name for each in place[1].calls}]
+    logged += [
+        place for place in facts.named(_KEEPS_MODEL.match) if _OPENS_RUN & {each.name for each in place[1].calls}
+    ]
     return [facts.sight(place) for place in (*logged, *told)]
 
 
