@@ -49,6 +49,11 @@ class LossReference(msgspec.Struct, frozen=True, kw_only=True):
     independent: bool = True
     """Whether the means of blocks do not follow each other on the holdout, so that a rate of false alarms holds."""
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the losses are too few to tell of blocks as long as they may be whether these follow each other."""
+        return self.rows < _LEAST_BLOCKS * _LONGEST_BLOCK
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SliceLosses:
@@ -136,8 +141,8 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     of what the holdout's mean can be. While the losses' mean, given all before, stays below that, a false alarm comes
     after `run_length` predictions on average or later, and within n predictions with probability at most n /
     run_length. An alarm ends by the same detector turned round (`_ended`). Losses whose neighbours err alike are judged
-    in blocks, whose means do not follow each other on the holdout; where there are no such blocks, `promised` is
-    False among the numbers, and the reason says that no rate of false alarms is promised.
+    in blocks, whose means do not follow each other on the holdout; where there are no such blocks, or too few losses to
+    tell, `promised` is False among the numbers, and the reason says that no rate of false alarms is promised.
 
     With declared slices half of every stake is laid on the whole, and the other half, in equal parts for each column,
     on the group that the row is in. A group's stakes grow with its own rows only, so what all stakes together have won
@@ -154,7 +159,8 @@ def decide_decay(evidence: DecayEvidence, now: datetime, *, run_length: int = RU
     if reference is None or reference.bound <= 0:
         return decision("decay", "wait", ["There is no holdout to compare with."], numbers, now)
     numbers |= {"reference": reference.mean, "reference_rows": reference.rows, "block": reference.block}
-    numbers |= {"promised": all(each.independent for each in [reference, *(of.reference for of in evidence.slices)])}
+    independent = all(each.independent for each in [reference, *(of.reference for of in evidence.slices)])
+    numbers |= {"promised": independent and not reference.is_short, "short": independent and reference.is_short}
     if len(losses) < MINIMUM_ROWS:
         return decision("decay", "wait", [f"Fewer than {MINIMUM_ROWS} outcomes are known."], numbers, now)
     whole = SliceLosses(column="", group="", reference=reference, places=np.arange(len(losses)))
@@ -190,10 +196,12 @@ def told_promise(numbers: Mapping[str, Any]) -> str:
     """What to add to a reason where the figures of a decision of this module promise no rate of false alarms."""
     if numbers.get("promised", True):
         return ""
-    return (
-        " The losses of the holdout follow each other beyond the blocks that they are judged in, "
-        "so no rate of false alarms is promised."
+    why = (
+        "The losses of the holdout are too few to tell for how long they are alike"
+        if numbers.get("short")
+        else "The losses of the holdout follow each other beyond the blocks that they are judged in"
     )
+    return f" {why}, so no rate of false alarms is promised."
 
 
 class _Standing(NamedTuple):

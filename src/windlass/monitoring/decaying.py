@@ -41,7 +41,8 @@ class DecayReport(msgspec.Struct, frozen=True, kw_only=True):
     block: int
     """Consecutive losses that are judged as one, since neighbours err alike on the holdout; 1: they do not."""
     promised: bool
-    """Whether the rate of false alerts holds; not where the holdout's losses follow each other beyond blocks."""
+    """Whether the rate of false alerts holds; not where the holdout's losses follow each other beyond blocks, or are
+    too few (960) to tell."""
 
 
 def losses(truth: ArrayLike, predictions: ArrayLike, *, kind: TaskKind) -> Floats:
@@ -99,7 +100,7 @@ def decay(holdout: ArrayLike, current: ArrayLike, *, kind: TaskKind) -> DecayRep
         evidence=numbers.get("evidence"),
         evidence_needed=numbers.get("evidence_needed"),
         block=reference.block,
-        promised=reference.independent,
+        promised=reference.independent and not reference.is_short,
     )
 
 

@@ -237,6 +237,19 @@ def test_blocks_grow_until_their_means_do_not_follow_each_other(rng: np.random.G
     assert max(each.block for each in references if each is not None) > 4
 
 
+@pytest.mark.parametrize(("rows", "promised"), [(206, False), (880, False), (960, True)])
+def test_a_holdout_of_some_hours_promises_nothing_though_its_losses_look_independent(
+    rng: np.random.Generator, now: datetime, rows: int, promised: bool
+) -> None:
+    reference = summarise_losses(brier(rng, rows), bounded=True)
+    assert reference is not None
+    assert reference.independent
+    for losses in (brier(rng, 500), np.full(500, 0.9)):
+        found = decide_decay(DecayEvidence(reference=reference, losses=losses), now)
+        assert found.numbers["promised"] is promised
+        assert ("too few to tell for how long they are alike, so no rate" in found.reasons[0]) is not promised
+
+
 def test_a_holdout_too_short_to_show_how_long_losses_are_alike_promises_nothing(
     rng: np.random.Generator, now: datetime
 ) -> None:
