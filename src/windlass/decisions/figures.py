@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,8 @@ from windlass.records.decision import Decision, Judgement
 
 _MANY = 10
 _LARGE, _TOO_LARGE = 9999.5, 1e15
+_NOTHING = sys.float_info.min
+"""Below it lies what no figure is: the number next to 0, as which a bin may begin."""
 Number = float | int | str | bool | None
 
 
@@ -42,6 +45,8 @@ def show(value: float | None) -> str:
     """A figure as a sentence shows it: four significant digits, large ones in full, `undefined` if it is not finite."""
     if value is None or not math.isfinite(value):
         return "undefined"
+    if abs(value) < _NOTHING:
+        value = 0.0
     return f"{value:,.0f}" if _LARGE <= abs(value) < _TOO_LARGE else f"{value:.4g}"
 
 

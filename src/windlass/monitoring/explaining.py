@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.attribution import Binned, Cause, Feature, attribute, residuals_of
+from windlass.decisions.figures import show
 from windlass.decisions.slices import Condition, find_slices
 from windlass.decisions.statistics.losses import losses
 from windlass.errors import DataError
@@ -192,10 +193,10 @@ def _where(condition: Condition, column: ColumnProfile) -> str:
         return f"{column.name} missing"
     if column.kind == "number":
         if condition.last == 0:
-            return f"{column.name} below {column.edges[0]:.4g}"
+            return f"{column.name} below {show(column.edges[0])}"
         if condition.first == missing - 1:
-            return f"{column.name} above {column.edges[-1]:.4g}"
-        return f"{column.name} {column.edges[condition.first - 1]:.4g} to {column.edges[condition.last]:.4g}"
+            return f"{column.name} above {show(column.edges[-1])}"
+        return f"{column.name} {show(column.edges[condition.first - 1])} to {show(column.edges[condition.last])}"
     if column.hashed:
         return f"{column.name} in group {condition.first}"
     unseen = condition.first >= len(column.categories)

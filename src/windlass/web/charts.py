@@ -32,6 +32,10 @@ class Line:
     name: str
     values: Sequence[float | None]
     tone: Tone = "first"
+    lower: Sequence[float | None] = ()
+    upper: Sequence[float | None] = ()
+    """The ends of an interval at each position, which is shaded; an end that is None lies beyond the picture, and where
+    both are there is no interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +75,10 @@ def line_chart(
     finite are gaps.
     """
     count = max(len(labels), 1)
-    low, high, ticks = _scale([value for line in lines for value in line.values if _drawn(value)])
+    low, high, ticks = _scale(_shown(lines))
     area = _Area(count=count, low=low, high=high, steps=steps)
     parts = [_grid(area, ticks), _x_axis(area, labels)]
+    parts += [_band(area, line) for line in lines if line.lower]
     parts += [_marker(area, marker) for marker in markers]
     parts += [_curve(area, line, labels) for line in lines]
     if y_title:
@@ -106,12 +111,29 @@ class _Area:
     def middle(self, position: int) -> float:
         return self.x(position + 0.5) if self.steps else self.x(position)
 
+    def edges(self, position: int) -> tuple[float, float]:
+        """From where to where a position reaches."""
+        middle, half = (position + 0.5, 0.5) if self.steps else (float(position), 0.25)
+        return self.x(middle - half), self.x(middle + half)
+
     def y(self, value: float) -> float:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - (value - self.low) / (self.high - self.low))
 
 
 def _drawn(value: float | None) -> bool:
     return value is not None and math.isfinite(value) and abs(value) < _LARGEST
+
+
+def _shown(lines: Sequence[Line]) -> list[float]:
+    """All values, and the ends of intervals as far as these are not much farther apart: one that tells nothing must not
+    flatten the curves."""
+    values = [value for line in lines for value in line.values if value is not None and _drawn(value)]
+    ends = [end for line in lines for end in (*line.lower, *line.upper) if end is not None and _drawn(end)]
+    if not values:
+        return ends
+    low, high = min(values), max(values)
+    reach = max(high - low, 0.1 * max(abs(low), abs(high)))
+    return [*values, *(min(max(end, low - reach), high + reach) for end in ends)]
 
 
 def _scale(values: Sequence[float | None]) -> tuple[float, float, list[float]]:
@@ -204,6 +226,20 @@ def _curve(area: _Area, line: Line, labels: Sequence[str]) -> Markup:
         )
     path = Markup('<path d="{}"/>').format("".join(commands)) if commands else Markup("")
     return Markup('<g class="curve {}">{}{}</g>').format(line.tone, path, Markup("").join(dots))
+
+
+def _band(area: _Area, line: Line) -> Markup:
+    """The interval of each position as a piece of its own, cut at the ends of the picture."""
+    pieces = []
+    for position, (lower, upper) in enumerate(zip(line.lower, line.upper, strict=True)):
+        if lower is None and upper is None:
+            continue
+        top = area.high if upper is None or not _drawn(upper) else min(upper, area.high)
+        bottom = area.low if lower is None or not _drawn(lower) else max(lower, area.low)
+        left, right = area.edges(position)
+        if top >= bottom:
+            pieces.append(f"M{_at(left)} {_at(area.y(bottom))}V{_at(area.y(top))}H{_at(right)}V{_at(area.y(bottom))}Z")
+    return Markup('<g class="band {}"><path d="{}"/></g>').format(line.tone, "".join(pieces)) if pieces else Markup("")
 
 
 def _marker(area: _Area, marker: Marker) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from windlass.app.performance import UNESTIMATED, Decayed, Performance, Span, WindowFigure
-from windlass.web.charts import Chart, Line, line_chart
+from windlass.web.charts import Chart, Line, Tone, line_chart
 from windlass.web.page import Block, Column, Figure, Figures, Section, Table, Text, render_page
 
 
@@ -36,7 +36,7 @@ def _short(found: Performance) -> list[Block]:
             ]
         ),
         Text(
-            text="By labels: each counts for as many answers as labels of its class are still to come at its age. "
+            text="By labels: each counts for as many answers as labels like it are still to come at its age. "
             "Estimated: from features and answers alone; it cannot see that rows end differently than they did."
         ),
     ]
@@ -79,18 +79,24 @@ def _why(decayed: Decayed) -> Section:
 
 def _curves(found: Performance, name: str) -> Chart:
     figures = [_of(window.figures, name) for window in found.windows]
-    by_labels = Line(name="by labels", values=[each.realised.value for each in figures], tone="accent")
-    estimated = [
-        Line(name="estimated", values=[each.estimated.value for each in figures], tone="first"),
-        Line(name="estimate, lower end", values=[each.estimated.lower for each in figures], tone="muted"),
-        Line(name="estimate, upper end", values=[each.estimated.upper for each in figures], tone="muted"),
-    ]
+    by_labels = _line("by labels", [each.realised for each in figures], "accent")
+    estimated = [_line("estimated", [each.estimated for each in figures], "first")]
     return line_chart(
         labels=[f"{window.first:%Y-%m-%d %H:%M}" for window in found.windows],
         lines=[by_labels, *(estimated if found.estimated else [])],
         y_title=name,
-        caption=f"{name} of each window of answers",
+        caption=f"{name} of each window of answers; shaded are the intervals, which hold it 95 times in 100",
         steps=True,
+    )
+
+
+def _line(name: str, spans: list[Span], tone: Tone) -> Line:
+    return Line(
+        name=name,
+        values=[span.value for span in spans],
+        tone=tone,
+        lower=[span.lower for span in spans],
+        upper=[span.upper for span in spans],
     )
 
 

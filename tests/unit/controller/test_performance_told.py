@@ -75,12 +75,14 @@ def test_a_page_shows_both(told: Workspace) -> None:
     known = found.windows[1]  # the last one with labels
     assert f"{known.figures[0].realised.value:.4g}</" in page
     assert f"from {known.first:%Y-%m-%d %H:%M} on" in page
+    assert all(f'class="band {tone}"' in page for tone in ("accent", "first"))
 
 
 def test_a_page_without_an_estimator_says_why_and_draws_nothing_of_it(told: Workspace) -> None:
     page = performance_page(replace(performance(told, None, version=None, limit=20), estimated=False))
     assert UNESTIMATED in page
-    assert "estimate, lower end" not in page
+    assert 'class="band first"' not in page
+    assert 'class="band accent"' in page
     assert "last window, estimated" not in page
 
 

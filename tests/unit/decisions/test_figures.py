@@ -9,6 +9,7 @@ from windlass.decisions.figures import show, show_rise
     ("value", "text"),
     [
         (0.123456, "0.1235"),
+        (-5e-324, "0"),
         (0.00001234, "1.234e-05"),
         (1234.56, "1235"),
         (9999.6, "10,000"),

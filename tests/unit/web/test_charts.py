@@ -44,6 +44,18 @@ def test_a_gap_parts_the_curve():
     assert len(list(root.iter("circle"))) == 3
 
 
+def test_an_interval_is_shaded_and_one_that_tells_nothing_flattens_nothing():
+    values, lower, upper = [10.0, 12.0, 11.0, None], [9.0, 11.5, 0.0, None], [11.0, 12.5, 1e6, None]
+    line = Line(name="a", values=values, lower=lower, upper=upper, tone="accent")
+    _, root = drawn(lines=[line], labels=["w", "x", "y", "z"], steps=True)
+    (band,) = (group for group in root.iter("g") if group.attrib.get("class") == "band accent")
+    pieces = re.findall(r"M([\d.]+) ([\d.]+)V([\d.]+)H([\d.]+)", next(band.iter("path")).attrib["d"])
+    assert [(float(left), float(right)) for left, _, _, right in pieces] == [(64, 284), (284, 504), (504, 724)]
+    (first, second, wide) = ((float(bottom), float(top)) for _, bottom, top, _ in pieces)
+    assert wide[0] - wide[1] > first[0] - first[1] > second[0] - second[1] > 20  # all of 380
+    assert 30 <= wide[1] < wide[0] <= 336
+
+
 def test_points_and_events_say_what_they_are():
     chart, root = drawn(
         lines=[Line(name="loop", values=[0.5] * 10, tone="accent")],
@@ -103,7 +115,8 @@ _VALUES = st.none() | st.floats(allow_nan=True, allow_infinity=True)
 def test_any_values_and_any_names_make_a_sound_picture(values, name, steps):
     # characters that XML cannot hold are no matter of ours: a browser reads this as HTML
     name = "".join(letter for letter in name if letter.isprintable())
-    chart = line_chart(labels=[name] * len(values), lines=[Line(name=name, values=values)], y_title=name, steps=steps)
+    line = Line(name=name, values=values, lower=values[::-1], upper=values)
+    chart = line_chart(labels=[name] * len(values), lines=[line], y_title=name, steps=steps)
     root = ElementTree.fromstring(str(chart.svg))
     places = [
         element.attrib[side]
