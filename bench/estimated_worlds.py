@@ -35,9 +35,17 @@ WORLDS = (
     ("common", "bayes", "moved", 2000, 2000),
     ("rare", "linear", "moved", 3000, 2000),
     ("common", "forest", "wider", 2000, 2000),
+    ("common", "forest", "none", 2000, 2000),
+    ("turned", "forest", "wider", 2000, 2000),
+    ("several", "linear", "none", 2000, 2000),
+    ("several", "linear", "moved", 2000, 2000),
+    ("several", "forest", "wider", 2000, 2000),
     ("number", "least squares", "none", 2000, 2000),
     ("number", "least squares", "moved", 2000, 2000),
+    ("skewed", "least squares", "none", 2000, 2000),
+    ("skewed", "least squares", "moved", 2000, 2000),
 )
+NUMBERS = ("number", "skewed")
 
 
 def inputs(random: np.random.Generator, rows: int, shift: str) -> Any:
@@ -58,20 +66,31 @@ def labels(random: np.random.Generator, x: Any, world: str) -> Any:
     if world == "number":
         noise = random.normal(0, 1, len(x)) * np.exp(0.6 * x[:, 0])
         return 3 * x[:, 0] - 2 * x[:, 1] + 2 * both + noise
+    if world == "skewed":
+        return 10 * np.exp(0.7 * x[:, 0] + 0.5 * x[:, 1] + 0.5 * random.normal(0, 1, len(x)))
     line = 1.2 * x[:, 0] - 0.8 * x[:, 1] + 0.9 * both + 0.5 * np.sin(2 * x[:, 4]) - 0.3
     if world == "rare":
         line = x[:, 0] - 0.8 * x[:, 1] + 0.4 * both - 4.2
+    if world == "turned":  # beyond what a reference has many of, the relation is another one
+        line = np.where(np.abs(x[:, 0]) < 1.8, 1.5, -1.0) * x[:, 0] - 0.8 * x[:, 1]
+    if world == "several":
+        likely = np.exp(np.column_stack([line, x[:, 1] + 0.5 * x[:, 3], 0.5 * x[:, 4] - 0.5 * x[:, 0]]))
+        upto = np.cumsum(likely / likely.sum(axis=1, keepdims=True), axis=1)[:, :-1]
+        return (random.random(len(x))[:, None] > upto).sum(axis=1)
     return (random.random(len(x)) < 1 / (1 + np.exp(-line))).astype(np.int64)
 
 
 def answered(model: Any, x: Any) -> Any:
-    return model.predict_proba(x)[:, 1] if hasattr(model, "predict_proba") else model.predict(x)
+    if not hasattr(model, "predict_proba"):
+        return model.predict(x)
+    likely = model.predict_proba(x)
+    return likely[:, 1] if likely.shape[1] == 2 else likely
 
 
 def run(case: tuple[str, str, str, int, int], rounds: int) -> dict[str, list[float]]:
     world, named, shift, reference, window = case
     random = np.random.default_rng(21)
-    kind: TaskKind = "regression" if world == "number" else "binary"
+    kind: TaskKind = "regression" if world in NUMBERS else "multiclass" if world == "several" else "binary"
     told: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for _ in range(rounds):
         x = inputs(random, 3000, "none")

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _LIGHT = [SEQUENCE, "prediction_id", "at", "version", "score", "probabilities"]
 _BEFORE = 3
 """How far back labels tell how late they come: so many times as long as one may take."""
+_FAR = 4
+"""An estimate is said to be far from what it was learned from where that counts for so many times fewer rows."""
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +67,9 @@ class WindowPerformance(msgspec.Struct, frozen=True, kw_only=True):
     labelled: int
     figures: tuple[WindowFigure, ...]
     """The metric of the gate first."""
+    rests_on: int | None
+    """Labelled rows that tell of what is estimated, fewer than were learned from where the inputs are far from theirs;
+    None: nothing is."""
 
 
 class Decayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +101,19 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     """Alarms of decay of this version, open ones and others."""
     estimated: bool
     """Whether there is an estimator: not for an imported model, nor one of a run before there were any."""
+    learned_from: int
+    """Labelled rows that it was learned from."""
+
+    @property
+    def far(self) -> str:
+        """What is to be said where the inputs of the last window lie far from these rows; else nothing."""
+        rests_on = self.windows[-1].rests_on if self.windows else None
+        if rests_on is None or rests_on * _FAR > self.learned_from:
+            return ""
+        return (
+            f"The inputs of the last window are far from the {self.learned_from:,} labelled rows that its estimate was "
+            f"learned from: these count as {rests_on:,} here, and the interval is as wide as that makes it."
+        )
 
 
 def performance(
@@ -136,6 +154,7 @@ def performance(
         windows=tuple(found),
         decays=_decays(workspace, state.name, chosen.version),
         estimated=estimator is not None,
+        learned_from=0 if estimator is None else estimator.summary.rows,
     )
 
 
@@ -257,6 +276,7 @@ def _window(
         rows=rows.height,
         labelled=int(times.known.sum()),
         figures=tuple(figures),
+        rests_on=next((each.rests_on for each in estimates.values()), None),
     )
 
 

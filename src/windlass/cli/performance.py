@@ -71,6 +71,8 @@ def _show(found: Performance) -> None:
     )
     if found.windows and not found.estimated:
         click.echo(UNESTIMATED)
+    if found.far:
+        click.echo(found.far)
 
 
 def told(span: Span) -> str:

@@ -15,9 +15,11 @@ from windlass.decisions.statistics.losses import absolute, squared
 from windlass.decisions.statistics.metrics import metric_for
 from windlass.errors import DataError, UsageError
 from windlass.monitoring.answers import check_answers, check_kind, check_labels
-from windlass.monitoring.column import kind_of
-from windlass.monitoring.held_out import Labelled, Summary, figure_of, misses, spread_of
+from windlass.monitoring.column import Sketches, kind_of
+from windlass.monitoring.distance import distance
+from windlass.monitoring.held_out import Labelled, Summary, afar_of, figure_of, metric_of, spread_of
 from windlass.monitoring.joining import Join, Term, join, terms_of
+from windlass.monitoring.profiles import Profile, profile, profile_like
 from windlass.monitoring.tables import as_frame
 from windlass.product.examples import Examples
 from windlass.product.task import TaskKind
@@ -60,6 +62,8 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     upper: float
     """What the figure will be, once all labels are there, with a chance of 95 in 100, as long as rows of the same
     features and answers end as they did in the reference."""
+    rests_on: int
+    """Labelled rows that tell of this window: the reference's count for fewer, the farther from them its rows are."""
 
 
 class PerformanceEstimator:
@@ -69,9 +73,9 @@ class PerformanceEstimator:
     model's answer. A regression joins what it says of rows that it has not learned from to what the first model's
     answer says, and to the features (`joining.Join`). A figure's expectation over labels drawn from these probabilities
     is the estimate. With the answer alone this is CBPE (confidence-based performance estimation; Bialek, Kuberski,
-    Perrakis and Bifet 2024, arXiv 2407.08649), which is what is used where the features make the figures of held-out
-    stretches and slices no better; with the features a shift of the inputs is accounted for as well, without weighing
-    rows by a ratio of densities.
+    Perrakis and Bifet 2024, arXiv 2407.08649); with the features a shift of the inputs is accounted for as well,
+    without weighing rows by a ratio of densities. The interval is the wider, the farther a window's inputs and answers
+    are from the reference (`distance.distance`).
 
     What no estimate without labels can see is a change of the relation itself: there only labels help.
     """
@@ -102,12 +106,19 @@ class PerformanceEstimator:
         if not len(predictions):
             return ()
         outlook = self._outlook(features, predictions)
+        away = distance(self.summary.reference, profile_like(self.summary.reference, outlook.table))
         found = []
         for name, spread in self.summary.spread.items():
             value, noise = figure_of(name, outlook.expected, predictions, self.summary, outlook.drawn())
-            reach = _REACH * float(np.hypot(noise, spread))
+            deviation = float(np.sqrt(noise**2 + spread**2 + away * self.summary.afar[name] ** 2))
             if np.isfinite(value):
-                found.append(_within(name, value, reach, self.summary.kind))
+                lower, upper = _ends(name, value, deviation, self.summary.kind)
+                rests = round(self.summary.rows / (1 + away))
+                found.append(
+                    Estimate(
+                        metric=metric_of(name, self.summary).name, value=value, lower=lower, upper=upper, rests_on=rests
+                    )
+                )
         return tuple(found)
 
     def _outlook(self, features: Any, predictions: Array) -> _Outlook:
@@ -141,14 +152,14 @@ class PerformanceEstimator:
             files.append(msgspec.structs.replace(file, file=f"{place}/{file.file}"))
         folder.mkdir(parents=True, exist_ok=True)
         summary = msgspec.structs.replace(self.summary, files=tuple(files))
-        (folder / "estimator.json").write_bytes(msgspec.json.encode(summary))
+        (folder / "figures.json").write_bytes(msgspec.json.encode(summary))
 
     @classmethod
     def load(cls, folder: Path) -> PerformanceEstimator | None:
         """What `save` wrote; None when there is none. Raises RegistryError when a model cannot be read."""
         from windlass.registry.models import load
 
-        path = folder / "estimator.json"
+        path = folder / "figures.json"
         if not path.is_file():
             return None
         summary = msgspec.json.decode(path.read_bytes(), type=Summary)
@@ -159,7 +170,7 @@ class _Outlook:
     """What is expected of a window's rows, and what may be instead."""
 
     def __init__(self, summary: Summary, table: pl.DataFrame, told: Floats, said: Floats) -> None:
-        self._summary, self._table, self._told, self._said = summary, table, told, said
+        self._summary, self.table, self._told, self._said = summary, table, told, said
         self._middle = said.mean(axis=0)
         found = [each.at(told[:, place], self._middle[:, place], table) for place, each in enumerate(summary.joins)]
         self.expected = _whole(np.column_stack(found), summary.kind)
@@ -173,7 +184,7 @@ class _Outlook:
             noise = random.normal(size=(DRAWS, len(each.weights)))
             lean = random.normal(size=(DRAWS, folds)) * np.sqrt((folds - 1) / folds)
             moved = lean @ (self._said[:, :, place] - self._middle[:, place])
-            draws.append(each.drawn(self._told[:, place], self._middle[:, place], moved, self._table, noise))
+            draws.append(each.drawn(self._told[:, place], self._middle[:, place], moved, self.table, noise))
         for columns in zip(*draws, strict=True):
             yield _whole(np.column_stack(columns), self._summary.kind)
 
@@ -213,27 +224,39 @@ def learn_estimator(
     thin = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), _MOST_ROWS)).astype(np.int64))
     table, answers, truth = table[thin], answers[thin], truth[thin]
     _check_rows(truth, answers, kind)
-    columns = {name: found for name, dtype in table.schema.items() if (found := kind_of(dtype)) is not None}
+    columns = {str(name): str(found) for name, dtype in table.schema.items() if (found := kind_of(dtype)) is not None}
+    table = _table(table, _wide(answers, kind), columns)
     summary = Summary(
         kind=kind,
         classes=1 if kind == "regression" else 2 if answers.ndim == 1 else answers.shape[1],
-        columns={str(name): str(found) for name, found in columns.items()},
+        columns=columns,
         joins=(),
         spread={},
+        afar={},
+        reference=_unsketched(profile(table)),
         cost=cost,
         rows=len(truth),
     )
-    wide = _wide(answers, kind)
-    given = Labelled(_table(table, wide, summary.columns), answers, truth, _targets(truth, answers, summary))
+    given = Labelled(table, answers, truth, _targets(truth, answers, summary))
     chosen = _learned(given, summary, ())
     terms = terms_of(given.table, given.targets - chosen.held, summary.columns)
     if terms and _learnable(given, kind):
-        seen = _learned(given, summary, terms)
-        chosen = seen if misses(seen.expected, chosen.expected, given, seen.summary, names) < 0 else chosen
+        chosen = _learned(given, summary, terms)
     summary = chosen.summary
     spread = {name: spread_of(name, chosen.expected, given, summary) for name in names}
-    summary = msgspec.structs.replace(summary, spread={name: value for name, value in spread.items() if value >= 0})
+    spread = {name: value for name, value in spread.items() if value >= 0}
+    afar = {name: afar_of(name, chosen.expected, given, summary) for name in spread}
+    summary = msgspec.structs.replace(summary, spread=spread, afar=afar)
     return PerformanceEstimator(summary, chosen.models)
+
+
+def _unsketched(found: Profile) -> Profile:
+    """Without what is for showing alone."""
+    return msgspec.structs.replace(
+        found,
+        columns=tuple(msgspec.structs.replace(each, sketches=Sketches()) for each in found.columns),
+        presences=tuple(msgspec.structs.replace(each, sketches=Sketches()) for each in found.presences),
+    )
 
 
 # -- learning ------------------------------------------------------------------------------------------------------
@@ -277,8 +300,10 @@ def _learned(given: Labelled, summary: Summary, terms: tuple[Term, ...]) -> _Lea
         for at, each in enumerate(joined(~rows)):
             held[rows, at] = each.at(told[rows, at], said[rows, at], table)
     expected = _whole(held, summary.kind)
-    scatter = (given.targets / np.maximum(expected, _NOTHING) - 1).std(axis=0) if summary.kind == "regression" else ()
-    joins, residual = joined(np.full(len(told), fill_value=True)), tuple(float(each) for each in scatter)
+    residual = 0.0
+    if summary.kind == "regression":
+        residual = float((given.targets[:, 1] / np.maximum(expected[:, 1], _NOTHING) - 1).std())
+    joins = joined(np.full(len(told), fill_value=True))
     return _Learned(msgspec.structs.replace(summary, joins=joins, residual=residual), held, expected, models)
 
 
@@ -365,14 +390,15 @@ def _asked(models: Sequence[Any], table: pl.DataFrame, summary: Summary) -> Floa
     return _logit(found[0].reshape(table.height, -1))
 
 
-def _within(name: str, value: float, reach: float, kind: TaskKind) -> Estimate:
-    metric = metric_for(name, kind, cost=((0, 1), (1, 0)))
-    bounded = kind != "regression" and name not in ("log_loss", "cost")
+def _ends(name: str, value: float, deviation: float, kind: TaskKind) -> tuple[float, float]:
+    """Ends of the interval: of a mean error, of the lognormal of this mean and deviation, since errors cannot be less
+    than nothing, and a few are large."""
+    if kind == "regression":
+        wide = float(np.exp(_REACH * np.sqrt(np.log1p((deviation / max(value, _NOTHING)) ** 2))))
+        return value / wide, value * wide
     least = -1.0 if name == "mcc" else 0.0 if name != "cost" else -np.inf
-    most = 1.0 if bounded else np.inf
-    return Estimate(
-        metric=metric.name, value=value, lower=float(max(least, value - reach)), upper=float(min(most, value + reach))
-    )
+    most = np.inf if name in ("log_loss", "cost") else 1.0
+    return max(least, value - _REACH * deviation), min(most, value + _REACH * deviation)
 
 
 # -- tables --------------------------------------------------------------------------------------------------------

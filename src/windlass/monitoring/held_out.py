@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ import polars as pl
 from windlass.decisions.statistics.expected import Expected, expected_score
 from windlass.decisions.statistics.metrics import metric_for
 from windlass.monitoring.joining import Join
+from windlass.monitoring.profiles import Profile
 from windlass.product.task import TaskKind
 from windlass.records.bundle import ModelFile
 
@@ -28,7 +29,8 @@ _STRETCHES = 20
 """Of time, in the reference, among which an estimate's error beyond the noise of labels is measured."""
 _SLICED, _SLICE_ROWS = 8, 2000
 """Features by whose thirds, or commonest values, it is measured as well; and of how many rows each at most."""
-_LEAST_OF_SLICE = 50
+_LEAST_OF_SLICE, _LARGEST_SLICE = 50, 2 / 3
+"""Rows of a slice, and share of all rows: nearly all of them are no other place."""
 _NOTHING = 1e-300
 
 
@@ -44,9 +46,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Classification: of each class's chance; of two classes, the second one's. Regression: of the absolute and the
     squared error."""
     spread: dict[str, float]
-    """Metric -> standard deviation of an estimate's error beyond the noise of labels, among stretches and slices."""
-    residual: tuple[float, ...] = ()
-    """Regression: standard deviation of the absolute and the squared error, as a multiple of what was expected."""
+    """Metric -> standard deviation of an estimate's error beyond the noise of labels, among stretches of time."""
+    afar: dict[str, float]
+    """Metric -> how much more that is in a window at a distance of 1 from the reference."""
+    reference: Profile
+    """Of the features and answers, to tell that distance by."""
+    residual: float = 0.0
+    """Regression: standard deviation of the squared error, as a multiple of what was expected."""
     cost: tuple[tuple[float, float], tuple[float, float]] | None = None
     files: tuple[ModelFile, ...] = ()
     """Of the models that look at features; none: the answers alone told as much."""
@@ -65,30 +71,57 @@ class Labelled(NamedTuple):
 
 
 def figure_of(name: str, expected: Floats, answers: Array, summary: Summary, doubts: Iterable[Floats] = ()) -> Expected:
+    """What a metric comes to where only `expected` `(n, k)` is known, and how far chance, and `doubts`, others that may
+    be instead, may take it from there."""
     if summary.kind != "regression":
         return expected_score(metric_of(name, summary), expected, answers, doubts=doubts)
-    place = 0 if name == "mae" else 1
-    mean = float(expected[:, place].mean())
-    chance = summary.residual[place] * float(np.sqrt(np.square(expected[:, place]).sum())) / len(expected)
-    other = [float(each[:, place].mean()) for each in doubts]
-    noise = float(np.hypot(chance, np.std(other) if other else 0.0))
+    size, square = expected.T
+    varied = np.maximum(square - size**2, 0.0) if name == "mae" else np.square(summary.residual * square)
+    own = size if name == "mae" else square
+    place, mean = 0 if name == "mae" else 1, max(float(own.mean()), _NOTHING)
+    chance = float(np.sqrt(varied.sum())) / len(own)
+    other = [np.log(max(float(each[:, place].mean()), _NOTHING) / mean) for each in doubts]
+    noise = float(np.hypot(chance, mean * np.std(other) if other else 0.0))
     if name == "rmse":
         root = float(np.sqrt(mean))
-        return Expected(root, noise / (2 * root) if root else 0.0)
+        return Expected(root, noise / (2 * root))
     return Expected(mean, noise)
 
 
 def metric_of(name: str, summary: Summary) -> Metric:
+    """The metric, with the summary's costs."""
     return metric_for(name, summary.kind, cost=summary.cost)
+
+
+def spread_of(name: str, expected: Floats, given: Labelled, summary: Summary) -> float:
+    """How far estimates of held-out stretches are off beyond the noise of their labels; -1 where the figure is
+    undefined."""
+    found = [_beyond(name, rows, expected, given, summary) for rows in _stretches(given.table.height)]
+    squares = [each for each in found if np.isfinite(each)]
+    return float(np.sqrt(max(0.0, float(np.mean(squares))))) if squares else -1.0
+
+
+def afar_of(name: str, expected: Floats, given: Labelled, summary: Summary) -> float:
+    """How far an estimate is off at a distance of 1 (`distance.distance`), where its square grows as the distance's.
+
+    By held-out slices: one that has a share s of the rows is a window at a squared distance of 1 / s - 1. And by the
+    noise of the reference's labels: where its rows count for fewer, that is larger as well.
+    """
+    found = [
+        (_beyond(name, rows, expected, given, summary), away) for rows, away in _slices(given.table, summary.columns)
+    ]
+    known = np.array([(square, away) for square, away in found if np.isfinite(square)]).reshape(-1, 2)
+    off, far = known.sum(axis=0)
+    labels = figure_of(name, expected, given.answers, summary).noise
+    return float(np.sqrt((max(0.0, off / far) if far else 0.0) + labels**2))
 
 
 def _stretches(rows: int) -> list[Rows]:
     return np.array_split(np.arange(rows), min(_STRETCHES, max(2, rows // 100)))
 
 
-def _slices(table: pl.DataFrame, columns: Mapping[str, str]) -> list[Rows]:
-    """Rows alike in one feature: what a window may have more of. A figure that is right on each stays right when the
-    inputs shift."""
+def _slices(table: pl.DataFrame, columns: Mapping[str, str]) -> list[tuple[Rows, float]]:
+    """Rows alike in one feature, what a window may have more of, and the squared distance of such a window."""
     found = []
     for name in list(columns)[:_SLICED]:
         column = table[name]
@@ -98,44 +131,15 @@ def _slices(table: pl.DataFrame, columns: Mapping[str, str]) -> list[Rows]:
         else:
             common = column.drop_nulls().value_counts().sort("count", name, descending=True)[name].head(3)
             found += [np.flatnonzero((column == each).fill_null(value=False).to_numpy()) for each in common]
-    thin = [rows[:: max(1, len(rows) // _SLICE_ROWS)] for rows in found]
-    return [np.sort(rows) for rows in thin if len(rows) >= _LEAST_OF_SLICE]
+    return [
+        (np.sort(rows[:: max(1, len(rows) // _SLICE_ROWS)]), table.height / len(rows) - 1)
+        for rows in found
+        if _LEAST_OF_SLICE <= len(rows) <= _LARGEST_SLICE * table.height
+    ]
 
 
-def parts_of(table: pl.DataFrame, columns: Mapping[str, str]) -> list[Rows]:
-    return [*_stretches(table.height), *_slices(table, columns)]
-
-
-def misses(first: Floats, second: Floats, given: Labelled, summary: Summary, names: Sequence[str]) -> float:
-    """How much larger the squared errors of the first's figures are than the second's, as a mean logarithm."""
-    told = []
-    for name in names:
-        pairs = []
-        for part in parts_of(given.table, summary.columns):
-            answers, truth = given.answers[part], given.truth[part]
-            values = [figure_of(name, each[part], answers, summary).value for each in (first, second)]
-            seen = metric_of(name, summary).score(truth, answers)
-            if np.isfinite([seen, *values]).all():
-                pairs.append(np.square(np.array(values) - seen))
-        if pairs:
-            one, other = np.mean(pairs, axis=0)
-            told.append(np.log((one + _NOTHING) / (other + _NOTHING)))
-    return float(np.mean(told)) if told else 0.0
-
-
-def spread_of(name: str, expected: Floats, given: Labelled, summary: Summary) -> float:
-    """How far estimates of held-out stretches, or slices, are off beyond the noise of their labels; -1 where the figure
-    is undefined."""
-    stretches, slices = _stretches(given.table.height), _slices(given.table, summary.columns)
-    return max(_beyond(name, parts, expected, given, summary) for parts in (stretches, slices))
-
-
-def _beyond(name: str, parts: Sequence[Rows], expected: Floats, given: Labelled, summary: Summary) -> float:
-    squares = []
-    for part in parts:
-        answers, truth = given.answers[part], given.truth[part]
-        value, noise = figure_of(name, expected[part], answers, summary)
-        seen = metric_of(name, summary).score(truth, answers)
-        if np.isfinite(value) and np.isfinite(seen):
-            squares.append((value - seen) ** 2 - noise**2)
-    return float(np.sqrt(max(0.0, float(np.mean(squares))))) if squares else -1.0
+def _beyond(name: str, part: Rows, expected: Floats, given: Labelled, summary: Summary) -> float:
+    """The squared error of the estimate of these rows less what the noise of labels has of it; NaN if undefined."""
+    answers, truth = given.answers[part], given.truth[part]
+    value, noise = figure_of(name, expected[part], answers, summary)
+    return float((value - metric_of(name, summary).score(truth, answers)) ** 2 - noise**2)

@@ -42,6 +42,8 @@ def _short(found: Performance) -> list[Block]:
     ]
     if not found.estimated:
         blocks.append(Text(text=UNESTIMATED))
+    if found.far:
+        blocks.append(Text(text=found.far))
     return blocks
 
 

@@ -78,6 +78,20 @@ def test_a_page_shows_both(told: Workspace) -> None:
     assert all(f'class="band {tone}"' in page for tone in ("accent", "first"))
 
 
+def test_inputs_far_from_what_was_learned_from_are_told(told: Workspace) -> None:
+    found = performance(told, None, version=None, limit=20)
+    assert found.learned_from == 400
+    assert all(0 < window.rests_on <= 400 for window in found.windows)
+    last = replace(found.windows[-1], rests_on=101)
+    near = replace(found, windows=(*found.windows[:-1], last))
+    far = replace(found, windows=(*found.windows[:-1], replace(last, rests_on=99)))
+    assert near.far == ""
+    assert "these count as 99 here" in far.far
+    assert far.far in performance_page(far)
+    assert far.far not in performance_page(near)
+    assert replace(found, windows=()).far == ""
+
+
 def test_a_page_without_an_estimator_says_why_and_draws_nothing_of_it(told: Workspace) -> None:
     page = performance_page(replace(performance(told, None, version=None, limit=20), estimated=False))
     assert UNESTIMATED in page

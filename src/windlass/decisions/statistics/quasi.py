@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Link = Literal["logit", "log"]
 _STEPS, _LEAST_STEP, _ENOUGH = 30, 1e-4, 1e-8
 _NOTHING = 1e-300
+_MOST_OWN = 0.9
+"""Bound of a row's leverage: what is left of it is divided by the rest of one."""
 _STEEPEST = 30.0
 """Bound of the linear predictor, within which its exponential is harmless."""
 
@@ -46,7 +48,8 @@ def fit(columns: Floats, target: Floats, precision: Floats, prior: Floats, *, li
     The variance is taken to be that of a Bernoulli variable, or proportional to the mean (McCullagh and Nelder 1989,
     Generalized Linear Models, chapter 9); the canonical links make the residuals sum to nothing along each column. The
     covariance is the sandwich with the prior between its slices, right also where that variance is not (White 1982,
-    Econometrica 50). Newton's steps are halved until the objective does not fall.
+    Econometrica 50), of what each row would leave had it not been learned from (HC3; MacKinnon and White 1985, J.
+    Econometrics 29). Newton's steps are halved until the objective does not fall.
     """
     scale = 1.0
     if link == "log":
@@ -66,10 +69,12 @@ def fit(columns: Floats, target: Floats, precision: Floats, prior: Floats, *, li
         weights, gained, best = weights + size * step, found - best, found
         if gained <= _ENOUGH * (1 + abs(best)):
             break
-    left = target - mean_of(columns @ weights, link)
-    inside = columns.T @ (columns * (left**2)[:, None]) + np.diag(precision)
+    mean = mean_of(columns @ weights, link)
     _, bend = _slopes(asked, weights)
-    return Fitted(weights, np.linalg.solve(bend, np.linalg.cholesky(inside)), scale)
+    own = _variance(mean, link) * np.einsum("ij,ji->i", columns, np.linalg.solve(bend, columns.T))
+    left = (target - mean) / (1 - np.minimum(own, _MOST_OWN))
+    inside = columns.T @ (columns * (left**2)[:, None]) + np.diag(precision)
+    return Fitted(weights, np.asarray(np.linalg.solve(bend, np.linalg.cholesky(inside))), scale)
 
 
 def _dispersion(columns: Floats, target: Floats) -> float:
@@ -79,9 +84,13 @@ def _dispersion(columns: Floats, target: Floats) -> float:
     return max(left / max(float(target.mean()), _NOTHING), _NOTHING)
 
 
+def _variance(mean: Floats, link: Link) -> Floats:
+    return np.asarray(mean * (1 - mean) if link == "logit" else mean)
+
+
 def _slopes(asked: _Problem, weights: Floats) -> tuple[Floats, Floats]:
     mean = mean_of(asked.columns @ weights, asked.link)
-    variance = mean * (1 - mean) if asked.link == "logit" else mean
+    variance = _variance(mean, asked.link)
     slope = asked.columns.T @ (asked.target - mean) - asked.precision * (weights - asked.prior)
     return slope, asked.columns.T @ (asked.columns * variance[:, None]) + np.diag(asked.precision)
 
