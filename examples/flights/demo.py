@@ -44,8 +44,10 @@ START = datetime(2013, 3, 1, tzinfo=UTC)
 LABEL_DELAY = timedelta(days=1)
 SLOWER = 8
 """How many times slower the clock goes while a model trains, or a version is asked in shadow."""
-IN_SHADOW = {"shadow": 6.0, "probation": 4.0}
-"""Real seconds for which a stage has it go slower: a process begins for the shadow, and is given 100 rows a second."""
+IN_SHADOW = {"shadow": 500, "probation": 400}
+"""Answers in shadow until which a stage has it go slower: a process begins for them, and is given 100 rows a second."""
+LONGEST, LOOK = 180.0, 0.5
+"""Real seconds that these are waited for at most, and between two looks."""
 SHOWN = (
     events.RunStarted,
     events.RunFinished,
@@ -170,12 +172,25 @@ class Timeline:
         self._console = console
         self._seen = 0
         self._training = False
-        self._slow_until = 0.0
+        self._stage: events.Event | None = None
+        """The stage that began last, while it has not been answered enough in shadow."""
+        self._look_at = self._give_up_at = 0.0
 
     @property
     def slow(self) -> bool:
         """Whether something happens that takes as many real seconds, however fast the world is played."""
-        return self._training or time.monotonic() < self._slow_until
+        return self._training or self._stage is not None
+
+    def look_at_shadow(self) -> None:
+        """Whether the stage that began last has been answered enough in shadow."""
+        if self._stage is None or (now := time.monotonic()) < self._look_at:
+            return
+        self._look_at = now + LOOK
+        asked = self._workspace.lake.predictions(
+            PRODUCT, since=self._stage.at, stages=["shadow"], columns=["prediction_id"]
+        )
+        if asked.height >= IN_SHADOW[self._stage.body.stage] or now > self._give_up_at:
+            self._stage = None
 
     def show_new(self) -> None:
         for event in self._workspace.ledger.events(kinds=SHOWN, after=self._seen):
@@ -185,7 +200,10 @@ class Timeline:
             elif isinstance(event.body, (events.RunFinished, events.RunFailed)):
                 self._training = False
             elif isinstance(event.body, events.ReleaseAdvanced):
-                self._slow_until = time.monotonic() + IN_SHADOW.get(event.body.stage, 0.0)
+                self._stage = event if event.body.stage in IN_SHADOW else None
+                self._give_up_at = time.monotonic() + LONGEST
+            elif isinstance(event.body, events.ReleaseFinished):
+                self._stage = None
             words = describe(event)
             strong = isinstance(event.body, (events.ChampionChanged, events.AlarmRaised))
             self._console.print(
@@ -249,6 +267,7 @@ def _play(
             if time.monotonic() - shown > 0.12:
                 shown = time.monotonic()
                 timeline.show_new()
+                timeline.look_at_shadow()
                 pace.slow = timeline.slow
                 live.update(_progress(world, clock, pace, shown - began))
 

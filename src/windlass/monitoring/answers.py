@@ -11,9 +11,30 @@ from windlass.product.model.predict import SLACK
 from windlass.product.task import KINDS, TaskKind
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[Any]
+
+_NOTHING = ("NoneType", "NAType", "NaTType")
+"""Types of what stands for a missing value, by name: pandas need not be there."""
+
+
+def numbers_of(given: ArrayLike) -> Array:
+    """Predictions, labels or losses as an array; NaN where NumPy's mask or a missing value of pandas says that there is
+    none, which takes floats. What are no numbers comes as it is, and is refused by who knows what it should be."""
+    if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "biuf":
+        return given.data if not np.any(given.mask) else np.where(np.ma.getmaskarray(given), np.nan, given.data)
+    found = np.asarray(given)
+    if found.dtype.kind != "O":
+        return found
+    if not all(isinstance(each, (bool, int, float, np.number, np.bool_)) or _is_nothing(each) for each in found.flat):
+        return found
+    floats = (np.nan if _is_nothing(each) else float(each) for each in found.flat)
+    return np.fromiter(floats, np.float64, found.size).reshape(found.shape)
+
+
+def _is_nothing(value: object) -> bool:
+    return type(value).__name__ in _NOTHING
 
 
 def check_kind(kind: str) -> None:
@@ -41,7 +62,12 @@ def check_answers(answers: Array, kind: TaskKind) -> None:
 
 
 def check_labels(labels: Array) -> None:
-    """Raise UsageError unless the labels are numbers."""
+    """Raise UsageError unless the labels are numbers, one for each row."""
+    if labels.ndim != 1:
+        raise UsageError(
+            f"labels have the shape (n,), not {labels.shape}",
+            remedy="give one column of them: frame['late'], or y[:, 0]",
+        )
     if labels.dtype.kind not in "biuf":
         raise UsageError(
             f"the labels are of type {labels.dtype}",

@@ -11,7 +11,7 @@ import numpy as np
 from windlass.decisions.decay import MINIMUM_ROWS, DecayEvidence, decide_decay, summarise_losses
 from windlass.decisions.statistics import losses as rowwise
 from windlass.errors import DataError, UsageError
-from windlass.monitoring.answers import check_answers, check_kind, check_labels
+from windlass.monitoring.answers import check_answers, check_kind, check_labels, numbers_of
 from windlass.product.task import TaskKind
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def losses(truth: ArrayLike, predictions: ArrayLike, *, kind: TaskKind) -> Float
     (`regression`). A class that the model does not know counts as one that it gave no chance. Raises UsageError or
     DataError for what is no label or no prediction.
     """
-    given, answers = np.asarray(truth), np.asarray(predictions, dtype=np.float64)
+    given, answers = numbers_of(truth), np.asarray(numbers_of(predictions), dtype=np.float64)
     check_answers(answers, kind)
     check_labels(given)
     if len(given) != len(answers):
@@ -107,7 +107,7 @@ def decay(holdout: ArrayLike, current: ArrayLike, *, kind: TaskKind) -> DecayRep
 def _checked(given: ArrayLike, name: str, kind: TaskKind) -> Floats:
     """The losses as an array. Raises UsageError for what can be none."""
     check_kind(kind)
-    found = np.asarray(given, dtype=np.float64)
+    found = np.asarray(numbers_of(given), dtype=np.float64)
     if found.ndim != 1:
         raise UsageError(
             f"losses have the shape (n,), not {found.shape}", where=name, remedy="see windlass.monitoring.losses"

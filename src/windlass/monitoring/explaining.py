@@ -15,7 +15,7 @@ from windlass.decisions.figures import show
 from windlass.decisions.slices import Condition, find_slices
 from windlass.decisions.statistics.losses import losses
 from windlass.errors import DataError
-from windlass.monitoring.answers import check_answers, check_labels
+from windlass.monitoring.answers import check_answers, check_labels, numbers_of
 from windlass.monitoring.bins import places_of
 from windlass.monitoring.column import ColumnProfile, kind_of
 from windlass.monitoring.profiles import profile
@@ -131,7 +131,7 @@ def explain(before: Labelled, after: Labelled, *, kind: TaskKind, columns: Seque
 
 def _binned(side: Labelled, columns: Sequence[ColumnProfile], kind: TaskKind) -> Binned:
     frame = as_frame(side.features)
-    answers, labels = np.asarray(side.predictions, dtype=np.float64), np.asarray(side.truth)
+    answers, labels = np.asarray(numbers_of(side.predictions), dtype=np.float64), numbers_of(side.truth)
     check_answers(answers, kind)
     check_labels(labels)
     truth = labels.astype(np.float64)

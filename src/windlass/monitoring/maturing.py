@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from windlass.decisions.statistics.losses import least_losses, losses, most_losses
+from windlass.monitoring.answers import numbers_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,7 +119,7 @@ class Maturing:
 
     def mature(self, ids: Ids, truth: Array) -> int:
         """Outcomes `(m,)` have become known; returns how many predictions they settled."""
-        outcomes = pl.DataFrame({"id": as_ids(ids), "truth": np.asarray(truth)})
+        outcomes = pl.DataFrame({"id": as_ids(ids), "truth": numbers_of(truth)})
         outcomes = outcomes.unique("id", keep="last", maintain_order=True)
         if not self._waiting or outcomes.height == 0:
             return 0

@@ -14,6 +14,7 @@ from windlass.decisions.decay import DecayEvidence, SliceLosses, decide_decay
 from windlass.decisions.figures import decision
 from windlass.decisions.gate import one_score
 from windlass.decisions.warning import decide_warning
+from windlass.monitoring.answers import numbers_of
 from windlass.monitoring.drifting import Drifting, WindowCounts
 from windlass.monitoring.maturing import Maturing
 from windlass.monitoring.reference import Reference
@@ -98,7 +99,7 @@ class Watch:
         judged before a restart) they count for decay alone. `groups`: the groups (`reference.group_text`) that the rows
         are in, for the slices that the reference has.
         """
-        predictions = np.asarray(predictions, dtype=np.float64)
+        predictions = np.asarray(numbers_of(predictions), dtype=np.float64)
         if len(predictions) == 0:
             return
         if features is not None:

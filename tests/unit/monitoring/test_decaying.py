@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from windlass.errors import DataError, UsageError
@@ -59,6 +61,42 @@ def test_while_nothing_changes_nothing_is_said(
     """Within 2,000 outcomes an alarm comes in vain with a chance of at most 2 in 100."""
     hits = sum(decay(binary(rng, 500), binary(rng, 2000), kind="binary").alert for _ in range(100))
     assert plausible(hits, 100, 0.02)
+
+
+class NAType:
+    """Stands for a missing value as that of pandas does: it is equal to nothing, and no number."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        np.ma.masked_array([1, 0, 1], mask=[False, True, False]),
+        np.ma.masked_array([True, False, True], mask=[False, True, False]),
+        np.array([True, None, True], dtype=object),
+        np.array([1, NAType(), 1.0], dtype=object),
+        pl.Series([True, None, True]),
+        pl.Series([1, None, 1]),
+    ],
+)
+def test_an_outcome_that_is_hidden_or_missing_has_not_come(truth: Any) -> None:
+    assert losses(truth, [0.5, 0.5, 1.0], kind="binary") == pytest.approx([0.25, np.nan, 0.0], nan_ok=True)
+
+
+def test_what_a_mask_hides_is_neither_judged_nor_a_prediction(rng: np.random.Generator) -> None:
+    held, given = binary(rng, 2000), binary(rng, 2000)
+    hidden = np.arange(2000) % 3 == 0
+    given[hidden] = 5.0
+    found = decay(held, np.ma.masked_array(given, mask=hidden), kind="binary")
+    assert (found.outcomes, found.alert) == (1333, False)
+    with pytest.raises(DataError, match="a prediction is not finite"):
+        losses([1, 0], np.ma.masked_array([0.5, 0.5], mask=[False, True]), kind="binary")
+    with pytest.raises(UsageError, match=r"labels have the shape \(n,\), not \(2, 1\)"):
+        losses([[1], [0]], [0.5, 0.5], kind="binary")
 
 
 def test_what_is_no_loss_is_named(rng: np.random.Generator) -> None:
