@@ -63,6 +63,8 @@ def is_rendered_later(path: str) -> bool:
     return bool(_TEMPLATE.search(path))
 
 
+_OF_TEMPLATES = (".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".mustache", ".erb")
+"""How the names of files end that something fills in for others."""
 _MOST_PLAIN = 400
 """Files without an ending: beyond, they are data."""
 _HELM = re.compile(r"\{\{.*?\}\}")
@@ -316,7 +318,7 @@ class Project:
             name = path.rpartition("/")[2].lower()
             if "dockerfile" not in name and name != "containerfile":
                 continue
-            if name.endswith((".md", ".py", ".dockerignore", ".sh")) or any(
+            if name.endswith((".md", ".py", ".dockerignore", ".sh", *_OF_TEMPLATES)) or any(
                 each in f"/{path}" for each in _EXAMPLE_DOCKERFILES
             ):
                 continue

@@ -13,6 +13,8 @@ _METRICS = frozenset(
         "error", "pr", "map50", "ap50",
     }
 )  # fmt: skip
+_RAISED = re.compile(r"(?!Mean|Root|Median)[A-Z]\w*(Error|Exception)")
+"""`ValueError`; `MeanSquaredError` is a metric."""
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BETWEEN = re.compile(r"[^a-z0-9]+")
 _MOST_KEPT = 1 << 16
@@ -27,8 +29,8 @@ def parts_of(name: str) -> frozenset[str]:
 
 @lru_cache(maxsize=_MOST_KEPT)
 def is_metric(word: str) -> bool:
-    """Whether a name is that of a model metric. A decision threshold is none."""
-    return not _METRICS.isdisjoint(parts_of(word))
+    """Whether a name is that of a model metric. A decision threshold is none, nor is what is raised."""
+    return not _RAISED.fullmatch(word) and not _METRICS.isdisjoint(parts_of(word))
 
 
 def about(word: str, *subjects: str) -> bool:

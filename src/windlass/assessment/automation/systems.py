@@ -47,6 +47,14 @@ _NAMED: tuple[tuple[re.Pattern[str], Reader], ...] = (
     (re.compile(r"bitbucket-pipelines\.ya?ml"), read_bitbucket),
     (re.compile(r"\.buildkite/pipeline\.ya?ml"), read_buildkite),
 )
+_CLOUD_STEPS = re.compile(r"^steps *:", re.MULTILINE)
+_CLOUD_IMAGE = re.compile(r"name *: *[\"']?(gcr\.io/|[\w-]+-docker\.pkg\.dev/|\$_)")
+_OF_CLOUD_BUILD = frozenset(
+    {
+        "steps", "images", "substitutions", "options", "timeout", "logsBucket", "serviceAccount", "artifacts", "tags",
+        "availableSecrets", "secrets", "queueTtl",
+    }
+)  # fmt: skip
 _AT_THE_TOP = (read_circle, read_travis, read_bitbucket, read_buildkite)
 _DRONE = re.compile(r"\.(drone|woodpecker)\.ya?ml|\.woodpecker/[^/]+\.ya?ml")
 _BUILD_SPEC = re.compile(r"(.*/)?(buildspec[^/]*|buildspecs?/[^/]+)\.ya?ml")
@@ -116,7 +124,8 @@ def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
         return read_code_build(path, next(iter(documents(path)), None)) if _is_named(tree, path) else None
     if _JENKINS.fullmatch(path) and not _EXAMPLES.search(path):  # a job of Jenkins says where its file lies
         return read_jenkins(path, tree.text(path) or "")
-    return read_drone(path, documents(path)) if _DRONE.fullmatch(path) else _named(documents, path)
+    drone = read_drone(path, documents(path)) if _DRONE.fullmatch(path) else None
+    return drone or _named(documents, path) or _of_cloud_build(tree, documents, path)
 
 
 def _named(documents: Documents, path: str) -> Workflow | None:
@@ -124,6 +133,18 @@ def _named(documents: Documents, path: str) -> Workflow | None:
         if pattern.fullmatch(path):
             return next((flow for each in documents(path)[:1] if (flow := reader(path, each)) is not None), None)
     return None
+
+
+def _of_cloud_build(tree: Tree, documents: Documents, path: str) -> Workflow | None:
+    """A build of Google Cloud may have any name: its steps are images, and what its trigger puts in begins with `_`."""
+    if not path.endswith((".yml", ".yaml")) or _EXAMPLES.search(path):
+        return None
+    text = tree.text(path) or ""
+    if not (_CLOUD_STEPS.search(text) and _CLOUD_IMAGE.search(text)):
+        return None
+    document = next(iter(documents(path)), None)
+    plain = isinstance(document, dict) and set(document) <= _OF_CLOUD_BUILD
+    return read_cloud_build(path, document) if plain else None
 
 
 def _says_when(documents: list[Any]) -> bool:
@@ -150,7 +171,9 @@ def _azure(tree: Tree, documents: Documents, path: str) -> Workflow | None:
         for place in (posixpath.normpath(posixpath.join(posixpath.dirname(path), name)), name):
             if place in tree:
                 return next(iter(documents(place)), None)
-        return None
+        # A template names another as seen from itself, and not from the pipeline that takes it in.
+        beside = [each for each in tree.sizes if each.endswith(f"/{posixpath.normpath(name).lstrip('./')}")]
+        return next(iter(documents(beside[0])), None) if len(beside) == 1 else None
 
     document = next(iter(documents(path)), None)
     # A template among the pipelines says nothing of when it runs: whoever takes it in does.

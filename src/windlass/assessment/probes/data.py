@@ -79,6 +79,11 @@ def _remote(facts: Facts) -> tuple[Evidence, ...]:
     return ()
 
 
+_PICTURE = re.compile(r"\.(png|jpe?g|gif|svg)$", re.IGNORECASE)
+_PLACE_OF_DATA = frozenset({"data", "dataset", "datasets", "train", "training", "test", "val", "raw", "samples"})
+"""Pictures elsewhere are those of a page."""
+
+
 def _lfs(facts: Facts) -> Iterator[Seen]:
     for path in facts.project.named(".gitattributes"):
         for number, line in enumerate(facts.project.text(path).splitlines(), start=1):
@@ -89,7 +94,8 @@ def _lfs(facts: Facts) -> Iterator[Seen]:
                 and not _MODELS.search(line.split()[0])
             ):
                 pattern = line.split()[0]
-                if any(_matches(pattern, each) for each in facts.project.paths):
+                held = [each for each in facts.project.paths if _matches(pattern, each)]
+                if any(not _PICTURE.search(each) or _PLACE_OF_DATA & parts_of(each) for each in held):
                     yield Seen((Evidence(path=path, line=number, why=f"Git LFS keeps {pattern}"),), by=By.PERSON)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.steps import declared_pipelines
-from windlass.assessment.probes.testing import tests_in_ci, tests_of
+from windlass.assessment.probes.testing import tests_in_ci, tests_of, tests_of_files
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Call, Function, Module, last_of
@@ -118,6 +118,17 @@ def _steps_of_tests(facts: Facts) -> Iterator[Seen]:
                 yield Seen((here, run.evidence, *run.route.evidence), by=run.route.by, swallowed=run.route.swallowed)
 
 
+def _of_mage(facts: Facts) -> Iterator[Seen]:
+    """Tests of blocks of Mage, which fail with them: what they assert of the rows that a block gives."""
+    for module, function in facts.functions:
+        tests = any(each.name == _TEST_OF_MAGE for each in function.decorators)
+        asked = [check for check in function.asserts if _FRAMES.intersection(check.words)]
+        if tests and asked:
+            here = Evidence(path=module.path, line=asked[0].line, why="a test of a block, which fails with it")
+            yield Seen((here,), by=By.PERSON)
+
+
+_TEST_OF_MAGE = "mage_ai.data_preparation.decorators.test"
 _ASSET_CHECKS = frozenset({"dagster.asset_check", "dagster.multi_asset_check"})
 
 
@@ -344,11 +355,13 @@ def _in_tests(facts: Facts) -> Iterator[Seen]:
     ]
     if not fetched or not tests_in_ci(facts).state.holds:
         return
-    for test in tests_of(facts)[0]:
+    of_files = tests_of_files(facts)
+    for test in (*of_files, *tests_of(facts)[0]):
         words = {word.lower() for check in test.function.asserts for word in check.words} | {
             *test.function.words.lower().split("\n")
         }
-        if "data" in parts_of(test.module.path.rpartition("/")[2]) and words & (_FRAMES | {"len"}):
+        asks = test in of_files or words & (_FRAMES | {"len"})
+        if asks and "data" in parts_of(test.module.path.rpartition("/")[2]):
             yield Seen(
                 (
                     Evidence(
@@ -365,7 +378,7 @@ def _in_tests(facts: Facts) -> Iterator[Seen]:
 @probe("data-tests")
 def data_tests(facts: Facts) -> Finding:
     """Checks of training data on the way of training, which can stop it."""
-    seen: list[Seen] = [*_tested(facts), *_steps_of_tests(facts), *_asset_checks(facts)]
+    seen: list[Seen] = [*_tested(facts), *_steps_of_tests(facts), *_asset_checks(facts), *_of_mage(facts)]
     down: list[Evidence] = []
     for sighting in (*_library(facts), *_hand_written(facts), *_inline(facts)):
         if sighting.call.kwarg("skip_check") == "True":

@@ -169,12 +169,16 @@ _ENGINES = frozenset({"zenml", "kfp", "prefect", "sagemaker", "google", "azure",
 _COPIES = (("gsutil",), ("gcloud", "storage"), ("aws", "s3"), ("az", "storage"), ("azcopy",))
 
 
+_RUNNERS_OF_TFX = ("KubeflowV2DagRunner", "KubeflowDagRunner")
+"""What compiles a pipeline of TFX: their run writes a file."""
+
+
 def _compiled_and_copied(facts: Facts) -> Iterator[Seen]:
     """A workflow that compiles the pipeline and copies what came of it to where its engine takes it from."""
     compiled = {
         route.start.workflow.path
-        for sighting in facts.calls("compile")
-        if "Compiler" in sighting.call.name
+        for sighting in facts.calls("compile", *_RUNNERS_OF_TFX)
+        if "Compiler" in sighting.call.name or sighting.call.last in _RUNNERS_OF_TFX
         for route in facts.graph.routes(sighting.key)
         if route.start.workflow is not None
     }

@@ -107,10 +107,20 @@ def _applied(facts: Facts) -> Iterator[Seen]:
             yield Seen((Evidence(path=path, line=line, why="an endpoint for the model is declared"),), by=By.PERSON)
 
 
+_SERVICE = re.compile(r"^service:\s*[\"']?([\w./-]+)\.py:", re.MULTILINE)
+
+
+def serves_nothing(facts: Facts, path: str) -> bool:
+    """Whether the file of a bento names a service in a file that is nowhere."""
+    named = _SERVICE.search(facts.project.text(path))
+    return named is not None and not any(each.endswith(f"{named[1]}.py") for each in facts.project.paths)
+
+
 def _run_there(facts: Facts) -> Iterator[Seen]:
     """Files that a platform loads the model with, and asks."""
     for path in facts.project.named("bentofile.yaml", "cog.yaml", "deployment.mlem"):
-        yield Seen((Evidence(path=path, line=1, why="what a serving platform runs"),), by=By.PERSON)
+        if not serves_nothing(facts, path):
+            yield Seen((Evidence(path=path, line=1, why="what a serving platform runs"),), by=By.PERSON)
     for module in facts.project.modules:
         if module.is_notebook or facts.project.modules.is_test(module.path):
             continue

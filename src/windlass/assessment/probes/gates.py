@@ -407,6 +407,17 @@ def gates_of_platforms(facts: Facts) -> Iterator[Gate]:
             yield Gate(facts.sight(place).seen(), rival="baseline" in str(place[2].kwargs).lower())
 
 
+def _choices_of_step_functions(facts: Facts) -> Iterator[Gate]:
+    """A number that a state machine compares, where one of its ways fails: `ChoiceRule.NumericLessThan(...)`."""
+    for module, function, call in facts.named(_CHOICE.search):
+        fails = any(each.name.startswith("stepfunctions.") and each.last == "Fail" for each in function.calls)
+        if fails and any(map(is_metric, function.words.split("\n"))):
+            yield Gate(facts.sight((module, function, call)).seen("the pipeline fails otherwise"), rival=False)
+
+
+_CHOICE = re.compile(r"^stepfunctions\.[\w.]*ChoiceRule\.Numeric\w+$")
+
+
 def gates_in_functions(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     """Steps that fail when a metric is too low on a way that also releases, and those whose error nobody heeds."""
     gates: list[Gate] = []
@@ -679,6 +690,7 @@ def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     failing, unheeded = gates_in_functions(facts)
     down += unheeded
     found = [*gates, *failing, *gates_of_platforms(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
+    found += _choices_of_step_functions(facts)
     found += [*gates_on_saving(facts), *gates_on_replacing(facts), *gates_on_a_floor(facts), *_branching_steps(facts)]
     found += _thresholds_of_mlflow(facts)
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]

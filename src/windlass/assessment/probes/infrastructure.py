@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping, maps
 from windlass.assessment.facts import Facts, Seen, conclude, seen_run, seen_use
+from windlass.assessment.probes.endpoints import serves_nothing
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.verbs import is_infrastructure
 from windlass.assessment.reach.routes import By
@@ -42,7 +43,8 @@ def container_images(facts: Facts) -> Finding:
         here = Evidence(path=image.path, line=1, why=f"an image from {image.base}")
         seen.append(Seen((here, *(automatic[0].evidence[:3] if automatic else ())), by=by))
     for path in facts.project.named("bentofile.yaml", "cog.yaml"):
-        seen.append(Seen((Evidence(path=path, line=1, why="an image is declared"),), by=By.PERSON))
+        if not serves_nothing(facts, path):
+            seen.append(Seen((Evidence(path=path, line=1, why="an image is declared"),), by=By.PERSON))
     seen += [facts.sight(place).seen("the image of a service is built") for place in facts.named(_bentos)]
     down = [
         Evidence(path=path, line=1, why="the image of an editor, not of the project")

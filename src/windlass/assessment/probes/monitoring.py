@@ -126,17 +126,28 @@ def _in_stacks(facts: Facts) -> Iterator[Seen]:
         for document in facts.project.yaml(path)[:1]:
             for about in map(mapping, mapping(mapping(document).get("Resources")).values()):
                 given = mapping(about.get("Properties"))
-                told = counted.fullmatch(text_of(given.get("Namespace")))
-                told = told and _OF_REQUESTS.search(text_of(given.get("MetricName")))
+                space = text_of(given.get("Namespace"))
+                ours = counted.fullmatch(space) or (space == "AWS/Lambda" and _asks_a_function(mapping(document)))
+                told = ours and _OF_REQUESTS.search(text_of(given.get("MetricName")))
                 if told and about.get("Type") == "AWS::CloudWatch::Alarm":
                     why = "an alarm on what is counted of the service"
                     yield Seen((Evidence(path=path, line=about.line, why=why),), by=By.PERSON)
     for module, _, call in facts.named(lambda name: name == "aws_cdk.aws_cloudwatch.Metric"):
-        told = counted.fullmatch(call.kwarg("namespace") or "") and _OF_REQUESTS.search(call.kwarg("metric_name") or "")
         shown = [each for function in module.functions.values() for each in function.calls if each.name in _SHOWS]
-        if told and shown:
+        if (
+            shown
+            and counted.fullmatch(call.kwarg("namespace") or "")
+            and _OF_REQUESTS.search(call.kwarg("metric_name") or "")
+        ):
             why = "an alarm or a page on what is counted of the service"
             yield Seen((Evidence(path=module.path, line=shown[0].line, why=why),), by=By.PERSON)
+
+
+def _asks_a_function(document: Map) -> bool:
+    """Whether a function of a stack answers requests."""
+    resources = [mapping(each) for each in mapping(document.get("Resources")).values()]
+    events = [mapping(mapping(each.get("Properties")).get("Events")) for each in resources]
+    return any(text_of(mapping(one).get("Type")) in ("Api", "HttpApi") for each in events for one in each.values())
 
 
 _SHOWS = frozenset({"aws_cdk.aws_cloudwatch.Alarm", "aws_cdk.aws_cloudwatch.Dashboard"})

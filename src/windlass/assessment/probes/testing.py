@@ -160,6 +160,21 @@ def tests_of(facts: Facts) -> tuple[list[Test], list[Evidence]]:
     return real, down
 
 
+_READS = frozenset({"open", "read_csv", "read_parquet", "read_text", "loadtxt", "load_from_disk"})
+_FOLDER_OF_DATA = re.compile(r"^(\./|\.\./)*data(/|$)", re.MULTILINE)
+
+
+def tests_of_files(facts: Facts) -> list[Test]:
+    """Tests of the files of a folder of data, which need nothing of the project's code."""
+    found = []
+    for module, function in facts.test_functions:
+        words = {word for each in module.functions.values() for word in each.words.split("\n")}
+        reads = words & _READS and any(map(_FOLDER_OF_DATA.match, words))
+        if reads and _is_test(function) and (line := _asserts(facts, module, function)):
+            found.append(Test(module, function, line))
+    return found
+
+
 def _is_of_kedro(function: Function) -> bool:
     """Whether a test is one that a new project of Kedro begins with."""
     named = "project_context" in function.parameters and bool(parts_of(function.name) & {"name", "version"})
@@ -353,14 +368,16 @@ def model_quality_tests(facts: Facts) -> Finding:
 
 _CLOSE = frozenset({"isclose", "allclose", "approx", "array_almost_equal", "almost_equal"})
 _MADE_HERE = frozenset(
-    {"mock", "magicmock", "patch", "monkeypatch", "mocker", "fake", "dummy", "stub", "dump", "fit", "tmp"}
+    {"mock", "magicmock", "patch", "monkeypatch", "mocker", "fake", "dummy", "stub", "dump", "fit", "tmp", "save"}
 )
 """What tells of a model that the test makes, or of what takes its place."""
 
 
 def _answers_itself(facts: Facts, test: Test) -> bool:
     """Whether a saved model answers in a test, and not one that the test makes or imitates."""
-    words = {part for word in (*test.function.words.split("\n"), *test.function.parameters) for part in parts_of(word)}
+    fixtures = (test.module.functions[name] for name in test.function.parameters if name in test.module.functions)
+    said = "\n".join((test.function.words, *test.function.parameters, *(each.words for each in fixtures)))
+    words = {part for word in said.split("\n") for part in parts_of(word)}
     return not words & _MADE_HERE and _predicts(test) and _loads_model(test.module, test.function, facts)
 
 

@@ -67,6 +67,7 @@ def tracking_calls(facts: Facts) -> list[Sighting]:
     told += [
         place for place in facts.given("log_experiment") if place[2].kwarg("log_experiment") not in ("False", None)
     ]
+    told += [place for place in facts.given("experiment_config") if place[2].name.startswith(_STEPS_OF_AWS)]
     told += [place for place in facts.given("log_system_metrics") if place[2].last == "start_run"]
     logged = [place for place in facts.named(_may_log) if logs_run(place[2], place[0].packages)]
     logged += [
@@ -75,6 +76,7 @@ def tracking_calls(facts: Facts) -> list[Sighting]:
     return [facts.sight(place) for place in (*logged, *told)]
 
 
+_STEPS_OF_AWS = ("sagemaker.", "stepfunctions.")
 _KEEPS_MODEL = re.compile(r"(mlflow|databricks)\.([\w.]+\.)?log_model$")
 _OPENS_RUN = frozenset({"mlflow.start_run"})
 _TRACKERS = re.compile(r"\b(mlflow|wandb|comet_ml|neptune|clearml|dvclive|dagshub|swanlab|trackio)\b")

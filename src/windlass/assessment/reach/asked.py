@@ -54,12 +54,17 @@ def main_of(project: Project, path: str) -> tuple[Key, ...]:
     return tuple((path, name) for name in ("", "<main>") if name in module.functions)
 
 
+_OF_ARTIFACTS = re.compile(r"\$\((System\.ArtifactsDirectory|Pipeline\.Workspace|System\.DefaultWorkingDirectory)\)/")
+"""Where Azure Pipelines puts what a job has published, in a folder of its name."""
+
+
 def path_of(project: Project, word: str, folder: str) -> str | None:
     """The file that a word of a command means."""
     if not word or "\n" in word or word.startswith("~"):
         return None
-    bare = re.sub(r"^(/app|/code|/workspace|/src|/usr/src/app|/opt/ml/code|\$\{?\w+\}?|\{\})/", "", word)
-    for place in (posixpath.join(folder, bare), bare):
+    bare = re.sub(r"^(/app|/code|/workspace|/src|/usr/src/app|/opt/ml/code|\$\{?\w+\}?|\$\([\w.]+\)|\{\})/", "", word)
+    in_artifact = bare.partition("/")[2] if _OF_ARTIFACTS.match(word) else bare
+    for place in (posixpath.join(folder, bare), bare, in_artifact):
         path = posixpath.normpath(place).lstrip("/")
         if path in project.tree:
             return path

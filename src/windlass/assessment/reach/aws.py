@@ -14,7 +14,9 @@ from windlass.assessment.records import Evidence
 from windlass.assessment.words import parts_of
 
 _DEFINES = re.compile(r"^(sagemaker|stepfunctions)\..*(TrainingStep|TuningStep)$")
-_STARTS = re.compile(r"sagemaker\W*pipeline|startpipelineexecution|start_pipeline_execution|:pipeline/", re.IGNORECASE)
+_STARTS = re.compile(
+    r"sagemaker\W*pipeline|startpipelineexecution|start_pipeline_execution|:pipeline/|:codepipeline:", re.IGNORECASE
+)
 _PATTERN = "aws_cdk.aws_events.EventPattern"
 
 

@@ -142,7 +142,7 @@ def _scheduled(call: Call, module: Module) -> str:
         return said if call.name in _ALWAYS or _has_schedule(call) else ""
     if (
         call.last in ("serve", "deploy", "to_deployment")
-        and any(package.startswith("prefect") for package in module.packages)
+        and (call.last != "deploy" or any(package.startswith("prefect") for package in module.packages))
         and _has_schedule(call)
     ):
         return "a Prefect schedule"
