@@ -16,6 +16,7 @@ from windlass.records.event import (
     ControllerStarted,
     IncidentClosed,
     IncidentOpened,
+    RecourseDecided,
     ReleaseAdvanced,
     ReleaseFinished,
     ReleaseStarted,
@@ -110,6 +111,25 @@ def test_a_bad_version_that_a_person_insists_on_is_rolled_back_in_probation(worl
     assert (finished.version, finished.outcome, finished.decision.verdict) == ("v1", "rolled_back", "roll_back")
     assert "clearly worse" in finished.decision.reasons[0]
     assert [body.version for body in world.bodies(ChampionChanged)] == ["v1", "v2", "v1", "v2"]
+
+
+def test_when_the_world_is_again_as_it_was_the_loop_goes_back_to_the_version_that_knows_it(world: World) -> None:
+    """Forward would be a model of the few rows since then, or of both worlds."""
+    first_champion(world)
+    for flipped, champion in ((True, "v2"), (False, "v1")):
+        for _ in range(4):
+            hour(world)
+        world.flipped = flipped
+        hours_until(world, lambda champion=champion: world.champion == champion and world.stage is None, most=80)
+    (decided,) = [body.decision for body in world.bodies(RecourseDecided) if body.decision.verdict == "back"]
+    assert (decided.numbers["version"], decided.judgement) == ("v1", "recourse")
+    run = world.bodies(RunStarted)[-1]
+    assert run.trigger == "decay"
+    releases = [body.version for body in world.bodies(ReleaseStarted)]
+    assert releases == ["v1", "v2", "v1"]  # through shadow and canary, as any other
+    assert [body.version for body in world.bodies(ChampionChanged)] == ["v1", "v2", "v1"]
+    finished = world.bodies(ReleaseFinished)[-1]
+    assert (finished.version, finished.outcome, finished.decision.verdict) == ("v1", "promoted", "keep")
 
 
 def test_one_that_becomes_slow_when_everybody_asks_it_comes_back(world: World) -> None:
