@@ -74,8 +74,8 @@ class PerformanceEstimator:
     answer says, and to the features (`joining.Join`). A figure's expectation over labels drawn from these probabilities
     is the estimate. With the answer alone this is CBPE (confidence-based performance estimation; Bialek, Kuberski,
     Perrakis and Bifet 2024, arXiv 2407.08649); with the features a shift of the inputs is accounted for as well,
-    without weighing rows by a ratio of densities. The interval is the wider, the farther a window's inputs and answers
-    are from the reference (`distance.distance`).
+    without weighing rows by a ratio of densities. The interval is the wider, the farther a window's inputs are from the
+    reference (`distance.distance`); answers are not asked, since those of a model that was fitted again differ anyhow.
 
     What no estimate without labels can see is a change of the relation itself: there only labels help.
     """
@@ -233,7 +233,7 @@ def learn_estimator(
         joins=(),
         spread={},
         afar={},
-        reference=_unsketched(profile(table)),
+        reference=_unsketched(profile(table, list(columns))),
         cost=cost,
         rows=len(truth),
     )

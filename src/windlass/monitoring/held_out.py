@@ -50,7 +50,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     afar: dict[str, float]
     """Metric -> how much more that is in a window at a distance of 1 from the reference."""
     reference: Profile
-    """Of the features and answers, to tell that distance by."""
+    """Of the features, to tell that distance by."""
     residual: float = 0.0
     """Regression: standard deviation of the squared error, as a multiple of what was expected."""
     cost: tuple[tuple[float, float], tuple[float, float]] | None = None
@@ -95,10 +95,18 @@ def metric_of(name: str, summary: Summary) -> Metric:
 
 def spread_of(name: str, expected: Floats, given: Labelled, summary: Summary) -> float:
     """How far estimates of held-out stretches are off beyond the noise of their labels; -1 where the figure is
-    undefined."""
-    found = [_beyond(name, rows, expected, given, summary) for rows in _stretches(given.table.height)]
-    squares = [each for each in found if np.isfinite(each)]
-    return float(np.sqrt(max(0.0, float(np.mean(squares))))) if squares else -1.0
+    undefined.
+
+    What chance alone would leave is taken off as well, a standard error of the mean of their squares: the part of these
+    that happens to lie above the noise is no error of the estimator.
+    """
+    parts = _stretches(given.table.height)
+    found = np.array([_off(name, rows, expected, given, summary) for rows in parts])
+    known = found[np.isfinite(found).all(axis=1)]
+    if not len(known):
+        return -1.0
+    square, noise = known.mean(axis=0)
+    return float(np.sqrt(max(0.0, square - noise * (1 + np.sqrt(2 / len(known))))))
 
 
 def afar_of(name: str, expected: Floats, given: Labelled, summary: Summary) -> float:
@@ -107,13 +115,11 @@ def afar_of(name: str, expected: Floats, given: Labelled, summary: Summary) -> f
     By held-out slices: one that has a share s of the rows is a window at a squared distance of 1 / s - 1. And by the
     noise of the reference's labels: where its rows count for fewer, that is larger as well.
     """
-    found = [
-        (_beyond(name, rows, expected, given, summary), away) for rows, away in _slices(given.table, summary.columns)
-    ]
-    known = np.array([(square, away) for square, away in found if np.isfinite(square)]).reshape(-1, 2)
-    off, far = known.sum(axis=0)
+    parts = _slices(given.table, summary.columns)
+    found = np.array([(*_off(name, rows, expected, given, summary), away) for rows, away in parts]).reshape(-1, 3)
+    square, noise, far = found[np.isfinite(found).all(axis=1)].sum(axis=0)
     labels = figure_of(name, expected, given.answers, summary).noise
-    return float(np.sqrt((max(0.0, off / far) if far else 0.0) + labels**2))
+    return float(np.sqrt((max(0.0, square - noise) / far if far else 0.0) + labels**2))
 
 
 def _stretches(rows: int) -> list[Rows]:
@@ -138,8 +144,8 @@ def _slices(table: pl.DataFrame, columns: Mapping[str, str]) -> list[tuple[Rows,
     ]
 
 
-def _beyond(name: str, part: Rows, expected: Floats, given: Labelled, summary: Summary) -> float:
-    """The squared error of the estimate of these rows less what the noise of labels has of it; NaN if undefined."""
+def _off(name: str, part: Rows, expected: Floats, given: Labelled, summary: Summary) -> tuple[float, float]:
+    """The squared error of the estimate of these rows, and what the noise of labels has of it; NaN if undefined."""
     answers, truth = given.answers[part], given.truth[part]
     value, noise = figure_of(name, expected[part], answers, summary)
-    return float((value - metric_of(name, summary).score(truth, answers)) ** 2 - noise**2)
+    return float((value - metric_of(name, summary).score(truth, answers)) ** 2), float(noise**2)

@@ -50,7 +50,9 @@ def test_who_knows_each_chance_is_off_by_the_noise_of_labels_alone() -> None:
         spreads.append(spread_of("accuracy", both(chances), rows, own))
         afar.append(afar_of("accuracy", both(chances), rows, own))
         noises.append(figure_of("accuracy", both(chances), chances, own).noise)
-    assert np.mean(spreads) < 0.015  # a stretch of 200 is off by 0.033 by chance
+    assert (
+        np.mean(spreads) < 0.005
+    )  # a stretch of 200 is off by 0.033 by chance, and the mean of 20 squares by a third of it
     assert np.mean(afar) < 2.5 * np.mean(noises)
     assert min(afar) >= min(noises)  # never less than what the reference's labels leave open
 
