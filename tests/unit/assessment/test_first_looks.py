@@ -357,3 +357,39 @@ def test_a_flow_of_another_file_is_served_on_a_schedule(ask: Ask, given: str, st
     serve = f"from flows import churn\nif __name__ == '__main__':\n    churn.serve({given})\n"
     files = {"model.py": FIT, "flows.py": flow, "serve.py": serve}
     assert ask("training-automated", files).state is state
+
+
+@pytest.mark.parametrize(("asks", "state"), [("predict", State.PRESENT), ("fit_predict", State.ABSENT)])
+def test_a_step_that_groups_the_rows_it_is_fitted_to(ask: Ask, asks: str, state: State) -> None:
+    text = f"""
+        from prefect import flow, task
+
+        @task
+        def predict_groups(rows, model):
+            return model.{asks}(rows)
+
+        @flow
+        def main():
+            predict_groups([[1]], None)
+
+        if __name__ == "__main__":
+            main()
+    """
+    assert ask("model-serving", {"segment.py": text}).state is state
+
+
+@pytest.mark.parametrize(
+    ("path", "state"), [("src/data_validation/run.py", State.PRESENT), ("src/tools/run.py", State.ABSENT)]
+)
+def test_a_program_for_the_validation_of_data(ask: Ask, path: str, state: State) -> None:
+    text = """
+        import pandas as pd
+
+        def validate_columns(frame, schema):
+            if set(frame.columns) != set(schema):
+                raise ValueError("other columns")
+
+        if __name__ == "__main__":
+            validate_columns(pd.read_csv("rows.csv"), ["a"])
+    """
+    assert ask("data-tests", {path: text}).state is state

@@ -329,6 +329,8 @@ def _models_data(facts: Facts, sighting: Sighting) -> bool:
         return True
     if answers:
         return False
+    if "data" in words and words & {"validation", "validate"}:
+        return True  # a step of that name, which a person or an engine elsewhere runs
     routes = facts.graph.routes(sighting.key)
     if any(parts_of(each.path.rpartition("/")[2]) & _PREPARES for route in routes for each in route.chain):
         return True  # on the way of what makes the data that training reads

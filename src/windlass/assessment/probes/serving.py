@@ -347,7 +347,8 @@ def _batch_steps(facts: Facts) -> Iterator[Sighting]:
             continue
         if not (parts_of(f"{module.path} {function.name}") & _ANSWERING or _answers_from_file(function)):
             continue
-        asked = [call for call in function.calls if predicts(call)]
+        # What `fit_predict` gives belongs to the rows that it was fitted to.
+        asked = [call for call in function.calls if predicts(call) and "fit" not in parts_of(call.last)]
         key = (module.path, function.name)
         if asked and not facts.trains(key) and (facts.callers(key) or not _has_pipelines(facts)):
             yield Sighting(module, function, asked[0], facts.route(module, function))
