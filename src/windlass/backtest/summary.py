@@ -92,14 +92,14 @@ def _sentences(result: BacktestResult) -> list[str]:
         f"{'better' if own >= 0 else 'worse'} than frozen with {_times(windlass.retrains)} "
         f"({own / gain:.0%} of that gain)."
     )
-    error = _standard_error(result, best)
+    error = standard_error(result, best)
     if error is not None:
         doubt = " It may be noise: there may be nothing to gain." if gain < 2 * error else ""
         said.append(f"That gain has a standard error of {figure(error)} from window to window.{doubt}")
     return said
 
 
-def _standard_error(result: BacktestResult, name: str) -> float | None:
+def standard_error(result: BacktestResult, name: str) -> float | None:
     """Of a policy's mean gain over `frozen`, by how its gain varies between windows; None: of one window nothing is."""
     pairs = zip(result.policies[name].per_window, result.policies["frozen"].per_window, strict=True)
     gains = [own - frozen for own, frozen in pairs if own is not None and frozen is not None]
