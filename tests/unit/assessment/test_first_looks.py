@@ -393,3 +393,12 @@ def test_a_program_for_the_validation_of_data(ask: Ask, path: str, state: State)
             validate_columns(pd.read_csv("rows.csv"), ["a"])
     """
     assert ask("data-tests", {path: text}).state is state
+
+
+@pytest.mark.parametrize(
+    ("package", "state"),
+    [("sagemaker.workflow.model_step", State.PRESENT), ("stepfunctions.steps.sagemaker", State.ABSENT)],
+)
+def test_a_step_that_only_makes_a_model_ready_to_answer(ask: Ask, package: str, state: State) -> None:
+    text = f"from {package} import ModelStep\nModelStep('save', model=None, model_name='churn-1')\n"
+    assert ask("model-registry", {"flow.py": text}).state is state

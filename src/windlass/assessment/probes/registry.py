@@ -32,7 +32,7 @@ _CLIENTS = (
 _WHOLE = re.compile(
     r"(azureml\.core.*Model\.register|azure\.ai\.ml\..*models\.create_or_update|azure\.ai\.ml\.entities\.Model|"
     r"aiplatform\.(.*\.)?Model\.upload\w*"
-    r"|sagemaker\..*(RegisterModel|ModelStep|\.register)|bentoml\.\w+\.save(_model)?|"
+    r"|(?<!steps\.)sagemaker\..*(RegisterModel|ModelStep|\.register)|bentoml\.\w+\.save(_model)?|"
     r"bentoml\.models\.create|hsml\..*\.save|comet_ml\..*register_model"
     r"|huggingface_hub\..*(upload_folder|upload_file|create_tag)|zenml\..*(create_model_version|Model)|"
     r"clearml\..*OutputModel|model_registry\..*register_model"
