@@ -23,7 +23,7 @@ from windlass.lake.layout import SEQUENCE
 from windlass.lake.naming import checked
 from windlass.lake.pins import TrainingSet, make_pin, read_pin, repin
 from windlass.lake.repeats import settle
-from windlass.lake.served import MEASUREMENTS, OUTCOMES, PREDICTIONS, empty
+from windlass.lake.served import MEASUREMENTS, OUTCOMES, PREDICTIONS, complete, empty
 from windlass.lake.table import FENCE, Table
 from windlass.lake.upkeep import Swept, sweep, sweepable
 from windlass.lake.windows import Windows
@@ -184,7 +184,7 @@ class Lake:
         `rows` has these four as columns, the value as JSON text.
         """
         same = ["prediction_id", "key", "value", "observed_at"]
-        stamped = rows.with_columns(received_at=pl.lit(now), request_id=pl.lit(request_id))
+        stamped = rows.with_columns(received_at=pl.lit(now), request_id=pl.lit(request_id), actor=pl.lit(None))
         stamped = stamped.select(pl.col(name).cast(dtype) for name, dtype in OUTCOMES.items() if name != SEQUENCE)
         # Of one case there may be several in the course of time; of one moment the last counts.
         moment = pl.struct("prediction_id", "key", "observed_at").alias("_moment")
@@ -487,8 +487,11 @@ class Lake:
         return rows.sort(SEQUENCE).select(columns)
 
     def _read(self, table: Table, columns: dict[str, pl.DataType], query: Query) -> pl.DataFrame:
-        """As `Table.read`, of no rows while the table does not exist."""
-        return table.read(query) if table.exists else query(empty(columns).lazy()).collect()
+        """As `Table.read`, of no rows while the table does not exist, and of all `columns` however old it is."""
+        if not table.exists:
+            return query(empty(columns).lazy()).collect()
+        there = table.schema()
+        return table.read(lambda rows: query(complete(rows, columns, there=there)))
 
     def _info(self, product: str, name: str) -> TableInfo:
         table = self._table(product, name)

@@ -18,7 +18,7 @@ from windlass.lake.dtypes import TIMESTAMP, name_of, named
 from windlass.lake.examples import EVENT_TIME, SYSTEM, current
 from windlass.lake.join import join_outcomes
 from windlass.lake.layout import SEQUENCE
-from windlass.lake.served import OUTCOMES, PREDICTIONS, empty
+from windlass.lake.served import OUTCOMES, PREDICTIONS, complete, empty
 from windlass.lake.table import Readable, Table
 from windlass.product.policy import Outcome
 from windlass.records.data import DataPin, PinnedPart
@@ -188,7 +188,8 @@ def _last_of_each(rows: pl.DataFrame) -> pl.DataFrame:
 def _upto(table: Readable, sequence: int, columns: dict[str, pl.DataType], condition: pl.Expr) -> pl.DataFrame:
     if not table.exists:
         return empty(columns)
-    return table.read(lambda rows: rows.filter((pl.col(SEQUENCE) <= sequence) & condition)).select(list(columns))
+    wanted, there = (pl.col(SEQUENCE) <= sequence) & condition, table.schema()
+    return table.read(lambda rows: complete(rows, columns, there=there).filter(wanted)).select(list(columns))
 
 
 def _as_pinned(pin: DataPin, name: str, frame: pl.DataFrame, part: PinnedPart) -> pl.DataFrame:

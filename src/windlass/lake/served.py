@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import TypeVar
@@ -41,6 +41,7 @@ OUTCOMES: dict[str, pl.DataType] = {
     "observed_at": TIMESTAMP,
     "received_at": TIMESTAMP,
     "request_id": pl.String(),
+    "actor": pl.String(),  # the token that sent it; null when none was asked for
 }
 MEASUREMENTS: dict[str, pl.DataType] = {
     SEQUENCE: pl.Int64(),
@@ -50,6 +51,7 @@ MEASUREMENTS: dict[str, pl.DataType] = {
     "value": pl.Float64(),
     "received_at": TIMESTAMP,
     "request_id": pl.String(),
+    "actor": pl.String(),  # the token that sent it; null when none was asked for
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
@@ -106,10 +108,12 @@ def outcome_rows(batches: Sequence[OutcomeBatch]) -> pl.DataFrame:
             "observed_at": [_micros(outcome.observed_at) for outcome in outcomes],
             "received_at": [moment for moment, _, size in per_batch for _ in range(size)],
             "request_id": [name for _, name, size in per_batch for _ in range(size)],
+            "actor": [batch.actor for batch in batches for _ in batch.outcomes],
         },
         schema_overrides={
             "prediction_id": pl.String,
             "key": pl.String,
+            "actor": pl.String,
             "observed_at": pl.Int64,
             "received_at": pl.Int64,
         },
@@ -127,12 +131,20 @@ def measurement_rows(batches: Iterable[MeasurementBatch]) -> pl.DataFrame:
             "value": measured.value,
             "received_at": _micros(batch.received_at),
             "request_id": batch.request_id,
+            "actor": batch.actor,
         }
         for batch in batches
         for measured in batch.measurements
     ]
     schema = {name: dtype for name, dtype in MEASUREMENTS.items() if name != SEQUENCE} | {"received_at": pl.Int64()}
     return _in_order(pl.DataFrame(rows, schema=schema), MEASUREMENTS)
+
+
+def complete(rows: pl.LazyFrame, columns: Mapping[str, pl.DataType], *, there: Collection[str]) -> pl.LazyFrame:
+    """With nulls for those of `columns` that the table had not yet when its rows were written."""
+    return rows.with_columns(
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in columns.items() if name not in there
+    )
 
 
 def json_of(value: Scalar) -> str:

@@ -64,6 +64,8 @@ class OutcomeBatch(msgspec.Struct, frozen=True, kw_only=True, tag="outcomes"):
     request_id: str
     received_at: datetime
     outcomes: tuple[OutcomeRow, ...]
+    actor: str | None = None
+    """The token that sent them; None: the server asks for none."""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,8 @@ class MeasurementBatch(msgspec.Struct, frozen=True, kw_only=True, tag="measureme
     request_id: str
     received_at: datetime
     measurements: tuple[Measurement, ...]
+    actor: str | None = None
+    """As of outcomes."""
 
 
 Captured = PredictionBatch | OutcomeBatch | MeasurementBatch

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -101,7 +102,7 @@ class Application:
 
     def __init__(self, parts: Parts, *, keyring: Keyring | None = None) -> None:
         self.held = Held()
-        posts, answers = _posts(parts, self.held), Answers(parts.clock)
+        posts, answers = _posts(parts, self.held, keyring), Answers(parts.clock)
         self.routed = _routed(posts, answers, parts)
         self.direct = Direct(posts, answers=answers, metrics=parts.metrics, keyring=keyring)
         self._app = Measured(Doorstep(self.routed) if keyring is None else Guard(self.routed, keyring), parts.metrics)
@@ -127,11 +128,12 @@ def _routed(posts: Mapping[str, Poster], answers: Answers, parts: Parts) -> Star
     return app
 
 
-def _posts(parts: Parts, held: Held) -> dict[str, Poster]:
+def _posts(parts: Parts, held: Held, keyring: Keyring | None) -> dict[str, Poster]:
     board, batcher, infer = parts.board, parts.batcher, parts.infer
     predict = Predict(board=board, batcher=batcher, explainer=Explainer(parts.crew))
-    outcomes = Outcomes(board=board, capture=parts.capture, clock=parts.clock, metrics=parts.metrics, pool=parts.pool)
-    measurements = Measurements(board=board, capture=parts.capture, clock=parts.clock, pool=parts.pool)
+    told: dict[str, Any] = {"board": board, "capture": parts.capture, "clock": parts.clock, "pool": parts.pool}
+    told["actor"] = (lambda _: None) if keyring is None else keyring.actor
+    outcomes, measurements = Outcomes(metrics=parts.metrics, **told), Measurements(**told)
     invocations = mlflow.Invocations(board=board, batcher=batcher)
     table = [
         ("/{product}/predict", predict, {}),

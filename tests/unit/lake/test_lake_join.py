@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from windlass.errors import LakeError
 from windlass.lake.join import join_outcomes
@@ -216,6 +216,26 @@ def test_extracted_outcomes_come_in_once(lake, make):
     assert lake.outcomes("flights")["request_id"].to_list() == ["run-1", "run-1", "run-3"]
     nothing = lake.append_outcomes("flights", make.told(), request_id="run-4", now=make.noon)
     assert (nothing.rows_seen, nothing.rows_new, nothing.sequence) == (0, 0, 2)
+
+
+def test_tables_made_before_it_was_kept_who_sent_what_go_on(lake, captured, segments, make):
+    captured(make.predictions("p1", "p2", keys=["a", "b"]))
+    old = outcome_rows([make.outcomes(make.outcome(1, prediction_id="p1"))]).drop("actor")
+    table = lake._handle("flights", "outcomes")
+    table.append(old)
+    _, pin = lake.pin("flights", time=None, key=None, outcome=Outcome(within="30d"), as_of=make.noon + 2 * HOUR)
+    before = lake.read(pin)
+    assert lake.outcomes("flights")["actor"].to_list() == [None]
+    captured(replace(make.outcomes(make.outcome(0, key="b", at=make.noon + 3 * HOUR)), actor="token-1"))
+    lake.append_outcomes("flights", make.told(make.outcome(2, key="c")), request_id="run", now=make.noon)
+    assert lake.outcomes("flights").select("value", "actor").rows() == [("1", None), ("0", "token-1"), ("2", None)]
+    assert labels(lake, make) == {"p1": 1, "p2": 0}
+    assert lake.read(pin).served.equals(before.served)
+    table.refresh()
+    table.compact()
+    assert table.drop(pl.col("key") == "c", mark="erased") == 1
+    assert lake.outcomes("flights")["actor"].to_list() == [None, "token-1"]
+    assert lake.read(pin).served.equals(before.served)
 
 
 def test_two_labels_of_one_moment_are_told_and_two_in_the_course_of_time_are_not(lake, make):

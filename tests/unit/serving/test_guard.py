@@ -10,6 +10,7 @@ import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from windlass.records.capture import MeasurementBatch
 from windlass.records.token import SCOPES, Scope, Token, Tokens
 from windlass.serving.app import Application
 from windlass.serving.transport.guard import Keyring, scopes_for
@@ -95,6 +96,21 @@ def test_a_refused_outcome_is_not_captured(guarded: Guarded) -> None:
     assert guarded.status("POST", "/flights/outcomes", "predict", body=OUTCOMES) == 403
     assert guarded.stage.outcomes == []
     assert guarded.status("POST", "/flights/outcomes", "operate", body=OUTCOMES) == 202
+
+
+def test_by_whom_outcomes_and_measurements_were_sent_is_kept(guarded: Guarded) -> None:
+    measured = {"measurements": [{"key": "f1", "metric": "orders", "value": 1.5}]}
+    for scope in ("operate", "admin"):
+        assert guarded.status("POST", "/flights/outcomes", scope, body=OUTCOMES) == 202
+        assert guarded.status("POST", "/flights/measurements", scope, body=measured) == 202
+    names = [f"token-{SCOPES.index(scope)}" for scope in ("operate", "admin")]
+    assert [batch.actor for batch in guarded.stage.outcomes] == names
+    assert [batch.actor for batch in guarded.stage.sink.batches if isinstance(batch, MeasurementBatch)] == names
+
+
+def test_a_server_that_asks_for_no_token_says_nothing_of_who_sent_them(flights: Any) -> None:
+    assert flights.client.post("/flights/outcomes", json=OUTCOMES).status_code == 202
+    assert [batch.actor for batch in flights.outcomes] == [None]
 
 
 def test_a_token_may_have_several_scopes_and_is_taken_back_at_once(guarded: Guarded) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
@@ -38,7 +39,17 @@ _DECODER = msgspec.json.Decoder(_Body)
 class Measurements:
     """Written down as they come; which of them count is for whoever judges."""
 
-    def __init__(self, *, board: Board, capture: Capture, clock: Clock, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        *,
+        board: Board,
+        capture: Capture,
+        clock: Clock,
+        pool: ThreadPoolExecutor,
+        actor: Callable[[str], str | None],
+    ) -> None:
+        """`actor` names the token behind a header `Authorization`."""
+        self._actor = actor
         self._board = board
         self._capture = capture
         self._clock = clock
@@ -52,7 +63,12 @@ class Measurements:
         keyed = lineup.leader().task.key is not None
         taken = tuple(_checked(place, each, keyed=keyed) for place, each in enumerate(_read(call.body)))
         now = self._clock.now()
-        batch = MeasurementBatch(request_id=call.request_id or new_id("r", now), received_at=now, measurements=taken)
+        batch = MeasurementBatch(
+            request_id=call.request_id or new_id("r", now),
+            received_at=now,
+            measurements=taken,
+            actor=self._actor(call.authorization),
+        )
         self._capture.write(lineup.product, batch)
         return Reply.json({"product": lineup.product, "accepted": len(taken)}, status=202)
 

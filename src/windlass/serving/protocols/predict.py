@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -68,8 +69,17 @@ class Outcomes:
     """Labels for predictions that were answered earlier, by prediction id or by key."""
 
     def __init__(
-        self, *, board: Board, capture: Capture, clock: Clock, metrics: Metrics, pool: ThreadPoolExecutor
+        self,
+        *,
+        board: Board,
+        capture: Capture,
+        clock: Clock,
+        metrics: Metrics,
+        pool: ThreadPoolExecutor,
+        actor: Callable[[str], str | None],
     ) -> None:
+        """`actor` names the token behind a header `Authorization`."""
+        self._actor = actor
         self._board = board
         self._capture = capture
         self._clock = clock
@@ -83,7 +93,12 @@ class Outcomes:
         lineup = self._board.of(call.path.get("product"))
         now = self._clock.now()
         rows = _rows(call.body, lineup.leader(), now)
-        batch = OutcomeBatch(request_id=call.request_id or new_id("r", now), received_at=now, outcomes=tuple(rows))
+        batch = OutcomeBatch(
+            request_id=call.request_id or new_id("r", now),
+            received_at=now,
+            outcomes=tuple(rows),
+            actor=self._actor(call.authorization),
+        )
         self._capture.write(lineup.product, batch)
         self._metrics.outcomes.labels(lineup.product).inc(len(rows))
         return Reply.json({"product": lineup.product, "accepted": len(rows)}, status=202)

@@ -65,11 +65,19 @@ class Keyring:
         """The token behind a secret; None for one that is not in force."""
         return self._tokens.get(hashlib.sha256(secret.encode()).hexdigest())
 
+    def actor(self, authorization: str) -> str:
+        """The id of the token with which such a header was let in."""
+        token = self._token(authorization)
+        return "a token taken back since" if token is None else token.token
+
+    def _token(self, authorization: str) -> Token | None:
+        return self.holder(authorization[len(_BEARER) :].strip())
+
     def refuse(self, authorization: str, wanted: Iterable[Scope]) -> Refusal | None:
         """Why a caller with this header may not do what any of the scopes `wanted` allows; None: he may."""
         if authorization[: len(_BEARER)].lower() != _BEARER:
             return _refusal(401, "this server asks for a token: send the header `Authorization: Bearer TOKEN`")
-        token = self.holder(authorization[len(_BEARER) :].strip())
+        token = self._token(authorization)
         if token is None:
             return _refusal(401, "this token is not in force: ask who runs the server for another")
         allowed = {*token.scopes}

@@ -56,6 +56,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         given = self.headers.get("x-request-id", "")
         return given[:200] or None
 
+    @property
+    def authorization(self) -> str:
+        """What the caller shows of who he is."""
+        return self.headers.get("authorization", "")
+
 
 def explain(refusal: Refusal) -> dict[str, Any]:
     """The error object of Windlass's own routes."""
