@@ -180,6 +180,30 @@ def test_nothing_is_run_and_nothing_is_imported(tmp_path: Path) -> None:
 ODD = ["(" * 10_000, "-" * 20_000 + "1", "x" + ".a" * 20_000, "f" + "()" * 5_000, "\0", "if 1:\n" * 3]
 
 
+@pytest.mark.parametrize(
+    ("start", "again", "end"),
+    [
+        ("a=['x','y']\n", "a=[a,a]\nsubprocess.run(a)\n", ""),
+        ("a=['x','y']\n", "a+=[a,a]\n", "subprocess.run(a)\n"),
+        ("a=['x','y']\n", "a=a+[a]\n", "subprocess.run(a + a)\n"),
+        ("e={**os.environ,'A':'b'}\n", "e={**os.environ,**e,**e}\n", "subprocess.run('x',env=e)\n"),
+        ("", "os.environ['A']='b'\n", "subprocess.run('x')\n"),
+    ],
+)
+def test_variables_that_double_with_each_line(start: str, again: str, end: str) -> None:
+    module = read_python("a.py", f"import os, subprocess\n{start}{again * 2000}{end}")
+    calls = [each for each in module.functions[""].calls if each.name == "subprocess.run"]
+    assert calls
+    assert all(len(value) <= 4000 for each in calls for value in each.values)
+
+
+def test_variables_of_a_shell_that_double_with_each_line() -> None:
+    doubled = read_shell("export A=x\n" + "export A=$A$A\n" * 200 + "python $A\n")
+    many = read_shell("".join(f"export A{number}=x\n" for number in range(3000)) + "python a.py\n")
+    assert all(len(word) <= 4000 for word in doubled[-1].argv)
+    assert len(many[-1].given) <= 64
+
+
 @pytest.mark.parametrize("text", ODD)
 def test_odd_python_is_refused_or_read(text: str) -> None:
     said = ""

@@ -245,7 +245,7 @@ class _Reader:
             if isinstance(target, ast.Subscript):  # `env["SCRIPT"] = "train.py"`
                 held = self._resolve(target.value) if _tail_of(target.value) == "environ" else dotted_of(target.value)
                 if (held == "os.environ" or held in self.settings) and (put := self._setting(target.slice, value)):
-                    self.settings[held] = f"{self.settings.get(held, '')}\n{put}".strip()
+                    self.settings[held] = f"{self.settings.get(held, '')}\n{put}".strip()[:_LONGEST]
             name = dotted_of(target)
             if name:
                 self._note_kind(name, value)
@@ -279,7 +279,7 @@ class _Reader:
         if isinstance(value, (ast.List, ast.Tuple)):
             self.listed[name] = value
             if more:
-                self.commands[name] = f"{self.commands.get(name, '{}')} {self._told(value)}"
+                self.commands[name] = f"{self.commands.get(name, '{}')} {self._told(value)}"[:_LONGEST]
             elif len(value.elts) > 1 and isinstance(value, ast.List):
                 self.commands[name] = self._told(value)
         if _is_environ(value):
@@ -307,13 +307,13 @@ class _Reader:
     def _told(self, node: ast.expr) -> str:
         """What a command is told, as a shell would write it; `{}` for what is not known."""
         if isinstance(node, (ast.List, ast.Tuple)):
-            return " ".join(map(self._told, node.elts[:40]))
+            return " ".join(map(self._told, node.elts[:40]))[:_LONGEST]
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             lists = any(isinstance(each, (ast.List, ast.Tuple)) for each in (node.left, node.right))
-            return (" " if lists else "").join((self._told(node.left), self._told(node.right)))
+            return (" " if lists else "").join((self._told(node.left), self._told(node.right)))[:_LONGEST]
         if isinstance(node, ast.JoinedStr):
             parts = [each.value if isinstance(each, ast.FormattedValue) else each for each in node.values]
-            return "".join(map(self._told, parts))[:4000]
+            return "".join(map(self._told, parts))[:_LONGEST]
         if isinstance(node, ast.Starred):
             return self._told(node.value)
         if isinstance(node, ast.Call) and len(node.args) == 1 and dotted_of(node.func) in ("str", "Path", "os.fspath"):
@@ -340,7 +340,7 @@ class _Reader:
             whole = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
             name = dotted_of(whole)
             parts = [self.settings.get(name) or self.settings.get(self._resolve(whole))]
-        return "\n".join(filter(None, parts)) or None
+        return "\n".join(filter(None, parts))[:_LONGEST] or None
 
     def _setting(self, name: ast.expr, value: ast.expr) -> str | None:
         said = self._told(value)
@@ -695,6 +695,8 @@ def _joined(node: ast.Call) -> str | None:
 
 _OF_COMMANDS = frozenset({"commands", "install_commands"})
 _SCRIPT = re.compile(r"[^\s]*\.(py|sh|ipynb)")
+_LONGEST = 4000
+"""Of a text that variables make up: two lists that hold each other twice over would double it with each line."""
 _MOST_KEYWORDS = 64
 """Of a call: trainers take dozens."""
 _SPOKEN = frozenset({ast.Constant, ast.JoinedStr, ast.BinOp})

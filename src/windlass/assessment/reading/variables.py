@@ -10,6 +10,9 @@ Values = Mapping[str, tuple[str, ...]]
 """Name to what it stands for: one value, or each of those that a loop or a matrix goes through."""
 
 _MOST = 12
+_MOST_EXPORTED = 64
+_LONGEST = 4000
+"""Of a value: `A=$A$A` doubles it with each line."""
 _NAME = re.compile(
     r"\$\{\{\s*(?:(?:env|variables|parameters|inputs)\.)?(?P<given>[\w.-]+)\s*\}\}"
     r"|\$\{(?P<braced>\w+)(?::?-(?P<default>[^}]*))?\}|\$\((?P<round>[\w.]+)\)|\$(?P<plain>\w+)"
@@ -29,6 +32,11 @@ def filled(text: str, values: Values) -> str:
     return _NAME.sub(fill, text) if "$" in text else text
 
 
+def _within_bounds(text: str, values: Values) -> str:
+    """The same for one word, as long as a word of a command may be."""
+    return filled(text, values)[:_LONGEST] if len(text) <= _LONGEST else text
+
+
 def spread(argv: tuple[str, ...], values: Values) -> list[tuple[str, ...]]:
     """A command with its names filled in; once for each value of a name that has several."""
     if not any("$" in word for word in argv):
@@ -36,7 +44,7 @@ def spread(argv: tuple[str, ...], values: Values) -> list[tuple[str, ...]]:
     named = {found[group] for word in argv for found in _NAME.finditer(word) for group in found.groupdict()}
     several = next((name for name in named if name is not None and len(values.get(name, ())) > 1), None)
     if several is None:
-        return [tuple(part for word in argv for part in _parts(word, filled(word, values)))]
+        return [tuple(part for word in argv for part in _parts(word, _within_bounds(word, values)))]
     return [each for value in values[several][:_MOST] for each in spread(argv, {**values, several: (value,)})]
 
 
@@ -59,7 +67,7 @@ class Known:
         first = words[0]
         if first == "for" and words[2:3] == ["in"]:
             self._loops.append(words[1])
-            self.values[words[1]] = tuple(filled(word, self.values) for word in words[3:])
+            self.values[words[1]] = tuple(_within_bounds(word, self.values) for word in words[3:])
         elif first in ("while", "until", "select"):
             self._loops.append("")
         elif first == "done" and self._loops:
@@ -68,8 +76,8 @@ class Known:
             given = [_ASSIGNED.fullmatch(word) for word in (words[1:] if first in _DECLARES else words)]
             for found in given if all(given) else ():
                 if found is not None and not _UNKNOWN.search(found[2]):
-                    self.values[found[1]] = (filled(found[2], self.values),)
-                    if first == "export":
+                    self.values[found[1]] = (_within_bounds(found[2], self.values),)
+                    if first == "export" and len(self._exported) < _MOST_EXPORTED:
                         self._exported[found[1]] = self.values[found[1]][0]
 
     def exported(self, words: list[str]) -> tuple[tuple[str, str], ...]:
@@ -78,7 +86,7 @@ class Known:
         for word in words:
             assigned = _ASSIGNED.fullmatch(word)
             if assigned is not None and not _UNKNOWN.search(assigned[2]):
-                found[assigned[1]] = filled(assigned[2], self.values)
+                found[assigned[1]] = _within_bounds(assigned[2], self.values)
             elif assigned is None and word != "env":
                 break
         return tuple(found.items())
