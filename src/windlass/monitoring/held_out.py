@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _STRETCHES = 20
 """Of time, in the reference, among which an estimate's error beyond the noise of labels is measured."""
 _SLICED, _SLICE_ROWS = 8, 2000
-"""Features by whose thirds, or commonest values, it is measured as well; and of how many rows each at most."""
+"""Features by whose thirds, or commonest values, it is measured as well, those along which most changes; and of how
+many rows each at most."""
 _LEAST_OF_SLICE, _LARGEST_SLICE = 50, 2 / 3
 """Rows of a slice, and share of all rows: nearly all of them are no other place."""
 _NOTHING = 1e-300
@@ -115,7 +116,7 @@ def afar_of(name: str, expected: Floats, given: Labelled, summary: Summary) -> f
     By held-out slices: one that has a share s of the rows is a window at a squared distance of 1 / s - 1. And by the
     noise of the reference's labels: where its rows count for fewer, that is larger as well.
     """
-    parts = _slices(given.table, summary.columns)
+    parts = _slices(given.table, summary.columns, expected)
     found = np.array([(*_off(name, rows, expected, given, summary), away) for rows, away in parts]).reshape(-1, 3)
     square, noise, far = found[np.isfinite(found).all(axis=1)].sum(axis=0)
     labels = figure_of(name, expected, given.answers, summary).noise
@@ -126,22 +127,39 @@ def _stretches(rows: int) -> list[Rows]:
     return np.array_split(np.arange(rows), min(_STRETCHES, max(2, rows // 100)))
 
 
-def _slices(table: pl.DataFrame, columns: Mapping[str, str]) -> list[tuple[Rows, float]]:
-    """Rows alike in one feature, what a window may have more of, and the squared distance of such a window."""
-    found = []
-    for name in list(columns)[:_SLICED]:
-        column = table[name]
-        if columns[name] == "number":
-            order = column.fill_nan(None).arg_sort(nulls_last=True).to_numpy()
-            found += np.array_split(order[: len(column) - column.fill_nan(None).null_count()], 3)
-        else:
-            common = column.drop_nulls().value_counts().sort("count", name, descending=True)[name].head(3)
-            found += [np.flatnonzero((column == each).fill_null(value=False).to_numpy()) for each in common]
+def _slices(table: pl.DataFrame, columns: Mapping[str, str], expected: Floats) -> list[tuple[Rows, float]]:
+    """Rows alike in one feature, what a window may have more of, and the squared distance of such a window.
+
+    Of many features those along which what is expected varies most: how far the rows are off is not looked at here,
+    else chance would choose where they are."""
+    parts = [_alike(table[name], kind) for name, kind in columns.items()]
+    parts.sort(key=lambda each: -_varied(each, expected))
     return [
         (np.sort(rows[:: max(1, len(rows) // _SLICE_ROWS)]), table.height / len(rows) - 1)
-        for rows in found
-        if _LEAST_OF_SLICE <= len(rows) <= _LARGEST_SLICE * table.height
+        for each in parts[:_SLICED]
+        for rows in each
     ]
+
+
+def _alike(column: pl.Series, kind: str) -> list[Rows]:
+    """The rows of each third, or of each of the commonest values."""
+    if kind == "number":
+        known = column.fill_nan(None)
+        order = known.arg_sort(nulls_last=True).to_numpy()
+        found = np.array_split(order[: len(known) - known.null_count()], 3)
+    else:
+        common = column.drop_nulls().value_counts().sort("count", column.name, descending=True)[column.name].head(3)
+        found = [np.flatnonzero((column == each).fill_null(value=False).to_numpy()) for each in common]
+    return [rows for rows in found if _LEAST_OF_SLICE <= len(rows) <= _LARGEST_SLICE * len(column)]
+
+
+def _varied(parts: list[Rows], expected: Floats) -> float:
+    """The variance of what is expected among these rows, of all columns in units of their own."""
+    if not parts:
+        return 0.0
+    scale = np.maximum(expected.std(axis=0), _NOTHING)
+    apart = (np.array([expected[rows].mean(axis=0) for rows in parts]) - expected.mean(axis=0)) / scale
+    return float(np.square(apart).mean())
 
 
 def _off(name: str, part: Rows, expected: Floats, given: Labelled, summary: Summary) -> tuple[float, float]:

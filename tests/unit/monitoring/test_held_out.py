@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from windlass.monitoring.held_out import Labelled, Summary, afar_of, figure_of, spread_of
 from windlass.monitoring.profiles import profile
@@ -82,13 +83,28 @@ def test_what_slices_are_off_by_is_what_a_window_of_their_rows_is() -> None:
     )  # each of the three to within 0.01
 
 
+def test_of_many_features_those_are_sliced_along_which_most_changes() -> None:
+    """The one that matters, and by which the estimator is wrong, is the last of thirty."""
+    random = np.random.default_rng(6)
+    x = random.normal(size=(6000, 30))
+    table = pl.DataFrame({f"x{place}": x[:, place] for place in range(30)})
+    own = summary(table.select(x="x0", g=pl.lit("a")))
+    own = replace(own, columns=dict.fromkeys(table.columns, "number"))
+    third = np.searchsorted(np.quantile(x[:, 29], [1 / 3, 2 / 3]), x[:, 29])
+    told, true = np.array([0.4, 0.6, 0.8])[third], np.array([0.3, 0.6, 0.9])[third]
+    rows = given(table, np.full(6000, 0.7), (random.random(6000) < true).astype(np.int64))
+    found = afar_of("accuracy", both(told), rows, own)
+    blind = replace(own, columns=dict.fromkeys(table.columns[:29], "number"))
+    assert found > 2 * afar_of("accuracy", both(told), rows, blind)
+
+
 def test_nearly_all_rows_and_a_handful_are_no_slices() -> None:
     random = np.random.default_rng(3)
     table = pl.DataFrame({"x": [1.0] * 2000, "g": ["a"] * 1960 + ["b"] * 40})
     chances = random.random(2000)
     rows = given(table, chances, (random.random(2000) < chances).astype(np.int64))
     own = summary(table)
-    own = Summary(**{name: getattr(own, name) for name in own.__struct_fields__} | {"columns": {"g": "category"}})
+    own = replace(own, columns={"g": "category"})
     noise = figure_of("brier", both(chances), chances, own).noise
     assert afar_of("brier", both(chances), rows, own) == pytest.approx(noise)
 
