@@ -21,6 +21,7 @@ from windlass.assessment.reading.python import NotPython, read_python
 from windlass.assessment.reading.r import read_r
 from windlass.assessment.reading.shell import read_shell
 from windlass.assessment.reading.tree import Limits, Tree
+from windlass.assessment.reading.variables import spread
 from windlass.assessment.reading.yaml import read_yaml
 from windlass.assessment.records import Assessment
 
@@ -195,6 +196,19 @@ def test_variables_that_double_with_each_line(start: str, again: str, end: str) 
     calls = [each for each in module.functions[""].calls if each.name == "subprocess.run"]
     assert calls
     assert all(len(value) <= 4000 for each in calls for value in each.values)
+
+
+def test_calls_of_a_loop_are_not_multiplied_without_end() -> None:
+    scripts = ", ".join(f"'{number}.py'" for number in range(40))
+    module = read_python("a.py", f"for s in [{scripts}]:\n" + "    f(s, g(s))\n" * 3000)
+    assert 6000 < len(module.functions[""].calls) < 10_000
+
+
+def test_values_of_many_names_are_not_multiplied() -> None:
+    values = {f"A{number}": tuple(map(str, range(9))) for number in range(20)}
+    found = spread(("python", *(f"${name}" for name in values)), values)
+    assert len(found) == 81
+    assert found[0] == ("python", *(["0"] * 20))
 
 
 def test_variables_of_a_shell_that_double_with_each_line() -> None:

@@ -81,6 +81,8 @@ class _Reader:
         """Variable to the list that it was given."""
         self.loops: dict[str, tuple[str, ...]] = {}
         """Variable of a loop that is being read to the scripts that it goes through."""
+        self.repeated = 0
+        """How many calls were taken once for each script of a loop."""
         self.scripts: dict[str, str] = {}
         """Variable to the script that it names: `SCRIPT = ROOT / "jobs" / "train.py"`."""
         self.local: dict[str, str] = {}
@@ -494,10 +496,11 @@ class _Reader:
 
     def _calls(self, node: ast.Call, guards: tuple[int, ...]) -> list[Call]:
         """A call within a loop, once for each script that the loop hands to it."""
-        given = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and each.id in self.loops}
-        name = min(given, default=None)
-        if name is None:
+        handed = (each for one in (*node.args, *node.keywords) for each in ast.walk(one))
+        name = min((each.id for each in handed if isinstance(each, ast.Name) and each.id in self.loops), default=None)
+        if name is None or self.repeated > _MOST_REPEATED:
             return [self._call(node, guards)]
+        self.repeated += len(self.loops[name])
         before = self.scripts
         found = []
         for script in self.loops[name]:
@@ -697,6 +700,7 @@ _OF_COMMANDS = frozenset({"commands", "install_commands"})
 _SCRIPT = re.compile(r"[^\s]*\.(py|sh|ipynb)")
 _LONGEST = 4000
 """Of a text that variables make up: two lists that hold each other twice over would double it with each line."""
+_MOST_REPEATED = 2000
 _MOST_KEYWORDS = 64
 """Of a call: trainers take dozens."""
 _SPOKEN = frozenset({ast.Constant, ast.JoinedStr, ast.BinOp})

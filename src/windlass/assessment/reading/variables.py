@@ -10,6 +10,8 @@ Values = Mapping[str, tuple[str, ...]]
 """Name to what it stands for: one value, or each of those that a loop or a matrix goes through."""
 
 _MOST = 12
+_MOST_NAMES = 2
+"""Of those with several values: their combinations multiply."""
 _MOST_EXPORTED = 64
 _LONGEST = 4000
 """Of a value: `A=$A$A` doubles it with each line."""
@@ -37,15 +39,18 @@ def _within_bounds(text: str, values: Values) -> str:
     return filled(text, values)[:_LONGEST] if len(text) <= _LONGEST else text
 
 
-def spread(argv: tuple[str, ...], values: Values) -> list[tuple[str, ...]]:
-    """A command with its names filled in; once for each value of a name that has several."""
+def spread(argv: tuple[str, ...], values: Values, names: int = _MOST_NAMES) -> list[tuple[str, ...]]:
+    """A command with its names filled in; once for each value of a name that has several, of the first `names`."""
     if not any("$" in word for word in argv):
         return [argv]
-    named = {found[group] for word in argv for found in _NAME.finditer(word) for group in found.groupdict()}
+    found_in = (found for word in argv for found in _NAME.finditer(word))
+    named = dict.fromkeys(found[group] for found in found_in for group in found.groupdict())
     several = next((name for name in named if name is not None and len(values.get(name, ())) > 1), None)
-    if several is None:
+    if several is None or not names:
         return [tuple(part for word in argv for part in _parts(word, _within_bounds(word, values)))]
-    return [each for value in values[several][:_MOST] for each in spread(argv, {**values, several: (value,)})]
+    return [
+        each for value in values[several][:_MOST] for each in spread(argv, {**values, several: (value,)}, names - 1)
+    ]
 
 
 def _parts(word: str, text: str) -> list[str]:
