@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from windlass.records.paths import Paths
 from windlass.settings import FILE, Settings, find_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from windlass.app.presence import Presence
     from windlass.engines.local import LocalEngine
     from windlass.lake.lake import Lake
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from windlass.ledger.view import StateView
     from windlass.records.state import WorkspaceState
     from windlass.registry.registry import Registry
+
+
+_NO_PLACE = re.compile(r"[\[\]^|?*\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+"""What Delta or Polars take for something else in a path: for a pattern of names, or a part of an address."""
 
 
 class Workspace:
@@ -51,6 +58,7 @@ class Workspace:
                 where=str(settings.project),
                 remedy="change to the project's folder, give it with --project, or make one with `windlass init NAME`",
             )
+        _check_place(settings.workspace)
         try:
             settings.workspace.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -158,3 +166,14 @@ def _gone(paths: Paths) -> UsageError:
         where=f"{paths.checkpoint} says that there was one",
         remedy="put it back, or `windlass restore` a backup; to begin anew, move the whole workspace away",
     )
+
+
+def _check_place(folder: Path) -> None:
+    """Raise UsageError where the tables could not be read, or those of another folder would be."""
+    found = _NO_PLACE.search(str(folder.absolute()))
+    if found is not None:
+        raise UsageError(
+            f"a workspace cannot lie in a folder whose path has {found.group()!r} in it",
+            where=str(folder),
+            remedy="rename the folder, or name another place with the setting `workspace`",
+        )

@@ -32,7 +32,7 @@ def read_file(path: Path, notes: list[str], *, texts: Mapping[str, Collection[st
     """
     kind = _kind(path)
     try:
-        return pl.read_parquet(path) if kind in PARQUET else _read_text(path, notes, texts or {})
+        return pl.read_parquet(path, glob=False) if kind in PARQUET else _read_text(path, notes, texts or {})
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, str(error).strip()) from error
     except OSError as error:
@@ -86,6 +86,7 @@ def _parse(source: Path | bytes, separator: str, *, path: Path, texts: Mapping[s
         return pl.read_csv(
             io.BytesIO(source) if isinstance(source, bytes) else source,
             separator=separator,
+            glob=False,
             **options,
         )
 

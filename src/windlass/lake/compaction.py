@@ -82,7 +82,9 @@ def together(files: pl.DataFrame, *, below: int) -> list[Group]:
 
 def _read(root: Path, paths: list[str], schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
     """The rows of these files; a column that came later is missing in the files before."""
-    return pl.scan_parquet([root / unquote(path) for path in paths], schema=schema, missing_columns="insert")
+    return pl.scan_parquet(
+        [root / unquote(path) for path in paths], schema=schema, missing_columns="insert", glob=False
+    )
 
 
 def _removed(group: Group, *, changed: bool) -> Exchange:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 import deltalake
@@ -61,6 +61,14 @@ class Conflict(LakeError):
 
 class Held(LakeError):
     """Somebody is copying the table's files, so none may go."""
+
+
+class _Opened(deltalake.DeltaTable):
+    """A table whose files Polars finds also where a folder's name has a blank, or letters beyond ASCII: it takes for
+    paths what are parts of addresses, in which a blank is `%20`."""
+
+    def file_uris(self, *given: Any, **named: Any) -> list[str]:
+        return [unquote(uri) for uri in super().file_uris(*given, **named)]
 
 
 class Readable(Protocol):
@@ -455,7 +463,7 @@ class Table:
         return deltalake.CommitProperties(max_commit_retries=0, app_transactions=fenced)
 
     def _take_up(self) -> None:
-        self._handle = deltalake.DeltaTable(str(self.path))
+        self._handle = _Opened(str(self.path))
         version = self._handle.version()
         self._next, self._schema, self._tidied = (-1, 0), (-1, {}), version
         # Whoever wrote before may have been killed between its last commits and their sync.

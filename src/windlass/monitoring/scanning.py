@@ -25,7 +25,7 @@ def scan_parquet(path: Path, reference: Profile | None = None) -> Profile:
     Raises DataError for a file that cannot be read.
     """
     with _reading(path):
-        lazy = pl.scan_parquet(path)
+        lazy = pl.scan_parquet(path, glob=False)
         schema = lazy.collect_schema()
         rows = int(lazy.select(pl.len()).collect().item())
         if reference is None:
@@ -40,7 +40,7 @@ def texts_in(path: Path, words: Collection[str]) -> dict[str, list[str]]:
     Raises DataError for a file that cannot be read.
     """
     with _reading(path):
-        lazy = pl.scan_parquet(path)
+        lazy = pl.scan_parquet(path, glob=False)
         names = [name for name, dtype in lazy.collect_schema().items() if type_of(dtype) == "text"]
         found: dict[str, list[str]] = {}
         for name in names:

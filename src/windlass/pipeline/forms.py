@@ -43,7 +43,11 @@ def rows_of(path: Path, columns: Sequence[Column]) -> pl.DataFrame:
     texts = {column.name: pl.String() for column in columns if column.dtype == "str"}
     remedy = "give a .parquet or .csv file with the columns that a request has"
     try:
-        read = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, schema_overrides=texts)
+        read = (
+            pl.read_parquet(path, glob=False)
+            if path.suffix == ".parquet"
+            else pl.read_csv(path, glob=False, schema_overrides=texts)
+        )
         known = [column.name for column in columns if column.name in read.columns]
         missing = [column.name for column in columns if column.required and column.name not in known]
         if missing:

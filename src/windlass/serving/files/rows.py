@@ -183,7 +183,7 @@ class ParquetRows:
         self._path = path
         self._done = 0
         try:
-            self._lazy = pl.scan_parquet(path)
+            self._lazy = pl.scan_parquet(path, glob=False)
             self.names: Sequence[str] = list(self._lazy.collect_schema())
             self._rows = int(self._lazy.select(pl.len()).collect().item())
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -261,7 +261,8 @@ class WholeFile:
         whole = self._folder / "whole"
         with self._room():
             if self._kind == PARQUET:
-                pl.scan_parquet(self._folder / f"part-*{PARQUET}").sink_parquet(whole)
+                parts = sorted(self._folder.glob(f"part-*{PARQUET}"))
+                pl.scan_parquet(parts, glob=False).sink_parquet(whole)
             with whole.open("rb") as file:
                 os.fsync(file.fileno())
             whole.chmod(0o666 & ~_umask())
