@@ -82,7 +82,7 @@ class Decayed(msgspec.Struct, frozen=True, kw_only=True):
 
 UNESTIMATED = (
     f"Nothing is estimated: the version has no holdout of {LEAST_ROWS} rows or more, {LEAST_OF_CLASS} of every class, "
-    "to learn that from."
+    "to learn that from, or was made by a Windlass that kept it in another form; the next version has it."
 )
 
 

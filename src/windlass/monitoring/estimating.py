@@ -14,7 +14,7 @@ from windlass.decisions.statistics.expected import DRAWS
 from windlass.decisions.statistics.losses import absolute, squared
 from windlass.decisions.statistics.metrics import metric_for
 from windlass.errors import DataError, UsageError
-from windlass.monitoring.answers import check_answers, check_kind, check_labels
+from windlass.monitoring.answers import check_answers, check_kind, check_labels, numbers_of
 from windlass.monitoring.column import Sketches, kind_of
 from windlass.monitoring.distance import distance
 from windlass.monitoring.held_out import Labelled, Summary, afar_of, figure_of, metric_of, spread_of
@@ -102,7 +102,7 @@ class PerformanceEstimator:
         `features` is a frame of n rows (see `tables.as_frame`) with the reference's columns, of which some may be
         missing; `predictions` `(n,)` or `(n, k)` what the model answered.
         """
-        predictions = np.asarray(predictions, dtype=np.float64)
+        predictions = np.asarray(numbers_of(predictions), dtype=np.float64)
         if not len(predictions):
             return ()
         outlook = self._outlook(features, predictions)
@@ -122,7 +122,7 @@ class PerformanceEstimator:
         return tuple(found)
 
     def _outlook(self, features: Any, predictions: Array) -> _Outlook:
-        given, frame = np.asarray(predictions, dtype=np.float64), as_frame(features)
+        given, frame = np.asarray(numbers_of(predictions), dtype=np.float64), as_frame(features)
         if len(given) != frame.height:
             raise DataError(
                 f"{frame.height} rows and {len(given)} predictions do not belong together",
@@ -213,8 +213,8 @@ def learn_estimator(
     are no probabilities, and a metric that cannot be estimated.
     """
     check_kind(kind)
-    answers = np.asarray(predictions, dtype=np.float64)
-    truth = np.asarray(truth)
+    answers = np.asarray(numbers_of(predictions), dtype=np.float64)
+    truth = numbers_of(truth)
     table = as_frame(features)
     if not len(truth) == len(answers) == table.height:
         sizes = f"{table.height} rows, {len(answers)} predictions and {len(truth)} labels"

@@ -178,6 +178,9 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
             learn_estimator(features, answers, few, kind="binary")
     with pytest.raises(DataError, match="not finite"):
         learn_estimator(features, np.full(300, np.nan), truth, kind="binary")
+    hidden = np.ma.masked_array(truth, mask=np.arange(300) == 7)
+    with pytest.raises(DataError, match="a label is not finite"):
+        learn_estimator(features, answers, hidden, kind="binary")
     with pytest.raises(UsageError, match="cannot be estimated"):
         learn_estimator(features, answers, truth, kind="regression", metrics=["r2"])
     assert learn_estimator(features, answers, truth, kind="binary").estimate(features[:0], answers[:0]) == ()
@@ -200,5 +203,7 @@ def test_what_is_no_prediction_or_no_label_is_named(binary: PerformanceEstimator
         binary.estimate(features[:299], answers)
     with pytest.raises(DataError, match="prediction is not finite"):
         binary.estimate(features, np.where(np.arange(300) == 7, np.nan, answers))
+    with pytest.raises(DataError, match="prediction is not finite"):
+        binary.estimate(features, np.ma.masked_array(answers, mask=np.arange(300) == 7))
     with pytest.raises(UsageError, match="no probability"):
         binary.estimate(features, answers * 10 - 5)
