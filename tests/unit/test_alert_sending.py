@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
+from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,7 +17,7 @@ from aiosmtpd.controller import Controller
 from msgspec.structs import replace
 
 from windlass.alerts.formats import TRIAL
-from windlass.alerts.sending import NotDelivered, Refused, send
+from windlass.alerts.sending import Later, NotDelivered, Refused, send
 from windlass.records.alert import Matter, Message, QueuedAlert
 from windlass.settings import Route
 
@@ -130,8 +131,21 @@ def test_what_cannot_be_reached_is_told_without_its_address(route: Route, told: 
 
 
 class Mailbox:
+    """Takes mail for whom it has no `codes`; with `rude` it ends the talk by an error."""
+
     def __init__(self) -> None:
         self.got: list[Any] = []
+        self.codes: dict[str, int] = {}
+        self.rude = False
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+        if address in self.codes:
+            return f"{self.codes[address]} not now"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_QUIT(self, _server: Any, _session: Any, _envelope: Any) -> str:
+        return "421 busy" if self.rude else "221 Bye"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
         self.got.append(envelope)
@@ -158,9 +172,46 @@ def test_a_mail_arrives_and_no_password_goes_over_an_open_line(mailbox: tuple[Ma
     assert envelope.rcpt_tos == ["a@example.org", "b@example.org"]
     assert mail["Message-ID"] == "<alert-1@example.org>"
     assert mail["Subject"] == "[CRITICAL] p: decay of v1"
+    assert abs(parsedate_to_datetime(mail["Date"]) - datetime.now(UTC)) < timedelta(hours=1)
     text = mail.get_payload(decode=True).decode()
     for part in (MATTER.sure, MATTER.cause, "since: 2026-03-01 12:00 UTC", "v2 is being released.", "windlass alarms"):
         assert part in text
     with pytest.raises(NotDelivered, match="no encryption"):
         send(replace(route, username="u", password_from="P"), QUEUED, environment={"P": "hidden"})
+    assert len(box.got) == 1
+
+
+def mail_route(url: str) -> Route:
+    return Route(kind="email", url=url, sender="windlass@example.org", to=("a@example.org", "b@example.org"))
+
+
+def test_whom_a_mail_server_puts_off_is_named_and_whom_it_refuses_is_not_asked_again(
+    mailbox: tuple[Mailbox, str],
+) -> None:
+    box, url = mailbox
+    box.codes = {"b@example.org": 450}
+    with pytest.raises(Later, match="1 of 2 receivers are to be tried later") as caught:
+        send(mail_route(url), QUEUED, environment={})
+    assert caught.value.left == ("b@example.org",)
+    box.codes = {"b@example.org": 550}
+    assert send(mail_route(url), QUEUED, environment={}) == "accepted, but for 1 of 2 receivers"
+    assert [envelope.rcpt_tos for envelope in box.got] == [["a@example.org"], ["a@example.org"]]
+
+
+@pytest.mark.parametrize(("code", "refused"), [(450, False), (550, True)])
+def test_a_mail_that_no_receiver_may_get_is_refused_or_put_off(
+    mailbox: tuple[Mailbox, str], code: int, refused: bool
+) -> None:
+    box, url = mailbox
+    box.codes = {"a@example.org": code, "b@example.org": code}
+    with pytest.raises(NotDelivered, match=f"none of its receivers is taken: SMTP {code}") as caught:
+        send(mail_route(url), QUEUED, environment={})
+    assert isinstance(caught.value, Refused) is refused
+    assert box.got == []
+
+
+def test_a_mail_that_was_taken_is_delivered_however_the_talk_ends(mailbox: tuple[Mailbox, str]) -> None:
+    box, url = mailbox
+    box.rude = True
+    assert send(mail_route(url), QUEUED, environment={}) == "accepted"
     assert len(box.got) == 1

@@ -82,11 +82,12 @@ def _labelled(message: Message, matter: Matter, sent: datetime) -> dict[str, Any
     }
 
 
-def email(queued: QueuedAlert, *, sender: str, to: tuple[str, ...]) -> EmailMessage:
+def email(queued: QueuedAlert, *, sender: str, to: tuple[str, ...], sent: datetime) -> EmailMessage:
     """Plain text; the id of the alert is that of the mail too, so that a repetition can be told."""
     mail = EmailMessage()
     mail["Subject"] = subject_of(queued.message)
     mail["From"], mail["To"] = sender, ", ".join(to)
+    mail["Date"] = sent
     mail["Message-ID"] = f"<{queued.alert}@{Address(addr_spec=sender).domain or 'windlass'}>"
     mail["X-Windlass-Alert"] = queued.alert
     mail["Auto-Submitted"] = "auto-generated"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import smtplib
 import socket
@@ -31,12 +32,21 @@ class Refused(NotDelivered):
     """It is this message that the receiver does not take: another one it may."""
 
 
+class Later(NotDelivered):
+    """A server of mail took it for some receivers, and for others not yet, as greylisting does."""
+
+    def __init__(self, what: str, *, left: tuple[str, ...]) -> None:
+        super().__init__(what)
+        self.left = left
+        """Who is yet to get it; the others would get it twice."""
+
+
 _REFUSED_HTTP = frozenset({400, 413, 422})
 _REFUSED_SMTP = frozenset({552, 554})
 
 
 def send(route: Route, queued: QueuedAlert, *, environment: Mapping[str, str]) -> str:
-    """Deliver, and say what the receiver answered. Raises NotDelivered, or Refused."""
+    """Deliver, and say what the receiver answered. Raises NotDelivered, Refused, or Later."""
     try:
         if route.kind == "email":
             return _mail(route, queued, environment)
@@ -44,6 +54,7 @@ def send(route: Route, queued: QueuedAlert, *, environment: Mapping[str, str]) -
     except (OSError, http.client.HTTPException, smtplib.SMTPException, ValueError, WindlassError) as error:
         refused = isinstance(error, urllib.error.HTTPError) and error.code in _REFUSED_HTTP
         refused |= isinstance(error, smtplib.SMTPResponseException) and error.smtp_code in _REFUSED_SMTP
+        refused |= isinstance(error, smtplib.SMTPRecipientsRefused) and not _greylisted(error.recipients)
         raise (Refused if refused else NotDelivered)(_plain(error)) from error
 
 
@@ -82,14 +93,14 @@ def _mail(route: Route, queued: QueuedAlert, environment: Mapping[str, str]) -> 
     server = urlsplit(_address(route, environment))
     if server.scheme not in ("smtp", "smtps") or not server.hostname:
         raise WindlassError("its address is not like smtp://HOST:PORT or smtps://HOST:PORT")
-    mail = formats.email(queued, sender=route.sender, to=route.to)
+    mail = formats.email(queued, sender=route.sender, to=route.to, sent=datetime.now(UTC))
     context = ssl.create_default_context()
     connection = (
         smtplib.SMTP_SSL(server.hostname, server.port or 465, timeout=_PATIENCE, context=context)
         if server.scheme == "smtps"
         else smtplib.SMTP(server.hostname, server.port or 25, timeout=_PATIENCE)
     )
-    with connection:
+    try:
         connection.ehlo()
         safe = server.scheme == "smtps"
         if not safe and connection.has_extn("starttls"):
@@ -100,8 +111,19 @@ def _mail(route: Route, queued: QueuedAlert, environment: Mapping[str, str]) -> 
                 raise WindlassError("its server offers no encryption, so the password was not sent")
             connection.login(route.username, _secret(route.password_from, environment))
         refused = connection.send_message(mail)
-    # Whoever was refused would be refused again, and those who were not would get it twice.
+        with contextlib.suppress(OSError, smtplib.SMTPException):  # the mail is taken, however the server ends the talk
+            connection.quit()
+    finally:
+        connection.close()
+    if left := _greylisted(refused):
+        raise Later(f"accepted, but {len(left)} of {len(route.to)} receivers are to be tried later", left=left)
+    # Who is refused for good would be refused again.
     return f"accepted, but for {len(refused)} of {len(route.to)} receivers" if refused else "accepted"
+
+
+def _greylisted(refused: Mapping[str, tuple[int, bytes]]) -> tuple[str, ...]:
+    """Who may get it later: SMTP's codes of 400 to 499 are passing."""
+    return tuple(receiver for receiver, (code, _) in refused.items() if code < 500)
 
 
 def _address(route: Route, environment: Mapping[str, str]) -> str:
@@ -120,8 +142,17 @@ def _plain(error: Exception) -> str:  # noqa: PLR0911 (a table)
         return f"HTTP {error.code}"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
         return _plain(error.reason)
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return f"SMTP {error.smtp_code}: its server does not take the username and the password"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"SMTP {error.smtp_code}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        codes = sorted({code for code, _ in error.recipients.values()})
+        return f"none of its receivers is taken: SMTP {', '.join(map(str, codes))}"
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return "its server ended the connection"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); SSL_CERT_FILE names one of your own authority"
     if isinstance(error, WindlassError):
         return error.what
     if isinstance(error, TimeoutError):

@@ -10,6 +10,8 @@ from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from windlass.alerts.message import SEVERITIES, TOLD_KINDS, matters_of, message_of
 from windlass.controller.context import LoopContext
 from windlass.controller.incidents import Incidents
@@ -39,6 +41,7 @@ class _Outcome(NamedTuple):
     delivered: bool
     answer: str
     refused: bool
+    left: tuple[str, ...]
 
 
 class Alerting:
@@ -65,6 +68,8 @@ class Alerting:
         """Route -> the alert that is being sent to it."""
         self._not_before: dict[str, float] = {}
         """Route -> real time of its next attempt, after one that failed."""
+        self._left: dict[str, tuple[str, ...]] = {}
+        """Alert -> the receivers of a mail that are yet to get it, the others having got it."""
         self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
         self._seen: dict[str, int] = {}
         """Product -> the last event of the state, when there was nothing new to tell."""
@@ -146,26 +151,33 @@ class Alerting:
         if queued.route in self._busy or early:
             return
         self._busy[queued.route] = queued.alert
+        if left := self._left.get(queued.alert):
+            route = replace(route, to=left)
 
         def attempt() -> None:
-            from windlass.alerts.sending import NotDelivered, Refused
+            from windlass.alerts.sending import Later, NotDelivered, Refused
 
             refused = False
+            left: tuple[str, ...] = ()
             try:
                 answer, delivered = self._send(route, queued), True
             except NotDelivered as error:
                 answer, delivered, refused = str(error), False, isinstance(error, Refused)
+                left = error.left if isinstance(error, Later) else ()
             except Exception as error:  # the thread ends here: without an answer the route would be busy for ever
                 log.exception("a message to %s could not be made", queued.route)
                 answer, delivered = type(error).__name__, False
-            self._outcomes.put(_Outcome(name, queued.route, queued.alert, delivered, answer, refused))
+            self._outcomes.put(_Outcome(name, queued.route, queued.alert, delivered, answer, refused, left))
 
         self._start(attempt)
 
     def _record(self, outcome: _Outcome) -> None:
         pending = self._context.product(outcome.product).alerts.pending.get(outcome.alert)
         title = f"the route {outcome.route} is not reached"
+        if outcome.left:
+            self._left[outcome.alert] = outcome.left
         if outcome.delivered:
+            self._left.pop(outcome.alert, None)
             self._not_before.pop(outcome.route, None)
             delivered = AlertDelivered(alert=outcome.alert, route=outcome.route, answer=outcome.answer)
             self._context.record(delivered, product=outcome.product)

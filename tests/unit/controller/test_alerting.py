@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from windlass.alerts.message import TOLD_KINDS, matters_of, message_of, subject_of, text_of
-from windlass.alerts.sending import NotDelivered, Refused
+from windlass.alerts.sending import Later, NotDelivered, Refused
 from windlass.controller.alerting import TOLD_ATTEMPTS, Alerting, pause_after
 from windlass.controller.incidents import Incidents
 from windlass.records.alert import QueuedAlert
@@ -237,6 +237,30 @@ def test_a_receiver_that_is_down_is_tried_until_it_is_not_and_an_incident_says_s
     assert "the route ops is not reached" in told
     assert (len(told) == 2) is not refuses, "and what was to be told at first"
     assert desk.state.incidents == {}
+    assert not desk.state.alerts.pending
+
+
+def test_only_those_are_asked_again_who_wanted_it_later(desk: Desk) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    class Greylisting(Receiver):
+        def __call__(self, route: Route, queued: QueuedAlert) -> str:
+            asked.append(route.to)
+            if len(asked) == 1:
+                raise Later("accepted, but 1 of 2 receivers are to be tried later", left=("b@x",))
+            return super().__call__(route, queued)
+
+    receiver = Greylisting()
+    mail = Route(kind="email", url="smtp://unused", sender="w@x", to=("a@x", "b@x"))
+    alerting = make(desk, receiver, ops=mail)
+    now = [0.0]
+    desk.context.real_time = lambda: now[0]
+    for name in ("a1", "a2"):
+        desk.write(decay(name))
+        for _ in range(2):
+            look(desk, alerting, receiver)
+            now[0] += pause_after(1)
+    assert asked == [("a@x", "b@x"), ("b@x",), ("a@x", "b@x")]
     assert not desk.state.alerts.pending
 
 
