@@ -265,9 +265,17 @@ def _convert(head: Any, width: int, path: Path) -> str | None:
     try:
         graph = convert_sklearn(head, initial_types=[("rows", FloatTensorType([None, width]))], options=options)
     except Exception as error:  # noqa: BLE001 (whatever stops the converter is the recorded reason)
-        return f"{type(head).__name__} does not convert: {type(error).__name__}: {error}".partition("\n")[0][:300]
+        cause = _innermost(error)
+        return f"{type(head).__name__} does not convert: {type(cause).__name__}: {cause}".partition("\n")[0][:300]
     path.write_bytes(graph.SerializeToString())
     return None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What a converter that wraps errors began with; the outer ones print whole nodes of the graph."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
 
 
 def _remove(folder: Path, files: Sequence[str]) -> None:

@@ -293,3 +293,15 @@ def test_a_model_that_takes_words_is_left_alone(tmp_path: Path) -> None:
     encode = ColumnTransformer([("one", OneHotEncoder(), ["carrier"])], remainder="passthrough")
     model = make_pipeline(encode, LogisticRegression()).fit(FRAME.select("carrier", "wind"), LATE)
     assert "take a matrix of numbers" in compile_model(model, FRAME, tmp_path, kind="binary").reason
+
+
+def test_a_converter_that_wraps_errors_is_quoted_by_what_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def converts(*_: Any, **__: Any) -> None:
+        raise ValueError("node {\n  name: 'TreeEnsemble'") from TypeError("ints: expected an int, got a boolean")
+
+    monkeypatch.setattr("skl2onnx.convert_sklearn", converts)
+    why = compiling._convert(LogisticRegression(), 3, tmp_path / FILE)
+    assert why == "LogisticRegression does not convert: TypeError: ints: expected an int, got a boolean"
+    assert not (tmp_path / FILE).exists()
