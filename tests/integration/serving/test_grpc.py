@@ -78,6 +78,10 @@ def test_triton_client_reads_the_metadata_and_infers(world: Any, served: tuple[A
     over_http = http.InferenceServerClient(f"127.0.0.1:{server.port}").infer("flights", tensors(http, TYPES))
     np.testing.assert_array_equal(found.as_numpy("score"), over_http.as_numpy("score"))
     assert found.as_numpy("label").dtype == np.bool_
+    chances = found.as_numpy("probabilities")
+    np.testing.assert_array_equal(chances[:, 1], found.as_numpy("score"))
+    np.testing.assert_array_equal(chances, over_http.as_numpy("probabilities"))
+    assert found.get_output("probabilities").parameters["classes"].string_param == "[false,true]"
     ids = [name.decode() for name in found.as_numpy("prediction_id")]
     assert ids[0] in {name for batch in world.captured() for name in batch.ids}
     again = client.infer("flights", tensors(triton, TYPES), request_id="r1")

@@ -240,12 +240,45 @@ def test_one_tensor_for_each_column(flights: Any) -> None:
     assert reply.status_code == 200
     body = reply.json()
     assert (body["model_name"], body["model_version"], body["id"]) == ("flights", "v1", "42")
-    score, label, identity = body["outputs"]
+    score, label, chances, identity = body["outputs"]
     assert score == {"name": "score", "shape": [2], "datatype": "FP64", "data": [0.25, 0.75]}
     assert label == {"name": "label", "shape": [2], "datatype": "BOOL", "data": [False, True]}
+    assert chances == {
+        "name": "probabilities",
+        "shape": [2, 2],
+        "datatype": "FP64",
+        "data": [0.75, 0.25, 0.25, 0.75],
+        "parameters": {"classes": "[false,true]"},
+    }
     assert identity["name"] == "prediction_id"
     assert identity["data"] == list(flights.captured[0].ids)
     assert flights.captured[0].request_id == "42"
+
+
+def test_probabilities_are_a_matrix_by_the_classes_of_the_version_that_leads(stage: Any) -> None:
+    task = {"task": "multiclass", "target": "kind"}
+    for version, classes, chances in (("v1", ("a", "b", "c"), [0.2, 0.7, 0.1]), ("v2", ("c", "a"), [0.4, 0.6])):
+        manifest = stage.manifest(task, columns=NUMBERS, classes=classes)
+        model = lambda rows, chances=chances: np.tile(chances, (rows.height, 1))  # noqa: E731
+        stage.add(version, stage.fake(manifest, model=model, features=lambda r: r))
+    stage.route("v1")
+    described = stage.client.get("/v2/models/flights").json()["outputs"]
+    assert {each["name"]: each["shape"] for each in described}["probabilities"] == [-1, 3]
+    asked = {"outputs": [{"name": "probabilities"}]}
+    rows = tensor("all", [[0.25, 1], [0.75, 2]], [2, 2])
+    (found,) = infer(stage, rows, **asked).json()["outputs"]
+    assert found["parameters"] == {"classes": '["a","b","c"]'}
+    assert (found["shape"], found["data"]) == ([2, 3], [0.2, 0.7, 0.1, 0.2, 0.7, 0.1])
+    stage.route("v1", "v2", mode="canary", share=1.0)
+    (found,) = infer(stage, rows, **asked).json()["outputs"]
+    assert (found["shape"], found["data"]) == ([2, 3], [0.6, 0.0, 0.4, 0.6, 0.0, 0.4])
+
+
+def test_a_regression_has_neither_label_nor_probabilities(stage: Any) -> None:
+    stage.add("v1", stage.fake(stage.manifest({"task": "regression", "target": "y"}, classes=())))
+    stage.route("v1")
+    outputs = stage.client.get("/v2/models/flights").json()["outputs"]
+    assert [each["name"] for each in outputs] == ["score", "prediction_id"]
 
 
 def test_one_matrix_for_a_product_of_numbers(numbers: Any) -> None:
@@ -313,6 +346,7 @@ def test_metadata_tells_tensors_and_served_versions(flights: Any) -> None:
     assert [(tensor["name"], tensor["datatype"]) for tensor in told["outputs"]] == [
         ("score", "FP64"),
         ("label", "BOOL"),
+        ("probabilities", "FP64"),
         ("prediction_id", "BYTES"),
     ]
     client = flights.client

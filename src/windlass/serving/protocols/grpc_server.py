@@ -204,14 +204,16 @@ def _response(inferred: Inferred, *, raw: bool) -> Any:
     reply = MESSAGES["ModelInferResponse"](
         model_name=answered.product, model_version=answered.version, id=inferred.request.id or ""
     )
-    for name, (datatype, read) in inferred.makers.items():
-        values = [read(answer) for answer in answered.answers]
-        output = reply.outputs.add(name=name, datatype=datatype, shape=[len(values)])
+    for name, output in inferred.outputs.items():
+        shape, values = output.tensor(answered.answers)
+        tensor = reply.outputs.add(name=name, datatype=output.datatype, shape=shape)
+        for parameter, text in output.parameters.items():
+            tensor.parameters[parameter].string_param = text
         if raw:
-            reply.raw_output_contents.append(binary_tensors.write(datatype, values))
+            reply.raw_output_contents.append(binary_tensors.write(output.datatype, values))
         else:
-            plain = [value.encode() for value in values] if datatype == "BYTES" else values
-            getattr(output.contents, CONTENTS[datatype]).extend(plain)
+            plain = [value.encode() for value in values] if output.datatype == "BYTES" else values
+            getattr(tensor.contents, CONTENTS[output.datatype]).extend(plain)
     return reply
 
 

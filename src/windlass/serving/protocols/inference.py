@@ -1,8 +1,8 @@
 """The Open Inference Protocol, version 2, over REST (kserve/open-inference-protocol, inference_rest.md).
 
 Inputs: one tensor for each column, of shape [n] or [n, 1]; or, for a product of numbers only, one tensor of shape
-[n, k] with the columns in their order. Outputs: `score`, `label` (classification), `prediction_id`. Tensors may
-come and go as bytes behind the JSON (`binary_tensors`).
+[n, k] with the columns in their order. Outputs: `score`, `label` and `probabilities` (classification),
+`prediction_id`. Tensors may come and go as bytes behind the JSON (`binary_tensors`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Annotated, Any
 
 import msgspec
 
+from windlass.product.classes import Label
 from windlass.product.contract import InvalidRows, MalformedBody, Problem, RowDecoder, path_of, reason_of
 from windlass.records.bundle import Column
 from windlass.serving.answers.answering import Answer, Answered
@@ -59,8 +62,30 @@ class InferRequest(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(InferRequest)
-Maker = tuple[str, Callable[[Answer], Any]]
-"""Datatype of an output, and how it is read off an answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One tensor of a reply."""
+
+    datatype: str
+    read: Callable[[Answer], Any]
+    """What of an answer is in it; a list, with one value for each class, where there are `classes`."""
+    classes: tuple[Label, ...] = ()
+
+    @property
+    def shape(self) -> list[int]:
+        return [-1, len(self.classes)] if self.classes else [-1]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What its columns stand for, as JSON: a parameter of the protocol is a text, a number or a boolean."""
+        return {"classes": encode(self.classes).decode()} if self.classes else {}
+
+    def tensor(self, answers: Sequence[Answer]) -> tuple[list[int], list[Any]]:
+        """The shape for n answers, and the values in row-major order."""
+        values = [self.read(answer) for answer in answers]
+        return [len(answers), *self.shape[1:]], list(chain.from_iterable(values)) if self.classes else values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +94,8 @@ class Inferred:
 
     request: InferRequest
     answered: Answered
-    makers: dict[str, Maker]
-    """The outputs that are wanted."""
+    outputs: dict[str, Output]
+    """Those that are wanted."""
 
 
 def request_from(plain: dict[str, Any]) -> InferRequest:
@@ -97,7 +122,7 @@ class Infer:
             size=len(call.body),
             request_id=call.request_id,
         )
-        return _reply(inferred.request, inferred.answered, inferred.makers)
+        return _reply(inferred)
 
     async def infer(
         self,
@@ -112,7 +137,7 @@ class Infer:
         lineup = self._board.of(name)
         only = None if version is None else lineup.version(version)
         request = await self._batcher.off_loop(read, size=size)
-        makers = _outputs(request, only or lineup.leader())
+        outputs = _wanted(request, only or lineup.leader())
         answered = await self._batcher.answer(
             lineup,
             lambda decoder: decoder.from_columns(_columns(request.inputs, decoder)),
@@ -120,7 +145,7 @@ class Infer:
             request_id=request.id or request_id,
             only=only,
         )
-        return Inferred(request=request, answered=answered, makers=makers)
+        return Inferred(request=request, answered=answered, outputs=outputs)
 
 
 def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
@@ -136,7 +161,8 @@ def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
             for column in loaded.decoder.columns
         ],
         "outputs": [
-            {"name": name, "datatype": datatype, "shape": [-1]} for name, (datatype, _) in _makers(loaded).items()
+            {"name": name, "datatype": output.datatype, "shape": output.shape}
+            for name, output in _outputs(loaded).items()
         ],
     }
 
@@ -237,48 +263,61 @@ def _cells(tensor: _Input, size: int) -> list[Any]:
 # -- outputs -----------------------------------------------------------------------------------------------------
 
 
-def _makers(loaded: Loaded) -> dict[str, Maker]:
-    """What can be asked for: name -> datatype, and how it is read off an answer."""
-    makers: dict[str, Maker] = {"score": ("FP64", lambda answer: answer.score)}
+def _outputs(loaded: Loaded) -> dict[str, Output]:
+    """What can be asked for, by name."""
+    outputs = {"score": Output(datatype="FP64", read=lambda answer: answer.score)}
     if loaded.task.kind != "regression":
-        classes = loaded.manifest.classes
+        classes = tuple(loaded.manifest.classes)
         if all(isinstance(label, bool) for label in classes) and classes:
-            makers["label"] = ("BOOL", lambda answer: answer.label)
+            outputs["label"] = Output(datatype="BOOL", read=lambda answer: answer.label)
         elif all(isinstance(label, int) for label in classes):
-            makers["label"] = ("INT64", lambda answer: answer.label)
+            outputs["label"] = Output(datatype="INT64", read=lambda answer: answer.label)
         else:
-            makers["label"] = ("BYTES", lambda answer: str(answer.label))
-    makers["prediction_id"] = ("BYTES", lambda answer: answer.id)
-    return makers
+            outputs["label"] = Output(datatype="BYTES", read=lambda answer: str(answer.label))
+        if classes:
+            outputs["probabilities"] = Output(datatype="FP64", read=partial(_chances, classes), classes=classes)
+    outputs["prediction_id"] = Output(datatype="BYTES", read=lambda answer: answer.id)
+    return outputs
 
 
-def _outputs(request: InferRequest, loaded: Loaded) -> dict[str, Maker]:
-    makers = _makers(loaded)
+def _chances(classes: Sequence[Label], answer: Answer) -> list[float]:
+    """Of each class; a canary may have been trained on others, and what it does not know has none there."""
+    if answer.probabilities is None:  # of two classes the second is the positive one
+        return [1.0 - answer.score, answer.score]
+    return [answer.probabilities.get(str(label), 0.0) for label in classes]
+
+
+def _wanted(request: InferRequest, loaded: Loaded) -> dict[str, Output]:
+    outputs = _outputs(loaded)
     if not request.outputs:
-        return makers
+        return outputs
     for output in request.outputs:
-        if output.name not in makers:
-            raise _wrong(f"outputs.{output.name}"[:200], f"is not an output; outputs: {', '.join(makers)}")
-    return {output.name: makers[output.name] for output in request.outputs}
+        if output.name not in outputs:
+            raise _wrong(f"outputs.{output.name}"[:200], f"is not an output; outputs: {', '.join(outputs)}")
+    return {output.name: outputs[output.name] for output in request.outputs}
 
 
-def _reply(request: InferRequest, answered: Answered, makers: dict[str, Maker]) -> Reply:
+def _reply(inferred: Inferred) -> Reply:
+    request, answered = inferred.request, inferred.answered
     told: dict[str, Any] = {"model_name": answered.product, "model_version": answered.version}
     if request.id is not None:
         told["id"] = request.id
-    outputs: list[dict[str, Any]] = []
+    tensors: list[dict[str, Any]] = []
     parts = []
     binary = _binary_outputs(request)
-    for name, (datatype, read) in makers.items():
-        values = [read(answer) for answer in answered.answers]
-        output: dict[str, Any] = {"name": name, "shape": [len(values)], "datatype": datatype}
+    for name, output in inferred.outputs.items():
+        shape, values = output.tensor(answered.answers)
+        tensor: dict[str, Any] = {"name": name, "shape": shape, "datatype": output.datatype}
+        parameters = output.parameters
         if binary(name):
-            parts.append(binary_tensors.write(datatype, values))
-            output["parameters"] = {"binary_data_size": len(parts[-1])}
+            parts.append(binary_tensors.write(output.datatype, values))
+            parameters["binary_data_size"] = len(parts[-1])
         else:
-            output["data"] = values
-        outputs.append(output)
-    told["outputs"] = outputs
+            tensor["data"] = values
+        if parameters:
+            tensor["parameters"] = parameters
+        tensors.append(tensor)
+    told["outputs"] = tensors
     if not parts:
         return Reply.json(told)
     head = encode(told)
