@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from windlass.errors import RegistryError
-from windlass.product.model.transformers import count_of, dropped_columns, known_columns, names_of, parts_of
+from windlass.product.model.transformers import (
+    TEXT,
+    count_of,
+    dropped_columns,
+    known_columns,
+    names_of,
+    parts_of,
+    takes_text,
+)
 from windlass.product.task import TaskKind
 from windlass.records.bundle import Column
 from windlass.registry.native import NativeModel
@@ -83,6 +91,8 @@ def _label(value: Any, where: str) -> Label:
 
 
 def _names(model: Any, where: str) -> list[str]:
+    if takes_text(model):
+        return [TEXT]
     for part in parts_of(model):
         names = names_of(part)
         if names is not None:

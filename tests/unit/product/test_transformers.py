@@ -7,19 +7,27 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, StackingClassifier, VotingClassifier
 from sklearn.feature_extraction import DictVectorizer
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from windlass.errors import ProductError
 from windlass.product.model.predict import predict
-from windlass.product.model.transformers import count_of, dropped_columns, known_columns, known_of, names_of
+from windlass.product.model.transformers import (
+    count_of,
+    dropped_columns,
+    known_columns,
+    known_of,
+    names_of,
+    takes_text,
+)
 
 ROWS = pl.DataFrame(
     {
@@ -84,6 +92,61 @@ def test_columns_are_known_inside_a_search_a_pipeline_and_a_booster() -> None:
     assert known_columns(booster, frame.columns)["city"].dtype == "str"
     words = make_pipeline(ColumnTransformer([("words", CountVectorizer(), "note")]), LogisticRegression())
     assert known_columns(words.fit(ROWS, SAID), NAMES)["note"].dtype == "str"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda inner: CalibratedClassifierCV(inner, cv=2),
+        FixedThresholdClassifier,
+        lambda inner: VotingClassifier([("one", inner), ("none", "drop")], voting="soft"),
+        lambda inner: StackingClassifier([("one", inner)], cv=2),
+    ],
+)
+def test_columns_are_known_inside_what_wraps_a_pipeline(wrap: Any) -> None:
+    wrapped = wrap(chosen(["city"])).fit(ROWS, SAID)
+    assert known_columns(wrapped, NAMES)["city"].example == "Bonn"
+
+
+def test_columns_are_known_behind_a_target_that_is_transformed() -> None:
+    inner = make_pipeline(*[step for _, step in chosen(["city"]).steps[:-1]], Ridge())
+    wrapped = TransformedTargetRegressor(inner, func=np.log1p, inverse_func=np.expm1).fit(ROWS, SAID)
+    assert known_columns(wrapped, NAMES)["city"].example == "Bonn"
+    assert dropped_columns(wrapped, NAMES) == {"note", "ticket"}
+
+
+def test_what_a_vote_drops_in_one_of_its_parts_is_needed_by_another() -> None:
+    vote = VotingClassifier([("one", chosen(["city"])), ("two", chosen(["ticket"]))], voting="soft").fit(ROWS, SAID)
+    assert dropped_columns(vote, NAMES) == set()
+
+
+TEXTS = ROWS["note"].to_list()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(TfidfVectorizer(), LogisticRegression()),
+        make_pipeline(HashingVectorizer(n_features=16), LogisticRegression()),
+        make_pipeline(make_union(CountVectorizer(), TfidfVectorizer(analyzer="char")), LogisticRegression()),
+        GridSearchCV(make_pipeline(CountVectorizer(), LogisticRegression()), {"logisticregression__C": [1.0]}, cv=2),
+        CalibratedClassifierCV(make_pipeline(CountVectorizer(), LogisticRegression()), cv=2),
+    ],
+)
+def test_a_model_of_texts_is_given_texts(model: Any) -> None:
+    model.fit(TEXTS, SAID)
+    assert takes_text(model)
+    assert known_columns(model, ["text"])["text"].dtype == "str"
+    asked = predict(model, pl.DataFrame({"anything": TEXTS}), "binary")
+    np.testing.assert_array_equal(asked, model.predict_proba(TEXTS)[:, 1])
+    with pytest.raises(ProductError, match="the model takes texts, and there are 2 columns: note, ticket"):
+        predict(model, ROWS.select("note", "ticket"), "binary")
+
+
+def test_a_model_of_which_a_column_holds_texts_is_given_the_frame() -> None:
+    words = make_pipeline(ColumnTransformer([("words", CountVectorizer(), "note")]), LogisticRegression())
+    assert not takes_text(words.fit(ROWS, SAID))
+    assert not takes_text(LogisticRegression().fit(ROWS.select("age").to_numpy(), SAID))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import skops.io
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -32,6 +33,7 @@ from windlass.product.contract import RowDecoder
 from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
 from windlass.records.bundle import Column
 from windlass.records.paths import Paths
+from windlass.registry.describing import describe
 from windlass.registry.importing import import_model, inspect_model_file
 from windlass.registry.pickles import imports_of
 from windlass.registry.registry import Registry
@@ -587,3 +589,10 @@ def test_catboosts_own_format_is_told_by_name(tmp_path: Path) -> None:
         inspect_model_file(path)
     assert "CatBoost" in raised.value.what
     assert "joblib.dump" in raised.value.remedy
+
+
+def test_a_model_of_texts_has_one_column_of_text() -> None:
+    texts = ["good film", "bad film", "good", "bad"] * 3
+    described = describe(make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [1, 0, 1, 0] * 3), where="m")
+    assert [(column.name, column.dtype, column.nullable) for column in described.columns] == [("text", "str", False)]
+    assert described.doubt == ""

@@ -6,6 +6,7 @@ What a model is given:
   not with those that its first step drops;
 - one that only knows how many there are (`count_of`: it was fitted on an array): a float64 matrix of all columns, in
   the frame's order;
+- one that takes texts apart into words (`takes_text`): the list of the texts, of a frame of one column;
 - any other: the polars frame as it is.
 
 A model that needs something else says so with an attribute `windlass_input`: `polars`, `numpy` or `pandas`.
@@ -22,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from windlass.errors import MissingExtra, ProductError
-from windlass.product.model.transformers import count_of, dropped_columns, names_of
+from windlass.product.model.transformers import count_of, dropped_columns, names_of, takes_text
 
 if TYPE_CHECKING:
     from windlass.product.task import TaskKind
@@ -90,6 +91,8 @@ def input_of(model: Any, features: pl.DataFrame | Array, where: str) -> Any:
                 remedy="let `features` return just the columns the model was trained on, in their order",
             )
         wanted = "numpy"
+    elif wanted is None and takes_text(model):
+        return _texts(features, where)
     if wanted in (None, "polars"):
         return features
     if wanted == "numpy":
@@ -104,6 +107,16 @@ def input_of(model: Any, features: pl.DataFrame | Array, where: str) -> Any:
                 remedy="pip install pandas pyarrow",
             ) from error
     raise ProductError(f"windlass_input is {wanted!r}", where=where, remedy="use 'polars', 'numpy' or 'pandas'")
+
+
+def _texts(features: pl.DataFrame, where: str) -> list[str]:
+    if features.width != 1 or features.dtypes[0] != pl.String:
+        raise ProductError(
+            f"the model takes texts, and there are {features.width} columns: {', '.join(features.columns)}",
+            where=where,
+            remedy="let `features` return just the column of texts",
+        )
+    return features.to_series().to_list()
 
 
 def _select(model: Any, features: pl.DataFrame, names: list[str], where: str) -> pl.DataFrame:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 # The last one is how gradient boosting by histograms encodes the categories of a frame.
-_INNER = ("best_estimator_", "estimator_", "_preprocessor")
+_INNER = ("best_estimator_", "estimator_", "regressor_", "_preprocessor")
+TEXT = "text"
+"""What the one column is called of a model that takes texts apart into words, and knows no name of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class Known:
 
 
 def parts_of(model: Any) -> Iterator[Any]:
-    """The model, the steps of a pipeline, and what a search or a wrapper has fitted."""
+    """The model, the steps of a pipeline or a union, and what a search, a wrapper or a vote has fitted."""
     steps = getattr(model, "steps", None)
     if isinstance(steps, list):
         for _, step in steps:
@@ -30,10 +32,31 @@ def parts_of(model: Any) -> Iterator[Any]:
                 yield from parts_of(step)
         return
     yield model
-    for name in _INNER:
-        inner = getattr(model, name, None)
-        if inner is not None:
-            yield from parts_of(inner)
+    for inner in (*_wrapped_in(model), *_joined_in(model)):
+        yield from parts_of(inner)
+
+
+def _wrapped_in(model: Any) -> list[Any]:
+    """What gets the very rows that `model` gets, and answers in its place. Of several calibrated on folds the first."""
+    found = [inner for name in _INNER if (inner := getattr(model, name, None)) is not None]
+    return found + [each.estimator for each in getattr(model, "calibrated_classifiers_", ())[:1]]
+
+
+def _joined_in(model: Any) -> list[Any]:
+    """What gets these rows too, of a vote, a stack or a union."""
+    voters = getattr(model, "named_estimators_", {}).values()
+    joined = [part for _, part in getattr(model, "transformer_list", ())]
+    return [part for part in (*voters, *joined) if not isinstance(part, str)]
+
+
+def takes_text(model: Any) -> bool:
+    """Whether the rows of `model` are texts: what gets them first takes texts apart into words."""
+    for part in parts_of(model):
+        if hasattr(part, "build_analyzer"):
+            return True
+        if names_of(part) is not None or _count_in(part):
+            return False
+    return False
 
 
 def names_of(model: Any) -> list[str] | None:
@@ -65,6 +88,8 @@ def _numbered(count: int) -> list[str]:
 
 def known_columns(model: Any, names: Sequence[str]) -> dict[str, Known]:
     """Type and an example of the columns among `names` whose categories or words a transformer has learned."""
+    if takes_text(model):
+        return {name: Known(dtype="str", example="") for name in names}
     found: dict[str, Known] = {}
     for part in parts_of(model):
         if hasattr(part, "transformers_"):
@@ -98,7 +123,7 @@ def dropped_columns(model: Any, names: Sequence[str]) -> frozenset[str]:
         if hasattr(part, "transformers_"):
             used = [chosen for _, transformer, chosen in part.transformers_ if not _is_drop(transformer)]
             return frozenset(names) - {name for chosen in used for name in _resolved(chosen, names)}
-        if not any(hasattr(part, name) for name in _INNER):
+        if not _wrapped_in(part):
             break  # a step before the others, which gets all columns
     return frozenset()
 
