@@ -14,6 +14,7 @@ from windlass.product.model.transformers import (
     dropped_columns,
     known_columns,
     names_of,
+    nan_columns,
     parts_of,
     takes_text,
 )
@@ -38,7 +39,10 @@ class Described:
 
 
 def describe(model: Any, *, where: str) -> Described:
-    """Kind of task, classes and columns of a fitted model; raises RegistryError when it does not tell them."""
+    """Kind of task, classes and columns of a fitted model; raises RegistryError when it does not tell them.
+
+    The model is marked with what it must be given (`windlass_input`, `windlass_nan`).
+    """
     kind, classes = _kind_and_classes(model, where)
     names = _names(model, where)
     known = model.known_columns if isinstance(model, NativeModel) else known_columns(model, names)
@@ -49,6 +53,8 @@ def describe(model: Any, *, where: str) -> Described:
         for name in names
         if name not in dropped
     ]
+    if gaps_are_nan := nan_columns(model, names):
+        model.windlass_nan = list(gaps_are_nan)
     probed = probe(model, columns, known, kind=kind, classes=len(classes), where=where)
     return Described(kind=kind, classes=classes, columns=probed.columns, doubt=probed.doubt)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,14 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from windlass.errors import ProductError
-from windlass.product.model.predict import predict
+from windlass.product.model.predict import input_of, predict
 from windlass.product.model.transformers import (
     count_of,
     dropped_columns,
     known_columns,
     known_of,
     names_of,
+    nan_columns,
     takes_text,
 )
 
@@ -163,6 +165,60 @@ def test_a_model_of_which_a_column_holds_texts_is_given_the_frame() -> None:
 def test_the_type_of_categories_is_what_all_of_them_are(categories: Any, dtype: str, example: Any) -> None:
     known = known_of(categories)
     assert (known.dtype, known.example, type(known.example)) == (dtype, example, type(example))
+
+
+GAPS = ROWS.select("age", city=pl.when(pl.col("city") == "Bonn").then(None).otherwise(pl.col("city")))
+"""As rows are served: a gap is null, and None to who takes it as it is."""
+AS_NAN = GAPS.with_columns(pl.Series("city", [cell or math.nan for cell in GAPS["city"]], dtype=pl.Object))
+"""As pandas would give them."""
+
+
+def within(*steps: Any) -> Any:
+    return make_pipeline(
+        ColumnTransformer([("age", SimpleImputer(), ["age"]), ("city", make_pipeline(*steps), ["city"])]),
+        LogisticRegression(),
+    )
+
+
+FILLS, KNOWS = SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (within(FILLS, KNOWS), ("age", "city")),
+        (within(KNOWS), ("age", "city")),
+        (within(SimpleImputer(strategy="constant", fill_value="none"), OneHotEncoder()), ("age", "city")),
+        (make_pipeline(FILLS, KNOWS, LogisticRegression()), ("age", "city")),
+        (make_pipeline(OneHotEncoder(), LogisticRegression()), ("city",)),
+        (make_pipeline(StandardScaler(), LogisticRegression()), ()),
+    ],
+)
+def test_a_gap_among_texts_is_nan_to_who_has_learned_it_so(model: Any, names: tuple[str, ...]) -> None:
+    wide = AS_NAN if "city" in names else AS_NAN.select("age")
+    model.fit(wide, SAID)
+    assert nan_columns(model, wide.columns) == names
+    model.windlass_nan = list(names)
+    asked = predict(model, GAPS.select(wide.columns), "binary")
+    np.testing.assert_array_equal(asked, model.predict_proba(wide)[:, 1])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [within(KNOWS), within(FILLS, KNOWS), within(SimpleImputer(missing_values=None, strategy="most_frequent"), KNOWS)],
+)
+def test_a_gap_among_texts_is_none_to_who_has_learned_it_so(model: Any) -> None:
+    model.fit(GAPS, SAID)
+    assert nan_columns(model, GAPS.columns) == ("age",)
+
+
+def test_numbers_with_gaps_that_are_nan_stay_numbers() -> None:
+    counts = pl.DataFrame({"count": [1, None, 3]})
+    model = LogisticRegression()
+    model.feature_names_in_, model.windlass_nan = np.array(["count"], dtype=object), ["count"]
+    (given,) = input_of(model, counts, "m").to_dict(as_series=False).values()
+    assert given[::2] == [1.0, 3.0]
+    assert math.isnan(given[1])
 
 
 class Stranger:

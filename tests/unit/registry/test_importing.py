@@ -30,9 +30,11 @@ from sklearn.svm import LinearSVC
 
 from windlass.errors import MissingExtra, RegistryError, UntrustedModel, UsageError
 from windlass.product.contract import RowDecoder
+from windlass.product.model.predict import predict
 from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
 from windlass.records.bundle import Column
 from windlass.records.paths import Paths
+from windlass.registry import models
 from windlass.registry.describing import describe
 from windlass.registry.importing import import_model, inspect_model_file
 from windlass.registry.pickles import imports_of
@@ -596,3 +598,18 @@ def test_a_model_of_texts_has_one_column_of_text() -> None:
     described = describe(make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [1, 0, 1, 0] * 3), where="m")
     assert [(column.name, column.dtype, column.nullable) for column in described.columns] == [("text", "str", False)]
     assert described.doubt == ""
+
+
+@pytest.mark.parametrize("kind", ["skops", "joblib"])
+def test_what_a_gap_is_to_a_model_stays_known_on_its_way_into_a_version(tmp_path: Path, kind: str) -> None:
+    city = pl.Series("city", ["Rome", float("nan"), "Oslo"] * 4, dtype=pl.Object)
+    encoder = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
+    model = make_pipeline(*[step for _, step in encoder.steps], LogisticRegression()).fit(
+        city.to_frame(), [0, 1, 1] * 4
+    )
+    imported = import_model(put(tmp_path, kind, model), trust=True)
+    kept = models.load(tmp_path, models.save(imported.model, tmp_path), vouched=True)
+    assert [(column.name, column.dtype, column.nullable) for column in imported.columns] == [("city", "str", True)]
+    asked = predict(kept, pl.DataFrame({"city": ["Rome", None, "Oslo"]}), "binary")
+    np.testing.assert_array_equal(asked, model.predict_proba(city[:3].to_frame())[:, 1])
+    assert asked[1] == asked[2], "the most frequent"

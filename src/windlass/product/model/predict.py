@@ -9,13 +9,15 @@ What a model is given:
 - one that takes texts apart into words (`takes_text`): the list of the texts, of a frame of one column;
 - any other: the polars frame as it is.
 
-A model that needs something else says so with an attribute `windlass_input`: `polars`, `numpy` or `pandas`.
+A model that needs something else says so with an attribute `windlass_input`: `polars`, `numpy` or `pandas`. Columns of
+which it has learned that gaps are NaN, also among texts, stand in `windlass_nan`.
 
 Whoever has a matrix of numbers need not make a frame of it first where the model `may_have_matrix`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +84,7 @@ def input_of(model: Any, features: pl.DataFrame | Array, where: str) -> Any:
     wanted = getattr(model, "windlass_input", None)
     names = names_of(model)
     if names is not None:
-        features = _select(model, features, names, where)
+        features = _with_nan(_select(model, features, names, where), getattr(model, "windlass_nan", ()))
     elif wanted is None and (count := count_of(model)) is not None:
         if count != features.width:
             raise ProductError(
@@ -107,6 +109,17 @@ def input_of(model: Any, features: pl.DataFrame | Array, where: str) -> Any:
                 remedy="pip install pandas pyarrow",
             ) from error
     raise ProductError(f"windlass_input is {wanted!r}", where=where, remedy="use 'polars', 'numpy' or 'pandas'")
+
+
+def _with_nan(features: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The frame with NaN in place of null in these columns, of which those that hold no numbers become objects."""
+    gaps = [features[name] for name in names if name in features.columns and features[name].null_count()]
+    return features.with_columns(
+        column.cast(pl.Float64).fill_null(math.nan)
+        if column.dtype.is_numeric()
+        else pl.Series(column.name, [math.nan if cell is None else cell for cell in column], dtype=pl.Object)
+        for column in gaps
+    )
 
 
 def _texts(features: pl.DataFrame, where: str) -> list[str]:

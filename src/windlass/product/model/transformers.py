@@ -91,16 +91,51 @@ def known_columns(model: Any, names: Sequence[str]) -> dict[str, Known]:
     if takes_text(model):
         return {name: Known(dtype="str", example="") for name in names}
     found: dict[str, Known] = {}
-    for part in parts_of(model):
-        if hasattr(part, "transformers_"):
-            for _, transformer, chosen in part.transformers_:
-                found |= _known_to(transformer, _resolved(chosen, names))
+    for part, its in _learners(model, names):
+        found |= _known_to(part, its)
     first = next(parts_of(model))
-    if hasattr(first, "categories_"):
-        found |= _known_to(first, names)
     if hasattr(first, "get_cat_feature_indices"):  # CatBoost, which keeps no list of what it has met
         found |= {names[place]: Known(dtype="str", example="") for place in first.get_cat_feature_indices()}
     return found
+
+
+def nan_columns(model: Any, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of `names` of whose gaps a transformer has learned that they are NaN, as in a frame of pandas, also among
+    texts: to it None would be one more category. In a frame of polars a gap is None."""
+    known: dict[str, bool] = {}
+    for part, its in _learners(model, names):
+        for name, is_nan in _gaps_of(part, its).items():
+            known[name] = is_nan and known.get(name, True)
+    return tuple(name for name in names if known.get(name))
+
+
+def _learners(model: Any, names: Sequence[str]) -> Iterator[tuple[Any, Sequence[str]]]:
+    """What learns of columns of the frame, each with those that it is given: the first steps, for as long as they take
+    and pass on all of them, and what a ColumnTransformer distributes them to."""
+    for part in parts_of(model):
+        if hasattr(part, "transformers_"):
+            for _, transformer, chosen in part.transformers_:
+                its = _resolved(chosen, names)
+                yield from ((inner, its) for inner in parts_of(transformer))
+            return  # what comes behind gets other columns
+        elif _wrapped_in(part) or _joined_in(part):
+            continue  # its parts come next
+        elif _count_in(part) != len(names):
+            return
+        else:
+            yield part, names
+
+
+def _gaps_of(part: Any, names: Sequence[str]) -> dict[str, bool]:
+    """Of columns of which a transformer has learned what a gap is: whether it is NaN, and not None."""
+    if hasattr(part, "statistics_") and hasattr(part, "missing_values"):  # an imputer
+        return dict.fromkeys(names, _is_nan(part.missing_values))
+    learned = {name: list(found) for name, found in zip(names, getattr(part, "categories_", ()), strict=False)}
+    return {name: None not in found for name, found in learned.items() if None in found or any(map(_is_nan, found))}
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value  # noqa: PLR0124
 
 
 def known_of(categories: Sequence[Any]) -> Known:
@@ -132,16 +167,11 @@ def _is_drop(transformer: Any) -> bool:
     return isinstance(transformer, str) and transformer == "drop"
 
 
-def _known_to(transformer: Any, names: Sequence[str]) -> dict[str, Known]:
-    found: dict[str, Known] = {}
-    for part in parts_of(transformer):
-        found |= {
-            name: known_of(categories)
-            for name, categories in zip(names, getattr(part, "categories_", ()), strict=False)
-        }
-        if hasattr(part, "build_analyzer"):  # it takes texts apart into words
-            found |= {name: Known(dtype="str", example="") for name in names}
-    return found
+def _known_to(part: Any, names: Sequence[str]) -> dict[str, Known]:
+    if hasattr(part, "build_analyzer"):  # it takes texts apart into words
+        return {name: Known(dtype="str", example="") for name in names}
+    learned = zip(names, getattr(part, "categories_", ()), strict=False)
+    return {name: known_of(categories) for name, categories in learned}
 
 
 def _resolved(chosen: Any, names: Sequence[str]) -> list[str]:
