@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from windlass.decisions.statistics.losses import cost_threshold
+from windlass.decisions.statistics.losses import decision_threshold
 from windlass.decisions.statistics.metrics import main_metric
 from windlass.errors import RegistryError
 from windlass.monitoring.estimating import FOLDER, LEAST_ROWS, METRICS, enough_of_each, learn_estimator
@@ -108,13 +108,12 @@ def _bundle(training: Training, prepared: Prepared, released: Finished, evaluate
 def _compile(training: Training, prepared: Prepared, released: Finished, staged: Path) -> Compiled:
     """The form that is to answer requests; what it gains and whether it answers the same is measured here."""
     gate = training.product.gate
-    threshold = 0.5 if gate is None or gate.cost is None else cost_threshold(gate.cost)
     return compile_model(
         load(released.folder / MODEL, read_record(released.folder / "model.json", ModelFile)),
         prepared.training_part().features,
         staged,
         kind=prepared.kind,
-        threshold=threshold,
+        threshold=decision_threshold(None if gate is None else gate.cost),
         classes=len(prepared.learned.classes) or None,
     )
 

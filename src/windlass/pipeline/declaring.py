@@ -111,6 +111,7 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
         columns=columns,
         features=imported.features,
         classes=imported.classes,
+        threshold=imported.threshold,
         model=msgspec.structs.replace(file, file=f"model/{file.file}"),
         metrics={},
         pin=None,

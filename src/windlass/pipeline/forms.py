@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from windlass.decisions.statistics.losses import cost_threshold
+from windlass.decisions.statistics.losses import decision_threshold
 from windlass.errors import DataError
 from windlass.lake.lake import Lake
 from windlass.lake.layout import SEQUENCE
@@ -90,7 +90,7 @@ def compared(model: Any, rows: pl.DataFrame, folder: Path, *, product: Any, mani
             features.select(manifest.features),
             folder,
             kind=task_from(manifest.task).kind,
-            threshold=0.5 if gate.get("cost") is None else cost_threshold(gate["cost"]),
+            threshold=decision_threshold(gate.get("cost"), manifest.threshold),
             classes=len(manifest.classes) or None,
         )
     except Exception as error:  # noqa: BLE001 (features and model are the user's; what they raise is the reason)

@@ -118,6 +118,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What the model gets, in order."""
     classes: tuple[bool | int | str, ...] = ()
     """The labels behind the columns of the model's probabilities, in their order; empty for regression."""
+    threshold: float | None = None
+    """The probability from which the model itself calls a row positive, where it came as a file and has chosen one."""
     model: ModelFile
     models: int = 1
     """How many are asked together for an answer: more than one of a blend or a committee, which takes so many times as

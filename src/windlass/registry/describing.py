@@ -22,6 +22,7 @@ from windlass.product.task import TaskKind
 from windlass.records.bundle import Column
 from windlass.registry.native import NativeModel
 from windlass.registry.probing import probe
+from windlass.registry.thresholds import threshold_of
 
 Label = bool | int | str
 
@@ -34,6 +35,8 @@ class Described:
     classes: tuple[Label, ...]
     columns: tuple[Column, ...]
     """Without those that the model drops itself."""
+    threshold: float | None
+    """The probability from which the model calls a row positive, where it has chosen one."""
     doubt: str
     """Why the model answered no plain row, so that nobody knows which columns take gaps; empty when it did."""
 
@@ -56,7 +59,9 @@ def describe(model: Any, *, where: str) -> Described:
     if gaps_are_nan := nan_columns(model, names):
         model.windlass_nan = list(gaps_are_nan)
     probed = probe(model, columns, known, kind=kind, classes=len(classes), where=where)
-    return Described(kind=kind, classes=classes, columns=probed.columns, doubt=probed.doubt)
+    return Described(
+        kind=kind, classes=classes, columns=probed.columns, threshold=threshold_of(model, where), doubt=probed.doubt
+    )
 
 
 def _kind_and_classes(model: Any, where: str) -> tuple[TaskKind, tuple[Label, ...]]:

@@ -43,6 +43,8 @@ class Imported:
     columns: tuple[Column, ...]
     """What a request row holds; the names are made up (`x0`, ...) when the model knows only how many there are."""
     features: tuple[str, ...]
+    threshold: float | None
+    """The probability from which the model calls a row positive, where it has chosen one."""
     vouched_by: str
     doubt: str = ""
     """Why the model answered no plain row when it was asked; empty when it did."""
@@ -114,6 +116,7 @@ def import_model(path: Path, *, trust: bool = False, sha256: str | None = None, 
         classes=described.classes,
         columns=described.columns,
         features=tuple(column.name for column in described.columns),
+        threshold=described.threshold,
         vouched_by=vouched_by or f"sha256 {digest}",
         doubt=described.doubt,
     )

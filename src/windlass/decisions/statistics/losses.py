@@ -132,6 +132,16 @@ def cost(truth: Array, predictions: Array, matrix: tuple[tuple[float, float], tu
     return np.asarray(cells[np.asarray(truth, dtype=np.int64), act], dtype=np.float64)
 
 
+def decision_threshold(
+    costs: tuple[tuple[float, float], tuple[float, float]] | None, own: float | None = None
+) -> float:
+    """The probability from which a binary answer is positive: what the `costs` of the gate imply, else the model's
+    `own` threshold, else one half."""
+    if costs is not None:
+        return cost_threshold(costs)
+    return 0.5 if own is None else own
+
+
 def cost_threshold(matrix: tuple[tuple[float, float], tuple[float, float]]) -> float:
     """The probability from which acting as if positive is the cheaper choice.
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 import polars as pl
 
-from windlass.decisions.statistics.losses import cost_threshold
+from windlass.decisions.statistics.losses import decision_threshold
 from windlass.engines.forks import one_comes_out
 from windlass.product.contract import RowDecoder, is_number
 from windlass.product.policy import Capture
@@ -164,9 +164,9 @@ class Loaded:
 
     @cached_property
     def threshold(self) -> float:
-        """The probability from which a binary answer is positive: what the gate's costs imply, or one half."""
+        """The probability from which a binary answer is positive."""
         gate = self.manifest.policies.get("gate") or {}
-        return 0.5 if gate.get("cost") is None else cost_threshold(gate["cost"])
+        return decision_threshold(gate.get("cost"), self.manifest.threshold)
 
     @cached_property
     def decoder(self) -> RowDecoder:
