@@ -117,6 +117,17 @@ def test_csv_numbers_are_read_as_tables_write_them(numbers: Any) -> None:
     ]
 
 
+def test_truth_values_in_csv_are_numbers_where_no_more_is_known_than_that_a_number_is_wanted(stage: Any) -> None:
+    columns = (Column(name="a", dtype="float"), Column(name="b", dtype="float", exact="Float64"))
+    manifest = stage.manifest(TASK, columns=columns, classes=("no", "yes"))
+    stage.add("v1", stage.fake(manifest, model=lambda rows: rows["a"].to_numpy(), features=lambda r: r))
+    stage.route("v1")
+    told = {"headers": {"Content-Type": "text/csv"}}
+    reply = stage.client.post("/flights/invocations", content="a,b\nTrue,1\nfalse,2\n", **told)
+    assert reply.json() == {"predictions": ["yes", "no"]}
+    assert stage.client.post("/flights/invocations", content="a,b\n1,true\n", **told).status_code == 422
+
+
 @pytest.mark.parametrize("cell", ["nan", "inf", "-Infinity", "1e400", "1_0", "0x1", "9" * 400, "٣", " 1"])
 @pytest.mark.parametrize("column", ["a", "b"])
 def test_a_cell_that_is_no_finite_number_is_refused(numbers: Any, column: str, cell: str) -> None:
