@@ -14,6 +14,9 @@ from windlass.decisions.vigil import Alarm, Vigil
 from windlass.errors import DataError
 from windlass.monitoring.profiles import Profile
 
+_NEVER = -1e300
+"""Stands for the logarithm of no evidence at all, which JSON cannot write."""
+
 
 class StartState(msgspec.Struct, frozen=True, kw_only=True):
     """A `detector.Start` as plain data."""
@@ -44,6 +47,10 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     """Those since the last alarm, which the rest is about."""
     total: list[list[int]]
     starts: list[StartState]
+    log_evidence: list[float] = []
+    since: list[int] = []
+    """What the last window was told to show, of each column. Empty in states written before this was kept: then a
+    window that is given again tells of no evidence."""
     alarm: AlarmState | None = None
     last: str = ""
     """What the last window is known by (`window_of`), where files are judged: it may be given again by mistake."""
@@ -59,6 +66,8 @@ def remember(vigil: Vigil, reference: Profile, *, seasons: bool, last: str = "")
         watched=detector.windows,
         total=detector.total.tolist(),
         last=last,
+        log_evidence=np.maximum(detector.log_evidence, _NEVER).tolist(),
+        since=detector.since.tolist(),
         starts=[
             StartState(window=start.window, before=start.before.tolist(), log_stake=start.log_stake.tolist())
             for start in detector.starts
@@ -87,8 +96,11 @@ def recall(state: WatchState, reference: Profile, bins: Bins, *, seasons: bool) 
             remedy="choose as before, or begin anew with another state file",
         )
     shape = (bins.weights.shape[0], bins.weights.shape[1])
+    fresh = Detector.fresh(shape)
     detector = replace(
-        Detector.fresh(shape),
+        fresh,
+        log_evidence=np.array(state.log_evidence) if state.log_evidence else fresh.log_evidence,
+        since=np.array(state.since, dtype=np.int64) if state.since else fresh.since,
         windows=state.watched,
         total=np.array(state.total, dtype=np.int64).reshape(shape),
         starts=tuple(

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from windlass.monitoring import drift, profile
+from windlass.monitoring import drift, load_state, profile, profile_like, save_state
 from windlass.monitoring.comparison import bins_of, table_of
+from windlass.monitoring.report import compare_profiles
 
 
 def kinds(rng: np.random.Generator, rows: int) -> pl.DataFrame:
@@ -73,3 +75,23 @@ def test_columns_with_fewer_bins_are_padded_with_nothing(rng: np.random.Generato
     assert table.sum(axis=1).tolist() == [500, 500]
     assert (table[bins.weights == 0] == 0).all()
     assert table_of(reference.columns, [None, reference.columns[1].counts])[0].sum() == 0
+
+
+def test_a_window_that_is_given_again_is_told_as_it_was(rng: np.random.Generator, tmp_path: Path) -> None:
+    """Also where there is no alarm, and after the state was written and read."""
+    reference = profile({"a": rng.normal(size=5000), "b": rng.normal(size=5000)})
+    state = None
+    for name in ("monday", "tuesday"):
+        window = profile_like(reference, {"a": rng.normal(0.15, 1, 500), "b": rng.normal(size=500)})
+        told = compare_profiles(reference, window, state=state, window=name)
+        save_state(told.state, tmp_path / "state")
+        state = load_state(tmp_path / "state")
+        again = compare_profiles(reference, window, state=state, window=name)
+        assert not told.report.alert
+        assert told.report.evidence > 0
+        assert again.report.again
+        assert again.report.evidence == pytest.approx(told.report.evidence)
+        assert [(each.evidence, each.since) for each in again.report.columns] == [
+            (pytest.approx(each.evidence), each.since) for each in told.report.columns
+        ]
+        assert again.state == told.state
