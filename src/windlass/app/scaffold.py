@@ -7,6 +7,7 @@ import keyword
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,18 @@ import jinja2
 from windlass.errors import UsageError
 
 _IGNORED = ".windlass/\n.venv/\n__pycache__/\n"
+_PRODUCT = "product.py"
 _TASKS = {"binary": "BinaryClassification", "multiclass": "MulticlassClassification", "regression": "Regression"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromModel:
+    """What is worth saying of a project that was made of a model file."""
+
+    doubt: str
+    """Why it is in doubt that the model answers here; empty when it was seen to answer."""
+    modules: tuple[str, ...]
+    """Files of code, relative to the project, that were laid there since the model holds objects of theirs."""
 
 
 def make_project(folder: Path) -> Path:
@@ -29,22 +41,37 @@ def make_project(folder: Path) -> Path:
 
 def make_project_from_model(
     folder: Path, model: Path, *, trust: bool, target: str, key: str | None = None, data: Path | None = None
-) -> str:
+) -> FromModel:
     """A project that serves `model`; a pickle or joblib file is read only with `trust`, and later by its digest.
 
-    `data` is copied along: rows as requests bring them, on which a compiled form of the model is compared with it.
+    With `trust`, modules that the file names and that lie beside it or in the current folder are copied along.
 
-    Returns why it is in doubt that the model answers here; nothing when it was seen to answer.
+    `data` is copied along: rows as requests bring them, on which a compiled form of the model is compared with it.
     """
+    from windlass.product.code.source import Source
     from windlass.registry.importing import import_model
 
     if not model.is_file():
         raise UsageError("there is no such model file", where=str(model), remedy="give the path of an existing file")
     if data is not None and not data.is_file():
         raise UsageError("there is no such file", where=str(data), remedy="give the path of a .parquet or .csv file")
-    imported = import_model(model, trust=trust)
     names = _names(folder)
+    imported = import_model(
+        model,
+        trust=trust,
+        source=Source(entry=f"product:{names['cls']}", files={}),
+        folders=[*dict.fromkeys((model.parent.resolve(), Path.cwd()))],
+    )
+    modules = () if imported.source is None else tuple(sorted(imported.source.files))
+    if _PRODUCT in modules:
+        raise UsageError(
+            f"the model holds objects of a module {_PRODUCT}, which is where the product is written",
+            where=str(model),
+            remedy="give the module another name, and make the model again",
+        )
     _claim(folder)
+    if imported.source is not None:
+        imported.source.write(folder)
     (folder / "models").mkdir()
     shutil.copy2(model, folder / "models" / model.name)
     if data is not None:
@@ -60,7 +87,7 @@ def make_project_from_model(
         "sample": False,
     }
     _write(folder, names | described, product="model_product.py.jinja", test="test_model_product.py.jinja")
-    return imported.doubt
+    return FromModel(doubt=imported.doubt, modules=modules)
 
 
 def _names(folder: Path) -> dict[str, Any]:
@@ -86,7 +113,7 @@ def _claim(folder: Path) -> None:
 
 def _write(folder: Path, names: dict[str, Any], *, product: str, test: str) -> None:
     render = _renderer(names)
-    (folder / "product.py").write_text(render(product))
+    (folder / _PRODUCT).write_text(render(product))
     (folder / "tests" / "test_product.py").write_text(render(test))
     (folder / "README.md").write_text(render("README.md.jinja"))
     (folder / "windlass.toml").write_text(render("windlass.toml.jinja"))

@@ -25,7 +25,11 @@ def init(name: Path, *, from_model: Path | None, trust: bool, target: str, data:
         folder = make_project(name)
         click.echo(f"made {folder}; next: cd {shlex.quote(str(folder))} && windlass train && windlass up")
     else:
-        doubt = make_project_from_model(name, from_model, trust=trust, target=target, key=key, data=data)
-        if doubt:
-            click.echo(f"the model did not answer a row of zeros, or of ones; try one of its own: {doubt}", err=True)
+        made = make_project_from_model(name, from_model, trust=trust, target=target, key=key, data=data)
+        if made.doubt:
+            click.echo(
+                f"the model did not answer a row of zeros, or of ones; try one of its own: {made.doubt}", err=True
+            )
+        if made.modules:
+            click.echo(f"copied beside product.py, since the model holds objects of it: {', '.join(made.modules)}")
         click.echo(f"made {name}; next: cd {shlex.quote(str(name))} && windlass up")

@@ -79,7 +79,13 @@ def _take_in(
         if turned_down:
             return None
         return _form(product, known_as[-1], next_name, registry=registry, lake=lake, settings=settings)
-    imported = import_model(path, sha256=product.model.sha256, vouched_by=product.model.sha256 or "")
+    imported = import_model(
+        path,
+        sha256=product.model.sha256,
+        vouched_by=product.model.sha256 or "",
+        source=source,
+        folders=[settings.project.resolve()],
+    )
     _check_kind(product, imported, path)
     bundle = _publish(product, source, imported, registry, settings)
     return VersionRegistered(
@@ -93,13 +99,14 @@ def _take_in(
 
 
 def _publish(product: type[Product], source: Source, imported: Imported, registry: Registry, settings: Settings) -> str:
-    """The bundle's digest. The product's code goes along only if it stands between the request and the model."""
+    """The bundle's digest. The product's code goes along only if it stands between the request and the model, or if the
+    model holds objects of it."""
     columns = _columns(product, imported)
     check_redacted(product, (*(column.name for column in columns), *imported.features))
     staged = registry.stage(product.name)
-    has_code = product.features is not Product.features or product.contract is not None
+    has_code = product.features is not Product.features or product.contract is not None or imported.source is not None
     if has_code:
-        source.write(staged / SOURCE)
+        (imported.source or source).write(staged / SOURCE)
     file = imported.write(staged / "model")
     manifest = Manifest(
         product=product.name,

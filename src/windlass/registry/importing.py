@@ -6,6 +6,8 @@ import hashlib
 import pickletools
 import re
 import zipfile
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,6 +15,8 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from windlass.errors import RegistryError, UntrustedModel, UsageError
+from windlass.product.code.loading import lent
+from windlass.product.code.source import Source, with_modules_of
 from windlass.product.task import TaskKind
 from windlass.records.bundle import Column, ModelFile
 from windlass.registry import models
@@ -46,6 +50,8 @@ class Imported:
     threshold: float | None
     """The probability from which the model calls a row positive, where it has chosen one."""
     vouched_by: str
+    source: Source | None = None
+    """The product's code together with the modules of one's own that the model holds objects of; None: of none."""
     doubt: str = ""
     """Why the model answered no plain row when it was asked; empty when it did."""
 
@@ -87,13 +93,22 @@ def inspect_model_file(path: Path) -> Format:
     return found
 
 
-def import_model(path: Path, *, trust: bool = False, sha256: str | None = None, vouched_by: str = "") -> Imported:
+def import_model(
+    path: Path,
+    *,
+    trust: bool = False,
+    sha256: str | None = None,
+    vouched_by: str = "",
+    source: Source | None = None,
+    folders: Sequence[Path] = (),
+) -> Imported:
     """Load a model file and describe what it takes and answers.
 
     A pickle, a joblib file, and a skops file with types of its own are loaded only with `trust`, or when `sha256` (as
-    written down in a product's `model`) is the file's digest. Raises UntrustedModel listing what loading would import,
-    MissingExtra when the library of its format is not installed, RegistryError when the file cannot be read or
-    described.
+    written down in a product's `model`) is the file's digest. Modules of one's own that it names are then looked for in
+    `source`, the product's code, and in the first of `folders` that has any. Raises UntrustedModel listing what loading
+    would import, MissingExtra when the library of its format is not installed, RegistryError when the file cannot be
+    read or described, ProductError when a module of one's own cannot be imported.
     """
     found = inspect_model_file(path)
     content = path.read_bytes()
@@ -106,7 +121,9 @@ def import_model(path: Path, *, trust: bool = False, sha256: str | None = None, 
         )
     trusted = trust or sha256 is not None
     file = ModelFile(format=found, file=path.name, kind="", types=_types(path, content, found, trusted=trusted))
-    loaded = models.load(path.parent, file, vouched=trusted)
+    own = _own_code(file, content, source, folders) if trusted and source is not None else None
+    with lent(own.source, own.folder, own.names) if own is not None else nullcontext():
+        loaded = models.load(path.parent, file, vouched=trusted)
     model = native_from(loaded) or loaded
     described = describe(model, where=str(path))
     return Imported(
@@ -118,8 +135,34 @@ def import_model(path: Path, *, trust: bool = False, sha256: str | None = None, 
         features=tuple(column.name for column in described.columns),
         threshold=described.threshold,
         vouched_by=vouched_by or f"sha256 {digest}",
+        source=None if own is None else own.source,
         doubt=described.doubt,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Own:
+    """Modules of one's own that a model file names."""
+
+    source: Source
+    folder: Path
+    names: tuple[str, ...]
+    """All that loading the file would import."""
+
+
+def _own_code(file: ModelFile, content: bytes, source: Source, folders: Sequence[Path]) -> _Own | None:
+    """Nothing of it is run here."""
+    names = file.types
+    if file.format in {"pickle", "joblib"}:
+        try:
+            names = imports_of(content)
+        except UntrustedModel:  # whoever vouches for it may have it loaded all the same
+            return None
+    for folder in folders:
+        found = with_modules_of(source, names, folder)
+        if found is not None:
+            return _Own(source=found, folder=folder, names=names)
+    return None
 
 
 def _types(path: Path, content: bytes, found: Format, *, trusted: bool) -> tuple[str, ...]:

@@ -143,7 +143,10 @@ def _read_pickle(path: Path, file: ModelFile) -> Any:
 def _unreadable(path: Path, file: ModelFile, error: Exception) -> RegistryError:
     remedy = "install the versions of the libraries that it was made with; a version's manifest lists them"
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
-        remedy = f"install what holds the module {error.name!r}, or lay its file beside the product's, and try again"
+        remedy = (
+            f"install what holds the module {error.name!r}, or lay its file beside the product's (where there is no "
+            "product yet: beside the model's), and try again"
+        )
     elif file.format in ("pickle", "joblib") and not decompressed(path.read_bytes()).endswith(pickle.STOP):
         remedy = "the file ends in the middle: write or copy it once more"
     return RegistryError(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,20 @@ def test_a_shell_can_follow_what_is_said_to_be_next(name: str, tmp_path: Path, m
     enter = said.stdout.split("; next: ", 1)[1].split(" && windlass", 1)[0]
     there = subprocess.run(["sh", "-c", f"{enter} && ls"], capture_output=True, text=True, check=True)
     assert "product.py" in there.stdout.split()
+
+
+def test_modules_that_a_model_file_needs_are_copied_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "class Mean:\n    n_features_in_ = 2\n\n    def predict(self, rows):\n        return rows.mean(axis=1)\n"
+    )
+    make = "import mine, pickle; pickle.dump(mine.Mean(), open('model.pkl', 'wb'))"
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(app, ["init", "mean", "--from-model", "model.pkl", "--trust"], catch_exceptions=False)
+    assert said.stdout.splitlines() == [
+        "copied beside product.py, since the model holds objects of it: mine.py",
+        "made mean; next: cd mean && windlass up",
+    ]
+    assert (tmp_path / "mean" / "mine.py").read_bytes() == (tmp_path / "mine.py").read_bytes()

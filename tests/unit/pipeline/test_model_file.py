@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +19,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from windlass.app.scaffold import make_project_from_model
-from windlass.errors import DataError, ProductError, UntrustedModel
+from windlass.errors import DataError, ProductError, UntrustedModel, UsageError
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.ledger.ledger import Ledger
@@ -28,6 +31,7 @@ from windlass.records.event import FormTurnedDown, VersionRegistered
 from windlass.records.paths import Paths
 from windlass.registry import compiling
 from windlass.registry.compiling import CompiledModel
+from windlass.registry.files import digest_of
 from windlass.registry.registry import Registry
 from windlass.serving.versions.asking import keys_of
 from windlass.serving.versions.lineup import Loaded
@@ -70,7 +74,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     joblib.dump(LogisticRegression().fit(ROWS, ["no", "yes", "no", "yes"]), tmp_path / "model.joblib")
-    assert not make_project_from_model(tmp_path / "flights", tmp_path / "model.joblib", trust=True, target="late")
+    assert not make_project_from_model(tmp_path / "flights", tmp_path / "model.joblib", trust=True, target="late").doubt
     project = Project(tmp_path / "flights")
     yield project
     project.ledger.close()
@@ -165,7 +169,7 @@ def forest(folder: Path) -> Path:
 
 @pytest.fixture
 def without_rows(tmp_path: Path) -> Iterator[Project]:
-    assert not make_project_from_model(tmp_path / "flights", forest(tmp_path), trust=True, target="late")
+    assert not make_project_from_model(tmp_path / "flights", forest(tmp_path), trust=True, target="late").doubt
     project = Project(tmp_path / "flights")
     yield project
     project.ledger.close()
@@ -256,3 +260,126 @@ def test_rows_that_lack_a_column_are_told(without_rows: Project) -> None:
     without_rows.edit('sha256="', 'rows="rows.csv", sha256="')
     with pytest.raises(DataError, match="these columns are not there: seats"):
         without_rows.declare()
+
+
+# -- modules of one's own ------------------------------------------------------------------------------------------
+
+STEPS = """
+import pathlib
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from own.helpers import FACTOR
+
+pathlib.Path({mark!r}).touch()
+
+
+class Scaled(TransformerMixin, BaseEstimator):
+    def fit(self, x, y=None):
+        self.n_features_in_ = len(x[0])
+        self.fitted_ = True
+        return self
+
+    def transform(self, x):
+        import own.helpers
+
+        assert own.helpers.FACTOR == FACTOR
+        return np.asarray(x) * FACTOR
+"""
+
+
+def of_own_modules(folder: Path, factor: float, kind: str = "joblib") -> Path:
+    """A model that holds an object of a package in `folder`, which nobody has imported afterwards."""
+    (folder / "own").mkdir(parents=True, exist_ok=True)
+    (folder / "own" / "__init__.py").write_text("")
+    (folder / "own" / "helpers.py").write_text(f"FACTOR = {factor}\n")
+    (folder / "own" / "steps.py").write_text(STEPS.format(mark=str(folder / "imported")))
+    make = (
+        "import joblib, pickle, sys, skops.io\n"
+        "from sklearn.linear_model import LinearRegression\nfrom sklearn.pipeline import make_pipeline\n"
+        "from own.steps import Scaled\n"
+        "model = make_pipeline(Scaled(), LinearRegression()).fit([[1.0], [2.0]], [1.0, 2.0])\n"
+        f"model[1].coef_, model[1].intercept_ = model[1].coef_ * 0 + {factor}, 0.0\n"
+        f"{kind}.dump(model, open('model.file', 'wb'))\n"
+    )
+    subprocess.run([sys.executable, "-B", "-c", make], cwd=folder, check=True)
+    (folder / "imported").unlink()
+    return folder / "model.file"
+
+
+def asked_elsewhere(project: Project, version: str) -> float:
+    """What a process that knows nothing but the registry says of the row 1.0."""
+    events = {event.body.version: event.body for event in project.ledger.events([VersionRegistered])}
+    ask = (
+        "import polars as pl, pathlib\n"
+        "from windlass.records.paths import Paths\nfrom windlass.registry.registry import Registry\n"
+        f"registry = Registry(Paths(pathlib.Path({str(project.paths.root)!r})))\n"
+        f"bundle = registry.open('flights', {events[version].digest!r})\n"
+        "print(float(bundle.predict(pl.DataFrame({'x0': [1.0]})).scores[0]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, cwd="/")
+    return float(done.stdout)
+
+
+@pytest.mark.parametrize("kind", ["joblib", "pickle", "skops.io"])
+def test_modules_of_ones_own_become_part_of_the_version(tmp_path: Path, kind: str) -> None:
+    model = of_own_modules(tmp_path / "made", 2.0, kind)
+    made = make_project_from_model(tmp_path / "flights", model, trust=True, target="late")
+    assert (made.doubt, made.modules) == ("", ("own/__init__.py", "own/helpers.py", "own/steps.py"))
+    shutil.rmtree(tmp_path / "made" / "own")
+    project = Project(tmp_path / "flights")
+    project.declare()
+    assert project.loaded().bundle.predict(pl.DataFrame({"x0": [1.0]})).scores[0] == 4
+    project.edit(digest_of(model), digest_of(later := of_own_modules(project.folder, 3.0, kind)))
+    later.replace(project.folder / "models" / "model.file")
+    project.declare()
+    assert project.loaded().bundle.predict(pl.DataFrame({"x0": [1.0]})).scores[0] == 9
+    assert not {"own", "own.steps", "own.helpers"} & {*sys.modules}
+    shutil.rmtree(project.folder / "own")
+    assert [asked_elsewhere(project, version) for version in ("v1", "v2")] == [4, 9]
+    project.ledger.close()
+
+
+def test_a_module_in_the_current_folder_is_found_and_one_on_the_path_is_still_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_own_modules(tmp_path / "here", 2.0).rename(tmp_path / "model.file")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.syspath_prepend(tmp_path / "here")
+    made = make_project_from_model(tmp_path / "flights", tmp_path / "model.file", trust=True, target="late")
+    assert "own/steps.py" in made.modules
+
+
+def test_code_of_ones_own_is_not_run_before_somebody_vouches_for_the_file(tmp_path: Path) -> None:
+    model = of_own_modules(tmp_path / "made", 2.0)
+    with pytest.raises(UntrustedModel, match=r"would import and may run: own\.steps\.Scaled"):
+        make_project_from_model(tmp_path / "flights", model, trust=False, target="late")
+    assert not (tmp_path / "made" / "imported").exists()
+    make_project_from_model(tmp_path / "flights", model, trust=True, target="late")
+    (tmp_path / "made" / "imported").unlink()
+    with (tmp_path / "flights" / "models" / "model.file").open("ab") as file:
+        file.write(b" ")
+    project = Project(tmp_path / "flights")
+    with pytest.raises(UntrustedModel, match="was vouched for"):
+        project.declare()
+    assert not (tmp_path / "made" / "imported").exists()
+    project.ledger.close()
+
+
+def test_what_is_wrong_with_a_module_of_ones_own_is_told_with_its_line(tmp_path: Path) -> None:
+    model = of_own_modules(tmp_path, 2.0)
+    (tmp_path / "own" / "helpers.py").write_text("import not_installed_here\n")
+    with pytest.raises(ProductError, match="No module named 'not_installed_here'") as raised:
+        make_project_from_model(tmp_path / "flights", model, trust=True, target="late")
+    assert raised.value.where == f"{tmp_path}/own/helpers.py:1"
+    assert not (tmp_path / "flights").exists()
+
+
+def test_a_module_that_would_be_overwritten_by_the_product_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "product.py").write_text(
+        "class Thing:\n    n_features_in_ = 1\n\n    def predict(self, rows):\n        return [0.0] * len(rows)\n"
+    )
+    make = "import pickle, product; pickle.dump(product.Thing(), open('model.file', 'wb'))"
+    subprocess.run([sys.executable, "-B", "-c", make], cwd=tmp_path, check=True)
+    with pytest.raises(UsageError, match=r"a module product\.py[\s\S]*give the module another name"):
+        make_project_from_model(tmp_path / "flights", tmp_path / "model.file", trust=True, target="late")
+    assert not (tmp_path / "flights").exists()

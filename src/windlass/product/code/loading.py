@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from windlass.errors import ProductError, WindlassError
 from windlass.product.code.discovery import Found, find_classes, find_named
 from windlass.product.code.namespace import import_private, private_name
 from windlass.product.code.sharing import share
-from windlass.product.code.source import Source, read_source, source_from_folder, split_entry
+from windlass.product.code.source import Source, modules_holding, read_source, source_from_folder, split_entry
 from windlass.product.product import Product
 
 
@@ -37,6 +38,31 @@ def load(source: Source, folder: Path) -> type[Product]:
     """The product class of a source that was read from `folder`; processes that `train` starts know its modules too."""
     share(source, folder)
     return _load(source, folder)
+
+
+@contextmanager
+def lent(source: Source, folder: Path, names: Iterable[str]) -> Iterator[None]:
+    """While it lasts, the modules of `source` that hold `names` are found by their public names, as a model file that
+    was written elsewhere has them; what is read meanwhile is of the private modules and stays so.
+
+    `folder` is where the source was read from. Raises ProductError for what the modules raise.
+    """
+    share(source, folder)
+    wanted = modules_holding(source, names)
+    try:
+        mine = {name: import_private(source, name, folder) for name in wanted}
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
+        raise _import_failed(error, source, folder) from error
+    before = {name: sys.modules.get(name) for name in wanted}
+    sys.modules.update(mine)
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
 
 
 def _load(source: Source, folder: Path) -> type[Product]:

@@ -3,7 +3,7 @@
 The modules of a source live in `sys.modules` below one private package whose name is made from the source's digest
 alone. Models that hold objects of these classes can therefore be read back by any process that has loaded the same
 source, and by none that has not. Imports of own modules are led into the private package; all others go their usual
-way. Nothing is ever found by a public name.
+way. Nothing is found by a public name, but for the moment in which a model file that names it so is read (`lent`).
 """
 
 from __future__ import annotations

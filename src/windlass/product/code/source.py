@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -78,18 +78,27 @@ def read_source(entry: str, project: Path) -> Source:
     start = own.locate(module)
     if start is None:
         raise _no_module(module, entry, project)
-    files: dict[str, bytes] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        path = own.locate(name)
-        if path is None or path in files:
-            continue
-        files[path] = (project / path).read_bytes()
-        waiting += parents(name)
-        tree = parse(files[path], project / path)
-        waiting += own.nearest(imported_names(tree, name, package=path.endswith("__init__.py")))
-    return Source(entry=entry, files=files)
+    return Source(entry=entry, files=_gather([module], own, project))
+
+
+def with_modules_of(source: Source, names: Iterable[str], folder: Path) -> Source | None:
+    """The source together with the modules in `folder` that hold `names` (`module.name`, as a pickle has them).
+
+    None when none of them is such a module: a name that this Python finds somewhere else is not. What the source has
+    already stays as it was read. Raises ProductError for a module that is not valid Python.
+    """
+    own = _Project(folder)
+    mine = [name for name in names if _nearest(name, source.modules) or not _is_elsewhere(name, folder)]
+    found = [name for name in own.nearest(mine) if name not in source.modules]
+    if not found and not any(_nearest(name, source.modules) for name in mine):
+        return None
+    return Source(entry=source.entry, files={**_gather(found, own, folder), **source.files})
+
+
+def modules_holding(source: Source, names: Iterable[str]) -> list[str]:
+    """The modules of a source that hold `names` (`module.name`), and the packages above them, outermost first."""
+    found = {name for each in names if (name := _nearest(each, source.modules)) is not None}
+    return sorted(found | {above for name in found for above in parents(name)})
 
 
 def source_from_folder(folder: Path, entry: str) -> Source:
@@ -125,6 +134,35 @@ def parse(content: bytes, path: Path) -> ast.Module:
         ) from error
 
 
+def _gather(waiting: list[str], own: _Project, folder: Path) -> dict[str, bytes]:
+    """Path -> content of the modules that wait, and of all that they import."""
+    files: dict[str, bytes] = {}
+    while waiting:
+        name = waiting.pop()
+        path = own.locate(name)
+        if path is None or path in files:
+            continue
+        files[path] = (folder / path).read_bytes()
+        waiting += parents(name)
+        tree = parse(files[path], folder / path)
+        waiting += own.nearest(imported_names(tree, name, package=path.endswith("__init__.py")))
+    return files
+
+
+def _nearest(name: str, modules: Container[str]) -> str | None:
+    """The module that holds `name`: the longest part of it that is one."""
+    return next((each for each in (name, *parents(name)) if each in modules), None)
+
+
+def _is_elsewhere(name: str, folder: Path) -> bool:
+    """Whether this Python finds the module of `name`, and not in `folder`."""
+    try:
+        spec = find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):  # ValueError: `__main__`
+        return False
+    return spec is not None and spec.origin is not None and not Path(spec.origin).is_relative_to(folder.resolve())
+
+
 class _Project:
     """Which modules are the project's own."""
 
@@ -140,7 +178,7 @@ class _Project:
         stem = "/".join(parts)
         return next((path for path in (f"{stem}/__init__.py", f"{stem}.py") if (self._folder / path).is_file()), None)
 
-    def nearest(self, names: Iterator[str]) -> Iterator[str]:
+    def nearest(self, names: Iterable[str]) -> Iterator[str]:
         """For each dotted name the longest part that is an own module: `helpers.clean` may be a function in it."""
         for name in names:
             found = next((each for each in (name, *parents(name)) if self.locate(each)), None)
