@@ -33,7 +33,7 @@ def _is_tried_out(sighting: Sighting, route: Route) -> bool:
     return not route.start.is_scheduled and any(_EXAMPLES.search(each.path) for each in (*route.chain, sighting.here()))
 
 
-_SMOKE = re.compile(r"\bsmoke(\b|_)", re.IGNORECASE)
+_SMOKE = re.compile(r"\bsmoke(\b|_)|\b(test|dummy|fake|ci)[ _-](models?|artifacts?)\b", re.IGNORECASE)
 _EXAMPLES = re.compile(r"(^|/)(examples?|tutorials?|docs|demos?|fixtures?)/")
 _ANSWERS = re.compile(r"(\w+ run )?(python3? -m )?(streamlit run|uvicorn|gunicorn|flask run|fastapi (run|dev))\b")
 """A job that only sees whether a service starts: what it would train when asked is trained for nobody."""

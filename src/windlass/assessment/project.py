@@ -44,7 +44,7 @@ from windlass.assessment.automation.workflow import Workflow
 from windlass.assessment.given import name_what_is_given
 from windlass.assessment.modules import Key, Modules
 from windlass.assessment.reading.code import Module
-from windlass.assessment.reading.git import History
+from windlass.assessment.reading.git import History, kept_files
 from windlass.assessment.reading.lookups import loaded_in, lookups_in
 from windlass.assessment.reading.readers import read_code
 from windlass.assessment.reading.shell import Command, read_shell
@@ -54,7 +54,9 @@ from windlass.assessment.reading.variables import Values
 from windlass.assessment.reading.yaml import read_yaml
 from windlass.assessment.records import Unread
 
-_TEMPLATE = re.compile(r"\{\{|\{%|__cookiecutter|\bcookiecutter\.")
+_TEMPLATE = re.compile(
+    r"\{\{|\{%|__cookiecutter|\bcookiecutter\.|(^|/)__[A-Z][A-Z0-9_]*[A-Z0-9]__|(^|/)inst/rmarkdown/templates/"
+)
 _EXAMPLE_DOCKERFILES = (".devcontainer/", "docs/", "site-packages/")
 
 
@@ -108,6 +110,11 @@ class Project:
     def paths(self) -> list[str]:
         """Every file that is not part of an unfilled template."""
         return [path for path in self.tree.sizes if not is_rendered_later(path)]
+
+    @cached_property
+    def expected(self) -> frozenset[str]:
+        """Every file of the tree, and those that git keeps and a sparse or partial checkout has left out."""
+        return frozenset((*self.tree.sizes, *filter(None, kept_files(self.root, self.tree.limits.files))))
 
     @cached_property
     def _lower(self) -> list[tuple[str, str]]:

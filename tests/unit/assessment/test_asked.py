@@ -73,18 +73,19 @@ def test_an_operation_of_a_description_answers(ask: Ask) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from sagemaker import ModelPackage\ndef go(arn):\n"
+        "from sagemaker import ModelPackage\ndef go(arn=None):\n"
         "    ModelPackage(model_package_arn=arn).deploy(instance_type='m')\n",
-        "from google.cloud import aiplatform\ndef go(p):\n"
+        "from google.cloud import aiplatform\ndef go(p=None):\n"
         "    model = aiplatform.Model.upload_scikit_learn_model_file(model_file_path=p)\n"
         "    model.deploy(endpoint='e')\n",
-        "from sagemaker.transformer import Transformer\ndef go(n):\n"
+        "from sagemaker.transformer import Transformer\ndef go(n=None):\n"
         "    Transformer(model_name=n).transform(data='s3://x')\n",
         "import boto3\ndef go():\n    boto3.client('sagemaker').create_transform_job(TransformJobName='j')\n",
     ],
 )
 def test_a_platform_is_given_a_model_to_answer_with(ask: Ask, code: str) -> None:
-    assert ask("model-serving", {"go.py": code}).state is State.PRESENT
+    assert ask("model-serving", {"go.py": f"{code}go()\n"}).state is State.PRESENT
+    assert ask("model-serving", {"go.py": code}).state is State.ABSENT
 
 
 def test_what_a_platform_asks_for_answers(ask: Ask) -> None:

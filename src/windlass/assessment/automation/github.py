@@ -19,7 +19,7 @@ from windlass.assessment.automation.workflow import (
     told,
     words,
 )
-from windlass.assessment.reading.shell import Command
+from windlass.assessment.reading.shell import Command, names_program
 from windlass.assessment.reading.variables import Values
 from windlass.assessment.reading.yaml import Map
 
@@ -192,16 +192,32 @@ _RUNS_WHAT_IT_IS_GIVEN = {
     "fifsky/ssh-action": ("command",),
     "garygrossgarten/github-action-ssh": ("command",),
 }
-_KUBECTL = ("actions-hub/kubectl", "steebchen/kubectl")
+_TELLS_A_CLIENT = {
+    "actions-hub/kubectl": ("kubectl", "args"),
+    "steebchen/kubectl": ("kubectl", "command"),
+    "pulumi/actions": ("pulumi", "command"),
+    "cloudflare/wrangler-action": ("wrangler", "command"),
+    "fjogeleit/http-request-action": ("curl", "url"),
+    "distributhor/workflow-webhook": ("curl", "webhook_url"),
+}
+"""Actions that hand what they are given to one client, and under which name they are given it."""
+_COMMANDS = frozenset({"args", "cmd", "command", "exec", "run"})
+"""Names under which others are given whole commands."""
 
 
 def _given_to(uses: str, given: Map) -> tuple[Command, ...]:
     """The commands that an action is given to run, here or on another machine."""
     name = uses.lower().partition("@")[0]
-    if name in _KUBECTL:
-        return tuple(replace(each, argv=("kubectl", *each.argv)) for each in script(given, "args"))
+    if name in _TELLS_A_CLIENT:
+        client, asked = _TELLS_A_CLIENT[name]
+        return tuple(replace(each, argv=(client, *each.argv)) for each in script(given, asked))
     wanted = _RUNS_WHAT_IT_IS_GIVEN.get(name, ())
-    return tuple(each for key in given if key.lower() in wanted for each in script(given, key))
+    return tuple(
+        each
+        for key, value in given.items()
+        if key.lower() in wanted or (key.lower() in _COMMANDS and names_program(text_of(value).strip()))
+        for each in script(given, key)
+    )
 
 
 def _composite(path: str, top: Map) -> Workflow | None:

@@ -8,7 +8,18 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from windlass.assessment.automation.workflow import Job, Step, Trigger, Workflow, mapping, maps, script, text_of, words
+from windlass.assessment.automation.workflow import (
+    Job,
+    Step,
+    Trigger,
+    Workflow,
+    mapping,
+    maps,
+    script,
+    text_of,
+    told,
+    words,
+)
 from windlass.assessment.reading.lines import line_at
 from windlass.assessment.reading.shell import Command, read_shell
 from windlass.assessment.reading.yaml import Items, Map
@@ -302,9 +313,40 @@ def read_jenkins(path: str, text: str) -> Workflow | None:
     if cron is not None:
         triggers.append(Trigger(kind="schedule", line=line_at(bare, cron.start()), detail=cron[1]))
     stages = [(each.start(), each[1]) for each in _STAGE.finditer(bare)]
+    settings = list(_settings_of_jenkins(bare))
     steps = []
     for place, commands in sorted(found, key=lambda each: each[0]):
         stage = next((name for begun, name in reversed(stages) if begun < place), "")
-        steps.append(Step(line=line_at(bare, place), name=stage, commands=tuple(commands)))
+        given = {name: value for begun, end, put in settings if begun <= place < end for name, value in put.items()}
+        known = told(tuple(commands), {name: (value,) for name, value in given.items()})
+        known = tuple(replace(each, given=(*given.items(), *each.given)) for each in known) if given else known
+        steps.append(Step(line=line_at(bare, place), name=stage, commands=known))
     job = Job(name="pipeline", line=1, steps=tuple(steps))
     return Workflow(path=path, system="Jenkins", name=path, triggers=tuple(triggers), jobs=(job,))
+
+
+_ENVIRONMENT = re.compile(r"\benvironment\s*\{([^{}]*(?:\$\{[^{}]*\}[^{}]*)*)\}")
+_WITH_ENV = re.compile(r"\bwithEnv\s*\(\s*\[(.*?)\]\s*\)\s*\{", re.DOTALL)
+_SETS = re.compile(r"^\s*(\w+)\s*=\s*(['\"])(.*?)\2\s*$", re.MULTILINE)
+_PAIR = re.compile(r"(['\"])(\w+)=(.*?)\1")
+
+
+def _settings_of_jenkins(text: str) -> Iterator[tuple[int, int, dict[str, str]]]:
+    """From where to where which variables hold: what a pipeline, a stage or `withEnv` puts into the environment."""
+    for block in _ENVIRONMENT.finditer(text):
+        yield *_around(text, block.start()), {name: value for name, _, value in _SETS.findall(block[1])}
+    for block in _WITH_ENV.finditer(text):
+        yield block.end(), _around(text, block.end())[1], {name: value for _, name, value in _PAIR.findall(block[1])}
+
+
+def _around(text: str, place: int) -> tuple[int, int]:
+    """The braces around a place: where they open and where they close."""
+    open_braces: list[int] = []
+    for found in re.finditer(r"[{}]", text):
+        if found[0] == "{":
+            open_braces.append(found.start())
+        elif open_braces:
+            begun = open_braces.pop()
+            if begun < place <= found.start():
+                return begun, found.start()
+    return 0, len(text)

@@ -67,6 +67,10 @@ _JENKINS = re.compile(r"(.+/)?(jenkinsfile[^/]*|[^/]+\.jenkinsfile)(?<!\.md)", r
 _EXAMPLES = re.compile(r"(^|/)(docs?|examples?|samples?|templates?|tests?|archive|old)/", re.IGNORECASE)
 
 
+_UNFILLED = re.compile(r"\{\{|__cookiecutter|(^|/)__[A-Z][A-Z0-9_]*[A-Z0-9]__")
+"""In the path of a template that somebody has yet to fill in."""
+
+
 def is_heard_at_the_top_alone(path: str) -> bool:
     """Whether a system looks for such a file at the top of a repository and nowhere else."""
     top = (_GITHUB, _GITLAB, _DRONE, _SEMAPHORE, *(pattern for pattern, reader in _NAMED if reader in _AT_THE_TOP))
@@ -77,6 +81,8 @@ def active_workflows(tree: Tree, documents: Documents) -> list[Workflow]:
     """Every workflow where its system looks for it, composite actions among them."""
     found: list[Workflow] = []
     for path in tree.sizes:
+        if _UNFILLED.search(path):
+            continue
         workflow = _read(tree, documents, path)
         if workflow is not None:
             found.append(workflow)

@@ -174,6 +174,27 @@ def _catalogued(path: str, top: Map) -> Iterator[Seen]:
             yield Seen((Evidence(path=path, line=about.line, why=f"each version of {name} is kept"),), by=By.PERSON)
 
 
+_HISTORY = re.compile(r"^\s*describe\s+history\b", re.IGNORECASE)
+_NOTES = frozenset({"log_param", "log_params", "set_tag", "set_tags"})
+_OF_TABLE = frozenset({"delta", "table", "data", "dataset", "iceberg"})
+
+
+def _noted(facts: Facts) -> Iterator[Seen]:
+    """The version of a table, asked of its history, that is kept with the run that it trains."""
+    asked = [
+        function
+        for module, function in facts.functions
+        if any(map(_HISTORY.match, function.words.split("\n")))
+        or any(call.last == "history" and "DeltaTable" in call.name for call in function.calls)
+    ]
+    for place in facts.named(lambda name: last_of(name) in _NOTES) if asked else ():
+        said = [*place[2].values, *(place[1].words.split("\n") if place[2].last.endswith("s") else ())]
+        if any({"version"} < parts_of(word) and parts_of(word) & _OF_TABLE for word in said):
+            sighting = facts.sight(place)
+            if sighting.by > By.NOBODY:
+                yield sighting.seen("the version of the table is kept with the run")
+
+
 _DIGESTS = frozenset({"sha256", "md5", "sha1", "hash_pandas_object", "blake2b", "xxh64"})
 _COPIES = frozenset(
     {
@@ -228,6 +249,7 @@ _REGISTERS_DATA = (("az", "ml", "data", "create"), ("az", "ml", "dataset", "regi
 def data_versioned(facts: Facts) -> Finding:
     """Training data have versions by content, which a model can be tied to."""
     seen = [*_dvc(facts), *_lfs(facts), *_tables(facts), *_assets(facts), *_snapshots(facts), *_pins(facts)]
+    seen += list(_noted(facts))
     seen += [seen_run(run) for run in facts.runs(lambda argv: argv[:4] in _REGISTERS_DATA)]
     pulls = [
         run

@@ -12,7 +12,7 @@ from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.probes.testing import tests_in_ci, tests_of, tests_of_files
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.routes import By
-from windlass.assessment.reading.code import Call, Function, Module, last_of
+from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import is_metric, parts_of
 
@@ -73,6 +73,26 @@ def _library(facts: Facts) -> Iterator[Sighting]:
             yield sighting
 
 
+_ROWS = frozenset({"records", "iterrows", "itertuples", "to_dicts", "iter_rows", "dictreader"})
+"""Words by which a table is gone through row by row."""
+_MAKES_RECORD = frozenset({"model_validate", "parse_obj"})
+
+
+def _rows_of_pydantic(facts: Facts) -> Iterator[Sighting]:
+    """Rows of a table that are each made a record of Pydantic, which raises at the first that is wrong."""
+    for module, function in facts.functions:
+        if module.is_notebook or _ROWS.isdisjoint(function.words.lower().split("\n")):
+            continue
+        for call in function.calls:
+            if call.last not in _MAKES_RECORD and not call.has("**"):
+                continue
+            owner = call.name.removesuffix(f".{call.last}") if call.last in _MAKES_RECORD else call.name
+            found = facts.project.modules.class_of(owner, module) if owner and owner != "?" else None
+            if found is not None and any(base in _RECORD_BASES for base in found[1].bases):
+                yield facts.sight((module, function, call))
+
+
+_RECORD_BASES = frozenset({"pydantic.BaseModel", "pydantic.main.BaseModel"})
 _ANSWER_ONLY = re.compile(r"^(great_expectations|deepchecks|evidently|soda|whylogs)\.|run_checkpoint$|(^|\.)expect_")
 """Checks that say what they found and raise nothing; schemas raise themselves."""
 
@@ -87,7 +107,7 @@ def _is_heeded(facts: Facts, sighting: Sighting) -> bool:
 
 
 def _can_stop(function: Function) -> bool:
-    ends = any(call.last in ("exit", "_exit") for call in function.calls)
+    ends = any(call.last in ("exit", "_exit", "assert_no_checks_fail") for call in function.calls)
     return bool(function.raises or function.asserts) or ends or any(check.stops for check in function.branches)
 
 
@@ -150,7 +170,7 @@ def _is_schema(facts: Facts, call: Call, module: Module, function: Function) -> 
     found = facts.project.modules.class_of(own, module)
     if found is not None:
         return any(
-            re.search(r"(DataFrameModel|SchemaModel|\bModel)$", base)
+            re.search(r"(DataFrameModel|SchemaModel|\b(Model|Schema))$", base)
             and base.startswith(("pandera", "patito", "dataframely"))
             for base in found[1].bases
         )
@@ -207,14 +227,28 @@ def _inline(facts: Facts) -> Iterator[Sighting]:
                 check.stops and any(0 < line - check.line <= 4 for line in function.raises)
             )
             reads = [call for call in function.calls if call.line < check.line and parts_of(call.last) & _READS]
-            if said and raised and reads:
+            if said and raised and reads and not _asks_answer(function, check):
                 yield Sighting(module, function, reads[-1], facts.route(module, function))
 
 
+_SPLIT = frozenset({"y", "target", "label", "labels"})
+
+
+def _asks_answer(function: Function, check: Check) -> bool:
+    """`if "Class" not in df.columns: raise`, by whoever splits that one column off as the answer."""
+    assigned = {each.name.lower() for each in function.assigned}
+    others = {word for word in check.words if word not in _MISSED | _OF_TABLES}
+    return "columns" in check.words and len(others) == 1 and bool(assigned & _SPLIT)
+
+
+_OF_TABLES = frozenset({"df", "data", "frame", "dataframe", "dataset", "raw", "self"})
 _READS = frozenset({"read", "load"})
 _MISSED = frozenset(
-    {"missing", "missing_cols", "missing_columns", "isnull", "isna", "null_count", "columns", "duplicated", "nunique"}
-)
+    {
+        "missing", "missing_cols", "missing_columns", "isnull", "isna", "null_count", "columns", "duplicated",
+        "nunique", "notna", "notnull",
+    }
+)  # fmt: skip
 """That there are any rows at all says little of them."""
 _WITHIN = frozenset({"isin"})
 """Asserted: that all values are among those that are known."""
@@ -382,7 +416,7 @@ def data_tests(facts: Facts) -> Finding:
     """Checks of training data on the way of training, which can stop it."""
     seen: list[Seen] = [*_tested(facts), *_steps_of_tests(facts), *_asset_checks(facts), *_of_mage(facts)]
     down: list[Evidence] = []
-    for sighting in (*_library(facts), *_hand_written(facts), *_inline(facts)):
+    for sighting in (*_library(facts), *_rows_of_pydantic(facts), *_hand_written(facts), *_inline(facts)):
         if sighting.call.kwarg("skip_check") == "True":
             down.append(sighting.here("told to skip the check"))
         elif sighting.by is By.NOBODY:

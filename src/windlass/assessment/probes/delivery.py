@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from windlass.assessment.automatic import automatic_routes
 from windlass.assessment.automation.workflow import Step
@@ -38,7 +39,7 @@ from windlass.assessment.words import parts_of
 @probe("service-cd")
 def service_cd(facts: Facts) -> Finding:
     """A CI job deploys, started by a push, a tag or an event."""
-    seen = deploys_of(facts)
+    seen = [replace(each, swallowed="") for each in deploys_of(facts)]  # whoever goes on all the same has deployed
     down = [
         Evidence(path=each.evidence[0].path, line=each.evidence[0].line, why="only a person starts this deployment")
         for each in seen
@@ -78,7 +79,7 @@ def _pushes(use: Use) -> bool:
 def _lacks_dockerfile(facts: Facts, use: Use) -> bool:
     """Whether the whole repository has no file that the action of Docker could build from."""
     docker = use.step.uses.startswith("docker/build-push-action") and not facts.project.inside
-    return docker and not any("dockerfile" in path.lower() for path in facts.project.paths)
+    return docker and not any("dockerfile" in path.lower() for path in facts.project.expected)
 
 
 _PREPARE = ("actions/checkout", "actions/setup-", "docker/", "aws-actions/", "google-github-actions/auth", "azure/")
@@ -97,7 +98,10 @@ def _lacks_file(facts: Facts, use: Use) -> str:
     file = given.get("file", "Dockerfile").removeprefix("./")
     taken = [path for image in project.images if image.path == file for path in image.copies]
     plain = [path.removeprefix("./") for path in taken if _PLAIN.fullmatch(path.removeprefix("./"))]
-    return next((path for path in plain if path not in project.tree), "")
+    return next((path for path in plain if path not in project.expected), "")
+
+
+_KEPT = re.compile(r"type=registry|push=true")
 
 
 @probe("automated-build")
@@ -112,7 +116,7 @@ def automated_build(facts: Facts) -> Finding:
         elif use.step.uses.startswith("docker/build-push-action") and (lacking := _lacks_file(facts, use)):
             why = f"the image takes {lacking}, which is not there"
             thrown.append(Evidence(path=use.path, line=use.step.line, why=why))
-        elif (push and push != "false") or "type=registry" in use.step.given.get("outputs", ""):
+        elif (push and push != "false") or _KEPT.search(use.step.given.get("outputs", "")):
             kept.append(seen_use(use))
         else:
             thrown.append(Evidence(path=use.path, line=use.step.line, why="built, and thrown away when the job ends"))

@@ -18,6 +18,7 @@ from windlass.assessment.probes.verbs import (
     stops_container,
     writes_image,
 )
+from windlass.assessment.reach.environment import environment_of
 from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.lines import line_at
@@ -52,7 +53,21 @@ def deploys_of(facts: Facts) -> list[Seen]:
             found.append(seen_run(run))
     if any(True for _ in declared(facts, "", *_ANSWERS)):
         found += code_pipelines(facts)
+    found += _on_another_machine(facts)
     return [*found, *_synced(facts), *_committed(facts), *_started_here(facts), *_called(facts), *_pushed(facts)]
+
+
+def _on_another_machine(facts: Facts) -> Iterator[Seen]:
+    """Containers that a job leaves running where `DOCKER_HOST` or a context of Docker says."""
+    for run in facts.runs(starts_container):
+        start = run.route.start
+        if start.workflow is None or start.job is None:
+            continue
+        earlier = [each.argv for step in start.job.steps for each in step.commands if each.line < run.command.line]
+        told = any(argv[:3] == ("docker", "context", "use") and argv[3:] != ("default",) for argv in earlier)
+        given = {**environment_of(facts.project, start), **{name: (value,) for name, value in run.command.given}}
+        if told or any("://" in value for value in given.get("DOCKER_HOST", ())):
+            yield seen_run(run)
 
 
 def _only_tries(seen: Seen) -> bool:

@@ -14,7 +14,7 @@ from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.loop import retrained_on_scores
 from windlass.assessment.probes.orchestration import steps_of_file
 from windlass.assessment.probes.probe import probe
-from windlass.assessment.probes.serving import predicts, service_modules, taken_in
+from windlass.assessment.probes.serving import applications, predicts, service_modules, taken_in
 from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.engines import dvc_stages
@@ -208,7 +208,7 @@ def drift_monitoring(facts: Facts) -> Finding:
         routes = facts.graph.routes(sighting.key)
         best = max(routes, key=lambda route: route.by, default=None)
         by_hand = best is not None and not sighting.module.is_notebook
-        if best is not None and best.by >= By.REQUEST and not _is_page(facts, best):
+        if best is not None and best.by >= By.REQUEST and not _is_page(facts, best) and not _ends(facts, best):
             seen.append(Seen((sighting.here("measures drift"), *best.evidence), by=best.by, swallowed=best.swallowed))
         elif _kept_by_hand(facts, sighting):
             seen.append(sighting.seen("measures drift and keeps what it measured"))
@@ -250,7 +250,8 @@ def _steps(facts: Facts) -> frozenset[Key]:
 
 def _is_stage(facts: Facts, routes: Iterable[Route]) -> bool:
     """Whether one of several stages of DVC, or of the steps of a job that a file declares, leads there."""
-    paths = {each.path for route in routes for each in route.chain if each.path.endswith((".yaml", ".yml"))}
+    ways = [route for route in routes if not any(_SHOWN.search(each.path) for each in route.chain)]
+    paths = {each.path for route in ways for each in route.chain if each.path.endswith((".yaml", ".yml"))}
     stages = Counter(path for path, *_ in dvc_stages(facts.project)) if paths else Counter[str]()
     return any(stages[path] > 1 or len(steps_of_file(facts, path)) > 1 for path in paths)
 
@@ -269,7 +270,7 @@ def _of_service(facts: Facts, route: Route) -> bool:
     return False
 
 
-_SHOWN = re.compile(r"(^|/)(demos?|examples?)(/|[_-])|_(demo|example)\.py$")
+_SHOWN = re.compile(r"(^|/)(demos?|examples?)(/|[_-])|_(demo|example)\.(py|ipynb)$")
 
 
 def _kept_by_hand(facts: Facts, sighting: Sighting) -> bool:
@@ -297,6 +298,16 @@ def _declared_monitors(facts: Facts) -> Iterator[Seen]:
                     (Evidence(path=path, line=document.line, why="a monitor of the platform is declared"),),
                     by=By.PERSON,
                 )
+
+
+def _ends(facts: Facts, route: Route) -> bool:
+    """Whether an image that no file starts runs a program which answers nobody: somebody runs it, and it ends."""
+    if route.by is not By.REQUEST or route.start.evidence.path not in {each.path for each in facts.project.images}:
+        return False
+    return not any(each.path in applications(facts) or _SERVES.search(each.why) for each in route.evidence)
+
+
+_SERVES = re.compile(r"\b(uvicorn|gunicorn|hypercorn|flask|streamlit|serve|fastapi|celery|dagster|bentoml)\b")
 
 
 def _is_page(facts: Facts, route: Route) -> bool:

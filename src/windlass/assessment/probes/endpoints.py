@@ -54,8 +54,9 @@ def _called(facts: Facts) -> Iterator[Seen]:
         "google_cloud_pipeline_components", "airflow",
     )  # fmt: skip
     for place in facts.named(lambda name: name.partition(".")[0] in roots and _is_endpoint(name)):
-        if not place[0].is_notebook or _ENDPOINTS.search(place[2].name):
-            yield facts.sight(place).seen()
+        sighting = facts.sight(place)
+        if sighting.by > By.NOBODY and (not place[0].is_notebook or _ENDPOINTS.search(place[2].name)):
+            yield sighting.seen()
 
 
 def _declared(facts: Facts) -> Iterator[Seen]:
@@ -66,6 +67,9 @@ def _declared(facts: Facts) -> Iterator[Seen]:
                     yield Seen((Evidence(path=path, line=each.line, why="an API of Cortex is declared"),), by=By.PERSON)
             if not isinstance(document, dict):
                 continue
+            if mapping(mapping(document.get("resources")).get("model_serving_endpoints")):
+                line = mapping(document.get("resources")).line_of("model_serving_endpoints")
+                yield Seen((Evidence(path=path, line=line, why="an endpoint for the model is declared"),), by=By.PERSON)
             schema, kind = str(document.get("$schema", "")), str(document.get("kind", ""))
             if re.search(r"azureml.*(online|batch|Online|Batch)(Endpoint|Deployment|-)", schema) or kind in (
                 "InferenceService",

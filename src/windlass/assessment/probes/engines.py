@@ -10,6 +10,7 @@ _STEPS = {
     "kfp": ("component", "pipeline", "container_component"),
     "metaflow": ("step",),
     "flytekit": ("task", "workflow"),
+    "flyte": ("task",),
     "modal": (),
     "azure.ai.ml.dsl": ("pipeline",),
     "azure.ai.ml": ("pipeline",),

@@ -123,6 +123,8 @@ def _judges(check: Check, function: Function) -> bool:
     if not check.orders:
         return False
     words = check.words
+    if _of_two_models(words):
+        return True
     parts = {part for word in words for part in parts_of(word)}
     name = parts_of(function.name.rpartition(".")[2])
     measured = (
@@ -145,6 +147,15 @@ def _judges(check: Check, function: Function) -> bool:
         parts & (_RIVALS | _ALLOWED) or name & _DECISIONS
     )
     return bool(measured and other) and not searching
+
+
+_NEWER = frozenset({"new", "old", "prev", "previous", "current", "candidate"})
+
+
+def _of_two_models(words: tuple[str, ...]) -> bool:
+    """Whether a metric stands beside the same one of another model: `best_f1_new > best_f1`."""
+    parts = [parts_of(word) for word in words if is_metric(word)]
+    return any(one < other and other - one <= _NEWER for one in parts for other in parts)
 
 
 def _comparisons(function: Function, call: Call | None = None) -> Iterator[Check]:
@@ -184,6 +195,23 @@ def _overwritten(facts: Facts, module: Module, function: Function, call: Call, f
     return 0
 
 
+def _is_given_by_hand(facts: Facts, sighting: Sighting, guard: Check) -> bool:
+    """Whether all who call a function hand a constant over for the verdict that it asks: `promote(approved=True)`."""
+    asked = [flag for flag in guard.flags if flag in sighting.function.parameters]
+    callers = facts.callers(sighting.key) if len(asked) == 1 and len(guard.flags) == 1 else ()
+    modules, given = facts.project.modules, []
+    for caller in callers:
+        module, function = modules.by_path[caller[0]], modules.function(caller)
+        for call in function.calls:
+            if sighting.key in modules.called(call.name, module, function):
+                value = call.kwarg(asked[0]) or next(
+                    iter(call.args[sighting.function.parameters.index(asked[0]) :]), ""
+                )
+                written = [each for each in function.assigned if each.name == value]
+                given.append(value == "True" or (bool(written) and all(each.constant for each in written)))
+    return bool(given) and all(given)
+
+
 def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | None:
     """The condition that a call stands under, or one above it that would have stopped.
 
@@ -192,6 +220,7 @@ def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | 
     above = [check for check in function.branches if check.line <= call.line]
     under = [check for check in above if check.line in call.guards]
     stopping = [check for check in above if check.stops and check not in under]
+    stopping += [check for check in function.asserts if check.line < call.line and _judges(check, function)]
     for check in reversed(under + stopping):
         parts = {part for word in check.words for part in parts_of(word)}
         judged = _judges(check, function) or _asks(check, function, asked) or _gathered(check, function)
@@ -293,6 +322,10 @@ def gates_in_code(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
             why = "the verdict is overwritten right before it is used"
             down.append(Evidence(path=module.path, line=dead, why=why))
             continue
+        if not guard.orders and _is_given_by_hand(facts, sighting, guard):
+            why = "the verdict is written down by hand"
+            down.append(Evidence(path=module.path, line=guard.line, why=why))
+            continue
         here = Evidence(path=module.path, line=guard.line, why=f"{call.last} depends on this condition")
         own = _judges(guard, function) or _gathered(guard, function)
         basis = None if own else _basis(judged, module)
@@ -334,6 +367,27 @@ def gates_on_replacing(facts: Facts) -> Iterator[Gate]:
                 here = Evidence(path=module.path, line=check.line, why=f"{call.last} depends on this condition")
                 sighting = facts.sight(place)
                 yield Gate(Seen((here, *sighting.seen().evidence), by=sighting.by), rival=True)
+
+
+_UPLOADS = frozenset(
+    {"upload_file", "upload_fileobj", "upload_blob", "upload_from_filename", "put_object", "fput_object"}
+)
+
+
+def gates_on_uploading(facts: Facts) -> Iterator[Gate]:
+    """A model that comes to a shared store only if it is better than the one there, or good enough."""
+    for place in facts.named(lambda name: last_of(name) in _UPLOADS):
+        module, function, call = place
+        said = (*call.values, call.on, function.name, *function.words.split("\n"))
+        told = {part for word in said for part in parts_of(word)}
+        for check in function.branches if told & {"model", "models"} and not module.is_notebook else ():
+            parts = {part for word in check.words for part in parts_of(word)}
+            rival = bool(parts & _RIVALS) or _of_two_models(check.words)
+            bound = rival or set(check.numbers) - {0.0, 1.0}
+            if check.line in call.guards and bound and _judges(check, function):
+                here = Evidence(path=module.path, line=check.line, why=f"{call.last} depends on this condition")
+                sighting = facts.sight(place)
+                yield Gate(Seen((here, *sighting.seen().evidence), by=sighting.by), rival=rival)
 
 
 def gates_on_a_floor(facts: Facts) -> Iterator[Gate]:
@@ -402,7 +456,10 @@ def _late(module: Module, function: Function, call: Call) -> Iterator[Evidence]:
 
 def gates_of_platforms(facts: Facts) -> Iterator[Gate]:
     """Conditions and thresholds that a platform holds a model to."""
+    evaluated = any(call.last == "evaluate" for _, _, call in facts.given(_GIVEN))
     for place in facts.named(_PLATFORM.search):
+        if evaluated and place[2].last == "MetricThreshold":
+            continue  # what is given to an evaluation counts with that
         if not _asks_data(facts, place):
             yield Gate(facts.sight(place).seen(), rival="baseline" in str(place[2].kwargs).lower())
 
@@ -424,17 +481,22 @@ def gates_in_functions(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     down: list[Evidence] = []
     releasing = _releasing(facts)
     asked = _judging_functions(facts)
+    released: dict[tuple[str, str], int] = {}
+    for each in releases(facts) if releasing else ():
+        released[each.key] = max(released.get(each.key, 0), each.call.line)
     for module, function in facts.functions if releasing else ():
-        for check in function.branches if not module.is_notebook else ():
+        for check in (*function.branches, *function.asserts) if not module.is_notebook else ():
             parts = {part for word in check.words for part in parts_of(word)}
             judged = (
                 bool(parts & (_FLOORS | _RIVALS) or set(check.numbers) - {0.0, 1.0}) and _judges(check, function)
                 if check.orders
                 else _is_verdict(function, check) or _asks(check, function, asked) or _gathered(check, function)
             )
-            if not (judged and _fails_at(module, function, check)):
+            if not (judged and (check in function.asserts or _fails_at(module, function, check))):
                 continue
             key = (module.path, function.name)
+            if 0 < released.get(key, 0) < check.line:
+                continue  # judged only after it
             if not _leaves(function, check) and not facts.is_heeded(key, check.line):
                 why = "its error is caught and only told, so that it stops nothing"
                 down.append(Evidence(path=module.path, line=check.line, why=why))
@@ -691,7 +753,8 @@ def all_gates(facts: Facts) -> tuple[list[Gate], list[Evidence]]:
     down += unheeded
     found = [*gates, *failing, *gates_of_platforms(facts), *gates_in_ci(facts), *_deciding_steps(facts)]
     found += _choices_of_step_functions(facts)
-    found += [*gates_on_saving(facts), *gates_on_replacing(facts), *gates_on_a_floor(facts), *_branching_steps(facts)]
+    found += [*gates_on_saving(facts), *gates_on_replacing(facts), *gates_on_a_floor(facts)]
+    found += [*gates_on_uploading(facts), *_branching_steps(facts)]
     found += _thresholds_of_mlflow(facts)
     unreached = [gate.seen.evidence[0] for gate in found if gate.seen.by is By.NOBODY]
     down += [Evidence(path=each.path, line=each.line, why="a gate that nothing calls") for each in unreached]

@@ -93,12 +93,19 @@ def infrastructure_files(facts: Facts) -> Iterator[Evidence]:
                 yield Evidence(path=path, line=document.line_of("Resources"), why="resources in CloudFormation")
 
 
+_OF_TERRAGRUNT = re.compile(r"^\s*terraform\s*\{[^}]*\bsource\s*=", re.MULTILINE)
+
+
 def _in_languages(facts: Facts) -> Iterator[Evidence]:
     """Terraform, Bicep and templates of Azure."""
     for path in facts.project.named(".tf", ".tofu"):
         text = facts.project.text(path)
         if found := _RESOURCE.search(text):
             yield Evidence(path=path, line=line_at(text, found.start()), why="resources in Terraform")
+    for path in facts.project.named(".hcl"):
+        if found := _OF_TERRAGRUNT.search(facts.project.text(path)):
+            line = line_at(facts.project.text(path), found.start())
+            yield Evidence(path=path, line=line, why="a module of Terraform")
     for path in facts.project.named(".bicep"):
         if re.search(r"^(resource|module)\s", facts.project.text(path), re.MULTILINE):
             yield Evidence(path=path, line=1, why="resources in Bicep")

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from msgspec.structs import replace as replace_evidence
+
 from windlass.assessment.automatic import automatic_routes
 from windlass.assessment.automation.workflow import Job, Step, Workflow
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once, seen_run, seen_use
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.deployments import deploy_jobs
-from windlass.assessment.probes.gates import all_gates, releases
+from windlass.assessment.probes.gates import all_gates, gates_on_uploading, releases
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.serving import batch_modules, serve_from_registry
 from windlass.assessment.reach.dags import STARTS_A_DAG, dags_started
@@ -257,6 +259,9 @@ def _decided(facts: Facts, module: Module, function: Function) -> bool:
         if call.last in ("ShortCircuitOperator", "BranchPythonOperator")
         for key in modules.handed_over(call, module)
     ]
+    named = (call.kwarg("task_id") or "" for call in function.calls if call.last == "ShortCircuitOperator")
+    if any(parts_of(name) & _SIGNS for name in named):
+        return True
     chosen = ("airflow" in module.packages) and any(
         decorator.last in _DECIDE and _signs((each.name, *each.parameters))
         for each in module.functions.values()
@@ -310,10 +315,34 @@ def _by_functions(facts: Facts) -> Iterator[tuple[Seen, bool]]:
 _OUTPUT = re.compile(r"outputs\.([\w-]+)")
 
 
+_OUTCOME = re.compile(r"steps\.([\w-]+)\.(?:outcome|conclusion)\b")
+"""How a step ended, which may go on all the same: `if: steps.drift.outcome == 'failure'`."""
+_ASKS = re.compile(r"^\s*(?:-\s+)?(?:run:\s*)?(?:if|elif)\b")
+_SHELLS = (".yml", ".yaml", ".sh", "makefile", "justfile")
+_ABOVE = 4
+"""Lines from the condition of a shell to what it has done."""
+
+
+def _asked_in_shell(facts: Facts, route: Route) -> Evidence | None:
+    """The condition on drift or decay that a command stands under: `if grep -q drift report.txt; then`, or `... ||`."""
+    for each in route.evidence:
+        if not each.path.lower().endswith(_SHELLS):
+            continue
+        lines = facts.project.text(each.path).splitlines()[max(0, each.line - 1 - _ABOVE) : each.line]
+        asked = [line for line in lines if _ASKS.match(line)]
+        asked += [line.partition("||")[0] for line in lines[-1:] if "||" in line]
+        near = " ".join(lines) if any("$?" in line for line in asked) else ""
+        if any(parts_of(f"{line} {near}") & (_SIGNS | {"monitor", "monitoring"}) for line in asked):
+            return Evidence(path=each.path, line=each.line, why="a sign of drift decides on this command")
+    return None
+
+
 def _tells_to_train(condition: str) -> bool:
     """Whether a condition asks for what an earlier step or job found out: drift, decay, or that training is needed."""
     found = [parts_of(name) for name in _OUTPUT.findall(condition)]
     if any(each & _SIGNS or (each & _HINTS and each & {"train", "training"}) for each in found):
+        return True
+    if any(parts_of(name) & _SIGNS for name in _OUTCOME.findall(condition)):
         return True
     return bool(found) and any(each <= _HINTS for each in found) and bool(parts_of(condition) & _SIGNS)
 
@@ -372,6 +401,9 @@ def _in_ci(facts: Facts) -> Iterator[tuple[Seen, bool]]:
             ):
                 continue
             condition = f"{start.job.condition} {start.step.condition if start.step is not None else ''}"
+            shell = _asked_in_shell(facts, route)
+            if shell is not None:
+                yield Seen((shell, *route.evidence), by=route.by, route=route), False
             if _tells_to_train(condition):
                 here = Evidence(
                     path=start.evidence.path, line=start.evidence.line, why=f"trains if {condition.strip()[:100]}"
@@ -441,14 +473,28 @@ def automatic_releases(facts: Facts) -> list[Seen]:
     return list(_find_releases(facts))
 
 
+def _began(route: Route) -> Evidence:
+    """Where a way begins: one job of CI is one way, whichever of its steps it is."""
+    job = route.start.job
+    return replace_evidence(route.start.evidence, line=job.line, why="") if job is not None else route.start.evidence
+
+
+def _only_stages(route: Route) -> bool:
+    """Whether a step of CI says that it brings something to where it is tried out, and nowhere else."""
+    step = route.start.step
+    told = parts_of(f"{step.name} {' '.join(each.text for each in step.commands)}") if step is not None else frozenset()
+    return bool(told & {"staging", "stg", "preprod"}) and not told & PRODUCTION
+
+
 def _find_releases(facts: Facts) -> Iterator[Seen]:
-    trained = {(route.start.evidence, route.by) for each in facts.training for route in facts.graph.routes(each.key)}
+    trained = {(_began(route), route.by) for each in facts.training for route in facts.graph.routes(each.key)}
     for sighting in releases(facts):
         if not _promotes(sighting.call) or _only_proposes(facts, sighting):
             continue
         here = sighting.here(f"{sighting.call.last}: the new model takes its place")
         for route in facts.graph.routes(sighting.key):
-            if route.by is By.ITSELF and (route.start.evidence, route.by) in trained and not route.swallowed:
+            began = (_began(route), route.by)
+            if route.by is By.ITSELF and began in trained and not route.swallowed and not _only_stages(route):
                 yield Seen((here, *route.evidence), by=route.by, route=route)
 
 
@@ -535,8 +581,23 @@ def release_automated(facts: Facts) -> Finding:
                 why="nothing that serves takes up what is released",
             )
         )
-    seen = [*(seen if gated and follows else ()), *_deploys_after_training(facts), *_answers_after_gate(facts)]
+    seen = [
+        *(seen if gated and follows else ()),
+        *_put_in_place(facts),
+        *_deploys_after_training(facts),
+        *_answers_after_gate(facts),
+    ]
     return conclude("model-release-automated", seen, turned_down=down, wired_from=By.ITSELF)
+
+
+def _put_in_place(facts: Facts) -> Iterator[Seen]:
+    """A schedule that trains, and brings what is better to where the service loads it from, which is told to do so."""
+    if not any(True for _ in _reloads(facts)):
+        return
+    trained = {route.start.evidence for _, route in automatic_routes(facts)}
+    for gate in gates_on_uploading(facts):
+        if gate.rival and gate.seen.by is By.ITSELF and trained & set(gate.seen.evidence):
+            yield gate.seen
 
 
 def _said_of(flow: Workflow, job: Job) -> frozenset[str]:
@@ -559,6 +620,8 @@ def _deploys_after_training(facts: Facts) -> Iterator[Seen]:
     for flow, job, seen in jobs:
         if by_hand and _said_of(flow, job) & STAGING:
             continue  # tried out before a person brings it to where it counts
+        if seen.route is not None and _only_stages(seen.route):
+            continue
         follows = any(trigger.kind == "workflow_run" for trigger in flow.triggers) and training
         if (flow.path in training or follows) and seen.by is By.ITSELF and not seen.swallowed:
             yield replace(seen)

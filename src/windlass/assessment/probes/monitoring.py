@@ -10,7 +10,7 @@ from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude
 from windlass.assessment.probes.engines import engine_of
 from windlass.assessment.probes.probe import probe
-from windlass.assessment.probes.serving import scoring_modules, service_modules, taken_in
+from windlass.assessment.probes.serving import answers_events, scoring_modules, service_modules, taken_in
 from windlass.assessment.probes.tracking import tracking_calls
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.code import Function
@@ -107,14 +107,28 @@ _OF_REQUESTS = re.compile(
 )
 
 
+_OF_FUNCTIONS = re.compile(r'namespace\s*=\s*"AWS/Lambda"')
+_OF_AWS = "aws_cloudwatch_metric_alarm"
+_ALARMS = frozenset(
+    {
+        _OF_AWS, "google_monitoring_alert_policy", "google_monitoring_uptime_check_config",
+        "azurerm_monitor_metric_alert",
+    }
+)  # fmt: skip
+"""Resources that raise an alarm on what they name."""
+
+
 def _alarms(facts: Facts) -> Iterator[Seen]:
     """Alarms on what a platform itself counts of a service, or the service counts there: errors, latency, requests."""
     serves = bool(service_modules(facts))
     yield from _pages_of_a_platform(facts)
     yield from _in_stacks(facts)
     for each in facts.project.terraform:
-        own = serves and _OF_ITS_OWN.search(each.body) and _OF_REQUESTS.search(each.body)
-        if each.kind == "aws_cloudwatch_metric_alarm" and (own or _OF_A_SERVICE.search(each.body)):
+        if each.kind not in _ALARMS:
+            continue
+        own = serves and _OF_ITS_OWN.search(each.body)
+        ours = own or ((serves or answers_events(facts)) and (each.kind != _OF_AWS or _OF_FUNCTIONS.search(each.body)))
+        if (ours and _OF_REQUESTS.search(each.body)) or (each.kind == _OF_AWS and _OF_A_SERVICE.search(each.body)):
             here = Evidence(path=each.path, line=each.line, why="an alarm on what is counted of the service")
             yield Seen((here,), by=By.PERSON)
 

@@ -20,7 +20,7 @@ def ml_platform(facts: Facts) -> Finding:
         "SageMaker": ("sagemaker",),
         "Vertex AI": ("google.cloud.aiplatform", "kfp"),
         "Azure ML": ("azure.ai.ml", "azureml"),
-        "Databricks": ("databricks", "mlflow"),
+        "Databricks": ("databricks",),
         "MLflow": ("mlflow",),
         "Kubeflow": ("kfp",),
         "ZenML": ("zenml",),

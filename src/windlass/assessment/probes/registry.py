@@ -38,6 +38,7 @@ _WHOLE = re.compile(
     r"clearml\..*OutputModel|model_registry\..*register_model"
     r"|hopsworks\..*create_model\.save|snowflake\.ml\.registry\..*log_model"
     r"|wandb\..*(link_artifact|link_model)|neptune\.init_model_version"
+    r"|modelstore\..*\.upload"
     r"|airflow\..*(UploadModelOperator|RegisterModelVersionOperator))$"
 )
 
@@ -55,10 +56,10 @@ _IN_R = frozenset({"vetiver_pin_write", "mlflow_register_model", "mlflow_create_
 
 def registers(call: Call, module: Module) -> bool:
     """Whether a call makes a named version of a model in a registry, or moves an alias of one."""
-    if call.kwargs and call.has("registered_model_name") and call.kwarg("registered_model_name") != "None":
+    if call.kwargs and _names_model(call):
         return True
-    if call.kwargs and call.has("model_display_name") and "aiplatform" in call.name:
-        return True  # a job of Vertex AI that uploads what it trained
+    if call.last == "push_to_hub":  # of a model, and not of a data set or of what cuts texts into words
+        return not re.search(r"dataset|tokeni[sz]er|processor", f"{call.name} {call.on}", re.IGNORECASE)
     if call.name.endswith(_WHOLE_ENDS) and _WHOLE.search(call.name):
         return _is_model_on_hub(call) and (call.name != _MODEL_OF_AZURE or call.has("name"))
     if (
@@ -72,6 +73,12 @@ def registers(call: Call, module: Module) -> bool:
             call.name.startswith(("?.", "next.")) and any(full.startswith(_CLIENTS) for full in module.imports.values())
         )
     return False
+
+
+def _names_model(call: Call) -> bool:
+    """Whether a call is told the name under which a model is registered, or a job of Vertex AI uploads what it made."""
+    named = call.has("registered_model_name") and call.kwarg("registered_model_name") != "None"
+    return named or (call.has("model_display_name") and "aiplatform" in call.name)
 
 
 _MODEL_OF_AZURE = "azure.ai.ml.entities.Model"
@@ -97,7 +104,12 @@ def registrations(facts: Facts) -> list[Sighting]:
 
 def _may_register(name: str) -> bool:
     last = last_of(name)
-    return last in _CALLS or last in _LINKS or bool(name.endswith(_WHOLE_ENDS) and _WHOLE.search(name))
+    return (
+        last in _CALLS
+        or last in _LINKS
+        or last == "push_to_hub"
+        or bool(name.endswith(_WHOLE_ENDS) and _WHOLE.search(name))
+    )
 
 
 _WRITES = frozenset(
@@ -264,7 +276,7 @@ def declared_models(facts: Facts) -> Iterator[Seen]:
         ("aws", "sagemaker", "create-model-package"),
     )
     for run in facts.runs(lambda argv: any(argv[: len(each)] == each for each in wanted)):
-        if run.command.argv[0] != "az" or "create" in run.command.argv:
+        if run.command.argv[0] != "az" or {"create", "register"} & set(run.command.argv):
             yield seen_run(run)
 
 

@@ -33,13 +33,13 @@ _APPS = (
 _PREDICTS = frozenset(
     {
         "predict", "predict_proba", "predict_step", "infer", "inference", "score", "predict_one", "make_prediction",
-        "run_inference", "forward", "score_batch", "sample_posterior_predictive",
+        "run_inference", "forward", "score_batch", "sample_posterior_predictive", "invoke_endpoint",
     }
 )  # fmt: skip
 _LOADS = frozenset(
     {
-        "score_batch", "load_model", "load_from_checkpoint", "InferenceSession", "from_pretrained", "load_pipeline",
-        "load_runner", "to_runner",
+        "score_batch", "invoke_endpoint", "load_model", "load_from_checkpoint", "InferenceSession", "from_pretrained",
+        "load_pipeline", "load_runner", "to_runner",
     }
 )  # fmt: skip
 _LOADERS = (
@@ -91,6 +91,12 @@ def _may_load(name: str) -> bool:
 def _apps(facts: Facts) -> Iterator[Sighting]:
     names = {each.rpartition(".")[2] for each in _APPS}
     yield from facts.calls(*names, where=lambda call, _: call.name in _APPS)
+
+
+@once
+def applications(facts: Facts) -> frozenset[str]:
+    """The files that make an application, whatever it answers."""
+    return frozenset(each.module.path for each in _apps(facts))
 
 
 def _below_module(facts: Facts, module: Module) -> list[Call]:
@@ -462,6 +468,11 @@ def _functions(facts: Facts) -> Iterator[Seen]:
             )
 
 
+def answers_events(facts: Facts) -> bool:
+    """Whether a function of a cloud answers events with the model."""
+    return any(True for _ in _functions(facts))
+
+
 def _deployments(facts: Facts) -> Iterator[Seen]:
     """Deployments of UbiOps: a class or a pair of functions of R that it starts, and then asks for each request."""
     for path in facts.project.named("deployment.py"):
@@ -544,12 +555,34 @@ _TAKES = (
 )  # fmt: skip
 
 
+_TEXT = frozenset(
+    {
+        "compile", "match", "fullmatch", "search", "sub", "split", "startswith", "endswith", "replace", "removeprefix",
+        "removesuffix", "strip", "lstrip", "rstrip", "format", "join", "find", "count", "partition", "rpartition",
+        "print", "echo", "debug", "info", "warning", "error", "exception", "append",
+    }
+)  # fmt: skip
+
+
+def _only_reads(call: Call) -> bool:
+    """Whether a call looks at an address as a text, tells it, or raises with it, and takes nothing from there."""
+    return call.last in _TEXT or call.last.endswith(("Error", "Exception"))
+
+
+def _texts_for(module: Module, function: Function, call: Call) -> list[str]:
+    """What a function says, and the top of its file where a name is given from there that the call takes."""
+    top = module.functions.get("")
+    given = top is not None and any(each.name in call.values for each in top.assigned)
+    return [*function.words.split("\n"), *(top.words.split("\n") if given and top is not None else ())]
+
+
 def registry_loads(facts: Facts) -> Iterator[Sighting]:
     """Calls that take a model from a registry by name, version or alias."""
-    places = [*facts.addressed(_REGISTRY_URI), *facts.named(lambda name: last_of(name) in _TAKES)]
-    # `uri = f"models:/{name}/{stage}"` stands in a line of its own.
+    places = [place for place in facts.addressed(_REGISTRY_URI) if not _only_reads(place[2])]
+    places += facts.named(lambda name: last_of(name) in _TAKES)
+    # `uri = f"models:/{name}/{stage}"` stands in a line of its own, there or at the top of the file.
     loads = facts.named(lambda name: name.startswith("mlflow.") and last_of(name) == "load_model")
-    places += [place for place in loads if any(map(_IN_REGISTRY.match, place[1].words.split("\n")))]
+    places += [place for place in loads if any(map(_IN_REGISTRY.match, _texts_for(*place)))]
     yield from map(facts.sight, {id(place[2]): place for place in places}.values())
 
 

@@ -72,6 +72,7 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
         # Of a model much else is done than to train it, and `get_training_dates` trains nothing.
         says = any(each & (TRAINS - {"model"}) and not each & _OF_TIME for each in said)
         declared.trains |= bool(says and call.last not in ("Pipeline", "pipeline"))
+        declared.trains |= call.name.startswith("clearml.") and call.has("base_task_name") and _has_task(facts)
         _reach(facts, declared, module.path, function.name)
     for module in facts.project.modules:
         for owner in module.classes.values():
@@ -84,6 +85,15 @@ def declared_pipelines(facts: Facts) -> list[Declared]:
     for declared in found.values():
         declared.trains = declared.trains or any(facts.trains(key) for key in declared.keys)
     return [each for each in found.values() if each.places]
+
+
+def _has_task(facts: Facts) -> bool:
+    """Whether a task of ClearML trains: a step that names a task has it run again, under a name made while it runs."""
+    tasks = [(module.path, function.name) for module, function, _ in facts.named(_TASKS.match)]
+    return any(map(facts.trains, tasks))
+
+
+_TASKS = re.compile(r"clearml\.Task\.(init|create)$")
 
 
 def _said(call: Call, function: Function) -> tuple[str, ...]:

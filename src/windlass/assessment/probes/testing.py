@@ -362,8 +362,24 @@ def model_quality_tests(facts: Facts) -> Finding:
                     )
                 )
                 break
+    for test in _tests_of_metrics(facts):
+        here = Evidence(path=test.module.path, line=test.line, why="an assertion on the metrics that a run has written")
+        seen.append(Seen((here,), by=by))
     seen += [facts.sight(place).seen("a suite of tests of the model") for place in facts.named(_SUITES.search)]
     return conclude("model-quality-tests", seen, wired_from=By.ITSELF)
+
+
+_FILE_OF_METRICS = re.compile(r"(^|[/_])(metrics?|scores?|evaluation|results?)\w*\.(json|ya?ml)$")
+
+
+def _tests_of_metrics(facts: Facts) -> Iterator[Test]:
+    """Tests that hold the metrics in a file, which a run has written, to a floor; they need nothing of the code."""
+    for module, function in facts.test_functions:
+        words = {word for each in module.functions.values() for word in each.words.split("\n")}
+        reads = words & (_READS | {"load", "loads"}) and any(map(_FILE_OF_METRICS.search, words))
+        floor = next((check.line for check in function.asserts if _is_floor(check)), 0)
+        if reads and floor and _is_test(function) and not words & {"dump", "write_text"}:  # none that it has made
+            yield Test(module, function, floor)
 
 
 _CLOSE = frozenset({"isclose", "allclose", "approx", "array_almost_equal", "almost_equal"})

@@ -33,7 +33,12 @@ _DEPLOYS: tuple[Argv, ...] = (
     ("gcloud", "run", "services", "update"), ("gcloud", "compute", "instances", "update-container"),
     ("oc", "apply"), ("oc", "rollout"), ("oc", "set"), ("oc", "start-build"), ("nomad", "job", "run"), ("nomad", "run"),
     ("doctl", "apps"), ("func", "azure", "functionapp", "publish"), ("koyeb", "service"), ("koyeb", "services"),
-    ("koyeb", "deploy"), ("caprover", "deploy"), ("netlify", "deploy"),
+    ("koyeb", "deploy"), ("caprover", "deploy"), ("netlify", "deploy"), ("aws", "lambda", "create-function"),
+    ("aws", "cloudformation", "update-stack"), ("aws", "cloudformation", "create-stack"),
+    ("gcloud", "deploy", "releases"), ("az", "container", "restart"), ("helmfile", "apply"),
+    ("helmfile", "sync"), ("docker", "service"),
+    ("bentoml", "cloud", "deploy"), ("wrangler", "deploy"), ("wrangler", "publish"), ("firebase", "deploy"),
+    ("seldon", "model", "load"), ("sky", "serve"), ("serve", "deploy"),
 )  # fmt: skip
 _NOT_DEPLOYING = frozenset(
     {
@@ -69,7 +74,9 @@ DEPLOY_ACTIONS = (
     "atlassian/aws-elasticbeanstalk-deploy", "atlassian/azure-web-apps-deploy", "atlassian/google-app-engine-deploy",
     "atlassian/google-cloud-run-deploy", "atlassian/heroku-deploy", "atlassian/kubectl-run", "atlassian/ssh-run",
     "travis/heroku", "travis/lambda", "travis/elasticbeanstalk", "travis/gae", "travis/cloudfoundry",
-    "travis/codedeploy", "travis/azure_web_apps",
+    "travis/codedeploy", "travis/azure_web_apps", "awslabs/amazon-app-runner-deploy",
+    "aws-actions/amazon-app-runner-deploy", "dawidd6/action-ansible-playbook", "jorgelnjunior/render-deploy",
+    "sws2apps/render-deployment", "rstudio/actions/connect-publish", "posit-dev/connect-publish",
 )  # fmt: skip
 PIPELINE_ACTIONS = (
     "dagster-io/", "astronomer/deploy-action", "prefecthq/actions-prefect-deploy", "zenml-io/",
@@ -90,6 +97,7 @@ PUBLISH_ACTIONS = (
     "aws-ecr/build-and-push", "aws-ecr/build_and_push", "docker/publish", "docker/push", "gcp-gcr/build-and-push",
     "gcp-artifact-registry/build-and-push", "azure-acr/build-and-push", "atlassian/aws-ecr-push-image", "travis/pypi",
     "rohith/publish-nuget", "brandedoutcast/publish-nuget", "goreleaser/goreleaser-action", "JS-DevTools/npm-publish",
+    "bentoml/containerize-push-action",
 )  # fmt: skip
 
 _IMAGE = re.compile(r"\b(image|tag)\b", re.IGNORECASE)
@@ -109,7 +117,12 @@ def _updates_training(argv: Argv) -> bool:
     )
 
 
-_THERE = (("aws", "ssm", "send-command"), ("gcloud", "compute", "ssh"), ("az", "vm", "run-command"))
+_THERE = (
+    ("aws", "ssm", "send-command"),
+    ("gcloud", "compute", "ssh"),
+    ("az", "vm", "run-command"),
+    ("az", "aks", "command"),
+)
 """Clients of clouds that run a command on a machine."""
 
 
@@ -118,30 +131,80 @@ _JOB_OF_TRAINING = frozenset({"train", "training", "retrain", "retraining", "tra
 
 def _updates_job(argv: Argv) -> bool:
     """`gcloud run jobs update retrain-loop --image ...`: the newest version of a job that trains."""
-    acts = argv[:3] == ("gcloud", "run", "jobs") and argv[3:4] in (("deploy",), ("update",), ("replace",))
-    acts = acts or (argv[:3] == ("az", "containerapp", "job") and argv[3:4] in (("create",), ("update",)))
-    return acts and bool(parts_of(" ".join(argv[3:])) & _JOB_OF_TRAINING)
+    return _is_job(argv) and bool(parts_of(" ".join(argv[3:])) & _JOB_OF_TRAINING)
+
+
+def _is_job(argv: Argv) -> bool:
+    """Whether a command makes or changes a job of Cloud Run or of Azure, which answers for a batch or trains."""
+    acts = argv[:3] == ("gcloud", "run", "jobs") and argv[3:4] in _MAKES_A_JOB
+    return acts or (argv[:3] == ("az", "containerapp", "job") and argv[3:4] in _MAKES_A_JOB)
+
+
+_MAKES_A_JOB = (("create",), ("deploy",), ("update",), ("replace",))
+
+
+def _pushes_to_host(argv: Argv) -> bool:
+    """Whether files go to a host that builds and runs what it is given."""
+    if argv[0] == "git":
+        return any(word in ("heroku", "dokku", "space", "hf") or bool(_HOSTS.search(word)) for word in argv[2:])
+    return "upload" in argv and "space" in " ".join(argv)
+
+
+_RUNS_THERE = re.compile(r"docker|systemctl|compose|restart|pm2|supervisorctl|kubectl|\bdeploy|gunicorn|uvicorn")
+"""In a command for another machine: what runs a service there."""
+
+
+_HOOK = re.compile(r"deploy_hook|/deploy/|deploy-hook|render\.com/deploy|/deploys")
+
+
+def _settled(argv: Argv) -> Argv:
+    """A command of Google's client without `beta` or `alpha`."""
+    return (argv[0], *argv[2:]) if argv[0] == "gcloud" and argv[1:2] in (("beta",), ("alpha",)) else argv
+
+
+def _tries(argv: Argv) -> bool:
+    """Whether a client of Kubernetes only says what it would do: `kubectl apply --dry-run=client`."""
+    said = next((word for word in argv if word.startswith("--dry-run")), "")
+    return argv[0] in ("kubectl", "helm", "oc", "helmfile") and said not in ("", "--dry-run=none")
+
+
+_OF_A_MACHINE = ("-H", "--host", "-c", "--context")
+"""Options by which a client of Docker is told where its containers are to run."""
+
+
+def names_other_machine(argv: Argv) -> bool:
+    """Whether a command of Docker names another machine for its containers: `docker -H ssh://host compose up -d`."""
+    return argv[0] in ("docker", "docker-compose") and any(
+        word.partition("=")[0] in _OF_A_MACHINE and value != "default" for word, value in pairwise(argv[1:4])
+    )
+
+
+def without_machine(argv: Argv) -> Argv:
+    """A command of Docker without that option."""
+    place = next(at for at, word in enumerate(argv) if word.partition("=")[0] in _OF_A_MACHINE)
+    return (*argv[:place], *argv[place + (1 if "=" in argv[place] else 2) :])
 
 
 def deploys(argv: Argv) -> bool:
     """Whether a command brings something to where it runs."""
+    argv = _settled(argv)
+    if _tries(argv) or _is_job(argv):
+        return _is_job(argv) and not _updates_job(argv)
     if _begins(argv, _DEPLOYS):
         return not _NOT_DEPLOYING & set(argv[1:4])
-    if argv[:2] == ("git", "push"):
-        return any(word in ("heroku", "dokku", "space", "hf") or "huggingface.co/spaces" in word for word in argv[2:])
-    if argv[0] in ("huggingface-cli", "hf"):
-        return "upload" in argv and "space" in " ".join(argv)
+    if names_other_machine(argv):
+        return starts_container(without_machine(argv)) or argv[-1:] == ("up",)
+    if argv[:2] == ("git", "push") or argv[0] in ("huggingface-cli", "hf"):
+        return _pushes_to_host(argv)
     if argv[0] == "ssh" or argv[:3] in _THERE:
-        return any(word in " ".join(argv[1:]) for word in ("docker", "systemctl", "compose", "restart", "pm2"))
-    if argv[0] == "curl":
-        return any(
-            word in " ".join(argv[1:]).lower()
-            for word in ("deploy_hook", "/deploy/", "deploy-hook", "render.com/deploy", "/deploys")
-        )
-    # A client's arguments alone, as Cloud Build gives them to the image of gcloud.
-    return argv[:2] in (("run", "deploy"), ("functions", "deploy"), ("app", "deploy"))
+        return bool(_RUNS_THERE.search(" ".join(argv[1:])))
+    # A hook that is called, or a client's arguments alone, as Cloud Build gives them to the image of gcloud.
+    hook = argv[0] == "curl" and _HOOK.search(" ".join(argv[1:]).lower())
+    return bool(hook) or argv[:2] in (("run", "deploy"), ("functions", "deploy"), ("app", "deploy"))
 
 
+_HOSTS = re.compile(r"huggingface\.co/spaces|git\.heroku\.com|\.scm\.azurewebsites\.net")
+"""Hosts that build and run what is pushed to them."""
 _HERE = re.compile(r"localhost|127\.0\.0\.1")
 _ROUTE = re.compile(r"/(health|healthz|ping|ready|readyz|predict|predictions|invocations|score)\b")
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\}|\([^)]*\)|\{\{[^}]*\}\})")
@@ -201,7 +264,7 @@ def stops_container(argv: Argv) -> bool:
 
 def is_infrastructure(argv: Argv) -> bool:
     """Whether a command applies infrastructure."""
-    return argv[0] in ("terraform", "tofu", "terragrunt") and "apply" in argv
+    return argv[0] in ("terraform", "tofu", "terragrunt") and not {"apply", "apply-all"}.isdisjoint(argv)
 
 
 def builds(argv: Argv) -> bool:
@@ -231,7 +294,7 @@ _PUBLISHES: tuple[Argv, ...] = (
     ("heroku", "container:push"), ("cog", "push"), ("helm", "push"), ("ko", "publish"), ("img", "push"),
     ("crane", "push"), ("skopeo", "copy"), ("python", "-m", "twine", "upload"),
     ("dotnet", "nuget", "push"), ("nuget", "push"), ("cargo", "publish"), ("npm", "publish"), ("goreleaser", "release"),
-    ("mvn", "deploy"),
+    ("mvn", "deploy"), ("sam", "package"),
 )  # fmt: skip
 
 

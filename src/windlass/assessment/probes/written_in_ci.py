@@ -34,7 +34,8 @@ def judged_before(facts: Facts, flow: Workflow, job: Job, step: Step | None, nee
     for number in compared:
         within = max((each for each in flow.jobs if each.line <= number), key=lambda each: each.line, default=None)
         ends = any(map(_ENDS.search, lines[number - 1 : number + _SOON]))
-        if within is not None and within.name in needed and not within.swallowed and ends:
+        earlier = within is job and step is not None and number < step.line
+        if within is not None and (within.name in needed or earlier) and not within.swallowed and ends:
             return Evidence(path=flow.path, line=number, why=f"{within.name} fails by this comparison")
     return None
 

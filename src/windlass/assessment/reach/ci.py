@@ -31,7 +31,7 @@ def started_by_ci(project: Project) -> list[Started]:
     """Every step of CI that is active, those that need nobody first."""
     flows = [flow for flow in project.workflows if not flow.is_composite]
     actions = {flow.path: flow for flow in project.workflows if flow.is_composite}
-    folders = {folder for path in project.tree.sizes for folder in _folders_of(path)} | {"", "."}
+    folders = {folder for path in project.expected for folder in _folders_of(path)} | {"", "."}
     found: list[Started] = []
     for flow in flows:
         failing = jobs_that_fail(project, flow)

@@ -95,7 +95,7 @@ def leads_of(project: Project, command: Command, folder: str) -> Leads:
     if not argv:
         return Leads()
     asked = Asked(project, argv, folder, command)
-    leads = _follow(asked)
+    leads = _follow(asked) if argv[-1] not in _TELLS_ABOUT_ITSELF else Leads()
     named = tuple(_named_module(asked))
     return replace(leads, functions=(*leads.functions, *named)) if named else leads
 
@@ -148,6 +148,8 @@ def _handler(asked: Asked) -> Key | None:
     return key if asked.project.modules.function(key).parameters[:2] == ("event", "context") else None
 
 
+_TELLS_ABOUT_ITSELF = frozenset({"--help", "--version"})
+"""With one of these at its end a program says what it is, and does nothing."""
 _ONLY_TELLS = frozenset({"--version", "-V", "--help", "-h", "--collect-only", "--co", "--fixtures", "--markers"})
 """With one of these a test runner runs no test."""
 

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from windlass.assessment.automation.others import read_cloud_build, submitted
 from windlass.assessment.automation.workflow import mapping, maps, script, text_of, words
@@ -21,6 +22,7 @@ from windlass.assessment.reach.clients import (
     run_notebooks,
     run_there,
 )
+from windlass.assessment.reach.databricks import tasks_of
 from windlass.assessment.reach.hooks import run_hooks
 from windlass.assessment.reach.provisioners import run_provisioners
 from windlass.assessment.reach.runners import RUNNERS
@@ -177,11 +179,22 @@ def _image_run(asked: Asked) -> Iterator[tuple[str, Command]]:
         image = next((each for each in asked.project.images if each.path == path), None)
         if image is not None:
             rest = asked.argv[place:]
+            given = tuple(_put_in(asked.argv[2:place]))
             if rest and not rest[0].startswith("-"):
-                yield "", Command(argv=rest, line=asked.command.line)
+                yield "", Command(argv=rest, line=asked.command.line, given=given)
             else:
-                yield from ((image.path, each) for each in image.starts)
+                starts = [replace(each, argv=(*each.argv, *rest), given=given) for each in image.starts]
+                yield from ((image.path, each) for each in starts)
             return
+
+
+def _put_in(options: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """`-e SCRIPT=train.py` and `--env=SCRIPT=train.py`: what a container finds in its environment."""
+    for before, word in pairwise(("", *options)):
+        text = word if before in ("-e", "--env") else word.removeprefix("--env=") if word.startswith("--env=") else ""
+        name, said, value = text.partition("=")
+        if said:
+            yield name, value
 
 
 def _files_named(asked: Asked) -> Leads:
@@ -227,6 +240,22 @@ def _starts_at(job: Map, asks: str, argv: tuple[str, ...]) -> bool:
     hook = str(mapping(mapping(job.get("metadata")).get("annotations")).get("helm.sh/hook", ""))
     waits = {each.strip() for each in hook.split(",") if each.strip()}
     return not waits or bool(waits & {f"pre-{asks}", f"post-{asks}"} and "--no-hooks" not in argv)
+
+
+def _databricks(asked: Asked) -> Leads:
+    """`databricks bundle run train`: the tasks of a job of the bundle; other calls name job files."""
+    if asked.argv[1:3] != ("bundle", "run"):
+        return _files_named(asked)
+    words = [word for word in asked.argv[3:] if not word.startswith("-")]
+    found = [
+        (path, command)
+        for path in asked.project.yaml_paths
+        for document in asked.project.yaml(path)
+        for name, job in mapping(mapping(mapping(document).get("resources")).get("jobs")).items()
+        if name in words
+        for command in tasks_of(asked.project, mapping(job))
+    ]
+    return Leads(commands=tuple(found))
 
 
 def _dbx(asked: Asked) -> Leads:
@@ -360,7 +389,7 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "gcloud": _gcloud,
     "kubectl": _kubectl,
     "helm": _helm,
-    "databricks": _files_named,
+    "databricks": _databricks,
     "sky": _files_named,
     "anyscale": _files_named,
     "dbx": _dbx,

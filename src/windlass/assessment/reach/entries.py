@@ -11,6 +11,7 @@ from typing import Any
 from windlass.assessment.automation.workflow import mapping, maps, text_of, words
 from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import path_of
+from windlass.assessment.reach.databricks import tasks_of
 from windlass.assessment.reach.routes import By, Start
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command, read_shell
@@ -182,11 +183,25 @@ def declared_entries(project: Project) -> Iterator[Entry]:
         name = path.rpartition("/")[2].lower()
         if "crontab" in name or name.endswith(".cron"):
             yield from _crontab(path, project.text(path))
+        elif name == "render.yaml":
+            yield from _render(project, path)
         elif name == "procfile":
             for number, line in enumerate(project.text(path).splitlines(), start=1):
                 role, _, command = line.partition(":")
                 if command.strip() and not role.startswith("#"):
                     yield _service(path, number, f"Procfile: {role}"), tuple(read_shell(command.strip(), number))
+
+
+def _render(project: Project, path: str) -> Iterator[Entry]:
+    """Jobs that Render starts on a schedule, and services."""
+    for document in project.yaml(path)[:1]:
+        for service in maps(mapping(document).get("services")):
+            command = text_of(service.get("startCommand")) or text_of(service.get("dockerCommand"))
+            items = tuple(read_shell(command, service.line))
+            if text_of(service.get("type")) == "cron":
+                yield _start(path, service.line, f"a schedule of Render: {text_of(service.get('schedule'))}"), items
+            elif items:
+                yield _service(path, service.line, f"the service {text_of(service.get('name'))}"), items
 
 
 def _yaml_entries(project: Project, path: str, document: Map) -> Iterator[Entry]:
@@ -299,42 +314,11 @@ def _databricks(project: Project, path: str, document: Map) -> Iterator[Entry]:
         about = mapping(job)
         schedule = mapping(about.get("schedule")) or mapping(about.get("trigger")) or mapping(about.get("continuous"))
         paused = text_of(schedule.get("pause_status")) == "PAUSED"
-        commands = list(_tasks_of(project, about, depth=0))
+        commands = list(tasks_of(project, about))
         if schedule and not paused:
             yield _start(path, schedule.line, "a schedule of a Databricks job"), tuple(commands)
         elif commands:
             yield _person(path, about.line, "a Databricks job"), tuple(commands)
-
-
-_OTHER_JOB = re.compile(r"resources\.jobs\.(\w+)\.")
-
-
-def _tasks_of(project: Project, job: Map, *, depth: int) -> Iterator[Command]:
-    """What the tasks of a job run, also those of another job that one of them starts."""
-    for task in maps(job.get("tasks")):
-        for key, field in (("notebook_task", "notebook_path"), ("spark_python_task", "python_file")):
-            given = text_of(mapping(task.get(key)).get(field))
-            if given:
-                file = given.removeprefix("../")
-                file = file if "." in posixpath.basename(file) else f"{file}.py"  # a notebook is named without it
-                yield Command(argv=("python", file), line=task.line)
-        wheel = mapping(task.get("python_wheel_task"))
-        if text_of(wheel.get("entry_point")):
-            argv = (text_of(wheel.get("entry_point")), *words(wheel.get("parameters")))
-            yield Command(argv=argv, line=wheel.line)
-        named = _OTHER_JOB.search(text_of(mapping(task.get("run_job_task")).get("job_id")))
-        if named is not None and depth < 3:
-            yield from _tasks_of(project, job_of_databricks(project, named[1]), depth=depth + 1)
-
-
-def job_of_databricks(project: Project, name: str) -> Map:
-    """The job of that name, in whichever file of the bundle it stands."""
-    for path in project.yaml_paths:
-        for document in project.yaml(path):
-            found = mapping(mapping(mapping(mapping(document).get("resources")).get("jobs")).get(name))
-            if found:
-                return found
-    return mapping(None)
 
 
 def _containers(value: Any) -> Iterator[Command]:
@@ -353,8 +337,16 @@ def _containers(value: Any) -> Iterator[Command]:
             yield from _containers(inner)
 
 
-def _crontab(path: str, text: str) -> Iterator[Entry]:
-    for number, line in enumerate(text.splitlines(), start=1):
+def _crontabs_of_images(project: Project) -> Iterator[Entry]:
+    """Lines that an image writes into its crontab while it is built: `echo "0 2 * * * python train.py" | crontab -`."""
+    for image in project.images:
+        for command in image.builds:
+            if command.argv[0] in ("echo", "printf"):
+                yield from _crontab(image.path, "\n".join(command.argv[1:]), command.line)
+
+
+def _crontab(path: str, text: str, first: int = 1) -> Iterator[Entry]:
+    for number, line in enumerate(text.splitlines(), start=first):
         found = re.match(r"\s*(@\w+|(?:[\d*/,-]+\s+){5})\s*(?:root\s+)?(.+)$", line)
         if found:
             yield _start(path, number, f"a crontab: {found[1].strip()}"), tuple(read_shell(found[2], number))
@@ -374,6 +366,7 @@ def service_entries(project: Project) -> Iterator[Entry]:
             served.add(image.path)
         if commands:
             yield _service(service.path, service.line, f"the service {service.name}"), _placed(commands, folder)
+    yield from _crontabs_of_images(project)
     for image in project.images:
         if image.path not in served and image.starts:
             folder = image.path.rpartition("/")[0]

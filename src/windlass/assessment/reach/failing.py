@@ -72,7 +72,7 @@ def _lacks_requirements(project: Project, flow: Workflow, job: Job, place: int) 
         return True
     lists = {word for each in _counting(flow, job.steps[place]) for word in _listed(each)}
     before = " ".join(each.text for one in job.steps[: place + 1] for each in one.commands if not _listed(each))
-    names = {posixpath.basename(word) for word in lists} - {posixpath.basename(path) for path in project.tree.sizes}
+    names = {posixpath.basename(word) for word in lists} - {posixpath.basename(path) for path in project.expected}
     return any(name not in before for name in names)
 
 
@@ -87,7 +87,7 @@ def _lacks_project(project: Project, folder: str, command: Command) -> bool:
     installs = "install" in argv[:5] and ("pip" in argv[:4] or argv[0] == "pip3")
     if not (installs and _PLAIN_FOLDER.fullmatch(place) and any(_THIS_FOLDER.fullmatch(word) for word in argv)):
         return False
-    return not any(posixpath.normpath(posixpath.join(place, name)) in project.tree.sizes for name in _OF_PROJECTS)
+    return not any(posixpath.normpath(posixpath.join(place, name)) in project.expected for name in _OF_PROJECTS)
 
 
 def _counting(flow: Workflow, step: Step) -> Iterator[Command]:
@@ -156,7 +156,7 @@ def _only_prepares(step: Step) -> bool:
 
 def _starts(project: Project, place: str) -> bool:
     """Whether a path is that of a file or of a folder of the tree."""
-    return any(f"{path}/".startswith(f"{place}/") for path in project.tree.sizes)
+    return any(f"{path}/".startswith(f"{place}/") for path in project.expected)
 
 
 def _is_over(word: str) -> bool:
@@ -167,4 +167,4 @@ def _is_over(word: str) -> bool:
 def _is_there(project: Project, word: str) -> bool:
     """Whether something of the tree ends like a path, from wherever it is seen."""
     place = f"/{posixpath.normpath(word).lstrip('./')}"
-    return any(f"/{path}".endswith(place) or f"{place}/" in f"/{path}" for path in project.tree.sizes)
+    return any(f"/{path}".endswith(place) or f"{place}/" in f"/{path}" for path in project.expected)

@@ -105,6 +105,8 @@ def _in_azure(project: Project) -> Iterator[Entry]:
 # -- Terraform -------------------------------------------------------------------------------------------------------
 
 _FUNCTIONS = re.compile(r"(aws_lambda_function|google_cloudfunctions2?_function)\.([\w-]+)")
+_TOPIC = re.compile(r"aws_sns_topic\.([\w-]+)")
+_ALARMS = re.compile(r"alarm_actions\s*=\s*\[[^\]]*?aws_sns_topic\.([\w-]+)")
 _RULE = re.compile(r"aws_cloudwatch_event_rule\.([\w-]+)")
 _JOBS = re.compile(
     r"google_cloud_run_v2_job\.|/jobs/[^\"]*:run\b|\becs_(target|parameters)\s*\{|aws_ecs_task_definition\."
@@ -116,8 +118,18 @@ _TEXT = r'\s*=\s*"([^"]*)"'
 def _in_terraform(project: Project) -> Iterator[Entry]:
     """Rules, schedules and jobs of a scheduler whose target is a function that the same files declare."""
     bodies = {f"{each.kind}.{each.name}": each.body for each in project.terraform}
+    alarmed = {name for body in bodies.values() for name in _ALARMS.findall(body)}
     for each in project.terraform:
         kind, body = each.kind, each.body
+        if kind == "aws_sns_topic_subscription" and alarmed.intersection(_TOPIC.findall(body)):
+            here = Evidence(path=each.path, line=each.line, why="an alarm starts the function")
+            start = Start(by=By.ITSELF, kinds=("event", "alarm"), evidence=here)
+            keys = [
+                key for one in _FUNCTIONS.finditer(body) for key in _declared(project, one[2], bodies.get(one[0], ""))
+            ]
+            if keys:
+                yield start, _items(keys)
+            continue
         if kind == "aws_cloudwatch_event_target":
             rule = _RULE.search(body)
             when = bodies.get(f"aws_cloudwatch_event_rule.{rule[1]}", "") if rule is not None else ""

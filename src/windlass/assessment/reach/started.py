@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
+from windlass.assessment.reach.asked import path_of
 from windlass.assessment.reach.clients import flows_named
 from windlass.assessment.reach.commands import functions_of
 from windlass.assessment.reach.dags import STARTS_A_DAG, dags_asked, dags_started
@@ -64,7 +65,7 @@ def may_start(name: str) -> bool:
         or bool(_MAKES.match(name))
         or last_of(name) in STARTS_A_DAG
         or last_of(name) in _RUNS_COMPILED
-        or last_of(name) == "run_deployment"
+        or last_of(name) in ("run_deployment", "spec_from_file_location")
         or bool(_ASKS.match(name))
         or bool(parts_of(last_of(name)) & RUNS)
     )
@@ -104,6 +105,10 @@ def started_by(
         yield from dags_asked(project, module, function)
     if reads_description(call.name):
         yield from operations_of(project, call, module)
+    if call.name == "importlib.util.spec_from_file_location":
+        file = next(iter(call.args[1:2]), None) or call.kwarg("location") or ""
+        path = path_of(project, file, module.path.rpartition("/")[0])
+        yield from ((path, "") for _ in range(1) if path in project.modules.by_path)
     scripts, mains = scripts_in(call), mains_in(project.modules, call, module.path)
     if not (scripts or mains):
         return

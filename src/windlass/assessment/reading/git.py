@@ -76,6 +76,17 @@ def read_history(path: Path) -> History:
         return History(lost=str(error))
 
 
+def kept_files(path: Path, most: int) -> tuple[str, ...]:
+    """What git keeps below `path`, whether it is checked out or not, as seen from there: `most` paths at most."""
+    if repository_of(path) is None:
+        return ()
+    try:
+        listed = _git(path, "ls-files", "-z")
+    except NoHistory:
+        return ()  # the history, which is read first, says why
+    return tuple(listed.split("\0")[:most])
+
+
 def _history(path: Path) -> History:
     head = _git(path, "rev-parse", "--quiet", "--verify", "HEAD").strip()
     if not head:

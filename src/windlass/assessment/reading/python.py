@@ -73,6 +73,10 @@ class _Reader:
         """The last words of those with a dot: most attributes are none of them."""
         self.commands: dict[str, str] = {}
         """Variable to the words of the list that it was given."""
+        self.begun: dict[str, str] = {}
+        """The same for lists of a single word or of none, to which others are added."""
+        self.spoken: dict[str, str] = {}
+        """Variable to the command that it was given as a text."""
         self.settings: dict[str, str] = {}
         """Variable, or `os.environ`, to what was put into the environment that it holds."""
         self.looked_up: dict[str, str] = {}
@@ -154,6 +158,8 @@ class _Reader:
         kind = type(node)
         if kind is ast.Expr:
             self._note(node.value, into, guards)  # type: ignore[attr-defined]
+            if self.listed:
+                self._note_more(node.value)  # type: ignore[attr-defined]
         elif kind is ast.Assign or kind is ast.AnnAssign or kind is ast.AugAssign:
             self._assign(node, into, guards)  # type: ignore[arg-type]
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -271,7 +277,7 @@ class _Reader:
 
     def _note_script(self, name: str, value: ast.expr) -> None:
         named = (_joined(value) if isinstance(value, ast.Call) else None) or constant_of(value)
-        if named is not None and _SCRIPT.fullmatch(named):
+        if named is not None and _SCRIPT.fullmatch(named) and name not in self.begun:
             self.scripts[name] = named
         elif self.scripts:
             self.scripts.pop(name, None)
@@ -279,17 +285,44 @@ class _Reader:
     def _note_command(self, name: str, value: ast.expr, *, more: bool) -> None:
         """`cmd = [sys.executable, SCRIPT]`, and `cmd += ["--fast"]`."""
         if isinstance(value, (ast.List, ast.Tuple)):
-            self.listed[name] = value
             if more:
-                self.commands[name] = f"{self.commands.get(name, '{}')} {self._told(value)}"[:_LONGEST]
-            elif len(value.elts) > 1 and isinstance(value, ast.List):
-                self.commands[name] = self._told(value)
+                self._add_words(name, value)
+            elif isinstance(value, ast.List):
+                self.begun[name] = self._told(value)
+                if len(value.elts) > 1:
+                    self.commands[name] = self.begun[name]
+            self.listed[name] = value
+        elif isinstance(value, ast.BinOp) and name in self.begun and self._told(value.left) == self.begun[name]:
+            self.begun[name] = self.commands[name] = self._told(value)  # `cmd = cmd + [SCRIPT]`
+        self._note_spoken(name, value, more=more)
         if _is_environ(value):
             self.settings[name] = self._given_on(value) or ""
         if (asked := self._asked_of_environment(value)) is not None:
             self.looked_up[name] = asked
         elif self.looked_up:
             self.looked_up.pop(name, None)
+
+    def _note_spoken(self, name: str, value: ast.expr, *, more: bool) -> None:
+        """`cmd = f"python {SCRIPT} --fast"`, and `cmd += " --slow"`."""
+        said = self._told(value) if type(value) in _SPOKEN else ""
+        if more and name in self.spoken:
+            self.spoken[name] = f"{self.spoken[name]}{said or '{}'}"[:_LONGEST]
+        elif name not in self.begun and names_program(f"{said} ..."):
+            self.spoken[name] = said
+        elif self.spoken:
+            self.spoken.pop(name, None)
+
+    def _note_more(self, node: ast.expr) -> None:
+        """`cmd.append(SCRIPT)` and `cmd.extend(["--fast", "1"])`, of a list that a variable was given."""
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and len(node.args) == 1):
+            return
+        name = dotted_of(node.func.value)
+        if name in self.listed and node.func.attr in ("append", "extend"):
+            self._add_words(name, node.args[0])
+
+    def _add_words(self, name: str, more: ast.expr) -> None:
+        before = self.commands.get(name) or self.begun.get(name, "{}")
+        self.begun[name] = self.commands[name] = f"{before} {self._told(more)}".strip()[:_LONGEST]
 
     def _loop_of(self, node: ast.For) -> dict[str, tuple[str, ...]]:
         """`for script in SCRIPTS`, and `for name, script in [("train", "train.py"), ...]`."""
@@ -316,13 +349,30 @@ class _Reader:
         if isinstance(node, ast.JoinedStr):
             parts = [each.value if isinstance(each, ast.FormattedValue) else each for each in node.values]
             return "".join(map(self._told, parts))[:_LONGEST]
-        if isinstance(node, ast.Starred):
-            return self._told(node.value)
-        if isinstance(node, ast.Call) and len(node.args) == 1 and dotted_of(node.func) in ("str", "Path", "os.fspath"):
-            return self._told(node.args[0])
+        inner = self._worded(node)
+        if inner is not None:
+            return self._told(inner)
         name = dotted_of(node)
-        known = self.looked_up.get(name) or self._asked_of_environment(node) or self.scripts.get(name)
-        return known or self.commands.get(name) or constant_of(node) or name or "{}"
+        known = self.looked_up.get(name) or self._asked_of_environment(node) or self.spoken.get(name)
+        known = known or self.scripts.get(name)
+        return known or self.commands.get(name) or self.begun.get(name) or constant_of(node) or name or "{}"
+
+    def _worded(self, node: ast.expr) -> ast.expr | None:
+        """What holds the words of an expression that only takes them apart, puts them together or hands them on."""
+        if isinstance(node, ast.Starred):
+            return node.value
+        if isinstance(node, ast.Call) and len(node.args) == 1 and self._keeps_words(node.func):
+            return node.args[0]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "split":
+            return node.func.value
+        return None
+
+    @staticmethod
+    def _keeps_words(function: ast.expr) -> bool:
+        """Whether a function gives the words that it is given: `str(SCRIPT)`, `shlex.split(text)`, `" ".join(cmd)`."""
+        if isinstance(function, ast.Attribute) and function.attr == "join":
+            return isinstance(function.value, ast.Constant) and function.value.value == " "
+        return dotted_of(function) in ("str", "Path", "os.fspath", "shlex.split", "shlex.join")
 
     def _command(self, node: ast.expr) -> str | None:
         said = self._told(node)
@@ -526,7 +576,8 @@ class _Reader:
                 name=name, last=intern(last_of(name)), line=node.lineno, args=args, kwargs=kwargs, guards=guards
             )
         if node.args:
-            args = tuple([self._argument(each) for each in node.args[:6]])
+            one = self._command if name in _LOADS_A_FILE else self._argument
+            args = tuple([one(each) for each in node.args[:6]])
         if node.keywords:
             kwargs = tuple([(each.arg or "**", self._argument(each.value)) for each in node.keywords[:_MOST_KEYWORDS]])
         if "aws_cdk" in name:
@@ -705,6 +756,7 @@ _MOST_KEYWORDS = 64
 """Of a call: trainers take dozens."""
 _SPOKEN = frozenset({ast.Constant, ast.JoinedStr, ast.BinOp})
 """Texts as they are written, with and without values in them."""
+_LOADS_A_FILE = frozenset({"importlib.util.spec_from_file_location", "runpy.run_path"})
 _TABLES = frozenset({ast.Dict, ast.List, ast.Set})
 
 

@@ -51,7 +51,9 @@ class Command:
         return " ".join(self.argv)
 
 
-_PROGRAM = re.compile(r"(gcloud|aws|az|docker|kubectl|helm|terraform|databricks|dvc|mlflow|python3?|bash|make|uv) \S")
+_PROGRAM = re.compile(
+    r"(gcloud|aws|az|docker|kubectl|helm|terraform|databricks|dvc|mlflow|python3?|bash|make|uv|helmfile|kustomize)\s+\S"
+)
 
 
 def names_program(text: str) -> bool:
