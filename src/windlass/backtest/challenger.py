@@ -21,7 +21,7 @@ from windlass.decisions.gate import MINIMUM_ROWS, GateEvidence, decide_gate
 from windlass.decisions.precedent import Precedent
 from windlass.decisions.recourse import RecourseEvidence, decide_recourse
 from windlass.decisions.statistics.completeness import groups_of, unseen_rows
-from windlass.decisions.statistics.metrics import main_metric
+from windlass.decisions.statistics.metrics import is_ranked, main_metric
 from windlass.monitoring.reference import Reference, make_reference
 from windlass.pipeline.fitting.candidates import Mix, choose, climb, follow
 from windlass.pipeline.rows.labelled import microseconds
@@ -256,7 +256,8 @@ class Workshop:
 
     def _reference(self, learned: Known, holdout: Known, answers: Array) -> Reference:
         truth = self._stream.truth(holdout)
-        return make_reference(self._watched(learned), kind=self._kind, predictions=answers, truth=truth)
+        ranked = is_ranked(self._stream.product.gate, self._kind)
+        return make_reference(self._watched(learned), kind=self._kind, predictions=answers, truth=truth, ranked=ranked)
 
     def _watched(self, known: Known) -> pl.DataFrame:
         return self._stream.take(known.positions).select(self._stream.watched)

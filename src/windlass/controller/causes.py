@@ -44,7 +44,7 @@ def causes_of_decay(context: LoopContext, product: str, eyes: Eyes, decision: De
         kind=eyes.codec.kind,
         columns=eyes.reference.features.columns,
     )
-    return _causes(found)
+    return _causes(found) if found.rise > 0 else ()  # a ranking may fall while the losses do not rise
 
 
 def _side(context: LoopContext, product: str, eyes: Eyes, rows: pl.DataFrame) -> Labelled:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from windlass.decisions.decay import MINIMUM_ROWS
 from windlass.decisions.figures import decision, show_moment
+from windlass.decisions.loss_reference import MINIMUM_ROWS
 from windlass.decisions.precedent import Precedent, precedent_of
 from windlass.product.duration import format_duration
 from windlass.product.policy import Retrain

@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from windlass.decisions.decay import (
-    MINIMUM_ROWS,
-    DecayEvidence,
-    LossReference,
-    decide_decay,
-    summarise_losses,
-    told_promise,
-)
+from windlass.decisions.decay import DecayEvidence, decide_decay, told_promise
 from windlass.decisions.figures import decision, show, show_rise
+from windlass.decisions.loss_reference import MINIMUM_ROWS, LossReference, summarise_losses
 from windlass.records.decision import Decision
 
 if TYPE_CHECKING:

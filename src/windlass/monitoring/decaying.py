@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from windlass.decisions.decay import MINIMUM_ROWS, DecayEvidence, decide_decay, summarise_losses
+from windlass.decisions.decay import DecayEvidence, decide_decay
+from windlass.decisions.loss_reference import MINIMUM_ROWS, summarise_losses
 from windlass.decisions.statistics import losses as rowwise
 from windlass.errors import DataError, UsageError
 from windlass.monitoring.answers import check_answers, check_kind, check_labels, numbers_of

@@ -37,6 +37,10 @@ class _Answered(NamedTuple):
     least: Array
     """The least and the most that it can come to."""
     most: Array
+    truth: Array
+    """NaN while the outcome has not come."""
+    score: Array
+    """Of the positive class, or the value; NaN for several classes."""
     group: Array
     """`(n, columns)`: the group of each in each declared slice."""
 
@@ -67,7 +71,7 @@ class Maturing:
         """Predictions so far: the number of the next one."""
         none = np.empty(0)
         numbers, groups = np.empty(0, dtype=np.int64), np.empty((0, columns), dtype=np.int64)
-        self._answered = _Answered(numbers, none, none, none, none, groups)
+        self._answered = _Answered(numbers, none, none, none, none, none, none, groups)
         """Those that count, the last `memory` of them, and those that do not count yet."""
         self._count = 0
         """How many of these count."""
@@ -91,6 +95,16 @@ class Maturing:
         return np.where(np.isnan(counted.loss), counted.most, counted.loss)
 
     @property
+    def truth(self) -> Floats:
+        """`(n,)` of the same the outcome, NaN where it has not come."""
+        return self._answered.truth[: self._count]
+
+    @property
+    def scores(self) -> Floats:
+        """`(n,)` of the same the score of the positive class or the value; NaN for several classes."""
+        return self._answered.score[: self._count]
+
+    @property
     def groups(self) -> Codes:
         """`(n, columns)`: the group of each of these in each declared slice."""
         return self._answered.group[: self._count]
@@ -111,6 +125,8 @@ class Maturing:
                 loss=np.full(len(table), np.nan),
                 least=least_losses(predictions, self._kind),
                 most=most_losses(predictions, self._kind),
+                truth=np.full(len(table), np.nan),
+                score=table[:, 0].astype(np.float64) if self._kind != "multiclass" else np.full(len(table), np.nan),
                 group=none if groups is None else groups,
             )
         )
@@ -149,7 +165,9 @@ class Maturing:
         found = losses(settled["truth"].to_numpy(), table if self._kind == "multiclass" else table[:, 0], self._kind)
         numbers = settled["number"].to_numpy()
         kept = np.isin(numbers, self._answered.number)
-        self._answered.loss[np.searchsorted(self._answered.number, numbers[kept])] = found[kept]
+        places = np.searchsorted(self._answered.number, numbers[kept])
+        self._answered.loss[places] = found[kept]
+        self._answered.truth[places] = settled["truth"].to_numpy()[kept]
         self.changes += 1
 
 

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from windlass.decisions.decay import LossReference, summarise_losses
 from windlass.decisions.gate import one_score
+from windlass.decisions.loss_reference import LossReference, summarise_losses, summarise_ranking
 from windlass.decisions.statistics.losses import losses
 from windlass.decisions.warning import ExpectedLosses, learn_expected
 from windlass.errors import RegistryError
@@ -30,6 +30,9 @@ MISSING = "(missing)"
 MOST_GROUPS = 20
 """Of a slice, the largest, that are watched for themselves."""
 CONFIDENCE = "confidence"
+RARE = 0.1
+"""Part of the holdout that the rarer class has at most where the ranking is watched by itself: where both are more
+common the losses tell as soon."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,9 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """Of the holdout; None: decay is not watched."""
     slices: dict[str, dict[str, LossReference]] = {}
     """Column -> group -> the same of the rows of that group; of declared slices and their larger groups."""
+    ranking: LossReference | None = None
+    """How positives stood among negatives there, where the metric is a ranking and one class is rare; None: that is not
+    watched by itself."""
     expected: ExpectedLosses | None = None
     """What an answer loses, by the answer; None: nothing warns before labels come."""
 
@@ -55,16 +61,19 @@ def make_reference(
     predictions: Array | None = None,
     truth: Array | None = None,
     groups: Mapping[str, Array] | None = None,
+    ranked: bool = False,
 ) -> Reference:
     """The reference from the features a version learned from and its predictions of the holdout, in the order of time.
 
     `predictions` `(m,)` or `(m, k)` and `truth` `(m,)` belong to rows that the model has not learned from: a model
     knows its training rows too well for their losses to be a measure. Columns that are `redacted` are not watched.
     `groups` is column -> `(m,)` the group of each of these rows (`group_text`), for the columns whose groups are
-    watched for themselves.
+    watched for themselves. `ranked`: the product is judged by how positives are told from negatives, so that is watched
+    as well where one of them is rare.
     """
     known = predictions is not None and len(predictions) > 0
     found = None if predictions is None or truth is None else losses(truth, predictions, kind)
+    ranking = _ranking(truth, predictions) if ranked and truth is not None and predictions is not None else None
     sliced = {name: own for name, own in (groups or {}).items() if name not in redacted}
     return Reference(
         kind=kind,
@@ -72,8 +81,15 @@ def make_reference(
         predictions=profile(prediction_frame(predictions)) if predictions is not None and known else None,
         loss=None if found is None else summarise_losses(found, bounded=kind != "regression"),
         slices={} if found is None else {name: _by_group(found, own, kind) for name, own in sliced.items()},
+        ranking=ranking,
         expected=None if found is None or predictions is None else _expected(predictions, found, kind),
     )
+
+
+def _ranking(truth: Array, predictions: Array) -> LossReference | None:
+    """Of the holdout's stretches, where one class is rare."""
+    positive, known = np.count_nonzero(truth == 1), np.count_nonzero(np.isfinite(truth))
+    return summarise_ranking(truth, predictions) if min(positive, known - positive) <= RARE * known else None
 
 
 def _by_group(found: Array, groups: Array, kind: TaskKind) -> dict[str, LossReference]:

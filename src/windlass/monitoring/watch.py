@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from windlass.decisions.decay import DecayEvidence, SliceLosses, decide_decay
+from windlass.decisions.decay import DecayEvidence, Ranking, SliceLosses, decide_decay
 from windlass.decisions.figures import decision
 from windlass.decisions.gate import one_score
 from windlass.decisions.warning import decide_warning
@@ -154,6 +154,7 @@ class Watch:
                 most=self._maturing.most,
                 pending=self.pending,
                 slices=self._slices(),
+                ranking=self._ranking(),
             )
             self._decay = decide_decay(evidence, now)
         return self._decay
@@ -185,6 +186,10 @@ class Watch:
             if column in groups:
                 codes[:, place] = [places.get(group, -1) for group in groups[column]]
         return codes
+
+    def _ranking(self) -> Ranking | None:
+        reference, maturing = self.reference.ranking, self._maturing
+        return None if reference is None else Ranking(reference=reference, truth=maturing.truth, scores=maturing.scores)
 
     def _slices(self) -> tuple[SliceLosses, ...]:
         return tuple(

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from windlass.decisions.statistics.losses import decision_threshold
-from windlass.decisions.statistics.metrics import main_metric
+from windlass.decisions.statistics.metrics import is_ranked, main_metric
 from windlass.errors import RegistryError
 from windlass.monitoring.estimating import FOLDER, LEAST_ROWS, METRICS, enough_of_each, learn_estimator
 from windlass.monitoring.reference import Reference, make_reference, save
@@ -144,6 +144,7 @@ def _write_reference(training: Training, prepared: Prepared, evaluated: Finished
         predictions=from_frame(read_frame(evaluated.folder / PREDICTIONS)),
         truth=prepared.holdout_part().target,
         groups=groups_of(training, prepared),
+        ranked=is_ranked(training.product.gate, prepared.kind),
     )
     save(reference, staged)
     return reference

@@ -66,6 +66,26 @@ def test_the_turn_is_noticed_on_any_clock(make_stream, times, request_):
     assert result.policies["windlass"].metric > result.policies["frozen"].metric + 0.05
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "brier"])
+def test_a_ranking_of_a_rare_class_that_falls_is_noticed_where_it_is_what_counts(make_stream, metric):
+    """One row in thirty is positive, by another column from the middle on. The losses do not tell."""
+    random = np.random.default_rng(1)
+    first, second = random.normal(size=(2, 40_000))
+    odds = np.exp(2 * np.where(np.arange(40_000) < 20_000, first, second) - 5)
+    label = (random.random(40_000) < odds / (1 + odds)).astype(np.int64)
+    when = [START + timedelta(hours=place) for place in range(40_000)]
+    stream = make_stream(pl.DataFrame({"when": when, "first": first, "second": second, "label": label}), metric=metric)
+    stream.product.retrain = Retrain(on_growth=None)
+    result = run_backtest(stream)
+    alarms = [event for event in result.events if event.kind == "alarm.raised"]
+    if metric == "roc_auc":
+        assert alarms[0].decision.numbers["ranking"] is True
+        assert 8 <= alarms[0].window <= 11  # the turn comes in the middle of the eighth window
+        assert result.policies["windlass"].metric > result.policies["frozen"].metric + 0.1
+    else:
+        assert not any("ranking" in event.decision.numbers for event in alarms)
+
+
 def test_all_starts_alike_and_frozen_stays(make_stream):
     stream = make_stream(drifting(1500))
     found: dict[str, list] = {name: [] for name in NAMES}

@@ -7,16 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from windlass.decisions import decay
-from windlass.decisions.decay import (
-    RUN_LENGTH,
-    DecayEvidence,
-    LossReference,
-    SliceLosses,
-    decide_decay,
-    summarise_losses,
-    upper_mean,
-)
+from windlass.decisions import rising
+from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, SliceLosses, decide_decay
+from windlass.decisions.loss_reference import LossReference, summarise_losses, upper_mean
 from windlass.decisions.statistics.sequential import change_evidence
 
 
@@ -196,16 +189,16 @@ def test_bursts_that_come_and_go_are_judged_in_time_that_grows_with_the_rows(
     losses = (rng.random(len(rates)) < rates).astype(float)
     looked_at: list[int] = []
 
-    def counted(values: np.ndarray, null: float | np.ndarray) -> np.ndarray:
+    def counted(values: np.ndarray, null: float | np.ndarray, stakes: np.ndarray) -> np.ndarray:
         looked_at.append(len(values))
-        return change_evidence(values, null)
+        return change_evidence(values, null, stakes)
 
-    monkeypatch.setattr(decay, "change_evidence", counted)
+    monkeypatch.setattr(rising, "change_evidence", counted)
     found = [decide_decay(DecayEvidence(reference=reference, losses=losses), now)]
     assert len(looked_at) > 100  # alarms and ends
     assert sum(looked_at) < 20 * len(losses)
     for stretch in (50, 10**6):  # where it is looked first changes nothing
-        monkeypatch.setattr(decay, "_STRETCH", stretch)
+        monkeypatch.setattr(rising, "_STRETCH", stretch)
         found.append(decide_decay(DecayEvidence(reference=reference, losses=losses), now))
     assert found[0] == found[1] == found[2]
 
@@ -247,7 +240,7 @@ def test_a_holdout_of_some_hours_promises_nothing_though_its_losses_look_indepen
     for losses in (brier(rng, 500), np.full(500, 0.9)):
         found = decide_decay(DecayEvidence(reference=reference, losses=losses), now)
         assert found.numbers["promised"] is promised
-        assert ("too few to tell for how long they are alike, so no rate" in found.reasons[0]) is not promised
+        assert ("too small to tell for how long losses are alike, so no rate" in found.reasons[0]) is not promised
 
 
 def test_a_holdout_too_short_to_show_how_long_losses_are_alike_promises_nothing(

@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from windlass.decisions.decay import (
-    RUN_LENGTH,
-    DecayEvidence,
-    LossReference,
-    SliceLosses,
-    _path,
-    _shared_errors,
-    decide_decay,
-    summarise_losses,
-)
+from windlass.decisions.decay import RUN_LENGTH, DecayEvidence, SliceLosses, decide_decay
+from windlass.decisions.loss_reference import LossReference, summarise_losses
+from windlass.decisions.rising import Judged, path_of, shared_errors
 
 GROUPS = 8
 
@@ -27,6 +20,12 @@ def reference(losses: Any) -> LossReference:
     found = summarise_losses(losses, bounded=True)
     assert found is not None
     return found
+
+
+def judged(held: LossReference | None, places: Any, losses: Any) -> Judged:
+    assert held is not None
+    own = losses[places]
+    return Judged(reference=held, share=1.0, first=places, last=places, least=own, most=own)
 
 
 def evidence(rng: np.random.Generator, rates: Any, rows: int, *, since: int, rise: float) -> DecayEvidence:
@@ -88,10 +87,12 @@ def test_together_they_grow_by_one_a_row_at_most(rng: np.random.Generator) -> No
     rows, passed = 2000, 0
     for _ in range(200):
         given = evidence(rng, rng.uniform(0.05, 0.3, GROUPS), rows, since=rows, rise=0.0)
-        errors = _shared_errors(GROUPS + 1)
-        whole = SliceLosses(column="", group="", reference=given.reference, places=np.arange(rows))  # type: ignore[arg-type]
-        paths = [0.5 * _path(whole, given.losses, errors)]
-        paths += [0.5 * _path(each, given.losses, errors) for each in given.slices]
+        errors = shared_errors(GROUPS + 1)
+        whole = judged(given.reference, np.arange(rows), given.losses)
+        paths = [0.5 * path_of(whole, rows, errors)]
+        paths += [
+            0.5 * path_of(judged(each.reference, each.places, given.losses), rows, errors) for each in given.slices
+        ]
         passed += bool(np.max(np.sum(paths, axis=0)) >= rows / 0.03)
     assert passed <= 13
 
@@ -99,17 +100,17 @@ def test_together_they_grow_by_one_a_row_at_most(rng: np.random.Generator) -> No
 def test_a_row_more_of_a_group_moves_its_evidence_alone(rng: np.random.Generator) -> None:
     held = LossReference(mean=0.1, variance=0.09, rows=10_000, bound=1.0)
     losses = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
-    path = _path(SliceLosses(column="c", group="g", reference=held, places=np.array([2, 3])), losses, 2.0)
+    path = path_of(judged(held, np.array([2, 3]), losses), len(losses), 2.0)
     assert list(path[:2]) == [0.0, 0.0]
     assert 0 < path[2] < path[3] == path[4] == path[5]
-    nobody = SliceLosses(column="c", group="g", reference=held, places=np.array([], dtype=np.int64))
-    assert not _path(nobody, losses, 2.0).any()
+    nobody = judged(held, np.array([], dtype=np.int64), losses)
+    assert not path_of(nobody, len(losses), 2.0).any()
 
 
-def test_quiet_and_shared_errors(rng: np.random.Generator, now: datetime) -> None:
+def test_quiet_andshared_errors(rng: np.random.Generator, now: datetime) -> None:
     given = evidence(rng, np.full(GROUPS, 0.1), 5000, since=5000, rise=0.0)
     found = decide_decay(given, now)
     assert found.verdict == "quiet"
     assert found.numbers["evidence_needed"] == RUN_LENGTH
-    assert _shared_errors(1) == pytest.approx(2.0)
-    assert 2.7 < _shared_errors(9) < 2.9
+    assert shared_errors(1) == pytest.approx(2.0)
+    assert 2.7 < shared_errors(9) < 2.9

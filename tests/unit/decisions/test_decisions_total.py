@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from windlass.decisions.answers import Answers, ReleaseEvidence, Stream
-from windlass.decisions.decay import DecayEvidence, decide_decay, summarise_losses
+from windlass.decisions.decay import DecayEvidence, decide_decay
 from windlass.decisions.drift import ColumnDrift, DriftEvidence, Effect, decide_drift
 from windlass.decisions.figures import decision
 from windlass.decisions.gate import GateEvidence, decide_gate
+from windlass.decisions.loss_reference import summarise_losses
 from windlass.decisions.release import decide_release
 from windlass.decisions.retrain import RetrainEvidence, decide_retrain
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback

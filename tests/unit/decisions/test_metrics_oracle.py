@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from windlass.decisions.statistics import losses as per_row
-from windlass.decisions.statistics.metrics import NAMES, metric_for
+from windlass.decisions.statistics.metrics import NAMES, is_ranked, metric_for
 from windlass.errors import ProductError
-from windlass.product.task import DEFAULT_METRICS
+from windlass.product.policy import Gate
+from windlass.product.task import DEFAULT_METRICS, TaskKind
 
 BINARY = {
     "roc_auc": oracle.roc_auc_score,
@@ -198,3 +199,18 @@ def test_the_order_of_rows_does_not_matter(seed: int) -> None:
     for name in NAMES["binary"]:
         metric = metric_for(name, "binary", cost=COST)
         assert metric.score(truth, score) == pytest.approx(metric.score(truth[order], score[order]), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("gate", "kind", "ranked"),
+    [
+        (None, "binary", True),
+        (Gate("average_precision"), "binary", True),
+        (Gate("brier"), "binary", False),
+        (Gate(lambda truth, score: float((truth * score).mean())), "binary", False),
+        (Gate("roc_auc"), "multiclass", False),
+        (None, "regression", False),
+    ],
+)
+def test_which_products_are_judged_by_a_ranking_alone(gate: Gate | None, kind: TaskKind, *, ranked: bool) -> None:
+    assert is_ranked(gate, kind) is ranked

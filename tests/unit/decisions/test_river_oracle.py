@@ -8,7 +8,8 @@ import pytest
 from river import metrics, stats
 from river.drift import ADWIN
 
-from windlass.decisions.decay import RUN_LENGTH, summarise_losses, upper_mean
+from windlass.decisions.decay import RUN_LENGTH
+from windlass.decisions.loss_reference import summarise_losses, upper_mean
 from windlass.decisions.statistics.metrics import metric_for
 from windlass.decisions.statistics.sequential import change_evidence
 from windlass.monitoring import merge, profile, profile_like

@@ -220,6 +220,44 @@ def test_class_dependent_delay_raises_no_alarm_in_a_stationary_stream(world: Wor
     assert naive_alarms > 0
 
 
+def ranked(rng: np.random.Generator, rows: int, lift: float) -> tuple[np.ndarray, np.ndarray]:
+    """One row in thirty is positive and scores higher by `lift` standard deviations: scores and truth."""
+    truth = (rng.random(rows) < 1 / 30).astype(int)
+    return 0.3 / (1 + np.exp(3 - rng.normal(size=rows) - lift * truth)), truth
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_ranking_that_falls_is_decay_of_a_product_that_is_judged_by_it(
+    world: World, now: datetime, *, late: bool
+) -> None:
+    """Also if positives come ten days after negatives; and before it falls, that raises no alarm."""
+    features, _, _, _ = world.rows(6000)
+    scores, truth = ranked(world.rng, 6000, 1.5)
+    plain = make_reference(features, kind="binary", predictions=scores, truth=truth)
+    assert plain.ranking is None
+    often = make_reference(features, kind="binary", predictions=scores, truth=scores > np.median(scores), ranked=True)
+    assert often.ranking is None  # both classes are common, so the losses tell
+    reference = make_reference(features, kind="binary", predictions=scores, truth=truth, ranked=True)
+    watch, losses_alone = Watch(reference), Watch(plain)
+    waiting: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for day in range(40):
+        today = now + day * DAY
+        scores, truth = ranked(world.rng, 250, 1.5 if day < 12 else 0.5)
+        ids = np.arange(250 * day, 250 * (day + 1))
+        waiting[day] = (ids[truth == 1], truth[truth == 1])
+        due = waiting.pop(day - 10, None) if late else waiting.pop(day)
+        for each in (watch, losses_alone):
+            each.observe(None, scores, ids, at=today)
+            each.mature(ids[truth == 0], truth[truth == 0])
+            if due is not None:
+                each.mature(*due)
+        if day < 12:
+            assert watch.decay(today).verdict != "alarm"
+    assert watch.decay(today).verdict == "alarm"
+    assert watch.decay(today).numbers["ranking"] is True
+    assert losses_alone.decay(today).verdict == "quiet"
+
+
 def test_a_decay_of_the_late_class_is_found_once_its_labels_are_there(world: World, now: datetime) -> None:
     """Nine in ten outcomes are known at once. The others count as the least they can be, until they come."""
     features, _, truth, _ = world.rows(4000)

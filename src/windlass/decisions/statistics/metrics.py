@@ -105,6 +105,11 @@ def main_metric(gate: Gate | None, kind: TaskKind) -> Metric:
     return metric_for(gate.metric, kind, cost=gate.cost, own=gate.own)
 
 
+def is_ranked(gate: Gate | None, kind: TaskKind) -> bool:
+    """Whether a product is judged by nothing but how its positives are told from its negatives."""
+    return kind == "binary" and main_metric(gate, kind).name in per_row.RANKING
+
+
 def _mean(name: str, kind: TaskKind, loss: PerRow) -> Metric:
     """A metric that is the mean of a loss by row; smaller is better."""
     return Metric(

@@ -43,21 +43,23 @@ def course_above(values: Floats, null: float) -> Floats:
     return np.asarray(np.exp(np.minimum(wealth, 700.0)), dtype=np.float64)
 
 
-def change_evidence(values: Floats, null: float | Floats) -> Floats:
+def change_evidence(values: Floats, null: float | Floats, stakes: Floats | None = None) -> Floats:
     """The Shiryaev-Roberts e-detector: `(n,)`, evidence after each value that the mean has risen above `null` since
     some moment. `null` may be `(n,)`: for each value one that rests on earlier values alone.
 
     One new stake of 1 is laid with every value, so while nothing has changed the sum is `n` on average after `n`
     values: an alarm at `c` comes after `c` values on average or later, and within the first `n` with probability at
-    most `n / c`. Source: Shin, Ramdas and Rinaldo (2024), E-detectors, New England Journal of Statistics in Data
+    most `n / c`. With `stakes`, `(n,)` and above 0, which may rest on whatever does not move the values' means, the
+    sum is theirs. Source: Shin, Ramdas and Rinaldo (2024), E-detectors, New England Journal of Statistics in Data
     Science 2.
     """
     if len(values) == 0 or not np.all((null > _LEAST_NULL) & (null < 1)):
         return np.zeros(len(values))
     total = np.cumsum(_growth(values, null, _CHANGE_BETS), axis=1)
     before = np.concatenate([np.zeros((len(_CHANGE_BETS), 1)), total[:, :-1]], axis=1)
-    stakes = total + np.logaddexp.accumulate(-before, axis=1)
-    mixed = np.logaddexp.reduce(stakes + np.log(_CHANGE_STAKES)[:, None], axis=0)
+    laid = 0.0 if stakes is None else np.log(stakes)
+    running = total + np.logaddexp.accumulate(laid - before, axis=1)
+    mixed = np.logaddexp.reduce(running + np.log(_CHANGE_STAKES)[:, None], axis=0)
     return np.asarray(np.exp(np.minimum(mixed, 700.0)), dtype=np.float64)
 
 

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from windlass.decisions import decay
+from windlass.decisions import loss_reference
 from windlass.decisions.horizons import LEAST_CHANGED, horizons
 from windlass.errors import DataError
 
@@ -28,7 +28,7 @@ MOST = 10_000
 """Rows that judge, at the most: more would make the judged candidate older, and the judgement hardly surer."""
 LEAST = 200
 """Rows that judge, at the least, as long as that is within the fifth: a bound on fewer would be judged by chance."""
-WATCHED = decay.MINIMUM_ROWS
+WATCHED = loss_reference.MINIMUM_ROWS
 """Rows that judge, at the least, as long as that is within half of all: by fewer a version is not watched for decay."""
 CHOOSING = 1 / 3
 """The part of the rows that train, the newest ones, by which candidates are chosen before all of them train."""
