@@ -206,6 +206,45 @@ def test_models_that_only_tests_need(ask: Ask, step: str, trains: bool) -> None:
     ) is trains
 
 
+@pytest.mark.parametrize(("step", "released"), [("Create test models", False), ("Train and promote", True)])
+def test_models_that_only_tests_need_are_not_released(ask: Ask, step: str, released: bool) -> None:
+    program = (
+        f"{FIT}import mlflow\ndef promote_model(accuracy=1, champion_accuracy=0):\n    train([[1]], [1])\n"
+        "    if accuracy > champion_accuracy:\n"
+        "        mlflow.MlflowClient().set_registered_model_alias('churn', 'champion', 1)\npromote_model()\n"
+    )
+    flow = f"on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n    - name: {step}\n      run: python train.py\n"
+    files = {"train.py": program, "app.py": SERVES.format(uri="models:/churn@champion")}
+    found = ask("model-release-cicd", {**files, ".github/workflows/ci.yml": flow})
+    assert (found.state is State.WIRED) is released
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_schedule_that_fits_a_model_watches_none(ask: Ask, fits: bool) -> None:
+    made = "LinearRegression().fit([[1]], [1])" if fits else "joblib.load('model.pkl')"
+    program = (
+        "import joblib\nfrom sklearn.linear_model import LinearRegression\n"
+        f"from sklearn.metrics import mean_squared_error\nmodel = {made}\n"
+        "print(mean_squared_error([1], model.predict([[1]])))\n"
+    )
+    flow = NIGHTLY.replace("train.py", "production_model.py")
+    files = {"production_model.py": program, ".github/workflows/n.yml": flow}
+    assert (ask("model-performance-monitoring", files).state is State.WIRED) is not fits
+
+
+@pytest.mark.parametrize(
+    ("name", "called", "checked"), [("prepare", "prepare(df)", True), ("shown", "shown(df)", False)]
+)
+def test_columns_asked_for_where_rows_are_handed_over(ask: Ask, name: str, called: str, checked: bool) -> None:
+    files = {
+        "rows.py": f"def {name}(df):\n    missing = [c for c in ('a', 'b') if c not in df.columns]\n"
+        "    if missing:\n        raise ValueError(str(missing))\n    return df\n",
+        "train.py": f"{FIT}from rows import {name}\ndef main(df=None):\n    df = {called}\n    train(df, df)\n"
+        "if __name__ == '__main__':\n    main()\n",
+    }
+    assert (ask("data-tests", files).state is State.PRESENT) is checked
+
+
 PIPELINE = (
     "from clearml import PipelineController\npipe = PipelineController(name='p', project='x')\n"
     "for name in NAMES:\n    pipe.add_step(name=name, base_task_project='x', base_task_name=name)\n"

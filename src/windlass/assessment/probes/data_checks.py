@@ -227,6 +227,8 @@ def _inline(facts: Facts) -> Iterator[Sighting]:
                 check.stops and any(0 < line - check.line <= 4 for line in function.raises)
             )
             reads = [call for call in function.calls if call.line < check.line and parts_of(call.last) & _READS]
+            if not reads and prepares and any(map(facts.trains, facts.callers(key))):
+                reads = function.calls[:1]  # it is given the rows by what trains on them
             if said and raised and reads and not _asks_answer(function, check):
                 yield Sighting(module, function, reads[-1], facts.route(module, function))
 

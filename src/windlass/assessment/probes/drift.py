@@ -391,8 +391,8 @@ def performance_monitoring(facts: Facts) -> Finding:
             or parts_of(call.last) & {"rmse", "mae", "mse", "accuracy", "auc", "f1"}
             or parts_of(call.last) in ({"error", "metrics"}, {"performance", "metrics"}, {"compute", "metrics"})
         ]
-        if not measured:
-            continue
+        if not measured or (module.path, function.name) in facts.training_keys:
+            continue  # what fits a model measures that one, however often, and not the one in use
         route = facts.route(module, function)
         here = Evidence(path=module.path, line=measured[0].line, why=f"{measured[0].last}: measures answers")
         if route is not None and route.by >= By.ITSELF and route.start.is_scheduled:

@@ -487,7 +487,7 @@ def _only_stages(route: Route) -> bool:
 
 
 def _find_releases(facts: Facts) -> Iterator[Seen]:
-    trained = {(_began(route), route.by) for each in facts.training for route in facts.graph.routes(each.key)}
+    trained = {(_began(route), route.by) for _, route in automatic_routes(facts)}
     for sighting in releases(facts):
         if not _promotes(sighting.call) or _only_proposes(facts, sighting):
             continue

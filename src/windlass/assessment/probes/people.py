@@ -202,5 +202,9 @@ def tool_integration(facts: Facts) -> Finding:
     """CI starts the tools of data and models, or one pipeline calls them all."""
     from windlass.assessment.probes.tracking import tracking_calls
 
-    seen = [each.seen("CI leads to the tracker") for each in tracking_calls(facts) if each.by is By.ITSELF]
+    seen = [
+        each.seen("what nobody has to start leads to the tracker")
+        for each in tracking_calls(facts)
+        if each.by is By.ITSELF
+    ]
     return conclude("tool-integration", seen, wired_from=By.ITSELF)
