@@ -46,7 +46,8 @@ def make_project_from_model(
 
     With `trust`, modules that the file names and that lie beside it or in the current folder are copied along.
 
-    `data` is copied along: rows as requests bring them, on which a compiled form of the model is compared with it.
+    `data` is copied along: rows as requests bring them, which say of its columns what the model does not, and on which
+    a compiled form of it is compared with it.
     """
     from windlass.product.code.source import Source
     from windlass.registry.importing import import_model
@@ -61,6 +62,7 @@ def make_project_from_model(
         trust=trust,
         source=Source(entry=f"product:{names['cls']}", files={}),
         folders=[*dict.fromkeys((model.parent.resolve(), Path.cwd()))],
+        rows=data,
     )
     modules = () if imported.source is None else tuple(sorted(imported.source.files))
     if _PRODUCT in modules:

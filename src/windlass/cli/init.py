@@ -15,7 +15,7 @@ from windlass.cli.context import PATH
 @click.option("--from-model", type=PATH, help="Serve this existing model file.")
 @click.option("--trust", is_flag=True, help="Vouch for the model file: loading a pickle or joblib file runs its code.")
 @click.option("--target", default="target", help="With --from-model: what the model predicts.")
-@click.option("--data", type=PATH, help="With --from-model: rows (.parquet, .csv) to compare a compiled form on.")
+@click.option("--data", type=PATH, help="With --from-model: rows (.parquet, .csv) as requests bring them.")
 @click.option("--key", help="With --from-model: the column that names a row, for outcomes.")
 def init(name: Path, *, from_model: Path | None, trust: bool, target: str, data: Path | None, key: str | None) -> None:
     """Write a project that runs at once, with tests of its own."""
@@ -27,9 +27,8 @@ def init(name: Path, *, from_model: Path | None, trust: bool, target: str, data:
     else:
         made = make_project_from_model(name, from_model, trust=trust, target=target, key=key, data=data)
         if made.doubt:
-            click.echo(
-                f"the model did not answer a row of zeros, or of ones; try one of its own: {made.doubt}", err=True
-            )
+            asked = "a row of zeros, or of ones" if data is None else f"a row of {data.name}"
+            click.echo(f"the model did not answer {asked}; try one of its own: {made.doubt}", err=True)
         if made.modules:
             click.echo(f"copied beside product.py, since the model holds objects of it: {', '.join(made.modules)}")
         click.echo(f"made {name}; next: cd {shlex.quote(str(name))} && windlass up")

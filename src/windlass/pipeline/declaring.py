@@ -79,12 +79,15 @@ def _take_in(
         if turned_down:
             return None
         return _form(product, known_as[-1], next_name, registry=registry, lake=lake, settings=settings)
+    computes = product.features is not Product.features  # then contract and rows are not of the model's columns
     imported = import_model(
         path,
         sha256=product.model.sha256,
         vouched_by=product.model.sha256 or "",
         source=source,
         folders=[settings.project.resolve()],
+        declared=None if computes else _declared_types(product),
+        rows=settings.project / product.model.rows if product.model.rows is not None and not computes else None,
     )
     _check_kind(product, imported, path)
     bundle = _publish(product, source, imported, registry, settings)
@@ -192,11 +195,18 @@ def _of_contract_and_model(product: type[Product], imported: Imported) -> tuple[
     own = product.features is not Product.features
     of_model = {} if own else {column.name: column for column in imported.columns}
     types = {name: dtype_of(column) for name, column in of_model.items()}
-    types |= {name: each.dtype.type for name, each in schema.columns.items() if each.dtype and not each.regex}
+    types |= _declared_types(product)
     declared = columns_of(product, pl.DataFrame(schema=types))
     return tuple(
         column if declared_column(schema, column.name) is not None else of_model[column.name] for column in declared
     )
+
+
+def _declared_types(product: type[Product]) -> dict[str, pl.DataType]:
+    """The types that the contract gives to columns by their names."""
+    schema = schema_of(product.contract)
+    columns = {} if schema is None else schema.columns
+    return {name: each.dtype.type for name, each in columns.items() if each.dtype and not each.regex}
 
 
 def _check_kind(product: type[Product], imported: Imported, path: Path) -> None:

@@ -21,6 +21,7 @@ from windlass.records.bundle import PARITY_ROWS, Column, Compiled, Manifest
 from windlass.records.routing import ANSWERED
 from windlass.registry.compiling import compile_model
 from windlass.registry.native import NativeModel
+from windlass.registry.rows import REMEDY, read_rows
 
 _MOST_ROWS = 20_000
 """The newest rows that a form is compared on."""
@@ -40,22 +41,24 @@ def without_rows(model: Any) -> Compiled:
 
 def rows_of(path: Path, columns: Sequence[Column]) -> pl.DataFrame:
     """The rows of a CSV or parquet file as requests would bring them. Raises DataError."""
-    texts = {column.name: pl.String() for column in columns if column.dtype == "str"}
-    remedy = "give a .parquet or .csv file with the columns that a request has"
+    read = read_rows(path, texts=[column.name for column in columns if column.dtype == "str"])
+    known = [column.name for column in columns if column.name in read.columns]
+    missing = [column.name for column in columns if column.required and column.name not in known]
+    if missing:
+        raise DataError(f"these columns are not there: {', '.join(missing)}", where=str(path), remedy=REMEDY)
+    # Moments as requests bring them: in text, with a zone.
+    without = pl.selectors.datetime(time_zone=None)
+    rows = read.tail(_MOST_ROWS).select(known).with_columns(without.dt.replace_time_zone("UTC"))
     try:
-        read = (
-            pl.read_parquet(path, glob=False)
-            if path.suffix == ".parquet"
-            else pl.read_csv(path, glob=False, schema_overrides=texts)
-        )
-        known = [column.name for column in columns if column.name in read.columns]
-        missing = [column.name for column in columns if column.required and column.name not in known]
-        if missing:
-            raise DataError(f"these columns are not there: {', '.join(missing)}", where=str(path), remedy=remedy)
-        lines = read.tail(_MOST_ROWS).select(known).write_ndjson().splitlines()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the rows cannot be read: {error}", where=str(path), remedy=remedy) from error
-    return decode_rows(lines, columns)
+        lines = rows.with_columns(pl.selectors.datetime().dt.to_string("%+")).write_ndjson().splitlines()
+        return decode_rows(lines, columns)
+    except (pl.exceptions.PolarsError, DataError) as error:
+        reason = str(error.__cause__ if isinstance(error, DataError) else error).partition("\n")[0]
+        raise DataError(
+            f"the rows do not fit the columns of the model: {reason}",
+            where=str(path),
+            remedy="mend them, or give these columns their types in a contract",
+        ) from error
 
 
 def asked_rows(lake: Lake, product: str, version: str, manifest: Manifest) -> pl.DataFrame | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from windlass.errors import RegistryError
+from windlass.product.contract.types import Kind
+from windlass.product.contract.types import describe as type_of
 from windlass.product.model.transformers import (
     TEXT,
     count_of,
@@ -41,8 +45,13 @@ class Described:
     """Why the model answered no plain row, so that nobody knows which columns take gaps; empty when it did."""
 
 
-def describe(model: Any, *, where: str) -> Described:
+def describe(
+    model: Any, *, where: str, declared: Mapping[str, pl.DataType] | None = None, rows: pl.DataFrame | None = None
+) -> Described:
     """Kind of task, classes and columns of a fitted model; raises RegistryError when it does not tell them.
+
+    The type of a column is the `declared` one, else what the model's encoders know, else text or a moment if it is that
+    in `rows`, which are as requests bring them; else a number.
 
     The model is marked with what it must be given (`windlass_input`, `windlass_nan`).
     """
@@ -51,17 +60,33 @@ def describe(model: Any, *, where: str) -> Described:
     known = model.known_columns if isinstance(model, NativeModel) else known_columns(model, names)
     dropped = dropped_columns(model, names)
     gaps = _takes_gaps(model)
+    types = {} if rows is None or isinstance(model, NativeModel) else _no_numbers(rows)
+    types |= {name: (known[name].dtype, "") for name in known}
+    types |= {name: type_of(name, dtype) for name, dtype in (declared or {}).items()}
     columns = [
-        Column(name=name, dtype=known[name].dtype if name in known else "float", nullable=gaps)
+        Column(name=name, dtype=kind, exact=exact, nullable=gaps)
         for name in names
         if name not in dropped
+        for kind, exact in [types.get(name, ("float", ""))]
     ]
     if gaps_are_nan := nan_columns(model, names):
         model.windlass_nan = list(gaps_are_nan)
-    probed = probe(model, columns, known, kind=kind, classes=len(classes), where=where)
+    probed = probe(model, columns, known, rows, kind=kind, classes=len(classes), where=where)
     return Described(
         kind=kind, classes=classes, columns=probed.columns, threshold=threshold_of(model, where), doubt=probed.doubt
     )
+
+
+def _no_numbers(rows: pl.DataFrame) -> dict[str, tuple[Kind, str]]:
+    """The types of the columns that hold texts or moments. Rows do not tell if a number may have a point."""
+    found = {
+        name: type_of(name, dtype) for name, dtype in rows.schema.items() if dtype.is_temporal() or _is_text(dtype)
+    }
+    return {name: (kind, "" if kind == "str" else exact) for name, (kind, exact) in found.items()}
+
+
+def _is_text(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
 
 
 def _kind_and_classes(model: Any, where: str) -> tuple[TaskKind, tuple[Label, ...]]:

@@ -6,13 +6,14 @@ import hashlib
 import pickletools
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
+import polars as pl
 
 from windlass.errors import RegistryError, UntrustedModel, UsageError
 from windlass.product.code.loading import lent
@@ -24,6 +25,7 @@ from windlass.registry.describing import describe
 from windlass.registry.native import NativeModel, native_from
 from windlass.registry.native.protobuf import fields
 from windlass.registry.pickles import decompressed, imports_of
+from windlass.registry.rows import read_rows
 
 Format = Literal["skops", "pickle", "joblib", "onnx", "lightgbm", "xgboost"]
 _CATBOOST = b"CBM1"
@@ -101,14 +103,19 @@ def import_model(
     vouched_by: str = "",
     source: Source | None = None,
     folders: Sequence[Path] = (),
+    declared: Mapping[str, pl.DataType] | None = None,
+    rows: Path | None = None,
 ) -> Imported:
     """Load a model file and describe what it takes and answers.
 
     A pickle, a joblib file, and a skops file with types of its own are loaded only with `trust`, or when `sha256` (as
     written down in a product's `model`) is the file's digest. Modules of one's own that it names are then looked for in
-    `source`, the product's code, and in the first of `folders` that has any. Raises UntrustedModel listing what loading
-    would import, MissingExtra when the library of its format is not installed, RegistryError when the file cannot be
-    read or described, ProductError when a module of one's own cannot be imported.
+    `source`, the product's code, and in the first of `folders` that has any. `declared` types of columns and `rows`, a
+    file of rows as requests bring them, say of the columns what the model file does not (`describe`).
+
+    Raises UntrustedModel listing what loading would import, MissingExtra when the library of its format is not
+    installed, RegistryError when the file cannot be read or described, DataError when the rows cannot be read,
+    ProductError when a module of one's own cannot be imported.
     """
     found = inspect_model_file(path)
     content = path.read_bytes()
@@ -125,7 +132,8 @@ def import_model(
     with lent(own.source, own.folder, own.names) if own is not None else nullcontext():
         loaded = models.load(path.parent, file, vouched=trusted)
     model = native_from(loaded) or loaded
-    described = describe(model, where=str(path))
+    given = None if rows is None else read_rows(rows)
+    described = describe(model, where=str(path), declared=declared, rows=given)
     return Imported(
         model=model,
         format=found,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -19,6 +20,12 @@ from windlass.records.bundle import Column
 
 _FILLS = (0.0, 1.0)
 """What numbers of a plain row are, in turn: one may be out of the model's range."""
+_PLAIN: dict[str, Any] = {
+    "str": "2024-01-01",  # which a model may take for a moment as well
+    "date": date(2024, 1, 1),
+    "datetime": datetime(2024, 1, 1),  # noqa: DTZ001 (polars gives it the zone of its column)
+}
+"""What other cells of a plain row are."""
 _MOST_COLUMNS = 300
 """Up to here each column is tried with a gap; above, all together."""
 
@@ -30,13 +37,20 @@ class Probed:
     columns: tuple[Column, ...]
     """With `nullable` as it was found."""
     doubt: str = ""
-    """Why nothing could be found: the model answered no plain row, for this reason."""
+    """Why nothing could be found: the model answered no row that it was asked, for this reason."""
 
 
 def probe(
-    model: Any, columns: Sequence[Column], known: dict[str, Known], *, kind: TaskKind, classes: int, where: str
+    model: Any,
+    columns: Sequence[Column],
+    known: dict[str, Known],
+    rows: pl.DataFrame | None = None,
+    *,
+    kind: TaskKind,
+    classes: int,
+    where: str,
 ) -> Probed:
-    """Which columns `model` takes gaps in, found by asking it about one plain row with gaps.
+    """Which columns `model` takes gaps in, found by asking it about one row with gaps: of `rows`, or a plain one.
 
     A model that wants a pandas frame is marked as such (`windlass_input`). Raises RegistryError when it answers in a
     form that cannot be served. When it answers no plain row at all, the columns stay as they are.
@@ -44,7 +58,8 @@ def probe(
     ask = _Asking(model, kind, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of columns without any value, which is the point here
-        for row in (_plain_row(columns, known, fill) for fill in _FILLS):
+        real = [] if rows is None else _real_row(rows, columns)
+        for row in (*real, *(_plain_row(columns, known, fill) for fill in _FILLS)):
             if ask(row) or (_is_foreign(model) and ask.as_pandas(row)):
                 taken = _gaps(ask, row, [column.name for column in columns])
                 found = (msgspec.structs.replace(column, nullable=column.name in taken) for column in columns)
@@ -104,6 +119,31 @@ def _gaps(answers: Callable[[pl.DataFrame], bool], row: pl.DataFrame, names: Seq
     return _gaps(answers, row, names[:middle]) | _gaps(answers, row, names[middle:])
 
 
+def _real_row(rows: pl.DataFrame, columns: Sequence[Column]) -> list[pl.DataFrame]:
+    """The first row without a gap, in the types of the columns; none if there is no such row."""
+    if not {column.name for column in columns} <= {*rows.columns}:
+        return []
+    whole = rows.select([column.name for column in columns]).drop_nulls().head(1)
+    try:
+        cells = [whole[column.name].cast(dtype_of(column)) for column in columns]
+    except pl.exceptions.PolarsError:  # a declared type that they are not of; whoever reads them all says so
+        return []
+    return [pl.DataFrame(cells)] if whole.height else []
+
+
 def _plain_row(columns: Sequence[Column], known: dict[str, Known], fill: float) -> pl.DataFrame:
-    values = {column.name: known[column.name].example if column.name in known else fill for column in columns}
-    return pl.DataFrame([pl.Series(column.name, [values[column.name]]).cast(dtype_of(column)) for column in columns])
+    values = {
+        column.name: known[column.name].example if column.name in known else _PLAIN.get(column.dtype, fill)
+        for column in columns
+    }
+    return pl.DataFrame([_cell(column, values[column.name]) for column in columns])
+
+
+def _cell(column: Column, value: Any) -> pl.Series:
+    dtype = dtype_of(column)
+    if isinstance(dtype, pl.Enum):
+        return pl.Series(column.name, dtype.categories.head(1)).cast(dtype)
+    cell = pl.Series(column.name, [value])
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
+        cell = cell.dt.replace_time_zone(dtype.time_zone)
+    return cell.cast(dtype)

@@ -262,6 +262,65 @@ def test_rows_that_lack_a_column_are_told(without_rows: Project) -> None:
         without_rows.declare()
 
 
+LATER = """
+import numpy as np
+import polars as pl
+
+
+class Later:
+    feature_names_in_ = np.array(["when", "pay"], dtype=object)
+
+    def predict(self, rows):
+        return rows["when"].dt.hour().to_numpy() + rows["pay"].to_numpy()
+"""
+
+
+def of_moments(folder: Path) -> Path:
+    (folder / "later.py").write_text(LATER)
+    make = "import later, pickle; pickle.dump(later.Later(), open('model.file', 'wb'))"
+    subprocess.run([sys.executable, "-B", "-c", make], cwd=folder, check=True)
+    return folder / "model.file"
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Rome"])
+def test_rows_say_which_columns_are_moments(tmp_path: Path, zone: str | None) -> None:
+    rows = pl.DataFrame({"when": [NOON.replace(tzinfo=None)] * 3, "pay": [1, 2, 3]})
+    rows.with_columns(pl.col("when").dt.replace_time_zone(zone)).write_parquet(tmp_path / "rows.parquet")
+    data = tmp_path / "rows.parquet"
+    assert make_project_from_model(tmp_path / "a", of_moments(tmp_path), trust=True, target="late").doubt
+    made = make_project_from_model(tmp_path / "flights", tmp_path / "model.file", trust=True, target="late", data=data)
+    assert made.doubt == ""
+    project = Project(tmp_path / "flights")
+    project.declare()
+    decoded = project.loaded().decoder.from_records([{"when": "2026-03-01T12:30:00Z", "pay": 0.5}])
+    assert project.loaded().bundle.predict(decoded.frame).scores[0] == (12.5 if zone is None else 13.5)
+    project.ledger.close()
+
+
+def test_a_contract_is_what_the_model_is_asked_with(tmp_path: Path) -> None:
+    assert make_project_from_model(tmp_path / "flights", of_moments(tmp_path), trust=True, target="late").doubt
+    project = Project(tmp_path / "flights")
+    contract = (
+        "import pandera.polars as pa\nimport polars as pl\n\n\nclass Contract(pa.DataFrameModel):\n"
+        "    when: pl.Datetime\n\n\nclass Flights("
+    )
+    project.edit("class Flights(", contract)
+    project.edit(MODEL, "    contract = Contract\n    model =")
+    project.declare()
+    columns = {column.name: (column.dtype, column.nullable) for column in project.loaded().decoder.columns}
+    assert columns == {"when": ("datetime", False), "pay": ("float", False)}, "seen by asking: a gap gives no number"
+    project.ledger.close()
+
+
+def test_rows_of_another_type_than_the_model_takes_are_told(without_rows: Project) -> None:
+    (without_rows.folder / "rows.csv").write_text("wind,seats\n1,few\n")
+    without_rows.declare()
+    without_rows.edit('sha256="', 'rows="rows.csv", sha256="')
+    with pytest.raises(DataError, match=r"the rows do not fit the columns of the model: [\s\S]*few") as raised:
+        without_rows.declare()
+    assert "served" not in str(raised.value)
+
+
 # -- modules of one's own ------------------------------------------------------------------------------------------
 
 STEPS = """

@@ -6,6 +6,7 @@ import hashlib
 import os
 import pickle
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
-from windlass.errors import MissingExtra, RegistryError, UntrustedModel, UsageError
+from windlass.errors import DataError, MissingExtra, RegistryError, UntrustedModel, UsageError
 from windlass.product.contract import RowDecoder
 from windlass.product.model.predict import predict
 from windlass.product.task import BinaryClassification, MulticlassClassification, Regression
@@ -404,6 +405,65 @@ def test_a_model_that_wants_pandas_is_marked_so(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(pl.DataFrame, "to_pandas", nowhere)
     assert "pip install pandas pyarrow" in import_model(path, trust=True).doubt
+
+
+class Lengths(LogisticRegression):
+    """Takes texts with a moment beside each, in a frame that has what pandas has and polars has not."""
+
+    def predict_proba(self, x: Any) -> Any:
+        frame = x.assign()
+        assert frame["when"].dtype == pl.Datetime("us")
+        return super().predict_proba(frame.select(pl.col("name").str.len_chars(), "pay").to_numpy())
+
+
+def lengths() -> Any:
+    model = Lengths().fit([[1.0, 0.0], [5.0, 1.0]], [0, 1])
+    model.feature_names_in_ = np.array(["name", "when", "pay"], dtype=object)
+    return model
+
+
+TOLD = {"name": pl.String(), "when": pl.Datetime("us")}
+
+
+@pytest.mark.parametrize("by", ["contract", "rows"])
+def test_what_a_file_does_not_say_of_its_columns_rows_and_a_contract_do(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pandas:
+        def __init__(self, frame: pl.DataFrame) -> None:
+            self.assign = lambda: frame
+
+    monkeypatch.setattr(pl.DataFrame, "to_pandas", lambda frame: Pandas(frame))  # noqa: PLW0108 (binds the frame)
+    path, rows = put(tmp_path, "pickle5", lengths()), tmp_path / "rows.parquet"
+    pl.DataFrame({"name": [None, "ada"], "when": [None, datetime(2026, 1, 2)], "pay": [1, 2]}).write_parquet(rows)  # noqa: DTZ001
+    assert "AttributeError" in import_model(path, trust=True).doubt
+    told = import_model(path, trust=True, **({"rows": rows} if by == "rows" else {"declared": TOLD}))
+    assert (told.doubt, told.model.windlass_input) == ("", "pandas")
+    assert [(column.name, column.dtype, column.exact) for column in told.columns] == [
+        ("name", "str", "" if by == "rows" else "String"),
+        ("when", "datetime", "Datetime[us]"),
+        ("pay", "float", ""),
+    ]
+
+
+def test_what_the_encoders_know_comes_before_rows_and_a_contract_before_both(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"zone": [1, 2, 1, 2], "pay": [1.0, 2.0, 3.0, 4.0]})
+    encode = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["zone"]), remainder="passthrough")
+    path = put(tmp_path, "pickle5", make_pipeline(encode, LogisticRegression()).fit(rows, [0, 1, 0, 1]))
+    (tmp_path / "rows.csv").write_text("zone,pay\nx,1\n")
+    (by_file, pay) = import_model(path, trust=True, rows=tmp_path / "rows.csv").columns
+    assert (by_file.dtype, pay.dtype) == ("float", "float")
+    (declared, _) = import_model(path, trust=True, declared={"zone": pl.Int32()}).columns
+    assert (declared.dtype, declared.exact) == ("int", "Int32")
+
+
+@pytest.mark.parametrize("content", [None, "not parquet"])
+def test_rows_that_cannot_be_read_are_told(content: str | None, tmp_path: Path) -> None:
+    path = put(tmp_path, "pickle5", fitted(LogisticRegression()))
+    if content is not None:
+        (tmp_path / "rows.parquet").write_text(content)
+    with pytest.raises(DataError, match=r"the rows cannot be read[\s\S]*give a .parquet or .csv file"):
+        import_model(path, trust=True, rows=tmp_path / "rows.parquet")
 
 
 # -- into a bundle -------------------------------------------------------------------------------------------------
