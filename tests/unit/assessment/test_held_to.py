@@ -312,3 +312,42 @@ def test_a_platform_is_called_what_is_called_of_it(ask: Ask, more: str, named: s
     found = ask("ml-platform", {"train.py": TRACKED + more, "app.py": SERVES.format(uri="models:/churn@champion")})
     assert found.state is State.PRESENT
     assert found.evidence[0].why.startswith(named)
+
+
+BRANCHING = """
+    from airflow import DAG
+    from airflow.operators.bash import BashOperator
+    from airflow.operators.python import BranchPythonOperator
+    def choose(ti=None):
+        return "deploy_model" if ti.xcom_pull(task_ids="{taken}") == "0" else "wait"
+    with DAG("release") as dag:
+        compare = BashOperator(task_id="compare", bash_command="python compare.py; echo $?")
+        count = BashOperator(task_id="count", bash_command="python count.py; echo $?")
+        branch = BranchPythonOperator(task_id="branch", python_callable=choose)
+        deploy = BashOperator(task_id="deploy_model", bash_command="kubectl apply -f k8s")
+        compare >> count >> branch >> deploy
+"""
+
+
+@pytest.mark.parametrize(("taken", "gated"), [("compare", True), ("count", False)])
+def test_a_step_that_chooses_by_what_another_answered(ask: Ask, taken: str, gated: bool) -> None:
+    files = {
+        "dags/release.py": BRANCHING.format(taken=taken),
+        "compare.py": "import sys\ndef is_better(challenger_f1=1, champion_f1=0):\n"
+        "    return challenger_f1 > champion_f1\nsys.exit(0 if is_better() else 1)\n",
+        "count.py": "import sys\nsys.exit(0 if len(sys.argv) > 1 else 1)\n",
+    }
+    assert (ask("model-validation-gate", files).state is State.PRESENT) is gated
+
+
+@pytest.mark.parametrize(("stage", "released"), [("Staging", False), ("Production", True)])
+def test_a_stage_to_try_a_model_out_is_no_release(ask: Ask, stage: str, released: bool) -> None:
+    program = (
+        f"{FIT}import mlflow\ndef move(version, stage='Staging'):\n"
+        "    mlflow.MlflowClient().transition_model_version_stage('churn', version, stage)\n"
+        "def main(accuracy=1):\n    train([[1]], [1])\n    if accuracy < 0.8:\n        raise ValueError('low')\n"
+        f"    move(1, stage='{stage}')\nmain()\n"
+    )
+    files = {"train.py": program, "app.py": SERVES.format(uri="models:/churn/Production")}
+    found = ask("model-release-automated", {**files, ".github/workflows/n.yml": NIGHTLY})
+    assert (found.state is State.WIRED) is released

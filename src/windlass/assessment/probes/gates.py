@@ -524,13 +524,30 @@ def _branching_steps(facts: Facts) -> Iterator[Gate]:
     releasing = _releasing(facts) if chosen else set()
     for key in chosen:
         function = facts.project.modules.function(key)
-        judged = [each for each in _comparisons(function) if _judges(each, function)]
+        judged = [(key[0], each) for each in _comparisons(function) if _judges(each, function)]
+        judged = judged or list(_judged_by_step_before(facts, key, function))
         told = {part for word in (function.name, *function.words.split("\n")) for part in parts_of(word)}
         for route in facts.graph.routes(key) if judged else ():
             if _begins(route) in releasing or told & _OF_RELEASES:
-                parts = {part for each in judged for word in each.words for part in parts_of(word)}
-                here = Evidence(path=key[0], line=judged[0].line, why=f"{function.name} chooses whether to release")
+                parts = {part for _, each in judged for word in each.words for part in parts_of(word)}
+                path, check = judged[0]
+                here = Evidence(path=path, line=check.line, why=f"{function.name} chooses whether to release")
                 yield Gate(Seen((here, *route.evidence), by=route.by), rival=bool(parts & _RIVALS))
+
+
+def _judged_by_step_before(facts: Facts, key: tuple[str, str], function: Function) -> Iterator[tuple[str, Check]]:
+    """What the step compares whose answer another takes: `ti.xcom_pull(task_ids="compare")`, be it code or command."""
+    pulls = [call for call in function.calls if call.last == "xcom_pull"]
+    taken = {call.kwarg("task_ids") or next(iter(call.args), None) for call in pulls} - {None}
+    module = facts.project.modules.by_path[key[0]]
+    for step in module.functions.values() if taken else ():
+        for call in step.calls:
+            if call.kwarg("task_id") not in taken:
+                continue
+            keys = (*facts.project.modules.handed_over(call, module), *facts.started(module, step, call))
+            for inner in dict.fromkeys(each for one in keys for each in facts.below(one, most=60)):
+                compares = facts.project.modules.function(inner)
+                yield from ((inner[0], each) for each in _comparisons(compares) if _judges(each, compares))
 
 
 _MODE = re.compile(r"^\s*run_mode:\s*[\"']?(\w+)", re.MULTILINE)

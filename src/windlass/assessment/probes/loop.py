@@ -523,6 +523,10 @@ def _only_proposes(facts: Facts, sighting: Sighting) -> bool:
     call = sighting.call
     if call.last == "Model":
         return True
+    if call.last == "transition_model_version_stage":
+        stage = call.kwarg("stage") or next(iter(call.args[2:3]), None)
+        named_so = set(_constants(facts, sighting.key, stage)) if stage else set()
+        return bool(named_so) and all(parts_of(each) & (_NOT_YET | {"archived"}) for each in named_so)
     if "alias" not in parts_of(call.last):
         return False
     named = [each for each in call.args if each and "alias" in parts_of(each)]
