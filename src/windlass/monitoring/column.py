@@ -64,6 +64,9 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     relative to `p (1 - p)`. It tells of seasons, trends, and rows that follow each other."""
     stretch: int = 0
     """Rows of such a stretch."""
+    stretches: tuple[tuple[int, float], ...] = ()
+    """Of a reference: rows of a stretch, and the same variance in the way in which such stretches differ most, for each
+    length (see `unevenness.stretches`). Profiles made before know one length, and the mean over all ways."""
     minimum: float | None = None
     maximum: float | None = None
     infinite: int = 0
@@ -83,6 +86,11 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def missing(self) -> int:
         return self.counts[-1]
+
+    @property
+    def varies(self) -> tuple[tuple[int, float], ...]:
+        """`stretches`, or what is known instead; empty: chance explains all."""
+        return self.stretches or (((self.stretch, self.uneven),) if self.uneven > 0 else ())
 
     @property
     def hashed(self) -> bool:

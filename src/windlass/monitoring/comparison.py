@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
+_ENDLESS = 1e12
+"""Rows of a window that lasts for ever."""
 _LARGEST = 700.0
 """Beyond this the exponential has no float; evidence is evidence enough by then."""
 
@@ -41,13 +43,24 @@ def bins_of(columns: Sequence[ColumnProfile], *, seasons: bool = False) -> Bins:
         unseen = [] if column.hashed else [len(own) - 2]
         places = {"number": [0, len(own) - 2], "category": unseen, "rising": [0]}
         special[row, [*places.get(column.kind, []), -1]] = True
+    stretch, uneven = _stretches([column.varies if seasons else () for column in columns])
     return Bins(
         weights=weights,
         ordered=np.array([column.kind == "number" for column in columns], dtype=np.bool_),
         special=special,
-        uneven=np.array([column.uneven if seasons else 0.0 for column in columns]),
-        stretch=np.array([column.stretch for column in columns], dtype=np.float64),
+        stretch=stretch,
+        uneven=uneven,
     )
+
+
+def _stretches(known: Sequence[Sequence[tuple[int, float]]]) -> tuple[Floats, Floats]:
+    """`(d, l)` each: rows of a stretch, and the variance between such ones, filled up with what never counts."""
+    length = max((len(own) for own in known), default=0)
+    stretch, uneven = np.full((len(known), length), np.inf), np.zeros((len(known), length))
+    for row, own in enumerate(known):
+        for place, (rows, variance) in enumerate(own):
+            stretch[row, place], uneven[row, place] = rows, variance
+    return stretch, uneven
 
 
 def table_of(columns: Sequence[ColumnProfile], counts: Sequence[Iterable[int] | None]) -> Counts:
@@ -87,7 +100,7 @@ def judge(
     that one, for exact means.
     """
     columns = (*reference.judged, *scores)
-    log_evidence, since = vigil.log_evidence, vigil.since
+    log_evidence, since, least = vigil.log_evidence, vigil.since, _least_shifts(bins)
     drifts = tuple(
         ColumnDrift(
             name=column.name,
@@ -95,7 +108,7 @@ def judge(
             evidence=_plain(float(log_evidence[row])),
             since=int(since[row]),
             effect=_effect(column, row, vigil, counts, None if window is None else window[row]),
-            least_shift=_least_shift(bins, row) if column.kind == "number" else None,
+            least_shift=least[row] if column.kind == "number" else None,
         )
         for row, column in enumerate(columns)
     )
@@ -119,10 +132,16 @@ def _effect(column: ColumnProfile, row: int, vigil: Vigil, last: Counts, window:
     return effect_of(column, own, window=None if earlier else window)
 
 
-def _least_shift(bins: Bins, row: int) -> float | None:
-    weight = float(bins.weights[row].sum() / bins.dispersion[row])
-    found = least_shift(weight, np.inf, log_threshold=float(np.log(RUN_LENGTH * len(bins.weights))))
-    return found if np.isfinite(found) else None
+def _least_shifts(bins: Bins) -> list[float | None]:
+    """What shift of the mean the reference can show at all, of each column; None: none."""
+    total = bins.weights.sum(axis=1)
+    rows = np.full(len(total), _ENDLESS)
+    threshold = float(np.log(RUN_LENGTH * max(len(total), 1)))
+    found = [
+        least_shift(weight, count, log_threshold=threshold)
+        for weight, count in zip(total * bins.counting(total), rows * bins.counting(rows), strict=True)
+    ]
+    return [each if np.isfinite(each) else None for each in found]
 
 
 def _width(columns: Sequence[ColumnProfile]) -> int:

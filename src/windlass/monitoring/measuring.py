@@ -24,7 +24,7 @@ from windlass.monitoring.bins import (
     times_of,
 )
 from windlass.monitoring.column import DATES, MOMENTS, PRESENCES, Beyond, ColumnProfile, Kind, Sketches, kind_of
-from windlass.monitoring.unevenness import unevenness
+from windlass.monitoring.unevenness import stretches, unevenness
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ NEVER_THERE = "it is always missing"
 _RISES = "it only rises with time"
 _UNIQUE = "every value is its own: identifiers"
 _LARGEST = float(np.finfo(np.float64).max)
-_EVEN: dict[str, Any] = {"uneven": 0.0, "stretch": 0}
+_EVEN: dict[str, Any] = {"uneven": 0.0, "stretch": 0, "stretches": ()}
 """Of a window: only a reference is asked how its stretches differ."""
 
 
@@ -238,8 +238,15 @@ def _fill_texts(column: ColumnProfile, values: pl.Series) -> ColumnProfile:
 
 def _with_unevenness(column: ColumnProfile, places: Counts, every: int) -> ColumnProfile:
     """`places`: the bins of every so manieth row."""
-    uneven, stretch = unevenness(places.astype(np.int64), len(column.counts))
-    return msgspec.structs.replace(column, uneven=uneven, stretch=stretch * every)
+    held, size = places.astype(np.int64), len(column.counts)
+    uneven, stretch = unevenness(held, size)
+    found = stretches(held, size, ordered=column.kind == "number")
+    return msgspec.structs.replace(
+        column,
+        uneven=uneven,
+        stretch=stretch * every,
+        stretches=tuple((rows * every, float(f"{variance:.4g}")) for rows, variance in found),
+    )
 
 
 def _every(rows: int) -> int:

@@ -28,6 +28,7 @@ def merge_columns(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         distinct=max(first.distinct, second.distinct, _distinct(registers)),
         uneven=max(first.uneven, second.uneven),
         stretch=max(first.stretch, second.stretch),
+        stretches=_stretches(first, second),
         minimum=min((each for each in (first.minimum, second.minimum) if each is not None), default=None),
         maximum=max((each for each in (first.maximum, second.maximum) if each is not None), default=None),
         infinite=first.infinite + second.infinite,
@@ -37,6 +38,19 @@ def merge_columns(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         above=_beyond(first.above, second.above),
         sketches=_sketches(first.sketches, second.sketches, registers),
     )
+
+
+def _stretches(first: ColumnProfile, second: ColumnProfile) -> tuple[tuple[int, float], ...]:
+    """Of each length the larger of the two variances; what is even tells of none."""
+    if not first.varies or not second.varies:
+        return first.varies or second.varies
+    lengths = sorted({rows for rows, _ in (*first.varies, *second.varies)})
+    return tuple((rows, max(_variance(first, rows), _variance(second, rows))) for rows in lengths)
+
+
+def _variance(column: ColumnProfile, rows: int) -> float:
+    """Between stretches of so many rows; of a length that is not known, that of the one below."""
+    return next((variance for length, variance in reversed(column.varies) if length <= rows), 1.0)
 
 
 def _beyond(first: Beyond, second: Beyond) -> Beyond:

@@ -148,7 +148,7 @@ def _report(
 ) -> DriftReport:
     evidence, decision = judged.evidence, judged.decision
     drifted = {column.name for column in drifted_columns(evidence)} if decision.verdict == "alarm" else set()
-    uneven = () if seasons else tuple(each.name for each in reference.judged if each.uneven > 0)
+    uneven = () if seasons else tuple(each.name for each in reference.judged if each.varies)
     return DriftReport(
         alert=decision.verdict == "alarm",
         judged=reference.rows >= MINIMUM_ROWS,

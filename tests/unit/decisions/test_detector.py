@@ -20,8 +20,8 @@ def reference(rng: np.random.Generator, *, rows: int = 2000, columns: int = 5) -
         weights=np.hstack([weights, np.full((columns, 1), 0.5)]),
         ordered=np.ones(columns, dtype=np.bool_),
         special=np.arange(6)[None].repeat(columns, axis=0) == 5,
-        uneven=np.zeros(columns),
-        stretch=np.zeros(columns),
+        stretch=np.empty((columns, 0)),
+        uneven=np.empty((columns, 0)),
     )
 
 
@@ -85,7 +85,7 @@ def test_thinning_keeps_few_starts_and_loses_nothing(rng: np.random.Generator, m
         rows = window(rng, bins)
         thinned = watched.after(bins, rows)
         with monkeypatch.context() as patch:
-            patch.setattr(detectors, "_thinned", lambda starts, won, window: starts)
+            patch.setattr(detectors, "_thinned", lambda starts, won, window, varying: starts)
             full = watched.after(bins, rows)
         np.testing.assert_allclose(thinned.log_evidence, full.log_evidence)
         worth = detectors.log_evidence(bins, thinned.starts[0].before, thinned.total - thinned.starts[0].before)
@@ -108,7 +108,11 @@ def test_windows_that_can_show_nothing_never_come_to_an_alarm(monkeypatch: pytes
     weights = np.array([[1000.0, 0.5, 0.5], [0.5, 0.5, 1000.0]])
     special = np.arange(3)[None].repeat(2, axis=0) == 2
     bins = Bins(
-        weights=weights, ordered=np.ones(2, dtype=np.bool_), special=special, uneven=np.zeros(2), stretch=np.zeros(2)
+        weights=weights,
+        ordered=np.ones(2, dtype=np.bool_),
+        special=special,
+        stretch=np.empty((2, 0)),
+        uneven=np.empty((2, 0)),
     )
     vigil, same = Vigil.begin(bins), np.array([[20, 0, 0], [0, 0, 20]])
     for _ in range(400):

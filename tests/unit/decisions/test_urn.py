@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -20,8 +21,8 @@ def bins(weights: list[list[float]], *, ordered: bool = True, dispersion: float 
         weights=table,
         ordered=np.full(len(table), ordered),
         special=special,
-        uneven=np.full(len(table), (dispersion - 1) / 1000),
-        stretch=np.full(len(table), 1000.0),
+        stretch=np.full((len(table), 1), 1000.0 if dispersion > 1 else np.inf),
+        uneven=np.full((len(table), 1), (dispersion - 1) / 1000),
     )
 
 
@@ -137,11 +138,44 @@ def test_the_least_shift_is_found_as_often_as_is_said(
     assert least_shift(10, 10, log_threshold=threshold) == np.inf
 
 
-def test_what_stretches_of_the_reference_did_is_no_news(rng: np.random.Generator) -> None:
+def test_what_stretches_of_the_reference_did_is_no_news() -> None:
+    """Nor is what windows do that are shorter than all stretches, or runs of windows that are longer."""
     weights, counts = [[1000.0] * 10], np.array([[130, 70] * 5])
     assert log_evidence(bins(weights), np.zeros((1, 10)), counts)[0] > np.log(8760)
     assert log_evidence(bins(weights, dispersion=20.0), np.zeros((1, 10)), counts)[0] < 1
+    assert log_evidence(bins(weights, dispersion=20.0), np.zeros((1, 10)), counts // 10)[0] < 1
     assert log_evidence(bins(weights, dispersion=20.0), np.zeros((1, 10)), 1000 * counts)[0] < np.log(8760)
+
+
+def test_rows_that_fall_more_evenly_than_the_worst_way_lets_expect_are_no_news() -> None:
+    """The reference is worth some 50 rows; rows that come exactly in its shares are likelier from an urn of 3,000."""
+    even = np.full((1, 10), 500)
+    assert log_evidence(bins([[1000.0] * 10], dispersion=200.0), np.zeros((1, 10)), even)[0] < 0
+
+
+def test_a_run_differs_no_more_than_the_stretches_that_it_is_put_together_of(rng: np.random.Generator) -> None:
+    """Sums of a daily cycle of 24 rows with weather on top, which is a variance of 1 among single rows."""
+    rows = np.arange(200_000)
+    noise = np.convolve(rng.normal(size=len(rows) + 199), np.full(200, 200**-0.5), "valid")
+    series = np.sin(rows * 2 * np.pi / 24) + 0.3 * noise
+    series = (series - series.mean()) / series.std()
+
+    def between(length: int) -> float:
+        return float((series[: len(rows) // length * length].reshape(-1, length).mean(axis=1) ** 2).mean())
+
+    lengths = [4, 8, 16, 32, 64, 128, 256]
+    table = bins([[1000.0] * 10])
+    known = replace(
+        table, stretch=np.array([lengths], dtype=np.float64), uneven=np.array([[between(each) for each in lengths]])
+    )
+    runs = [1, 3, 4, 6, 13, 24, 25, 32, 36, 49, 100, 250, 256, 500, 1000, 5000]
+    bounds = [float(known.variance(np.array([float(run)]))[0]) for run in runs]
+    for run, bound in zip(runs, bounds, strict=True):
+        assert between(run) <= 1.02 * bound  # how runs that are no multiple of a stretch are cut is up to chance
+    assert bounds[:2] == [1, 1]
+    assert bounds[runs.index(24)] < 0.5  # and not all of it either
+    assert bounds[-1] < 0.1
+    assert table.variance(np.array([5000.0])).tolist() == [0]
 
 
 @settings(max_examples=60)

@@ -3,12 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
 
 from windlass.monitoring import drift, load_state, profile, profile_like, save_state
 from windlass.monitoring.comparison import bins_of, table_of
+from windlass.monitoring.merging import merge_columns
 from windlass.monitoring.report import compare_profiles
 
 
@@ -95,3 +97,43 @@ def test_a_window_that_is_given_again_is_told_as_it_was(rng: np.random.Generator
             (pytest.approx(each.evidence), each.since) for each in told.report.columns
         ]
         assert again.state == told.state
+
+
+def heat(rng: np.random.Generator, first: int, last: int, *, moved: float = 0.0) -> dict[str, np.ndarray]:
+    """Twenty temperatures an hour, of a daily cycle."""
+    hours = np.repeat(np.arange(first, last), 20)
+    return {"heat": 15 + moved + 8 * np.sin(hours * np.pi / 12) + rng.normal(0, 3, len(hours))}
+
+
+def test_a_declared_season_brings_no_alarm_to_windows_of_an_hour_and_hides_no_shift(rng: np.random.Generator) -> None:
+    """They are far shorter than a 160th of the reference, and differ as hours of the reference did."""
+    reference, since = profile(heat(rng, 0, 60 * 24)), 60 * 24
+    told = {}
+    for moved in (0.0, 3.0):
+        state, told[moved] = None, list[bool]()
+        for hour in range(72):
+            window = heat(rng, since + hour, since + hour + 1, moved=moved)
+            found = drift(reference, window, state=state, seasons=True)
+            state = found.state
+            told[moved].append(found.report.alert)
+    assert not any(told[0.0])
+    assert any(told[3.0])
+
+
+def test_a_profile_that_knows_one_length_counts_shorter_windows_for_one_row(rng: np.random.Generator) -> None:
+    """As profiles do that were made before all lengths were kept."""
+    (made,) = profile(heat(rng, 0, 60 * 24)).columns
+    before = msgspec.structs.replace(made, uneven=0.1, stretch=270, stretches=())
+    bins = bins_of([before], seasons=True)
+    assert bins.counting(np.array([20.0]))[0] * 20 < 1
+    assert bins.counting(np.array([270.0]))[0] == pytest.approx(1 / 28)
+    assert bins_of([before]).counting(np.array([20.0]))[0] == 1
+
+
+def test_merged_profiles_differ_by_as_much_as_either(rng: np.random.Generator) -> None:
+    (made,) = profile(heat(rng, 0, 10 * 24)).columns
+    first = msgspec.structs.replace(made, stretches=((16, 0.5), (32, 0.1)))
+    second = msgspec.structs.replace(made, stretches=((32, 0.3), (64, 0.05)))
+    even = msgspec.structs.replace(made, uneven=0.0, stretch=0, stretches=())
+    assert merge_columns(first, second).stretches == ((16, 1.0), (32, 0.3), (64, 0.1))
+    assert merge_columns(even, second).stretches == merge_columns(second, even).stretches == second.stretches

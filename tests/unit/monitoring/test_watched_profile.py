@@ -209,6 +209,24 @@ def test_how_uneven_the_reference_is_in_itself(rng: np.random.Generator) -> None
     assert heat.stretch * heat.uneven > 3
     assert warm.stretch * warm.uneven > 3
     assert [column.uneven for column in profile(weather[:300]).columns] == [0] * 4  # too short to tell
+    assert (flat.stretches, coin.stretches) == ((), ())
+    assert [rows for rows, _ in heat.stretches] == [16, 32, 64, 128, 256, 512, 1024]
+    for column in (heat, warm):
+        assert column.stretches[0][1] > 0.3  # within weeks all of the season
+        assert column.stretches[-1][1] < 0.1  # within three years hardly any
+
+
+def test_what_only_hours_show_is_known_of_hours(rng: np.random.Generator) -> None:
+    """A hundred days of 480 rows: no stretch of a 160th shows what single hours do, and those of a day none of it."""
+    hours = np.repeat(np.arange(2400), 20)
+    gaps = rng.random(48_000) < np.where(hours % 24 == 3, 0.3, 0.0)
+    (column, gone) = profile(
+        {"load": np.sin(hours * np.pi / 12) + rng.normal(size=48_000), "gaps": np.where(gaps, np.nan, 1.0)}
+    ).columns
+    for found in (column, gone):
+        known = dict(found.stretches)
+        assert known[16] > 0.15
+        assert known[16] > 20 * known[4096]
 
 
 def test_empty_and_tiny_frames(rng: np.random.Generator) -> None:

@@ -83,7 +83,7 @@ class Detector:
         return Detector(
             windows=window,
             total=total,
-            starts=_thinned(starts, won, window),
+            starts=_thinned(starts, won, window, varying=bins.varying),
             log_evidence=np.where(best >= np.log(SHOWN), np.logaddexp.reduce(worth, axis=0), best),
             since=first[::-1][won[::-1].argmax(axis=0)] if len(counts) else self.since,  # of equals the last
         )
@@ -109,23 +109,29 @@ def _won(bins: Bins, starts: tuple[Start, ...], total: Counts) -> Floats:
         weights=np.tile(bins.weights, every),
         ordered=np.tile(bins.ordered, len(starts)),
         special=np.tile(bins.special, every),
-        uneven=np.tile(bins.uneven, len(starts)),
-        stretch=np.tile(bins.stretch, len(starts)),
+        uneven=np.tile(bins.uneven, every),
+        stretch=np.tile(bins.stretch, every),
     )
     rows = (-1, total.shape[1])
     found = log_evidence(tiled, before.reshape(rows), (total - before).reshape(rows))
     return found.reshape(before.shape[:2])
 
 
-def _thinned(starts: tuple[Start, ...], won: Floats, window: int) -> tuple[Start, ...]:
+def _thinned(starts: tuple[Start, ...], won: Floats, window: int, *, varying: NDArray[np.bool_]) -> tuple[Start, ...]:
     """Fewer of the old starts. What lay on one that goes is laid, as it stands now, on the one before it: nothing is
-    lost, and a martingale that changes hands at its value stays one."""
+    lost, and a martingale that changes hands at its value stays one.
+
+    `varying` `(d,)`: columns of which rows count for less the longer a run varies alike. What a stake has become then
+    goes up and down with the length of the run as well, so none changes hands for more than it was: that would only
+    be sure to win where the heir's length tells little for the moment.
+    """
     kept: list[tuple[Start, Floats]] = []
     for start, value in zip(starts, won, strict=True):
         age = window - start.window
         if kept and age >= _RECENT and (window - kept[-1][0].window) < _SPACING * age:
             heir, worth = kept[-1]
-            stake = np.logaddexp(heir.log_stake, start.log_stake + value - worth)
+            price = np.where(varying, np.minimum(value - worth, 0.0), value - worth)
+            stake = np.logaddexp(heir.log_stake, start.log_stake + price)
             kept[-1] = (Start(window=heir.window, before=heir.before, log_stake=stake), worth)
         else:
             kept.append((start, value))

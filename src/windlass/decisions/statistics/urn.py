@@ -48,17 +48,41 @@ class Bins:
     """`(d,)`: whether the bins of the column have an order; the last one, of what is missing, never has."""
     special: NDArray[np.bool_]
     """`(d, k)`: bins that get half of what is laid on single bins: missing, unseen, beyond the range."""
-    uneven: Floats
-    """`(d,)`: variance of the reference's shares between its stretches beyond chance, relative to `p (1 - p)`; 0 judges
-    as if rows were independent. Where it is larger, rows count less, and no run of windows for more than one stretch:
-    so what stretches of the reference did among themselves is no news."""
     stretch: Floats
-    """`(d,)`: rows of such a stretch."""
+    """`(d, l)`: lengths of stretches of the reference, in rows, rising; infinite: padding."""
+    uneven: Floats
+    """`(d, l)`: variance of the reference's shares between stretches of that length beyond chance, relative to
+    `p (1 - p)`. A column without any length is judged as if rows were independent."""
 
     @property
-    def dispersion(self) -> Floats:
-        """`(d,)`: how many times more the stretches' counts vary than those of independent rows."""
-        return 1.0 + self.uneven * self.stretch
+    def varying(self) -> NDArray[np.bool_]:
+        """`(d,)`: whether stretches are known to differ."""
+        return np.asarray(np.isfinite(self.stretch).any(axis=1))
+
+    def variance(self, rows: Floats) -> Floats:
+        """`(d,)`: the same between runs of so many `rows` `(d,)`, as far as the reference bounds it.
+
+        A run is put together of stretches, and the standard deviation of a sum is at most the sum of those of its parts
+        (Minkowski). Of what is left over, shorter than all of them, nothing is known but that its rows may all be
+        alike, which is a variance of 1. Any choice of the longest stretch gives a bound; the least one holds.
+        """
+        known, rows = np.isfinite(self.stretch), np.maximum(rows, 1.0)
+        least = np.where(self.varying, rows, 0.0)
+        for longest in range(self.stretch.shape[1]):
+            left, summed = rows, np.zeros(len(rows))
+            for place in range(longest, -1, -1):
+                parts = np.floor(left / self.stretch[:, place])
+                length = np.where(known[:, place], self.stretch[:, place], 0.0)
+                left = left - parts * length
+                summed = summed + parts * length * np.sqrt(self.uneven[:, place])
+            least = np.minimum(least, summed + left)
+        return np.asarray((least / rows) ** 2)
+
+    def counting(self, rows: Floats) -> Floats:
+        """`(d,)`: what each row of such a run counts for: one over how many times more counts vary than those of
+        independent rows. So what the reference did within itself is no news, in a run of any length."""
+        counted = 1 / (1 + np.maximum(rows, 1.0) * self.variance(rows))
+        return np.asarray(counted)
 
 
 def log_evidence(bins: Bins, before: Array, counts: Array) -> Floats:
@@ -67,10 +91,10 @@ def log_evidence(bins: Bins, before: Array, counts: Array) -> Floats:
     `before` `(d, k)`: rows since the reference that fell before, and that the null takes for its own. The expectation
     of its exponential is 1 under the null, given the past.
     """
-    rows = np.maximum(counts.sum(axis=1), 1.0)
-    kept = np.where(bins.uneven > 0, np.minimum(1.0, bins.stretch / rows), 1.0)
-    counts = np.asarray(counts, dtype=np.float64) * (kept / bins.dispersion)[:, None]
-    urn = np.where(bins.weights > 0, bins.weights + before, 0.0) / bins.dispersion[:, None]
+    counts = np.asarray(counts, dtype=np.float64)
+    counts = counts * bins.counting(counts.sum(axis=1))[:, None]
+    urn = np.where(bins.weights > 0, bins.weights + before, 0.0)
+    urn = urn * bins.counting(urn.sum(axis=1))[:, None]
     usual = bins.weights >= _USUAL
     known, inside = np.where(usual, urn, 0.0), np.where(usual, counts, 0.0)
     parts = [*_tilted(bins, known, inside), _reshaped(bins, known, inside), _single(bins, urn, counts, usual)]
@@ -111,10 +135,15 @@ def _tilted(bins: Bins, urn: Floats, counts: Floats) -> list[Floats]:
 
 
 def _reshaped(bins: Bins, urn: Floats, counts: Floats) -> Floats:
-    """Any change among the usual bins: the reference is believed no more than if it had a few rows."""
+    """Any change among the usual bins: the reference is believed no more than if it had a few rows.
+
+    Where rows count for less, since in some way stretches differ much, it is never believed more than that: in all
+    other ways rows fall more evenly than such an urn expects, which is no change.
+    """
     total = urn.sum(axis=1)[:, None]
     trusted = urn[None] / np.maximum(total, _TINY) * _TRUST[:, None, None]
     ratio = _log_urn(trusted, counts[None]) - _log_urn(urn, counts)
+    ratio = np.where(bins.varying & (_TRUST[:, None] > total[:, 0]), 0.0, ratio)
     return np.asarray(_mean(ratio) + np.log(_laid(bins, "shape")))
 
 
