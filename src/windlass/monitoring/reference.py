@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FILE = "profile.json"
 """Its name in a bundle."""
+BACKGROUND = "background.json"
+"""The same of a version that came as a model file with rows: answers are explained against it, none is watched."""
 SCORE = "prediction"
 MISSING = "(missing)"
 MOST_GROUPS = 20
@@ -144,16 +146,17 @@ def decode(content: bytes) -> Reference:
     return msgspec.json.decode(content, type=Reference)
 
 
-def save(reference: Reference, folder: Path) -> Path:
-    """Write the reference into a bundle's folder."""
-    path = folder / FILE
+def save(reference: Reference, folder: Path, *, name: str = FILE) -> Path:
+    """Write the reference, or BACKGROUND, into a bundle's folder."""
+    path = folder / name
     path.write_bytes(encode(reference))
     return path
 
 
-def load(folder: Path) -> Reference | None:
-    """The reference in a bundle's folder; None when the version has none. Raises RegistryError if it cannot be read."""
-    path = folder / FILE
+def load(folder: Path, *, name: str = FILE) -> Reference | None:
+    """The reference, or BACKGROUND, in a bundle's folder; None when the version has none. Raises RegistryError if it
+    cannot be read."""
+    path = folder / name
     if not path.exists():
         return None
     try:

@@ -129,11 +129,13 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
         compiled=forms.without_rows(imported.model),
         files={},
     )
-    if product.model is not None and product.model.rows is not None and manifest.compiled == forms.AWAITED:
+    if product.model is not None and product.model.rows is not None:
         rows = forms.rows_of(settings.project / product.model.rows, columns)
         code = product() if has_code else None
-        compiled = forms.compared(imported.model, rows, staged, product=code, manifest=manifest)
-        manifest = msgspec.structs.replace(manifest, compiled=compiled)
+        forms.keep_background(rows, staged, product=code, manifest=manifest)
+        if manifest.compiled == forms.AWAITED:
+            compiled = forms.compared(imported.model, rows, staged, product=code, manifest=manifest)
+            manifest = msgspec.structs.replace(manifest, compiled=compiled)
     return registry.publish(staged, manifest)
 
 
@@ -167,6 +169,8 @@ def _form(
         shutil.rmtree(staged)
         return FormTurnedDown(version=known_as.version, rows=compiled.rows, reason=compiled.reason)
     shutil.copytree(bundle.folder, staged, ignore=lambda _, names: {MANIFEST} & {*names}, dirs_exist_ok=True)
+    if product.model is not None and product.model.rows is not None:
+        forms.keep_background(rows, staged, product=bundle.product, manifest=manifest)
     now = clock_from(settings.clock).now()
     digest = registry.publish(staged, msgspec.structs.replace(manifest, compiled=compiled, created_at=now))
     return msgspec.structs.replace(known_as, version=name, digest=digest, form_of=known_as.version)

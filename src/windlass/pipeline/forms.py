@@ -5,6 +5,7 @@ Only real rows count: what is made up would show that two forms agree where nobo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from windlass.decisions.statistics.losses import decision_threshold
 from windlass.errors import DataError
 from windlass.lake.lake import Lake
 from windlass.lake.layout import SEQUENCE
+from windlass.monitoring.reference import BACKGROUND, make_reference, save
 from windlass.product.contract import decode_rows
 from windlass.product.task import task_from
 from windlass.records.bundle import PARITY_ROWS, Column, Compiled, Manifest
@@ -22,6 +24,8 @@ from windlass.records.routing import ANSWERED
 from windlass.registry.compiling import compile_model
 from windlass.registry.native import NativeModel
 from windlass.registry.rows import REMEDY, read_rows
+
+_log = logging.getLogger(__name__)
 
 _MOST_ROWS = 20_000
 """The newest rows that a form is compared on."""
@@ -80,6 +84,27 @@ def asked_rows(lake: Lake, product: str, version: str, manifest: Manifest) -> pl
     return decode_rows(captured.filter(pl.col("error").is_null())["request"], manifest.columns)
 
 
+def keep_background(rows: pl.DataFrame, folder: Path, *, product: Any, manifest: Manifest) -> None:
+    """Write down how the features of n rows of requests look, for answers to be explained against.
+
+    `product` computes the features; None: they are columns of the rows. Where they cannot be computed there is nothing
+    to explain against, which the log says.
+    """
+    try:
+        features = _features(rows, product, manifest)
+    except Exception as error:  # noqa: BLE001 (they are the user's)
+        _log.warning("%s: its answers are not explained against its rows: %s", manifest.product, error)
+        return
+    redacted = (manifest.policies.get("capture") or {}).get("redact", ())
+    seen = make_reference(features, kind=task_from(manifest.task).kind, redacted=redacted)
+    save(seen, folder, name=BACKGROUND)
+
+
+def _features(rows: pl.DataFrame, product: Any, manifest: Manifest) -> pl.DataFrame:
+    features: pl.DataFrame = rows if product is None else product.features(rows)
+    return features.select(manifest.features)
+
+
 def compared(model: Any, rows: pl.DataFrame, folder: Path, *, product: Any, manifest: Manifest) -> Compiled:
     """The form of `model` on n rows of requests, written into `folder`; or why there is none.
 
@@ -87,10 +112,9 @@ def compared(model: Any, rows: pl.DataFrame, folder: Path, *, product: Any, mani
     """
     gate = manifest.policies.get("gate") or {}
     try:
-        features = rows if product is None else product.features(rows)
         return compile_model(
             model,
-            features.select(manifest.features),
+            _features(rows, product, manifest),
             folder,
             kind=task_from(manifest.task).kind,
             threshold=decision_threshold(gate.get("cost"), manifest.threshold),

@@ -18,4 +18,5 @@ class ModelFile(msgspec.Struct, frozen=True):
     """The digest of the file that somebody trusts; needed only for formats that can run code."""
     rows: str | None = None
     """A .parquet or .csv file of rows as requests bring them, relative to the project: a compiled form of the model is
-    compared with it on them. None: on what it will have been asked."""
+    compared with it on them, and answers are explained against them. None: the one on what it will have been asked, the
+    other not, if the model cannot do so itself."""

@@ -23,6 +23,7 @@ from windlass.errors import DataError, ProductError, UntrustedModel, UsageError
 from windlass.lake.lake import Lake
 from windlass.lake.segments import SegmentWriter
 from windlass.ledger.ledger import Ledger
+from windlass.monitoring import reference
 from windlass.pipeline.declaring import declare
 from windlass.pipeline.steps.request import DeclareRequest
 from windlass.product.contract import InvalidRows
@@ -34,6 +35,7 @@ from windlass.registry.compiling import CompiledModel
 from windlass.registry.files import digest_of
 from windlass.registry.registry import Registry
 from windlass.serving.versions.asking import keys_of
+from windlass.serving.versions.explaining import check_explainable, explain
 from windlass.serving.versions.lineup import Loaded
 from windlass.settings import load_settings
 from windlass.staging import Staging
@@ -260,6 +262,55 @@ def test_rows_that_lack_a_column_are_told(without_rows: Project) -> None:
     without_rows.edit('sha256="', 'rows="rows.csv", sha256="')
     with pytest.raises(DataError, match="these columns are not there: seats"):
         without_rows.declare()
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_an_answer_is_explained_against_the_rows_that_came_with_the_file(
+    tmp_path: Path, without_rows: Project, *, later: bool
+) -> None:
+    project = without_rows
+    if later:
+        project.declare()
+        with pytest.raises(InvalidRows, match="`rows` of its ModelFile names some"):
+            check_explainable(project.loaded())
+    project.edit('sha256="', 'rows="../rows.parquet", sha256="')
+    project.declare()
+    loaded = project.loaded()
+    check_explainable(loaded)
+    row = loaded.decoder.from_records([{"wind": 0.5, "seats": 0.0}]).frame
+    (told,) = explain(loaded, row)
+    score = loaded.bundle.predict(row).scores[0]
+    assert told.base + sum(told.attributions.values()) == pytest.approx(score)
+    mean = loaded.bundle.predict(pl.read_parquet(tmp_path / "rows.parquet")).scores.mean()
+    assert told.base == pytest.approx(mean, abs=0.05)
+    assert abs(told.attributions["wind"]) > 10 * abs(told.attributions["seats"])
+    assert reference.load(loaded.bundle.folder) is None, "nothing is watched against these rows"
+
+
+def test_what_is_not_captured_is_not_kept_of_the_rows_either(without_rows: Project) -> None:
+    project = without_rows
+    project.edit(MODEL, '    capture = wl.Capture(redact=["seats"])\n    model =')
+    project.edit('sha256="', 'rows="../rows.parquet", sha256="')
+    project.declare()
+    assert project.loaded().made_up.columns == ["wind"]
+
+
+def test_rows_whose_features_cannot_be_computed_are_no_background(
+    without_rows: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = without_rows
+    contract = (
+        "import pandera.polars as pa\n\n\nclass Contract(pa.DataFrameModel):\n"
+        "    wind: float\n    seats: float\n\n\nclass Flights("
+    )
+    project.edit("class Flights(", contract)
+    project.edit(
+        MODEL, '    contract = Contract\n\n    def features(self, rows):\n        return rows.head("x")\n\n    model ='
+    )
+    project.edit('sha256="', 'rows="../rows.parquet", sha256="')
+    project.declare()
+    assert "its answers are not explained against its rows" in caplog.text
+    assert project.loaded().made_up is None
 
 
 LATER = """

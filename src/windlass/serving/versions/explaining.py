@@ -3,8 +3,9 @@
 The mean is that of made-up rows in which every feature looks as it did in training, independent of the others
 (`monitoring.drawing`). Everything random has one seed, so that the same row is explained the same way each time.
 
-A model that came as a file has no such rows. If it is boosted trees, or a linear model that knows the mean of each
-feature, it says itself what each of them adds (`registry.native.contributions`); any other is not explained.
+If a model that came as a file is boosted trees, or a linear model that knows the mean of each feature, it says itself
+what each of them adds (`registry.native.contributions`). Of any other the rows that came with it say how features look;
+one that came without is not explained.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def check_explainable(loaded: Loaded) -> None:
     """Raises InvalidRows for a version that has nothing to be explained against."""
     if loaded.made_up is None and not can_be_taken_apart(loaded.bundle.answering):
         reason = (
-            f"{loaded.version} came as a model file, without knowledge of its training rows to explain against; only "
-            "boosted trees of LightGBM, XGBoost or CatBoost, and linear models behind a StandardScaler, are explained "
-            "without"
+            f"{loaded.version} came as a model file, without rows to explain against (`rows` of its ModelFile names "
+            "some, for its next version); only boosted trees of LightGBM, XGBoost or CatBoost, and linear models "
+            "behind a StandardScaler, are explained without"
         )
         raise InvalidRows.of([Problem(field="explain", row=None, reason=reason)])
 

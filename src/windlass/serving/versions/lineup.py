@@ -180,12 +180,18 @@ class Loaded:
 
     @cached_property
     def made_up(self) -> pl.DataFrame | None:
-        """Rows of features as they looked in training, for answers to be explained against; None of a version that
-        came as a model file, without its training rows."""
+        """Rows of features as they looked in training, for answers to be explained against.
+
+        Of a version that came as a model file: as they looked in the rows that came with it. None if none did, and of a
+        model that tells more exactly itself what its features add.
+        """
         from windlass.monitoring import reference
         from windlass.monitoring.drawing import draw
+        from windlass.registry.native.contributions import can_be_taken_apart
 
         found = reference.load(self.bundle.folder)
+        if found is None and not can_be_taken_apart(self.bundle.answering):
+            found = reference.load(self.bundle.folder, name=reference.BACKGROUND)
         return None if found is None else draw(found.features, EXPLAIN_WALKS // 2, seed=0)
 
     @cached_property
