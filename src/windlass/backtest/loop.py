@@ -136,7 +136,7 @@ class Loop:
             has_champion=True,
             last_run_at=self._run_starts[-1],
             run_starts=tuple(self._run_starts),
-            versions=sum(look > self._at[0] - LOOKS for look in self._made_at),
+            versions=tuple(self._at[0] - look for look in self._made_at if look > self._at[0] - LOOKS),
             new_labelled=labelled - self._labelled_at_run,
             labelled=self._labelled_at_run,
             released=tuple(self._released),

@@ -250,11 +250,13 @@ def _earlier(product: ProductState) -> tuple[tuple[str, str], ...]:
     return tuple(others.items())[:ASKED]
 
 
-def _versions(product: ProductState, now: datetime) -> int:
-    """How many versions runs made in the last twenty cooldowns."""
+def _versions(product: ProductState, now: datetime) -> tuple[float, ...]:
+    """How many cooldowns ago each version was made that a run made in the last twenty."""
     policy = policies_of(product).retrain
-    since = now - LOOKS * policy.cooldown if policy is not None else now
-    return sum(version.run is not None and version.registered_at > since for version in product.versions.values())
+    if policy is None or not policy.cooldown:
+        return ()
+    made = [version.registered_at for version in product.versions.values() if version.run is not None]
+    return tuple((now - at) / policy.cooldown for at in made if at > now - LOOKS * policy.cooldown)
 
 
 def _death(run: str, error: WindlassError) -> RunFailed:

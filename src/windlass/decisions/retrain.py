@@ -26,6 +26,10 @@ LOOKS = 20
 """Over how many of them `Retrain.share` is counted, the present one included."""
 _BUDGETED: tuple[Signal, ...] = ("growth", "change", "drift", "decay")
 """What `Retrain.share` holds back. What a person, a schedule or a number of rows asks for is made."""
+_PATIENT: tuple[Signal, ...] = ("growth", "change")
+"""What leaves versions for drift and decay."""
+_APART = 2 / 3
+"""Part of an even spacing that these leave between the last versions of `Retrain.share`."""
 _WEEK = timedelta(days=7)
 _ROUNDING = 1e-9
 _FIRST_PAUSE = timedelta(minutes=5)
@@ -51,9 +55,9 @@ class RetrainEvidence:
     """When the last run started, whatever became of it."""
     run_starts: tuple[datetime, ...] = ()
     """Starts of the runs of the last seven days, at least."""
-    versions: int = 0
-    """How many were made in the last `LOOKS` looks, the first one included. Looks are when a run could have started: a
-    cooldown apart, in a backtest a window."""
+    versions: tuple[float, ...] = ()
+    """How many looks ago each of those was made that were in the last `LOOKS`, the first one included. Looks are when a
+    run could have started: a cooldown apart, in a backtest a window."""
     new_labelled: int = 0
     """Rows that were labelled since the last run."""
     labelled: int = 0
@@ -227,14 +231,32 @@ def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, tri
     recent = sum(now - _WEEK < start <= now for start in evidence.run_starts)
     if recent >= policy.per_week and trigger not in ("first", "interrupted"):
         return f"The weekly budget of {_times(policy.per_week, 'run')} is spent."
-    if trigger in _BUDGETED and _spent(evidence, policy):
+    if trigger in _BUDGETED and all(signal in _BUDGETED for signal, _ in _signals(evidence, policy, now)):
+        return _over_budget(evidence, policy, trigger)
+    return None  # what a schedule or a volume brings anyway may as well answer an alarm
+
+
+def _over_budget(evidence: RetrainEvidence, policy: Retrain, trigger: Signal) -> str | None:
+    """Why `Retrain.share` lets no version be made for this now; None: it does.
+
+    No more than that share of the last looks may bring one, but one always may. The first half of them may come one
+    after the other, as a change asks for. The others have to last until the oldest counts no more, since a decay may
+    come that nothing could answer: what is no alarm waits until a part of the time has passed since the last that
+    would, were they spread evenly.
+    """
+    if policy.share is None:
+        return None
+    most = max(1, math.floor(policy.share * LOOKS + _ROUNDING))
+    left = most - len(evidence.versions)
+    if left <= 0:
         return f"In {policy.share:.0%} of the last {LOOKS} looks a version was made, which is the most that may be."
-    return None
-
-
-def _spent(evidence: RetrainEvidence, policy: Retrain) -> bool:
-    """Whether one more version would be made at more than `Retrain.share` of the last looks, and at more than one."""
-    return policy.share is not None and evidence.versions >= max(1, math.floor(policy.share * LOOKS + _ROUNDING))
+    if 2 * left >= most or trigger not in _PATIENT:
+        return None
+    last, oldest = min(evidence.versions), max(evidence.versions)
+    even = (LOOKS - (oldest - last)) / (left + 1)
+    if last >= _APART * even - _ROUNDING:
+        return None
+    return f"Of {most} versions in {LOOKS} looks {left} may still be made; they are kept for an alarm for a while."
 
 
 def _cooldown(policy: Retrain, rejections: int) -> timedelta:

@@ -164,7 +164,8 @@ class Retrain:
     """The most runs within seven days."""
     share: float | None
     """At how many of the last twenty looks, which are a `cooldown` apart (in a backtest, a window), a version may be
-    made for growth, drift or decay: two in five by default; None: at each. A schedule and a volume are kept."""
+    made for growth, drift or decay: two in five by default, of which growth leaves the last for alarms for a
+    while; None: at each. A schedule and a volume are kept."""
     window: timedelta | Literal["all"] | None
     """Train on the rows of this last stretch of event time, or on `all`; None: stretches of different length compete,
     and a version may be a blend of several."""

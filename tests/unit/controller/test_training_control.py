@@ -221,6 +221,21 @@ def test_of_twenty_cooldowns_at_most_eight_bring_a_version(desk: Desk) -> None:
     assert begun(desk).trigger == "decay"
 
 
+def test_the_last_of_these_are_kept_for_an_alarm_for_a_while(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(cooldown="1h", per_week=100)))
+    for each in range(2, 6):
+        desk.register(f"v{each}")
+    with_champion(desk)
+    desk.write(DataPinned(run="r1", pin=pin_of(1000, product=PRODUCT, as_of=NOON)))
+    control = training(desk)
+    desk.wait(hours=2)
+    control.decide(PRODUCT, Signals(new_labelled=250))
+    assert desk.engine.jobs == []
+    assert "3 may still be made" in decisions(desk)[-1][1]
+    control.decide(PRODUCT, Signals(new_labelled=250, decay=alarm()))
+    assert begun(desk).trigger == "decay"
+
+
 def test_the_same_answer_is_written_once(desk: Desk) -> None:
     with_champion(desk)
     control = training(desk)

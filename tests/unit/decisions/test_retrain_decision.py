@@ -228,38 +228,106 @@ def test_never_a_storm(hours: list[int], per_week: int, cooldown: int, fails: li
         assert sum(start <= other < start + timedelta(days=7) for other in starts) <= per_week
 
 
+def looked(heard_at: list[set[str]], policy: Retrain) -> list[int]:
+    """At which looks a version is made where these signals are heard at the looks after the first, and every run makes
+    one."""
+    made_at = [0]
+    for look, signals in enumerate(heard_at, start=1):
+        if look_at(made_at, look, signals, policy).verdict == "retrain":
+            made_at.append(look)
+    return made_at
+
+
+def look_at(made_at: list[int], look: int, signals: set[str], policy: Retrain) -> Decision:
+    alarms = {name: heard(name) for name in signals - {"growth"}}
+    versions = tuple(float(look - each) for each in made_at if each > look - LOOKS)
+    grown = 1000 if "growth" in signals else 0
+    return decide_retrain(known(versions=versions, labelled=1000, new_labelled=grown, **alarms), policy, NOW)
+
+
+SIGNALS = st.sets(st.sampled_from(["decay", "drift", "growth"]))
+
+
 @given(
-    heard_at=st.lists(st.sets(st.sampled_from(["decay", "drift", "growth"])), min_size=19, max_size=70),
+    heard_at=st.lists(SIGNALS, min_size=19, max_size=70),
     share=st.floats(0.05, 1) | st.just(Retrain().share),
 )
 def test_versions_are_no_more_than_their_share_of_the_looks(heard_at: list[set[str]], share: float) -> None:
     """Whatever is heard at a look, and though every run makes a version: of no twenty looks in a row have more than the
     share one. The first version counts, so that by default 19 looks after it bring 7 at most, 37 % of what a
     schedule would make that trains at each of them."""
-    policy, made_at = Retrain(on_drift=True, share=share), [0]
-    for look, signals in enumerate(heard_at, start=1):
-        alarms = {name: heard(name) for name in signals - {"growth"}}
-        made = sum(each > look - LOOKS for each in made_at)
-        grown = 1000 if "growth" in signals else 0
-        evidence = known(versions=made, labelled=1000, new_labelled=grown, **alarms)
-        if decide_retrain(evidence, policy, NOW).verdict == "retrain":
-            made_at.append(look)
-        else:
-            assert not signals or made + 1 > max(1, share * LOOKS)
+    made_at = looked(heard_at, Retrain(on_drift=True, share=share))
     for last in range(len(heard_at) + 1):
         assert sum(last - LOOKS < each <= last for each in made_at) <= max(1.0, share * LOOKS + 1e-6)
     if share == 0.4:
         assert sum(0 < each < LOOKS for each in made_at) <= 7 <= 0.4 * 19
 
 
+@given(grown_at=st.lists(st.sampled_from([set(), {"growth"}]), max_size=70))
+def test_an_alarm_is_answered_within_eight_looks_whatever_growth_has_made_before(grown_at: list[set[str]]) -> None:
+    """Could growth make all versions one after the other, it could be left standing for twelve."""
+    made_at = looked(grown_at, Retrain())
+    began = len(grown_at) + 1
+    assert any(
+        look_at(made_at, look, {"decay"}, Retrain()).verdict == "retrain" for look in range(began, began + 8 + 1)
+    )
+
+
+@given(heard_at=st.lists(SIGNALS, min_size=19, max_size=70))
+def test_the_first_half_of_the_versions_may_come_one_after_the_other(heard_at: list[set[str]]) -> None:
+    policy = Retrain(on_drift=True)
+    made_at = looked(heard_at, policy)
+    for look, signals in enumerate(heard_at, start=1):
+        if signals and sum(look - LOOKS < each < look for each in made_at) <= 4:
+            assert look in made_at
+
+
+def test_growth_leaves_versions_for_alarms() -> None:
+    assert looked([{"growth"}] * 19, Retrain()) == [0, 1, 2, 3, 4, 7, 10, 14]
+    assert looked([{"growth"}] * 8 + [{"decay"}] * 11, Retrain()) == [0, 1, 2, 3, 4, 7, 9, 10]
+    assert looked([{"growth"}] * 5 + [set()] * 7 + [{"decay", "growth"}] * 7, Retrain()) == [0, 1, 2, 3, 4, 13, 14, 15]
+
+
 def test_the_share_of_the_looks_holds_back_what_signals_ask_for_alone() -> None:
-    spent = known(versions=8, labelled=1000, new_labelled=400)
+    spent = known(versions=(19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0), labelled=1000, new_labelled=400)
     found = decide_retrain(spent, Retrain(), NOW)
     assert (found.verdict, found.numbers["trigger"]) == ("wait", "growth")
     assert "In 40% of the last 20 looks" in found.reasons[0]
-    assert decide_retrain(replace(spent, versions=7), Retrain(), NOW).verdict == "retrain"
+    assert decide_retrain(replace(spent, versions=spent.versions[1:]), Retrain(), NOW).verdict == "retrain"
     for free in (Retrain(share=None), Retrain(on_rows=400), Retrain(every="10d")):
         assert decide_retrain(spent, free, NOW).verdict == "retrain"
+
+
+@pytest.mark.parametrize(
+    ("signal", "ago", "verdict"),
+    [
+        # Three are left, and 16 looks until the oldest counts no more: spread evenly they come every four.
+        ("growth", 2.5, "wait"),
+        ("growth", 2.75, "retrain"),
+        ("change", 2.5, "wait"),
+        ("change", 2.75, "retrain"),
+        ("decay", 1.0, "retrain"),
+        ("drift", 1.0, "retrain"),
+    ],
+)
+def test_growth_and_change_wait_before_the_last_versions_and_alarms_do_not(
+    signal: str, ago: float, verdict: str
+) -> None:
+    versions = tuple(ago + place for place in (4, 3, 2, 1, 0))
+    alarms = {signal: heard(signal)} if signal in ("drift", "decay") else {}
+    rows = {"growth": {"new_labelled": 400}, "change": {"new_labelled": 100, "changed": 100}}.get(signal, {})
+    found = decide_retrain(known(versions=versions, labelled=1000, **alarms, **rows), Retrain(on_drift=True), NOW)
+    assert (found.verdict, found.numbers["trigger"]) == (verdict, signal)
+    if verdict == "wait":
+        assert found.reasons[0].startswith("Of 8 versions in 20 looks 3 may still be made; they are kept for an alarm")
+
+
+def test_an_alarm_has_not_to_wait_where_a_run_is_asked_for_anyway() -> None:
+    spent = known(versions=(8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0), decay=heard("decay"), new_labelled=100)
+    assert decide_retrain(spent, Retrain(), NOW).verdict == "wait"
+    for policy in (Retrain(on_rows=100), Retrain(every="10d")):
+        found = decide_retrain(spent, policy, NOW)
+        assert (found.verdict, found.numbers["trigger"]) == ("retrain", "decay")
 
 
 @pytest.mark.parametrize(
