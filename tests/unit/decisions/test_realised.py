@@ -157,3 +157,19 @@ def test_with_every_label_the_figure_is_the_plain_one_and_never_certain() -> Non
         found = realised_score(metric_for(name, "binary"), rows, right, history, now=30.0, within=WITHIN)
         assert found.value == 1.0
         assert 0.9 < found.lower < 1.0 == found.upper
+
+
+def test_a_class_of_which_few_delays_were_seen_is_not_taken_to_come_as_the_other_does() -> None:
+    """Of 800 older answers 24 are positive, known after five days; all others are known the same day."""
+    random, metric = np.random.default_rng(0), metric_for("log_loss", "binary")
+    at = np.append(np.sort(random.uniform(-40, 0, 800)), np.sort(random.uniform(0, 2, 1500)))
+    truth = (np.arange(len(at)) % 33 == 0).astype(float)
+    known_at = at + np.where(truth == 1, 5.0, 0.25)
+    answers = np.full(len(at), 0.03)
+    end = metric.score(truth[800:], answers[800:])
+    for now in (2.3, 4.0, 5.5, 7.5):
+        history = learn_history(seen(at, truth, known_at, now), now=now, within=WITHIN, classes=True)
+        window = seen(at[800:], truth[800:], known_at[800:], now)
+        found = realised_score(metric, window, answers[800:], history, now=now, within=WITHIN)
+        assert found.lower <= end <= found.upper
+        assert np.isfinite(found.value) == (now == 7.5)

@@ -32,7 +32,9 @@ _LEAST_PART = 0.5
 """Of the rows, which must be old enough for that."""
 _LEAST_LABELS = 20
 """Of each class whose labels are still to come, which must be there."""
-_LEAST_DELAYS = 50
+_LEAST_DELAYS, _LEAST_OWN = 50, 5
+"""Labels of one group at least, for anything to be told of delays, and of a group, for its delays to be its own. How
+little so few tell is in their doubt; that they come as those of other groups do would be a guess, and a sure one."""
 _SETTLED = 0.98
 _PSEUDO = 2.0
 """Rows of the best and of the worst kind that are added to a share (Agresti and Coull 1998, American Statistician 52):
@@ -99,7 +101,7 @@ class Realised(NamedTuple):
 def learn_history(rows: LabelTimes, *, now: float, within: float, classes: bool) -> History:
     """From all rows that there are, the older ones above all; `within` is how long a label may take.
 
-    Groups of which few delays were seen go with the slowest of the others.
+    Groups of which hardly any delays were seen go with the slowest of the others.
     """
     known = rows.known
     cuts = np.empty(0) if classes or not known.any() else np.quantile(rows.truth[known], [0.25, 0.5, 0.75])
@@ -108,10 +110,11 @@ def learn_history(rows: LabelTimes, *, now: float, within: float, classes: bool)
     over = deliveries.age(rows.at, now) > within
     history = History(delays={}, usual=Usual.of(known[over]), cuts=cuts, deliveries=deliveries)
     delays = {}
-    for code in np.unique(codes[known]):
+    present, counts = np.unique(codes[known], return_counts=True)
+    least = _LEAST_OWN if counts.max(initial=0) >= _LEAST_DELAYS else _LEAST_DELAYS
+    for code in present[counts >= least]:
         own = known & (codes == code)
-        if own.sum() >= _LEAST_DELAYS:
-            delays[int(code)] = deliveries.learn_with_doubt(rows.at[own], rows.known_at[own], now=now)
+        delays[int(code)] = deliveries.learn_with_doubt(rows.at[own], rows.known_at[own], now=now)
     return replace(history, delays=delays)
 
 
