@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -93,12 +94,24 @@ def test_a_second_request_on_a_connection_is_held_to_the_same(port: int, monkeyp
         assert b"HTTP/1.1 408 " in rest_of(connection)
 
 
+HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
+
+
 def test_an_endless_head_is_refused(port: int) -> None:
     head = b"GET /x HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(80))
-    assert said_of(port, head).startswith(b"HTTP/1.1 431 ")
+    answer = said_of(port, head)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert "larger than 64 KiB" in json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
 
 
-HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"
+@pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01", b"HELLO\r\n\r\n", HEAD + b"Content-Length: x\r\n\r\n"])
+def test_what_is_no_http_is_told_so_in_json(port: int, sent: bytes) -> None:
+    head, _, body = said_of(port, sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Type: application/json" in head
+    assert "no HTTP request" in json.loads(body)["error"]
+
+
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
 
 

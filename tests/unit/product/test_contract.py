@@ -400,6 +400,11 @@ def test_half_of_a_character_at_the_end_is_called_that(decoder: RowDecoder, end:
     assert refused.value.what == r"the body is not valid JSON: \uD800 is half of a character (byte 25)"
 
 
+def test_a_byte_order_mark_before_json_is_named() -> None:
+    with pytest.raises(MalformedBody, match="begins with a byte order mark"):
+        RowDecoder(()).read(b'\xef\xbb\xbf{"rows": []}')
+
+
 @pytest.mark.parametrize("end", [rb"\ud8", rb"\ud83d", rb"\ud83d\ude0", b"\\ud83d\\", rb'\\ud800"', b""])
 def test_a_body_that_is_cut_off_is_called_that(decoder: RowDecoder, end: bytes) -> None:
     with pytest.raises(MalformedBody, match="Input data was truncated"):

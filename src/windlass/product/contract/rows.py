@@ -6,6 +6,7 @@ The same rows come in three shapes: the bytes of a request (`RowDecoder.read`), 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -61,8 +62,9 @@ class MalformedBody(DataError):
         """What `error`, which decoding `body` raised, means to whoever sent it, with the text before the place."""
         if isinstance(error, RecursionError):
             return cls("the body is not valid JSON: it is nested too deeply", remedy="send flat rows")
-        if not body.strip():
-            return cls("the body is empty", remedy="send UTF-8 encoded JSON")
+        if not body.strip() or body.startswith(codecs.BOM_UTF8):
+            what = "begins with a byte order mark (BOM)" if body.strip() else "is empty"
+            return cls(f"the body {what}", remedy="send UTF-8 encoded JSON")
         place = _PLACE.search(str(error))
         if place is None:
             half = _HALF_AT_END.search(body)

@@ -17,11 +17,17 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from windlass.serving.limits import MOST_HEAD_BYTES, REQUEST_SECONDS
 from windlass.serving.transport.direct import Direct, Exchange, RawHeaders
-from windlass.serving.transport.http import Reply
+from windlass.serving.transport.http import JSON, Reply, encode
 
 _UPGRADING = frozenset({b"upgrade", b"http2-settings"})
-_TOO_LARGE = b"431 Request Header Fields Too Large"
-_REFUSAL = b"HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_REFUSALS = {
+    "400 Bad Request": "this is no HTTP request; where the server has a certificate, or the address https, both must",
+    "408 Request Timeout": f"the request has not arrived within {REQUEST_SECONDS:g} seconds",
+    "431 Request Header Fields Too Large": f"the head of the request is larger than {MOST_HEAD_BYTES // 1024} KiB",
+    "503 Service Unavailable": "the worker holds as many connections as it can; try again a little later",
+}
+"""What is told, beside the status, to whom no route can tell it."""
+_TOO_LARGE = "431 Request Header Fields Too Large"
 
 
 class _HeadTooLarge(Exception):
@@ -72,7 +78,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._begun = time.monotonic()
         if self._most is not None and len(self.connections) > self._most:
-            self._end(b"503 Service Unavailable")
+            self._end("503 Service Unavailable")
 
     def data_received(self, data: bytes) -> None:
         """As uvicorn has it, but a request that would rather go on in another protocol is answered in this one: of such
@@ -93,7 +99,7 @@ class PatientProtocol(HttpToolsProtocol):
             if isinstance(error.__context__, _HeadTooLarge):
                 self._end(_TOO_LARGE)
             else:
-                self.send_400_response("Invalid HTTP request received.")
+                self._end("400 Bad Request")
             return
         if self._begun is not None and (self._alone or not self._moved):
             self._unfinished += len(data)
@@ -160,7 +166,7 @@ class PatientProtocol(HttpToolsProtocol):
     def end_if_late(self, now: float) -> None:
         """Close the connection if its request should have arrived by `now`, or if it has been idle for too long."""
         if self._begun is not None and now - self._begun > REQUEST_SECONDS:
-            self._end(b"408 Request Timeout")
+            self._end("408 Request Timeout")
         elif self._idle is not None and now - self._idle > self.timeout_keep_alive:
             self._idle = None
             self.transport.close()
@@ -210,13 +216,13 @@ class PatientProtocol(HttpToolsProtocol):
             if exchange.task is not None:
                 self.tasks.discard(exchange.task)
 
-    def _end(self, status: bytes) -> None:
+    def _end(self, status: str) -> None:
         """Close, with a word of why unless an answer is under way; the application hears that the caller has gone."""
         self._begun = None
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(_REFUSAL % status)
+            self.transport.write(_refusal(status))
         self.transport.close()
 
 
@@ -226,6 +232,12 @@ def end_late(connections: Iterable[Any]) -> None:
     for connection in list(connections):
         if isinstance(connection, PatientProtocol):
             connection.end_if_late(now)
+
+
+def _refusal(status: str) -> bytes:
+    body = encode({"error": _REFUSALS[status]})
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
 
 
 def _size_of(url: bytes, headers: RawHeaders) -> int:
