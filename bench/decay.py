@@ -45,17 +45,25 @@ AREA, FALLEN = 0.85, 0.70
 RANKED_AFTER = 60_000
 
 
-def null_of(random: np.random.Generator, rows: int) -> float:
-    """The error rate that is held to be possible, given a holdout of so many rows."""
+def reference_of(random: np.random.Generator, rows: int) -> LossReference:
+    """What is learned of a holdout of so many rows."""
     reference = summarise_losses((random.random(rows) < RATE).astype(float), bounded=True)
     assert reference is not None
-    return upper_mean(reference)
+    return reference
+
+
+def alarms_in(losses: Floats, reference: LossReference) -> NDArray[np.int64]:
+    """The rows with which the evidence suffices, judged in the blocks that the holdout asks for."""
+    block = reference.block
+    means = losses[: len(losses) // block * block].reshape(-1, block).mean(axis=1)
+    evidence = block * change_evidence(means, upper_mean(reference))
+    return block * (np.flatnonzero(evidence >= RUN_LENGTH) + 1) - 1
 
 
 def delay(random: np.random.Generator, *, reference: int, rate: float) -> float:
     """Rows from the change to the alarm; NaN for an alarm before it."""
     losses = np.concatenate([random.random(BEFORE) < RATE, random.random(AFTER) < rate]).astype(float)
-    raised = np.flatnonzero(change_evidence(losses, null_of(random, reference)) >= RUN_LENGTH)
+    raised = alarms_in(losses, reference_of(random, reference))
     if len(raised) == 0:
         return float(AFTER)
     return float(raised[0] - BEFORE + 1) if raised[0] >= BEFORE else float("nan")
@@ -80,9 +88,9 @@ def adwin_delay(random: np.random.Generator, *, rate: float, delta: float) -> in
 def false_alarms(random: np.random.Generator, *, rows: int, reference: int) -> int:
     """Alarms within `rows` rows without a change, each begun anew after the one before."""
     losses = (random.random(rows) < RATE).astype(float)
-    null, start, count = null_of(random, reference), 0, 0
+    held, start, count = reference_of(random, reference), 0, 0
     while start < rows:
-        raised = np.flatnonzero(change_evidence(losses[start:], null) >= RUN_LENGTH)
+        raised = alarms_in(losses[start:], held)
         if len(raised) == 0:
             break
         count, start = count + 1, start + int(raised[0]) + 1

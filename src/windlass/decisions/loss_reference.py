@@ -26,6 +26,8 @@ _LEAST_STRETCHES = 30
 """Of a holdout, that can tell how well positives are told from negatives."""
 _CLEARLY = 1.645
 """Standard errors that chance exceeds one time in twenty."""
+_CHANCE = 0.01
+"""Of judging independent losses in blocks, by which a decay is found later."""
 
 
 class LossReference(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +77,7 @@ def summarise_ranking(truth: Floats, scores: Floats) -> LossReference | None:
 
 def _summarise(kept: Floats, *, bound: float, longest: int) -> LossReference:
     """Of values in 0..`bound`, of which a block may hold as many as `longest`."""
-    ratio = dependence(kept)
+    ratio = dependence(kept, chance=_CHANCE)
     block, independent = (
         (1, True) if ratio == 1 else _independent_block(kept, min(longest, int(np.ceil(ratio)) * 2), longest=longest)
     )
@@ -109,7 +111,7 @@ def _follow(means: Floats) -> bool:
     """Whether each is clearly (5 %) like the one before it, or thirtieths vary more than independence allows."""
     apart = means - means.mean()
     likeness = float(apart[1:] @ apart[:-1]) / float(apart @ apart) if apart.any() else 0.0
-    return likeness > _CLEARLY / np.sqrt(len(means)) or dependence(means) > 1
+    return likeness > _CLEARLY / np.sqrt(len(means)) or dependence(means, chance=_CHANCE) > 1
 
 
 def upper_mean(reference: LossReference, *, errors: float = STANDARD_ERRORS) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_bytes_in_json_out(flights: Any) -> None:
 @pytest.mark.parametrize(
     ("more", "binary"),
     [
-        ({"parameters": {"binary_data_output": True}}, ["score", "label", "prediction_id"]),
+        ({"parameters": {"binary_data_output": True}}, ["score", "label", "probabilities", "prediction_id"]),
         ({"outputs": [{"name": "label", "parameters": {"binary_data": True}}, {"name": "score"}]}, ["label"]),
         (
             {
@@ -71,12 +72,14 @@ def test_bytes_out_for_the_outputs_that_want_them(flights: Any, more: dict[str, 
         if output["name"] in binary:
             size = output["parameters"]["binary_data_size"]
             assert "data" not in output
-            found[output["name"]], rest = read(output["datatype"], 2, rest[:size]), rest[size:]
+            count = math.prod(output["shape"])
+            found[output["name"]], rest = read(output["datatype"], count, rest[:size]), rest[size:]
         else:
             found[output["name"]] = output["data"]
     assert rest == b""
     assert found.get("score", [0.25, 0.75]) == [0.25, 0.75]
     assert found.get("label", [False, True]) == [False, True]
+    assert found.get("probabilities", [0.75, 0.25, 0.25, 0.75]) == [0.75, 0.25, 0.25, 0.75]
 
 
 def test_nan_is_a_missing_value_and_infinity_is_refused(flights: Any) -> None:

@@ -105,10 +105,11 @@ def standard_error(values: Floats) -> float:
     return float(np.sqrt(variance * dependence(values)))
 
 
-def dependence(values: Floats) -> float:
+def dependence(values: Floats, *, chance: float = 0.05) -> float:
     """By how much the variance of the mean exceeds what independent values would give; 1 if it does not clearly.
 
-    1 as well for fewer than 150 values, and for values that are all the same but for how they were rounded.
+    `chance`: how often independent values are taken for dependent ones. 1 as well for fewer than 150 values, and for
+    values that are all the same but for how they were rounded.
     """
     from scipy.special import chdtri
 
@@ -120,7 +121,7 @@ def dependence(values: Floats) -> float:
         return 1.0
     means = values[: size * _BLOCKS].reshape(_BLOCKS, size).mean(axis=1)
     ratio = float(means.var(ddof=1)) * size / spread
-    return ratio if ratio > chdtri(_BLOCKS - 1, 0.05) / (_BLOCKS - 1) else 1.0
+    return ratio if ratio > chdtri(_BLOCKS - 1, chance) / (_BLOCKS - 1) else 1.0
 
 
 def _freedom(metric: Metric, truth: Array) -> float:
