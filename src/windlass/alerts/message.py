@@ -119,7 +119,7 @@ def _done(product: ProductState, *, since: datetime) -> tuple[str, ...]:
     if product.champion is not None and product.champion_since is not None and product.champion_since >= since:
         told.append(f"{product.champion.version} answers since {_minute(product.champion_since)}.")
     decided = product.last_retrain
-    if not told and decided is not None and decided.at >= since:
+    if not told and decided is not None and (decided.verdict == "wait" or decided.at >= since):  # as it stands now
         told.append(f"Retraining: {decided.verdict}. {decided.reasons[0]}")
     champion = "The champion" if product.champion is None else product.champion.version
     return tuple(told) or (f"Nothing so far. {champion} goes on answering.",)

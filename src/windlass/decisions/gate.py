@@ -167,6 +167,7 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
         }
     )
     said = f"{show(abs(found.gain))} {name} (95 % interval of the gain {show(found.lower)} to {show(found.upper)})"
+    by = "it is worse by" if found.gain < 0 else "it is better by"
     if np.isnan(p_value):
         hearing.against.append(
             f"It cannot be compared with the champion: no {name}, or no error of it, on {rows} rows."
@@ -174,7 +175,7 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
     elif p_value < ALPHA:
         hearing.against.append(f"It is clearly worse than the champion on the same {rows} rows, by {said}.")
     elif evidence.must_gain and (short := _falls_short(hearing, found)):
-        hearing.against.append(f"It is not worth a release, since {short}: a gain of {said} on {rows} rows.")
+        hearing.against.append(f"It is not worth a release, since {short}: {by} {said} on {rows} rows.")
     elif found.gain < 0:
         hearing.remarks.append(f"It is worse than the champion by {said}, which noise or the tolerance explains.")
     else:
@@ -227,7 +228,7 @@ def _short_of_forecast(hearing: _Hearing, found: paired.Comparison, short: str) 
 def _short_by(metric: Metric, found: paired.Comparison, chance: float, *, gain: float) -> str:
     """What is missing where noise explains a gain with this chance, and it is so large."""
     if not chance < CHANCE_GAIN:
-        return "noise may explain what it gains"
+        return "noise may explain what it gains" if gain > 0 else "it gains nothing"
     if not material(metric, replace(found, gain=gain), seen=SEEN):
         return f"it gains less than {SEEN * MATERIAL:.0%} of what the champion falls short"
     return ""

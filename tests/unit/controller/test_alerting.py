@@ -29,6 +29,7 @@ from windlass.records.event import (
     AlertFailed,
     AlertsQueued,
     AlertsSilenced,
+    RetrainDecided,
 )
 from windlass.settings import Route
 
@@ -143,6 +144,15 @@ def test_alarms_of_one_window_are_one_message_and_their_end_another(desk: Desk) 
     look(desk, alerting, receiver)
     assert [[matter.name for matter in each.message.matters] for each in receiver.got] == [["a1", "a2"], ["a1"]]
     assert receiver.got[1].message.matters[0].resolution == "v2 answers now"
+
+
+def test_a_message_says_why_nothing_is_done_also_where_that_was_so_before(desk: Desk) -> None:
+    held = Decision(judgement="retrain", verdict="wait", reasons=("It is too soon: until noon.",), numbers={}, at=NOON)
+    desk.write(RetrainDecided(decision=held))
+    desk.wait(hours=1)
+    desk.write(decay("a1"))
+    matters = matters_of(desk.ledger.events(TOLD_KINDS))
+    assert message_of(desk.state, [*matters.values()]).done == ("Retraining: wait. It is too soon: until noon.",)
 
 
 def test_a_message_says_how_sure_an_alarm_is_in_words(desk: Desk) -> None:

@@ -88,6 +88,16 @@ def test_an_equal_candidate_seldom_passes_where_it_must_gain(
     assert decide_gate(evidence(rng, champion=3.0, must_gain=True), None, now).verdict == "pass"
 
 
+def test_a_loss_that_noise_may_explain_is_called_none_of_a_gain(rng: np.random.Generator, now: datetime) -> None:
+    truth, error = rng.normal(size=500), rng.normal(size=500)
+    made = GateEvidence(
+        kind="regression", truth=truth, candidate=truth + 1.01 * error[::-1], champion=truth + error, must_gain=True
+    )
+    decision = decide_gate(made, Gate("mae"), now)
+    assert decision.numbers["gain"] < 0
+    assert decision.reasons[0].startswith("It is not worth a release, since it gains nothing: it is worse by 0.0")
+
+
 def test_a_gain_that_is_certain_and_small_is_not_worth_a_release(rng: np.random.Generator, now: datetime) -> None:
     truth = rng.normal(size=5000)
     error = rng.normal(size=5000)
