@@ -258,7 +258,11 @@ def test_of_several_classes_a_new_one_is_kept_for_the_next_training(stage: Any) 
     post = lambda value: stage.client.post("/flights/outcomes", json={"outcomes": [{"key": "a", "value": value}]})  # noqa: E731
     assert post("storm").status_code == 202
     assert stage.outcomes[0].outcomes[0].value == "storm"
-    assert [post(bad).status_code for bad in (True, 3, None)] == [422, 422, 422]
+    assert [post(bad).status_code for bad in (True, 3, None, "", " ")] == [422] * 5
+    assert [post(slip).status_code for slip in ("Snow", "RAIN", " calm")] == [422] * 3, (
+        "one that is known, spelt otherwise"
+    )
+    assert "labels: " in post("Snow").json()["error"]
 
 
 def test_an_empty_body_is_called_empty(flights: Any) -> None:

@@ -305,6 +305,10 @@ def test_whole_numbers_sent_as_floats_and_nulls_are_taken(numbers: Any) -> None:
 
 
 BAD_INFERENCES: list[tuple[Any, int]] = [
+    ({"inputs": [tensor("a", [300], datatype="UINT8"), tensor("b", [1])]}, 422),
+    ({"inputs": [tensor("a", [40.5], datatype="INT64"), tensor("b", [1])]}, 422),
+    ({"inputs": [tensor("a", [1.0]), tensor("b", [-1], datatype="UINT64")]}, 422),
+    ({"inputs": [tensor("all", [[1, -129]], [1, 2], datatype="INT8")]}, 422),
     ([], 422),
     ({}, 422),
     ({"inputs": []}, 422),

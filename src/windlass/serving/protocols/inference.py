@@ -26,7 +26,13 @@ from windlass.serving.transport.http import JSON_LENGTH, Call, Reply, encode
 from windlass.serving.versions.lineup import Board, Loaded
 
 DATATYPES = {"bool": "BOOL", "int": "INT64", "float": "FP64", "str": "BYTES", "datetime": "BYTES", "date": "BYTES"}
-_INTEGERS = {f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
+_RANGES = {
+    name: ((0, 2**bits - 1) if name.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
+    for bits in (8, 16, 32, 64)
+    for name in (f"INT{bits}", f"UINT{bits}")
+}
+"""Of whole numbers, from the least to the greatest."""
+_INTEGERS = set(_RANGES)
 _FLOATS = {"FP16", "FP32", "FP64"}
 _FITS = {
     "bool": {"BOOL"},
@@ -257,7 +263,15 @@ def _cells(tensor: _Input, size: int) -> list[Any]:
         cells = [inner for cell in cells for inner in cell]
     if len(cells) != size:
         raise _wrong(tensor.name, f"has {len(cells)} values for shape {tensor.shape}")
+    bounds = _RANGES.get(tensor.datatype)
+    if bounds is not None and any(isinstance(cell, int | float) and not _is_within(cell, bounds) for cell in cells):
+        raise _wrong(tensor.name, f"holds a number that is no {tensor.datatype}")
     return cells
+
+
+def _is_within(cell: float, bounds: tuple[int, int]) -> bool:
+    """Whether a number, which may be written as a float, is a whole one between the bounds."""
+    return bounds[0] <= cell <= bounds[1] and cell == int(cell)
 
 
 # -- outputs -----------------------------------------------------------------------------------------------------

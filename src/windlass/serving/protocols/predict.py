@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -173,10 +173,16 @@ def _value(value: Label, leader: Loaded) -> Label:
         if known == value and isinstance(known, str) == isinstance(value, str):
             return known
     new = LabelCodec.from_manifest(leader.task.kind, classes).newcomer(value)
-    if new is not None:
+    if new is not None and not _is_slip(new, classes):
         return new
     choices = ", ".join(map(_spelt, classes[:20]))
     raise _Wrong("value", f"{_spelt(value)} is not a label of this product; labels: {choices}"[:400])
+
+
+def _is_slip(new: Label, classes: Sequence[Label]) -> bool:
+    """Whether a new class is more likely one of the known ones, spelt otherwise, or nothing at all."""
+    text = str(new).strip().casefold()
+    return not text or any(text == str(known).strip().casefold() for known in classes)
 
 
 def _number(value: Label) -> float | None:
