@@ -46,6 +46,8 @@ class RollbackEvidence:
     by_minute: Array = field(default_factory=lambda: np.empty((0, 4)))
     """`(k, 4)`: requests and errors of the new one in each minute that is over and had any, in order; and of the one
     before, which was asked some of the same in shadow."""
+    under_way: tuple[int, int] = (0, 0)
+    """Requests and errors of the minute that goes on, of those that the one before has answered in shadow."""
     latency: Stretches = field(default_factory=Stretches)
     refused: str | None = None
     """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
@@ -93,14 +95,15 @@ def _failing(evidence: RollbackEvidence, numbers: dict[str, Any]) -> str | None:
     """Clearly too often by itself; or, stretch after stretch, more often than the one before ever did.
 
     Minutes in which the one before, asked the same in shadow, fails twice as often as is allowed are left out: then it
-    is what both depend on that is away.
+    is what both depend on that is away. Of the minute under way those requests count that the one before has answered.
     """
     _, most = proportion_bounds(evidence.previous_errors, evidence.previous_requests, FAILING / 2)
     known = evidence.previous_requests > 0
     allowed = max(ERROR_CAP, most) if known else ERROR_CAP
     requests, errors, beside, beside_errors = evidence.by_minute.T
     alone = ~(beside_errors > OFTEN * allowed * beside)
-    asked, failed = int(requests[alone].sum()), int(errors[alone].sum())
+    asked = int(requests[alone].sum()) + evidence.under_way[0]
+    failed = int(errors[alone].sum()) + evidence.under_way[1]
     least, _ = proportion_bounds(failed, asked, FAILING / 2)
     often = _often(evidence.by_minute[alone, :2], most) if known else np.empty(0)
     numbers["evidence_failures"] = proof = evidence_above(often, 0.5)

@@ -69,6 +69,19 @@ class Seen:
         """`minute`, and `requests` and `errors` of either in it; the last one may go on."""
         return self.minutes if self.rows is None else _summed(self.minutes, self._minutes(self.rows))
 
+    def under_way(self) -> tuple[int, int]:
+        """Requests of the last minute, and those that failed, among those that who answers beside it has answered, if
+        there is anybody: one by one, since of a minute that goes on the two have not been asked the same yet."""
+        if self.rows is None or not self.rows.height:
+            return 0, 0
+        last = self.rows.filter(pl.col("at").dt.truncate(_MINUTE) == self.rows["at"].dt.truncate(_MINUTE).max())
+        own = self._own(last)
+        if self.beside:
+            others = last.filter(pl.col("version") == self.beside, pl.col("stage") == "shadow").filter(ANSWERED)
+            own = own.join(others.select("prediction_id").unique(), on="prediction_id", how="semi")
+        asked = requests_of(own)
+        return asked.height, int(asked["failed"].sum())
+
     def by_stretch(self) -> pl.DataFrame:
         """`at`, `quickest`, `beside` and `control` of each stretch that is over."""
         return self.stretches if self.rows is None else pl.concat([self.stretches, self._stretches(self.rows)[:-1]])
@@ -109,6 +122,7 @@ def rollback_evidence(
         errors=int(minutes["errors"].sum()),
         previous_requests=0 if past is None else int(past["requests"].sum()),
         previous_errors=0 if past is None else int(past["errors"].sum()),
+        under_way=seen.under_way(),
         by_minute=minutes.select(_COUNTS)[:-1].cast(pl.Int64).to_numpy(),
         latency=Stretches(
             quickest=stretches["quickest"].to_numpy(),

@@ -40,6 +40,16 @@ def test_errors_that_the_one_before_made_as_often_are_no_reason(rng: np.random.G
     assert decide_rollback(better_before, POLICY, DURING).verdict == "roll_back"
 
 
+def test_one_that_fails_on_everything_is_not_kept_for_the_rest_of_the_minute() -> None:
+    nothing = PairedLosses(new=np.zeros(0), previous=np.zeros(0))
+    for until_now, verdict in ((DURING, "wait"), (AFTER, "keep")):
+        few = RollbackEvidence(started_at=START, losses=nothing, under_way=(2, 2))
+        assert decide_rollback(few, POLICY, until_now).verdict == verdict
+    failing = decide_rollback(RollbackEvidence(started_at=START, losses=nothing, under_way=(8, 8)), POLICY, DURING)
+    assert failing.verdict == "roll_back"
+    assert "fails on 100.00% of 8 requests" in failing.reasons[0]
+
+
 def test_worse_is_rolled_back_in_probation(rng: np.random.Generator) -> None:
     evidence = RollbackEvidence(started_at=START, losses=brier_losses(rng, 3000, 1.5))
     decision = decide_rollback(evidence, POLICY, DURING)

@@ -57,6 +57,23 @@ def evidence(*parts: pl.DataFrame, before: Seen | None = None) -> RollbackEviden
     return rollback_evidence(seen, paired=NOTHING, before=before)
 
 
+def test_of_the_minute_under_way_what_the_one_before_has_answered_counts() -> None:
+    rows = table(
+        failure("p1-0", "v2", "champion"),
+        answer("p1-0", "v1", "shadow"),
+        failure("p2-0", "v2", "champion"),  # what both depend on is away
+        failure("p2-0", "v1", "shadow"),
+        failure("p3-0", "v2", "champion"),  # the one before is yet to be asked
+        answer("p4-0", "v2", "champion"),
+        answer("p4-0", "v1", "shadow"),
+    )
+    assert rollback_evidence(NEW.after(rows), paired=NOTHING).under_way == (2, 1)
+    later = answer("p5-0", "v2", "champion", at=NOON + timedelta(minutes=1))
+    assert rollback_evidence(NEW.after(rows).after(table(later)), paired=NOTHING).under_way == (0, 0)
+    alone = Seen(version="v2", since=NOON)
+    assert rollback_evidence(alone.after(rows), paired=NOTHING).under_way == (4, 3), "nobody answers beside it"
+
+
 def test_the_new_champion_counts_in_every_role_but_shadow_and_since_its_promotion() -> None:
     found = evidence(
         table(

@@ -211,21 +211,46 @@ def test_a_shadow_is_asked_what_the_champion_failed_on(shadow: Any) -> None:
     assert mended.ids == failed.ids
 
 
-def test_a_shadow_is_not_asked_what_is_the_callers_fault(shadow: Any) -> None:
-    """Such a request counts neither for nor against the champion, so it must not count for a challenger."""
+def takes_no_gaps(rows: Any) -> Any:
+    if rows["seats"].null_count():
+        raise ValueError("seats must not be null")
+    return np.full(rows.height, 0.1)
 
-    def takes_no_gaps(rows: Any) -> Any:
-        if rows["seats"].null_count():
-            raise ValueError("seats must not be null")
-        return np.full(rows.height, 0.1)
 
+def test_what_is_the_callers_fault_counts_for_nobody(shadow: Any) -> None:
+    """The shadow is asked whether it is: where it fails as well, it is."""
     shadow.add("v0", model=takes_no_gaps)
-    shadow.route("v0", "v2", mode="shadow")
+    shadow.add("v3", model=takes_no_gaps)
+    shadow.route("v0", "v3", mode="shadow")
     assert shadow.predict().status_code == 200
     assert shadow.predict({**shadow.row, "seats": None}).status_code == 422
     assert shadow.predict({**shadow.row, "distance": "far"}).status_code == 422
     shadow.drain_shadow()
-    assert [(batch.version, batch.error) for batch in shadow.captured] == [("v0", None), ("v2", None)]
+    assert [(batch.version, batch.error) for batch in shadow.captured] == [("v0", None), ("v3", None)]
+
+
+def test_what_the_shadow_answers_was_the_fault_of_the_version_that_failed(shadow: Any) -> None:
+    shadow.add("v0", model=takes_no_gaps)
+    shadow.route("v0", "v2", mode="shadow")
+    assert shadow.predict().status_code == 200
+    assert shadow.predict({**shadow.row, "seats": None}).status_code == 422
+    shadow.drain_shadow()
+    found = {(batch.version, batch.stage, batch.ids): batch.error for batch in shadow.captured[2:]}
+    (failed, answered) = sorted(found)
+    assert (failed[:2], answered[:2]) == (("v0", "champion"), ("v2", "shadow"))
+    assert failed[2] == answered[2]
+    assert (found[failed], found[answered]) == ("ValueError: seats must not be null", None)
+
+
+def test_a_witness_that_cannot_read_the_rows_says_nothing(shadow: Any) -> None:
+    shadow.add("v0", model=takes_no_gaps)
+    shadow.add("v3", also=(Column(name="terminal", dtype="str", nullable=False, required=True),))
+    shadow.route("v0", "v3", mode="shadow")
+    assert shadow.predict().status_code == 200
+    assert shadow.predict({**shadow.row, "seats": None}).status_code == 422
+    shadow.drain_shadow()
+    assert [batch.version for batch in shadow.captured] == ["v0", "v3"]
+    assert len({batch.ids for batch in shadow.captured}) == 1, "of the first request"
 
 
 def test_a_shadow_is_not_asked_what_could_not_be_written_down(shadow: Any) -> None:

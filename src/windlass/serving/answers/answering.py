@@ -183,7 +183,7 @@ class Answering:
         """What the caller of a failed request is told.
 
         InvalidRows if his rows are why the version failed. Such a failure is neither captured nor counted, so that it
-        tells nothing against the version.
+        tells nothing against the version, unless who is in shadow answers these rows (`repeat`).
         """
         verdict = failed.verdict
         problems = _problems(failed)
@@ -226,12 +226,22 @@ class Answering:
         if first.same_rows:
             return questions
         refused, again = _read_again(first.challenger, questions, [work.read for work in works])
-        self._keep(first.product, *refused.values())
+        self._keep(first.product, *(refused[place] for place in refused if questions[place].failed is None))
         return list(again.values())
 
     def repeat(self, product: str, challenger: Loaded, questions: Sequence[Question]) -> None:
-        """Ask the challenger in shadow and write down what it says."""
-        self._keep(product, *_ask_checked(challenger, questions))
+        """Ask the challenger in shadow and write down what it says.
+
+        Where it is asked as a witness, that is written down if it answers, and with it the failure of the version that
+        leads: what the one before answers on probation is no fault of the rows.
+        """
+        verdicts = []
+        for question, said in zip(questions, _ask_checked(challenger, questions), strict=True):
+            if question.failed is None:
+                verdicts.append(said)
+            elif said.error is None:
+                verdicts += [said, Verdict(batch=question.failed, labels=(), sample=said.sample)]
+        self._keep(product, *verdicts)
 
     def _kept(self, product: str, drafts: Sequence[_Draft]) -> list[Result]:
         """The drafts as results, once what they say has been written down: all at once, or, if that fails, each."""

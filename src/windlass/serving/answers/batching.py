@@ -23,6 +23,7 @@ from typing import TypeVar
 
 import msgspec
 
+from windlass.product.contract import InvalidRows
 from windlass.serving.answers.answering import Answered, Answering, Failed, Inquiry, Reader, Result
 from windlass.serving.answers.crew import Crew
 from windlass.serving.answers.latency import Latency
@@ -174,6 +175,9 @@ class Batcher:
                 told = self._answering.failed(result)
             if inquiry.is_mirrored and isinstance(told, PredictionFailed):  # it counts against the champion
                 self._mirror(inquiry, result.question)
+            elif inquiry.is_mirrored and isinstance(told, InvalidRows):  # unless who is in shadow answers these rows
+                failed = msgspec.structs.replace(result.question, failed=result.verdict.batch)
+                self._mirror(inquiry, failed)
             raise told
         if not isinstance(result, Answered):
             raise result

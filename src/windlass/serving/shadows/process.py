@@ -24,6 +24,7 @@ import msgspec
 import psutil
 
 from windlass.errors import EngineError
+from windlass.records.capture import PredictionBatch
 from windlass.records.routing import Target
 from windlass.serving.answers.answering import ShadowWork
 from windlass.serving.options import TRY_LATER, ShadowOptions, WorkerOptions
@@ -48,6 +49,8 @@ class Mirrored(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     at: datetime
     ids: tuple[str, ...]
     rows: tuple[bytes, ...]
+    failed: PredictionBatch | None = None
+    """See `Question.failed`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,6 +129,7 @@ class ShadowProcesses:
                 at=question.at,
                 ids=question.ids,
                 rows=question.decoded.rows,
+                failed=question.failed,
             )
             for question in questions
         ]

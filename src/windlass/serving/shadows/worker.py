@@ -175,6 +175,7 @@ class ShadowWorker:
                 stage="shadow",
                 ids=each.ids,
                 decoded=self._loaded.decoder.read(b'{"rows":[' + b",".join(each.rows) + b"]}"),
+                failed=each.failed,
             )
             for each in mirrored
         ]

@@ -44,6 +44,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     decoded: Decoded
     named: bool = False
     """The caller has named the request, and may send it again."""
+    failed: PredictionBatch | None = None
+    """What the version that leads made of these rows, where it failed on them and they were held to be why. Whoever is
+    asked about them then is its witness: if these rows can be answered, the failure was its own."""
 
     def take(self, places: Sequence[int]) -> Question:
         return Question(

@@ -23,16 +23,23 @@ def undisturbed_time() -> Callable[[], float]:
 
     Threads that wait at the same time are counted each, so it is held to what the process has worked at least.
     """
-    started, waited, worked = time.perf_counter(), _waited(), time.process_time()
-    return lambda: max(time.process_time() - worked, time.perf_counter() - started - (_waited() - waited))
+    started, before, worked = time.perf_counter(), _waited(), time.process_time()
+
+    def undisturbed() -> float:
+        passed = time.perf_counter() - started
+        # Thread by thread: what one that has ended since then had waited before would be missing from a sum.
+        waited = sum(now - before.get(thread, 0) for thread, now in _waited().items()) / 1e9
+        return max(time.process_time() - worked, passed - waited)
+
+    return undisturbed
 
 
-def _waited() -> float:
-    """Seconds that the threads of this process have been ready to run and had no processor (Linux, schedstat)."""
-    nanoseconds = 0
+def _waited() -> dict[str, int]:
+    """Nanoseconds that each thread of this process has been ready to run and had no processor (Linux, schedstat)."""
+    found = {}
     for file in _TASKS.glob("*/schedstat"):
         try:
-            nanoseconds += int(file.read_text().split()[1])
+            found[file.parent.name] = int(file.read_text().split()[1])
         except OSError:  # the thread has just ended
             continue
-    return nanoseconds / 1e9
+    return found
