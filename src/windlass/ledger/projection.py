@@ -249,6 +249,7 @@ def _release_started(state: ProductState, body: ReleaseStarted, event: Event) ->
         stage_started_at=event.at,
         plan=body.plan,
         run=body.run,
+        fallback=body.fallback,
     )
     return replace(state, release=release, candidate=candidate)
 

@@ -71,7 +71,8 @@ _OF_A_PRODUCT = _names(*PRODUCT_KINDS)
 def needed_versions(product: ProductState) -> frozenset[str]:
     """The versions that the loop itself may still need: who answers, who answered before, who is being released."""
     needed = [product.champion, product.candidate, *(past.version for past in product.previous_champions[-1:])]
-    release = [] if product.release is None else [product.release.version, product.release.previous]
+    active = product.release
+    release = [] if active is None else [active.version, active.previous, active.fallback]
     names = [*(None if version is None else version.version for version in needed), *release]
     return frozenset(name for name in names if name is not None)
 

@@ -395,6 +395,9 @@ class ReleaseStarted(Body, frozen=True, kw_only=True, tag="release.started"):
     run: str | None
     plan: dict[str, Any]
     """The release policy in force when it started."""
+    fallback: str | None = None
+    """Whom a rollback goes to in place of `previous`, whose own probation this release has cut short: the last version
+    that has been judged. None: to `previous`."""
 
 
 class ReleaseAdvanced(Body, frozen=True, kw_only=True, tag="release.advanced"):

@@ -59,6 +59,8 @@ class ReleaseState(msgspec.Struct, frozen=True, kw_only=True):
     plan: dict[str, Any]
     """The release policy in force when it started."""
     run: str | None
+    fallback: str | None = None
+    """Whom a rollback goes to in place of `previous`, which has not been judged; None: to `previous`."""
     approved_by: str | None = None
     """Who agreed that it may answer everyone; None: nobody yet."""
     delayed: str | None = None

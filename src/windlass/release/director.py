@@ -98,14 +98,18 @@ def delay(product: ProductState, *, decision: Decision) -> list[Body]:
 
 
 def withdraw(product: ProductState, *, decision: Decision) -> list[Body]:
-    """End the release without its version: back to the previous champion if it had been promoted already."""
+    """End the release without its version: back to the previous champion if it had been promoted already, or to the one
+    before where nobody has judged that one."""
     active = active_release(product)
     outcome: Outcome = "abandoned" if active.stage in ("started", "shadow") else "rolled_back"
     finished = _finished(active, outcome, decision)
     if active.stage != "probation" or active.previous is None:
         return [finished]
-    previous = product.versions[active.previous]
-    return [_champion(product, previous, release=active.release, reason=decision.reasons[0]), finished]
+    previous, reason = product.versions[active.previous], decision.reasons[0]
+    if active.fallback is not None:
+        reason += f" Not to {previous.version}, whose probation this release had cut short."
+        previous = product.versions[active.fallback]
+    return [_champion(product, previous, release=active.release, reason=reason), finished]
 
 
 def approve(product: ProductState, *, by: str, reason: str) -> list[Body]:
@@ -215,7 +219,16 @@ def _started(product: ProductState, version: VersionState, *, release: str, poli
         previous=_name(product.champion),
         run=version.run,
         plan=plan_of(policies),
+        fallback=_judged(product),
     )
+
+
+def _judged(product: ProductState) -> str | None:
+    """The version that stands behind a champion which is still on probation; None where it is not."""
+    active = product.release
+    if active is None or active.stage != "probation" or product.champion is None:
+        return None
+    return (active.fallback or active.previous) if active.version == product.champion.version else None
 
 
 def _finished(active: ReleaseState, outcome: Outcome, decision: Decision) -> ReleaseFinished:

@@ -250,6 +250,30 @@ def test_a_probation_cut_short_is_neither_gain_nor_loss_and_ends_before_the_next
     assert (story.product.release.version, story.product.release.previous) == ("v3", "v2")
 
 
+def test_a_rollback_goes_past_a_version_that_nobody_has_judged() -> None:
+    """Each new one cut the probation of the one before short, so the last to have been judged is the first."""
+    story = Story()
+
+    def promote(name: str) -> None:
+        story.register(name)
+        story.begin(PLANS["shadow alone"])
+        if name != "v1":
+            story.judge("advance")
+
+    for name in ("v1", "v2", "v3", "v4"):
+        promote(name)
+    active = director.active_release(story.product)
+    assert (active.stage, active.previous, active.fallback) == ("probation", "v3", "v1")
+    story.judge("roll_back")
+    assert story.product.champion == story.product.versions["v1"]
+    assert story.bodies(ChampionChanged)[-1].reason.endswith("Not to v3, whose probation this release had cut short.")
+    promote("v5")
+    story.judge("keep")
+    promote("v6")
+    story.judge("roll_back")
+    assert story.product.champion == story.product.versions["v5"], "which has passed its own"
+
+
 @pytest.mark.parametrize(
     ("stage", "version", "probation", "outcome"),
     [
