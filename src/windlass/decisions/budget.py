@@ -14,7 +14,8 @@ BEFORE_PROMOTION = 0.005
 OUTCOMES = 0.0039
 """On probation, for being worse on outcomes: most of it, since that takes the most rows."""
 FAILING = 0.0004
-"""For failing too often, half of it on what is held to be the rate of the one before."""
+"""For failing too often, half of it on what is held to be the rate of the one before: in two equal parts, while it
+answered and with what it does in shadow."""
 FAILING_OFTEN = 0.0002
 """For failing more often than the one before, stretch after stretch."""
 SLOW = 0.0004

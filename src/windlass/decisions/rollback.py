@@ -97,10 +97,13 @@ def _failing(evidence: RollbackEvidence, numbers: dict[str, Any]) -> str | None:
     Minutes in which the one before, asked the same in shadow, fails twice as often as is allowed are left out: then it
     is what both depend on that is away. Of the minute under way those requests count that the one before has answered.
     """
-    _, most = proportion_bounds(evidence.previous_errors, evidence.previous_requests, FAILING / 2)
-    known = evidence.previous_requests > 0
-    allowed = max(ERROR_CAP, most) if known else ERROR_CAP
     requests, errors, beside, beside_errors = evidence.by_minute.T
+    _, most = proportion_bounds(evidence.previous_errors, evidence.previous_requests, FAILING / 4)
+    # What the one before does in shadow tells of it too: it may have answered for minutes only.
+    trials, hits = evidence.previous_requests + int(beside.sum()), evidence.previous_errors + int(beside_errors.sum())
+    _, at_all = proportion_bounds(hits, trials, FAILING / 4)
+    known = evidence.previous_requests > 0
+    allowed = max(ERROR_CAP, at_all) if known else ERROR_CAP
     alone = ~(beside_errors > OFTEN * allowed * beside)
     asked = int(requests[alone].sum()) + evidence.under_way[0]
     failed = int(errors[alone].sum()) + evidence.under_way[1]

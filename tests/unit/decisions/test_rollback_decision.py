@@ -50,6 +50,16 @@ def test_one_that_fails_on_everything_is_not_kept_for_the_rest_of_the_minute() -
     assert "fails on 100.00% of 8 requests" in failing.reasons[0]
 
 
+def test_what_the_one_before_does_in_shadow_tells_how_often_it_fails() -> None:
+    """Of ten requests that it answered before it may be one that fails on half of them."""
+    nothing = PairedLosses(new=np.zeros(0), previous=np.zeros(0))
+    short = {"started_at": START, "losses": nothing, "previous_requests": 10}
+    unseen = RollbackEvidence(**short, by_minute=np.array([[2400, 240, 0, 0]]))
+    assert decide_rollback(unseen, POLICY, DURING).verdict == "wait"
+    seen = RollbackEvidence(**short, by_minute=np.array([[2400, 240, 1700, 0]]))
+    assert decide_rollback(seen, POLICY, DURING).verdict == "roll_back"
+
+
 def test_worse_is_rolled_back_in_probation(rng: np.random.Generator) -> None:
     evidence = RollbackEvidence(started_at=START, losses=brier_losses(rng, 3000, 1.5))
     decision = decide_rollback(evidence, POLICY, DURING)
