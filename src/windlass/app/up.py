@@ -6,10 +6,12 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -225,8 +227,25 @@ def _copy_and_empty(source: str, destination: str) -> None:
     os.truncate(source, 0)
 
 
+class LogFile(RotatingFileHandler):
+    """Tells on the terminal that it cannot be written, once, and not by a traceback for each line: a full disk keeps
+    everything from being written for a while."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=8 << 20, backupCount=3)
+        self._told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its name in logging)
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._told:
+            self._told = True
+            sys.stderr.write(f"windlass: the log cannot be written: {error.strerror} (at {self.baseFilename})\n")
+
+
 def _log_to_file(workspace: Workspace) -> None:
-    handler = RotatingFileHandler(workspace.paths.log, maxBytes=8 << 20, backupCount=3)
+    handler = LogFile(workspace.paths.log)
     handler.rotator = _copy_and_empty
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root = logging.getLogger("windlass")

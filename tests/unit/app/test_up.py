@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import logging
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import msgspec
 import pytest
 
 from windlass.app import up as module
-from windlass.app.up import _entries, up
+from windlass.app.up import LogFile, _entries, up
 from windlass.controller.context import LoopContext
 from windlass.errors import LeaseLost, ProductError
 
@@ -61,3 +63,20 @@ def test_where_no_product_is_known_a_file_that_cannot_be_read_is_an_error(
     monkeypatch.setattr(office.workspace, "state", lambda: empty)
     with pytest.raises(ProductError, match="not valid Python"):
         _entries(office.workspace, office.said.append)
+
+
+def test_a_log_that_cannot_be_written_is_told_once_and_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = LogFile(tmp_path / "windlass.log")
+    assert handler.stream is not None
+    handler.stream.close()
+    handler.stream = Path("/dev/full").open("w")  # noqa: SIM115 (the handler closes it)
+    for number in range(3):
+        handler.handle(logging.makeLogRecord({"msg": f"line {number}"}))
+    told = capsys.readouterr().err
+    assert told == f"windlass: the log cannot be written: No space left on device (at {tmp_path / 'windlass.log'})\n"
+    handler.handle(logging.makeLogRecord({"msg": "%d", "args": ("no number",)}))
+    assert "Logging error" in capsys.readouterr().err, "a fault of ours is told as one"
+    with suppress(OSError):
+        handler.close()
