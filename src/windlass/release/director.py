@@ -219,16 +219,18 @@ def _started(product: ProductState, version: VersionState, *, release: str, poli
         previous=_name(product.champion),
         run=version.run,
         plan=plan_of(policies),
-        fallback=_judged(product),
+        fallback=_judged(product, beside=version),
     )
 
 
-def _judged(product: ProductState) -> str | None:
-    """The version that stands behind a champion which is still on probation; None where it is not."""
+def _judged(product: ProductState, *, beside: VersionState) -> str | None:
+    """The version that stands behind a champion which is still on probation; None where the champion is not, or where
+    it is `beside` itself that comes back."""
     active = product.release
-    if active is None or active.stage != "probation" or product.champion is None:
+    if active is None or active.stage != "probation":
         return None
-    return (active.fallback or active.previous) if active.version == product.champion.version else None
+    behind = active.fallback or active.previous
+    return None if behind == beside.version else behind
 
 
 def _finished(active: ReleaseState, outcome: Outcome, decision: Decision) -> ReleaseFinished:

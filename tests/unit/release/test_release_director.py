@@ -148,7 +148,8 @@ class Releases(RuleBasedStateMachine):
         assert release is not None
         assert champion is not None
         self.story.judge(word)
-        expected = {"keep": release.version, "wait": release.version, "roll_back": release.previous}[word]
+        behind = release.fallback or release.previous
+        expected = {"keep": release.version, "wait": release.version, "roll_back": behind}[word]
         assert self.story.product.champion is not None
         assert self.story.product.champion.version == expected
         assert (self.stage is None) == (word != "wait")
@@ -205,6 +206,8 @@ class Releases(RuleBasedStateMachine):
         if product.release is not None:
             answers = product.release.version if product.release.stage == "probation" else product.release.previous
             assert (product.champion and product.champion.version) == answers
+            fallback = product.release.fallback
+            assert fallback is None or fallback not in (product.release.version, product.release.previous)
 
     @invariant()
     def routing_names_only_what_was_registered_and_differs(self) -> None:
