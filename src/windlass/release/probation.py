@@ -74,7 +74,7 @@ class Seen:
         there is anybody: one by one, since of a minute that goes on the two have not been asked the same yet."""
         if self.rows is None or not self.rows.height:
             return 0, 0
-        last = self.rows.filter(pl.col("at").dt.truncate(_MINUTE) == self.rows["at"].dt.truncate(_MINUTE).max())
+        last = self.rows.filter(pl.col("at") >= self.rows["at"][-1:].dt.truncate(_MINUTE).item())  # they are in order
         own = self._own(last)
         if self.beside:
             others = last.filter(pl.col("version") == self.beside, pl.col("stage") == "shadow").filter(ANSWERED)
