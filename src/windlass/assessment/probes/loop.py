@@ -13,8 +13,10 @@ from windlass.assessment.automation.workflow import Job, Step, Workflow
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once, seen_run, seen_use
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.deployments import deploy_jobs
-from windlass.assessment.probes.gates import all_gates, gates_on_uploading, releases
+from windlass.assessment.probes.gates import all_gates
+from windlass.assessment.probes.gates_on_files import gates_on_uploading
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.releasing import releases
 from windlass.assessment.probes.serving import batch_modules, serve_from_registry
 from windlass.assessment.reach.dags import STARTS_A_DAG, dags_started
 from windlass.assessment.reach.routes import By, Route
