@@ -16,7 +16,8 @@ moment they were due (`served.paced`), in turn to
     tls                captured, over TLS, on connections that are kept
     power              captured with durability `power`: synced to the disk before the answer
 
-so that whatever else the machine does falls on all of them. Medians over the rounds, and of the ratios within each
+so that whatever else the machine does falls on all of them: each round begins with another one, and between two of them
+the loop has time to take in what the last one left. Medians over the rounds, and of the ratios within each
 round. `late` is the p99 of what the load generator itself was late by, part of every figure before it. Needs granian,
 onnxruntime and skl2onnx, and for `tls` the command openssl.
 """
@@ -27,7 +28,8 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -52,6 +54,8 @@ KINDS = ("captured", "nothing", "shadowed", "features", "code", "tls", "power")
 APART = ("tls", "power")
 """Those that need a server with settings of its own."""
 BESIDE_THE_LOOP = "watched"
+_REST = 2.0
+"""Seconds in which a loop takes in what was captured: four looks."""
 NONE_KEPT = {"capture": {"sample": 1e-12}}
 FEATURES = {
     "features": """
@@ -151,8 +155,8 @@ def main() -> None:
             name = BESIDE_THE_LOOP
             urls[name], pids[name] = running.enter_context(watched.watched(folder / name))
         full: dict[str, list[float]] = {kind: [] for kind in urls}
-        for _ in range(3):
-            for kind, url in urls.items():
+        for number in range(3):
+            for kind, url in in_turn(urls, number):
                 full[kind].append(load(url, bodies, connections=64, seconds=options.seconds, folder=folder).rate)
         rate = options.rate or median(full["captured"]) * options.part
         told = ", ".join(f"{kind} {median(rates):,.0f}" for kind, rates in full.items())
@@ -161,12 +165,21 @@ def main() -> None:
             paced(url, bodies, rate=rate, seconds=1, trusted=trusted)
         found: dict[str, list[tuple[float, ...]]] = {kind: [] for kind in urls}
         for number in range(options.rounds):
-            for kind, url in urls.items():
+            for kind, url in in_turn(urls, number):
                 before = processor_seconds(pids[kind])
                 seen = paced(url, bodies, rate=rate, seconds=options.seconds, seed=number, trusted=trusted)
                 used = (processor_seconds(pids[kind]) - before) / len(seen.took) * 1e6
                 found[kind].append((*_quantiles(seen), used))
     _print(found)
+
+
+def in_turn(urls: dict[str, str], number: int) -> Iterator[tuple[str, str]]:
+    """All of them, each round from another one on, with a rest before each."""
+    kinds = list(urls)
+    first = number % len(kinds)
+    for kind in kinds[first:] + kinds[:first]:
+        time.sleep(_REST)
+        yield kind, urls[kind]
 
 
 def _quantiles(seen: Paced) -> tuple[float, ...]:

@@ -75,8 +75,7 @@ class Eyes:
             self.seen += rows.height
             if features and self.seen % self.window == 0:
                 at = latest(rows) or moment
-                self.watch.drift(at)
-                window = self.watch.take_window()
+                window = self.watch.end_window(at)
                 if window is not None:
                     self.judged.append(
                         JudgedWindow(through=int(rows[SEQUENCE][-1]), upto=self.seen, at=at, window=window)

@@ -2,6 +2,9 @@
 
 A thread of low priority may finish its turn while others wait, which is seen in the tail of those who are answered; one
 of SCHED_IDLE makes room at once. But of a processor that others want all the time it gets a 300th, and would starve.
+
+Half of what a call takes is taken by threads of libraries, which have the rank of whoever happened to start them. So
+they go behind with the calls, where the system lets them come back.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -41,11 +44,37 @@ class ProcessorTime(NamedTuple):
     waited: float
 
 
+class Helpers:
+    """Threads of this process that libraries have started and that work for whoever calls: of Polars, of Delta Lake, of
+    a BLAS."""
+
+    def __init__(self) -> None:
+        self._own = os.sched_getscheduler(0) if sys.platform == "linux" else None
+        self._movable = sys.platform == "linux" and _may_come_back()
+
+    def stand(self, *, behind: bool) -> None:
+        """Behind all others, or in the process's own rank; nowhere else than now if they could not come back."""
+        if sys.platform == "linux" and self._movable and self._own is not None:
+            rank = os.SCHED_IDLE if behind else self._own
+            for thread in self._threads():
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setscheduler(thread, rank, os.sched_param(0))
+
+    def time(self) -> ProcessorTime:
+        """Of those that there are now, since each of them began."""
+        found = [time for thread in self._threads() if (time := processor_time_of(thread)) is not None]
+        return ProcessorTime(sum(each.worked for each in found), sum(each.waited for each in found))
+
+    def _threads(self) -> Iterator[int]:
+        ours = {thread.native_id for thread in threading.enumerate()}
+        return (thread for task in _TASKS.iterdir() if (thread := int(task.name)) not in ours)
+
+
 class Behind:
     """Where calls are made: in a thread that takes what nobody else wants, on a machine that has room.
 
     Where calls have to wait for a processor, or nobody can tell, they are made in a thread of the process's own rank.
-    Two threads, since only root may take the rank of SCHED_IDLE back.
+    Two threads, since only who may raise ranks, as root may, can take that of SCHED_IDLE back.
     """
 
     def __init__(self, *, enough: float, crowded: float) -> None:
@@ -54,6 +83,7 @@ class Behind:
         than `crowded`."""
         self._own = ThreadPoolExecutor(max_workers=1, thread_name_prefix="own-rank")
         self._last = ThreadPoolExecutor(max_workers=1, thread_name_prefix="last", initializer=_let_all_go_first)
+        self._helpers = Helpers()
         self._enough, self._most = enough, crowded
         self._crowded = True
         """Until a call has shown that it is not: the first one takes the longest."""
@@ -62,17 +92,23 @@ class Behind:
         """What `call` gives; raises what it raises. `starving` is called every second that it mostly waits for a
         processor, and not while it waits for anything else."""
         began: Future[tuple[int, ProcessorTime | None]] = Future()
+        self._helpers.stand(behind=not self._crowded)
         ended = (self._own if self._crowded else self._last).submit(_watched, call, began)
         thread, first = began.result()
-        before = first
+        before, helped, starved = first, self._helpers.time(), False
         while not wait([ended], _LOOK_SECONDS).done:
-            now = processor_time_of(thread)
+            now, helps = processor_time_of(thread), self._helpers.time()
             if before is not None and now is not None and now.waited - before.waited > _STARVED:
                 starving()
-            before = now
+            elif helps.waited - helped.waited > _STARVED:
+                self._helpers.stand(behind=False)
+                starved = True
+                starving()
+            before, helped = now, helps
         last = processor_time_of(thread)
         if first is not None and last is not None:
             self.took(worked=last.worked - first.worked, waited=last.waited - first.waited)
+        self._crowded |= starved
         return ended.result()
 
     def took(self, *, worked: float, waited: float) -> None:
@@ -87,6 +123,23 @@ def processor_time_of(thread: int) -> ProcessorTime | None:
     except OSError:
         return None
     return ProcessorTime(int(worked) / 1e9, int(waited) / 1e9)
+
+
+def _may_come_back() -> bool:
+    """Whether a thread that went behind all others would be let back."""
+    try:
+        with ThreadPoolExecutor(max_workers=1) as one:
+            one.submit(_go_and_come_back).result()
+    except OSError:
+        return False
+    return True
+
+
+def _go_and_come_back() -> None:
+    if sys.platform == "linux":
+        own = os.sched_getscheduler(0)
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        os.sched_setscheduler(0, own, os.sched_param(0))
 
 
 def _watched(call: Callable[[], T], began: Future[tuple[int, ProcessorTime | None]]) -> T:

@@ -52,6 +52,7 @@ class Drifting:
         self._vigil = Vigil.begin(self._bins)
         self._answered = False
         """Whether the first window has been."""
+        self._last: tuple[WindowCounts, Counts] | None = None
 
     def count(self, parts: Iterable[Part]) -> WindowCounts:
         """The window that consists of `parts`: features, and predictions `(n,)` or `(n, k)`.
@@ -66,15 +67,21 @@ class Drifting:
         return WindowCounts(rows=sum(scores.height for _, scores in held), counts=tuple(found))
 
     def take(self, windows: Iterable[WindowCounts]) -> None:
-        """Windows that were judged before, in their order: the evidence goes on from them."""
+        """Windows in their order: the evidence goes on from them."""
         for window in windows:
             counts = self._counts(window)
             self._vigil = self._vigil.after(self._bins, counts)
+            self._last = window, counts
 
-    def judge(self, window: WindowCounts, now: datetime) -> Decision:
-        """The judgement after one more window."""
-        counts = self._counts(window)
-        self._vigil = self._vigil.after(self._bins, counts)
+    def judge(self, now: datetime) -> Decision | None:
+        """The judgement after the last window; None before the first.
+
+        To say how large each shift is takes longer than the evidence, and many windows may come for each judgement that
+        anybody asks for.
+        """
+        if self._last is None:
+            return None
+        window, counts = self._last
         missing = [column.name for column, own in zip(self._columns, window.counts, strict=True) if own is None]
         judged = judge(
             self._features,

@@ -65,7 +65,9 @@ class Watch:
         self._judged = 0
         self._drifting = Drifting(reference)
         self._drift: Decision | None = None
-        self._counted: WindowCounts | None = None
+        """After the last window; None: nobody has asked since."""
+        self._ended: datetime | None = None
+        """When the last window ended."""
         self._decay: Decision | None = None
         self._memory = memory
         self._answers = 0
@@ -116,32 +118,36 @@ class Watch:
         """
         return self._maturing.mature(ids, truth)
 
+    def end_window(self, now: datetime) -> WindowCounts | None:
+        """The rows in the bins of the reference, once a window's worth has gathered: its evidence is added to what
+        there was. None while the window is not full. Whoever keeps it can `recall` it."""
+        if self._buffered < self._window:
+            return None
+        window = self._drifting.count(self._rows)
+        self._rows.clear()
+        self._buffered = 0
+        self.recall([window], now)
+        return window
+
+    def recall(self, windows: Sequence[WindowCounts], now: datetime) -> None:
+        """Go on from windows in their order, the last of them ended at `now`."""
+        if windows:
+            self._drifting.take(windows)
+            self._ended, self._drift = now, None
+
     def drift(self, now: datetime) -> Decision:
         """`alarm`, `quiet` or `wait`: the judgement after the last full window, with all before it.
 
         Each row is judged once: when a window's worth has gathered, all that has gathered is one window, and its
         evidence is added to what there was. Asking more often neither costs nor raises the chance of a false alarm.
         """
-        if self._buffered >= self._window:
-            self._counted = self._drifting.count(self._rows)
-            self._drift = self._drifting.judge(self._counted, now)
-            self._rows.clear()
-            self._buffered = 0
+        self.end_window(now)
+        if self._drift is None and self._ended is not None:
+            self._drift = self._drifting.judge(self._ended)
         if self._drift is not None:
             return self._drift
         numbers = {"rows": self._buffered, "window": self._window}
         return decision("drift", "wait", [f"Drift is judged on windows of {self._window} rows."], numbers, now)
-
-    def take_window(self) -> WindowCounts | None:
-        """The window that was judged last, once: for whoever keeps it (see `recall`)."""
-        window, self._counted = self._counted, None
-        return window
-
-    def recall(self, windows: Sequence[WindowCounts], now: datetime) -> None:
-        """Go on from windows that were judged before, in their order, the last of them at `now`."""
-        if windows:
-            self._drifting.take(windows[:-1])
-            self._drift = self._drifting.judge(windows[-1], now)
 
     def decay(self, now: datetime) -> Decision:
         """`alarm`, `quiet` or `wait`: the judgement of the losses so far."""

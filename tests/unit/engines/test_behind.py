@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -11,7 +12,7 @@ import time
 import pytest
 
 from windlass.engines import behind
-from windlass.engines.behind import Behind, ProcessorTime, processor_time_of
+from windlass.engines.behind import Behind, Helpers, ProcessorTime, processor_time_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such rank")
 ENOUGH, CROWDED = 0.5, 5.0
@@ -58,6 +59,73 @@ def test_the_thread_that_called_keeps_its_rank() -> None:
     assert os.sched_getscheduler(0) == before
 
 
+RANKS = """
+import os
+import re
+from pathlib import Path
+
+import polars as pl
+
+from windlass.engines.behind import Helpers
+
+def ranks():
+    tasks = Path("/proc/self/task").iterdir()
+    own = [task.name for task in tasks if re.match("polars-[0-9]", task.joinpath("comm").read_text())]
+    return sorted({os.sched_getscheduler(int(name)) for name in own})
+
+pl.DataFrame({"a": range(10_000)}).lazy().filter(pl.col("a") % 7 == 1).collect()  # who asks first starts the threads
+helpers, told = Helpers(), [ranks()]
+for behind in (True, False):
+    helpers.stand(behind=behind)
+    told.append(ranks())
+print(told)
+"""
+
+
+def test_threads_of_libraries_go_behind_with_the_calls_and_come_back_if_they_may() -> None:
+    told = subprocess.run([sys.executable, "-c", RANKS], capture_output=True, text=True, check=True).stdout.strip()
+    own, last = os.sched_getscheduler(0), os.SCHED_IDLE
+    assert told == str([[own], [last], [own]] if may_come_back() else [[own], [own], [own]])
+
+
+def may_come_back() -> bool:
+    there_and_back = f"import os; os.sched_setscheduler(0, {os.SCHED_IDLE}, os.sched_param(0)); " + (
+        f"os.sched_setscheduler(0, {os.sched_getscheduler(0)}, os.sched_param(0))"
+    )
+    return subprocess.run([sys.executable, "-c", there_and_back], capture_output=True, check=False).returncode == 0
+
+
+def test_who_may_not_come_back_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_thread: int, _rank: int, _parameter: os.sched_param) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    Helpers().stand(behind=True)  # or it would raise
+
+
+def test_helpers_that_starve_come_back_at_once_and_the_next_call_is_of_the_own_rank(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over, told, stood = threading.Event(), list[int](), list[bool]()
+    looks = itertools.count()
+
+    def waits(_self: Helpers) -> ProcessorTime:
+        look = next(looks)
+        if look == 5:
+            over.set()
+        return ProcessorTime(worked=0.0, waited=0.9 * look)
+
+    monkeypatch.setattr(Helpers, "time", waits)
+    monkeypatch.setattr(Helpers, "stand", lambda _self, *, behind: stood.append(behind))
+    monkeypatch.setattr(behind, "_LOOK_SECONDS", 0.001)
+    calls = some()
+    calls.took(worked=0.01, waited=0.0)
+    calls.work(over.wait, starving=lambda: told.append(1))
+    assert stood[:2] == [True, False]
+    assert told
+    assert rank_of(calls) == os.sched_getscheduler(0)
+
+
 def test_what_a_call_raises_is_raised_and_the_next_one_is_made() -> None:
     def fails() -> None:
         raise ValueError("nothing")
@@ -96,6 +164,7 @@ def test_a_call_that_waits_for_a_processor_starves_and_one_that_waits_for_anythi
         return ProcessorTime(worked=0.0, waited=waits * look)
 
     monkeypatch.setattr(behind, "processor_time_of", turn)
+    monkeypatch.setattr(Helpers, "time", lambda _self: ProcessorTime(worked=0.0, waited=0.0))
     monkeypatch.setattr(behind, "_LOOK_SECONDS", 0.001)
     monkeypatch.setattr(behind, "_STARVED", 0.5)
     some().work(over.wait, starving=lambda: told.append(1))

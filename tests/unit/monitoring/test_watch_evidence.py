@@ -107,9 +107,13 @@ def test_answers_that_become_unsure_are_warned_of_before_labels_come(
     assert watch.decay(now).verdict == "wait"
 
 
-def answered(watch: Watch, scores: np.ndarray, rng: np.random.Generator, now: datetime) -> Decision:
+def answer(watch: Watch, scores: np.ndarray, rng: np.random.Generator, now: datetime) -> None:
     features = pl.DataFrame({"x": rng.normal(size=len(scores)), "s": rng.choice(["a", "b"], len(scores))})
     watch.observe(features, scores, np.arange(len(scores)), at=now)
+
+
+def answered(watch: Watch, scores: np.ndarray, rng: np.random.Generator, now: datetime) -> Decision:
+    answer(watch, scores, rng, now)
     return watch.drift(now)
 
 
@@ -130,10 +134,12 @@ def test_the_first_answers_are_the_measure_after_a_restart_too(
 ) -> None:
     watch, windows = Watch(reference, window=1000), []
     for scores in (rng.uniform(0.4, 0.6, 1000), rng.uniform(0.4, 0.6, 1000), rng.uniform(0.45, 0.65, 1000)):
-        told = answered(watch, scores, rng, now)
-        windows.append(watch.take_window())
+        answer(watch, scores, rng, now)
+        windows.append(watch.end_window(now))
+    assert watch.end_window(now) is None  # each row is judged once
     again = Watch(reference, window=1000)
     again.recall([window for window in windows if window is not None], now)
+    told = watch.drift(now)
     assert again.drift(now) == told
     assert told.verdict == "alarm"
 
