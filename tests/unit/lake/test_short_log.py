@@ -69,6 +69,22 @@ def test_who_read_before_is_refused_although_the_place_is_free_again(table: Tabl
     assert values(table) == [*range(COMMITS), -1]
 
 
+def test_what_others_commit_is_taken_in_however_much_of_the_log_is_gone(table: Table, tmp_path: Path) -> None:
+    late = opened(tmp_path)
+    late.refresh()
+    before = late.version
+    assert late.refresh()
+    assert late.version == before
+    add(table, 1)
+    assert late.refresh()
+    assert late.version == table.version
+    for value in range(2, COMMITS):
+        add(table, value)
+    assert late.version + 1 < entries(table)[0]  # neither that nor the next one is there
+    assert late.refresh()
+    assert late.version == table.version
+
+
 @pytest.mark.parametrize("name", ["_log", "_held"])
 def test_while_somebody_commits_or_copies_the_log_is_left_alone(table: Table, name: str) -> None:
     with (table.path / name).open("wb") as lock:
