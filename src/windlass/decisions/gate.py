@@ -59,6 +59,8 @@ class GateEvidence:
     """99th percentile of the time that the prediction of a single row takes; None: not measured."""
     must_gain: bool = False
     """Nothing is known to be wrong with the champion, so only a clearly better candidate is worth a release."""
+    sparing: bool = False
+    """Few versions may still be made, so one is only worth it for a candidate that seems to be better."""
     precedent: Precedent | None = None
     """What the last release brought, which speaks for the candidate where it must gain; None: nothing tells."""
     curve: Curve | None = None
@@ -84,9 +86,10 @@ def decide_gate(evidence: GateEvidence, policy: Gate | None, now: datetime) -> D
     allowed, is clearly worse than the champion on the same rows (one-sided, 5 %), is not clearly better where it must
     be (one-sided, 10 %, and by 1 % of what the champion falls short of a perfect score; by itself, or taken together
     with what the last release brought; or else a release must be expected to gain by what more rows have brought so
-    far), or is clearly worse in one of the slices (5 % over all of them, Holm). Bounds are judged on all rows, the
-    champion on those that it has not learned from. With no policy only the champion is asked. Without a champion only
-    the bounds are. Raises ProductError for a metric that does not exist.
+    far), seems to gain nothing where few versions may still be made, or is clearly worse in one of the slices (5 % over
+    all of them, Holm). Bounds are judged on all rows, the champion on those that it has not learned from. With no
+    policy only the champion is asked. Without a champion only the bounds are. Raises ProductError for a metric that
+    does not exist.
     """
     policy = policy or Gate()
     metric = main_metric(policy, evidence.kind)
@@ -176,6 +179,10 @@ def _judge_champion(hearing: _Hearing, champion: Array) -> None:
         hearing.against.append(f"It is clearly worse than the champion on the same {rows} rows, by {said}.")
     elif evidence.must_gain and (short := _falls_short(hearing, found)):
         hearing.against.append(f"It is not worth a release, since {short}: {by} {said} on {rows} rows.")
+    elif evidence.sparing and not found.gain > 0:
+        few = "few versions may still be made"
+        by = by if found.gain else "it differs by"
+        hearing.against.append(f"It seems to gain nothing, and {few}: {by} {said} on {rows} rows.")
     elif found.gain < 0:
         hearing.remarks.append(f"It is worse than the champion by {said}, which noise or the tolerance explains.")
     else:

@@ -98,6 +98,23 @@ def test_a_loss_that_noise_may_explain_is_called_none_of_a_gain(rng: np.random.G
     assert decision.reasons[0].startswith("It is not worth a release, since it gains nothing: it is worse by 0.0")
 
 
+@pytest.mark.parametrize(
+    ("factor", "verdict", "said"),
+    [(0.999, "pass", "better"), (1.0, "reject", "it differs by 0 mae"), (1.001, "reject", "it is worse by")],
+)
+def test_where_few_versions_are_left_what_seems_to_gain_nothing_is_worth_none(
+    factor: float, verdict: str, said: str, rng: np.random.Generator, now: datetime
+) -> None:
+    truth, error = rng.normal(size=500), rng.normal(size=500)
+    noisy = error + 0.0001 * rng.normal(size=500) * (factor != 1)
+    made = GateEvidence(kind="regression", truth=truth, candidate=truth + factor * noisy, champion=truth + error)
+    decision = decide_gate(replace(made, sparing=True), Gate("mae", tolerance=0.1), now)
+    assert decision.verdict == verdict
+    assert said in decision.reasons[0] + decision.reasons[-1]
+    assert ("few versions may still be made" in decision.reasons[0]) == (verdict == "reject")
+    assert decide_gate(made, Gate("mae", tolerance=0.1), now).verdict == "pass"
+
+
 def test_a_gain_that_is_certain_and_small_is_not_worth_a_release(rng: np.random.Generator, now: datetime) -> None:
     truth = rng.normal(size=5000)
     error = rng.normal(size=5000)

@@ -587,6 +587,15 @@ def test_a_run_that_must_gain_releases_nothing_that_is_as_good(project: Project)
     assert project.train(champion="v1", champion_digest=digest).outcome == "registered"
 
 
+def test_a_run_that_spares_versions_releases_nothing_that_seems_no_better(project: Project) -> None:
+    digest = project.train().digest
+    project.edit('note("train")', 'note("train, again")')
+    again = project.train(champion="v1", champion_digest=digest, sparing=True)
+    assert again.outcome == "rejected"
+    assert "few versions may still be made" in again.decision.reasons[0]
+    assert project.train(champion="v1", champion_digest=digest).outcome == "registered"
+
+
 def test_what_more_rows_have_brought_is_asked_where_nothing_else_asks_for_the_run(project: Project) -> None:
     noisy = TURNED.replace("turned * wind", "wind + random.normal(size=12_000)")
     noisy = noisy.replace("LinearRegression()", "DecisionTreeRegressor(max_leaf_nodes=400)")

@@ -41,6 +41,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Train on rows of this last stretch of event time; None: on all."""
     must_gain: bool = False
     """Release nothing that is not clearly better than the champion."""
+    sparing: bool = False
+    """Few versions are left, so release nothing that seems no better than the champion."""
     precedent: Precedent | None = None
     """What the last release brought, which may then speak for this one; None: nothing tells."""
     growth: bool = False

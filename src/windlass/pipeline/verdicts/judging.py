@@ -143,6 +143,7 @@ def gate(training: Training, prepared: Prepared, evaluated: Finished, climbed: F
             "policy": to_plain(training.product.policies())["gate"],
             "champion": request.champion_digest,
             "must_gain": request.must_gain,
+            "sparing": request.sparing,
             "precedent": msgspec.to_builtins(request.precedent),
         },
         inputs=inputs,
@@ -175,6 +176,7 @@ def _gate(
         slices=groups_of(training, prepared),
         latency_ms=read_record(evaluated.folder / LATENCY, Latency).single_p99,
         must_gain=training.request.must_gain,
+        sparing=training.request.sparing,
         precedent=training.request.precedent,
         curve=None if climbed is None else read_record(climbed.folder / CURVE, Curve),
     )
