@@ -112,6 +112,8 @@ def _done(product: ProductState, *, since: datetime) -> tuple[str, ...]:
     last = product.last_run
     if product.run is not None:
         told.append(f"A training run is under way since {_minute(product.run.started_at)}: {product.run.reason}")
+    elif last is not None and last.started_at >= since and last.outcome == "kept":
+        told.append("Versions that answered before were asked; none is clearly better.")
     elif last is not None and last.started_at >= since:
         told.append(f"A training run ended ({last.outcome}{f', {last.version}' if last.version else ''}).")
     if product.release is not None:

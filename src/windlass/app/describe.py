@@ -31,6 +31,8 @@ def _finished(body: events.RunFinished) -> str:
             return f"run ended {after}: the gate rejected its candidate"
         case "unchanged":
             return f"run ended {after}: nothing has changed since {body.version}"
+        case "kept":
+            return f"run ended {after}: no version that answered before is clearly better"
         case "recalled":
             return f"run ended {after}: back to {body.version}"
         case "done":

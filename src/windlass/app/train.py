@@ -90,12 +90,13 @@ def _how_it_ended(workspace: Workspace, product: ProductState) -> Finished:
     if run.outcome == "registered":
         standing = _standing(product, str(run.version))
         return Finished(ok=True, message=f"{run.run}: {run.version} registered; {standing}")
-    if run.outcome == "unchanged":
-        return Finished(
-            ok=True, message=f"{run.run}: nothing has changed since {run.version}, so there is no new version"
-        )
-    if run.outcome == "recalled":
-        return Finished(ok=True, message=f"{run.run}: {run.version} does better, and is being released once more")
+    nothing_made = {
+        "unchanged": f"nothing has changed since {run.version}, so there is no new version",
+        "recalled": f"{run.version} does better, and is being released once more",
+        "kept": "no version that answered before is clearly better",
+    }
+    if run.outcome in nothing_made:
+        return Finished(ok=True, message=f"{run.run}: {nothing_made[run.outcome]}")
     if run.outcome == "rejected":
         return Finished(ok=False, message=f"{run.run}: the gate rejected the candidate: {_verdict(workspace, run)}")
     return Finished(ok=False, message=f"{run.run} failed{_fault(workspace, run)}")

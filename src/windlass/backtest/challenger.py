@@ -78,6 +78,7 @@ class Workshop:
         *,
         now: datetime,
         must_gain: bool = False,
+        sparing: bool = False,
         growth: bool = False,
         precedent: Precedent | None = None,
         changed: int = 0,
@@ -86,10 +87,10 @@ class Workshop:
         """Train as the policy says, and let the gate judge the result against the champion.
 
         It is asked `now`, before the row at `asked`. Rows that stand for all of their time train the judged model and
-        judge it; `must_gain` is as the gate takes it, and with `growth` what more rows have brought so far may speak
-        for it. The newest `changed` rows came since the champion's losses rose. `earlier` versions are asked whether
-        one of them does better; where one does, there is no model. None when there are too few rows to train on, or to
-        compare with the champion.
+        judge it; `must_gain` and `sparing` are as the gate takes them, and with `growth` what more rows have brought so
+        far may speak for it. The newest `changed` rows came since the champion's losses rose. `earlier` versions are
+        asked whether one of them does better; where one does, there is no model. None when there are too few rows to
+        train on, or to compare with the champion.
         """
         known = self._within_window(self._stream.representative(int(self._stream.at[asked]), stop=asked), now)
         changed = min(changed, len(known))
@@ -105,7 +106,7 @@ class Workshop:
         others = self._trainer.predict_at(champion.model, holdout.positions[unseen])
         evidence = self._evidence(judged, rest, holdout, answers=answers, champion=others, unseen=unseen)
         curve = self._curve(known, fresh, train=len(rest)) if growth else None
-        evidence = replace(evidence, must_gain=must_gain, curve=curve, precedent=precedent)
+        evidence = replace(evidence, must_gain=must_gain, sparing=sparing, curve=curve, precedent=precedent)
         decision = decide_gate(evidence, self._stream.product.gate, now)
         passed = decision.verdict == "pass"
         recourse = self._recourse(champion, answers if passed else None, earlier, holdout, now) if earlier else None
@@ -125,6 +126,16 @@ class Workshop:
             reference=reference,
             recourse=recourse,
         )
+
+    def ask_earlier(
+        self, asked: int, champion: Answerer, *, now: datetime, changed: int, earlier: Mapping[str, Answerer]
+    ) -> Decision:
+        """Whether one of the `earlier` versions is gone back to, where no challenger may be made: by the rows that
+        would judge one."""
+        known = self._within_window(self._stream.representative(int(self._stream.at[asked]), stop=asked), now)
+        fresh = self._unseen(known, champion, asked)
+        _, _, holdout = self._parted(known, fresh=int(fresh.sum()), changed=min(changed, len(known)))
+        return self._recourse(champion, None, earlier, holdout, now)
 
     def _learned(self, mix: Mix, known: Known, later: Known, *, since: int, asked: int, now: datetime) -> Known:
         """What answers learns from: the rows `known`, which stand for all of their time, or all labels known, where

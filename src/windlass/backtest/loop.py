@@ -14,8 +14,8 @@ from windlass.backtest.stream import Array, Known, Stream, Window
 from windlass.backtest.trainer import Trainer
 from windlass.clock import SimulatedClock
 from windlass.decisions.precedent import precedent_of
-from windlass.decisions.recourse import ASKED
-from windlass.decisions.retrain import LOOKS, RetrainEvidence, decide_retrain, must_gain
+from windlass.decisions.recourse import to_be_asked
+from windlass.decisions.retrain import LOOKS, RetrainEvidence, decide_retrain, must_gain, sparing
 from windlass.decisions.rollback import RollbackEvidence, decide_rollback
 from windlass.decisions.statistics.losses import compared_losses
 from windlass.decisions.statistics.paired_losses import PairedLosses
@@ -73,6 +73,8 @@ class Loop:
         """How many rows were labelled when each version was trained."""
         self._made_at = [0]
         """At which look each was."""
+        self._asked_at: datetime | None = None
+        """When earlier versions alone were asked last."""
         self._rejections = 0
         self._changed = 0
         self._alarmed: set[str] = set()
@@ -106,6 +108,9 @@ class Loop:
             self._record("retrain.decided", decision=decision)
             self._changed = decision.count("changed")
             self._retrain(start, decision)
+        elif decision.verdict == "recourse":
+            self._record("retrain.decided", decision=decision)
+            self._ask_earlier(start, decision)
 
     def _mature(self, now: int, start: int) -> None:
         """Hand over the labels that became known since the last look, in the order in which they did.
@@ -136,6 +141,8 @@ class Loop:
             has_champion=True,
             last_run_at=self._run_starts[-1],
             run_starts=tuple(self._run_starts),
+            earlier=bool(self._earlier()),
+            asked_at=self._asked_at,
             versions=tuple(self._at[0] - look for look in self._made_at if look > self._at[0] - LOOKS),
             new_labelled=labelled - self._labelled_at_run,
             labelled=self._labelled_at_run,
@@ -162,6 +169,7 @@ class Loop:
             self._champion,
             now=now,
             must_gain=must_gain(trigger, self._changed),
+            sparing=sparing(trigger, decision),
             growth=trigger == "growth",
             precedent=precedent_of(decision) if trigger == "growth" else None,
             changed=self._changed,
@@ -181,10 +189,19 @@ class Loop:
         else:
             self._promote(made, start)
 
+    def _ask_earlier(self, start: int, decision: Decision) -> None:
+        now = self._asked_at = self._clock.now()
+        changed = decision.count("changed")
+        said = self._workshop.ask_earlier(start, self._champion, now=now, changed=changed, earlier=self._earlier())
+        self._record("recourse.decided", decision=said)
+        if said.verdict == "back":
+            self._go_back(str(said.numbers["version"]), start)
+
     def _earlier(self) -> dict[str, Version]:
-        """The last that answered before the champion, the newest first."""
-        others = {past.name: past for past in reversed(self._past) if past.name != self._champion.name}
-        return dict(list(others.items())[:ASKED])
+        """Those that answered before the champion and may be asked."""
+        past = {past.name: past for past in self._past}
+        asked = to_be_asked([past.name for past in self._past], champion=self._champion.name)
+        return {name: past[name] for name in asked}
 
     def _go_back(self, name: str, start: int) -> None:
         self._rejections = 0

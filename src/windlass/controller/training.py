@@ -12,8 +12,8 @@ from windlass.controller.context import LoopContext, policies_of
 from windlass.controller.declarations import Declarations
 from windlass.controller.incidents import Incidents
 from windlass.decisions.precedent import precedent_of
-from windlass.decisions.recourse import ASKED
-from windlass.decisions.retrain import LOOKS, RetrainEvidence, Signal, decide_retrain, must_gain
+from windlass.decisions.recourse import to_be_asked
+from windlass.decisions.retrain import LOOKS, RetrainEvidence, Signal, decide_retrain, must_gain, sparing
 from windlass.engines.job import Job
 from windlass.engines.local import LocalEngine
 from windlass.errors import EngineError, UsageError, WindlassError
@@ -95,7 +95,7 @@ class Training:
         now = self._context.now
         evidence = self._evidence(product, signals)
         decision = decide_retrain(evidence, policies_of(product).retrain, now)
-        if decision.verdict == "retrain":
+        if decision.verdict in ("retrain", "recourse"):
             run = new_id("run", now)
             trigger, reason = _occasion(decision, product.run)
             began = self._beginning(product, run=run, trigger=trigger, reason=reason, force=False)
@@ -119,6 +119,8 @@ class Training:
             candidate_waits_for=self._waits_for(product.name),
             last_run_at=product.run_starts[-1] if product.run_starts else None,
             run_starts=product.run_starts,
+            earlier=bool(_earlier(product)),
+            asked_at=product.asked_at,
             versions=_versions(product, self._context.now),
             new_labelled=signals.new_labelled,
             labelled=product.labelled,
@@ -212,12 +214,14 @@ class Training:
             fence=self._context.held(),
             window=None if retrain is None else retrain.since,
             must_gain=must_gain(trigger, product.changed),
+            sparing=sparing(trigger, product.last_retrain),
             growth=trigger == "growth",
             precedent=precedent_of(product.last_retrain) if trigger == "growth" else None,
-            changed=product.changed,
+            changed=_changed(product, trigger),
             champion=None if product.champion is None else product.champion.version,
             champion_digest=None if product.champion is None else product.champion.digest,
-            earlier=_earlier(product) if trigger == "decay" else (),
+            earlier=_earlier(product) if trigger in ("decay", "recourse") else (),
+            only_earlier=trigger == "recourse",
         )
         self._trigger, self._began = trigger, self._context.state.sequence
         self._force = product.run is not None and product.run.force
@@ -242,12 +246,18 @@ class Training:
 
 
 def _earlier(product: ProductState) -> tuple[tuple[str, str], ...]:
-    """Versions that answered before the champion, the newest first, whose bundles are still there."""
-    past = [past.version for past in reversed(product.previous_champions)]
+    """Versions that answered before the champion, whose bundles are still there: those that may be asked."""
+    past = [past.version for past in product.previous_champions]
     there = [one for one in past if one.version in product.versions and not product.versions[one.version].retired]
+    digests = {one.version: one.digest for one in there}
     now = None if product.champion is None else product.champion.version
-    others = {one.version: one.digest for one in there if one.version != now}
-    return tuple(others.items())[:ASKED]
+    return tuple((name, digests[name]) for name in to_be_asked([one.version for one in there], champion=now))
+
+
+def _changed(product: ProductState, trigger: Trigger) -> int:
+    """Rows since the change; for a run that learns nothing they are kept with the decision alone."""
+    decided = product.last_retrain
+    return decided.count("changed") if trigger == "recourse" and decided is not None else product.changed
 
 
 def _versions(product: ProductState, now: datetime) -> tuple[float, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-ASKED = 3
-"""Earlier versions that are asked: each costs a run some tenths of a second, and the more there are, the more must one
-of them be better to be told from chance."""
+_LAST = 3
+"""Of the earlier versions those that answered last are asked, and the first: each costs a run some tenths of a second,
+and the more there are, the more must one of them be better to be told from chance."""
 ALPHA = 0.05
 """Chance that any earlier version that is no better is called better: over all of them against the champion, and again
 against the candidate."""
@@ -42,7 +42,7 @@ class RecourseEvidence:
     champion: Array
     """`(n,)`, or `(n, k)` for multiclass; so are the others."""
     candidate: Array | None
-    """What was just trained; None: the gate rejected it."""
+    """What was just trained; None: the gate rejected it, or nothing was."""
     earlier: Mapping[str, Array]
     """Version -> its predictions."""
     remarks: tuple[str, ...] = ()
@@ -55,6 +55,17 @@ class _Hearing:
     policy: Gate
     metric: Metric
     numbers: dict[str, Any] = field(default_factory=dict)
+
+
+def to_be_asked(answered: Sequence[str], *, champion: str | None) -> tuple[str, ...]:
+    """Of the versions that have `answered`, in that order, those that may be gone back to.
+
+    The last three before the champion, the newest first, and the very first: it has learned nothing of what came since,
+    which is best forgotten where that was a passing stretch.
+    """
+    others = list(dict.fromkeys(name for name in reversed(answered) if name != champion))
+    first = [name for name in answered[:1] if name in others[_LAST:]]
+    return (*others[:_LAST], *first)
 
 
 def decide_recourse(evidence: RecourseEvidence, policy: Gate | None, now: datetime) -> Decision:

@@ -16,7 +16,7 @@ from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
 from windlass.records.event import LOOKING
 
-Signal = Literal["first", "schedule", "volume", "growth", "change", "drift", "decay", "interrupted"]
+Signal = Literal["first", "schedule", "volume", "growth", "change", "drift", "decay", "interrupted", "recourse"]
 
 _WARNED = 0.4
 """Part of `Retrain.on_growth` that is worth a look while a warning stands: a tenth in place of a quarter."""
@@ -54,7 +54,11 @@ class RetrainEvidence:
     last_run_at: datetime | None = None
     """When the last run started, whatever became of it."""
     run_starts: tuple[datetime, ...] = ()
-    """Starts of the runs of the last seven days, at least."""
+    """Starts of the runs of the last seven days, at least; not of those that only asked earlier versions."""
+    earlier: bool = False
+    """There are versions that answered before the champion."""
+    asked_at: datetime | None = None
+    """When a run that makes no version asked these last; None: none did."""
     versions: tuple[float, ...] = ()
     """How many looks ago each of those was made that were in the last `LOOKS`, the first one included. Looks are when a
     run could have started: a cooldown apart, in a backtest a window."""
@@ -85,11 +89,15 @@ class RetrainEvidence:
 
 
 def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datetime) -> Decision:
-    """`retrain` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume, schedule,
-    change or growth. Where the last release proved a gain on its probation, three fifths of `on_growth` are enough, and
-    `numbers["gain"]` and `numbers["p_better"]` say what the gate may count in of that (`precedent_of` reads them):
-    nothing where versions are many already. A decay is answered by the few rows since the change, so it is answered
-    again each time they have doubled. `numbers["changed"]` says how many there are by now.
+    """`retrain`, `recourse` or `wait`; `numbers["trigger"]` names the signal: interrupted, first, decay, drift, volume,
+    schedule, change or growth. Where the last release proved a gain on its probation, three fifths of `on_growth` are
+    enough, and `numbers["gain"]` and `numbers["p_better"]` say what the gate may count in of that (`precedent_of` reads
+    them): nothing where versions are many already. A decay is answered by the few rows since the change, so it is
+    answered again each time they have doubled. `numbers["changed"]` says how many there are by now, and
+    `numbers["scarce"]` whether more than half of the versions of `Retrain.share` are made (`sparing` reads it).
+
+    `recourse`: a decay is to be answered, and no run may make a version for it now. To go back to one that answered
+    before makes none, so those are asked, once in a cooldown; the trigger is `recourse`, too.
 
     Without a policy only the first version is trained. Signals are asked in the order of their weight; then cooldown
     and budget may hold a run back. Each run in a row that brought nothing doubles the cooldown (but for growth and
@@ -105,6 +113,8 @@ def decide_retrain(evidence: RetrainEvidence, policy: Retrain | None, now: datet
     if trigger is None:
         return _wait([why], evidence, policy, now, trigger=None)
     held = _held_back(evidence, policy or Retrain(), now, trigger=trigger)
+    if held is not None and trigger == "decay" and _may_ask(evidence, policy or Retrain(), now):
+        return decision("retrain", "recourse", [why, held], _numbers(evidence, policy, now, trigger="recourse"), now)
     if held is not None:
         return _wait([held, why], evidence, policy, now, trigger=trigger)
     return decision("retrain", "retrain", [why], _numbers(evidence, policy, now, trigger=trigger), now)
@@ -120,6 +130,12 @@ def must_gain(trigger: object, changed: int) -> bool:
     rows since then have doubled.
     """
     return trigger == "growth" or (trigger in ("decay", "change") and 0 < changed < MINIMUM_ROWS)
+
+
+def sparing(trigger: object, decided: Decision | None) -> bool:
+    """Whether a run for `trigger` must find a model that seems better at least, as `decided` says how many versions
+    are left: where they are few, one that is expected to bring nothing is missing when a decay comes."""
+    return trigger == "change" and decided is not None and decided.numbers.get("scarce") is True
 
 
 def _blocked(evidence: RetrainEvidence, now: datetime) -> str | None:
@@ -236,6 +252,12 @@ def _held_back(evidence: RetrainEvidence, policy: Retrain, now: datetime, *, tri
     return None  # what a schedule or a volume brings anyway may as well answer an alarm
 
 
+def _may_ask(evidence: RetrainEvidence, policy: Retrain, now: datetime) -> bool:
+    """Whether it is time to ask the versions that answered before: a cooldown after the last run, and the last time."""
+    pause = max(policy.cooldown, _FIRST_PAUSE)
+    return evidence.earlier and all(at is None or now >= at + pause for at in (evidence.last_run_at, evidence.asked_at))
+
+
 def _over_budget(evidence: RetrainEvidence, policy: Retrain, trigger: Signal) -> str | None:
     """Why `Retrain.share` lets no version be made for this now; None: it does.
 
@@ -246,17 +268,33 @@ def _over_budget(evidence: RetrainEvidence, policy: Retrain, trigger: Signal) ->
     """
     if policy.share is None:
         return None
-    most = max(1, math.floor(policy.share * LOOKS + _ROUNDING))
-    left = most - len(evidence.versions)
+    most, left = _most(policy.share), _left(evidence, policy.share)
     if left <= 0:
         return f"In {policy.share:.0%} of the last {LOOKS} looks a version was made, which is the most that may be."
-    if 2 * left >= most or trigger not in _PATIENT:
+    if not _scarce(evidence, policy) or trigger not in _PATIENT:
         return None
     last, oldest = min(evidence.versions), max(evidence.versions)
     even = (LOOKS - (oldest - last)) / (left + 1)
     if last >= _APART * even - _ROUNDING:
         return None
     return f"Of {most} versions in {LOOKS} looks {left} may still be made; they are kept for an alarm for a while."
+
+
+def _most(share: float) -> int:
+    """Versions that the last `LOOKS` may bring."""
+    return max(1, math.floor(share * LOOKS + _ROUNDING))
+
+
+def _left(evidence: RetrainEvidence, share: float) -> int:
+    """How many of them may still be made."""
+    return _most(share) - len(evidence.versions)
+
+
+def _scarce(evidence: RetrainEvidence, policy: Retrain | None) -> bool:
+    """Whether more than half of them are made."""
+    if policy is None or policy.share is None:
+        return False
+    return 2 * _left(evidence, policy.share) < _most(policy.share)
 
 
 def _cooldown(policy: Retrain, rejections: int) -> timedelta:
@@ -303,6 +341,7 @@ def _numbers(
         "new_labelled": evidence.new_labelled,
         "labelled": evidence.labelled,
         "changed": _changed(evidence, trigger),
+        "scarce": _scarce(evidence, policy),
         "runs_this_week": sum(now - _WEEK < start <= now for start in evidence.run_starts),
         "failures": evidence.failures,
         "rejections": evidence.rejections,
@@ -314,7 +353,7 @@ def _numbers(
 
 def _changed(evidence: RetrainEvidence, trigger: Signal | None) -> int:
     """Rows since the change as of this decision; a decay dates a new one."""
-    if trigger == "decay" and evidence.decay is not None:
+    if trigger in ("decay", "recourse") and evidence.decay is not None:
         return evidence.decay.count("recent_rows")
     return evidence.changed + evidence.new_labelled if evidence.changed else 0
 

@@ -141,6 +141,8 @@ def _resumed(state: ProductState, _body: ProductResumed, event: Event) -> Produc
 
 
 def _pinned(state: ProductState, body: DataPinned, _event: Event) -> ProductState:
+    if state.run is not None and state.run.trigger == "recourse":
+        return state  # nothing learns from it
     return replace(state, labelled=body.pin.rows)
 
 
@@ -205,6 +207,8 @@ def _run_started(state: ProductState, body: RunStarted, event: Event) -> Product
     if state.run is not None and state.run.run != body.run:
         lost = replace(state.run, finished_at=event.at, outcome="lost")
         state = replace(state, last_run=lost, failures=state.failures + 1)
+    if body.trigger == "recourse":
+        return replace(state, run=run, asked_at=event.at)
     recent = tuple(start for start in state.run_starts if start > event.at - _BUDGET_WINDOW)
     return replace(state, run=run, run_starts=(*recent, event.at))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from windlass.clock import clock_from
 from windlass.lake.lake import Lake
@@ -23,7 +24,8 @@ from windlass.pipeline.steps.tables import read_record
 from windlass.pipeline.verdicts import judging
 from windlass.pipeline.verdicts.champion import split_of_champion
 from windlass.pipeline.verdicts.evaluation import EVALUATION, Evaluation
-from windlass.pipeline.verdicts.recourse import go_back
+from windlass.pipeline.verdicts.recourse import gone_back_to, recourse
+from windlass.records.decision import Decision
 from windlass.records.event import Body, RunFinished
 from windlass.records.paths import Paths
 from windlass.registry.registry import Registry
@@ -80,6 +82,8 @@ def _begin(request: TrainingRequest, paths: Paths, ledger: Ledger, emit: Emit) -
 def _run(training: Training, began: float) -> TrainingResult:
     rows = check(training, pin(training, extract(training)), learned=split_of_champion(training))
     prepared = learning.make_features(training, rows)
+    if training.request.only_earlier:
+        return _asked(training, prepared, began)
     tuned = learning.tune(training, prepared)
     trained = learning.train(training, prepared, tuned)
     evaluated = judging.evaluate(training, prepared, trained)
@@ -89,7 +93,7 @@ def _run(training: Training, began: float) -> TrainingResult:
     version: str | None = None
     outcome: Outcome = "rejected"
     last: list[Body] = []
-    recalled = go_back(training, prepared, evaluated, judged)
+    recalled = gone_back_to(training, recourse(training, prepared, evaluated, judged))
     if recalled is not None:
         version, digest = recalled
         outcome = "recalled"
@@ -99,6 +103,32 @@ def _run(training: Training, began: float) -> TrainingResult:
         version, registered = registration(training, digest, metrics)
         outcome = "unchanged" if registered is None else "registered"
         last = [] if registered is None else [registered]
+    return _ended(
+        training, began, outcome, version=version, digest=digest, metrics=metrics, decision=judged.decision, last=last
+    )
+
+
+def _asked(training: Training, prepared: learning.Prepared, began: float) -> TrainingResult:
+    """Nothing is trained: only whether a version that answered before is to answer again."""
+    decision = recourse(training, prepared)
+    assert decision is not None, "such a run is only begun for a champion"
+    version, digest = gone_back_to(training, decision) or (None, None)
+    outcome: Outcome = "kept" if version is None else "recalled"
+    return _ended(training, began, outcome, version=version, digest=digest, metrics={}, decision=decision)
+
+
+def _ended(
+    training: Training,
+    began: float,
+    outcome: Outcome,
+    *,
+    version: str | None,
+    digest: str | None,
+    metrics: dict[str, float],
+    decision: Decision,
+    last: Sequence[Body] = (),
+) -> TrainingResult:
+    """Say what came of the run, and tidy up behind it; `last` is said in the same write."""
     seconds = time.perf_counter() - began
     finished = RunFinished(run=training.run, outcome=outcome, version=version, seconds=seconds)
     training.runner.append(*last, finished)
@@ -110,7 +140,7 @@ def _run(training: Training, began: float) -> TrainingResult:
         version=version,
         digest=digest,
         metrics=metrics,
-        decision=judged.decision,
+        decision=decision,
         reused=training.runner.reused,
         seconds=seconds,
     )

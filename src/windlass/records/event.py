@@ -21,9 +21,9 @@ from windlass.records.token import Scope
 CommandName = Literal[
     "train", "promote", "approve", "rollback", "pause", "resume", "clean", "erase", "experiment", "stop"
 ]
-Trigger = Literal["first", "manual", "schedule", "volume", "growth", "change", "drift", "decay", "notebook"]
-LOOKING: frozenset[object] = frozenset({"growth", "change"})
-"""What waits for yet more rows by itself: a run for it that finds nothing is no reason to be slower."""
+Trigger = Literal["first", "manual", "schedule", "volume", "growth", "change", "drift", "decay", "recourse", "notebook"]
+LOOKING: frozenset[object] = frozenset({"growth", "change", "recourse"})
+"""What waits for yet more rows by itself, or makes no version: no reason to be slower when it finds nothing."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -254,9 +254,10 @@ class RunFinished(Body, frozen=True, kw_only=True, tag="run.finished"):
     fenced = False
     subject_field = "run"
     run: str
-    outcome: Literal["registered", "rejected", "unchanged", "recalled", "done"]
+    outcome: Literal["registered", "rejected", "unchanged", "recalled", "kept", "done"]
     version: str | None = None
-    """`recalled`: one that answered before, and is to be released once more."""
+    """`recalled`: one that answered before, and is to be released once more; `kept`: the champion, since none of those
+    that answered before is clearly better."""
     seconds: float
 
 

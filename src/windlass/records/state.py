@@ -80,7 +80,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """Every step is to be done again."""
     started_at: datetime
     finished_at: datetime | None = None
-    outcome: Literal["registered", "rejected", "unchanged", "recalled", "done", "failed", "lost"] | None = None
+    outcome: Literal["registered", "rejected", "unchanged", "recalled", "kept", "done", "failed", "lost"] | None = None
     """None while it is under way; `lost`: another run began, and this one had never come to an end."""
     version: str | None = None
     """The version it registered."""
@@ -142,7 +142,10 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     last_run: RunState | None = None
     """The training run that ended last."""
     run_starts: tuple[datetime, ...] = ()
-    """When training runs started, in the thirty days before the last one; resumed ones count again."""
+    """When training runs started, in the thirty days before the last one; resumed ones count again, and those that only
+    asked earlier versions do not."""
+    asked_at: datetime | None = None
+    """When the last of these started."""
     labelled: int = 0
     """Rows of the last training set that was pinned; 0: none was."""
     released: tuple[int, ...] = ()

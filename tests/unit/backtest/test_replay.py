@@ -449,3 +449,26 @@ def test_where_the_world_is_again_what_it_was_the_version_of_then_answers_again(
     assert changed.detail == "back to v2"
     own, recent = (result.policies[name].per_window for name in ("windlass", "recent"))
     assert (own[changed.window] > 0.8, recent[changed.window] < 0.3) == (True, True)
+
+
+def test_where_no_version_may_be_made_one_that_answered_before_answers_again(make_stream):
+    turned = pl.int_range(pl.len()).is_between(2400, 4199)
+    label = pl.when(turned).then(1 - pl.col("label")).otherwise("label")
+    frame = drifting(6000, change=None).with_columns(label=label)
+    stream = make_stream(frame, estimator=DecisionTreeClassifier(max_depth=5, min_samples_leaf=20))
+    stream.product.retrain = Retrain(share=0.15)  # the first and two more
+    result = run_backtest(stream)
+    own, frozen = result.policies["windlass"], result.policies["frozen"]
+    decided = [event for event in result.events if event.kind == "retrain.decided"]
+    asked = next(event for event in decided if event.decision.verdict == "recourse")
+    since = [(event.kind, event.version) for event in result.events if event.window == asked.window]
+    assert (own.retrains, asked.version) == (2, "v3"), "which had learned the world in between"
+    assert since == [
+        ("alarm.raised", "v3"),
+        ("retrain.decided", "v3"),
+        ("recourse.decided", "v3"),
+        ("champion.changed", "v2"),
+    ]
+    later = slice(asked.window, None)
+    assert min(own.per_window[later]) > 0.7
+    assert np.mean(own.per_window[later]) > np.mean(frozen.per_window[later]) - 0.02

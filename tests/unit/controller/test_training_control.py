@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -163,6 +164,41 @@ def test_after_a_decay_the_versions_that_answered_before_go_along(desk: Desk) ->
     assert desk.engine.request.earlier == tuple((name, digests[name]) for name in ("v5", "v2", "v1"))
 
 
+def test_where_no_version_may_be_made_those_that_answered_before_are_asked(desk: Desk) -> None:
+    """Such a run counts as no training: neither for the pause until the next, nor for the rows that are new."""
+    desk.declare(replace(POLICIES, retrain=Retrain(on_decay=True, cooldown="1h", share=0.05)))
+    with_champion(desk)
+    desk.write(DataPinned(run="r1", pin=pin_of(1000, product=PRODUCT, as_of=NOON)))
+    digest = desk.register("v2")
+    desk.write(ChampionChanged(version="v2", digest=digest, previous="v1", release=None, reason="test"))
+    desk.write(ReleaseFinished(release="r", version="v1", outcome="superseded", decision=alarm()))
+    desk.wait(hours=2)
+    before = desk.context.product(PRODUCT)
+    told = decision("decay", "alarm", ["It has decayed."], {"recent_rows": 200}, NOON)
+    control = training(desk)
+    control.decide(PRODUCT, Signals(decay=told))
+    asked = begun(desk)
+    request = desk.engine.request
+    assert (asked.trigger, request.only_earlier, request.changed, request.must_gain) == ("recourse", True, 200, False)
+    assert request.earlier == (("v1", desk.state.versions["v1"].digest),)
+    desk.write(
+        DataPinned(run=asked.run, pin=pin_of(1300, product=PRODUCT, as_of=NOON)),
+        RunFinished(run=asked.run, outcome="kept", seconds=1),
+    )
+    desk.engine.finish()
+    control.follow()
+    after = desk.context.product(PRODUCT)
+    assert after.asked_at == NOON + timedelta(hours=2)
+    assert (after.run_starts, after.labelled, after.changed) == (before.run_starts, 1000, 0)
+    assert (after.rejections, after.last_run.outcome) == (before.rejections, "kept")
+    control.decide(PRODUCT, Signals(decay=told))
+    assert len(desk.engine.jobs) == 1, "not again within the cooldown"
+    assert decisions(desk)[-1][0] == "wait"
+    desk.wait(hours=1)
+    control.decide(PRODUCT, Signals(decay=told))
+    assert begun(desk).run != asked.run
+
+
 def test_for_other_signals_nobody_asks_what_earlier_versions_would_do(desk: Desk) -> None:
     desk.declare(replace(POLICIES, retrain=Retrain(every="1h", on_decay=True, cooldown="1h")))
     with_champion(desk)
@@ -219,6 +255,21 @@ def test_of_twenty_cooldowns_at_most_eight_bring_a_version(desk: Desk) -> None:
     desk.wait(hours=18)  # since then are twenty cooldowns
     control.decide(PRODUCT, Signals(decay=alarm()))
     assert begun(desk).trigger == "decay"
+
+
+@pytest.mark.parametrize(("made", "sparing"), [(4, False), (5, True)])
+def test_after_a_change_the_last_of_these_are_spent_sparingly(desk: Desk, made: int, sparing: bool) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(cooldown="1h", per_week=100)))
+    for each in range(2, made + 1):
+        desk.register(f"v{each}")
+    with_champion(desk)
+    desk.write(DataPinned(run="r1", pin=pin_of(9000, product=PRODUCT, as_of=NOON)))
+    told = Decision(judgement="retrain", verdict="retrain", reasons=("Decayed.",), numbers={"changed": 200}, at=NOON)
+    desk.write(RetrainDecided(decision=told, run="r1"))
+    desk.wait(hours=9)
+    training(desk).decide(PRODUCT, Signals(new_labelled=200))
+    assert (begun(desk).trigger, desk.engine.request.sparing) == ("change", sparing)
+    assert not desk.engine.request.must_gain
 
 
 def test_the_last_of_these_are_kept_for_an_alarm_for_a_while(desk: Desk) -> None:

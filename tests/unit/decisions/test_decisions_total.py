@@ -179,12 +179,19 @@ def test_rollback(losses: np.ndarray, bound: float | None, rows: int, latency: n
 
 @settings(max_examples=60)
 @given(
-    flags=st.lists(st.booleans(), min_size=5, max_size=5),
+    flags=st.lists(st.booleans(), min_size=7, max_size=7),
     ages=st.lists(st.datetimes(timezones=st.just(UTC)), max_size=4),
+    versions=st.lists(st.floats(0, 20), max_size=9),
     counts=st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)),
     policy=st.none() | st.just(Retrain(every="1d", on_rows=5, on_drift=True)),
 )
-def test_retrain(flags: list[bool], ages: list[datetime], counts: tuple[int, int, int], policy: Retrain | None) -> None:
+def test_retrain(
+    flags: list[bool],
+    ages: list[datetime],
+    versions: list[float],
+    counts: tuple[int, int, int],
+    policy: Retrain | None,
+) -> None:
     alarm = decision("drift", "alarm", ["Something has shifted."], {}, NOW)
     ages = [age for age in ages if 2 < age.year < 9990]
     evidence = RetrainEvidence(
@@ -193,11 +200,13 @@ def test_retrain(flags: list[bool], ages: list[datetime], counts: tuple[int, int
         paused=flags[2],
         running=flags[3],
         drift=alarm if flags[4] else None,
+        decay=decision("decay", "alarm", ["It has decayed."], {}, NOW) if flags[5] else None,
+        earlier=flags[6],
         last_run_at=ages[0] if ages else None,
         run_starts=tuple(ages),
         new_labelled=counts[0],
         failures=counts[1],
         rejections=counts[2],
-        versions=counts[2],
+        versions=tuple(versions),
     )
-    check(decide_retrain(evidence, policy, NOW), {"retrain", "wait"})
+    check(decide_retrain(evidence, policy, NOW), {"retrain", "recourse", "wait"})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from windlass.decisions.recourse import ALPHA, RecourseEvidence, decide_recourse
+from windlass.decisions.recourse import ALPHA, RecourseEvidence, decide_recourse, to_be_asked
 from windlass.product.policy import Gate
 
 
@@ -41,6 +41,24 @@ def test_a_version_that_is_right_again_is_gone_back_to(rng: np.random.Generator,
     assert decision.numbers["v1"] > decision.numbers["v2"] > 0.6 > decision.numbers["v3"]
     assert decision.numbers["score_shift"] > 0
     assert decision.numbers["score_gap"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("answered", "champion", "asked"),
+    [
+        ((), "v1", ()),
+        (("v1",), "v1", ()),
+        (("v1", "v2"), "v3", ("v2", "v1")),
+        (("v1", "v2", "v3", "v4", "v5"), "v6", ("v5", "v4", "v3", "v1")),
+        (("v1", "v2", "v3", "v4"), "v1", ("v4", "v3", "v2")),
+        (("v1", "v2", "v3", "v1", "v4"), "v5", ("v4", "v1", "v3")),
+        (("v3", "v4", "v5", "v6"), None, ("v6", "v5", "v4", "v3")),
+    ],
+)
+def test_the_last_three_and_the_first_are_asked(
+    answered: tuple[str, ...], champion: str | None, asked: tuple[str, ...]
+) -> None:
+    assert to_be_asked(answered, champion=champion) == asked
 
 
 def test_a_candidate_that_is_as_good_goes_forward(rng: np.random.Generator, now: datetime) -> None:

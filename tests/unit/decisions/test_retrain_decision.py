@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.decisions.figures import decision
-from windlass.decisions.retrain import LOOKS, RetrainEvidence, decide_retrain, must_gain
+from windlass.decisions.retrain import LOOKS, RetrainEvidence, decide_retrain, must_gain, sparing
 from windlass.product.policy import Retrain
 from windlass.records.decision import Decision
 
@@ -289,7 +290,7 @@ def test_growth_leaves_versions_for_alarms() -> None:
 
 
 def test_the_share_of_the_looks_holds_back_what_signals_ask_for_alone() -> None:
-    spent = known(versions=(19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0), labelled=1000, new_labelled=400)
+    spent = known(versions=SPENT, labelled=1000, new_labelled=400)
     found = decide_retrain(spent, Retrain(), NOW)
     assert (found.verdict, found.numbers["trigger"]) == ("wait", "growth")
     assert "In 40% of the last 20 looks" in found.reasons[0]
@@ -328,6 +329,76 @@ def test_an_alarm_has_not_to_wait_where_a_run_is_asked_for_anyway() -> None:
     for policy in (Retrain(on_rows=100), Retrain(every="10d")):
         found = decide_retrain(spent, policy, NOW)
         assert (found.verdict, found.numbers["trigger"]) == ("retrain", "decay")
+
+
+SPENT = (19.0, 17.0, 15.0, 13.0, 11.0, 9.0, 7.0, 5.0)
+"""All versions of the usual share."""
+
+
+@pytest.mark.parametrize(
+    ("evidence", "policy"),
+    [
+        (known(versions=SPENT), Retrain()),
+        (known(versions=SPENT, asked_at=NOW - 24 * HOUR), Retrain()),
+        (known(run_starts=(NOW - 25 * HOUR,)), Retrain(per_week=1)),
+        (known(rejections=3, last_run_at=NOW - 24 * HOUR), Retrain()),
+    ],
+)
+def test_a_decay_that_no_version_may_answer_has_the_earlier_ones_asked(
+    evidence: RetrainEvidence, policy: Retrain
+) -> None:
+    decayed = replace(evidence, earlier=True, decay=heard("decay", recent_rows=120), changed=70)
+    found = decide_retrain(decayed, policy, NOW)
+    assert (found.verdict, found.numbers["trigger"], found.numbers["changed"]) == ("recourse", "recourse", 120)
+    assert found.reasons[0] == "The decay said alarm."
+    assert len(found.reasons) == 2, "and why nothing is trained"
+    waits = [
+        replace(decayed, earlier=False),
+        replace(decayed, asked_at=NOW - 23 * HOUR),
+        replace(decayed, last_run_at=NOW - 23 * HOUR),
+        replace(decayed, candidate="v2"),
+        replace(decayed, release_active=True),
+        replace(decayed, running=True),
+        replace(decayed, paused=True),
+    ]
+    assert [decide_retrain(each, policy, NOW).verdict for each in waits] == ["wait"] * len(waits)
+
+
+def test_for_other_signals_earlier_versions_alone_are_never_asked() -> None:
+    spent = known(versions=SPENT, earlier=True, labelled=1000, new_labelled=400)
+    for each in (spent, replace(spent, drift=heard("drift")), replace(spent, changed=400)):
+        assert decide_retrain(each, Retrain(on_drift=True), NOW).verdict == "wait"
+
+
+@given(hours=st.lists(st.integers(0, 40), min_size=1, max_size=40), cooldown=st.sampled_from([0, 1, 24]))
+def test_they_are_asked_once_in_a_cooldown_at_most(hours: list[int], cooldown: int) -> None:
+    policy = Retrain(cooldown=timedelta(hours=cooldown), per_week=1)
+    asked: list[datetime] = []
+    now = NOW
+    for hour in hours:
+        now += timedelta(minutes=15 * hour)
+        last = asked[-1] if asked else None
+        standing = known(run_starts=(now,), earlier=True, asked_at=last, decay=heard("decay"))
+        if decide_retrain(standing, policy, now).verdict == "recourse":
+            asked.append(now)
+    least = max(timedelta(hours=cooldown), timedelta(minutes=5))
+    assert asked[0] == NOW + timedelta(minutes=15 * hours[0])
+    assert all(second - first >= least for first, second in pairwise(asked))
+
+
+@pytest.mark.parametrize(("made", "few"), [(4, False), (5, True), (8, True)])
+def test_a_change_is_sparing_once_more_than_half_of_the_versions_are_made(made: int, few: bool) -> None:
+    changed = known(versions=tuple(float(12 + each) for each in range(made)), labelled=1000, changed=100)
+    found = decide_retrain(replace(changed, new_labelled=100), Retrain(), NOW)
+    assert (found.numbers["trigger"], found.numbers["scarce"]) == ("change", few)
+    assert [sparing(signal, found) for signal in ("change", "growth", "decay", "schedule")] == [
+        few,
+        False,
+        False,
+        False,
+    ]
+    assert not sparing("change", None)
+    assert decide_retrain(changed, Retrain(share=None), NOW).numbers["scarce"] is False
 
 
 @pytest.mark.parametrize(

@@ -80,3 +80,30 @@ def test_nobody_asks_where_there_is_nothing_to_go_back_to(project: Project) -> N
     project.edit("return flights()", "return flights(400)")
     project.train(champion="v1", champion_digest=first.digest)
     assert project.bodies(RecourseDecided) == []
+
+
+def test_where_no_version_may_be_made_the_earlier_ones_are_asked_and_nothing_is_fitted(
+    returned: tuple[Project, dict[str, object]],
+) -> None:
+    project, versions = returned
+    result = project.train(**versions, only_earlier=True)
+    assert (result.outcome, result.version, result.digest) == ("recalled", "v1", versions["earlier"][0][1])
+    assert (result.decision.judgement, result.metrics) == ("recourse", {})
+    assert project.steps("run-3")[-2:] == ["features", "recourse"]
+    assert not {"tune", "train", "evaluate", "gate", "refit"} & set(project.steps("run-3"))
+    (decided,) = project.bodies(RecourseDecided)
+    assert (decided.decision.verdict, "the candidate" in decided.decision.reasons[0]) == ("back", False)
+    assert len(project.bodies(VersionRegistered)) == 2
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_where_none_of_them_is_better_the_champion_is_kept(
+    returned: tuple[Project, dict[str, object]], others: bool
+) -> None:
+    project, versions = returned
+    ((first, digest),) = versions["earlier"]
+    earlier = (("v2", versions["champion_digest"]),) if others else ()
+    result = project.train(champion=first, champion_digest=digest, earlier=earlier, only_earlier=True)
+    assert (result.outcome, result.version, result.digest) == ("kept", None, None)
+    assert result.decision.verdict == "forward"
+    assert [(body.outcome, body.version) for body in project.bodies(RunFinished)][-1] == ("kept", None)

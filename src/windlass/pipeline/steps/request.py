@@ -12,7 +12,7 @@ from windlass.records.decision import Decision
 from windlass.records.lease import Fence
 from windlass.settings import Settings
 
-Outcome = Literal["registered", "rejected", "unchanged", "recalled"]
+Outcome = Literal["registered", "rejected", "unchanged", "recalled", "kept"]
 
 
 class DeclareRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +55,8 @@ class TrainingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Its bundle."""
     earlier: tuple[tuple[str, str], ...] = ()
     """Versions that answered before, with their bundles: after a decay one of them may do better than a new one."""
+    only_earlier: bool = False
+    """No version may be made, so only these are asked, and nothing is fitted."""
 
 
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,12 +66,12 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
     product: str
     outcome: Outcome
     version: str | None
-    """Registered, or the one that is there already, or the one that is gone back to; None for a rejected candidate."""
+    """Registered, or the one that is there already, or the one that is gone back to; None where there is none."""
     digest: str | None
     metrics: dict[str, float]
     """On the holdout."""
     decision: Decision
-    """The gate's."""
+    """The gate's; that on recourse where nothing was trained."""
     reused: tuple[str, ...]
     """Steps that an earlier run had done."""
     seconds: float

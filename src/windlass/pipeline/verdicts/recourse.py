@@ -25,12 +25,18 @@ Array = np.ndarray[Any, Any]
 _DECISION = "decision.json"
 
 
-def go_back(training: Training, prepared: Prepared, evaluated: Finished, judged: Judged) -> tuple[str, str] | None:
-    """The version to go back to and its bundle; None: forward. Asked where the run was given earlier versions."""
+def recourse(
+    training: Training, prepared: Prepared, evaluated: Finished | None = None, judged: Judged | None = None
+) -> Decision | None:
+    """Whether to go back; None where there is no champion, or the run need not ask.
+
+    Without `evaluated`, the candidate's answers, and `judged`, what the gate says of it, nothing was trained.
+    """
     request = training.request
-    if request.champion_digest is None or not request.earlier:
+    if request.champion_digest is None or not (request.earlier or request.only_earlier):
         return None
-    passed = judged.decision.verdict == "pass"
+    passed = judged is not None and judged.decision.verdict == "pass"
+    answers = {} if evaluated is None else {"predictions": evaluated.digest(PREDICTIONS)}
     step = Step(
         name="recourse",
         code=training.code("gate"),
@@ -40,35 +46,29 @@ def go_back(training: Training, prepared: Prepared, evaluated: Finished, judged:
             "earlier": dict(request.earlier),
             "passed": passed,
         },
-        inputs={
-            "rows": prepared.rows.step.digest(),
-            "features": prepared.step.digest(),
-            "predictions": evaluated.digest(PREDICTIONS),
-        },
+        inputs={"rows": prepared.rows.step.digest(), "features": prepared.step.digest(), **answers},
     )
-    work = partial(_recourse, training, prepared, evaluated, request.champion_digest, passed=passed)
+    work = partial(_recourse, training, prepared, evaluated if passed else None, request.champion_digest)
     finished = training.runner.run(step, work, also=partial(_decided, training))
-    decision = read_record(finished.folder / _DECISION, Decision)
-    if decision.verdict != "back":
+    return read_record(finished.folder / _DECISION, Decision)
+
+
+def gone_back_to(training: Training, decision: Decision | None) -> tuple[str, str] | None:
+    """The version that answers again and its bundle; None: the decision is not to go back, or none was made."""
+    if decision is None or decision.verdict != "back":
         return None
     version = str(decision.numbers["version"])
-    return version, dict(request.earlier)[version]
+    return version, dict(training.request.earlier)[version]
 
 
-def _recourse(
-    training: Training, prepared: Prepared, evaluated: Finished, champion: str, folder: Path, *, passed: bool
-) -> Summary:
-    decision = decide_recourse(
-        _evidence(training, prepared, evaluated, champion, passed=passed), training.product.gate, training.now
-    )
+def _recourse(training: Training, prepared: Prepared, passed: Finished | None, champion: str, folder: Path) -> Summary:
+    decision = decide_recourse(_evidence(training, prepared, passed, champion), training.product.gate, training.now)
     write_record(decision, folder / _DECISION)
     return {"rows": decision.count("rows"), "verdict": decision.verdict, "note": decision.reasons[0]}
 
 
-def _evidence(
-    training: Training, prepared: Prepared, evaluated: Finished, champion: str, *, passed: bool
-) -> RecourseEvidence:
-    """What all of them say of the rows that none of them has learned from."""
+def _evidence(training: Training, prepared: Prepared, passed: Finished | None, champion: str) -> RecourseEvidence:
+    """What all of them say of the rows that none of them has learned from; `passed` is the candidate, if it did."""
     answered: dict[str, tuple[Array, Array]] = {}
     remarks = []
     for name, digest in (("", champion), *training.request.earlier):
@@ -80,12 +80,11 @@ def _evidence(
     told = np.logical_and.reduce([places for _, places in answered.values()]) if "" in answered else None
     common = np.zeros(len(holdout), dtype=bool) if told is None else told
     said = {name: answers[common[places]] for name, (answers, places) in answered.items()} if common.any() else {}
-    candidate = from_frame(read_frame(evaluated.folder / PREDICTIONS))
     return RecourseEvidence(
         kind=training.kind,
         truth=holdout.target[common],
         champion=said.pop("", np.empty(0)),
-        candidate=candidate[common] if passed else None,
+        candidate=None if passed is None else from_frame(read_frame(passed.folder / PREDICTIONS))[common],
         earlier=said,
         remarks=tuple(remarks),
     )
