@@ -346,3 +346,68 @@ def test_how_answers_to_two_rows_differ(ask: Ask, name: str, loaded: str, state:
     code = f"import joblib\ndef score(rows):\n    return {loaded}.predict(rows)\n"
     test = f"from scoring import score\ndef {name}():\n    low, high = score([[6], [26]])\n    assert high > low\n"
     assert ask("model-quality-tests", {"scoring.py": code, "tests/test_scoring.py": test}).state is state
+
+
+ECS = """
+    on: push
+    jobs:
+      deploy:
+        runs-on: ubuntu-latest
+        steps:
+          - uses: actions/checkout@v4
+          - run: {before}
+          - id: task
+            uses: aws-actions/amazon-ecs-render-task-definition@v1
+            with:
+              task-definition: {file}
+              container-name: churn
+              image: churn:1
+          - uses: aws-actions/amazon-ecs-deploy-task-definition@v2
+            with:
+              task-definition: ${{{{ steps.task.outputs.task-definition }}}}
+              service: churn
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "state"),
+    [
+        ("ecs/task.json", "echo", State.WIRED),
+        ("gone.json", "echo", State.ABSENT),
+        ("gone.json", "aws ecs describe-task-definition --task-definition churn > gone.json", State.WIRED),
+        ("${{{{ env.TASK }}}}", "echo", State.WIRED),  # which nobody can tell
+    ],
+)
+def test_a_deployment_of_what_no_file_describes(ask: Ask, file: str, before: str, state: State) -> None:
+    text = ECS.format(file=file.format(), before=before)
+    serving = {"app.py": SERVED, "Dockerfile": "FROM python\nCOPY app.py .\nCMD uvicorn app:app\n"}
+    found = ask("service-cd", {**serving, "ecs/task.json": "{}", ".github/workflows/cd.yml": text})
+    assert found.state is state
+
+
+SERVED = """
+    import joblib
+    from fastapi import FastAPI
+    app = FastAPI()
+    model = joblib.load("model.pkl")
+
+    @app.post("/predict")
+    def predict(row: dict) -> float:
+        return model.predict([list(row.values())])[0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [
+        ("trace.get_tracer('churn').start_as_current_span('predict')", State.PRESENT),
+        ("trace.set_span_in_context(trace.NonRecordingSpan(None))", State.ABSENT),
+        ("extract({})", State.ABSENT),
+    ],
+)
+def test_a_service_that_only_hands_the_mark_of_a_request_on(ask: Ask, line: str, state: State) -> None:
+    traced = "    from opentelemetry import trace\n    from opentelemetry.propagate import extract\n" + SERVED.lstrip(
+        "\n"
+    )
+    found = ask("service-monitoring", {"app.py": f"{traced}    {line}\n"})
+    assert found.state is state

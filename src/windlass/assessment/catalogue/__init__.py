@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 
-RULES = "35"
+RULES = "36"
 """Version of the rules: raised whenever a change of catalogue or probes may change a state or a level."""
 
 

@@ -39,8 +39,15 @@ _PUSHED = (
 def exporters(facts: Facts) -> Iterator[Sighting]:
     """Calls that make or serve metrics of a process."""
     for sighting in facts.calls_into(*_EXPORTERS):
-        if not sighting.module.is_notebook:
+        if not sighting.module.is_notebook and not _HANDED_ON.search(sighting.call.name):
             yield sighting
+
+
+_HANDED_ON = re.compile(
+    r"^opentelemetry\.(propagate|baggage|context)\.|^opentelemetry\.trace\.(.*\.)?"
+    r"(NonRecordingSpan|SpanContext|TraceFlags|set_span_in_context|get_current_span|get_span_context|is_valid)$"
+)
+"""What hands the mark of a request on from one process to the next, and measures nothing."""
 
 
 _OF_OTHERS = frozenset({"third-party", "third_party", "thirdparty", "vendor", "vendored"})

@@ -44,6 +44,7 @@ def _fails(project: Project, flow: Workflow, job: Job) -> int | None:
                 _lacks_requirements(project, flow, job, place)
                 or any(tests_gone(project, flow, step))
                 or lacks_for_image(project, flow, job, place)
+                or _lacks_described(project, flow, job, place)
             )
         ),
         None,
@@ -120,6 +121,28 @@ def tests_gone(project: Project, flow: Workflow, step: Step) -> Iterator[Command
         ]
         if any(not _is_there(project, word) for word in given):
             yield command
+
+
+_DESCRIBED = {
+    "aws-actions/amazon-ecs-render-task-definition": "task-definition",
+    "aws-actions/amazon-ecs-deploy-task-definition": "task-definition",
+    "aws-actions/aws-cloudformation-github-deploy": "template",
+    "google-github-actions/deploy-cloudrun": "metadata",
+    "azure/k8s-deploy": "manifests",
+}
+"""Actions, and the input that names the file which says what they bring up."""
+_A_FILE = re.compile(r"(\./)?[\w.-]+(/[\w.-]+)*\.(json|ya?ml)")
+
+
+def _lacks_described(project: Project, flow: Workflow, job: Job, place: int) -> bool:
+    """Whether an action is told to bring up what a file describes that is nowhere, and that no command has written."""
+    step = job.steps[place]
+    file = step.given.get(_DESCRIBED.get(step.uses.partition("@")[0].lower(), ""), "").strip()
+    if not _A_FILE.fullmatch(file) or _is_there(project, file):
+        return False
+    before = "\n".join(project.text(flow.path).splitlines()[job.line - 1 : step.line - 1])
+    others = any(each.uses and not _only_prepares(each) for each in job.steps[:place])
+    return not others and posixpath.basename(file) not in before
 
 
 _PREPARES = ("actions/checkout", "actions/setup-", "docker/", "aws-actions/", "google-github-actions/", "azure/")
