@@ -127,7 +127,13 @@ class Modules:
 
     def is_test(self, path: str) -> bool:
         """Whether a file is a test: by its name, or by its folder if no code outside takes it in."""
-        return is_test_path(path) and path not in self._taken_in
+        return is_test_path(path) and path not in self._taken_in and path not in self._only_named_so
+
+    @cached_property
+    def _only_named_so(self) -> frozenset[str]:
+        """Scripts that are named tests and hold none: `3_test.py` of a chain of scripts that measures a model."""
+        numbered = (path for path in self.by_path if re.fullmatch(r"\d+_(\w+_)?test\.py", path.rpartition("/")[2]))
+        return frozenset(path for path in numbered if not self._holds_tests(path))
 
     def function(self, key: Key) -> Function:
         return self.by_path[key[0]].functions[key[1]]

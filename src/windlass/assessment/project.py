@@ -354,14 +354,30 @@ class Project:
             *((each, path) for path in self.named(".sh") for each in read_shell(self.text(path))),
         ]
         commands += [(each, "") for command, _ in commands for each in self._submitted(command.argv)]
-        found: dict[str, str] = {}
+        found = dict(self._built_by_actions())
         for command, path in commands:
             place = _dockerfile_of(command.argv)
             for folder in (command.folder, posixpath.dirname(path)) if place else ():
                 dockerfile = posixpath.normpath(posixpath.join(folder, place))
                 if dockerfile in self.tree.sizes:
                     found |= {name_of_image(word): dockerfile for word in _given(command.argv, "-t", "--tag")}
+        for command, _ in commands:  # `docker tag trainer registry/team/trainer`
+            known = found.get(name_of_image(command.argv[2])) if _renames(command.argv) else None
+            if known is not None:
+                found.setdefault(name_of_image(command.argv[3]), known)
         return found
+
+    def _built_by_actions(self) -> Iterator[tuple[str, str]]:
+        """Name of each image that Docker's action builds, and its Dockerfile."""
+        for step in (each for flow in self.workflows for job in flow.jobs for each in job.steps):
+            if not step.uses.startswith("docker/build-push-action"):
+                continue
+            context = step.given.get("context", ".")
+            named = step.given.get("file") or posixpath.join(context, "Dockerfile")
+            dockerfile = posixpath.normpath(named)
+            for tag in re.split(r"[\n,]", step.given.get("tags", "")) if dockerfile in self.tree.sizes else ():
+                if tag.strip():
+                    yield name_of_image(tag.strip()), dockerfile
 
     def _submitted(self, argv: tuple[str, ...]) -> Iterator[Command]:
         """The commands of the file that is given to Cloud Build."""
@@ -439,6 +455,10 @@ def _dockerfile_of(argv: tuple[str, ...]) -> str:
         return ""
     named = _given(argv, "-f", "--file")
     return named[0] if named else posixpath.join(argv[-1], "Dockerfile")
+
+
+def _renames(argv: tuple[str, ...]) -> bool:
+    return argv[:2] in (("docker", "tag"), ("podman", "tag")) and len(argv) == 4
 
 
 def _same_image(known: str, name: str) -> bool:

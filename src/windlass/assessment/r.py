@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from windlass.assessment.facts import Facts, Seen, once
@@ -16,6 +17,7 @@ FITS = frozenset(
         "h2o.randomForest", "h2o.glm", "h2o.xgboost", "h2o.deeplearning", "tune_bayes", "workflow_map", "naiveBayes",
         "naive_bayes", "neuralnet", "nnet", "lda", "qda", "gam", "bam", "lmer", "glmer", "coxph", "ctree", "cforest",
         "C5.0", "multinom", "auto.arima", "prophet", "lightgbm", "catboost.train", "brm", "stan_glm", "SuperLearner",
+        "submit_experiment",
     }
 )  # fmt: skip
 """Functions of R and its packages that fit a model."""
@@ -39,12 +41,17 @@ def _routes(facts: Facts) -> dict[str, Route]:
     for run in facts.runs(lambda argv: argv[0] in ("Rscript", "R", "quarto")):
         for path in facts.project.r_files:
             name = path.rpartition("/")[2]
-            whole = f"{run.folder}/{path}".lstrip("/")
-            if name in run.command.text and (path in run.command.text or whole.endswith(f"{run.folder}/{name}")):
+            if name in run.command.text and (path in run.command.text or _lies_in(path, run.folder)):
                 best = found.get(path)
                 if best is None or run.route.by > best.by:
                     found[path] = run.route.then(run.evidence, swallowed=run.command.swallowed)
     return found
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    """Whether a file lies in a folder: of another machine the name alone is known, `cd churn/model`."""
+    inside, wanted = posixpath.dirname(path), posixpath.normpath(folder).strip(".")
+    return wanted in ("", inside) or (bool(inside) and posixpath.basename(inside) == posixpath.basename(wanted))
 
 
 def called_in_r(facts: Facts, names: frozenset[str], why: str) -> Iterator[Seen]:

@@ -299,7 +299,8 @@ class TestAsTheFifteenthRoundHadIt:
     @pytest.mark.parametrize(("command", "state"), [("python model.py", State.PRESENT), ("echo done", State.ABSENT)])
     def test_a_stage_that_only_says_something_trains_nothing(self, ask: Ask, command: str, state: State) -> None:
         stages = f"stages:\n  prepare:\n    cmd: python prepare.py\n  model:\n    cmd: {command}\n"
-        assert ask("pipeline-orchestrated", {"dvc.yaml": stages}).state is state
+        files = {"dvc.yaml": stages, "prepare.py": "print('rows')\n", "model.py": "print('model')\n"}
+        assert ask("pipeline-orchestrated", files).state is state
 
     @pytest.mark.parametrize(("second", "state"), [("ParallelRunStep()", State.PRESENT), ("None", State.ABSENT)])
     def test_what_holds_the_steps_is_none(self, ask: Ask, second: str, state: State) -> None:

@@ -134,12 +134,16 @@ SYNCS = """
     ],
 )
 def test_a_folder_that_argo_syncs(ask: Ask, folder: str, policy: str, state: State) -> None:
-    files = {**SERVED, "argocd/app.yaml": SYNCS.format(folder=folder, policy=policy), "helm/Chart.yaml": "name: a\n"}
+    files = {
+        **SERVED,
+        "argocd/app.yaml": SYNCS.format(folder=folder, policy=policy),
+        "helm/values.yaml": "image: churn:1\n",
+    }
     assert ask("service-cd", files).state is state
 
 
 def test_a_folder_of_the_programs_of_others_that_argo_syncs(ask: Ask) -> None:
-    files = {"argocd/app.yaml": SYNCS.format(folder="helm", policy="automated"), "helm/Chart.yaml": "name: a\n"}
+    files = {"argocd/app.yaml": SYNCS.format(folder="helm", policy="automated"), "helm/values.yaml": "image: churn:1\n"}
     assert ask("service-cd", files).state is State.ABSENT
 
 

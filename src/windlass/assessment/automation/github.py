@@ -191,6 +191,7 @@ _RUNS_WHAT_IT_IS_GIVEN = {
     "appleboy/ssh-action": ("script",),
     "fifsky/ssh-action": ("command",),
     "garygrossgarten/github-action-ssh": ("command",),
+    "jimcronqvist/action-ssh": ("command",),
 }
 _TELLS_A_CLIENT = {
     "actions-hub/kubectl": ("kubectl", "args"),

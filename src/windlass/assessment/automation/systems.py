@@ -127,7 +127,8 @@ def _read(tree: Tree, documents: Documents, path: str) -> Workflow | None:
         return _azure(tree, documents, path)
     if "/" in path and _BUILD_SPEC.fullmatch(path):
         # CodeBuild runs the file that a project of it names, wherever that lies.
-        return read_code_build(path, next(iter(documents(path)), None)) if _is_named(tree, path) else None
+        heard = _is_named(tree, path) or _is_seed(tree, path)
+        return read_code_build(path, next(iter(documents(path)), None)) if heard else None
     if _JENKINS.fullmatch(path) and not _EXAMPLES.search(path):  # a job of Jenkins says where its file lies
         return read_jenkins(path, tree.text(path) or "")
     drone = read_drone(path, documents(path)) if _DRONE.fullmatch(path) else None
@@ -169,6 +170,18 @@ def _is_named(tree: Tree, path: str) -> bool:
     name = "/".join(path.split("/")[-2:])
     declares = (".yml", ".yaml", ".json", ".tf", ".ts", ".py")
     return any(name in (tree.text(each) or "") for each in tree.named(*declares) if each != path)
+
+
+_SEEDS = re.compile(r"aws[_-]codecommit\b")
+
+
+def _is_seed(tree: Tree, path: str) -> bool:
+    """Whether a stack of CDK fills a repository of its own with the folder: its `buildspec.yml` is at the top there."""
+    above = posixpath.basename(posixpath.dirname(posixpath.dirname(path)))
+    if not above or posixpath.basename(path) not in ("buildspec.yml", "buildspec.yaml"):
+        return False
+    stacks = (tree.text(each) or "" for each in tree.named(".py", ".ts") if posixpath.basename(each) != "setup.py")
+    return any(f"{above}/" in text and _SEEDS.search(text) for text in stacks)
 
 
 def _azure(tree: Tree, documents: Documents, path: str) -> Workflow | None:

@@ -112,7 +112,7 @@ def read_tox(path: str, text: str) -> Iterator[Target]:
     for section in parser.sections():
         if section == "tox" or not section.startswith(("testenv", "tox")):
             continue
-        commands = parser.get(section, "commands", fallback="") or ""
+        commands = re.sub(r"\\\s*\n\s*", " ", parser.get(section, "commands", fallback="") or "")
         line = line_at(text, text.find(f"[{section}]"))
         name = section.partition(":")[2] or "testenv"
         for factor, lines in _by_factor(commands).items():

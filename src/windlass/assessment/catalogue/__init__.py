@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 
-RULES = "36"
+RULES = "38"
 """Version of the rules: raised whenever a change of catalogue or probes may change a state or a level."""
 
 

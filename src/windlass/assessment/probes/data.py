@@ -155,7 +155,7 @@ def _assets(facts: Facts) -> Iterator[Seen]:
                 text_of(top.get("type")) in ("uri_file", "uri_folder", "mltable") and "path" in top and "name" in top
             ):
                 yield Seen((Evidence(path=path, line=top.line, why="a data asset with versions"),), by=By.PERSON)
-            if "catalog" in path:
+            if "catalog" in path and not facts.project.modules.is_test(path):
                 yield from _catalogued(path, top)
             if "repo" in top and "pach" in str(top.get("transform")):
                 yield Seen((Evidence(path=path, line=top.line, why="a pipeline of Pachyderm"),), by=By.PERSON)

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
+from windlass.assessment.modules import Key
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.releasing import training_workflows
 from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.probes.testing import tests_in_ci, tests_of, tests_of_files
 from windlass.assessment.r import called_in_r
@@ -123,19 +125,27 @@ def _tested(facts: Facts) -> Iterator[Seen]:
 
 
 def _steps_of_tests(facts: Facts) -> Iterator[Seen]:
-    """A step of an MLflow project or of DVC that hands data to a test runner, and fails with it; not tests of code."""
+    """A step of an MLflow project, of DVC or of CI that trains which hands data to a test runner; not tests of code."""
+    training = training_workflows(facts)
     for run in facts.graph.runs:
         name = run.path.rpartition("/")[2].lower()
-        if not run.tests or name not in ("mlproject", "dvc.yaml"):
+        in_ci = run.path in training and run.route.start.workflow is not None
+        if not run.tests or not (in_ci or name in ("mlproject", "dvc.yaml")):
             continue
         given = [word for word in run.words if "/" in word or word.endswith(".py")] or ["."]
         places = {posixpath.normpath(posixpath.join(run.folder, word)) for word in given}
         for module, function in facts.test_functions:
             beside = any(place == "." or f"{module.path}/".startswith(f"{place}/") for place in places)
-            frames = _FRAMES.intersection(function.words.split("\n"))
-            if beside and function.asserts and frames and not facts.project.modules.edges((module.path, function.name)):
+            words = set(function.words.split("\n"))
+            frames = words & _FRAMES and (not in_ci or words & _READS_TABLES)
+            leads = facts.project.modules.edges((module.path, function.name))
+            own = any(path != module.path or not in_ci for path, _ in leads)
+            if beside and function.asserts and frames and not own:
                 here = Evidence(path=module.path, line=function.line, why=f"{function.name} asserts what data are like")
                 yield Seen((here, run.evidence, *run.route.evidence), by=run.route.by, swallowed=run.route.swallowed)
+
+
+_READS_TABLES = frozenset({"read_csv", "read_parquet", "read_excel", "read_json", "read_feather"})
 
 
 def _of_mage(facts: Facts) -> Iterator[Seen]:
@@ -215,7 +225,7 @@ def _inline(facts: Facts) -> Iterator[Sighting]:
             continue
         key = (module.path, function.name)
         prepares = bool(facts.training) and parts_of(f"{_within(facts, module.path)} {function.name}") & _PREPARES
-        if not prepares and key not in steps and not any(map(facts.trains, (key, *facts.callers(key)))):
+        if not prepares and key not in steps and not any(map(facts.trains, _near(facts, key))):
             continue
         if not (_FRAMES | _WITHIN) & set(function.words.lower().split("\n")):
             continue
@@ -231,6 +241,12 @@ def _inline(facts: Facts) -> Iterator[Sighting]:
                 reads = function.calls[:1]  # it is given the rows by what trains on them
             if said and raised and reads and not _asks_answer(function, check):
                 yield Sighting(module, function, reads[-1], facts.route(module, function))
+
+
+def _near(facts: Facts, key: Key) -> tuple[Key, ...]:
+    """A function, those that call it, and those that call these: what loads rows is asked by what parts them."""
+    near = (key, *facts.callers(key))
+    return tuple(dict.fromkeys((*near, *(outer for each in near for outer in facts.callers(each)))))
 
 
 _SPLIT = frozenset({"y", "target", "label", "labels"})
@@ -330,7 +346,9 @@ def _callers(facts: Facts, module: Module, function: Function) -> Iterator[tuple
                 yield outer, outer.functions[caller] if path != module.path else function, call
 
 
-_PREPARES = frozenset({"split", "prepare", "preprocess", "preprocessing", "ingest", "ingestion", "etl", "featurize"})
+_PREPARES = frozenset(
+    {"split", "prepare", "preprocess", "preprocessing", "ingest", "ingestion", "etl", "featurize", "download"}
+)
 
 
 def _within(facts: Facts, path: str) -> str:

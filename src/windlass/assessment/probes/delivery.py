@@ -212,7 +212,6 @@ def pipeline_cd(facts: Facts) -> Finding:
                         sighting.here(),
                     ),
                     by=route.by,
-                    swallowed=route.swallowed,
                 )
             )
     for each in (*trained_in_r(facts), *trained_in_sql(facts)):

@@ -12,17 +12,21 @@ from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Place, Seen, once, seen_run, seen_use
 from windlass.assessment.probes.verbs import (
     DEPLOY_ACTIONS,
+    RUNS_THERE,
+    THERE,
     deploys,
     is_infrastructure,
     starts_container,
     stops_container,
     writes_image,
 )
+from windlass.assessment.r import called_in_r
 from windlass.assessment.reach.environment import environment_of
 from windlass.assessment.reach.graph import Run
 from windlass.assessment.reach.routes import By
 from windlass.assessment.reading.lines import line_at
 from windlass.assessment.records import Evidence
+from windlass.assessment.words import parts_of
 
 
 def in_ci(facts: Facts, wanted: object) -> Iterator[Seen]:
@@ -54,6 +58,10 @@ def deploys_of(facts: Facts) -> list[Seen]:
     if any(True for _ in declared(facts, "", *_ANSWERS)):
         found += code_pipelines(facts)
     found += _on_another_machine(facts)
+    found += _told_there(facts)
+    found += _over_ssh(facts)
+    in_r = called_in_r(facts, _DEPLOYS_IN_R, "a model comes to where it answers")
+    found += (each for each in in_r if each.route is not None and each.route.start.workflow is not None)
     return [*found, *_synced(facts), *_committed(facts), *_started_here(facts), *_called(facts), *_pushed(facts)]
 
 
@@ -68,6 +76,20 @@ def _on_another_machine(facts: Facts) -> Iterator[Seen]:
         given = {**environment_of(facts.project, start), **{name: (value,) for name, value in run.command.given}}
         if told or any("://" in value for value in given.get("DOCKER_HOST", ())):
             yield seen_run(run)
+
+
+def _told_there(facts: Facts) -> Iterator[Seen]:
+    """What a job that says it deploys has a cloud run on machines, be it a script of theirs or what a name holds."""
+    for run in facts.runs(lambda argv: argv[:3] in THERE and not deploys(argv)):
+        start = run.route.start
+        told = f"{start.job.name} {start.step.name}" if start.job is not None and start.step is not None else ""
+        if parts_of(told) & {"deploy", "deployment", "rollout", "roll"} and _LEFT_OPEN.search(
+            " ".join(run.command.argv)
+        ):
+            yield seen_run(run)
+
+
+_LEFT_OPEN = re.compile(r"commands?\W+(\$|(bash|sh) |/)", re.IGNORECASE)
 
 
 def _only_tries(seen: Seen) -> bool:
@@ -88,6 +110,11 @@ def _pushed(facts: Facts) -> Iterator[Seen]:
     for run in facts.runs(lambda argv: argv[:2] == ("git", "push")):
         job = run.route.start.job
         commands = [each.argv for step in job.steps for each in step.commands] if job is not None else []
+        beside = [each for each in facts.graph.runs if each.path == run.path and each.route.start is run.route.start]
+        entered = {each.command.argv[1] for each in beside if each.command.argv[0] == "cd" and each.command.argv[1:]}
+        for argv in (each.command.argv for each in beside if job is not None and each.path.endswith(".sh")):
+            if argv[:2] == ("git", "clone") and argv[-1] in entered and any(map(_HOSTS.search, argv[2:])):
+                yield seen_run(run)  # `git clone https://.../spaces/team/churn "$THERE"` and `cd "$THERE"` in a script
         for argv in commands:
             added = argv[:3] in (("git", "remote", "add"), ("git", "remote", "set-url")) and len(argv) > 4
             if added and argv[-2] in run.command.argv[2:] and _HOSTS.search(argv[-1]):
@@ -145,6 +172,22 @@ def _called(facts: Facts) -> Iterator[Seen]:
                 yield Seen((here, *route.evidence), by=route.by, swallowed=route.swallowed, route=route)
 
 
+_DEPLOYS_IN_R = frozenset({"deploy_model", "deployApp", "deployAPI", "vetiver_deploy_rsconnect"})
+"""Functions of azuremlsdk, rsconnect and vetiver."""
+
+
+def _over_ssh(facts: Facts) -> Iterator[Seen]:
+    """Programs of CI that have a machine restart what serves: `client.exec_command("docker restart serving")`."""
+    for sighting in facts.calls("exec_command"):
+        said = " ".join((*sighting.call.values, sighting.function.words)).lower()
+        if "paramiko" not in sighting.module.packages or not RUNS_THERE.search(said):
+            continue
+        for route in facts.graph.routes(sighting.key):
+            if route.start.workflow is not None:
+                here = sighting.here("has a machine run what serves anew")
+                yield Seen((here, *route.evidence), by=route.by, swallowed=route.swallowed, route=route)
+
+
 _SYNCS = re.compile(r"^apiVersion:\s*(argoproj|kustomize\.toolkit\.fluxcd|helm\.toolkit\.fluxcd)\.io/", re.MULTILINE)
 _SYNCED = re.compile(r"^kind:\s*(Application|ApplicationSet|Kustomization|HelmRelease)\s*$", re.MULTILINE)
 _AUTOMATED = re.compile(r"^\s+automated:", re.MULTILINE)
@@ -174,6 +217,21 @@ def _clones(job: Job | None) -> bool:
     return any(argv[:2] == ("git", "clone") and any("://" in word for word in argv[2:]) for argv in commands)
 
 
+_RUNS_SOMETHING = re.compile(
+    r"^\s*(- )?image:|^kind:\s*(InferenceService|SeldonDeployment|RayService|Kustomization)\b"
+    r"|^images:|\bimage\.repository|\brepository:(?!\s*[\"']?(https?|oci):)",
+    re.MULTILINE,
+)
+"""In a manifest: it runs something, or takes in files that may."""
+
+
+def _within(facts: Facts, folders: list[str]) -> Iterator[str]:
+    """The manifests of some folders."""
+    for path in facts.project.paths if folders else ():
+        if path.startswith(tuple(folders)) and path.endswith((".yaml", ".yml", ".tpl", ".json", ".jsonnet")):
+            yield facts.project.text(path)
+
+
 _PATH = re.compile(r"^\s+path:\s*['\"]?([\w./-]+)", re.MULTILINE)
 
 
@@ -186,7 +244,7 @@ def _synced(facts: Facts) -> Iterator[Seen]:
         if found is None or not ("argoproj.io/" in text and _AUTOMATED.search(text)):
             continue
         folders = [f"{folder.strip('./')}/" for folder in _PATH.findall(text) if folder.strip("./")]
-        if any(each.startswith(tuple(folders)) for each in facts.project.paths if folders):
+        if any(map(_RUNS_SOMETHING.search, _within(facts, folders))):
             line = line_at(text, found.start())
             here = Evidence(path=path, line=line, why="Argo CD brings each change of this folder to the cluster")
             yield Seen((here,), by=By.ITSELF)

@@ -92,6 +92,8 @@ def _measured(facts: Facts) -> Iterator[Sighting]:
         module, function, call = place
         if _only_evaluates(module, function) or _only_validates(module, function, call):
             continue
+        if call.name.startswith("evidently") and _only_describes(function):
+            continue
         if call.last not in _STATISTICS or (
             call.name.startswith(_DRIFT_LIBRARIES)
             or parts_of(function.name) & {"drift", "psi", "ks", "shift", "distribution"}
@@ -101,6 +103,12 @@ def _measured(facts: Facts) -> Iterator[Sighting]:
     for module, function in facts.functions:
         if not function.stub and _is_named_so(module, function) and _computes(function):
             yield facts.sight((module, function, function.calls[0]))
+
+
+def _only_describes(function: Function) -> bool:
+    """Whether reports are made of rows that are held to no others: `report.run(reference_data=None, ...)`."""
+    held = [call.kwarg("reference_data") for call in function.calls if call.has("reference_data")]
+    return bool(held) and all(each == "None" for each in held)
 
 
 def _only_evaluates(module: Module, function: Function) -> bool:
@@ -210,6 +218,8 @@ def drift_monitoring(facts: Facts) -> Finding:
         by_hand = best is not None and not sighting.module.is_notebook
         if best is not None and best.by >= By.REQUEST and not _is_page(facts, best) and not _ends(facts, best):
             seen.append(Seen((sighting.here("measures drift"), *best.evidence), by=best.by, swallowed=best.swallowed))
+        elif best is not None and _is_page_of_answers(facts, best):
+            seen.append(sighting.seen("a page shows the drift of what was answered"))
         elif _kept_by_hand(facts, sighting):
             seen.append(sighting.seen("measures drift and keeps what it measured"))
         elif by_hand and sighting.call.name.startswith(_CLIENTS) and _PLATFORMS.search(sighting.call.name):
@@ -318,6 +328,17 @@ def _is_page(facts: Facts, route: Route) -> bool:
         if (module := facts.project.modules.by_path.get(evidence.path)) is not None
         for full in module.imports.values()
     )
+
+
+_FROM_ANSWERS = re.compile(r"\b(from|join)\s+[\w.]*(prediction|inference|answer|request|scor)", re.IGNORECASE)
+
+
+def _is_page_of_answers(facts: Facts, route: Route) -> bool:
+    """Whether a page for people leads there that asks a database for what the service has answered."""
+    paths = {each.path for each in route.chain} & set(facts.project.modules.by_path)
+    functions = [each for path in paths for each in facts.project.modules.by_path[path].functions.values()]
+    asked = (value for each in functions for call in each.calls for value in call.values if " " in value)
+    return _is_page(facts, route) and any(map(_FROM_ANSWERS.search, asked))
 
 
 _AGAIN = frozenset(

@@ -8,7 +8,7 @@ from windlass.assessment.automation.workflow import Job, Workflow
 from windlass.assessment.facts import Facts, Seen, seen_run
 from windlass.assessment.probes.deployments import deploy_jobs
 from windlass.assessment.probes.judging import Gate
-from windlass.assessment.probes.releasing import packing_jobs, training_workflows
+from windlass.assessment.probes.releasing import packing_jobs, trained_before
 from windlass.assessment.probes.written_in_ci import judged_before, judged_within
 from windlass.assessment.words import is_metric, parts_of
 
@@ -16,28 +16,20 @@ from windlass.assessment.words import is_metric, parts_of
 def gates_in_ci(facts: Facts) -> Iterator[Gate]:
     """A job that deploys a model, or packs what the same file trained, and needs a job that tries the model."""
     for flow, job, seen in (*deploy_jobs(facts), *packing_jobs(facts)):
-        for name in _needed(flow, job):
+        for name in needed(flow, job):
             judge = _model_test(facts, flow, name)
             if judge is not None and not judge.swallowed:
                 yield Gate(Seen((judge.evidence[0], *seen.evidence), by=min(seen.by, judge.by)), rival=False)
         step = seen.route.start.step if seen.route is not None else None
-        compared = judged_before(facts, flow, job, step, _needed(flow, job))
-        followed = (judged_within(facts, each) for each in _trained_before(facts, flow))
+        compared = judged_before(facts, flow, job, step, needed(flow, job))
+        followed = (judged_within(facts, each) for each in trained_before(facts, flow))
         compared = compared or next((each for each in followed if each is not None), None)
         if compared is not None:
             yield Gate(Seen((compared, *seen.evidence), by=seen.by), rival=False)
 
 
-def _trained_before(facts: Facts, flow: Workflow) -> Iterator[Workflow]:
-    """The workflows that train and that one follows."""
-    names = {
-        name for each in flow.triggers if each.kind == "workflow_run" for name in map(str.strip, each.detail.split(","))
-    }
-    training = training_workflows(facts) if names else ()
-    yield from (each for each in facts.project.workflows if each.name in names and each.path in training)
-
-
-def _needed(flow: Workflow, job: Job) -> set[str]:
+def needed(flow: Workflow, job: Job) -> set[str]:
+    """The names of all jobs that one waits for."""
     by_name = {each.name: each for each in flow.jobs}
     waiting, found = list(job.needs), set[str]()
     while waiting:
@@ -67,13 +59,14 @@ def _model_test(facts: Facts, flow: Workflow, job: str) -> Seen | None:
         }:
             return seen_run(run)
         if words & {"validate", "gate", "evaluate"} and any(
-            facts.project.modules.function(key) and _fails(facts, key) for key in run.functions
+            facts.project.modules.function(key) and fails_by_metric(facts, key) for key in run.functions
         ):
             return seen_run(run)
     return None
 
 
-def _fails(facts: Facts, key: tuple[str, str]) -> bool:
+def fails_by_metric(facts: Facts, key: tuple[str, str]) -> bool:
+    """Whether a function, or one below it, fails if a metric is too low."""
     for inner in facts.below(key, most=60):
         function = facts.project.modules.function(inner)
         if any(check.orders and any(map(is_metric, check.words)) for check in function.branches) and (

@@ -74,7 +74,7 @@ def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | 
     stopping = [check for check in above if check.stops and check not in under]
     stopping += [check for check in function.asserts if check.line < call.line and judges(check, function)]
     for check in reversed(under + stopping):
-        parts = {part for word in check.words for part in parts_of(word)}
+        parts = {part for word in check.words for part in parts_of(word) if not parts_of(word) & _OF_NAMES}
         judged = judges(check, function) or asks(check, function, asked) or gathered(check, function)
         if judged or (parts & DECISIONS and not _OF_PEOPLE.intersection(check.words)):
             return check
@@ -84,6 +84,8 @@ def _guard_of(function: Function, call: Call, asked: frozenset[str]) -> Check | 
     return chosen or _answered(function, call, asked) or next(picked, None)
 
 
+_OF_NAMES = frozenset({"metric", "metrics", "name", "names", "key", "keys", "stage", "stages"})
+"""In a word: it names what is judged by, or where something goes: `if promotion_metric not in metrics`."""
 _OF_PEOPLE = frozenset({"args", "arguments", "opts", "argv", "command", "subcommand", "cmd"})
 """In a condition: what somebody wrote on the command line, which is no verdict."""
 _NEWCOMERS = frozenset({"new", "candidate", "challenger"})

@@ -143,7 +143,17 @@ def gathered(check: Check, function: Function) -> bool:
         call for call in function.calls if call.last == "append" and call.on in check.flags and call.line < check.line
     ]
     above = [each for each in function.branches if each.line < check.line] if put else ()
-    return any(each.line in call.guards and judges(each, function) for each in above for call in put)
+    measures = any(map(is_metric, function.words.split("\n"))) if put else False
+    return any(
+        each.line in call.guards and (judges(each, function) or (measures and _is_answer(each)))
+        for each in above
+        for call in put
+    )
+
+
+def _is_answer(check: Check) -> bool:
+    """Whether a condition asks one word for what came of a judgement: `if not passed`."""
+    return len(check.flags) == 1 and check.words == (check.flags[0].lower(),) and check.words[0] in ALLOWED
 
 
 def asks_above(check: Check, function: Function, asked: frozenset[str]) -> bool:

@@ -14,10 +14,12 @@ from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, on
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.deployments import deploy_jobs
 from windlass.assessment.probes.gates import all_gates
+from windlass.assessment.probes.gates_in_ci import needed
 from windlass.assessment.probes.gates_on_files import gates_on_uploading
 from windlass.assessment.probes.probe import probe
-from windlass.assessment.probes.releasing import releases
+from windlass.assessment.probes.releasing import only_proposes, releases, trained_before
 from windlass.assessment.probes.serving import batch_modules, serve_from_registry
+from windlass.assessment.probes.verbs import asks_service
 from windlass.assessment.reach.dags import STARTS_A_DAG, dags_started
 from windlass.assessment.reach.routes import By, Route
 from windlass.assessment.reading.code import Call, Check, Function, Module, last_of
@@ -490,14 +492,42 @@ def _only_stages(route: Route) -> bool:
 
 def _find_releases(facts: Facts) -> Iterator[Seen]:
     trained = {(_began(route), route.by) for _, route in automatic_routes(facts)}
+    following = {flow.path for flow in facts.project.workflows if any(trained_before(facts, flow))}
     for sighting in releases(facts):
-        if not _promotes(sighting.call) or _only_proposes(facts, sighting):
+        if not _promotes(sighting.call) or only_proposes(facts, sighting):
             continue
         here = sighting.here(f"{sighting.call.last}: the new model takes its place")
         for route in facts.graph.routes(sighting.key):
-            began = (_began(route), route.by)
-            if route.by is By.ITSELF and began in trained and not route.swallowed and not _only_stages(route):
+            flow = route.start.workflow
+            after = (_began(route), route.by) in trained or (flow is not None and flow.path in following)
+            taken = route.by is By.ITSELF and after and not route.swallowed and not _only_stages(route)
+            if taken and _is_handed(facts, sighting, route):
                 yield Seen((here, *route.evidence), by=route.by, route=route)
+
+
+def _is_handed(facts: Facts, sighting: Sighting, route: Route) -> bool:
+    """Whether a way hands over what a call waits for: not to `if stage:` where nobody on it names a stage."""
+    function, modules = sighting.function, facts.project.modules
+    waits = [check.flags[0] for check in function.branches if check.line in sighting.call.guards and _is_flag(check)]
+    for name in (each for each in waits if each in function.parameters):
+        place = function.parameters.index(name)
+        gives, gives_not = set[Evidence](), set[Evidence]()
+        for path, caller in facts.callers(sighting.key):
+            module = modules.by_path[path]
+            outer = module.functions[caller]
+            for call in outer.calls:
+                if sighting.key in modules.called(call.name, module, outer):
+                    given = call.has(name) or call.has("**") or len(call.args) > place
+                    (gives if given else gives_not).add(Evidence(path=path, line=outer.line, why=""))
+        on_it = {replace_evidence(each, why="") for each in route.evidence}
+        if on_it & gives_not and not on_it & gives:
+            return False
+    return True
+
+
+def _is_flag(check: Check) -> bool:
+    """Whether a condition asks one name alone, whether it is there: `if stage:`."""
+    return len(check.flags) == 1 and check.words == (check.flags[0].lower(),) and not check.orders
 
 
 def changes_endpoint(call: Call) -> bool:
@@ -515,44 +545,6 @@ def _promotes(call: Call) -> bool:
         or "champion" in stage
         or "production" in stage
     )
-
-
-_NOT_YET = STAGING | {"candidate", "challenger", "contender", "shadow"}
-
-
-def _only_proposes(facts: Facts, sighting: Sighting) -> bool:
-    """Whether an alias is moved that marks a model which has still to prove itself, or one is only looked up."""
-    call = sighting.call
-    if call.last == "Model":
-        return True
-    if call.last == "transition_model_version_stage":
-        stage = call.kwarg("stage") or next(iter(call.args[2:3]), None)
-        named_so = set(_constants(facts, sighting.key, stage)) if stage else set()
-        return bool(named_so) and all(parts_of(each) & (_NOT_YET | {"archived"}) for each in named_so)
-    if "alias" not in parts_of(call.last):
-        return False
-    named = [each for each in call.args if each and "alias" in parts_of(each)]
-    named += [each for each in call.args[1:2] if each and call.last == "set_registered_model_alias"]
-    alias = call.kwarg("alias") or next(iter(named), None)
-    said = set(_constants(facts, sighting.key, alias)) if alias else set()
-    return bool(said) and all(parts_of(each) & _NOT_YET for each in said)
-
-
-def _constants(facts: Facts, key: Key, value: str, depth: int = 4) -> Iterator[str]:
-    """What is written for a value: it itself, or what callers hand over where it is a parameter."""
-    parameters = facts.project.modules.function(key).parameters
-    if value not in parameters:
-        if "." not in value:
-            yield value
-        return
-    modules = facts.project.modules
-    for caller in facts.callers(key) if depth else ():
-        module, function = modules.by_path[caller[0]], modules.function(caller)
-        for call in function.calls:
-            if key not in modules.called(call.name, module, function):
-                continue
-            given = call.kwarg(value) or next(iter(call.args[parameters.index(value) :][:1]), None)
-            yield from _constants(facts, caller, given, depth - 1) if given else ()
 
 
 def _serving_follows(facts: Facts) -> bool:
@@ -613,8 +605,7 @@ def _said_of(flow: Workflow, job: Job) -> frozenset[str]:
 
 def _deploys_after_training(facts: Facts) -> Iterator[Seen]:
     """One CI workflow that trains, judges, and deploys what it trained."""
-    if not all_gates(facts)[0]:
-        return
+    gated = bool(all_gates(facts)[0])
     training = {
         route.start.workflow.path
         for each in facts.training
@@ -626,11 +617,24 @@ def _deploys_after_training(facts: Facts) -> Iterator[Seen]:
     for flow, job, seen in jobs:
         if by_hand and _said_of(flow, job) & STAGING:
             continue  # tried out before a person brings it to where it counts
-        if seen.route is not None and _only_stages(seen.route):
+        if (seen.route is not None and _only_stages(seen.route)) or not (gated or _is_tried_before(facts, flow, job)):
             continue
         follows = any(trigger.kind == "workflow_run" for trigger in flow.triggers) and training
         if (flow.path in training or follows) and seen.by is By.ITSELF and not seen.swallowed:
             yield replace(seen)
+
+
+def _is_tried_before(facts: Facts, flow: Workflow, job: Job) -> bool:
+    """Whether a job waits for one that tests what an earlier one has deployed to be tried out."""
+    before = needed(flow, job)
+    staged = {each.name for other, each, _ in deploy_jobs(facts) if other is flow and each.name in before}
+    for run in facts.graph.runs if staged else ():
+        start = run.route.start
+        tries = start.job if start.workflow is flow and (run.tests or asks_service(run.command.argv)) else None
+        heeded = tries is not None and tries.name in before - staged and not run.route.swallowed
+        if tries is not None and heeded and needed(flow, tries) & staged:
+            return True
+    return False
 
 
 def _answers_after_gate(facts: Facts) -> Iterator[Seen]:

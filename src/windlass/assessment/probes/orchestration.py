@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 from windlass.assessment.automation.workflow import mapping, maps, text_of
 from windlass.assessment.facts import Facts, Seen, conclude
+from windlass.assessment.probes.gates_in_ci import fails_by_metric
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.releasing import trained_before
 from windlass.assessment.probes.steps import TRAINS, declared_pipelines
 from windlass.assessment.probes.testing import tests_in_ci, tests_of
 from windlass.assessment.r import called_in_r, r_calls, trained_in_r
@@ -23,8 +25,11 @@ from windlass.assessment.words import parts_of
 
 def _dvc(facts: Facts) -> Iterator[Seen]:
     by_path: dict[str, list[tuple[str, int, str]]] = {}
+    names = {path.rpartition("/")[2] for path in facts.project.expected}
     for path, name, line, text, _, _ in dvc_stages(facts.project):
-        by_path.setdefault(path, []).append((name, line, text))
+        script = _SCRIPT.match(text)
+        if script is None or script[1] in names:  # a stage whose script is nowhere fails
+            by_path.setdefault(path, []).append((name, line, text))
     for path, stages in by_path.items():
         working = [(name, text) for name, _, text in stages if not text.startswith("echo ")]
         trains = any(parts_of(f"{name} {text}") & TRAINS for name, text in working) or _dvc_trains(facts, path)
@@ -34,6 +39,9 @@ def _dvc(facts: Facts) -> Iterator[Seen]:
             )
             runs = [run.route.by for run in facts.graph.runs if run.path == path and run.route.by is By.ITSELF]
             yield Seen(places, by=By.ITSELF if runs else By.PERSON)
+
+
+_SCRIPT = re.compile(r"python[\d.]*\s+(?:[\w.-]+/)*([\w-]+\.py)(\s|$)")
 
 
 def _dvc_trains(facts: Facts, path: str) -> bool:
@@ -208,9 +216,34 @@ def _ci_chain(facts: Facts) -> Iterator[Seen]:
                     "features",
                 }
             ]
+            judging = {
+                run.route.start.job.name
+                for run in (facts.graph.runs if others else ())
+                if run.route.start.workflow is flow and run.route.start.job is not None
+                if any(fails_by_metric(facts, key) for key in run.functions)
+            }
+            chained += [job for job in others if job.name in judging and job not in chained]
             if len(chained) >= 1:
                 places = (Evidence(path=flow.path, line=job.line, why=f"job {job.name}") for job in chained)
                 yield Seen((*route.evidence, *places), by=route.by)
+
+
+def _followed(facts: Facts) -> Iterator[Seen]:
+    """A workflow that trains, and one that follows it with the next step of the model: `evaluate` after `train`."""
+    for flow in facts.project.workflows:
+        before = {each.path for each in trained_before(facts, flow)} - {flow.path}
+        steps = [job for job in flow.jobs if parts_of(f"{job.name} {flow.name}") & _NEXT]
+        works = any(run.functions and run.route.start.workflow is flow for run in facts.graph.runs)
+        for route in (
+            (each for one in facts.training for each in facts.graph.routes(one.key)) if before and steps else ()
+        ):
+            if works and route.start.workflow is not None and route.start.workflow.path in before:
+                follows = Evidence(path=flow.path, line=steps[0].line, why=f"job {steps[0].name} follows it")
+                yield Seen((*route.evidence, follows), by=route.by)
+                break
+
+
+_NEXT = frozenset({"evaluate", "evaluation", "validate", "validation", "register"})
 
 
 def _needs(flow: object, name: str) -> tuple[str, ...]:
@@ -231,7 +264,14 @@ def _targets(facts: Facts) -> Iterator[Seen]:
 @probe("pipeline-orchestrated")
 def pipeline_orchestrated(facts: Facts) -> Finding:
     """At least two steps, declared for an engine, one of which trains."""
-    seen = [*_dvc(facts), *_yaml_pipelines(facts), *_ci_chain(facts), *_targets(facts), *_rules(facts)]
+    seen = [
+        *_dvc(facts),
+        *_yaml_pipelines(facts),
+        *_ci_chain(facts),
+        *_followed(facts),
+        *_targets(facts),
+        *_rules(facts),
+    ]
     seen += machines(facts)
     down = []
     for declared in declared_pipelines(facts):

@@ -51,7 +51,15 @@ _WHOLE_ENDS = (
 """How the names above end: asked first, since nearly no call does."""
 
 
-_IN_R = frozenset({"vetiver_pin_write", "mlflow_register_model", "mlflow_create_model_version"})
+_IN_R = frozenset(
+    {
+        "vetiver_pin_write",
+        "mlflow_register_model",
+        "mlflow_create_model_version",
+        "register_model",
+        "register_model_from_run",
+    }
+)
 
 
 def registers(call: Call, module: Module) -> bool:

@@ -8,12 +8,13 @@ from functools import lru_cache
 
 from windlass.assessment.automation.workflow import Job, Workflow
 from windlass.assessment.facts import Facts, Place, Seen, Sighting, once, seen_use
+from windlass.assessment.modules import Key
 from windlass.assessment.probes.deployments import deploy_jobs, in_ci
 from windlass.assessment.probes.registry import registrations
 from windlass.assessment.probes.verbs import publishes
 from windlass.assessment.reach.routes import Route
 from windlass.assessment.reading.code import last_of
-from windlass.assessment.words import parts_of
+from windlass.assessment.words import STAGING, parts_of
 
 MOVES = frozenset({"transition_model_version_stage", "set_registered_model_alias"})
 """Move the stage or the alias of a model."""
@@ -53,7 +54,8 @@ def releases(facts: Facts) -> tuple[Sighting, ...]:
 
 def _moved_below(facts: Facts) -> Iterator[Place]:
     """Calls of what moves the stage or the alias of a model, or has another function of the project move it."""
-    moving = {each.key for each in registrations(facts) if each.call.last in MOVES and each.function.name}
+    moved = (each for each in registrations(facts) if each.call.last in MOVES and each.function.name)
+    moving = {each.key for each in moved if not only_proposes(facts, each)}
     moving |= {key for each in tuple(moving) for key in facts.callers(each) if key[0] == each[0] and key[1]}
     for path, name in dict.fromkeys(caller for key in sorted(moving) for caller in facts.callers(key)):
         module = facts.project.modules.by_path[path]
@@ -77,6 +79,7 @@ def begins(route: Route) -> str:
     return f"{here.path}:{here.line}" if "service" in route.start.kinds else here.path
 
 
+@once
 def training_workflows(facts: Facts) -> set[str]:
     """The paths of the workflows that train a model."""
     return {
@@ -85,6 +88,20 @@ def training_workflows(facts: Facts) -> set[str]:
         for route in facts.graph.routes(sighting.key)
         if route.start.workflow is not None
     }
+
+
+def trained_before(facts: Facts, flow: Workflow) -> Iterator[Workflow]:
+    """The workflows that train and that one follows, through whatever others."""
+    training = training_workflows(facts) if any(each.kind == "workflow_run" for each in flow.triggers) else set()
+    waiting, seen = [flow], {flow.path}
+    while waiting and training:
+        asked = (each for each in waiting.pop().triggers if each.kind == "workflow_run")
+        names = {name.strip() for each in asked for name in each.detail.split(",")}
+        for each in facts.project.workflows:
+            if each.name in names and each.path not in seen:
+                seen.add(each.path)
+                waiting.append(each)
+                yield from (each,) if each.path in training else ()
 
 
 def packing_jobs(facts: Facts) -> Iterator[tuple[Workflow, Job, Seen]]:
@@ -100,3 +117,41 @@ def packing_jobs(facts: Facts) -> Iterator[tuple[Workflow, Job, Seen]]:
             and start.workflow.path in training
         ):
             yield start.workflow, start.job, seen
+
+
+_NOT_YET = STAGING | {"candidate", "challenger", "contender", "shadow", "commit", "sha"}
+
+
+def only_proposes(facts: Facts, sighting: Sighting) -> bool:
+    """Whether an alias is moved that marks a model which has still to prove itself, or one is only looked up."""
+    call = sighting.call
+    if call.last == "Model":
+        return True
+    if call.last == "transition_model_version_stage":
+        stage = call.kwarg("stage") or next(iter(call.args[2:3]), None)
+        named_so = set(_constants(facts, sighting.key, stage)) if stage else set()
+        return bool(named_so) and all(parts_of(each) & (_NOT_YET | {"archived"}) for each in named_so)
+    if "alias" not in parts_of(call.last):
+        return False
+    named = [each for each in call.args if each and "alias" in parts_of(each)]
+    named += [each for each in call.args[1:2] if each and call.last == "set_registered_model_alias"]
+    alias = call.kwarg("alias") or next(iter(named), None)
+    said = set(_constants(facts, sighting.key, alias)) if alias else set()
+    return bool(said) and all(parts_of(each) & _NOT_YET for each in said)
+
+
+def _constants(facts: Facts, key: Key, value: str, depth: int = 4) -> Iterator[str]:
+    """What is written for a value: it itself, or what callers hand over where it is a parameter."""
+    parameters = facts.project.modules.function(key).parameters
+    if value not in parameters:
+        if "." not in value:
+            yield value
+        return
+    modules = facts.project.modules
+    for caller in facts.callers(key) if depth else ():
+        module, function = modules.by_path[caller[0]], modules.function(caller)
+        for call in function.calls:
+            if key not in modules.called(call.name, module, function):
+                continue
+            given = call.kwarg(value) or next(iter(call.args[parameters.index(value) :][:1]), None)
+            yield from _constants(facts, caller, given, depth - 1) if given else ()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from windlass.assessment.cloud import declared
-from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once
+from windlass.assessment.facts import Facts, Place, Seen, Sighting, conclude, once, seen_run
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.endpoints import endpoints
 from windlass.assessment.probes.engines import engine_of
@@ -247,6 +247,9 @@ def _servers(facts: Facts) -> Iterator[Seen]:
     for path, line, image in places:
         if _MODEL_SERVERS.search(image):
             yield Seen((Evidence(path=path, line=line, why=f"{image} answers with the model"),), by=By.REQUEST)
+    for run in facts.runs(lambda argv: argv[:2] in (("docker", "run"), ("podman", "run"))):
+        if any(map(_MODEL_SERVERS.search, run.command.argv)):
+            yield seen_run(run)
 
 
 def _served_classes(facts: Facts) -> Iterator[Seen]:
@@ -422,8 +425,6 @@ def _fits(call: Call) -> bool:
 
 
 def _commands(facts: Facts) -> Iterator[Seen]:
-    from windlass.assessment.facts import seen_run
-
     for run in facts.runs(
         lambda argv: (
             argv[:2]
@@ -508,7 +509,14 @@ def _plumber(facts: Facts) -> Iterator[Seen]:
 
 
 _SERVED_IN_R = frozenset(
-    {"vetiver_api", "vetiver_deploy_rsconnect", "vetiver_deploy_sagemaker", "vetiver_write_plumber"}
+    {
+        "vetiver_api",
+        "vetiver_deploy_rsconnect",
+        "vetiver_deploy_sagemaker",
+        "vetiver_write_plumber",
+        "aci_webservice_deployment_config",
+        "aks_webservice_deployment_config",
+    }
 )
 
 

@@ -19,7 +19,12 @@ from windlass.assessment.reading.code import Check, Function, Module
 from windlass.assessment.records import Evidence, Finding
 from windlass.assessment.words import is_metric, parts_of
 
-_ASSERTING = re.compile(r"^(assert\w*|raises|warns|fail|expect\w*|assert_frame_equal|approx|ok_|eq_)$")
+_ASSERTING = re.compile(
+    r"^(assert\w*|raises|warns|fail|expect\w*|assert_frame_equal|approx|ok_|eq_|resource_count_is"
+    r"|resource_properties_count_is|has_resource|has_resource_properties|all_resources_properties|has_output"
+    r"|template_matches)$"
+)
+"""Functions of libraries of tests, those of CDK among them, that fail if something is not so."""
 _CLIENTS = frozenset({"TestClient", "test_client", "AsyncClient", "ASGITransport", "LiveServer"})
 _STUBS = frozenset({"xfail", "skip"})
 _MAKES_FROM_TEMPLATE = frozenset({"cookiecutter.main.cookiecutter", "copier.run_copy", "copier.run_auto"})
@@ -362,11 +367,56 @@ def model_quality_tests(facts: Facts) -> Finding:
                     )
                 )
                 break
+    seen += _scripts_of_ci(facts)
+    for test in _known_cases(facts):
+        here = Evidence(path=test.module.path, line=test.line, why="the answer of the running service to a known case")
+        seen.append(Seen((here,), by=by))
     for test in _tests_of_metrics(facts):
         here = Evidence(path=test.module.path, line=test.line, why="an assertion on the metrics that a run has written")
         seen.append(Seen((here,), by=by))
     seen += [facts.sight(place).seen("a suite of tests of the model") for place in facts.named(_SUITES.search)]
     return conclude("model-quality-tests", seen, wired_from=By.ITSELF)
+
+
+def _scripts_of_ci(facts: Facts) -> Iterator[Seen]:
+    """Scripts of CI that are named tests, measure the model that was trained, and fail below a floor."""
+    for module in facts.project.modules:
+        named = parts_of(module.path.rpartition("/")[2]) & {"test", "tests"} and not module.is_notebook
+        for function in map(module.functions.get, ("", "<main>", "main")) if named else ():
+            asks = function is not None and any(
+                each.last in ("evaluate", "score", "predict") for each in function.calls
+            )
+            for check in function.branches if function is not None and asks else ():
+                routes = facts.graph.visits.get((module.path, function.name), ()) if function is not None else ()
+                route = next((each for each in routes if each.start.workflow is not None and not each.swallowed), None)
+                ends = function is not None and any(0 < line - check.line <= 4 for line in function.raises)
+                if route is not None and ends and _is_floor(check):
+                    here = Evidence(path=module.path, line=check.line, why="a job fails if the model is too bad")
+                    yield Seen((here, *route.evidence), by=route.by)
+
+
+_KNOWN_ANSWER = re.compile(
+    r"^\s*assert\s+(?!len\(|isinstance\(|type\()[^#=<>!]*\b(?:predict(?:ion|ions|ed)?|labels?|class|species|sentiment)\b"
+    r"[^#=<>!(]*==\s*(?:-?\d+(?:\.\d+)?|\"[^\"]+\"|'[^']+')\s*(?:,|$|#)",
+    re.IGNORECASE,
+)
+"""An assertion that an answer is one value: `assert answer["prediction"] == "setosa"`."""
+
+
+def _known_cases(facts: Facts) -> Iterator[Test]:
+    """Tests that send a running service a case and hold its answer to the one that is known; nothing is imitated."""
+    for module, function in facts.test_functions:
+        asks = any(each.last == "post" and each.name.startswith(("requests.", "httpx.")) for each in function.calls)
+        words = {
+            part for each in module.functions.values() for word in each.words.split("\n") for part in parts_of(word)
+        }
+        if not asks or words & {"mock", "magicmock", "patch", "monkeypatch", "mocker"} or not _is_test(function):
+            continue
+        lines = facts.project.text(module.path).splitlines()
+        for check in function.asserts:
+            if _KNOWN_ANSWER.match(lines[check.line - 1] if check.line <= len(lines) else ""):
+                yield Test(module, function, check.line)
+                break
 
 
 _FILE_OF_METRICS = re.compile(r"(^|[/_])(metrics?|scores?|evaluation|results?)\w*\.(json|ya?ml)$")
@@ -377,11 +427,23 @@ def _tests_of_metrics(facts: Facts) -> Iterator[Test]:
     for module, function in facts.test_functions:
         words = {word for each in module.functions.values() for word in each.words.split("\n")}
         reads = words & (_READS | {"load", "loads"}) and any(map(_FILE_OF_METRICS.search, words))
-        floor = next((check.line for check in function.asserts if _is_floor(check)), 0)
+        floor = next((check.line for check in function.asserts if _is_floor(check)), 0) or _floor_of_unittest(function)
         if reads and floor and _is_test(function) and not words & {"dump", "write_text"}:  # none that it has made
             yield Test(module, function, floor)
 
 
+def _floor_of_unittest(function: Function) -> int:
+    """Line of `self.assertLess(metrics["rmse"], 0.8)`, or 0."""
+    words = set(function.words.split("\n"))
+    for call in function.calls if words & _READS and any(map(is_metric, words)) else ():
+        bound = [each for each in call.args if each and _NUMBER.fullmatch(each) and float(each) not in (0.0, 1.0)]
+        if call.last in _ORDERS and bound:
+            return call.line
+    return 0
+
+
+_ORDERS = frozenset({"assertLess", "assertLessEqual", "assertGreater", "assertGreaterEqual"})
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _CLOSE = frozenset({"isclose", "allclose", "approx", "array_almost_equal", "almost_equal"})
 _MADE_HERE = frozenset(
     {"mock", "magicmock", "patch", "monkeypatch", "mocker", "fake", "dummy", "stub", "dump", "fit", "tmp", "save"}

@@ -155,7 +155,11 @@ def experiment_tracking(facts: Facts) -> Finding:
         for each in _home_grown(facts)
         if each.by >= By.PERSON
     ]
-    linked += called_in_r(facts, frozenset({"mlflow_log_metric", "mlflow_log_param"}), "a run is tracked")
+    linked += called_in_r(
+        facts,
+        frozenset({"mlflow_log_metric", "mlflow_log_param", "log_metric_to_run", "log_metrics_to_run"}),
+        "a run is tracked",
+    )
     for path, name, line, _, _, lists in dvc_stages(facts.project):
         if lists["metrics"] and trained:
             linked.append(

@@ -17,7 +17,8 @@ _DEPLOYS: tuple[Argv, ...] = (
     ("gcloud", "run", "services", "replace"), ("gcloud", "app", "deploy"), ("gcloud", "functions", "deploy"),
     ("gcloud", "ai", "endpoints"), ("az", "ml", "online-deployment"), ("az", "ml", "batch-deployment"),
     ("az", "ml", "online-endpoint"), ("az", "ml", "batch-endpoint"), ("az", "webapp"), ("az", "containerapp"),
-    ("az", "functionapp"), ("az", "container", "create"), ("aws", "lambda", "update-function-code"),
+    ("az", "functionapp"), ("az", "container", "create"), ("az", "ml", "model", "deploy"),
+    ("aws", "lambda", "update-function-code"),
     ("aws", "ecs", "update-service"), ("aws", "ecs", "deploy"), ("aws", "cloudformation", "deploy"),
     ("aws", "sagemaker", "create-endpoint"), ("aws", "sagemaker", "update-endpoint"), ("aws", "apprunner"),
     ("aws", "deploy"), ("aws", "elasticbeanstalk"), ("sam", "deploy"), ("cdk", "deploy"), ("serverless", "deploy"),
@@ -117,7 +118,7 @@ def _updates_training(argv: Argv) -> bool:
     )
 
 
-_THERE = (
+THERE = (
     ("aws", "ssm", "send-command"),
     ("gcloud", "compute", "ssh"),
     ("az", "vm", "run-command"),
@@ -150,7 +151,7 @@ def _pushes_to_host(argv: Argv) -> bool:
     return "upload" in argv and "space" in " ".join(argv)
 
 
-_RUNS_THERE = re.compile(r"docker|systemctl|compose|restart|pm2|supervisorctl|kubectl|\bdeploy|gunicorn|uvicorn")
+RUNS_THERE = re.compile(r"docker|systemctl|compose|restart|pm2|supervisorctl|kubectl|\bdeploy|gunicorn|uvicorn")
 """In a command for another machine: what runs a service there."""
 
 
@@ -196,8 +197,8 @@ def deploys(argv: Argv) -> bool:
         return starts_container(without_machine(argv)) or argv[-1:] == ("up",)
     if argv[:2] == ("git", "push") or argv[0] in ("huggingface-cli", "hf"):
         return _pushes_to_host(argv)
-    if argv[0] == "ssh" or argv[:3] in _THERE:
-        return bool(_RUNS_THERE.search(" ".join(argv[1:])))
+    if argv[0] == "ssh" or argv[:3] in THERE:
+        return bool(RUNS_THERE.search(" ".join(argv[1:])))
     # A hook that is called, or a client's arguments alone, as Cloud Build gives them to the image of gcloud.
     hook = argv[0] == "curl" and _HOOK.search(" ".join(argv[1:]).lower())
     return bool(hook) or argv[:2] in (("run", "deploy"), ("functions", "deploy"), ("app", "deploy"))

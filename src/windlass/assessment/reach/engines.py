@@ -349,6 +349,15 @@ def _aws(asked: Asked) -> Leads:
     return _job_of_image(asked) if asked.argv[1:3] == ("ecs", "run-task") else _files_named(asked)
 
 
+def _az(asked: Asked) -> Leads:
+    """`az ml run submit-script -e churn train.py` runs a script of the folder; other calls name job files."""
+    if asked.argv[1:4] != ("ml", "run", "submit-script"):
+        return _files_named(asked)
+    plain = [word for before, word in pairwise(asked.argv[3:]) if word.endswith(".py") and not before.startswith("-")]
+    script = next(iter(plain), next((word for word in asked.argv[4:] if word.endswith(".py")), ""))
+    return Leads(commands=(("", Command(argv=("python", script), line=asked.command.line)),) if script else ())
+
+
 def _spark(asked: Asked) -> Leads:
     """`spark-submit --master yarn train.py`"""
     script = next((word for word in asked.rest if word.endswith(".py")), "")
@@ -383,7 +392,7 @@ ENGINES: dict[str, Callable[[Asked], Leads]] = {
     "terraform": run_provisioners,
     "tofu": run_provisioners,
     "docker": _docker,
-    "az": _files_named,
+    "az": _az,
     "aws": _aws,
     "spark-submit": _spark,
     "gcloud": _gcloud,

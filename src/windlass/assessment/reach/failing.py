@@ -111,6 +111,8 @@ def tests_gone(project: Project, flow: Workflow, step: Step) -> Iterator[Command
     """The commands that give pytest a file or a folder which is nowhere in the tree."""
     for command in _counting(flow, step):
         argv = command.argv
+        if any(_is_nowhere(project, word) for word in _asked_of_unittest(argv)):
+            yield command
         start = argv.index("pytest") if "pytest" in argv[:4] else -1
         if start < 0 or argv[0] in _ELSEWHERE or "install" in argv[:start]:
             continue
@@ -121,6 +123,24 @@ def tests_gone(project: Project, flow: Workflow, step: Step) -> Iterator[Command
         ]
         if any(not _is_there(project, word) for word in given):
             yield command
+
+
+def _asked_of_unittest(argv: tuple[str, ...]) -> Iterator[str]:
+    """The dotted names that `python -m unittest` is told to run."""
+    if argv[1:3] == ("-m", "unittest") and argv[0].startswith("python"):
+        yield from (word for word in argv[3:] if _DOTTED.fullmatch(word) and not word.endswith(".py"))
+
+
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+def _is_nowhere(project: Project, dotted: str) -> bool:
+    """Whether a dotted name begins with a folder of tests that has nothing of the next name."""
+    top, name, *_ = dotted.split(".")
+    inside = [path.rpartition(f"{top}/")[2] for path in project.expected if f"/{path}".count(f"/{top}/")]
+    if not inside or any(each.partition("/")[0] in (name, f"{name}.py") for each in inside):
+        return False
+    return not any(name in project.text(path) for path in project.expected if path.endswith(f"{top}/__init__.py"))
 
 
 _DESCRIBED = {

@@ -143,7 +143,7 @@ def _given(words: list[str]) -> str:
 def _bare(words: list[str]) -> tuple[str, ...]:
     """Without the words of control flow and assignments before it, and without where it writes to."""
     while words and (words[0] in _KEYWORDS or _ASSIGNMENT.match(words[0])):
-        words = words[1:]
+        words = _as_another(words[1:]) if words[0] == "sudo" else words[1:]
     if words and words[0] == "env":
         words = words[1:]
         while words and (_ASSIGNMENT.match(words[0]) or words[0].startswith("-")):
@@ -162,11 +162,37 @@ def _bare(words: list[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
+def _as_another(words: list[str]) -> list[str]:
+    """What `sudo -E -u app python train.py` runs."""
+    while words and words[0].startswith("-"):
+        words = words[2:] if words[0] in ("-u", "-g", "--user", "--group") else words[1:]
+    return words
+
+
 def _split(text: str, line: int, depth: int = 0) -> list[tuple[list[str], str, int, str]]:
     """(words, the operator before them, line, here-document) of each simple command."""
     scanner = _Scanner(text, line, depth)
     scanner.run()
     return scanner.found
+
+
+def _closed(text: str, start: int) -> int:
+    """Where a `$(` that begins at `start` ends, quotes in it left out, or 0 if it never does."""
+    depth, place, quote = 0, start + 1, ""
+    while place < len(text):
+        letter = text[place]
+        if letter == "\\" and quote != "'":
+            place += 1
+        elif quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "()":
+            depth += 1 if letter == "(" else -1
+            if depth == 0:
+                return place + 1
+        place += 1
+    return 0
 
 
 _MOST_NESTED = 3
@@ -269,12 +295,25 @@ class _Scanner:
 
     def _quoted(self, quote: str) -> None:
         end = self.place + 1
+        assigns = bool(_LIST.fullmatch("".join(self.word)))
         while end < len(self.text) and self.text[end] != quote:
-            end += 2 if self.text[end] == "\\" and quote != "'" else 1
+            if quote == '"' and self.text.startswith("$(", end) and (after := _closed(self.text, end)):
+                if assigns:
+                    self._follow(self.text[end:after])  # `ANSWER="$(aws ssm send-command ...)"`
+                end = after
+            else:
+                end += 2 if self.text[end] == "\\" and quote != "'" else 1
         inside = self.text[self.place + 1 : end]
         self._take(inside)
         self.line += inside.count("\n")
         self.place = end + 1
+
+    def _follow(self, inside: str) -> None:
+        """Keep what a substitution runs, `$(...)`."""
+        if self.depth < _MOST_NESTED and not inside.startswith("$(("):
+            within = _split(inside[2:-1], self.line, self.depth + 1)
+            # What moves to another folder does so for itself alone, mostly to tell where it is.
+            self.found += within if all(words[0] not in ("cd", "pushd") for words, *_ in within) else ()
 
     def _list(self) -> None:
         """`FILES=("a.py" "b.py")` names files, and runs none of them."""
@@ -293,9 +332,7 @@ class _Scanner:
                 break
         inside = self.text[self.place : end]
         self._take(inside)
-        if closing == ")" and self.depth < _MOST_NESTED and not inside.startswith("$(("):
-            within = _split(inside[2:-1], self.line, self.depth + 1)  # `ANSWER=$(aws ssm send-command ...)`
-            # What moves to another folder does so for itself alone, mostly to tell where it is.
-            self.found += within if all(words[0] not in ("cd", "pushd") for words, *_ in within) else ()
+        if closing == ")":
+            self._follow(inside)  # `ANSWER=$(aws ssm send-command ...)`
         self.line += inside.count("\n")
         self.place = end
