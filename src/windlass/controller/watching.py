@@ -34,7 +34,8 @@ _AT_ONCE = 50_000
 _LIGHT = [SEQUENCE, "prediction_id", "at", "version", "stage", "score", "probabilities", "error"]
 _REMEDIES = {
     "decay": "the loop retrains if the policy says so; otherwise run `windlass train`, or `windlass rollback`",
-    "drift": "look at the columns that are named; if their source is at fault mend it, if the world changed retrain",
+    "drift": "look at the columns that are named; if their source is at fault mend it, if the world changed retrain; "
+    "where the prediction alone has shifted the version may be at fault: `windlass rollback`",
 }
 _STRANGE = " does not know some labels that came"
 

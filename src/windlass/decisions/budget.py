@@ -16,10 +16,12 @@ OUTCOMES = 0.0039
 FAILING = 0.0004
 """For failing too often, half of it on what is held to be the rate of the one before: in two equal parts, while it
 answered and with what it does in shadow."""
-FAILING_OFTEN = 0.0002
+FAILING_OFTEN = 0.00015
 """For failing more often than the one before, stretch after stretch."""
+SAME = 0.00005
+"""For giving the same answer to everybody."""
 SLOW = 0.0004
 """For being slow."""
 CRASHING = 0.0001
 """From shadow to the end of probation, for processes that crash: what machines do to them is rare."""
-PROBATION = (OUTCOMES, FAILING, FAILING_OFTEN, SLOW, CRASHING)
+PROBATION = (OUTCOMES, FAILING, FAILING_OFTEN, SAME, SLOW, CRASHING)

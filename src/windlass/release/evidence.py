@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = ("prediction_id", "at", "version", "stage", "key", "score", "probabilities", "latency_ms", "error")
 """What is needed of each captured answer."""
 ANSWERED = pl.col("error").is_null() & pl.col("score").is_finite().fill_null(value=False)
-_REQUEST = pl.col("prediction_id").str.replace(OF_REQUEST, "")
+REQUEST = pl.col("prediction_id").str.replace(OF_REQUEST, "")
 """What the ids of all answers of a request share. A caller's own request id does not tell: a gateway may repeat it."""
 _TOGETHER = "1s"
 """Answers in shadow are of different moments though they came of one call: those of so long, of the same duration."""
@@ -61,7 +61,7 @@ def release_evidence(
     """
     expected = expected or Expected()
     stage: Literal["shadow", "canary"] = "shadow" if release.stage == "shadow" else "canary"
-    ordered = captured.sort("at", _REQUEST, maintain_order=True).with_row_index("place")
+    ordered = captured.sort("at", REQUEST, maintain_order=True).with_row_index("place")
     own = ordered.filter(pl.col("version") == release.version, pl.col("stage") == stage)
     others = ordered.filter(pl.col("version") == champion, pl.col("stage") == "champion")
     alike = others if stage == "canary" else others.join(own.select("prediction_id"), on="prediction_id", how="semi")
@@ -91,7 +91,7 @@ def answers(captured: pl.DataFrame, *, scored: pl.DataFrame | None = None) -> An
     return Answers(
         rows=scored.height,
         failures=_stream(asked, "failed"),
-        scores=_stream(scored.unique(pl.coalesce("key", _REQUEST), keep="first", maintain_order=True), "score"),
+        scores=_stream(scored.unique(pl.coalesce("key", REQUEST), keep="first", maintain_order=True), "score"),
         latency_ms=_stream(calls_of(captured.filter(ANSWERED)), "latency_ms"),
     )
 
@@ -103,7 +103,7 @@ def _stream(rows: pl.DataFrame, name: str) -> Stream:
 def requests_of(captured: pl.DataFrame) -> pl.DataFrame:
     """One row for each request: `at`, and whether it `failed`."""
     first = [name for name in ("at", "place") if name in captured.columns]
-    return captured.group_by(_REQUEST, maintain_order=True).agg(pl.col(first).first(), failed=~ANSWERED.all())
+    return captured.group_by(REQUEST, maintain_order=True).agg(pl.col(first).first(), failed=~ANSWERED.all())
 
 
 def calls_of(answered: pl.DataFrame) -> pl.DataFrame:

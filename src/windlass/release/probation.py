@@ -15,21 +15,22 @@ import polars as pl
 from windlass.decisions.rollback import RollbackEvidence
 from windlass.decisions.slowness import QUICKEST, Stretches
 from windlass.decisions.statistics.paired_losses import PairedLosses
-from windlass.release.evidence import ANSWERED, calls_of, requests_of
+from windlass.release.evidence import ANSWERED, REQUEST, calls_of, requests_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-COLUMNS = ("prediction_id", "at", "version", "stage", "score", "latency_ms", "error")
+COLUMNS = ("prediction_id", "at", "version", "stage", "key", "score", "latency_ms", "error")
 """What is needed of each captured answer."""
 _MINUTE, _FEW_CALLS = "1m", 20
 """A stretch is a minute, or as many as it takes for so many calls."""
 _LATE = timedelta(minutes=10)
 """How much later than others answers reach the lake at the most: of a shadow that stands back, say."""
 _COUNTS = ("requests", "errors", "beside", "beside_errors")
-_MINUTES = {"minute": pl.Datetime("us", "UTC"), **dict.fromkeys(_COUNTS, pl.UInt32())}
+_ALIKE = ("callers", "alike", "beside_callers", "beside_alike")
+_MINUTES = {"minute": pl.Datetime("us", "UTC"), **dict.fromkeys((*_COUNTS, *_ALIKE), pl.UInt32())}
 _STRETCHES = {"at": pl.Datetime("us", "UTC"), "quickest": pl.Float64(), "beside": pl.Float64(), "control": pl.Float64()}
 
 
@@ -43,7 +44,8 @@ class Seen:
     """Who answers the same in shadow, and is timed as its control; empty: nobody."""
     since: datetime
     minutes: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_MINUTES))
-    """Requests of the version, and those that failed; and the same of who answers beside it in shadow."""
+    """Requests of the version, and those that failed; and the same of who answers beside it in shadow. Then callers,
+    and those of them whose first answer was the most frequent one, likewise."""
     stretches: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_STRETCHES))
     rows: pl.DataFrame | None = None
 
@@ -66,7 +68,7 @@ class Seen:
         )
 
     def by_minute(self) -> pl.DataFrame:
-        """`minute`, and `requests` and `errors` of either in it; the last one may go on."""
+        """`minute`, and `requests`, `errors` and `callers` of either in it; the last one may go on."""
         return self.minutes if self.rows is None else _summed(self.minutes, self._minutes(self.rows))
 
     def under_way(self) -> tuple[int, int]:
@@ -90,11 +92,15 @@ class Seen:
         return rows.filter(pl.col("version") == self.version, pl.col("stage") != "shadow")
 
     def _minutes(self, rows: pl.DataFrame) -> pl.DataFrame:
-        others = rows.filter(pl.col("version") == self.beside, pl.col("stage") == "shadow")
-        found = _counted(self._own(rows), "requests", "errors").join(
-            _counted(others, "beside", "beside_errors"), on="minute", how="left"
-        )
-        return found.select("minute", *(pl.col(name).cast(_MINUTES[name]).fill_null(0) for name in _COUNTS))
+        own, others = self._own(rows), rows.filter(pl.col("version") == self.beside, pl.col("stage") == "shadow")
+        found = _counted(own, "requests", "errors")
+        for more in (
+            _counted(others, "beside", "beside_errors"),
+            _answered_alike(own, "callers", "alike"),
+            _answered_alike(others, "beside_callers", "beside_alike"),
+        ):
+            found = found.join(more, on="minute", how="left")
+        return found.select("minute", *(pl.col(name).cast(_MINUTES[name]).fill_null(0) for name in (*_COUNTS, *_ALIKE)))
 
     def _stretches(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Those that are not over among them."""
@@ -124,6 +130,7 @@ def rollback_evidence(
         previous_errors=0 if past is None else int(past["errors"].sum()),
         under_way=seen.under_way(),
         by_minute=minutes.select(_COUNTS)[:-1].cast(pl.Int64).to_numpy(),
+        alike_by_minute=minutes.select(_ALIKE)[:-1].cast(pl.Int64).to_numpy(),
         latency=Stretches(
             quickest=stretches["quickest"].to_numpy(),
             beside=stretches["beside"].fill_null(np.nan).to_numpy(),
@@ -136,12 +143,21 @@ def rollback_evidence(
 
 
 def _summed(*minutes: pl.DataFrame) -> pl.DataFrame:
-    return pl.concat(minutes).group_by("minute").agg(pl.col(_COUNTS).sum()).sort("minute")
+    return pl.concat(minutes).group_by("minute").agg(pl.col(*_COUNTS, *_ALIKE).sum()).sort("minute")
 
 
 def _counted(rows: pl.DataFrame, requests: str, errors: str) -> pl.DataFrame:
     asked = requests_of(rows).group_by(pl.col("at").dt.truncate(_MINUTE).alias("minute"))
     return asked.agg(pl.len().alias(requests), pl.col("failed").sum().alias(errors))
+
+
+def _answered_alike(rows: pl.DataFrame, callers: str, alike: str) -> pl.DataFrame:
+    """Callers of each minute, and those whose first answer in it was the most frequent one. A caller who asks again
+    gets the same answer, which says nothing; one without a key is somebody else each time."""
+    minute = pl.col("at").dt.truncate(_MINUTE).alias("minute")
+    first = rows.filter(ANSWERED).unique([minute, pl.coalesce("key", REQUEST)], keep="first", maintain_order=True)
+    same = first.group_by(minute, "score").len()
+    return same.group_by("minute").agg(pl.col("len").sum().alias(callers), pl.col("len").max().alias(alike))
 
 
 def _by_stretch(calls: pl.DataFrame) -> pl.DataFrame:

@@ -281,13 +281,13 @@ class Life:
         ).sort("at", maintain_order=True)
         past = self._rows(yesterday, OLD, "champion", self.took(OLD, yesterday))
         old = Seen(version=OLD, since=_moment(0.0)).after(
-            pl.concat([past, before]).drop("key", "probabilities", "value", "known_at")
+            pl.concat([past, before]).drop("probabilities", "value", "known_at")
         )
         decision = None
-        for passed in (lasts / 24, lasts / 6, lasts / 2, lasts):
+        for passed in (lasts / 24, lasts / 6, lasts / 2, lasts, 2 * lasts):
             now = _moment(began + passed)
             held = captured.filter(pl.col("at") <= now)
-            seen = Seen(version=NEW, beside=OLD, since=since).after(held.drop("key", "probabilities"))
+            seen = Seen(version=NEW, beside=OLD, since=since).after(held.drop("probabilities"))
             paired = self._losses(held.filter(pl.col("stage") != "control"), now)
             refused = self._leak(passed)
             decision = decide_rollback(rollback_evidence(seen, paired=paired, before=old, refused=refused), plan, now)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from windlass.decisions.budget import FAILING, FAILING_OFTEN, OUTCOMES
-from windlass.decisions.rollback import OFTEN, RollbackEvidence, decide_rollback
+from windlass.decisions.budget import FAILING, FAILING_OFTEN, OUTCOMES, SAME
+from windlass.decisions.rollback import ALIKE_BY_CHANCE, OFTEN, RollbackEvidence, decide_rollback
+from windlass.decisions.slowness import Stretches
 from windlass.decisions.statistics.paired_losses import PairedLosses, evidence_of_worse, material, scaled_difference
 from windlass.decisions.statistics.sequential import evidence_above, proportion_bounds
 from windlass.product.policy import Release
@@ -181,6 +182,91 @@ def test_at_twice_the_rate_that_the_one_before_may_have_had_the_bound_holds(
     _, most = proportion_bounds(100, 100_000, FAILING / 2)
     wrong = sum(failing(rng.binomial(1000, OFTEN * most, 2000)).verdict == "roll_back" for _ in range(200))
     assert plausible(wrong, 200, 2 * FAILING_OFTEN)
+
+
+NOTHING = PairedLosses(new=np.empty(0), previous=np.empty(0))
+CONSTANT, VARIOUS, FEW, ALL_ASK_THE_SAME = (40, 40, 40, 4), (40, 3, 40, 4), (4, 4, 4, 1), (40, 40, 40, 40)
+SHORT = Release(probation="4m")
+OVER = START + timedelta(minutes=4)
+
+
+def alike(*minutes: tuple[int, int, int, int], policy: Release = POLICY, now: datetime = DURING) -> Decision:
+    evidence = RollbackEvidence(started_at=START, losses=NOTHING, alike_by_minute=np.array(minutes))
+    return decide_rollback(evidence, policy, now)
+
+
+def test_the_same_answer_to_everybody_is_a_matter_of_minutes() -> None:
+    """Also of a version that was promoted hours ago; with few callers in a minute nothing is said of that."""
+    assert alike(*[VARIOUS] * 300, *[CONSTANT] * 6).verdict == "wait"
+    found = alike(*[VARIOUS] * 300, *[CONSTANT] * 4, FEW, *[CONSTANT] * 3)
+    assert found.verdict == "roll_back"
+    assert "For 7 minutes it has given the same answer to everybody" in found.reasons[0]
+    assert alike(*[CONSTANT] * 6, VARIOUS, *[CONSTANT] * 6).verdict == "wait"
+    assert alike(*[ALL_ASK_THE_SAME] * 50).verdict == "wait"
+    assert alike(*[FEW] * 50).verdict == "wait"
+
+
+def test_minutes_that_are_alike_by_chance_come_in_a_row_no_more_often_than_the_budget(
+    rng: np.random.Generator,
+) -> None:
+    """In a week of minutes, by the runs of a million: so many in a row are too rare to be seen."""
+    needed = alike(VARIOUS).numbers["minutes_alike_needed"]
+    assert 14 * 24 * 60 * ALIKE_BY_CHANCE**needed <= SAME
+    shorter, minutes = 3, rng.random(1_000_000) < ALIKE_BY_CHANCE
+    runs = np.convolve(minutes, np.ones(shorter), "valid") == shorter
+    assert runs.mean() == pytest.approx(ALIKE_BY_CHANCE**shorter, rel=0.5)
+
+
+def test_a_probation_goes_on_while_something_stands_against_the_version() -> None:
+    assert alike(*[VARIOUS] * 4, policy=SHORT, now=OVER).verdict == "keep"
+    told = alike(*[VARIOUS] * 3, CONSTANT, policy=SHORT, now=OVER)
+    assert told.verdict == "wait"
+    assert told.reasons == ("Probation goes on: it has just given the same answer to everybody.",)
+    later = alike(*[VARIOUS] * 3, CONSTANT, policy=SHORT, now=OVER + timedelta(hours=1))
+    assert later.verdict == "keep"
+    assert later.reasons[0].endswith("Not proved: it has just given the same answer to everybody.")
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(9.0, "wait"), (1.0, "keep")])
+def test_one_that_has_become_slow_is_not_promoted_before_that_could_be_proved(last: float, verdict: str) -> None:
+    """By minutes: a probation of four of them is over long before any proof."""
+    latency = Stretches(
+        quickest=np.array([1.0, 1.0, 9.0, last]), beside=np.ones(4), control=np.ones(4), before=np.ones(60)
+    )
+    evidence = RollbackEvidence(started_at=START, losses=NOTHING, latency=latency)
+    found = decide_rollback(evidence, SHORT, OVER)
+    assert found.verdict == verdict
+    slow = Stretches(quickest=np.full(26, 9.0), beside=np.ones(26), control=np.ones(26), before=np.ones(60))
+    proved = RollbackEvidence(started_at=START, losses=NOTHING, latency=slow)
+    assert decide_rollback(proved, SHORT, START + timedelta(minutes=26)).verdict == "roll_back"
+
+
+def test_one_that_has_just_failed_more_often_is_waited_for() -> None:
+    errors = np.array([0, 0, 0, 60])
+    evidence = RollbackEvidence(
+        started_at=START,
+        losses=NOTHING,
+        requests=4000,
+        errors=60,
+        previous_requests=100_000,
+        previous_errors=10,
+        by_minute=np.column_stack([np.full(4, 20_000), errors, np.full(4, 100), np.zeros(4, dtype=int)]),
+    )
+    found = decide_rollback(evidence, SHORT, OVER)
+    assert found.verdict == "wait"
+    assert "it has just failed more often than its predecessor did" in found.reasons[0]
+
+
+def test_one_that_seems_clearly_worse_on_outcomes_gets_as_long_again(rng: np.random.Generator) -> None:
+    """What is proved to 3 to 1, and by 2 % or more, is likely; the limit is a probation of twice the time."""
+    previous = np.abs(rng.normal(0, 10, 60))
+    losses = PairedLosses(new=previous + rng.normal(4, 6, 60), previous=previous, bound=40.0)
+    assert 3 <= evidence_of_worse(losses) < 1 / OUTCOMES
+    evidence = RollbackEvidence(started_at=START, losses=losses)
+    assert decide_rollback(evidence, POLICY, AFTER).verdict == "wait"
+    kept = decide_rollback(evidence, POLICY, START + timedelta(days=14))
+    assert kept.verdict == "keep"
+    assert "higher than its predecessor's. Not proved: its loss is higher" in kept.reasons[0]
 
 
 @pytest.mark.parametrize("rows", [200, 3000])

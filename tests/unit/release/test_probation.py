@@ -17,12 +17,18 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOTHING = PairedLosses(new=np.empty(0), previous=np.empty(0))
 NEW = Seen(version="v2", beside="v1", since=NOON)
 OLD = Seen(version="v1", since=NOON - timedelta(hours=1))
-SCHEMA = {"score": pl.Float64, "latency_ms": pl.Float64, "error": pl.String, "at": pl.Datetime("us", "UTC")}
+SCHEMA = {
+    "key": pl.String,
+    "score": pl.Float64,
+    "latency_ms": pl.Float64,
+    "error": pl.String,
+    "at": pl.Datetime("us", "UTC"),
+}
 
 
 def answer(name: str, version: str, stage: str, *, at: datetime = NOON, **more: Any) -> dict[str, Any]:
     known = {"prediction_id": name, "version": version, "stage": stage, "at": at}
-    return {**known, "score": 0.5, "latency_ms": 1.0, "error": None, **more}
+    return {**known, "key": None, "score": 0.5, "latency_ms": 1.0, "error": None, **more}
 
 
 def failure(name: str, version: str, stage: str, *, at: datetime = NOON) -> dict[str, Any]:
@@ -72,6 +78,21 @@ def test_of_the_minute_under_way_what_the_one_before_has_answered_counts() -> No
     assert rollback_evidence(NEW.after(rows).after(table(later)), paired=NOTHING).under_way == (0, 0)
     alone = Seen(version="v2", since=NOON)
     assert rollback_evidence(alone.after(rows), paired=NOTHING).under_way == (4, 3), "nobody answers beside it"
+
+
+def test_of_each_caller_the_first_answer_of_a_minute_counts_and_how_many_are_alike() -> None:
+    rows = table(
+        answer("p1-0", "v2", "champion", score=0.3),
+        answer("p1-1", "v2", "champion", score=0.9),  # of the same request
+        answer("p2-0", "v2", "champion", score=0.3, key="k"),
+        answer("p3-0", "v2", "champion", score=0.7, key="k"),  # of the same caller
+        answer("p4-0", "v2", "champion", score=0.6),
+        failure("p5-0", "v2", "champion"),
+        answer("p1-0", "v1", "shadow", score=0.2),
+        answer("p4-0", "v1", "shadow", score=0.1),
+        answer("p6-0", "v2", "champion", at=NOON + timedelta(minutes=1), score=0.3),
+    )
+    assert evidence(rows).alike_by_minute.tolist() == [[3, 2, 2, 1]]  # of minutes that are over
 
 
 def test_the_new_champion_counts_in_every_role_but_shadow_and_since_its_promotion() -> None:
@@ -129,6 +150,7 @@ def test_bit_by_bit_it_comes_to_the_same_and_few_rows_are_held(pieces: int) -> N
     bit_by_bit, at_once = rollback_evidence(seen, paired=NOTHING), evidence(everything)
     assert (bit_by_bit.requests, bit_by_bit.errors) == (at_once.requests, at_once.errors)
     np.testing.assert_array_equal(bit_by_bit.by_minute, at_once.by_minute)
+    np.testing.assert_array_equal(bit_by_bit.alike_by_minute, at_once.alike_by_minute)
     np.testing.assert_allclose(bit_by_bit.latency.quickest, at_once.latency.quickest)
     np.testing.assert_allclose(bit_by_bit.latency.beside, at_once.latency.beside)
     np.testing.assert_allclose(bit_by_bit.latency.control, at_once.latency.control)
