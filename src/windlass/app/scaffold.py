@@ -6,14 +6,17 @@ import hashlib
 import keyword
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from windlass.errors import UsageError
+from windlass.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from windlass.records.bundle import Column
 
 _IGNORED = ".windlass/\n.venv/\n__pycache__/\n"
 _PRODUCT = "product.py"
@@ -28,6 +31,8 @@ class FromModel:
     """Why it is in doubt that the model answers here; empty when it was seen to answer."""
     modules: tuple[str, ...]
     """Files of code, relative to the project, that were laid there since the model holds objects of theirs."""
+    misfit: str = ""
+    """What keeps the rows that came along from being rows of requests, until a contract says more; empty if nothing."""
 
 
 def make_project(folder: Path) -> Path:
@@ -89,7 +94,18 @@ def make_project_from_model(
         "sample": False,
     }
     _write(folder, names | described, product="model_product.py.jinja", test="test_model_product.py.jinja")
-    return FromModel(doubt=imported.doubt, modules=modules)
+    misfit = "" if data is None else _misfit(data, imported.columns)
+    return FromModel(doubt=imported.doubt, modules=modules, misfit=misfit)
+
+
+def _misfit(data: Path, columns: Sequence[Column]) -> str:
+    from windlass.pipeline.forms import rows_of
+
+    try:
+        rows_of(data, columns)
+    except DataError as error:
+        return f"{error.what}; remedy: {error.remedy}"
+    return ""
 
 
 def _names(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from windlass.decisions.statistics.losses import decision_threshold
@@ -17,7 +18,8 @@ from windlass.errors import DataError
 from windlass.lake.lake import Lake
 from windlass.lake.layout import SEQUENCE
 from windlass.monitoring.reference import BACKGROUND, make_reference, save
-from windlass.product.contract import decode_rows
+from windlass.product.contract import RowDecoder, decode_rows
+from windlass.product.contract.cells import value_of_cell
 from windlass.product.task import task_from
 from windlass.records.bundle import PARITY_ROWS, Column, Compiled, Manifest
 from windlass.records.routing import ANSWERED
@@ -44,25 +46,35 @@ def without_rows(model: Any) -> Compiled:
 
 
 def rows_of(path: Path, columns: Sequence[Column]) -> pl.DataFrame:
-    """The rows of a CSV or parquet file as requests would bring them. Raises DataError."""
-    read = read_rows(path, texts=[column.name for column in columns if column.dtype == "str"])
-    known = [column.name for column in columns if column.name in read.columns]
+    """The newest rows of a CSV or parquet file, read as requests are: `true` is 1 where only a number is known to be
+    wanted. A gap is one in any column, whether the model takes it or not. Raises DataError."""
+    is_csv = path.suffix != ".parquet"
+    read = read_rows(path, texts=is_csv)
+    known = {column.name: column for column in columns if column.name in read.columns}
     missing = [column.name for column in columns if column.required and column.name not in known]
     if missing:
         raise DataError(f"these columns are not there: {', '.join(missing)}", where=str(path), remedy=REMEDY)
-    # Moments as requests bring them: in text, with a zone.
+    # Moments as requests bring them: with a zone.
     without = pl.selectors.datetime(time_zone=None)
-    rows = read.tail(_MOST_ROWS).select(known).with_columns(without.dt.replace_time_zone("UTC"))
+    rows = read.tail(_MOST_ROWS).select(*known).with_columns(without.dt.replace_time_zone("UTC"))
+    values = rows.with_columns(pl.selectors.decimal().cast(pl.Float64)).to_dict(as_series=False)
+    if is_csv:
+        values = {name: [_of_cell(text, known[name]) for text in texts] for name, texts in values.items()}
     try:
-        lines = rows.with_columns(pl.selectors.datetime().dt.to_string("%+")).write_ndjson().splitlines()
-        return decode_rows(lines, columns)
-    except (pl.exceptions.PolarsError, DataError) as error:
-        reason = str(error.__cause__ if isinstance(error, DataError) else error).partition("\n")[0]
+        decoder = RowDecoder([msgspec.structs.replace(column, nullable=True) for column in columns])
+        return decoder.from_columns(values).frame
+    except DataError as error:
         raise DataError(
-            f"the rows do not fit the columns of the model: {reason}",
+            f"the rows do not fit the columns of the model: {error.what}",
             where=str(path),
             remedy="mend them, or give these columns their types in a contract",
         ) from error
+
+
+def _of_cell(text: str | None, column: Column) -> Any:
+    """A cell's value; `NaN`, which several libraries write, is a gap among numbers."""
+    is_gap = text is None or (column.dtype == "float" and text.lower() == "nan")
+    return None if is_gap else value_of_cell(str(text), column)
 
 
 def asked_rows(lake: Lake, product: str, version: str, manifest: Manifest) -> pl.DataFrame | None:

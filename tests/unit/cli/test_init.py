@@ -35,3 +35,18 @@ def test_modules_that_a_model_file_needs_are_copied_and_it_is_said(
         "made mean; next: cd mean && windlass up",
     ]
     assert (tmp_path / "mean" / "mine.py").read_bytes() == (tmp_path / "mine.py").read_bytes()
+
+
+def test_rows_that_are_none_of_the_models_are_told_beside_the_project_that_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = (
+        "import pickle, sklearn.linear_model as m; "
+        "pickle.dump(m.LinearRegression().fit([[1.0], [2.0]], [1, 2]), open('model.pkl', 'wb'))"
+    )
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
+    (tmp_path / "rows.csv").write_text("wind\n1\n")
+    monkeypatch.chdir(tmp_path)
+    asked = ["init", "mean", "--from-model", "model.pkl", "--trust", "--data", "rows.csv"]
+    said = CliRunner().invoke(app, asked, catch_exceptions=False)
+    assert said.stderr.splitlines()[-1].startswith("before it can serve: these columns are not there: x0; remedy: ")
