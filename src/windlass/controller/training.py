@@ -117,7 +117,7 @@ class Training:
             release_active=release is not None and release.stage != "probation",
             candidate=None if product.candidate is None else product.candidate.version,
             candidate_waits_for=self._waits_for(product.name),
-            last_run_at=product.run_starts[-1] if product.run_starts else None,
+            last_run_at=product.last_start(self._context.now),
             run_starts=product.run_starts,
             earlier=bool(_earlier(product)),
             asked_at=product.asked_at,

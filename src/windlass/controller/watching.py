@@ -104,7 +104,7 @@ class Watching:
         watched = self._watched.get(name)
         if watched is None or product.champion is None or watched.version != product.champion.version:
             return Signals()
-        counted = watched.counted_from == _last_start(product)
+        counted = watched.counted_from == product.last_start(self._context.now)
         return replace(watched.judged, new_labelled=watched.new_labelled if counted else 0)
 
     # -- the champion ----------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ class Watching:
 
     def _look_at_labels(self, product: ProductState, watched: _Watched) -> None:
         """Settle predictions whose outcome has become known, and count what was labelled since the last run."""
-        outcome, started = policies_of(product).outcome, _last_start(product)
+        outcome, started = policies_of(product).outcome, product.last_start(self._context.now)
         due = watched.stale or outcome.absent is not None or watched.counted_from != started
         if not due or not self._looks.due(product.name):
             return
@@ -265,7 +265,3 @@ class Watching:
         for title in self._incidents.titles(product.name):
             if title.endswith(_STRANGE) and title != f"{champion.version}{_STRANGE}":
                 self._incidents.close(product.name, title=title, resolution=reason)
-
-
-def _last_start(product: ProductState) -> datetime | None:
-    return product.run_starts[-1] if product.run_starts else None

@@ -172,6 +172,10 @@ class ProductState(msgspec.Struct, frozen=True, kw_only=True):
     last_retrain: Decision | None = None
     alerts: AlertsState = AlertsState()
 
+    def last_start(self, now: datetime) -> datetime | None:
+        """When the last training run began; none that lies ahead, since the clock was put back."""
+        return next((start for start in reversed(self.run_starts) if start <= now), None)
+
     def release_paused(self, now: datetime) -> timedelta:
         """How long the product has been paused since its release under way began."""
         if self.release is None:

@@ -148,7 +148,8 @@ def _posts(parts: Parts, held: Held, keyring: Keyring | None) -> dict[str, Poste
 
 
 def _gets(parts: Parts) -> list[Route]:
-    probes, pages = Probes(board=parts.board, metrics=parts.metrics), Pages(board=parts.board)
+    probes = Probes(board=parts.board, metrics=parts.metrics, uncaptured=parts.capture.failing)
+    pages = Pages(board=parts.board)
     table = {
         "/": pages.index,
         "/openapi.json": pages.openapi,

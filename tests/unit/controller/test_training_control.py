@@ -149,6 +149,17 @@ def test_a_decay_is_answered_again_when_the_rows_since_the_change_have_doubled(d
     assert desk.context.product(PRODUCT).rejections == 1, "of the run for decay alone"
 
 
+def test_the_schedule_goes_on_after_a_clock_that_was_years_ahead(desk: Desk) -> None:
+    desk.declare(replace(POLICIES, retrain=Retrain(every="1h", cooldown="1h")))
+    with_champion(desk)
+    ahead = RunStarted(run="r0", trigger="schedule", reason="because", force=False)
+    desk.wait(hours=24 * 400)
+    desk.write(ahead, RunFinished(run="r0", outcome="rejected", seconds=1.0))
+    desk.wait(hours=-24 * 400)
+    training(desk).decide(PRODUCT, QUIET)
+    assert begun(desk).trigger == "schedule"
+
+
 def test_after_a_decay_the_versions_that_answered_before_go_along(desk: Desk) -> None:
     desk.declare(replace(POLICIES, retrain=Retrain(every="1h", on_decay=True, cooldown="1h")))
     with_champion(desk)

@@ -174,3 +174,17 @@ def test_a_real_writer_that_cannot_write_is_a_503(no_folder: Any) -> None:
     reply = no_folder.predict()
     assert reply.status_code == 503
     assert "could not be recorded" in reply.json()["error"]
+
+
+def test_who_asks_whether_it_is_ready_hears_that_nothing_can_be_recorded(flights: Any, tmp_path: Path) -> None:
+    capture = flights.parts.capture
+    sinks, capture._sinks = capture._sinks, {}
+    opens, capture._open = capture._open, lambda _product: SegmentWriter(tmp_path / "segments" / "w0")
+    (tmp_path / "segments").write_text("in the way")
+    assert flights.predict().status_code == 503
+    told = flights.client.get("/readyz")
+    assert told.status_code == 200, "only a request can show that it is over"
+    assert "answers cannot be recorded" in told.json()["products"]["flights"]["problems"][0]
+    capture._sinks, capture._open = sinks, opens
+    assert flights.predict().status_code == 200
+    assert flights.client.get("/readyz").json()["products"]["flights"]["problems"] == []

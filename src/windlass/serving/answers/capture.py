@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +47,11 @@ class Capture:
         self._metrics = metrics
         self._sinks: dict[str, Sink] = {}
         self._opening = threading.Lock()
+
+    @property
+    def failing(self) -> Mapping[str, str]:
+        """Products whose last batch could not be kept, and why."""
+        return self._failing
 
     def write(self, product: str, *batches: Captured) -> None:
         """Keep `batches`; when this returns they have survived what the durability setting promises.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -20,9 +21,11 @@ _TEXT = "text/plain; charset=utf-8"
 class Probes:
     """The GET routes that answer from memory."""
 
-    def __init__(self, *, board: Board, metrics: Metrics) -> None:
+    def __init__(self, *, board: Board, metrics: Metrics, uncaptured: Mapping[str, str] | None = None) -> None:
+        """`uncaptured`: products whose answers cannot be recorded at the moment, and why."""
         self._board = board
         self._metrics = metrics
+        self._uncaptured = {} if uncaptured is None else uncaptured
         self.release = version("windlass")
 
     # -- Windlass
@@ -31,8 +34,11 @@ class Probes:
         return Reply.json({"live": True})
 
     def ready(self, request: Request) -> Reply:
-        """200 when there is a champion and every champion is loaded; what is wrong is told anyway."""
-        told = (lambda _lineup: {}) if request.scope.get(TERSE) else _told
+        """200 when there is a champion and every champion is loaded; what is wrong is told anyway.
+
+        That nothing can be recorded is told too, and no more: only a request that comes shows whether it can again.
+        """
+        told = (lambda _lineup: {}) if request.scope.get(TERSE) else self._told
         products = {name: told(lineup) for name, lineup in sorted(self._board.lineups.items())}
         ready = self.is_ready()
         return Reply.json({"ready": ready, "products": products}, status=200 if ready else 503)
@@ -80,22 +86,25 @@ class Probes:
         released = [lineup for lineup in self._board.lineups.values() if lineup.routing.champion is not None]
         return bool(released) and all(lineup.ready for lineup in released)
 
+    def _told(self, lineup: Lineup) -> dict[str, Any]:
+        champion, challenger, routing = lineup.champion, lineup.challenger, lineup.routing
+        return {
+            "champion": None if champion is None else champion.version,
+            "challenger": None if challenger is None else challenger.version,
+            "answers_with": {loaded.version: (loaded.manifest.compiled or Compiled()).form for loaded in lineup.served},
+            "mode": lineup.mode,
+            "share": routing.share if lineup.mode == "canary" else 0.0,
+            "sequence": routing.sequence,
+            "problems": [*lineup.problems, *_hanging(lineup), *self._unrecorded(lineup.product)],
+        }
+
+    def _unrecorded(self, product: str) -> list[str]:
+        why = self._uncaptured.get(product)
+        return [] if why is None else [f"answers cannot be recorded, so nobody is answered: {why}"]
+
 
 def _hanging(lineup: Lineup) -> list[str]:
     champion = lineup.champion
     if champion is None or not champion.calls.overdue:
         return []
     return [f"a call of version {champion.version} hangs, and was given up {champion.calls.away:.0f} s ago"]
-
-
-def _told(lineup: Lineup) -> dict[str, Any]:
-    champion, challenger, routing = lineup.champion, lineup.challenger, lineup.routing
-    return {
-        "champion": None if champion is None else champion.version,
-        "challenger": None if challenger is None else challenger.version,
-        "answers_with": {loaded.version: (loaded.manifest.compiled or Compiled()).form for loaded in lineup.served},
-        "mode": lineup.mode,
-        "share": routing.share if lineup.mode == "canary" else 0.0,
-        "sequence": routing.sequence,
-        "problems": [*lineup.problems, *_hanging(lineup)],
-    }
