@@ -32,6 +32,13 @@ _SCAFFOLD = re.compile(
 )
 _FILLED_IN = re.compile(r"\bstarter code\b", re.IGNORECASE)
 """What a course hands out, under whose name those who took it keep what they made of it."""
+_SAYS_SO = re.compile(
+    r"^this (repo(sitory)? |project )?"
+    r"(is an? ((?!of |from |for )[\w-]+ ){0,4}(template|boilerplate)\b|(template|boilerplate) (contains|provides)\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BEGINNING = 3000
+"""Of a README, in which it says what it is."""
 _LIBRARY = re.compile(r"Topic :: Software Development :: Libraries|Intended Audience :: Developers|Framework :: ")
 _CODE = (
     ".py",
@@ -115,19 +122,20 @@ def _template(facts: Facts) -> str:
     name = project.root.name.replace("_", " ").replace("-", " ")
     if _SCAFFOLD.search(heading) or (_SCAFFOLD.search(name) and not _FILLED_IN.search(name)):
         return f"It calls itself one ({heading.strip()[:60] or project.root.name})"
-    return ""
+    said = _SAYS_SO.search(_readme(project)[:_BEGINNING])
+    return f"It calls itself one ({' '.join(said[0].split())[:60]} ...)" if said is not None else ""
+
+
+def _readme(project: Project) -> str:
+    """What a README says, without the settings that a site may have it begin with."""
+    names = ("README.md", "readme.md", "README.rst", "Readme.md")
+    path = next((each for each in names if each in project.tree), "")
+    return re.sub(r"\A---\n.*?^---\n", "", project.text(path) if path else "", flags=re.DOTALL | re.MULTILINE)
 
 
 def _heading(project: Project) -> str:
-    for path in ("README.md", "readme.md", "README.rst", "Readme.md"):
-        if path in project.tree:
-            lines = [
-                line.strip("#= ")
-                for line in project.text(path).splitlines()
-                if line.strip("#= -") and not line.startswith(("[", "<", "!"))
-            ]
-            return lines[0] if lines else ""
-    return ""
+    lines = (line for line in _readme(project).splitlines() if not line.startswith(("[", "<", "!")))
+    return next((line.strip("#= ") for line in lines if line.strip("#= -")), "")
 
 
 def _is_course(project: Project) -> bool:

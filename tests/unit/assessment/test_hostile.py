@@ -283,3 +283,16 @@ def test_a_document_of_r_that_opens_chunks_and_closes_none_is_read_once() -> Non
     assert calls == []
     closed = list(read_r("a.Rmd", "```{r}\nlm(x)\n```\n" * 3))
     assert [call.line for call in closed] == [2, 5, 8]
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ('echo "' + "$(" * 100_000, 1),
+        ("x" + '""' * 100_000, 1),
+        ("A=" + '""=' * 100_000, 0),
+        ('A="' + "$(a)" * 10_000 + '"', 10_000),
+    ],
+)
+def test_quotes_and_substitutions_without_an_end(text: str, commands: int) -> None:
+    assert len([each for each in read_shell(text) if each.argv != ("",)]) == commands

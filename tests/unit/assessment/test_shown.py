@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from windlass.assessment.assess import open_project
+from windlass.assessment.facts import Facts
+from windlass.assessment.kind import kind_of
 from windlass.assessment.records import State
 
-from .conftest import FIT, Ask, on_push
+from .conftest import FIT, Ask, Write, on_push
 
 TRAIN = f"{FIT}if __name__ == '__main__':\n    train([[0], [1]], [0, 1])\n"
 E2E = """
@@ -312,3 +315,40 @@ def test_a_catalogue_that_tests_bring_along_keeps_nothing(ask: Ask) -> None:
     assert (
         ask("data-versioned", {"conf/base/catalog.yml": "", "tests/conf/catalog.yml": catalogue}).state is State.ABSENT
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("This template contains a pipeline for any model.", "template"),
+        ("This repository is a machine learning project template.", "template"),
+        ("This project is made from a template.", "project"),
+        ("Fill in the template of the card.", "project"),
+    ],
+)
+def test_a_readme_that_says_what_it_is(write: Write, said: str, kind: str) -> None:
+    readme = f"---\npage_type: sample\n---\n\n# Churn\n\n[![CI](badge)](there)\n\n{said}\n"
+    assert kind_of(Facts(open_project(write({"README.md": readme, "train.py": TRAIN})))).name == kind
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ("curl -X POST $WEBHOOK -d failed", State.WIRED),
+        ("gh issue create --title failed", State.WIRED),
+        ("docker logs churn", State.ABSENT),
+        ("echo I am the webhook", State.ABSENT),
+    ],
+)
+def test_a_step_after_a_failure(ask: Ask, told: str, state: State) -> None:
+    flow = f"""
+        on: push
+        jobs:
+          train:
+            runs-on: ubuntu-latest
+            steps:
+              - run: python train.py
+              - if: failure()
+                run: {told}
+    """
+    assert ask("data-pipeline-observability", {"train.py": TRAIN, ".github/workflows/ci.yml": flow}).state is state

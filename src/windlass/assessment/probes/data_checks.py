@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from windlass.assessment.automation.workflow import Step
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, seen_run
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.probe import probe
@@ -501,6 +502,17 @@ def data_quality_standard(facts: Facts) -> Finding:
     return conclude("data-quality-standard", (), turned_down=down)
 
 
+_TELLS = re.compile(
+    r"slack|teams|discord|telegram|pagerduty|opsgenie|mail|notif|webhook|issue|alert|curl|sns|ntfy", re.IGNORECASE
+)
+
+
+def _tells_somebody(step: Step) -> bool:
+    """Whether a step sends a message or opens an issue, and does not only show the end of a log."""
+    sends = (each.text for each in step.commands if each.argv[0] not in ("echo", "cat", "printf"))
+    return bool(_TELLS.search(" ".join((step.uses, *sends, step.given.get("script", "")))))
+
+
 @probe("data-pipeline-observability")
 def pipeline_observability(facts: Facts) -> Finding:
     """Failed, late or thin loads raise an alarm."""
@@ -530,7 +542,7 @@ def pipeline_observability(facts: Facts) -> Finding:
             seen.append(seen_use(use))
     for flow in facts.project.workflows:
         for job in flow.jobs:
-            alarmed = [step for step in job.steps if "failure()" in step.condition]
+            alarmed = [step for step in job.steps if "failure()" in step.condition and _tells_somebody(step)]
             if alarmed and any(
                 route.start.job is job for each in facts.training for route in facts.graph.routes(each.key)
             ):

@@ -218,7 +218,7 @@ def _clones(job: Job | None) -> bool:
 
 
 _RUNS_SOMETHING = re.compile(
-    r"^\s*(- )?image:|^kind:\s*(InferenceService|SeldonDeployment|RayService|Kustomization)\b"
+    r"^[ \t]*(- )?image:|^kind:\s*(InferenceService|SeldonDeployment|RayService|Kustomization)\b"
     r"|^images:|\bimage\.repository|\brepository:(?!\s*[\"']?(https?|oci):)",
     re.MULTILINE,
 )

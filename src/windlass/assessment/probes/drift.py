@@ -335,10 +335,12 @@ _FROM_ANSWERS = re.compile(r"\b(from|join)\s+[\w.]*(prediction|inference|answer|
 
 def _is_page_of_answers(facts: Facts, route: Route) -> bool:
     """Whether a page for people leads there that asks a database for what the service has answered."""
-    paths = {each.path for each in route.chain} & set(facts.project.modules.by_path)
+    if not _is_page(facts, route):
+        return False
+    paths = {each.path for each in route.chain if each.path in facts.project.modules.by_path}
     functions = [each for path in paths for each in facts.project.modules.by_path[path].functions.values()]
     asked = (value for each in functions for call in each.calls for value in call.values if " " in value)
-    return _is_page(facts, route) and any(map(_FROM_ANSWERS.search, asked))
+    return any(map(_FROM_ANSWERS.search, asked))
 
 
 _AGAIN = frozenset(

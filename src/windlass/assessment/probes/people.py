@@ -131,7 +131,11 @@ def low_dependency(facts: Facts) -> Finding:
         return Finding(id="low-ds-dependency", state=State.UNKNOWN)
     shares = Counter(commit.author for commit in commits)
     many = [name for name, count in shares.items() if count >= 0.15 * len(commits)]
-    place = Evidence(path=".git", line=1, why=f"{len(many)} people with 15 % of the commits or more")
+    place = Evidence(
+        path=".git",
+        line=1,
+        why=f"{len(many)} {'person' if len(many) == 1 else 'people'} with 15 % of the commits or more",
+    )
     return conclude(
         "low-ds-dependency",
         [Seen((place,), by=By.PERSON)] if len(many) >= 2 else (),

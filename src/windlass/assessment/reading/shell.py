@@ -195,6 +195,7 @@ def _closed(text: str, start: int) -> int:
     return 0
 
 
+_LONGEST_NAME = 100
 _MOST_NESTED = 3
 """Commands within commands that are followed."""
 
@@ -210,6 +211,8 @@ class _Scanner:
         self.word: list[str] = []
         self.begun = False
         self.operator, self.started = "\n", line
+        self.closes = True
+        """Whether every `$(` within quotes has had an end."""
 
     def run(self) -> None:
         while self.place < len(self.text):
@@ -295,9 +298,9 @@ class _Scanner:
 
     def _quoted(self, quote: str) -> None:
         end = self.place + 1
-        assigns = bool(_LIST.fullmatch("".join(self.word)))
+        assigns = 1 < len(self.word) < _LONGEST_NAME and bool(_LIST.fullmatch("".join(self.word)))
         while end < len(self.text) and self.text[end] != quote:
-            if quote == '"' and self.text.startswith("$(", end) and (after := _closed(self.text, end)):
+            if quote == '"' and self.text.startswith("$(", end) and (after := self._closed(end)):
                 if assigns:
                     self._follow(self.text[end:after])  # `ANSWER="$(aws ssm send-command ...)"`
                 end = after
@@ -307,6 +310,12 @@ class _Scanner:
         self._take(inside)
         self.line += inside.count("\n")
         self.place = end + 1
+
+    def _closed(self, start: int) -> int:
+        """Where a `$(` ends, or 0 if it never does: then none is looked for any more, and a text is read once."""
+        after = _closed(self.text, start) if self.closes else 0
+        self.closes = bool(after)
+        return after
 
     def _follow(self, inside: str) -> None:
         """Keep what a substitution runs, `$(...)`."""
