@@ -352,3 +352,23 @@ def test_a_step_after_a_failure(ask: Ask, told: str, state: State) -> None:
                 run: {told}
     """
     assert ask("data-pipeline-observability", {"train.py": TRAIN, ".github/workflows/ci.yml": flow}).state is state
+
+
+@pytest.mark.parametrize(
+    ("route", "state"),
+    [
+        ("{destination: {host: new}, weight: 10}, {destination: {host: old}, weight: 90}", State.PRESENT),
+        ("{destination: {host: mlflow}}", State.ABSENT),
+    ],
+)
+def test_routes_of_a_mesh(ask: Ask, route: str, state: State) -> None:
+    mesh = f"kind: VirtualService\nspec:\n  http:\n    - route: [{route}]\n"
+    assert ask("online-experiment", {"train.py": TRAIN, "mesh.yaml": mesh}).state is state
+
+
+def test_what_a_step_named_evaluate_is_told_measures_nothing(ask: Ask) -> None:
+    step = "from kfp import dsl\n@dsl.component\ndef evaluate(rows: str) -> float:\n    return 0.5\n"
+    step += "@dsl.pipeline\ndef pipeline():\n    scored = evaluate(rows='rows')\n    scored.set_memory_limit('2G')\n"
+    assert ask("model-evaluation-automated", {"train.py": TRAIN, "evaluate.py": step}).state is State.ABSENT
+    measured = "import evaluate\nprint(evaluate.load('accuracy').compute([1], [1]))\n"
+    assert ask("model-evaluation-automated", {"evaluation.py": measured, "evaluate.py": "x = 1\n"}).state.rank > 0

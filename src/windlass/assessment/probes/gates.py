@@ -63,7 +63,7 @@ def champion_challenger(facts: Facts) -> Finding:
 def evaluation_automated(facts: Facts) -> Finding:
     """Metrics are computed on the way that trains."""
     scored = re.compile(
-        r"(sklearn\.metrics\.\w+|mlflow\.evaluate|mlflow\.models\.evaluate|torchmetrics\..*|evaluate\.\w+)$"
+        r"(sklearn\.metrics\.\w+|mlflow\.evaluate|mlflow\.models\.evaluate|torchmetrics\..*|^evaluate\.[\w.]+)$"
     )
     trained_files = {route.start.evidence for each in facts.training for route in facts.graph.routes(each.key)}
     asked = ("evaluate", "score", "cross_val_score")

@@ -18,7 +18,7 @@ def ml_platform(facts: Facts) -> Finding:
     """One platform is used for training, for the registry and for serving."""
     packages = {
         "SageMaker": ("sagemaker",),
-        "Vertex AI": ("google.cloud.aiplatform", "kfp"),
+        "Vertex AI": ("google.cloud.aiplatform", "google_cloud_pipeline_components"),
         "Azure ML": ("azure.ai.ml", "azureml"),
         "Databricks": ("databricks",),
         "MLflow": ("mlflow",),
