@@ -31,7 +31,9 @@ class FromModel:
     """Why it is in doubt that the model answers here; empty when it was seen to answer."""
     modules: tuple[str, ...]
     """Files of code, relative to the project, that were laid there since the model holds objects of theirs."""
-    misfit: str = ""
+    assumed: str
+    """What of the model's columns was taken to be so, since nobody says it; empty for nothing."""
+    misfit: str
     """What keeps the rows that came along from being rows of requests, until a contract says more; empty if nothing."""
 
 
@@ -68,6 +70,7 @@ def make_project_from_model(
         source=Source(entry=f"product:{names['cls']}", files={}),
         folders=[*dict.fromkeys((model.parent.resolve(), Path.cwd()))],
         rows=data,
+        roles=[name for name in (target, key) if name],
     )
     modules = () if imported.source is None else tuple(sorted(imported.source.files))
     if _PRODUCT in modules:
@@ -95,7 +98,7 @@ def make_project_from_model(
     }
     _write(folder, names | described, product="model_product.py.jinja", test="test_model_product.py.jinja")
     misfit = "" if data is None else _misfit(data, imported.columns)
-    return FromModel(doubt=imported.doubt, modules=modules, misfit=misfit)
+    return FromModel(doubt=imported.doubt, modules=modules, assumed=imported.assumed, misfit=misfit)
 
 
 def _misfit(data: Path, columns: Sequence[Column]) -> str:

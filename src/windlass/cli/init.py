@@ -29,6 +29,8 @@ def init(name: Path, *, from_model: Path | None, trust: bool, target: str, data:
         if made.doubt:
             asked = "a row of zeros, or of ones" if data is None else f"a row of {data.name}"
             click.echo(f"the model did not answer {asked}; try one of its own: {made.doubt}", err=True)
+        if made.assumed:
+            click.echo(f"nobody says it, so it was assumed: {made.assumed}", err=True)
         if made.misfit:
             click.echo(f"before it can serve: {made.misfit}", err=True)
         if made.modules:

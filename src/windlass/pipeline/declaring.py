@@ -88,6 +88,7 @@ def _take_in(
         folders=[settings.project.resolve()],
         declared=None if computes else _declared_types(product),
         rows=settings.project / product.model.rows if product.model.rows is not None and not computes else None,
+        roles=[name for name in (product.task.target, product.task.key, product.task.time) if name],
     )
     _check_kind(product, imported, path)
     bundle = _publish(product, source, imported, registry, settings)

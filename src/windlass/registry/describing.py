@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from windlass.product.model.transformers import (
     names_of,
     nan_columns,
     parts_of,
+    takers_of,
     takes_text,
 )
 from windlass.product.task import TaskKind
@@ -29,6 +30,8 @@ from windlass.registry.probing import probe
 from windlass.registry.thresholds import threshold_of
 
 Label = bool | int | str
+_MOST_NAMES = 8
+"""Columns that a message lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +46,30 @@ class Described:
     """The probability from which the model calls a row positive, where it has chosen one."""
     doubt: str
     """Why the model answered no plain row, so that nobody knows which columns take gaps; empty when it did."""
+    assumed: str
+    """What of the columns was taken to be so, since nobody says it; empty for nothing."""
 
 
 def describe(
-    model: Any, *, where: str, declared: Mapping[str, pl.DataType] | None = None, rows: pl.DataFrame | None = None
+    model: Any,
+    *,
+    where: str,
+    declared: Mapping[str, pl.DataType] | None = None,
+    rows: pl.DataFrame | None = None,
+    roles: Collection[str] = (),
 ) -> Described:
     """Kind of task, classes and columns of a fitted model; raises RegistryError when it does not tell them.
 
+    The columns are those of what gets the rows first. Where that does not name them, they are those of `rows`,
+    as requests bring them, and the `declared` ones, without `roles`, such as the key; else those of a later step.
     The type of a column is the `declared` one, else what the model's encoders know, else text or a moment if it is that
-    in `rows`, which are as requests bring them; else a number.
+    in `rows`; else a number.
 
     The model is marked with what it must be given (`windlass_input`, `windlass_nan`).
     """
     kind, classes = _kind_and_classes(model, where)
-    names = _names(model, where)
+    told = [*dict.fromkeys(([] if rows is None else rows.columns) + [*(declared or {})])]
+    names, assumed = _names(model, where, [name for name in told if name not in roles])
     known = model.known_columns if isinstance(model, NativeModel) else known_columns(model, names)
     dropped = dropped_columns(model, names)
     gaps = _takes_gaps(model)
@@ -73,7 +86,12 @@ def describe(
         model.windlass_nan = list(gaps_are_nan)
     probed = probe(model, columns, known, rows, kind=kind, classes=len(classes), where=where)
     return Described(
-        kind=kind, classes=classes, columns=probed.columns, threshold=threshold_of(model, where), doubt=probed.doubt
+        kind=kind,
+        classes=classes,
+        columns=probed.columns,
+        threshold=threshold_of(model, where),
+        doubt=probed.doubt,
+        assumed=assumed,
     )
 
 
@@ -126,20 +144,40 @@ def _label(value: Any, where: str) -> Label:
     )
 
 
-def _names(model: Any, where: str) -> list[str]:
+def _names(model: Any, where: str, told: Sequence[str]) -> tuple[list[str], str]:
+    """The names of the columns, and what is to be said of them where they are not the model's own word.
+
+    `told` are the names that rows or a contract tell."""
     if takes_text(model):
-        return [TEXT]
-    for part in parts_of(model):
-        names = names_of(part)
-        if names is not None:
-            return names
-    count = next((n for part in parts_of(model) if (n := count_of(part)) is not None), None)
-    if count is None:
+        return [TEXT], ""
+    first = [*takers_of(model)]
+    names = next((found for part in first if (found := names_of(part)) is not None), None)
+    if names is not None:
+        return names, ""
+    later = next((found for part in parts_of(model) if (found := names_of(part)) is not None), None)
+    count = next((n for part in first if (n := count_of(part)) is not None), None)
+    if count is not None:
+        return later if later is not None and len(later) == count else _numbered(count), ""
+    if told:
+        return [*told], ""
+    names = later
+    if names is None:
+        count = next((n for part in parts_of(model) if (n := count_of(part)) is not None), None)
+        names = None if count is None else _numbered(count)
+    if names is None:
         raise RegistryError(
             f"a {type(model).__name__} does not say what columns it takes",
             where=where,
             remedy="set its attribute `feature_names_in_` to their names before it is saved",
         )
+    said = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    return names, (
+        f"a {type(first[0]).__name__} gets the rows first and does not say which columns it takes; they were taken to "
+        f"be those of a later step ({said}), where rows (--data) or a contract would tell"
+    )
+
+
+def _numbered(count: int) -> list[str]:
     return [f"x{place}" for place in range(count)]
 
 

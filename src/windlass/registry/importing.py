@@ -6,7 +6,7 @@ import hashlib
 import pickletools
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,8 @@ class Imported:
     """The product's code together with the modules of one's own that the model holds objects of; None: of none."""
     doubt: str = ""
     """Why the model answered no plain row when it was asked; empty when it did."""
+    assumed: str = ""
+    """What of the columns was taken to be so, since nobody says it; empty for nothing."""
 
     def write(self, folder: Path) -> ModelFile:
         """Write the model into `folder`, in the safest format that holds it; `ModelFile.file` is relative to it."""
@@ -105,13 +107,15 @@ def import_model(
     folders: Sequence[Path] = (),
     declared: Mapping[str, pl.DataType] | None = None,
     rows: Path | None = None,
+    roles: Collection[str] = (),
 ) -> Imported:
     """Load a model file and describe what it takes and answers.
 
     A pickle, a joblib file, and a skops file with types of its own are loaded only with `trust`, or when `sha256` (as
     written down in a product's `model`) is the file's digest. Modules of one's own that it names are then looked for in
     `source`, the product's code, and in the first of `folders` that has any. `declared` types of columns and `rows`, a
-    file of rows as requests bring them, say of the columns what the model file does not (`describe`).
+    file of rows as requests bring them, say of the columns what the model file does not (`describe`); `roles` are
+    columns that these may have and the model has not, such as the target.
 
     Raises UntrustedModel listing what loading would import, MissingExtra when the library of its format is not
     installed, RegistryError when the file cannot be read or described, DataError when the rows cannot be read,
@@ -133,7 +137,7 @@ def import_model(
         loaded = models.load(path.parent, file, vouched=trusted)
     model = native_from(loaded) or loaded
     given = None if rows is None else read_rows(rows)
-    described = describe(model, where=str(path), declared=declared, rows=given)
+    described = describe(model, where=str(path), declared=declared, rows=given, roles=roles)
     return Imported(
         model=model,
         format=found,
@@ -145,6 +149,7 @@ def import_model(
         vouched_by=vouched_by or f"sha256 {digest}",
         source=None if own is None else own.source,
         doubt=described.doubt,
+        assumed=described.assumed,
     )
 
 

@@ -14,9 +14,10 @@ import polars as pl
 from windlass.errors import MissingExtra, ProductError, RegistryError, WindlassError
 from windlass.product.contract.types import dtype_of
 from windlass.product.model.predict import NotFinite, predict
-from windlass.product.model.transformers import Known
+from windlass.product.model.transformers import Known, count_of, names_of, parts_of, takers_of
 from windlass.product.task import TaskKind
 from windlass.records.bundle import Column
+from windlass.registry.native import NativeModel
 
 _FILLS = (0.0, 1.0)
 """What numbers of a plain row are, in turn: one may be out of the model's range."""
@@ -105,8 +106,12 @@ def _in_a_line(error: Exception | None) -> str:
 
 
 def _is_foreign(model: Any) -> bool:
-    """Whether it may have been trained on a pandas frame: it knows names, and not what frame it takes."""
-    return hasattr(model, "feature_names_in_") and not hasattr(model, "windlass_input")
+    """Whether it may have been trained on a pandas frame: some step knows names, or the first one does not even say how
+    many columns it takes; and it is not said what frame it takes."""
+    if hasattr(model, "windlass_input") or isinstance(model, NativeModel):
+        return False
+    named = any(names_of(part) is not None for part in parts_of(model))
+    return named or all(count_of(part) is None for part in takers_of(model))
 
 
 def _gaps(answers: Callable[[pl.DataFrame], bool], row: pl.DataFrame, names: Sequence[str]) -> set[str]:

@@ -535,3 +535,51 @@ def test_a_module_that_would_be_overwritten_by_the_product_is_refused(tmp_path: 
     with pytest.raises(UsageError, match=r"a module product\.py[\s\S]*give the module another name"):
         make_project_from_model(tmp_path / "flights", tmp_path / "model.file", trust=True, target="late")
     assert not (tmp_path / "flights").exists()
+
+
+RATIOS = """
+class Ratios:
+    def fit(self, x, y=None):
+        return self
+
+    def transform(self, x):
+        return x.select("age", "income", ratio=x["income"] / x["age"])
+
+
+if __name__ == "__main__":
+    import pickle, numpy, ratios
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+
+    last = LinearRegression().fit([[1.0, 1.0, 1.0], [1.0, 2.0, 2.0]], [1.0, 2.0])
+    last.coef_, last.intercept_ = numpy.array([0.0, 0.0, 1.0]), 0.0
+    last.feature_names_in_ = numpy.array(["age", "income", "ratio"], dtype=object)
+    pickle.dump(make_pipeline(ratios.Ratios(), last), open("model.file", "wb"))
+"""
+CONTRACT = (
+    "import pandera.polars as pa\n\n\nclass Contract(pa.DataFrameModel):\n"
+    "    trip: str\n    age: float\n    income: float\n\n\nclass Flights("
+)
+
+
+@pytest.mark.parametrize("by", ["rows", "contract", "nobody"])
+def test_columns_are_those_of_what_gets_the_rows_first(tmp_path: Path, by: str) -> None:
+    (tmp_path / "ratios.py").write_text(RATIOS)
+    subprocess.run([sys.executable, "-B", "ratios.py"], cwd=tmp_path, check=True)
+    (tmp_path / "rows.csv").write_text("trip,age,income,late\na,2,6,0\n")
+    data = tmp_path / "rows.csv" if by == "rows" else None
+    folder, model = tmp_path / "flights", tmp_path / "model.file"
+    made = make_project_from_model(folder, model, trust=True, target="late", key="trip", data=data)
+    assert ("a Ratios gets the rows first" in made.assumed) is (by != "rows")
+    project = Project(folder)
+    if by == "contract":
+        project.edit("class Flights(", CONTRACT)
+        project.edit(MODEL, "    contract = Contract\n    model =")
+    project.declare()
+    assert {column.name for column in project.loaded().decoder.columns} == {"trip", "age", "income"} | (
+        {"ratio"} if by == "nobody" else set()
+    )
+    if by != "nobody":
+        decoded = project.loaded().decoder.from_records([{"trip": "b", "age": 3, "income": 12}])
+        assert project.loaded().bundle.predict(decoded.frame).scores.tolist() == [4]
+    project.ledger.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +35,19 @@ def parts_of(model: Any) -> Iterator[Any]:
     yield model
     for inner in (*_wrapped_in(model), *_joined_in(model)):
         yield from parts_of(inner)
+
+
+def takers_of(model: Any) -> Iterator[Any]:
+    """Those of `parts_of` that get the very rows that the model gets: of a pipeline the first step alone."""
+    steps = getattr(model, "steps", None)
+    if isinstance(steps, list):
+        real = (step for _, step in steps if step is not None and not isinstance(step, str))
+        for step in islice(real, 1):
+            yield from takers_of(step)
+        return
+    yield model
+    for inner in (*_wrapped_in(model), *_joined_in(model)):
+        yield from takers_of(inner)
 
 
 def _wrapped_in(model: Any) -> list[Any]:
