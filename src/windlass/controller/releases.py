@@ -192,6 +192,7 @@ class Releases:
             gaps=self._gaps(captured, stage) if release.stage == "shadow" else None,
             losses=losses,
             asks=stage.asks,
+            doubted=_doubted(product, stage.old.version),
             refused=refused,
             paused=product.release_paused(now),
         )
@@ -335,6 +336,12 @@ def _parts(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetim
     while since < until:
         yield since, min(since + _PART, until)
         since += _PART
+
+
+def _doubted(product: ProductState, champion: str) -> str | None:
+    """The signal of an alarm about the champion's answers; None: there is none."""
+    signals = {opened.raised.signal for opened in product.alarms.values() if opened.raised.version == champion}
+    return next((signal for signal in ("decay", "drift") if signal in signals), None)
 
 
 def _identity(release: ReleaseState) -> tuple[str, str, float]:

@@ -87,6 +87,8 @@ class ReleaseEvidence:
     asks: float = 1.0
     """How many times as many models the challenger asks for an answer, at least 1: a blend or a committee takes as long
     as its members together, which was known when it passed the gate and is no harm."""
+    doubted: str | None = None
+    """What stands against the champion: the signal of an alarm; None: nothing is known."""
     refused: str | None = None
     """Why it cannot serve: a worker could not load it, or workers crash with it; None: nothing of the kind is known."""
     approved: bool = False

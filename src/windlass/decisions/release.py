@@ -8,7 +8,7 @@ from typing import Any
 from windlass.decisions.answers import ReleaseEvidence
 from windlass.decisions.budget import BEFORE_PROMOTION
 from windlass.decisions.figures import decision, show_moment
-from windlass.decisions.harms import HARMS, doubts
+from windlass.decisions.harms import HARMS, disagreement, doubts, shift
 from windlass.product.duration import format_duration
 from windlass.product.policy import Release
 from windlass.records.decision import UNAPPROVED, Decision
@@ -42,9 +42,15 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
     if evidence.refused is not None:
         numbers["refused"] = True
         return decision("release", "roll_back", [f"It cannot serve: {evidence.refused}"], numbers, now)
-    found = [check(evidence, alpha_of(policy), numbers) for check in HARMS]
-    harms = [harm for harm in found if harm is not None]
+    found = {check: check(evidence, alpha_of(policy), numbers) for check in HARMS}
+    harms = [harm for harm in found.values() if harm is not None]
     if harms:
+        apart = {check for check, harm in found.items() if harm is not None} <= {shift, disagreement}
+        if apart and evidence.doubted is not None:  # which of the two is wrong such a difference does not tell
+            harms.append(
+                f"An alarm of {evidence.doubted} stands against the champion: if that one is wrong, "
+                "`windlass promote` this version, or `windlass rollback`."
+            )
         return decision("release", "roll_back", harms, numbers, now)
     short = _short(evidence, policy, now)
     missing = [*short, *doubts(numbers), *_approval(evidence, policy)]

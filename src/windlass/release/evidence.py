@@ -50,6 +50,7 @@ def release_evidence(
     gaps: Array | None = None,
     losses: PairedLosses | None = None,
     asks: float = 1.0,
+    doubted: str | None = None,
     refused: str | None = None,
     paused: timedelta = timedelta(),
 ) -> ReleaseEvidence:
@@ -57,7 +58,8 @@ def release_evidence(
 
     A worker takes a moment to follow a new routing record, so what it answered in another role does not count.
     `expected` is what the gate saw; `scale` what scores are measured by, if that is known; `gaps` those of the rows
-    that both answered (`release.losses.gaps_of`); `asks` how many times as many models the challenger asks.
+    that both answered (`release.losses.gaps_of`); `asks` how many times as many models the challenger asks; `doubted`
+    the signal of an alarm about the champion.
     """
     expected = expected or Expected()
     stage: Literal["shadow", "canary"] = "shadow" if release.stage == "shadow" else "canary"
@@ -78,6 +80,7 @@ def release_evidence(
         expected_gap=expected.gap,
         losses=losses,
         asks=asks,
+        doubted=doubted,
         refused=refused,
         approved=release.approved_by is not None,
         paused=paused,

@@ -14,6 +14,7 @@ from windlass.errors import BundleCorrupt
 from windlass.product.policy import Outcome, Release
 from windlass.records.decision import Decision
 from windlass.records.event import (
+    AlarmRaised,
     ChampionChanged,
     GateDecided,
     ProductPaused,
@@ -417,9 +418,15 @@ def test_in_shadow_other_answers_to_the_same_rows_are_harm(desk: Desk) -> None:
     numbers = {"score_shift": 0.0, "score_gap": 0.01, "score_scale": 1.0}
     seen = Decision(judgement="gate", verdict="pass", reasons=("It is good.",), numbers=numbers, at=NOON)
     desk.write(GateDecided(run="run of v2", against="v1", decision=seen))
+    drifted = Decision(
+        judgement="drift", verdict="alarm", reasons=("The prediction has shifted.",), numbers={}, at=NOON
+    )
+    desk.write(AlarmRaised(alarm="a1", signal="drift", version="v1", decision=drifted))
     releases(desk).step(PRODUCT)
     assert (champion(desk), stage(desk)) == ("v1", None)
-    assert "answers the same rows otherwise" in desk.bodies(ReleaseFinished)[-1].decision.reasons[0]
+    told = desk.bodies(ReleaseFinished)[-1].decision.reasons
+    assert "answers the same rows otherwise" in told[0]
+    assert "An alarm of drift stands against the champion" in told[-1]
 
 
 def test_in_a_canary_outcomes_that_come_at_once_count(desk: Desk) -> None:

@@ -285,6 +285,20 @@ def test_answers_to_the_same_rows_may_differ_as_on_the_holdout_and_no_further(rn
     assert decide_release(evidence(rng, stage="shadow", gaps=np.full(600, 0.6)), POLICY, LATER).verdict == "roll_back"
 
 
+def test_where_only_the_difference_speaks_and_an_alarm_stands_against_the_champion_both_ways_are_named(
+    rng: np.random.Generator,
+) -> None:
+    """A champion that got stuck makes every good version look wrong beside it."""
+    apart = {"stage": "shadow", "gaps": rng.uniform(0.3, 0.8, 600), "expected_gap": 0.1}
+    told = decide_release(evidence(rng, **apart, doubted="drift"), POLICY, LATER)
+    assert told.verdict == "roll_back"
+    assert "An alarm of drift stands against the champion: if that one is wrong, `windlass promote`" in told.reasons[1]
+    assert len(decide_release(evidence(rng, **apart), POLICY, LATER).reasons) == 1
+    worse = PairedLosses(new=np.full(800, 0.7), previous=np.full(800, 0.2))
+    both = decide_release(evidence(rng, **apart, losses=worse, doubted="drift"), POLICY, LATER)
+    assert not any("stands against" in reason for reason in both.reasons)
+
+
 # -- whole releases, played by chance --------------------------------------------------------------------------------
 
 
