@@ -28,8 +28,7 @@ _LAST = 3
 """Of the earlier versions those that answered last are asked, and the first: each costs a run some tenths of a second,
 and the more there are, the more must one of them be better to be told from chance."""
 ALPHA = 0.05
-"""Chance that any earlier version that is no better is called better: over all of them against the champion, and again
-against the candidate."""
+"""Chance that any earlier version that is no better than the champion is called better: over all of them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,10 +71,11 @@ def decide_recourse(evidence: RecourseEvidence, policy: Gate | None, now: dateti
     """`back` to the version that `numbers["version"]` names, or `forward`.
 
     Where the world returns to what it was (a season, the end of a campaign), a version that answered then may do better
-    than the champion and than what can be learned of the few rows since. It must be within the gate's bounds, clearly
-    better than the champion on the same rows and also than the candidate, if that passed the gate (one-sided, 5 % over
-    all earlier versions together by Holm's method, for each of the two), and by 2 % of what they fall short of a
-    perfect score. Of several the best goes. It is released in stages like any other version.
+    than the champion and than what can be learned of the few rows since. It must be within the gate's bounds, and
+    clearly better than the champion on the same rows (one-sided, 5 % over all earlier versions together by Holm's
+    method), and by 2 % of what that falls short of a perfect score. Of several the best goes, unless a candidate that
+    passed the gate does better on these rows: where they do alike, to go back is preferred, since it makes no version.
+    It is released in stages like any other version.
     """
     hearing = _Hearing(evidence=evidence, policy=policy or Gate(), metric=main_metric(policy, evidence.kind))
     hearing.numbers.update({"metric": hearing.metric.name, "rows": len(evidence.truth)})
@@ -93,15 +93,16 @@ def _best(hearing: _Hearing) -> tuple[str, str | None]:
     if not names or rows < MINIMUM_ROWS:
         few = "no earlier version can be compared" if rows >= MINIMUM_ROWS else f"only {rows} rows can be compared"
         return f"There is nothing to go back to: {few}.", None
-    better = _clearly_better(hearing, names, than=evidence.champion)
+    better = _clearly_better(hearing, names)
     if not better:
         return f"No earlier version is clearly better than the champion on the same {rows} rows.", None
-    if evidence.candidate is not None:
-        better = _clearly_better(hearing, better, than=evidence.candidate)
-        if not better:
-            return f"No earlier version is clearly better than the candidate on the same {rows} rows.", None
     scores = {name: hearing.numbers[name] for name in better}
     best = (max if metric.larger_is_better else min)(scores, key=scores.__getitem__)
+    if evidence.candidate is not None:
+        candidate = metric.score(evidence.truth, evidence.candidate)
+        if metric.gain(scores[best], candidate) < 0:
+            figures = f"{metric.name} {show(candidate)}, {best} {show(scores[best])}"
+            return f"No earlier version does as well as the candidate on the same {rows} rows: {figures}.", None
     compared = {"champion": evidence.champion, "candidate": evidence.candidate}
     others = [
         f"the {who} {show(metric.score(evidence.truth, answers))}"
@@ -121,8 +122,9 @@ def _within_bounds(hearing: _Hearing, name: str, answers: Array) -> bool:
     return bool(np.isfinite(score)) and not low and not high
 
 
-def _clearly_better(hearing: _Hearing, names: list[str], *, than: Array) -> list[str]:
+def _clearly_better(hearing: _Hearing, names: list[str]) -> list[str]:
+    """Those that are, than the champion."""
     evidence, metric = hearing.evidence, hearing.metric
-    found = [paired.compare(metric, evidence.truth, evidence.earlier[name], than) for name in names]
+    found = [paired.compare(metric, evidence.truth, evidence.earlier[name], evidence.champion) for name in names]
     clear = holm(np.array([each.p_better() for each in found]), ALPHA)
     return [name for name, each, sure in zip(names, found, clear, strict=True) if sure and material(metric, each)]

@@ -61,10 +61,15 @@ def test_the_last_three_and_the_first_are_asked(
     assert to_be_asked(answered, champion=champion) == asked
 
 
-def test_a_candidate_that_is_as_good_goes_forward(rng: np.random.Generator, now: datetime) -> None:
-    truth, answers = world(rng, champion=-0.5, candidate=1.0, v1=1.0)
+@pytest.mark.parametrize(("skill", "verdict"), [(1.5, "forward"), (None, "back"), (0.5, "back")])
+def test_of_a_candidate_and_an_earlier_version_the_better_goes_and_of_equals_the_earlier_one(
+    skill: float | None, verdict: str, rng: np.random.Generator, now: datetime
+) -> None:
+    truth, answers = world(rng, rows=4000, champion=-0.5, candidate=skill or 0.0, v1=1.0, v2=0.7)
+    if skill is None:
+        answers["candidate"] = answers["v1"]
     decision = decide_recourse(evidence(truth, answers), Gate("roc_auc"), now)
-    assert (decision.verdict, "than the candidate" in decision.reasons[0]) == ("forward", True)
+    assert (decision.verdict, "as well as the candidate" in decision.reasons[0]) == (verdict, verdict == "forward")
     rejected = {name: said for name, said in answers.items() if name != "candidate"}
     assert decide_recourse(evidence(truth, rejected), Gate("roc_auc"), now).numbers["version"] == "v1"
 
