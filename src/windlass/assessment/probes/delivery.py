@@ -9,10 +9,10 @@ from dataclasses import replace
 from windlass.assessment.automatic import automatic_routes
 from windlass.assessment.automation.workflow import Step
 from windlass.assessment.facts import Facts, Seen, conclude, seen_use
+from windlass.assessment.probes.automatic_releases import automatic_releases
 from windlass.assessment.probes.data_checks import data_tests
 from windlass.assessment.probes.deployments import code_pipelines, deploy_jobs, deploys_of, in_ci, used
 from windlass.assessment.probes.gates import model_gate
-from windlass.assessment.probes.loop import automatic_releases
 from windlass.assessment.probes.orchestration import machines
 from windlass.assessment.probes.probe import probe
 from windlass.assessment.probes.registry import model_registry

@@ -11,9 +11,9 @@ from windlass.assessment.cloud import declared
 from windlass.assessment.facts import Facts, Seen, Sighting, conclude, once
 from windlass.assessment.modules import Key
 from windlass.assessment.probes.engines import engine_of
-from windlass.assessment.probes.loop import retrained_on_scores
 from windlass.assessment.probes.orchestration import steps_of_file
 from windlass.assessment.probes.probe import probe
+from windlass.assessment.probes.retraining import retrained_on_scores
 from windlass.assessment.probes.serving import applications, predicts, service_modules, taken_in
 from windlass.assessment.probes.steps import declared_pipelines
 from windlass.assessment.r import called_in_r
