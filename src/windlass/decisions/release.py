@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from windlass.decisions.answers import ReleaseEvidence
 from windlass.decisions.budget import BEFORE_PROMOTION
 from windlass.decisions.figures import decision, show_moment
 from windlass.decisions.harms import HARMS, disagreement, doubts, shift
+from windlass.decisions.statistics.paired_losses import evidence_of_worse, material
 from windlass.product.duration import format_duration
 from windlass.product.policy import Release
 from windlass.records.decision import UNAPPROVED, Decision
@@ -16,6 +18,8 @@ from windlass.records.state import ReleaseState
 
 CALLS = 20
 """By so many, all of them slow, it is clear that a version is slow (`harms.latency`)."""
+
+_OUTCOMES_TELL = "An alarm of decay stands against the champion: outcomes tell which of the two is wrong."
 
 
 def alpha_of(policy: Release) -> float:
@@ -28,9 +32,12 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
     """`advance`, `wait` or `roll_back`. After the last canary stage `advance` means promotion.
 
     Rolled back: refused by a serving worker, more failures than the champion, slower, constant answers, scores or
-    answers further from the champion's than the holdout explains, worse on outcomes, or undecided at the deadline. Each
-    comparison holds at every look together, so it may be asked as often as one likes. `delayed` in the numbers of a
-    wait: the rows and the time of the policy are there, and something else is in the way.
+    answers further from the champion's than the holdout explains, worse on outcomes, or undecided at the deadline. A
+    difference does not tell which of the two is wrong: it is no harm of a challenger that outcomes prove better, and in
+    shadow, while an alarm of decay stands against the champion, it waits for them until the deadline.
+
+    Each comparison holds at every look together, so it may be asked as often as one likes. `delayed` in the numbers of
+    a wait: the rows and the time of the policy are there, and something else is in the way.
     """
     numbers: dict[str, Any] = {
         "stage": evidence.stage,
@@ -42,18 +49,16 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
     if evidence.refused is not None:
         numbers["refused"] = True
         return decision("release", "roll_back", [f"It cannot serve: {evidence.refused}"], numbers, now)
-    found = {check: check(evidence, alpha_of(policy), numbers) for check in HARMS}
-    harms = [harm for harm in found.values() if harm is not None]
-    if harms:
-        apart = {check for check, harm in found.items() if harm is not None} <= {shift, disagreement}
-        if apart and evidence.doubted is not None:  # which of the two is wrong such a difference does not tell
-            harms.append(
-                f"An alarm of {evidence.doubted} stands against the champion: if that one is wrong, "
-                "`windlass promote` this version, or `windlass rollback`."
-            )
-        return decision("release", "roll_back", harms, numbers, now)
+    found = {check: harm for check in HARMS if (harm := check(evidence, alpha_of(policy), numbers)) is not None}
+    contested = bool(found) and found.keys() <= {shift, disagreement}
+    excused = contested and _better(evidence, alpha_of(policy))
+    waits = contested and evidence.stage == "shadow" and evidence.doubted == "decay"
+    if found and not excused and not waits:
+        doubt = [_doubt(evidence.doubted)] if contested and evidence.doubted is not None else []
+        return decision("release", "roll_back", [*found.values(), *doubt], numbers, now)
+    contest = [] if excused else list(found.values()) + [_OUTCOMES_TELL] * waits
     short = _short(evidence, policy, now)
-    missing = [*short, *doubts(numbers), *_approval(evidence, policy)]
+    missing = [*short, *contest, *doubts(numbers), *_approval(evidence, policy)]
     if not missing:
         reason = f"{evidence.challenger.rows} rows were answered in {_name(evidence)} without harm."
         return decision("release", "advance", [reason], numbers, now)
@@ -61,6 +66,22 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
         late = f"The release was not decided within {format_duration(policy.deadline)}."
         return decision("release", "roll_back", [late, *missing], numbers, now)
     return decision("release", "wait", missing, numbers | {"delayed": not short}, now)
+
+
+def _better(evidence: ReleaseEvidence, alpha: float) -> bool:
+    """Whether outcomes prove the challenger better: that it answers otherwise is what it is there for, then."""
+    losses = evidence.losses
+    if losses is None or losses.rows == 0:
+        return False
+    turned = replace(losses, new=losses.previous, previous=losses.new)
+    return evidence_of_worse(turned) >= 1 / alpha and material(turned)
+
+
+def _doubt(signal: str) -> str:
+    return (
+        f"An alarm of {signal} stands against the champion: if that one is wrong, "
+        "`windlass promote` this version, or `windlass rollback`."
+    )
 
 
 def _short(evidence: ReleaseEvidence, policy: Release, now: datetime) -> list[str]:

@@ -299,6 +299,35 @@ def test_where_only_the_difference_speaks_and_an_alarm_stands_against_the_champi
     assert not any("stands against" in reason for reason in both.reasons)
 
 
+@pytest.mark.parametrize("stage", ["shadow", "canary"])
+def test_one_that_outcomes_prove_better_may_answer_otherwise(stage: str, rng: np.random.Generator) -> None:
+    apart = {"stage": stage, "gaps": rng.uniform(0.3, 0.8, 600), "expected_gap": 0.1}
+    previous = rng.random(800) * 0.5
+    better = PairedLosses(new=np.maximum(previous - 0.2, 0), previous=previous)
+    assert decide_release(evidence(rng, **apart, losses=better), POLICY, LATER).verdict == "advance"
+    same = PairedLosses(new=rng.permutation(previous), previous=previous)
+    assert decide_release(evidence(rng, **apart, losses=same), POLICY, LATER).verdict == "roll_back"
+    failing = replace(answers(rng), failures=stream(rng.random(600) < 0.5))
+    assert (
+        decide_release(evidence(rng, **apart, losses=better, challenger=failing), POLICY, LATER).verdict == "roll_back"
+    )
+
+
+def test_while_the_champion_decays_a_difference_in_shadow_waits_for_outcomes_until_the_deadline(
+    rng: np.random.Generator,
+) -> None:
+    apart = {"gaps": rng.uniform(0.3, 0.8, 600), "expected_gap": 0.1, "doubted": "decay"}
+    waits = decide_release(evidence(rng, stage="shadow", **apart), POLICY, LATER)
+    assert waits.verdict == "wait"
+    assert (
+        waits.reasons[-1] == "An alarm of decay stands against the champion: outcomes tell which of the two is wrong."
+    )
+    assert decide_release(evidence(rng, stage="canary", **apart), POLICY, LATER).verdict == "roll_back"
+    late = decide_release(evidence(rng, stage="shadow", **apart), POLICY, START + POLICY.deadline)
+    assert late.verdict == "roll_back"
+    assert "not decided within" in late.reasons[0]
+
+
 # -- whole releases, played by chance --------------------------------------------------------------------------------
 
 
