@@ -56,6 +56,8 @@ class Imported:
     """The product's code together with the modules of one's own that the model holds objects of; None: of none."""
     doubt: str = ""
     """Why the model answered no plain row when it was asked; empty when it did."""
+    by_value: bool = False
+    """Whether the file brought code along that lies in no module, as cloudpickle writes it."""
     assumed: str = ""
     """What of the columns was taken to be so, since nobody says it; empty for nothing."""
 
@@ -64,7 +66,7 @@ class Imported:
         if isinstance(self.model, NativeModel):
             name = self.model.write(folder)
             return ModelFile(format=self.model.format, file=name, kind=type(self.model).__name__)
-        return models.save(self.model, folder, vouched_by=self.vouched_by)
+        return models.save(self.model, folder, vouched_by=self.vouched_by, by_value=self.by_value)
 
 
 def inspect_model_file(path: Path) -> Format:
@@ -149,6 +151,7 @@ def import_model(
         vouched_by=vouched_by or f"sha256 {digest}",
         source=None if own is None else own.source,
         doubt=described.doubt,
+        by_value=found in {"pickle", "joblib"} and b"cloudpickle" in decompressed(content),
         assumed=described.assumed,
     )
 

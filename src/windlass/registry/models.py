@@ -26,12 +26,25 @@ BY_RUN = "run"
 """`ModelFile.vouched_by` of a model that was saved by the very process that trained it."""
 
 
-def save(model: Any, folder: Path, *, vouched_by: str = BY_RUN) -> ModelFile:
+def save(model: Any, folder: Path, *, vouched_by: str = BY_RUN, by_value: bool = False) -> ModelFile:
     """Write `model` into `folder` and read it back; `ModelFile.file` is relative to the folder.
 
-    `vouched_by` says who answers for a file that can run code when it is loaded. Raises RegistryError when the model
-    can be written in no format, or only so that no other process could read it.
+    `vouched_by` says who answers for a file that can run code when it is loaded. With `by_value`, code that lies in no
+    module goes into the file itself where nothing else holds the model. Raises RegistryError when the model can be
+    written in no format, or only so that no other process could read it.
     """
+    try:
+        return _save(model, folder, vouched_by)
+    except RegistryError as error:
+        if not by_value:
+            raise
+        (folder / "model.pkl").write_bytes(_by_value(model))
+        kind = f"{type(model).__module__}.{type(model).__qualname__}"
+        reason = f"it holds code that lies in no module: {error.what}"[:500]
+        return ModelFile(format="pickle", file="model.pkl", kind=kind, reason=reason, vouched_by=vouched_by)
+
+
+def _save(model: Any, folder: Path, vouched_by: str) -> ModelFile:
     folder.mkdir(parents=True, exist_ok=True)
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
     refuse_main([kind])
@@ -95,6 +108,21 @@ def _as_pickle(model: Any, kind: str) -> bytes:
             remedy="hold no open files, connections or lambdas in it, and define its classes at the top of a module",
         ) from error
     refuse_main(imports_of(data))
+    return data
+
+
+def _by_value(model: Any) -> bytes:
+    try:
+        import cloudpickle  # without it the file that the model comes from could not have been read
+
+        data: bytes = cloudpickle.dumps(model, protocol=5)
+        pickle.loads(data)  # noqa: S301 (made on the line before)
+    except Exception as error:
+        raise RegistryError(
+            f"the model cannot be saved: {type(error).__name__}: {error}",
+            where=f"{type(model).__module__}.{type(model).__qualname__}",
+            remedy="hold no open files, connections or locks in it",
+        ) from error
     return data
 
 

@@ -583,3 +583,35 @@ def test_columns_are_those_of_what_gets_the_rows_first(tmp_path: Path, by: str) 
         decoded = project.loaded().decoder.from_records([{"trip": "b", "age": 3, "income": 12}])
         assert project.loaded().bundle.predict(decoded.frame).scores.tolist() == [4]
     project.ledger.close()
+
+
+BY_VALUE = """
+import cloudpickle
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+FACTOR = 3.0
+
+
+class Tripled(LinearRegression):
+    def predict(self, x):
+        return super().predict(x) * FACTOR
+
+
+first = FunctionTransformer(lambda x: x * FACTOR, validate=True)
+cloudpickle.dump(make_pipeline(first, {last}()).fit([[1.0], [2.0]], [3.0, 6.0]), open("model.file", "wb"))
+"""
+
+
+@pytest.mark.parametrize("last", ["LinearRegression", "Tripled"])
+def test_code_that_a_file_brings_along_goes_with_the_version(tmp_path: Path, last: str) -> None:
+    subprocess.run([sys.executable, "-c", BY_VALUE.format(last=last)], cwd=tmp_path, check=True)
+    made = make_project_from_model(tmp_path / "flights", tmp_path / "model.file", trust=True, target="late")
+    assert made.doubt == ""
+    project = Project(tmp_path / "flights")
+    project.declare()
+    file = project.loaded().bundle.manifest.model
+    assert (file.format, file.vouched_by) == ("pickle", digest_of(tmp_path / "model.file"))
+    assert asked_elsewhere(project, "v1") == pytest.approx(3 if last == "LinearRegression" else 9)
+    project.ledger.close()
