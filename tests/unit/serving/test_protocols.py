@@ -434,6 +434,7 @@ def test_the_index_is_for_people_and_for_programs(flights: Any) -> None:
     assert "curl http://testserver/flights/predict" in page.text
     assert "<script>" not in page.text
     assert "http" not in page.text.replace("http://testserver", ""), "nothing is fetched from elsewhere"
+    assert "<link rel=icon href='data:,'>" in page.text, "nor an icon that is not there"
 
 
 def test_the_metrics_tell_routes_states_and_times(flights: Any) -> None:

@@ -75,7 +75,7 @@ def _page(lineups: Mapping[str, Lineup], base: str) -> str:
     sections = "".join(_section(lineup, base) for _, lineup in sorted(lineups.items()))
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Windlass</title>"
-        f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>"
+        f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'><style>{_STYLE}</style>"
         f"<h1>Windlass serves {len(lineups)} product{'s' if len(lineups) != 1 else ''}</h1>"
         f"<p><a href=/readyz>readyz</a> · <a href=/metrics>metrics</a> · <a href=/openapi.json>openapi.json</a> · "
         f"<a href=/v2>Open Inference Protocol</a></p>{sections or '<p>Nothing is routed here yet.</p>'}"
