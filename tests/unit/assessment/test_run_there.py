@@ -316,3 +316,72 @@ def test_a_job_that_judges_after_the_one_that_trains(ask: Ask, script: str, stat
     judges = "accuracy = 0.7\nif accuracy < 0.8:\n    raise RuntimeError('too bad')\n"
     files = {"2_train.py": TRAIN, "3_test.py": judges, "3_send.py": "print('sent')\n"}
     assert ask("pipeline-orchestrated", {**files, ".circleci/config.yml": JOBS.format(script=script)}).state is state
+
+
+ROUTE = """
+    from fastapi import FastAPI
+    from train import train
+    app = FastAPI()
+
+    @app.post("/retrain")
+    def retrain():
+        train([[0], [1]], [0, 1])
+"""
+GOOGLE = "gcloud scheduler jobs create http nightly --schedule='0 3 * * *' --uri=$URL{route} --http-method=POST\n"
+AMAZON = """
+    aws lambda create-function --function-name churn --handler jobs.{handler} --zip-file fileb://churn.zip
+    aws events put-rule --name nightly {when}
+    aws events put-targets --rule nightly --targets "Id=1,Arn=$ARN"
+"""
+HANDLER = f"{FIT}def handler(event, context):\n    train([[0], [1]], [0, 1])\ndef other(event, context):\n    pass\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "state"),
+    [
+        (GOOGLE.format(route="/retrain"), State.WIRED),
+        (GOOGLE.format(route="/health"), State.ABSENT),
+        (GOOGLE.format(route="/retrain").replace("create http", "describe"), State.ABSENT),
+    ],
+)
+def test_a_route_that_a_scheduler_is_told_to_ask(ask: Ask, script: str, state: State) -> None:
+    files = {"train.py": FIT, "app.py": ROUTE, "deploy.sh": script}
+    assert ask("ct-trigger-schedule", files).state is state
+
+
+def test_a_job_that_a_scheduler_is_told_to_run(ask: Ask) -> None:
+    job = GOOGLE.format(route="/apis/run.googleapis.com/v1/namespaces/team/jobs/churn-train:run")
+    files = {"train.py": TRAIN, "Dockerfile": IMAGE}
+    assert ask("ct-trigger-schedule", {**files, "deploy.sh": job}).state is State.WIRED
+    assert ask("ct-trigger-schedule", {**files, "deploy.sh": job.replace(":run", ":show")}).state is State.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("handler", "when", "state"),
+    [
+        ("handler", "--schedule-expression 'rate(1 day)'", State.WIRED),
+        ("handler", "--schedule-expression 'rate(1 day)' --state DISABLED", State.ABSENT),
+        ("handler", "--event-pattern '{}'", State.ABSENT),
+        ("other", "--schedule-expression 'rate(1 day)'", State.ABSENT),
+    ],
+)
+def test_a_function_that_a_rule_of_a_script_starts(ask: Ask, handler: str, when: str, state: State) -> None:
+    script = AMAZON.format(handler=handler, when=when)
+    assert ask("ct-trigger-schedule", {"jobs.py": HANDLER, "rules.sh": script}).state is state
+
+
+JOB = """
+    resource "google_cloud_scheduler_job" "nightly" {
+      schedule = "0 3 * * *"
+      http_target {
+        http_method = "POST"
+        uri         = "${google_cloud_run_service.churn.status[0].url}/ROUTE"
+      }
+    }
+"""
+
+
+@pytest.mark.parametrize(("route", "state"), [("retrain", State.WIRED), ("health", State.ABSENT)])
+def test_a_route_that_terraform_has_a_scheduler_ask(ask: Ask, route: str, state: State) -> None:
+    files = {"train.py": FIT, "app.py": ROUTE, "main.tf": JOB.replace("ROUTE", route)}
+    assert ask("ct-trigger-schedule", files).state is state

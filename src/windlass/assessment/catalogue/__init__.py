@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 
-RULES = "39"
+RULES = "40"
 """Version of the rules: raised whenever a change of catalogue or probes may change a state or a level."""
 
 

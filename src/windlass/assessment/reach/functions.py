@@ -45,8 +45,16 @@ def _start(kind: str, path: str, line: int) -> Start:
     return Start(by=by, kinds=kinds, evidence=Evidence(path=path, line=line, why=f"the function is started: {kind}"))
 
 
-def _items(keys: list[Key]) -> tuple[str, ...]:
+def items_of(keys: list[Key]) -> tuple[str, ...]:
+    """Functions, each with the file that it stands in, as a way goes on to them."""
     return tuple(f"{path}:{name}" for key in keys for path, name in ((key[0], ""), key))
+
+
+def routes_asked(project: Project, address: str) -> tuple[str, ...]:
+    """The functions of the project that answer at the end of an address: `https://churn.run.app/train`."""
+    plain = address.partition("?")[0].rstrip("/")
+    route = max((each for each in project.answering if plain.endswith(each)), key=len, default="")
+    return items_of(list(project.answering[route])) if route else ()
 
 
 def _in_sam(project: Project, path: str, top: Map) -> Iterator[Entry]:
@@ -55,20 +63,20 @@ def _in_sam(project: Project, path: str, top: Map) -> Iterator[Entry]:
             continue
         given = mapping(about.get("Properties"))
         folder = posixpath.join(posixpath.dirname(path), text_of(given.get("CodeUri")))
-        keys = _handlers(project, text_of(given.get("Handler")), folder)
+        keys = handlers_named(project, text_of(given.get("Handler")), folder)
         for event in map(mapping, mapping(given.get("Events")).values()) if keys else ():
-            yield _start(text_of(event.get("Type")), path, event.line), _items(keys)
+            yield _start(text_of(event.get("Type")), path, event.line), items_of(keys)
 
 
 def _in_serverless(project: Project, path: str, top: Map) -> Iterator[Entry]:
     for about in map(mapping, mapping(top.get("functions")).values()):
-        keys = _handlers(project, text_of(about.get("handler")), posixpath.dirname(path))
+        keys = handlers_named(project, text_of(about.get("handler")), posixpath.dirname(path))
         for event in maps(about.get("events")) if keys else ():
             for kind in event:
-                yield _start(kind, path, event.line), _items(keys)
+                yield _start(kind, path, event.line), items_of(keys)
 
 
-def _handlers(project: Project, handler: str, folder: str = "", about: str = "") -> list[Key]:
+def handlers_named(project: Project, handler: str, folder: str = "", about: str = "") -> list[Key]:
     """The function that `app.handler` names; of several files of that name those that are called like `about`."""
     stem, _, name = handler.rpartition(".")
     file = f"{stem.replace('.', '/')}.py"
@@ -99,7 +107,7 @@ def _in_azure(project: Project) -> Iterator[Entry]:
         for binding in bindings if module is not None and name in module.functions else ():
             kind = str(binding.get("type", "")) if isinstance(binding, dict) else ""
             if kind.endswith("Trigger"):
-                yield _start(kind, path, 1), _items([(home, name)])
+                yield _start(kind, path, 1), items_of([(home, name)])
 
 
 # -- Terraform -------------------------------------------------------------------------------------------------------
@@ -113,6 +121,7 @@ _JOBS = re.compile(
 )
 """Targets that run an image once."""
 _TEXT = r'\s*=\s*"([^"]*)"'
+_URI = re.compile(rf"\buri{_TEXT}")
 
 
 def _in_terraform(project: Project) -> Iterator[Entry]:
@@ -128,7 +137,7 @@ def _in_terraform(project: Project) -> Iterator[Entry]:
                 key for one in _FUNCTIONS.finditer(body) for key in _declared(project, one[2], bodies.get(one[0], ""))
             ]
             if keys:
-                yield start, _items(keys)
+                yield start, items_of(keys)
             continue
         if kind == "aws_cloudwatch_event_target":
             rule = _RULE.search(body)
@@ -143,7 +152,10 @@ def _in_terraform(project: Project) -> Iterator[Entry]:
         for target in _FUNCTIONS.finditer(body) if when else ():
             keys = _declared(project, target[2], bodies.get(target[0], ""))
             if keys:
-                yield start, _items(keys)
+                yield start, items_of(keys)
+        asked = _URI.search(body) if kind == "google_cloud_scheduler_job" else None
+        if asked is not None and (items := routes_asked(project, asked[1])):
+            yield start, items
         if when and _JOBS.search(body):
             yield start, (Command(argv=("gcloud", "run", "jobs", "execute"), line=each.line),)
 
@@ -157,7 +169,7 @@ def _only_declared(project: Project) -> Iterator[Entry]:
     for each in project.terraform:
         keys = _declared(project, each.name, each.body) if each.kind == "aws_lambda_function" else []
         if keys:
-            yield _told(each.path, each.line), _items(keys)
+            yield _told(each.path, each.line), items_of(keys)
     stacks = [each.path for each in project.modules if "aws_cdk" in each.packages]
     stacks += [path for path in project.named(".ts") if "aws-cdk" in project.text(path)]
     for path in stacks:
@@ -165,9 +177,9 @@ def _only_declared(project: Project) -> Iterator[Entry]:
         for asset in _ASSET.finditer(text):
             before = _HANDLER.findall(text, max(0, asset.start() - 400), asset.start())[-1:]
             handler = (before or _HANDLER.findall(text, asset.end(), asset.end() + 400) or [""])[0]
-            keys = _handlers(project, handler, asset[1]) if handler else []
+            keys = handlers_named(project, handler, asset[1]) if handler else []
             if keys:
-                yield _told(path, line_at(text, asset.start())), _items(keys)
+                yield _told(path, line_at(text, asset.start())), items_of(keys)
 
 
 def _told(path: str, line: int) -> Start:
@@ -199,7 +211,7 @@ def _declared(project: Project, name: str, body: str) -> list[Key]:
     """The function behind a resource: by its handler or entry point, and by what the resource is called."""
     handler = re.search(rf"\bhandler{_TEXT}", body)
     if handler is not None:
-        return _handlers(project, handler[1], about=f"{name} {body[:400]}")
+        return handlers_named(project, handler[1], about=f"{name} {body[:400]}")
     entry = re.search(rf"\bentry_point{_TEXT}", body)
     if entry is None:
         return []

@@ -24,6 +24,7 @@ from windlass.assessment.reach.entries import Entry, declared_entries, python_en
 from windlass.assessment.reach.environment import environment_of
 from windlass.assessment.reach.functions import cloud_functions
 from windlass.assessment.reach.routes import By, Route, Start
+from windlass.assessment.reach.schedulers import scheduled_by_clients
 from windlass.assessment.reach.started import compiled_pipelines, may_start, started_by
 from windlass.assessment.reading.code import Call, Function, Module
 from windlass.assessment.reading.shell import Command
@@ -128,6 +129,7 @@ def build_graph(project: Project) -> Graph:
         walker.walk(each.start, each.step.commands, each.folder, swallowed=swallowed)
     entries: list[Entry] = [*python_entries(project), *declared_entries(project), *service_entries(project)]
     entries += [*aws_rules(project), *function_events(project), *cloud_functions(project)]
+    entries += scheduled_by_clients(project)
     entries.sort(key=lambda entry: -entry[0].by)
     for start, items in entries:
         walker.walk(start, items, "")
