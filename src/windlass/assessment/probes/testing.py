@@ -403,6 +403,15 @@ _KNOWN_ANSWER = re.compile(
 """An assertion that an answer is one value: `assert answer["prediction"] == "setosa"`."""
 
 
+_IMITATIONS = frozenset({"mock", "magicmock", "patch", "monkeypatch", "mocker"})
+
+
+def _imitates(module: Module) -> bool:
+    """Whether a file of tests puts something in the place of what it tests."""
+    words = (word for each in module.functions.values() for word in each.words.split("\n"))
+    return any(parts_of(word) & _IMITATIONS for word in words)
+
+
 _LONGEST_LINE = 300
 
 
@@ -410,10 +419,7 @@ def _known_cases(facts: Facts) -> Iterator[Test]:
     """Tests that send a running service a case and hold its answer to the one that is known; nothing is imitated."""
     for module, function in facts.test_functions:
         asks = any(each.last == "post" and each.name.startswith(("requests.", "httpx.")) for each in function.calls)
-        words = {
-            part for each in module.functions.values() for word in each.words.split("\n") for part in parts_of(word)
-        }
-        if not asks or words & {"mock", "magicmock", "patch", "monkeypatch", "mocker"} or not _is_test(function):
+        if not asks or _imitates(module) or not _is_test(function):
             continue
         lines = facts.project.text(module.path).splitlines()
         for check in function.asserts:
