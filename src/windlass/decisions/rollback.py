@@ -104,7 +104,8 @@ def decide_rollback(evidence: RollbackEvidence, policy: Release, now: datetime) 
     if now < until:
         return decision("rollback", "wait", [f"Probation lasts until {show_moment(until)}."], numbers, now)
     doubts = _doubts(evidence, numbers)
-    if doubts and now < until + max(policy.probation, LEAST_LONGER):
+    longer = max(policy.probation, LEAST_LONGER) if policy.probation else timedelta()
+    if doubts and now < until + longer:
         return decision("rollback", "wait", [f"Probation goes on: {'; '.join(doubts)}."], numbers, now)
     return decision("rollback", "keep", [_kept(losses.rows, losses.gap, doubts)], numbers, now)
 

@@ -222,6 +222,7 @@ def test_a_probation_goes_on_while_something_stands_against_the_version() -> Non
     told = alike(*[VARIOUS] * 3, CONSTANT, policy=SHORT, now=OVER)
     assert told.verdict == "wait"
     assert told.reasons == ("Probation goes on: it has just given the same answer to everybody.",)
+    assert alike(CONSTANT, policy=Release(probation="0s"), now=OVER).verdict == "keep"  # who wants none gets none
     later = alike(*[VARIOUS] * 3, CONSTANT, policy=SHORT, now=OVER + timedelta(hours=1))
     assert later.verdict == "keep"
     assert later.reasons[0].endswith("Not proved: it has just given the same answer to everybody.")
