@@ -87,6 +87,7 @@ _WORDS: dict[type[Body], Callable[[Any], str]] = {
     events.VersionRegistered: lambda body: (
         f"{body.version} registered ({body.digest[:12]})"
         + (f": {body.form_of} in a compiled form" if body.form_of else "")
+        + (f": the same model file, with a changed {', '.join(body.modules)}" if body.modules else "")
     ),
     events.FormTurnedDown: lambda body: f"{body.version} answers itself, and no compiled form of it: {body.reason}",
     events.ReleaseStarted: lambda body: f"release of {body.version} started",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -34,7 +34,7 @@ from windlass.records.paths import Paths
 from windlass.registry import environment
 from windlass.registry.bundle import SOURCE
 from windlass.registry.files import MANIFEST
-from windlass.registry.importing import Imported, import_model
+from windlass.registry.importing import Imported, import_model, own_modules
 from windlass.registry.registry import Registry
 from windlass.settings import Settings
 
@@ -72,7 +72,13 @@ def _take_in(
     known = [event.body for event in ledger.events([VersionRegistered], product=product.name)]
     versions = [body for body in known if isinstance(body, VersionRegistered)]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    known_as = [body for body in versions if body.file == digest]
+    of_file = [body for body in versions if body.file == digest]
+    held = [body for body in of_file if registry.holds(product.name, body.digest)]
+    own: Mapping[str, bytes] = {}
+    if held and product.model.sha256 is not None:
+        own = own_modules(path, source=source, folders=[settings.project.resolve()])
+    changed = {body.version: _changed(own, registry.manifest(product.name, body.digest)) for body in held}
+    known_as = [body for body in held or of_file if not changed.get(body.version)]
     if known_as:
         turned_down = ledger.events([FormTurnedDown], product=product.name, subject=known_as[-1].version)
         next_name = f"v{len(versions) + 1}"
@@ -99,7 +105,14 @@ def _take_in(
         metrics={},
         file=digest,
         trusted_by=None if product.model.sha256 is None else f"{source.entry}, which names its sha256",
+        modules=changed[held[-1].version] if held else (),
     )
+
+
+def _changed(own: Mapping[str, bytes], manifest: Manifest) -> tuple[str, ...]:
+    """Those of `own` modules (path -> content) that are not what the version has."""
+    digests = {path: hashlib.sha256(content).hexdigest() for path, content in own.items()}
+    return tuple(path for path, digest in digests.items() if manifest.files.get(f"{SOURCE}/{path}") != digest)
 
 
 def _publish(product: type[Product], source: Source, imported: Imported, registry: Registry, settings: Settings) -> str:
@@ -174,7 +187,7 @@ def _form(
         forms.keep_background(rows, staged, product=bundle.product, manifest=manifest)
     now = clock_from(settings.clock).now()
     digest = registry.publish(staged, msgspec.structs.replace(manifest, compiled=compiled, created_at=now))
-    return msgspec.structs.replace(known_as, version=name, digest=digest, form_of=known_as.version)
+    return msgspec.structs.replace(known_as, version=name, digest=digest, form_of=known_as.version, modules=())
 
 
 def _columns(product: type[Product], imported: Imported) -> tuple[Column, ...]:

@@ -376,6 +376,8 @@ class VersionRegistered(Body, frozen=True, kw_only=True, tag="version.registered
     """Who vouched for a model file that can run code when loaded."""
     form_of: str | None = None
     """The version that has the same model, which answers here in a compiled form; None: it is a model of its own."""
+    modules: tuple[str, ...] = ()
+    """Files of code of the model's own that have changed since the version before, which is of the same model file."""
 
 
 class FormTurnedDown(Body, frozen=True, kw_only=True, tag="form.turned_down"):

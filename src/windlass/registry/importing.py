@@ -17,7 +17,7 @@ import polars as pl
 
 from windlass.errors import RegistryError, UntrustedModel, UsageError
 from windlass.product.code.loading import lent
-from windlass.product.code.source import Source, with_modules_of
+from windlass.product.code.source import Source, reached_from, with_modules_of
 from windlass.product.task import TaskKind
 from windlass.records.bundle import Column, ModelFile
 from windlass.registry import models
@@ -154,6 +154,16 @@ def import_model(
         by_value=found in {"pickle", "joblib"} and b"cloudpickle" in decompressed(content),
         assumed=described.assumed,
     )
+
+
+def own_modules(path: Path, *, source: Source, folders: Sequence[Path]) -> dict[str, bytes]:
+    """Path -> content of the modules of one's own that a model file which somebody vouches for names, and of all that
+    these import, looked for as `import_model` does. Nothing is run. Raises what that raises."""
+    found = inspect_model_file(path)
+    content = path.read_bytes()
+    file = ModelFile(format=found, file=path.name, kind="", types=_types(path, content, found, trusted=True))
+    own = _own_code(file, content, source, folders)
+    return {} if own is None else reached_from(own.source, own.names, own.folder)
 
 
 @dataclass(frozen=True, kw_only=True)

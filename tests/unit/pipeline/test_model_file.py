@@ -20,6 +20,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from windlass.app.describe import describe
 from windlass.app.scaffold import make_project_from_model
 from windlass.errors import DataError, ProductError, UntrustedModel, UsageError
 from windlass.lake.lake import Lake
@@ -488,6 +489,28 @@ def test_modules_of_ones_own_become_part_of_the_version(tmp_path: Path, kind: st
     assert not {"own", "own.steps", "own.helpers"} & {*sys.modules}
     shutil.rmtree(project.folder / "own")
     assert [asked_elsewhere(project, version) for version in ("v1", "v2")] == [4, 9]
+    project.ledger.close()
+
+
+def test_a_module_that_was_mended_makes_a_version(tmp_path: Path) -> None:
+    model = of_own_modules(tmp_path / "made", 2.0, "pickle")
+    make_project_from_model(tmp_path / "flights", model, trust=True, target="late")
+    project = Project(tmp_path / "flights")
+    project.declare()
+    (project.folder / "own" / "helpers.py").write_text("FACTOR = 5.0\n")
+    project.declare()
+    project.declare()
+    events = project.ledger.events([VersionRegistered])
+    bodies: list[Any] = [event.body for event in events]
+    assert [(body.version, body.modules) for body in bodies] == [("v1", ()), ("v2", ("own/helpers.py",))]
+    assert describe(events[1]).endswith(": the same model file, with a changed own/helpers.py")
+    assert [asked_elsewhere(project, version) for version in ("v1", "v2")] == [4, 10]
+    (project.folder / "own" / "helpers.py").write_text("FACTOR = \n")
+    with pytest.raises(ProductError, match=r"helpers\.py:1"):
+        project.declare()
+    shutil.rmtree(project.folder / "own")
+    project.declare()
+    assert len(project.ledger.events([VersionRegistered])) == 2
     project.ledger.close()
 
 

@@ -101,6 +101,13 @@ def modules_holding(source: Source, names: Iterable[str]) -> list[str]:
     return sorted(found | {above for name in found for above in parents(name)})
 
 
+def reached_from(source: Source, names: Iterable[str], folder: Path) -> dict[str, bytes]:
+    """Path -> content of the modules of a source that hold `names`, and of all that these import; `folder` is where it
+    was read from. Raises ProductError for a module that is not valid Python."""
+    paths = _gather(modules_holding(source, names), _Project(folder), folder)
+    return {path: source.files[path] for path in sorted(paths) if path in source.files}
+
+
 def source_from_folder(folder: Path, entry: str) -> Source:
     """The source as `Source.write` laid it out, for instance in a bundle."""
     split_entry(entry)
