@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import pickle
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -657,6 +658,35 @@ def test_the_json_schema_carries_the_contract(decoder: RowDecoder) -> None:
     assert "carrier" in schema["required"]
     assert schema["properties"]["distance"] == {"type": "integer", "minimum": 10, "maximum": 4999}
     assert schema["properties"]["carrier"]["enum"] == ["AA", "DL", "UA"]
+
+
+MOMENTS = [
+    *("2013-03-01T10:00:00Z", "2013-03-01t10:00:00z", "2013-03-01 10:00:00", "2013-03-01T10:00:00.123456789+05:30"),
+    *("2012-02-29T10:00:00Z", "2000-02-29T10:00:00Z", "2013-12-31T23:59:59-23:59", "2013-04-30T00:00:00Z"),
+    *("", "2013-03-01", "2013-03-01T10:00Z", "2013-03-01T10:00:60Z", "2013-03-01T24:00:00Z", "2013-03-01T10:00:00.Z"),
+    *("2013-02-29T10:00:00Z", "1900-02-29T10:00:00Z", "0000-03-01T10:00:00Z", "2013-04-31T10:00:00Z"),
+    *("2013-03-01T10:00:00+0100", "2013-03-01T10:00:00+24:00", "2013-03-01_10:00:00Z", "2013-00-01T10:00:00Z"),
+]
+
+
+@pytest.mark.parametrize("text", MOMENTS)
+def test_the_json_schema_says_which_texts_are_moments(text: str) -> None:
+    decoder = RowDecoder([Column(name="at", dtype="datetime", nullable=False)])
+    pattern = decoder.json_schema()["properties"]["at"]["pattern"]
+    fits = re.search(pattern, text) is not None
+    try:
+        decoder.decode(json.dumps({"rows": [{"at": text}]}).encode())
+    except InvalidRows:
+        assert not fits
+    else:
+        assert fits
+
+
+def test_the_json_schema_says_where_truth_values_are_numbers() -> None:
+    fields = RowDecoder([Column(name="a", dtype="float"), Column(name="b", dtype="float", exact="Float64")])
+    said = fields.json_schema()["properties"]
+    assert {"type": "boolean"} in said["a"]["anyOf"]
+    assert {"type": "boolean"} not in said["b"]["anyOf"]
 
 
 @pytest.mark.parametrize("filled", range(4))

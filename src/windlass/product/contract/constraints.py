@@ -51,9 +51,18 @@ class Rule:
     """pandera checks that no type can express."""
 
     @property
+    def accepts_null(self) -> bool:
+        return self.column.nullable or self.default is not None
+
+    @property
     def nullable_type(self) -> Any:
-        accepts_null = self.column.nullable or self.default is not None
-        return self.type | None if accepts_null else self.type
+        return self.type | None if self.accepts_null else self.type
+
+    @property
+    def takes_truth(self) -> bool:
+        """Whether true and false are taken as 1 and 0. An imported model seldom says which of its numbers were truth
+        values in its training rows."""
+        return self.column.dtype == "float" and not self.column.exact
 
 
 @dataclass

@@ -242,7 +242,7 @@ class RowDecoder:
                 number = msgspec.json.decode(raw)
                 if isinstance(number, float) and number.is_integer():
                     raw = str(int(number)).encode()
-            elif rule.column.dtype == "float" and not rule.column.exact:
+            elif rule.takes_truth:
                 raw = _TRUTH.get(raw.strip(), raw)
             return msgspec.json.decode(raw, type=rule.nullable_type), None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -254,7 +254,6 @@ class _Envelope(msgspec.Struct):
     request_id: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
-# An imported model seldom says which of its numbers were truth values in its training rows.
 _TRUTH = {b"true": b"1", b"false": b"0"}
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _encode = msgspec.json.Encoder().encode

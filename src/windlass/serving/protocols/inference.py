@@ -42,6 +42,7 @@ _FITS = {
     "datetime": {"BYTES"},
     "date": {"BYTES"},
 }
+DATATYPES_READ = frozenset[str]().union(*_FITS.values())
 _NUMERIC = ("bool", "int", "float")
 
 _Name = Annotated[str, msgspec.Meta(max_length=1000)]
@@ -168,7 +169,7 @@ def metadata(board: Board, name: str, version: str | None) -> dict[str, Any]:
         ],
         "outputs": [
             {"name": name, "datatype": output.datatype, "shape": output.shape}
-            for name, output in _outputs(loaded).items()
+            for name, output in outputs_of(loaded).items()
         ],
     }
 
@@ -277,7 +278,7 @@ def _is_within(cell: float, bounds: tuple[int, int]) -> bool:
 # -- outputs -----------------------------------------------------------------------------------------------------
 
 
-def _outputs(loaded: Loaded) -> dict[str, Output]:
+def outputs_of(loaded: Loaded) -> dict[str, Output]:
     """What can be asked for, by name."""
     outputs = {"score": Output(datatype="FP64", read=lambda answer: answer.score)}
     if loaded.task.kind != "regression":
@@ -302,7 +303,7 @@ def _chances(classes: Sequence[Label], answer: Answer) -> list[float]:
 
 
 def _wanted(request: InferRequest, loaded: Loaded) -> dict[str, Output]:
-    outputs = _outputs(loaded)
+    outputs = outputs_of(loaded)
     if not request.outputs:
         return outputs
     for output in request.outputs:

@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from windlass.product.contract import RowDecoder
+from windlass.product.contract.json_schema import MOMENT, nullable
 from windlass.serving.limits import MOST_EXPLAINED, MOST_ROWS
+from windlass.serving.protocols.inference import DATATYPES_READ, outputs_of
 from windlass.serving.protocols.measuring import METRIC
 from windlass.serving.versions.lineup import Lineup, Loaded
 
 _STRING = {"type": "string"}
 _NUMBER = {"type": "number"}
 _PLAIN = ["boolean", "number", "string"]
+_SPELT: Mapping[int | None, list[bool | int]] = {0: [False, 0], 1: [True, 1]}
 _PROBLEM = {
     "type": "object",
     "required": ["field", "row", "reason"],
@@ -79,7 +83,7 @@ def document(lineups: Mapping[str, Lineup]) -> dict[str, Any]:
 
 
 def _paths(name: str, loaded: Loaded) -> dict[str, Any]:
-    rows = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": loaded.decoder.json_schema()}
+    rows = _rows(loaded.decoder.json_schema())
     request = {"type": "object", "required": ["rows"], "properties": {"rows": rows, "request_id": _short(200)}}
     return {
         f"/{name}/predict": _post(name, "Predict rows", request, _predictions(loaded), parameters=[_EXPLAIN]),
@@ -90,13 +94,13 @@ def _paths(name: str, loaded: Loaded) -> dict[str, Any]:
         f"/{name}/invocations": _post(
             name,
             "Predict as an MLflow model server",
-            _invocations(rows),
+            _invocations(loaded),
             _list_of(_any_label(loaded)),
             error=_MLFLOW_ERROR,
         ),
         f"/v2/models/{name}": {"get": {"tags": [name], "summary": "Tensors", "responses": _ok({"type": "object"})}},
         f"/v2/models/{name}/infer": _post(
-            name, "Predict by the Open Inference Protocol", _inference(), {"type": "object"}
+            name, "Predict by the Open Inference Protocol", _inference(loaded), {"type": "object"}
         ),
     }
 
@@ -133,6 +137,10 @@ def _ok(schema: Any) -> dict[str, Any]:
 
 def _short(length: int) -> dict[str, Any]:
     return {"type": ["string", "null"], "maxLength": length}
+
+
+def _rows(row: Any) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": row}
 
 
 def _predictions(loaded: Loaded) -> dict[str, Any]:
@@ -173,40 +181,54 @@ def _list_of(item: Any) -> dict[str, Any]:
 
 
 def _outcomes(loaded: Loaded) -> dict[str, Any]:
-    subjects = _subjects(loaded)
-    outcome = {
-        "type": "object",
-        "required": ["value"],
-        "properties": {
-            **subjects,
-            # Of several classes a new one may come.
-            "value": {"type": _PLAIN} if loaded.task.kind == "multiclass" else _any_label(loaded),
-            "observed_at": {"type": ["string", "null"], "format": "date-time"},
+    outcome = _about_one(
+        loaded,
+        required=["value"],
+        value=_value(loaded),
+        observed_at={
+            **nullable(MOMENT),
+            "description": "Null: now. A moment more than a day ahead of the server's clock is refused.",
         },
-        "oneOf": [{"required": [subject]} for subject in subjects],
-    }
-    listed = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": outcome}
-    return {"type": "object", "required": ["outcomes"], "properties": {"outcomes": listed}}
+    )
+    return {"type": "object", "required": ["outcomes"], "properties": {"outcomes": _rows(outcome)}}
+
+
+def _value(loaded: Loaded) -> dict[str, Any]:
+    """What came of it: a label, of which 0 and false, 1 and true are spellings of one; of several classes a new one may
+    come, of their type."""
+    if loaded.task.kind == "regression":
+        return _NUMBER
+    classes = list(loaded.manifest.classes)
+    if not classes:
+        return {"type": _PLAIN}
+    spelt = [each for label in classes for each in _SPELT.get(_number_of(label), [label])]
+    if loaded.task.kind == "multiclass" and all(isinstance(label, str) for label in classes):
+        return {"type": "string", "pattern": r"\S", "description": "None of the known labels spelt otherwise."}
+    if loaded.task.kind == "multiclass" and all(isinstance(label, int) for label in classes):
+        return {"anyOf": [{"enum": spelt}, {"type": "integer"}]}
+    return {"enum": spelt}
+
+
+def _number_of(label: Any) -> int | None:
+    return int(label) if isinstance(label, bool | int | float) and label in (0, 1) else None
 
 
 def _measurements(loaded: Loaded) -> dict[str, Any]:
-    subjects = _subjects(loaded)
-    measured = {
-        "type": "object",
-        "required": ["metric", "value"],
-        "properties": {**subjects, "metric": {"type": "string", "pattern": f"^{METRIC}$"}, "value": _NUMBER},
-        "oneOf": [{"required": [subject]} for subject in subjects],
-    }
-    listed = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS, "items": measured}
-    return {"type": "object", "required": ["measurements"], "properties": {"measurements": listed}}
+    measured = _about_one(
+        loaded, required=["metric", "value"], metric={"type": "string", "pattern": f"^{METRIC}$"}, value=_NUMBER
+    )
+    return {"type": "object", "required": ["measurements"], "properties": {"measurements": _rows(measured)}}
 
 
-def _subjects(loaded: Loaded) -> dict[str, Any]:
-    """How a prediction can be named."""
+def _about_one(loaded: Loaded, *, required: list[str], **properties: Any) -> dict[str, Any]:
+    """What is told of a prediction, which is named in one of the ways there are; null counts as not named."""
     subjects: dict[str, Any] = {"prediction_id": {"type": "string", "minLength": 1, "maxLength": 200}}
     if loaded.task.key is not None:
         subjects["key"] = {"type": ["string", "integer"], "minLength": 1, "maxLength": 1000}
-    return subjects
+    null = {"type": "null"}
+    unnamed = dict.fromkeys(("prediction_id", "key"), null)
+    named = [{"required": [one], "properties": {**unnamed, one: subject}} for one, subject in subjects.items()]
+    return {"type": "object", "required": required, "properties": properties, "oneOf": named}
 
 
 def _accepted() -> dict[str, Any]:
@@ -217,29 +239,56 @@ def _accepted() -> dict[str, Any]:
     }
 
 
-def _invocations(rows: Any) -> dict[str, Any]:
+def _invocations(loaded: Loaded) -> dict[str, Any]:
+    row = loaded.decoder.json_schema()
+    fields = row["properties"]
+    listed = _listed(loaded.decoder, fields)
     table = {
         "type": "object",
-        "required": ["columns", "data"],
-        "properties": {"columns": {"type": "array", "items": _STRING}, "data": {"type": "array", "minItems": 1}},
+        "required": ["data"],
+        "properties": {
+            "columns": {"type": "array", "items": _STRING, "uniqueItems": True},
+            "data": _rows({"type": "array"}),
+        },
     }
-    forms = {"dataframe_split": table, "dataframe_records": rows, "instances": rows, "inputs": {"type": "object"}}
+    columns = {**row, "minProperties": 1, "properties": {name: _column(field) for name, field in fields.items()}}
+    forms = {
+        "dataframe_split": table,
+        "dataframe_records": _rows(row),
+        "instances": {"anyOf": [_rows(row), _rows(listed)]},
+        "inputs": {"anyOf": [columns, _rows(row), _rows(listed)]},
+    }
     return {
         "oneOf": [
             {"type": "object", "required": [form], "properties": {form: schema}} for form, schema in forms.items()
-        ]
+        ],
+        "description": "A list holds the values of a row in the order of the columns; columns are of one length.",
     }
 
 
-def _inference() -> dict[str, Any]:
+def _listed(decoder: RowDecoder, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without names: the values of all columns, or of those that must come."""
+    widths = {len(fields), sum(column.required for column in decoder.columns)}
+    forms = [[fields[column.name] for column in decoder.unnamed(width)] for width in sorted(widths)]
+    lists = [{"type": "array", "prefixItems": each, "minItems": len(each), "maxItems": len(each)} for each in forms]
+    return {"anyOf": [*lists, *(each[0] for each in forms if len(each) == 1)]}
+
+
+def _column(field: Any) -> dict[str, Any]:
+    """Its values, each of which may be in a list of its own; or the one value of one row."""
+    alone = {"type": "array", "minItems": 1, "maxItems": 1, "items": field}
+    return {"anyOf": [_rows({"anyOf": [field, alone]}), field]}
+
+
+def _inference(loaded: Loaded) -> dict[str, Any]:
     tensor = {
         "type": "object",
         "required": ["name", "shape", "datatype", "data"],
         "properties": {
-            "name": _STRING,
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 2},
-            "datatype": _STRING,
-            "data": {"type": "array"},
+            "name": {"type": "string", "maxLength": 1000},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1, "maxItems": 2},
+            "datatype": {"enum": sorted(DATATYPES_READ)},
+            "data": {"type": "array", "minItems": 1},
         },
     }
     return {
@@ -249,10 +298,15 @@ def _inference() -> dict[str, Any]:
             "id": _short(200),
             "inputs": {"type": "array", "minItems": 1, "items": tensor},
             "outputs": {
-                "type": "array",
-                "items": {"type": "object", "required": ["name"], "properties": {"name": _STRING}},
+                "type": ["array", "null"],
+                "items": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {"name": {"enum": sorted(outputs_of(loaded))}},
+                },
             },
         },
+        "description": "A tensor for each column. `data` has as many values as `shape` says, nested or flat.",
     }
 
 
