@@ -19,6 +19,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 
 from windlass.app.describe import describe
 from windlass.app.scaffold import make_project_from_model
@@ -38,7 +39,7 @@ from windlass.registry import compiling
 from windlass.registry.compiling import CompiledModel
 from windlass.registry.files import digest_of
 from windlass.registry.registry import Registry
-from windlass.serving.versions.asking import keys_of
+from windlass.serving.versions.asking import keys_of, labels_of
 from windlass.serving.versions.explaining import check_explainable, explain
 from windlass.serving.versions.lineup import Loaded
 from windlass.settings import load_settings
@@ -637,4 +638,17 @@ def test_code_that_a_file_brings_along_goes_with_the_version(tmp_path: Path, las
     file = project.loaded().bundle.manifest.model
     assert (file.format, file.vouched_by) == ("pickle", digest_of(tmp_path / "model.file"))
     assert asked_elsewhere(project, "v1") == pytest.approx(3 if last == "LinearRegression" else 9)
+    project.ledger.close()
+
+
+def test_of_two_classes_that_are_as_likely_the_label_is_the_one_that_the_model_gives(tmp_path: Path) -> None:
+    model = DecisionTreeClassifier().fit([[0.0], [0.0], [1.0]], ["no", "yes", "yes"])
+    joblib.dump(model, tmp_path / "model.joblib")
+    make_project_from_model(tmp_path / "flights", tmp_path / "model.joblib", trust=True, target="late")
+    project = Project(tmp_path / "flights")
+    project.declare()
+    loaded, rows = project.loaded(), [[0.0], [1.0]]
+    scores = loaded.bundle.predict(pl.DataFrame({"x0": [0.0, 1.0]})).scores.tolist()
+    assert scores == [0.5, 1.0]
+    assert labels_of(loaded, scores, None) == tuple(model.predict(rows)) == ("no", "yes")
     project.ledger.close()
