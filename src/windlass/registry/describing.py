@@ -20,6 +20,7 @@ from windlass.product.model.transformers import (
     names_of,
     nan_columns,
     parts_of,
+    strangers_in,
     takers_of,
     takes_text,
 )
@@ -76,6 +77,9 @@ def describe(
     types = {} if rows is None or isinstance(model, NativeModel) else _no_numbers(rows)
     types |= {name: (known[name].dtype, "") for name in known}
     types |= {name: type_of(name, dtype) for name, dtype in (declared or {}).items()}
+    if rows is None and (strangers := strangers_in(model)):
+        untold = [name for name in names if name not in types and name not in dropped]
+        assumed = "; ".join(filter(None, [assumed, _numbers_of(untold, strangers[0])]))
     columns = [
         Column(name=name, dtype=kind, exact=exact, nullable=gaps)
         for name in names
@@ -170,11 +174,23 @@ def _names(model: Any, where: str, told: Sequence[str]) -> tuple[list[str], str]
             where=where,
             remedy="set its attribute `feature_names_in_` to their names before it is saved",
         )
-    said = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
     return names, (
         f"a {type(first[0]).__name__} gets the rows first and does not say which columns it takes; they were taken to "
-        f"be those of a later step ({said}), where rows (--data) or a contract would tell"
+        f"be those of a later step ({_listed(names)}), where rows (--data) or a contract would tell"
     )
+
+
+def _numbers_of(names: Sequence[str], stranger: str) -> str:
+    if not names:
+        return ""
+    return (
+        f"columns of which only a {stranger} may know more are numbers ({_listed(names)}), where rows (--data) or a "
+        "contract would tell"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
 
 
 def _numbered(count: int) -> list[str]:

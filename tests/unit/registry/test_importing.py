@@ -457,6 +457,15 @@ def test_what_the_encoders_know_comes_before_rows_and_a_contract_before_both(tmp
     assert (declared.dtype, declared.exact) == ("int", "Int32")
 
 
+def test_columns_that_only_a_stranger_knows_are_said_to_be_taken_for_numbers(tmp_path: Path) -> None:
+    path, rows = put(tmp_path, "pickle5", lengths()), tmp_path / "rows.csv"
+    rows.write_text("name,when,pay\nada,2026-01-01,1\n")
+    said = import_model(path, trust=True, declared={"when": pl.Datetime("us")}).assumed
+    assert said.startswith("columns of which only a Lengths may know more are numbers (name, pay)")
+    assert import_model(path, trust=True, rows=rows).assumed == ""
+    assert import_model(put(tmp_path, "joblib", fitted(LogisticRegression())), trust=True).assumed == ""
+
+
 @pytest.mark.parametrize("content", [None, "not parquet"])
 def test_rows_that_cannot_be_read_are_told(content: str | None, tmp_path: Path) -> None:
     path = put(tmp_path, "pickle5", fitted(LogisticRegression()))

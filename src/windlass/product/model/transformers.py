@@ -50,6 +50,22 @@ def takers_of(model: Any) -> Iterator[Any]:
         yield from takers_of(inner)
 
 
+_READ = frozenset({"sklearn", "lightgbm", "xgboost", "catboost", "imblearn", "windlass"})
+"""Packages of whose transformers it is known where they keep what they learned of a column."""
+
+
+def strangers_in(model: Any) -> list[str]:
+    """The classes among those that get the rows first, in the parts of a ColumnTransformer too, of which nobody knows
+    what they learned of a column."""
+    found = []
+    for part in takers_of(model):
+        inner = [each for _, each, _ in getattr(part, "transformers_", ()) if not isinstance(each, str)]
+        for each in (part, *(first for step in inner for first in takers_of(step))):
+            if type(each).__module__.partition(".")[0] not in _READ:
+                found.append(type(each).__name__)
+    return found
+
+
 def _wrapped_in(model: Any) -> list[Any]:
     """What gets the very rows that `model` gets, and answers in its place. Of several calibrated on folds the first."""
     found = [inner for name in _INNER if (inner := getattr(model, name, None)) is not None]
