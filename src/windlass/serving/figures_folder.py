@@ -15,7 +15,7 @@ from pathlib import Path
 
 from windlass.errors import EngineError
 
-_KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemin")
+KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemin")
 """Of the figures there are, as prometheus_client has them in the names of their files."""
 _FILE_BYTES = 2**17
 """Some five hundred figures; for more prometheus_client makes the file longer."""
@@ -53,7 +53,7 @@ def make_files(directory: Path, pid: int) -> None:
     prometheus_client would make them of holes, and maps them: whoever counts where the disk has no room for it is ended
     by the system (SIGBUS), and all that he is asked at the moment ends with him. Raises NoPlace.
     """
-    files = [directory / f"{kind}_{pid}.db" for kind in _KINDS]
+    files = [directory / f"{kind}_{pid}.db" for kind in KINDS]
     hidden = [file.with_suffix(".new") for file in files]
     try:
         for file in hidden:

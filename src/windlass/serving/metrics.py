@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, values
 
-from windlass.serving.figures_folder import make_files
+from windlass.serving.figures_folder import KINDS, make_files
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_OPENER = "windlass_opener_"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -58,6 +59,7 @@ class Metrics:
     def __init__(self, directory: Path | None = None) -> None:
         if directory is not None:
             make_files(directory, os.getpid())
+            _open_files()
         self._directory = directory
         self._registry = CollectorRegistry()
         self._tally = _Tally()
@@ -164,6 +166,14 @@ class Metrics:
         return generate_latest(shared)
 
 
+def _open_files() -> None:
+    """Have prometheus_client open its files now. It would with the first figure of each kind, which comes after a model
+    is loaded, and look for the folder in the environment then, which that model's code may have emptied."""
+    for kind in KINDS:
+        form, _, mode = kind.partition("_")
+        values.ValueClass(form, _OPENER + kind, _OPENER + kind, (), (), "", multiprocess_mode=mode)
+
+
 class _Shared:
     """The figures of all workers, as prometheus_client keeps them in files."""
 
@@ -176,7 +186,7 @@ class _Shared:
 
         files = [str(file) for file in self._directory.glob("*.db") if _begun(file)]
         found: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)  # type: ignore[no-untyped-call]
-        return found
+        return [metric for metric in found if not metric.name.startswith(_OPENER)]
 
 
 def _begun(file: Path) -> bool:

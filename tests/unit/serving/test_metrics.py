@@ -21,6 +21,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 from windlass.serving.figures_folder import forget_worker
 from windlass.serving.metrics import Metrics
 metrics = Metrics(folder)
+os.environ.clear()  # as code of a model may do
 metrics.outcomes.labels("flights").inc(3)
 metrics.predicted("flights", "v1", "champion", 2)
 metrics.publish()
@@ -32,6 +33,7 @@ assert 'windlass_outcomes_total{product="flights"} 3.0' in first, first
 assert 'windlass_loaded_version{product="flights",role="champion",version="v1"} 1.0' in first, first
 assert 'windlass_predictions_total{product="flights",stage="champion",version="v1"} 7.0' in first, first
 files = {file.name.removesuffix(f"_{os.getpid()}.db"): file.stat() for file in folder.glob(f"*_{os.getpid()}.db")}
+assert "opener" not in first, first
 assert set(files) == {"counter", "histogram", "gauge_livesum", "gauge_livemin"}, files
 assert all(each.st_blocks * 512 >= each.st_size for each in files.values()), "holes, for which a disk may have no room"
 forget_worker(folder, os.getpid())
