@@ -69,7 +69,7 @@ class Alerting:
         self._not_before: dict[str, float] = {}
         """Route -> real time of its next attempt, after one that failed."""
         self._left: dict[str, tuple[str, ...]] = {}
-        """Alert -> the receivers of a mail that are yet to get it, the others having got it."""
+        """Alert -> the receivers of a mail that are yet to get it, the others having got it; while it is tried."""
         self._outcomes: SimpleQueue[_Outcome] = SimpleQueue()
         self._seen: dict[str, int] = {}
         """Product -> the last event of the state, when there was nothing new to tell."""
@@ -146,6 +146,7 @@ class Alerting:
                 given_up=True,
             )
             self._context.record(gone, product=name)
+            self._left.pop(queued.alert, None)
             return
         early = self._context.real_time() < self._not_before.get(queued.route, float("-inf"))
         if queued.route in self._busy or early:
@@ -192,6 +193,8 @@ class Alerting:
             error=outcome.answer,
             given_up=outcome.refused and attempt >= TOLD_ATTEMPTS,
         )
+        if failed.given_up:
+            self._left.pop(outcome.alert, None)
         if attempt < TOLD_ATTEMPTS:
             self._context.record(failed, product=outcome.product)
             return

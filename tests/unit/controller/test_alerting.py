@@ -274,6 +274,31 @@ def test_only_those_are_asked_again_who_wanted_it_later(desk: Desk) -> None:
     assert not desk.state.alerts.pending
 
 
+@pytest.mark.parametrize("ends", ["refused", "no route"])
+def test_receivers_of_what_is_given_up_are_not_kept(desk: Desk, ends: str) -> None:
+    class Greylisting(Receiver):
+        def __call__(self, route: Route, queued: QueuedAlert) -> str:
+            if route.to == ("b@x",):
+                raise Refused("550 no such receiver")
+            raise Later("accepted, but 1 of 2 receivers are to be tried later", left=("b@x",))
+
+    receiver = Greylisting()
+    mail = Route(kind="email", url="smtp://unused", sender="w@x", to=("a@x", "b@x"))
+    alerting = make(desk, receiver, ops=mail)
+    now = [0.0]
+    desk.context.real_time = lambda: now[0]
+    desk.write(decay("a1"))
+    look(desk, alerting, receiver)
+    (first,) = alerting._left
+    if ends == "no route":
+        desk.context.settings = replace(desk.settings, alerts={})
+    for attempt in range(1, TOLD_ATTEMPTS):
+        now[0] += pause_after(attempt)
+        look(desk, alerting, receiver)
+    assert [failed.alert for failed in desk.bodies(AlertFailed) if failed.given_up] == [first]
+    assert alerting._left == {}
+
+
 def test_while_a_receiver_hangs_the_loop_and_other_routes_go_on(desk: Desk) -> None:
     receiver = Receiver()
     alerting = make(desk, receiver, hangs=HOOK, works=HOOK)
