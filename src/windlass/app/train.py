@@ -111,6 +111,10 @@ def _standing(product: ProductState, version: str) -> str:
         return f"it is released next, and {champion} answers meanwhile"
     if product.release.version != version:
         other = product.release
+        if other.stage == "probation":  # it makes way
+            return (
+                f"it is released next, which cuts the probation of {other.version} short; {champion} answers meanwhile"
+            )
         return f"it waits for the release of {other.version} ({other.stage}), and {champion} answers meanwhile"
     return f"it is being released; {champion} answers until it is shown to be safe"
 

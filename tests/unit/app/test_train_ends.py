@@ -33,7 +33,12 @@ def release_of(version: str, stage: str) -> ReleaseState:
         ("v2", None, "it answers now"),
         ("v2", release_of("v2", "probation"), "it answers now"),
         ("v1", release_of("v2", "shadow"), "it is being released; v1 answers until it is shown to be safe"),
-        ("v3", release_of("v3", "probation"), "it waits for the release of v3 (probation), and v3 answers meanwhile"),
+        ("v1", release_of("v3", "shadow"), "it waits for the release of v3 (shadow), and v1 answers meanwhile"),
+        (
+            "v3",
+            release_of("v3", "probation"),
+            "it is released next, which cuts the probation of v3 short; v3 answers meanwhile",
+        ),
         ("v1", None, "it is released next, and v1 answers meanwhile"),
         (None, None, "it is released next, and nobody answers meanwhile"),
     ],
