@@ -99,5 +99,5 @@ def try_route(route: str, *, project: Path | None) -> None:
     """Send a message of no consequence to a route, and say whether it arrived."""
     from windlass.app import alerts
 
-    with workspace(project) as opened:
+    with workspace(project, create=True) as opened:  # a new project's routes are tried before anything else
         click.echo(alerts.try_route(opened, route))

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from windlass.cli.main import app
+from windlass.errors import UsageError
 
 
 @pytest.mark.parametrize("name", ["tumours", "my tumours", "it's & more"])
@@ -18,6 +19,17 @@ def test_a_shell_can_follow_what_is_said_to_be_next(name: str, tmp_path: Path, m
     enter = said.stdout.split("; next: ", 1)[1].split(" && windlass", 1)[0]
     there = subprocess.run(["sh", "-c", f"{enter} && ls"], capture_output=True, text=True, check=True)
     assert "product.py" in there.stdout.split()
+
+
+def test_the_routes_of_a_new_project_can_be_tried_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "tumours"], catch_exceptions=False)
+    with Path("tumours/windlass.toml").open("a") as settings:
+        settings.write('[alerts.ops]\nkind = "webhook"\nurl = "http://127.0.0.1:9/"\n')
+    with pytest.raises(UsageError, match="the message did not arrive"):
+        CliRunner().invoke(app, ["alerts", "test", "ops", "--project", "tumours"], catch_exceptions=False)
+    said = CliRunner().invoke(app, ["alerts", "--project", "tumours"], catch_exceptions=False)
+    assert said.exit_code == 0
 
 
 def test_modules_that_a_model_file_needs_are_copied_and_it_is_said(
