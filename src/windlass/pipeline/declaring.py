@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -135,7 +136,7 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
         columns=columns,
         features=imported.features,
         classes=imported.classes,
-        threshold=imported.threshold,
+        threshold=_threshold(imported),
         model=msgspec.structs.replace(file, file=f"model/{file.file}"),
         metrics={},
         pin=None,
@@ -151,6 +152,13 @@ def _publish(product: type[Product], source: Source, imported: Imported, registr
             compiled = forms.compared(imported.model, rows, staged, product=code, manifest=manifest)
             manifest = msgspec.structs.replace(manifest, compiled=compiled)
     return registry.publish(staged, manifest)
+
+
+def _threshold(imported: Imported) -> float | None:
+    """The probability from which the model calls a row positive. Where it has chosen none, just above one half: of two
+    classes that are as likely, `predict` of scikit-learn and its kin gives the first."""
+    chosen = imported.threshold
+    return math.nextafter(0.5, 1.0) if chosen is None and imported.kind == "binary" else chosen
 
 
 def _form(

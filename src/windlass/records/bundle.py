@@ -119,7 +119,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     classes: tuple[bool | int | str, ...] = ()
     """The labels behind the columns of the model's probabilities, in their order; empty for regression."""
     threshold: float | None = None
-    """The probability from which the model itself calls a row positive, where it came as a file and has chosen one."""
+    """The probability from which the model itself calls a row positive, where it came as a file: the one that it has
+    chosen, else just above one half, as `predict` of the libraries has it."""
     model: ModelFile
     models: int = 1
     """How many are asked together for an answer: more than one of a blend or a committee, which takes so many times as

@@ -77,9 +77,8 @@ def describe(
     types = {} if rows is None or isinstance(model, NativeModel) else _no_numbers(rows)
     types |= {name: (known[name].dtype, "") for name in known}
     types |= {name: type_of(name, dtype) for name, dtype in (declared or {}).items()}
-    if rows is None and (strangers := strangers_in(model)):
-        untold = [name for name in names if name not in types and name not in dropped]
-        assumed = "; ".join(filter(None, [assumed, _numbers_of(untold, strangers[0])]))
+    if not assumed and rows is None and (strangers := strangers_in(model)):
+        assumed = _numbers_of([name for name in names if name not in types and name not in dropped], strangers[0])
     columns = [
         Column(name=name, dtype=kind, exact=exact, nullable=gaps)
         for name in names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,15 +164,9 @@ class Loaded:
 
     @cached_property
     def threshold(self) -> float:
-        """The probability from which a binary answer is positive.
-
-        Where neither costs nor the model say otherwise it is one half; of a model that came as a file, just above it,
-        as `predict` of scikit-learn and its kin has it: of two classes that are as likely it gives the first.
-        """
-        gate, own = self.manifest.policies.get("gate") or {}, self.manifest.threshold
-        if own is None and self.manifest.run is None:
-            own = math.nextafter(0.5, 1.0)
-        return decision_threshold(gate.get("cost"), own)
+        """The probability from which a binary answer is positive."""
+        gate = self.manifest.policies.get("gate") or {}
+        return decision_threshold(gate.get("cost"), self.manifest.threshold)
 
     @cached_property
     def decoder(self) -> RowDecoder:
