@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _IGNORED = ".windlass/\n.venv/\n__pycache__/\n"
 _PRODUCT = "product.py"
+_UNTOLD = "target"
 _TASKS = {"binary": "BinaryClassification", "multiclass": "MulticlassClassification", "regression": "Regression"}
 
 
@@ -33,6 +34,8 @@ class FromModel:
     """Files of code, relative to the project, that were laid there since the model holds objects of theirs."""
     assumed: str
     """What of the model's columns was taken to be so, since nobody says it; empty for nothing."""
+    guess: str
+    """What the model is taken to predict, and what to do if that is wrong; empty where it was given."""
     misfit: str
     """What keeps the rows that came along from being rows of requests, until a contract says more; empty if nothing."""
 
@@ -47,14 +50,21 @@ def make_project(folder: Path) -> Path:
 
 
 def make_project_from_model(
-    folder: Path, model: Path, *, trust: bool, target: str, key: str | None = None, data: Path | None = None
+    folder: Path,
+    model: Path,
+    *,
+    trust: bool,
+    target: str | None = None,
+    key: str | None = None,
+    data: Path | None = None,
 ) -> FromModel:
     """A project that serves `model`; a pickle or joblib file is read only with `trust`, and later by its digest.
 
     With `trust`, modules that the file names and that lie beside it or in the current folder are copied along.
 
-    `data` is copied along: rows as requests bring them, which say of its columns what the model does not, and on which
-    a compiled form of it is compared with it.
+    Without `target` it is the one column of `data` that is neither the model's nor `key`, and just `target` where there
+    is no such. `data` is copied along: rows as requests bring them, which say of its columns what the model does not,
+    and on which a compiled form of it is compared with it.
     """
     from windlass.product.code.source import Source
     from windlass.registry.importing import import_model
@@ -70,8 +80,9 @@ def make_project_from_model(
         source=Source(entry=f"product:{names['cls']}", files={}),
         folders=[*dict.fromkeys((model.parent.resolve(), Path.cwd()))],
         rows=data,
-        roles=[name for name in (target, key) if name],
+        roles=[name for name in (target or _UNTOLD, key) if name],
     )
+    told = _target(data, imported.columns, key) if target is None else target
     modules = () if imported.source is None else tuple(sorted(imported.source.files))
     if _PRODUCT in modules:
         raise UsageError(
@@ -92,13 +103,36 @@ def make_project_from_model(
         "sha256": sha256,
         "rows": None if data is None else f"models/{data.name}",
         "task": _TASKS[imported.kind],
-        "target": target,
+        "target": told or _UNTOLD,
         "key": key,
         "sample": False,
     }
     _write(folder, names | described, product="model_product.py.jinja", test="test_model_product.py.jinja")
     misfit = "" if data is None else _misfit(data, imported.columns)
-    return FromModel(doubt=imported.doubt, modules=modules, assumed=imported.assumed, misfit=misfit)
+    return FromModel(
+        doubt=imported.doubt,
+        modules=modules,
+        assumed=imported.assumed,
+        guess="" if target is not None else _guess(told, data),
+        misfit=misfit,
+    )
+
+
+def _target(data: Path | None, columns: Sequence[Column], key: str | None) -> str | None:
+    """The one column of the rows that the model does not take; None if there is no such or more than one."""
+    from windlass.registry.rows import read_rows
+
+    wanted = {column.name for column in columns}
+    there = [] if data is None else read_rows(data).columns
+    others = [name for name in there if name not in wanted and name != key]
+    return others[0] if len(others) == 1 and wanted <= set(there) else None
+
+
+def _guess(told: str | None, data: Path | None) -> str:
+    remedy = "otherwise mend it in product.py, before anything is captured"
+    if told is not None and data is not None:
+        return f"the model predicts {told!r}, the one column of {data.name} that it does not take; {remedy}"
+    return f"what the model predicts is called {_UNTOLD!r}; {remedy}, or begin again with --target"
 
 
 def _misfit(data: Path, columns: Sequence[Column]) -> str:

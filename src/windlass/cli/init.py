@@ -14,10 +14,12 @@ from windlass.cli.context import PATH
 @click.argument("name", type=PATH, help="Folder to make; its last part names the product.")
 @click.option("--from-model", type=PATH, help="Serve this existing model file.")
 @click.option("--trust", is_flag=True, help="Vouch for the model file: loading a pickle or joblib file runs its code.")
-@click.option("--target", default="target", help="With --from-model: what the model predicts.")
+@click.option("--target", help="With --from-model: what the model predicts; by default the other column of --data.")
 @click.option("--data", type=PATH, help="With --from-model: rows (.parquet, .csv) as requests bring them.")
 @click.option("--key", help="With --from-model: the column that names a row, for outcomes.")
-def init(name: Path, *, from_model: Path | None, trust: bool, target: str, data: Path | None, key: str | None) -> None:
+def init(
+    name: Path, *, from_model: Path | None, trust: bool, target: str | None, data: Path | None, key: str | None
+) -> None:
     """Write a project that runs at once, with tests of its own."""
     from windlass.app.scaffold import make_project, make_project_from_model
 
@@ -31,6 +33,8 @@ def init(name: Path, *, from_model: Path | None, trust: bool, target: str, data:
             click.echo(f"the model did not answer {asked}; try one of its own: {made.doubt}", err=True)
         if made.assumed:
             click.echo(f"nobody says it, so it was assumed: {made.assumed}", err=True)
+        if made.guess:
+            click.echo(f"nobody says it, so it was assumed: {made.guess}", err=True)
         if made.misfit:
             click.echo(f"before it can serve: {made.misfit}", err=True)
         if made.modules:

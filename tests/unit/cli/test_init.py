@@ -62,3 +62,36 @@ def test_rows_that_are_none_of_the_models_are_told_beside_the_project_that_is_ma
     asked = ["init", "mean", "--from-model", "model.pkl", "--trust", "--data", "rows.csv"]
     said = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert said.stderr.splitlines()[-1].startswith("before it can serve: these columns are not there: x0; remedy: ")
+
+
+@pytest.mark.parametrize(
+    ("header", "asked", "target", "said"),
+    [
+        ("x0,late", (), "late", "the model predicts 'late', the one column of rows.csv that it does not take"),
+        ("x0,id,late", ("--key", "id"), "late", "the model predicts 'late', the one column of rows.csv"),
+        ("x0,id,late", (), "target", "what the model predicts is called 'target'; otherwise mend it in product.py"),
+        ("wind,late", (), "target", "what the model predicts is called 'target'; otherwise mend it in product.py"),
+        ("x0,late", ("--target", "delay"), "delay", None),
+    ],
+)
+def test_what_the_model_predicts_is_the_column_that_it_does_not_take(
+    header: str, asked: tuple[str, ...], target: str, said: str | None, tmp_path: Path
+) -> None:
+    make = (
+        "import pickle, sklearn.linear_model as m; "
+        "pickle.dump(m.LinearRegression().fit([[1.0], [2.0]], [1, 2]), open('model.pkl', 'wb'))"
+    )
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
+    (tmp_path / "rows.csv").write_text(f"{header}\n{','.join('1' for _ in header.split(','))}\n")
+    words = ["init", str(tmp_path / "mean"), "--trust", "--from-model", str(tmp_path / "model.pkl")]
+    words += ["--data", str(tmp_path / "rows.csv"), *asked]
+    told = CliRunner().invoke(app, words, catch_exceptions=False).stderr
+    assert f'target="{target}"' in (tmp_path / "mean" / "product.py").read_text()
+    assert ("nobody says it" in told) is (said is not None)
+    assert said is None or f"nobody says it, so it was assumed: {said}" in told
+
+
+def test_a_new_project_names_no_page_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(app, ["init", "tumours"], catch_exceptions=False)
+    assert not [file for file in Path("tumours").rglob("*.*") if file.is_file() and "docs/" in file.read_text()]
