@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,3 +96,21 @@ def test_a_new_project_names_no_page_of_the_repository(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     CliRunner().invoke(app, ["init", "tumours"], catch_exceptions=False)
     assert not [file for file in Path("tumours").rglob("*.*") if file.is_file() and "docs/" in file.read_text()]
+
+
+def test_files_of_a_new_project_import_what_is_public_alone(tmp_path: Path) -> None:
+    make = (
+        "import pickle, sys, sklearn.linear_model as m; "
+        "pickle.dump(m.LinearRegression().fit([[1.0], [2.0]], [1, 2]), open(sys.argv[1], 'wb'))"
+    )
+    model = tmp_path / "model.pkl"
+    subprocess.run([sys.executable, "-c", make, str(model)], check=True)
+    CliRunner().invoke(app, ["init", str(tmp_path / "a")], catch_exceptions=False)
+    words = ["init", str(tmp_path / "b"), "--trust", "--from-model", str(model)]
+    CliRunner().invoke(app, words, catch_exceptions=False)
+    written = [*tmp_path.rglob("*.py")]
+    imported = {
+        name for file in written for name in re.findall(r"(?m)^(?:from|import) (windlass\S*)", file.read_text())
+    }
+    assert len(written) == 4
+    assert imported == {"windlass", "windlass.testing"}
