@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,8 @@ class Load:
 
 def load(url: str, bodies: Sequence[bytes], *, connections: int, seconds: float, folder: Path) -> Load:
     """What `connections` callers see, each of whom asks again as soon as he is answered, the next of the bodies."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk, which makes the load, is not installed; `apt-get install wrk`")
     script = folder / "body.lua"
     script.write_text(LUA % ", ".join(f"[==[{body.decode()}]==]" for body in bodies))
     command = [
@@ -117,28 +121,32 @@ def processor_seconds(pid: int) -> float:
 @contextmanager
 def process(command: list[str], *, port: int, **environment: str) -> Iterator[int]:
     """A server that answers on `port` until the block ends; its process id."""
-    child = subprocess.Popen(
-        command,
-        env={**os.environ, **ONE_THREAD, **environment},
-        cwd=HERE,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        until = time.monotonic() + 120
-        while child.poll() is None and time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        else:
-            raise SystemExit(f"{command} does not listen on {port}")
-        yield child.pid
-    finally:
-        os.killpg(child.pid, 15)
-        child.wait()
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(
+            command,
+            env={**os.environ, **ONE_THREAD, **environment},
+            cwd=HERE,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        try:
+            until = time.monotonic() + 120
+            while child.poll() is None and time.monotonic() < until:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    time.sleep(0.2)
+            else:
+                said.seek(0)
+                words = said.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+                raise SystemExit(f"{' '.join(command)} does not listen on {port}: {words[-1]}")
+            yield child.pid
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, 15)
+            child.wait()
 
 
 def free_port() -> int:
@@ -185,6 +193,8 @@ class Run:
 @contextmanager
 def bare_handler(server: str, model: Any, folder: Path) -> Iterator[tuple[str, int]]:
     """`model` behind a few lines of ASGI on `server` (granian or uvicorn); its address and process id."""
+    if find_spec(server) is None:
+        raise SystemExit(f"{server} is not installed here; `{sys.executable} -m pip install {server}`")
     kind = [("rows", FloatTensorType([None, models.WIDTH]))]
     graph = skl2onnx.convert_sklearn(model, initial_types=kind, options={"zipmap": False})
     file, port = folder / f"bare-{server}.onnx", free_port()
