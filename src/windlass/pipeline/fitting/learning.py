@@ -15,6 +15,7 @@ import polars as pl
 from windlass.decisions.curve import Curve, can_tell
 from windlass.decisions.earliness import early_labels_help
 from windlass.decisions.statistics.metrics import main_metric
+from windlass.engines.forks import one_comes_out
 from windlass.errors import ProductError
 from windlass.pipeline.fitting.candidates import Fit, Mix, choose, climb, follow
 from windlass.pipeline.fitting.tuning import Tuning, resolve, search
@@ -168,7 +169,7 @@ def _tune(training: Training, prepared: Prepared, folder: Path) -> Summary:
     metric = main_metric(training.product.gate, training.kind)
 
     def score(params: dict[str, Any]) -> float:
-        model = _tuned(training.product, params).train(fit)
+        model = _trained(_tuned(training.product, params), fit)
         return metric.score(judge.target, predict(model, judge.features, training.kind, classes=prepared.classes))
 
     found = search(
@@ -293,7 +294,7 @@ def _follow(
 ) -> Any:
     """What is made of these rows as the judged model was made."""
     return follow(
-        lambda places: _recipe(training, tuned).train(chosen(examples, places)),
+        lambda places: _trained(_recipe(training, tuned), chosen(examples, places)),
         mix,
         labels=examples.target,
         kind=prepared.kind,
@@ -336,6 +337,12 @@ def _recipe(training: Training, tuned: Finished | None) -> Product:
     return _tuned(training.product, resolve(training.product.search, best))
 
 
+def _trained(product: Product, examples: Examples) -> Any:
+    """What the user's `train` returns, once: nothing that it forked comes out of it."""
+    with one_comes_out():
+        return product.train(examples)
+
+
 def _train(training: Training, prepared: Prepared, tuned: Finished | None, folder: Path) -> Summary:
     examples = prepared.training_part()
     instance = _recipe(training, tuned)
@@ -350,7 +357,7 @@ def _train(training: Training, prepared: Prepared, tuned: Finished | None, folde
 
     def fit(part: Examples, noting: Iterator[Run], places: Array) -> Any:
         with active(next(noting)):
-            fitted = instance.train(chosen(part, places))
+            fitted = _trained(instance, chosen(part, places))
         _check_model(training, fitted, examples, prepared.classes)
         return fitted
 
@@ -423,7 +430,7 @@ def _climb(training: Training, prepared: Prepared, tuned: Finished | None, folde
 
     with active(Run.nowhere()):
         steps = climb(
-            lambda places: _recipe(training, tuned).train(chosen(examples, places)),
+            lambda places: _trained(_recipe(training, tuned), chosen(examples, places)),
             answer,
             truth=examples.target,
             train=train,

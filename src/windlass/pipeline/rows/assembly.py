@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from windlass.engines.forks import one_comes_out
 from windlass.errors import DataError, ProductError
 from windlass.product.product import Product
 
@@ -59,7 +60,8 @@ def assemble(product: Product, sources: Mapping[str, pl.DataFrame]) -> pl.DataFr
         )
     if takes_rows_as_they_are(product, filled):
         return next(iter(filled.values()))
-    assembled: object = product.assemble(filled)
+    with one_comes_out():
+        assembled: object = product.assemble(filled)
     if not isinstance(assembled, pl.DataFrame):
         raise DataError(
             f"assemble returned a {type(assembled).__name__}",

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from windlass.engines.forks import one_comes_out
 from windlass.pipeline.rows.assembly import OUTCOMES, roles_of, sources_of
 from windlass.pipeline.rows.door import inspect
 from windlass.pipeline.rows.labels import OUTCOME_COLUMNS, outcome_frame, without_repeats
@@ -87,7 +88,9 @@ def _take_in(training: Training, sources: dict[str, pl.DataFrame]) -> Iterator[I
 
 
 def _ask(training: Training, since: datetime | None) -> dict[str, pl.DataFrame]:
-    return sources_of(training.product().extract(since), where=f"{training.product.__qualname__}.extract")
+    with one_comes_out():  # before anything else is done with the rows: a second copy would bring them in, too
+        found = training.product().extract(since)
+    return sources_of(found, where=f"{training.product.__qualname__}.extract")
 
 
 def _sources_in_use(training: Training) -> tuple[str, ...]:
