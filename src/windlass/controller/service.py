@@ -16,8 +16,9 @@ from windlass.decisions.service import ServiceEvidence, decide_service, is_spent
 from windlass.product.policy import Objectives
 from windlass.records.decision import Decision
 from windlass.records.event import AlarmRaised
-from windlass.records.ids import OF_REQUEST, new_id
+from windlass.records.ids import new_id
 from windlass.records.state import ProductState
+from windlass.release.evidence import REQUEST
 
 COLUMNS = ("prediction_id", "at", "stage", "latency_ms", "error")
 _SPENT = "error budget spent: "
@@ -38,7 +39,7 @@ class _Count:
         slow = pl.col("error").is_null() & (pl.col("latency_ms") > (self.objectives.latency_ms or float("inf")))
         requests = (
             captured.filter(pl.col("stage").is_in(_STAGES))
-            .group_by(pl.col("prediction_id").str.replace(OF_REQUEST, ""))
+            .group_by(REQUEST)
             .agg(pl.col("at").min(), failed=failed.any(), slow=slow.any())
             .group_by(minute=pl.col("at").dt.epoch("s") // 60)
             .agg(pl.len(), pl.col("failed").sum(), (pl.col("slow") & ~pl.col("failed")).sum().alias("slow"))

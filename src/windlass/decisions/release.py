@@ -51,13 +51,14 @@ def decide_release(evidence: ReleaseEvidence, policy: Release, now: datetime) ->
         return decision("release", "roll_back", [f"It cannot serve: {evidence.refused}"], numbers, now)
     found = {check: harm for check in HARMS if (harm := check(evidence, alpha_of(policy), numbers)) is not None}
     contested = bool(found) and found.keys() <= {shift, disagreement}
-    excused = contested and _better(evidence, alpha_of(policy))
+    if contested and _better(evidence, alpha_of(policy)):
+        found, contested = {}, False
     waits = contested and evidence.stage == "shadow" and evidence.doubted == "decay"
-    if found and not excused and not waits:
+    if found and not waits:
         doubt = [_doubt(evidence.doubted)] if contested and evidence.doubted is not None else []
         return decision("release", "roll_back", [*found.values(), *doubt], numbers, now)
-    contest = [] if excused else list(found.values()) + [_OUTCOMES_TELL] * waits
     short = _short(evidence, policy, now)
+    contest = [*found.values(), _OUTCOMES_TELL] if waits else []
     missing = [*short, *contest, *doubts(numbers), *_approval(evidence, policy)]
     if not missing:
         reason = f"{evidence.challenger.rows} rows were answered in {_name(evidence)} without harm."

@@ -22,6 +22,8 @@ T = TypeVar("T")
 NICE = 10
 """Of a process that lets the others go first: on processors that all of them want it gets about a tenth of one."""
 _TASKS = Path("/proc/self/task")
+_SOON = 0.05
+"""Seconds after which a call is looked at first. Most have ended by then, and need no look at all threads."""
 _LOOK_SECONDS, _STARVED = 1.0, 0.5
 """Between two looks at whether a call starves, and what it has waited for a processor meanwhile if it does."""
 
@@ -95,12 +97,12 @@ class Behind:
         self._helpers.stand(behind=not self._crowded)
         ended = (self._own if self._crowded else self._last).submit(_watched, call, began)
         thread, first = began.result()
-        before, helped, starved = first, self._helpers.time(), False
-        while not wait([ended], _LOOK_SECONDS).done:
-            now, helps = processor_time_of(thread), self._helpers.time()
+        before, helped, starved, pause = first, None, False, _SOON
+        while not wait([ended], pause).done:
+            now, helps, pause = processor_time_of(thread), self._helpers.time(), _LOOK_SECONDS
             if before is not None and now is not None and now.waited - before.waited > _STARVED:
                 starving()
-            elif helps.waited - helped.waited > _STARVED:
+            elif helped is not None and helps.waited - helped.waited > _STARVED:
                 self._helpers.stand(behind=False)
                 starved = True
                 starving()

@@ -421,10 +421,7 @@ class Table:
     def _is_newest(self) -> bool:
         """Whether nobody has committed since the table was read: there is no next entry of the log, asked before
         whether that of the version read is still there, since the oldest go first."""
-        if self._handle is None:
-            return False
-        version = self.version
-        return not _entry(self.path, version + 1).exists() and _entry(self.path, version).exists()
+        return self._handle is not None and not _entry(self.path, self.version + 1).exists() and not self._is_gone
 
     @property
     def _is_gone(self) -> bool:

@@ -24,6 +24,8 @@ COLUMNS = ("prediction_id", "at", "version", "stage", "key", "score", "probabili
 ANSWERED = pl.col("error").is_null() & pl.col("score").is_finite().fill_null(value=False)
 REQUEST = pl.col("prediction_id").str.replace(OF_REQUEST, "")
 """What the ids of all answers of a request share. A caller's own request id does not tell: a gateway may repeat it."""
+CALLER = pl.coalesce("key", REQUEST)
+"""Whose answer it is; of a row without a key, that of its request."""
 _TOGETHER = "1s"
 """Answers in shadow are of different moments though they came of one call: those of so long, of the same duration."""
 
@@ -94,7 +96,7 @@ def answers(captured: pl.DataFrame, *, scored: pl.DataFrame | None = None) -> An
     return Answers(
         rows=scored.height,
         failures=_stream(asked, "failed"),
-        scores=_stream(scored.unique(pl.coalesce("key", REQUEST), keep="first", maintain_order=True), "score"),
+        scores=_stream(scored.unique(CALLER, keep="first", maintain_order=True), "score"),
         latency_ms=_stream(calls_of(captured.filter(ANSWERED)), "latency_ms"),
     )
 

@@ -11,11 +11,11 @@ from windlass.decisions.figures import decision
 from windlass.records.decision import Decision
 from windlass.records.event import Body, ExperimentFinished, ExperimentStarted
 from windlass.records.experiment import ExperimentState, Plan
-from windlass.records.ids import OF_REQUEST
+from windlass.release.evidence import CALLER
 
 COLUMNS = ("prediction_id", "at", "version", "stage", "key")
 """What is needed of each captured answer."""
-_UNIT = pl.coalesce("key", pl.col("prediction_id").str.replace(OF_REQUEST, "")).alias("unit")
+_UNIT = CALLER.alias("unit")
 """What is assigned to a version: a key, or a request whose rows have none."""
 
 

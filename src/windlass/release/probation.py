@@ -15,7 +15,7 @@ import polars as pl
 from windlass.decisions.rollback import RollbackEvidence
 from windlass.decisions.slowness import QUICKEST, Stretches
 from windlass.decisions.statistics.paired_losses import PairedLosses
-from windlass.release.evidence import ANSWERED, REQUEST, calls_of, requests_of
+from windlass.release.evidence import ANSWERED, CALLER, calls_of, requests_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,10 +154,10 @@ def _counted(rows: pl.DataFrame, requests: str, errors: str) -> pl.DataFrame:
 def _answered_alike(rows: pl.DataFrame, callers: str, alike: str) -> pl.DataFrame:
     """Callers of each minute, and those whose first answer in it was the most frequent one. A caller who asks again
     gets the same answer, which says nothing; one without a key is somebody else each time."""
-    minute = pl.col("at").dt.truncate(_MINUTE).alias("minute")
-    first = rows.filter(ANSWERED).unique([minute, pl.coalesce("key", REQUEST)], keep="first", maintain_order=True)
-    same = first.group_by(minute, "score").len()
-    return same.group_by("minute").agg(pl.col("len").sum().alias(callers), pl.col("len").max().alias(alike))
+    minute = pl.col("at").dt.truncate(_MINUTE)
+    first = rows.filter(ANSWERED).group_by(minute=minute, caller=CALLER).agg(pl.col("score").first())
+    counts = pl.col("score").unique_counts().max().alias(alike)
+    return first.group_by("minute").agg(pl.len().alias(callers), counts)
 
 
 def _by_stretch(calls: pl.DataFrame) -> pl.DataFrame:

@@ -26,6 +26,17 @@ ON_PUSH = """
           - run: {run}
 """
 
+SERVED = """
+    import joblib
+    from fastapi import FastAPI
+    app = FastAPI()
+    model = joblib.load("model.pkl")
+
+    @app.post("/predict")
+    def predict(row: dict) -> float:
+        return model.predict([list(row.values())])[0]
+"""
+
 
 def on_push(run: str) -> dict[str, str]:
     """A workflow that runs a command on each push."""

@@ -6,7 +6,7 @@ import pytest
 
 from windlass.assessment.records import State
 
-from .conftest import FIT, Ask, on_push
+from .conftest import FIT, SERVED, Ask, on_push
 
 TEST = "from model import train\ndef test_train():\n    assert train([[1], [2]], [1, 2]) is not None\n"
 GITHUB = """
@@ -383,18 +383,6 @@ def test_a_deployment_of_what_no_file_describes(ask: Ask, file: str, before: str
     serving = {"app.py": SERVED, "Dockerfile": "FROM python\nCOPY app.py .\nCMD uvicorn app:app\n"}
     found = ask("service-cd", {**serving, "ecs/task.json": "{}", ".github/workflows/cd.yml": text})
     assert found.state is state
-
-
-SERVED = """
-    import joblib
-    from fastapi import FastAPI
-    app = FastAPI()
-    model = joblib.load("model.pkl")
-
-    @app.post("/predict")
-    def predict(row: dict) -> float:
-        return model.predict([list(row.values())])[0]
-"""
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,9 @@ import pytest
 from windlass.assessment.reading.shell import read_shell
 from windlass.assessment.records import State
 
-from .conftest import FIT, Ask, on_push
+from .conftest import FIT, SERVED, Ask, on_push
 
 TRAIN = f"{FIT}if __name__ == '__main__':\n    train([[0], [1]], [0, 1])\n"
-SERVED = """
-    import joblib
-    from fastapi import FastAPI
-    app = FastAPI()
-    model = joblib.load("model.pkl")
-
-    @app.post("/predict")
-    def predict(row: dict) -> float:
-        return model.predict([list(row.values())])[0]
-"""
 IMAGE = 'FROM python:3.12\nCOPY train.py .\nCMD ["python", "train.py"]\n'
 
 

@@ -9,7 +9,7 @@ from windlass.assessment.modules import Key
 from windlass.assessment.project import Project
 from windlass.assessment.reach.asked import Asked, Leads, main_of
 from windlass.assessment.reach.dags import dags_of
-from windlass.assessment.reading.shell import Command, read_shell
+from windlass.assessment.reading.shell import Command, option, read_shell
 
 
 def run_notebooks(asked: Asked) -> Leads:
@@ -40,7 +40,7 @@ def run_kedro(asked: Asked) -> Leads:
     """`kedro run --pipeline training`: the nodes of that pipeline, or of all."""
     if "run" not in asked.argv[1:2]:
         return Leads()
-    wanted = _option(asked.argv, "--pipeline", "-p")
+    wanted = option(asked.argv, "--pipeline", "-p")
     made = [
         (module.path, function.name)
         for module in asked.project.modules
@@ -146,12 +146,3 @@ def _plain(words: list[str]) -> list[str]:
         else:
             found.append(word)
     return found
-
-
-def _option(argv: tuple[str, ...], *names: str) -> str:
-    for place, word in enumerate(argv):
-        if word in names and place + 1 < len(argv):
-            return argv[place + 1]
-        if word.partition("=")[0] in names and "=" in word:
-            return word.partition("=")[2]
-    return ""

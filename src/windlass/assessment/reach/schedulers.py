@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from windlass.assessment.project import Project
 from windlass.assessment.reach.functions import Entry, handlers_named, items_of, routes_asked
 from windlass.assessment.reach.routes import By, Start
-from windlass.assessment.reading.shell import Command, read_shell
+from windlass.assessment.reading.shell import Command, option, read_shell
 from windlass.assessment.records import Evidence
 
 _GOOGLE = (("gcloud", "scheduler", "jobs", "create", "http"), ("gcloud", "scheduler", "jobs", "update", "http"))
@@ -57,13 +57,3 @@ def _files(project: Project) -> Iterator[tuple[str, list[Command]]]:
 
 
 _NAMED = re.compile(r"gcloud (beta )?scheduler|aws (events put-rule|scheduler create-schedule)")
-
-
-def option(argv: tuple[str, ...], name: str) -> str:
-    """The value of an option, `--uri X` or `--uri=X`, or ""."""
-    for place, word in enumerate(argv):
-        if word == name and place + 1 < len(argv):
-            return argv[place + 1]
-        if word.startswith(f"{name}="):
-            return word.partition("=")[2]
-    return ""

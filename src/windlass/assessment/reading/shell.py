@@ -51,6 +51,16 @@ class Command:
         return " ".join(self.argv)
 
 
+def option(argv: tuple[str, ...], *names: str) -> str:
+    """The value of an option, `--uri X` or `--uri=X`, by any of its names, or ""."""
+    for place, word in enumerate(argv):
+        if word in names and place + 1 < len(argv):
+            return argv[place + 1]
+        if word.partition("=")[0] in names and "=" in word:
+            return word.partition("=")[2]
+    return ""
+
+
 _PROGRAM = re.compile(
     r"(gcloud|aws|az|docker|kubectl|helm|terraform|databricks|dvc|mlflow|python3?|bash|make|uv|helmfile|kustomize)\s+\S"
 )
